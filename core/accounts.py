@@ -1,0 +1,81 @@
+"""A person's link to ServiceNow, and what the installation in Mattermost gave us."""
+
+from dataclasses import dataclass, field
+
+from core.records import Identity
+
+REFRESH_TOKEN_LIFE = 8_640_000.0  # seconds; 100 days, ServiceNow's default, never prolonged by a refresh
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """
+    OAuth tokens of one person at one instance; times are Unix seconds.
+
+    ServiceNow never rotates the refresh token, so ``granted_at`` (the consent) decides when it ends.
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_at: float
+    granted_at: float
+
+    @property
+    def ends_at(self) -> float:
+        """When the refresh token dies and the person has to connect again."""
+        return self.granted_at + REFRESH_TOKEN_LIFE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """
+    One Mattermost user's linked ServiceNow account.
+
+    Args:
+        person_id: Mattermost user id; the key.
+        instance: Origin of the instance; the tokens go nowhere else.
+        version: Counts writes. A write states the version it was read at plus one, and loses against a newer.
+        suspended: ServiceNow refused a refresh; the tokens are kept, the person is asked to connect again.
+        suspended_client: Fingerprint of the OAuth client in force then; another one is a reason to try again.
+        suspension_told_at, ending_told_at: When the person was last told by direct message, 0.0 for never.
+    """
+
+    person_id: str
+    instance: str
+    tokens: Tokens
+    identity: Identity
+    connected_at: float
+    version: int = 1
+    suspended: bool = False
+    suspended_client: str = ""
+    suspension_told_at: float = 0.0
+    ending_told_at: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """
+    What Mattermost gave us: whose bot we are, and the newest live session of it.
+
+    ``bot_token`` and ``webhook_secret`` are sealed on disk. ``bot_token_seen_at`` is Unix seconds;
+    such a session lives ten minutes (protocol reference §3.1).
+    """
+
+    bot_user_id: str
+    installed_by: str
+    bot_token: str = field(default="", repr=False)
+    bot_token_seen_at: float = 0.0
+    webhook_secret: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class FormResult:
+    """What became of one opened form: the answer it got, and the record it made."""
+
+    form_id: str
+    person_id: str
+    table: str
+    sys_id: str
+    number: str
+    text: str
+    stored_at: float

@@ -1,0 +1,181 @@
+"""
+What somebody asks (`Call`) and what we answer (`Reply`), free of any host's wire format.
+
+A host (`mattermost/apps_framework.py`, later `mattermost/plain.py`) reads its payload into a `Call`,
+after the web layer has verified who sends it, and writes a `Reply` back.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from core.fields import Form, Option
+
+
+class Kind(StrEnum):
+    """What the client wants from a path; the last word of the path (`/incident/create/submit`)."""
+
+    FORM = "form"  # open: answers with a form, or a text where no form is needed
+    LOOKUP = "lookup"  # type-ahead of one field
+    REFRESH = "refresh"  # a field changed on which others depend
+    SUBMIT = "submit"  # do it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """The verified Mattermost user who asks. ``locale`` is Mattermost's, such as ``de``."""
+
+    id: str
+    username: str = ""
+    locale: str = "en"
+    administrator: bool = False
+    guest: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel:
+    """Where the person is. ``type`` is Mattermost's: O public, P private, D direct, G group."""
+
+    id: str
+    type: str = ""
+    team_id: str = ""
+    name: str = ""
+    display_name: str = ""
+    archived: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Post:
+    """The message on which a menu was opened. ``root_id`` is "" outside a thread."""
+
+    id: str
+    channel_id: str = ""
+    user_id: str = ""
+    root_id: str = ""
+    type: str = ""
+    message: str = ""
+
+
+Value = str | bool | Option | tuple[Option, ...]
+
+
+class Values(Mapping[str, Value]):
+    """
+    What was entered, by field name. Untouched fields are absent, whatever the host sends for them.
+
+    Every accessor answers the empty value of its kind for an absent field.
+    """
+
+    def __init__(self, entered: Mapping[str, Value] | None = None) -> None:
+        self._entered = dict(entered or {})
+
+    def __getitem__(self, name: str) -> Value:
+        return self._entered[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entered)
+
+    def __len__(self) -> int:
+        return len(self._entered)
+
+    def text(self, name: str) -> str:
+        """The text as typed, or the value (not the label) of a choice."""
+        match self._entered.get(name):
+            case str(text):
+                return text
+            case Option(value=value):
+                return value
+            case bool(flag):
+                return "true" if flag else "false"
+            case (Option(value=value), *_):
+                return value
+            case _:
+                return ""
+
+    def option(self, name: str) -> Option | None:
+        """The choice; a typed text stands for itself, as a command's look-up values do."""
+        match self._entered.get(name):
+            case Option() as option:
+                return option
+            case str(text) if text.strip():
+                return Option(text, text)
+            case (Option() as first, *_):
+                return first
+            case _:
+                return None
+
+    def options(self, name: str) -> tuple[Option, ...]:
+        """All choices of a field that takes several; one choice counts as a list of one."""
+        entered = self._entered.get(name)
+        if isinstance(entered, tuple):
+            return entered
+        option = self.option(name)
+        return (option,) if option else ()
+
+    def flag(self, name: str) -> bool:
+        """A switch; the texts ``true`` and ``false`` are understood too."""
+        entered = self._entered.get(name)
+        return entered is True or entered == "true"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """
+    One verified request of a person.
+
+    ``path`` is the capability and its action (`incident/create`), without slash at either end.
+    ``state`` is what we put into the form, already verified; empty where there was none.
+    ``selected_field`` and ``query`` belong to look-ups and refreshes.
+    """
+
+    kind: Kind
+    path: str
+    person: Person
+    values: Values = field(default_factory=Values)
+    state: Mapping[str, Any] = field(default_factory=dict)
+    channel: Channel | None = None
+    team_name: str = ""
+    post: Post | None = None
+    selected_field: str = ""
+    query: str = ""
+
+
+class Reply:
+    """Base of every answer. Errors are not replies: they are raised (`core.errors`)."""
+
+
+@dataclass(frozen=True)
+class Text(Reply):
+    """Markdown that only the asker sees. ``refresh_menus`` makes the client ask for its menus again."""
+
+    text: str
+    refresh_menus: bool = False
+
+
+@dataclass(frozen=True)
+class ShowForm(Reply):
+    """Open a form, replace the open one, or show it again."""
+
+    form: Form
+
+
+@dataclass(frozen=True)
+class Options(Reply):
+    """Answer of a look-up, best first. Labels are unique."""
+
+    options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True)
+class Navigate(Reply):
+    """Send the browser to an absolute address."""
+
+    address: str
+
+
+@dataclass(frozen=True)
+class Link(Reply):
+    """An address as data, for the host's own use (where an OAuth flow goes next)."""
+
+    address: str

@@ -1,0 +1,327 @@
+"""
+Errors a person can meet.
+
+* AppError                  raised on purpose; carries the words for the person
+  x InvalidInput            a field's value cannot be accepted
+  x UnknownRequest          no handler for what was asked
+  x NotVerified             the caller did not prove who is asking
+  x NotPermitted            the person may not do this here
+    + AdministratorsOnly
+    + MayNotPost            not in this channel
+  x NotConfigured           settings are missing
+  x NotConnected            no linked ServiceNow account yet
+    + Suspended             linked, but ServiceNow refuses its tokens
+  x TooManyRequests         more submits or look-ups a minute than anybody needs   retryable
+  x StillWorking            the same form is being saved right now                 retryable
+  x MayBeSaved              no answer after a write, and looking for it was no help
+  x StorageFailed           the disk did not take it
+  x MattermostError         Mattermost did not do what was asked
+    + MattermostSilent      no answer, or 429 or 5xx                               retryable
+    + MattermostRefused     4xx
+  x ServiceNowError         ServiceNow did not do what was asked
+    + Unreachable           refused, no route, TLS: nothing was sent               retryable
+    + Unanswered            sent, and no answer in time                            retryable
+    + Asleep                a developer instance that hibernates
+    + Busy                  429 or 503, or too many of our own calls               retryable
+    + Dropped               202: accepted and thrown away                          retryable
+    + Broken                500, a cut answer, or one of no known shape            retryable
+    + Misdirected           a login or proxy page instead of data
+    + CredentialsRefused    401
+    + AccessDenied          403: closed table, no right
+    + Refused               403 by data policy or business rule; names fields where it can
+    + NotFound              404: no such record, or an ACL hides it
+    + NotInstalled          400: no such table or API on the instance
+    + TooLong               414
+    + OAuthRefused          the token endpoint refused
+
+``retryable`` says that the same request may succeed later. A write is never repeated for it
+without looking first whether it was saved (``may_have_been_saved``).
+"""
+
+from collections.abc import Mapping, Sequence
+
+
+class AppError(Exception):
+    """
+    Base of everything raised on purpose.
+
+    ``str(error)`` is for the log and may name paths and codes; never a token.
+    ``error.tell`` is for the person: what happened and what to do next, as Markdown.
+    """
+
+    tell: str = "Something went wrong. Try again; if it stays, ask an administrator."
+    retryable: bool = False
+    may_have_been_saved: bool = False
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """Sentences per field name; empty when the error is about no field."""
+        return {}
+
+
+class InvalidInput(AppError):
+    """Values that cannot be accepted, as a sentence per field name."""
+
+    tell = "Please correct what is marked below. Nothing was saved."
+
+    def __init__(self, fields: Mapping[str, str], tell: str | None = None) -> None:
+        super().__init__(f"invalid input in {', '.join(sorted(fields)) or 'the form'}")
+        self._fields = dict(fields)
+        if tell is not None:
+            self.tell = tell
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        return self._fields
+
+
+class UnknownRequest(AppError):
+    """Nothing here answers what was asked; *tell* may suggest the nearest."""
+
+    tell = "This app does not know that request. Try `/servicenow help`."
+
+    def __init__(self, detail: str, tell: str | None = None) -> None:
+        super().__init__(detail)
+        if tell is not None:
+            self.tell = tell
+
+
+class NotVerified(AppError):
+    """The request lacks a proof of who is asking, or the proof is false."""
+
+    tell = "This request could not be verified, so nothing was done. Reload Mattermost and try again."
+
+
+class NotPermitted(AppError):
+    """The person is known, and may not do this."""
+
+    tell = "You may not do this. Ask an administrator if you think you should."
+
+
+class AdministratorsOnly(NotPermitted):
+    """Only a Mattermost system administrator may do this."""
+
+    tell = "Only a Mattermost system administrator may do this."
+
+
+class MayNotPost(NotPermitted):
+    """The person may not post in the channel; the detail says why."""
+
+    tell = "You may not post in this channel. Choose a channel that you can write in."
+
+    def __init__(self, detail: str, tell: str | None = None) -> None:
+        super().__init__(detail)
+        if tell is not None:
+            self.tell = tell
+
+
+class NotConfigured(AppError):
+    """Settings are missing; administrators are told which, everybody else whom to ask."""
+
+    tell = "ServiceNow is not set up here yet. Ask a Mattermost system administrator to finish it."
+
+    def __init__(self, missing: Sequence[str], administrator: bool = False) -> None:
+        super().__init__(f"not configured: {', '.join(missing)}")
+        self.missing = tuple(missing)
+        if administrator:
+            items = "\n".join(f"- `{name}`" for name in self.missing)
+            self.tell = f"ServiceNow is not set up here yet. These settings are missing:\n{items}"
+
+
+class NotConnected(AppError):
+    """The person has no linked ServiceNow account."""
+
+    tell = "Your ServiceNow account is not connected yet. [Connect it]({connect}), then try again."
+
+    def __init__(self, detail: str, connect: str) -> None:
+        super().__init__(detail)
+        self.tell = self.tell.format(connect=connect)
+
+
+class Suspended(NotConnected):
+    """The account is linked, but ServiceNow no longer accepts its tokens."""
+
+    tell = "ServiceNow no longer accepts your connection. [Connect again]({connect}), then repeat this."
+
+
+class TooManyRequests(AppError):
+    """More than one person needs; protects ServiceNow from scripts."""
+
+    tell = "That was a lot at once. Wait a minute, then try again; nothing was saved."
+    retryable = True
+
+
+class StillWorking(AppError):
+    """The same form is being saved by an earlier submit."""
+
+    tell = "This form is being saved already. Wait a moment; the first submit will answer."
+    retryable = True
+
+
+class MayBeSaved(AppError):
+    """A write went unanswered, and it could not be found out whether it was saved."""
+
+    def __init__(self, detail: str, records: str) -> None:
+        super().__init__(detail)
+        self.tell = (
+            "ServiceNow did not answer in time, so this may have been saved. "
+            f"[Look at the list]({records}) before you send it again."
+        )
+
+    may_have_been_saved = True
+
+
+class StorageFailed(AppError):
+    """Our own storage did not take a change."""
+
+    tell = "This could not be stored on our side. Tell an administrator; then try again."
+    retryable = True
+
+
+class MattermostError(AppError):
+    """Mattermost did not do what was asked."""
+
+    tell = "Mattermost did not accept this. Try again; if it stays, ask an administrator."
+
+
+class MattermostSilent(MattermostError):
+    """No answer from Mattermost, or one that asks to come later."""
+
+    tell = "Mattermost is not answering our service right now. Try again in a minute."
+    retryable = True
+
+
+class MattermostRefused(MattermostError):
+    """Mattermost answered 4xx; ``status`` and ``error_id`` are its own."""
+
+    def __init__(self, detail: str, status: int, error_id: str = "") -> None:
+        super().__init__(detail)
+        self.status = status
+        self.error_id = error_id
+
+
+class ServiceNowError(AppError):
+    """ServiceNow did not do what was asked."""
+
+    tell = "ServiceNow could not do this. Try again; if it stays, ask an administrator."
+
+
+class Unreachable(ServiceNowError):
+    """No connection came about, so nothing was sent."""
+
+    tell = "ServiceNow can't be reached right now. Nothing was saved; try again in a minute."
+    retryable = True
+
+
+class Unanswered(ServiceNowError):
+    """The request was sent, and no (whole) answer came in time."""
+
+    tell = "ServiceNow did not answer in time. Try again in a minute."
+    retryable = True
+    may_have_been_saved = True
+
+
+class Asleep(ServiceNowError):
+    """A developer instance hibernates; only a sign-in at the developer site wakes it."""
+
+    tell = (
+        "The ServiceNow instance is asleep (developer instances hibernate). Nothing was saved. "
+        "Somebody has to wake it by signing in at ServiceNow's developer site; then try again."
+    )
+
+
+class Busy(ServiceNowError):
+    """ServiceNow asked for a pause of ``retry_after`` seconds, or our own share of it is used up."""
+
+    tell = "ServiceNow is busy. Nothing was saved; try again in a minute."
+    retryable = True
+
+    def __init__(self, detail: str, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class Dropped(ServiceNowError):
+    """202: taken without an answer, and by experience thrown away."""
+
+    tell = "ServiceNow put this off and did not say whether it was done. Try again in a minute."
+    retryable = True
+    may_have_been_saved = True
+
+
+class Broken(ServiceNowError):
+    """ServiceNow failed inside, or its answer was cut or of no known shape."""
+
+    tell = "ServiceNow had a fault of its own. Try again in a minute."
+    retryable = True
+    may_have_been_saved = True
+
+
+class Misdirected(ServiceNowError):
+    """A page for people (sign-in, proxy, maintenance) came instead of data."""
+
+    tell = (
+        "ServiceNow answered with a web page instead of data. Ask an administrator to check "
+        "the instance's address and its sign-in rules."
+    )
+
+
+class CredentialsRefused(ServiceNowError):
+    """401: every cause looks alike; a fresh token is tried once before this is told."""
+
+    tell = "ServiceNow does not accept your connection. Run `/servicenow connect` and try again."
+
+
+class AccessDenied(ServiceNowError):
+    """403: the account may not do this, or the table is closed to web services."""
+
+    tell = (
+        "ServiceNow says that your account may not do this. Ask your ServiceNow administrator for the right."
+    )
+
+
+class Refused(ServiceNowError):
+    """
+    403 by a data policy or a business rule: the account is fine, the values are not.
+
+    ``labels`` are the form labels of mandatory fields as ServiceNow names them; a capability
+    maps them to its own fields. ``rule`` is the business rule's name, or "".
+    """
+
+    def __init__(self, detail: str, labels: Sequence[str] = (), rule: str = "") -> None:
+        super().__init__(detail)
+        self.labels = tuple(labels)
+        self.rule = rule
+        if self.labels:
+            self.tell = f"ServiceNow demands more: {', '.join(self.labels)}. Nothing was saved."
+        elif rule:
+            self.tell = f"ServiceNow's rule “{rule}” refused this. Nothing was saved."
+        else:
+            self.tell = "ServiceNow refused these values. Nothing was saved."
+
+
+class NotFound(ServiceNowError):
+    """404: no such record, or an ACL hides it; ServiceNow does not say which."""
+
+    tell = "ServiceNow has no such record, or your account may not see it."
+
+
+class NotInstalled(ServiceNowError):
+    """400: the instance has no such table or API."""
+
+    tell = "The ServiceNow instance lacks something this needs. Ask an administrator."
+
+
+class TooLong(ServiceNowError):
+    """414: the address grew over what ServiceNow takes (about 8 kB)."""
+
+    tell = "That is too long for ServiceNow to search. Use fewer or shorter words."
+
+
+class OAuthRefused(ServiceNowError):
+    """The token endpoint refused; ServiceNow gives the same answer for every cause."""
+
+    tell = (
+        "ServiceNow refused the sign-in. Try to connect again; if it stays, ask an administrator to check "
+        "the OAuth client, its secret and its redirect address."
+    )

@@ -1,0 +1,204 @@
+"""
+What handlers need of the outside, as Protocols. `app.py` passes the implementations in.
+
+Every method may raise the errors of `core.errors` that its docstring names, and no others.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from core.accounts import Account, FormResult, Installation, Tokens
+from core.fields import Option
+from core.records import Column, Identity, Record
+
+
+class Clock(Protocol):
+    """Unix seconds. Injected, so that tests can live through a hundred days."""
+
+    def __call__(self) -> float: ...
+
+
+class Accounts(Protocol):
+    """Linked accounts, one per Mattermost user. Each write is on disk when the call returns."""
+
+    def get(self, person_id: str) -> Account | None:
+        """The account, or None. Never touches the network; bindings call it."""
+        ...
+
+    def put(self, account: Account) -> bool:
+        """
+        Store *account* unless a stored one has the same or a higher version; say whether it was stored.
+
+        Raises:
+            StorageFailed: The disk did not take it; what was stored before stays.
+        """
+        ...
+
+    def delete(self, person_id: str) -> None:
+        """Remove the account; no error when there is none. Raises StorageFailed."""
+        ...
+
+    def all(self) -> Sequence[Account]:
+        """Every account, in no order."""
+        ...
+
+
+class Installations(Protocol):
+    """The one installation of the app."""
+
+    def get(self) -> Installation | None: ...
+
+    def put(self, installation: Installation) -> None:
+        """Replace it whole. Raises StorageFailed."""
+        ...
+
+
+class FormResults(Protocol):
+    """Results of opened forms, kept for 24 hours, so that one form makes one record."""
+
+    def claim(self, form_id: str) -> AbstractContextManager[None]:
+        """
+        Hold *form_id* while it is submitted.
+
+        Raises:
+            StillWorking: Another submit of the same form holds it.
+        """
+        ...
+
+    def get(self, form_id: str) -> FormResult | None: ...
+
+    def put(self, result: FormResult) -> None:
+        """Store before answering. Raises StorageFailed."""
+        ...
+
+
+class OAuth(Protocol):
+    """ServiceNow as OAuth provider (API reference §4). All addresses are of the configured instance."""
+
+    @property
+    def client_fingerprint(self) -> str:
+        """Changes when client id or secret change; tells nothing of them."""
+        ...
+
+    def authorization_address(self, state: str, code_verifier: str) -> str:
+        """Where the browser goes to sign in and consent; carries the S256 challenge of *code_verifier*."""
+        ...
+
+    def exchange(self, code: str, code_verifier: str) -> Tokens:
+        """Raises OAuthRefused, or a ServiceNowError of the connection."""
+        ...
+
+    def refresh(self, tokens: Tokens) -> Tokens:
+        """A new access token beside the same refresh token. Raises as `exchange` does."""
+        ...
+
+    def revoke(self, tokens: Tokens) -> None:
+        """Revoke both tokens. Raises a ServiceNowError when either may still be alive."""
+        ...
+
+    def identify(self, tokens: Tokens) -> Identity:
+        """Whose tokens these are; an unknown `Identity` where sys_user is closed to the account."""
+        ...
+
+
+class ServiceNow(Protocol):
+    """
+    ServiceNow with one person's rights, inside one call's deadline.
+
+    All methods raise `core.errors.ServiceNowError` classes, `NotConnected` and `Suspended`.
+    Reads are retried at most twice inside the deadline, writes never.
+    """
+
+    def create(self, table: str, columns: Mapping[str, str]) -> Record:
+        """
+        Insert a row of raw values; one round trip.
+
+        The answer holds what a card shows. A `may_have_been_saved` error leaves open whether it was
+        saved: look by ``correlation_id`` before telling anything.
+        """
+        ...
+
+    def find_created(self, table: str, columns: Mapping[str, str], since: float) -> Record | None:
+        """
+        The row that an unanswered `create` of *columns* made at or after *since* (Unix seconds), if any.
+
+        Looks by ``correlation_id``; where that column does not read back, by opener, short description
+        and time. Raises MayBeSaved's cause (a ServiceNowError) when ServiceNow doesn't answer this either.
+        """
+        ...
+
+    def columns(self, table: str) -> Mapping[str, Column]:
+        """
+        Columns with their choices, from memory for 15 minutes per table and language (design §5).
+
+        Never raises for missing rights: less is returned, at last the base system's impact and urgency.
+        """
+        ...
+
+    def cached_columns(self, table: str) -> Mapping[str, Column]:
+        """As `columns`, without asking ServiceNow: what memory holds, else the base system's."""
+        ...
+
+    def find_users(self, query: str) -> Sequence[Option]:
+        """Active users by name, user name or e-mail, at most 20: ``Name (user_name)``, sys_id."""
+        ...
+
+    def find_groups(self, query: str) -> Sequence[Option]:
+        """Active groups by name, at most 20."""
+        ...
+
+    def find_configuration_items(self, query: str) -> Sequence[Option]:
+        """Configuration items by name, at most 20."""
+        ...
+
+
+class Links(Protocol):
+    """Addresses that people open; every part encoded."""
+
+    def record(self, table: str, sys_id: str) -> str: ...
+
+    def list(self, table: str) -> str: ...
+
+
+class Mattermost(Protocol):
+    """
+    Mattermost as this call may use it: the bot's session, and the person's where the call carries one.
+
+    All methods raise MattermostSilent and MattermostRefused.
+    """
+
+    def post_card(
+        self,
+        *,
+        channel_id: str,
+        root_id: str,
+        attachment: Mapping[str, Any],
+        pending_post_id: str,
+    ) -> str:
+        """
+        Post an attachment after checking that the person may post there; the new post's id.
+
+        By the bot, which joins with the person's rights where it is no member; where it may not
+        (a direct message of two people), as the person.
+
+        Raises:
+            MayNotPost: Archived, no member, no right, or a guest where guests are not let in.
+        """
+        ...
+
+    def may_post(self, channel_id: str) -> None:
+        """The same check alone. Raises MayNotPost."""
+        ...
+
+    def tell(self, person_id: str, text: str) -> None:
+        """A direct message from the bot."""
+        ...
+
+    def username(self, person_id: str) -> str:
+        """The user's name without ``@``."""
+        ...
+
+    def show_connected(self, connected: bool) -> None:
+        """Write the framework's mark, which makes the person's clients ask for their menus again."""
+        ...
