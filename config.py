@@ -1,0 +1,179 @@
+"""
+The settings, read once from the environment into a frozen object.
+
+Every setting can also come from a file (`NAME_FILE`, for container secrets). All problems are
+reported together. docs/settings.md lists every name; a test keeps the two equal.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from environs import EnvValidationError, FileAwareEnv
+from marshmallow import ValidationError, validate
+
+
+class ConfigError(Exception):
+    """Settings are missing or malformed. The text names each with what is wrong; never a value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What the parts are built with. Origins have no trailing slash and no path; times are seconds."""
+
+    app_url: str
+    mattermost_url: str
+    app_secrets: tuple[str, ...] = field(repr=False)
+    mattermost_app_jwt_secret: str = field(repr=False)
+    mattermost_bot_token: str = field(default="", repr=False)
+    servicenow_url: str = ""
+    servicenow_client_id: str = ""
+    servicenow_client_secret: str = field(default="", repr=False)
+    servicenow_hosts: tuple[str, ...] = ()
+    storage_url: str = "tinydb:///var/lib/servicenow-mattermost/data"
+    listen: str = "127.0.0.1:8080"
+    threads: int = 32
+    graceful_timeout: int = 30
+    guests: bool = False
+    caller_optional: bool = False
+    rate_limits: bool = True
+    log_level: str = "info"
+    log_format: str = "json"
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Settings without which nobody can connect, in the order of the manual."""
+        needed = {
+            "SERVICENOW_URL": self.servicenow_url,
+            "SERVICENOW_CLIENT_ID": self.servicenow_client_id,
+            "SERVICENOW_CLIENT_SECRET": self.servicenow_client_secret,
+        }
+        return tuple(name for name, value in needed.items() if not value)
+
+    @classmethod
+    def from_env(cls) -> "Config":
+        """
+        Read and check the process's environment.
+
+        Raises:
+            ConfigError: Something is missing or malformed; names all of it at once.
+        """
+        env = _Environment(eager=False, strip_whitespace=True)
+        hosts: tuple[str, ...] = tuple(
+            env.list("SERVICENOW_HOSTS", default=[], validate=_each(_origin)) or ()
+        )
+        values: dict[str, Any] = {
+            "app_url": env.str("APP_URL", validate=_address),
+            "mattermost_url": env.str("MATTERMOST_URL", validate=_address),
+            "app_secrets": env.list("APP_SECRET", validate=[validate.Length(min=1), _each(_secret)]),
+            "mattermost_app_jwt_secret": env.str("MATTERMOST_APP_JWT_SECRET", validate=_secret),
+            "mattermost_bot_token": env.str("MATTERMOST_BOT_TOKEN", default=""),
+            "servicenow_url": env.str("SERVICENOW_URL", default="", validate=_instance(hosts)),
+            "servicenow_client_id": env.str("SERVICENOW_CLIENT_ID", default=""),
+            "servicenow_client_secret": env.str("SERVICENOW_CLIENT_SECRET", default=""),
+            "storage_url": env.str("STORAGE_URL", default=cls.storage_url),
+            "listen": env.str("LISTEN", default=cls.listen, validate=_listen),
+            "threads": env.int("THREADS", default=cls.threads, validate=validate.Range(min=10, max=256)),
+            "graceful_timeout": env.int("GRACEFUL_TIMEOUT", default=30, validate=validate.Range(1, 600)),
+            "guests": env.bool("GUESTS", default=False),
+            "caller_optional": env.bool("CALLER_OPTIONAL", default=False),
+            "rate_limits": env.bool("RATE_LIMITS", default=True),
+            "log_level": env.str("LOG_LEVEL", default="info", validate=validate.OneOf(_LOG_LEVELS)),
+            "log_format": env.str("LOG_FORMAT", default="json", validate=validate.OneOf(["json", "console"])),
+        }
+        try:
+            env.seal()
+        except EnvValidationError as problems:
+            lines = [
+                f"{name}: {_sentence(text)}"
+                for name, text in cast("dict[str, Any]", problems.error_messages).items()
+            ]
+            raise ConfigError("These settings need attention:\n  " + "\n  ".join(lines)) from None
+        for name in ("app_url", "mattermost_url", "servicenow_url"):
+            values[name] = values[name].rstrip("/")
+        values["app_secrets"] = tuple(values["app_secrets"])
+        return cls(servicenow_hosts=hosts, **values)
+
+
+_LOG_LEVELS = ["debug", "info", "warning", "error"]
+
+
+class _Environment(FileAwareEnv):
+    """environs, with an unreadable NAME_FILE among the collected problems instead of a stop at the first."""
+
+    def _get_value(self, env_key: str, default: Any) -> Any:
+        try:
+            return super()._get_value(env_key, default)
+        except ValueError:
+            self._errors[env_key].append(f"{env_key}_FILE points at no readable file.")
+            return default
+
+
+def _sentence(messages: Any) -> str:
+    flat = messages if isinstance(messages, list) else [messages]
+    return " ".join(str(message) for message in flat)
+
+
+def _origin(value: str) -> None:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
+        raise ValidationError("must be an address such as https://servicenow.example.org")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValidationError("must have no path, such as https://servicenow.example.org")
+
+
+def _address(value: str) -> None:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
+        raise ValidationError("must be an address such as https://servicenow.example.org")
+    if parts.query or parts.fragment:
+        raise ValidationError("must have neither query nor fragment")
+
+
+def _instance(hosts: tuple[str, ...]) -> Callable[[str], None]:
+    named = {host.rstrip("/") for host in hosts}
+
+    def check(value: str) -> None:
+        if not value:
+            return
+        _origin(value)
+        parts = urlsplit(value)
+        ours = parts.scheme == "https" and str(parts.hostname).endswith(".service-now.com") and not parts.port
+        if not ours and value.rstrip("/") not in named:
+            raise ValidationError(
+                "must be https://NAME.service-now.com, or an origin named in SERVICENOW_HOSTS"
+            )
+
+    return check
+
+
+def _secret(value: str) -> None:
+    if len(value) < 16:
+        raise ValidationError("must have at least 16 characters; make one with `openssl rand -hex 32`")
+
+
+def _listen(value: str) -> None:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ValidationError("must be HOST:PORT, such as 0.0.0.0:8080")
+
+
+def _each(check: Callable[[str], None]) -> Callable[[list[str]], None]:
+    def check_all(values: list[str]) -> None:
+        for value in values:
+            check(value)
+
+    return check_all
+
+
+def redacted(config: Config) -> Mapping[str, object]:
+    """What a log may show of the settings at start."""
+    return {
+        "app_url": config.app_url,
+        "mattermost_url": config.mattermost_url,
+        "servicenow_configured": not config.missing,
+        "storage": config.storage_url.partition(":")[0],
+        "listen": config.listen,
+        "threads": config.threads,
+    }

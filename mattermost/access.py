@@ -1,0 +1,80 @@
+"""
+Who may post where. Every post that we make for a person is checked here first.
+
+The framework's bot could post wherever it is a member; without this, anybody could make it speak in
+channels where that person may not (spec D-12, D-43).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cachetools import TTLCache
+
+from core.errors import MattermostRefused, MayNotPost
+
+Ask = Callable[..., Any]  # method, path, json=…: one request with the token that fits
+
+
+@dataclass(frozen=True)
+class MayPost:
+    """Proof of a passed check; posting asks for one. ``type`` is Mattermost's channel type."""
+
+    channel_id: str
+    person_id: str
+    team_id: str
+    type: str
+
+
+class Access:
+    """
+    The posting rule, with the permissions of roles remembered for five minutes.
+
+    Args:
+        guests: Whether guests may use the app at all (`GUESTS`).
+    """
+
+    def __init__(self, guests: bool) -> None:
+        self._guests = guests
+        self._permissions: TTLCache[str, frozenset[str]] = TTLCache(maxsize=500, ttl=300)
+
+    def may_post(self, ask: Ask, person_id: str, channel_id: str) -> MayPost:
+        """
+        Check that *person_id* may write in *channel_id* now.
+
+        Args:
+            ask: Requests with the person's session, or with the bot's where a call carries none.
+
+        Raises:
+            MayNotPost: Archived, not a member, the right is missing, a guest, or not to be found out.
+        """
+        try:
+            channel = ask("GET", f"/api/v4/channels/{channel_id}")
+            member = ask("GET", f"/api/v4/channels/{channel_id}/members/{person_id}")
+            user = ask("GET", f"/api/v4/users/{person_id}")
+            if channel.get("delete_at"):
+                raise MayNotPost(
+                    "archived channel", "This channel is archived, so nothing can be posted in it."
+                )
+            roles = _roles(user.get("roles"), member.get("roles"))
+            if "system_guest" in roles and not self._guests:
+                raise MayNotPost("guest", "Guests can't use ServiceNow here. Ask an administrator.")
+            if team_id := channel.get("team_id"):
+                team_member = ask("GET", f"/api/v4/teams/{team_id}/members/{person_id}")
+                roles |= _roles(team_member.get("roles"))
+            if not any("create_post" in names for names in self._of(ask, roles)):
+                raise MayNotPost("no create_post")
+        except MattermostRefused as error:
+            raise MayNotPost(f"not readable: {error}") from error
+        return MayPost(channel_id, person_id, str(team_id or ""), str(channel.get("type", "")))
+
+    def _of(self, ask: Ask, roles: set[str]) -> list[frozenset[str]]:
+        unknown = sorted(role for role in roles if role not in self._permissions)
+        if unknown:
+            for role in ask("POST", "/api/v4/roles/names", json=unknown):
+                self._permissions[role["name"]] = frozenset(role.get("permissions") or ())
+        return [self._permissions.get(role, frozenset()) for role in roles]
+
+
+def _roles(*texts: str | None) -> set[str]:
+    return {role for text in texts for role in (text or "").split()}

@@ -1,0 +1,222 @@
+"""
+The Apps framework's dialect: its call requests into ours, our replies into its answers.
+
+Everything is answered with HTTP 200 and the framework's JSON; any other status is shown to people
+raw (protocol reference §4.3). What a client may have changed, which is everything but what the
+plugin itself fills in, is only read here; `web/verify.py` decides what to believe.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
+
+from core.calls import Channel, Link, Navigate, Options, Post, Reply, ShowForm, Text, Value, Values
+from core.errors import AppError, InvalidInput
+from core.fields import Option
+from mattermost.apps_forms import write_form
+
+_ID = validate.Length(max=64)
+MAX_TEXT = 100_000  # characters of one value; far above any field of ours, far below a body's limit
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActingUser:
+    """The acting user as the plugin expanded it."""
+
+    id: str
+    username: str = ""
+    roles: str = ""
+    locale: str = "en"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallRequest:
+    """A call request whose shape is checked, and nothing else."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    state: str = ""
+    selected_field: str = ""
+    query: str = ""
+    acting_user: ActingUser | None = None
+    acting_user_access_token: str = field(default="", repr=False)
+    bot_user_id: str = ""
+    bot_access_token: str = field(default="", repr=False)
+    webhook_secret: str = field(default="", repr=False)
+    channel: Channel | None = None
+    team_name: str = ""
+    post: Post | None = None
+
+
+class _Loose(Schema):
+    """The plugin sends far more than we read, and nulls for what it does not know."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    @pre_load
+    def _without_nulls(self, data: Any, **_: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        return {key: value for key, value in data.items() if value is not None}
+
+
+class _UserSchema(_Loose):
+    id = fields.Str(required=True, validate=validate.Length(min=1, max=64))
+    username = fields.Str(load_default="", validate=_ID)
+    roles = fields.Str(load_default="")
+    locale = fields.Str(load_default="en", validate=_ID)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> ActingUser:
+        return ActingUser(**data)
+
+
+class _ChannelSchema(_Loose):
+    id = fields.Str(required=True, validate=_ID)
+    type = fields.Str(load_default="")
+    team_id = fields.Str(load_default="", validate=_ID)
+    name = fields.Str(load_default="")
+    display_name = fields.Str(load_default="")
+    delete_at = fields.Int(load_default=0)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Channel:
+        return Channel(archived=bool(data.pop("delete_at")), **data)
+
+
+class _PostSchema(_Loose):
+    id = fields.Str(required=True, validate=_ID)
+    channel_id = fields.Str(load_default="", validate=_ID)
+    user_id = fields.Str(load_default="", validate=_ID)
+    root_id = fields.Str(load_default="", validate=_ID)
+    type = fields.Str(load_default="")
+    message = fields.Str(load_default="")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Post:
+        return Post(**data)
+
+
+class _NameSchema(_Loose):
+    name = fields.Str(load_default="")
+
+
+class _AppSchema(_Loose):
+    webhook_secret = fields.Str(load_default="")
+
+
+class _ContextSchema(_Loose):
+    acting_user = fields.Nested(_UserSchema, load_default=None)
+    acting_user_access_token = fields.Str(load_default="")
+    bot_user_id = fields.Str(load_default="", validate=_ID)
+    bot_access_token = fields.Str(load_default="")
+    channel = fields.Nested(_ChannelSchema, load_default=None)
+    team = fields.Nested(_NameSchema, load_default=dict)
+    post = fields.Nested(_PostSchema, load_default=None)
+    app = fields.Nested(_AppSchema, load_default=dict)
+
+
+class _CallSchema(_Loose):
+    values = fields.Dict(keys=fields.Str(), load_default=dict)
+    state = fields.Str(load_default="", validate=validate.Length(max=8192))
+    selected_field = fields.Str(load_default="", validate=validate.Length(max=300))
+    query = fields.Str(load_default="", validate=validate.Length(max=1000))
+    context = fields.Nested(_ContextSchema, required=True)
+
+
+_SCHEMA = _CallSchema()
+
+
+def read(payload: Any) -> CallRequest:
+    """
+    Check the shape of a call request and take from it what we use.
+
+    Raises:
+        InvalidInput: A key is missing or of the wrong type; the log names which, the person is told little.
+    """
+    try:
+        call: dict[str, Any] = _SCHEMA.load(payload)
+    except ValidationError as error:
+        raise _malformed(error.messages_dict) from error
+    context = call.pop("context")
+    team_name = context.pop("team").get("name", "")
+    webhook_secret = context.pop("app").get("webhook_secret", "")
+    return CallRequest(**call, **context, team_name=team_name, webhook_secret=webhook_secret)
+
+
+def _malformed(messages: Mapping[str, Any]) -> InvalidInput:
+    error = InvalidInput({}, "This request was not of a form that the app understands. Reload Mattermost.")
+    error.args = (f"malformed call request: {sorted(map(str, messages))}",)
+    return error
+
+
+def read_values(entered: Mapping[str, Any]) -> Values:
+    """
+    What was entered, alike for all clients: web sends null, mobile "" and commands nothing for an
+    untouched field; selects come as option objects, a submit button as plain text, numbers as JSON
+    numbers (protocol reference §6.3).
+
+    Raises:
+        InvalidInput: A value is of a kind that no field has, or too long.
+    """
+    values: dict[str, Value] = {}
+    for name, value in entered.items():
+        read_value = _value(name, value)
+        if read_value is not None:
+            values[name] = read_value
+    return Values(values)
+
+
+def _value(name: str, value: Any) -> Value | None:
+    match value:
+        case None | "" | []:
+            return None
+        case bool():
+            return value
+        case int() | float():
+            return str(value)
+        case str() if len(value) <= MAX_TEXT:
+            return value
+        case {"value": str(chosen), **rest} if len(chosen) <= MAX_TEXT:
+            label = rest.get("label")
+            return Option(label if isinstance(label, str) and label else chosen, chosen) if chosen else None
+        case list() if len(value) <= 1000:
+            options = [_value(name, item) for item in value]
+            return tuple(
+                Option(o, o) if isinstance(o, str) else o for o in options if isinstance(o, str | Option)
+            )
+        case _:
+            raise InvalidInput({name: "This value is not of a kind that the field takes."})
+
+
+def write(reply: Reply) -> dict[str, Any]:
+    """A reply as the framework's call response."""
+    match reply:
+        case Text(text=text, refresh_menus=refresh):
+            return {"type": "ok", "text": text} | ({"refresh_bindings": True} if refresh else {})
+        case ShowForm(form=form):
+            return {"type": "form", "form": write_form(form)}
+        case Options(options=options):
+            items = [{"label": option.label, "value": option.value} for option in options]
+            return {"type": "ok", "data": {"items": items}}
+        case Navigate(address=address):
+            return {"type": "navigate", "navigate_to_url": address}
+        case Link(address=address):
+            return {"type": "ok", "data": address}
+        case _:
+            raise TypeError(f"no wire form for {type(reply).__name__}")
+
+
+def write_error(error: AppError, reference: str) -> dict[str, Any]:
+    """
+    An error as a call response that keeps a modal open with everything typed.
+
+    The text is never empty: an empty error closes the modal as if all went well (recorded ER6), and
+    commands and menus show nothing but the text.
+    """
+    answer: dict[str, Any] = {"type": "error", "text": f"{error.tell} (Reference {reference}.)"}
+    if error.fields:
+        answer["data"] = {"errors": dict(error.fields)}
+    return answer

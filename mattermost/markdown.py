@@ -1,0 +1,79 @@
+"""Text of other people in Markdown of ours: escaped going in, stripped coming out. Pure."""
+
+import re
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~:])")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+_MENTION = re.compile(r"([@~])")
+_ZERO_WIDTH_SPACE = "\u200b"
+_PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+
+def escaped(text: str, most: int) -> str:
+    """
+    *text* as it stands, whatever it holds: no formatting, link, mention, channel link or emoji of its own.
+
+    Line breaks become blanks, marks that turn the writing direction and control characters go, and
+    more than *most* characters are cut with ``…``.
+    """
+    return _defused(_SPECIAL.sub(r"\\\1", _one_line(text, most)))
+
+
+def plain(text: str, most: int) -> str:
+    """
+    *text* for places that draw no Markdown, such as the linked title of an attachment: one line,
+    nobody mentioned, at most *most* characters.
+    """
+    return _defused(_one_line(text, most))
+
+
+def _one_line(text: str, most: int) -> str:
+    return shortened(" ".join(_CONTROL.sub("", text).split()), most)
+
+
+def _defused(text: str) -> str:
+    return _MENTION.sub(rf"\1{_ZERO_WIDTH_SPACE}", text)
+
+
+def shortened(text: str, most: int) -> str:
+    """Cut at a word, to at most *most* characters, ``…`` included."""
+    if len(text) <= most:
+        return text
+    head = text[: most - 1]
+    at_word = head.rsplit(None, 1)[0] if re.search(r"\s", head) and not text[most - 1].isspace() else head
+    # A single long word would leave nothing: better half a word than none.
+    return (at_word if len(at_word) > most // 2 else head).rstrip() + "…"
+
+
+def first_words(message: str, most: int) -> str:
+    """The first sentence or line of a message without its Markdown, at most *most* characters."""
+    for line in _plain_lines(message):
+        words = " ".join(_CONTROL.sub("", line).split())
+        if words:
+            return shortened(words, most)
+    return ""
+
+
+def _plain_lines(message: str) -> list[str]:
+    lines: list[str] = []
+    for token in _PARSER.parse(message):
+        if token.type == "inline":
+            lines.extend(_text(token.children or []).splitlines())
+        elif token.type in {"fence", "code_block"} or token.type == "html_block":
+            lines.extend(token.content.splitlines())
+    return lines
+
+
+def _text(tokens: list[Token]) -> str:
+    parts: list[str] = []
+    for token in tokens:
+        if token.type in {"softbreak", "hardbreak"}:
+            parts.append("\n")
+        elif token.type == "image":
+            parts.append(token.content or _text(token.children or []))
+        else:
+            parts.append(token.content)
+    return "".join(parts)

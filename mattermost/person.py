@@ -1,0 +1,125 @@
+"""Mattermost as one call may use it: the bot's session, and the person's where the call carries one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from core.calls import Person
+from core.deadline import Deadline
+from core.errors import MattermostError, MattermostRefused
+from mattermost.access import Access, MayPost
+from mattermost.client import PLUGIN, MattermostClient
+
+log = structlog.get_logger(__name__)
+
+
+class MattermostForPerson:
+    """
+    The port `core.ports.Mattermost`.
+
+    Args:
+        person_token: The acting user's session of this call, or "" where the call did not expand it.
+            It lives ten minutes, is used only inside the call, and never stored.
+    """
+
+    def __init__(
+        self,
+        client: MattermostClient,
+        access: Access,
+        person: Person,
+        *,
+        bot_user_id: str,
+        bot_token: str,
+        person_token: str,
+        deadline: Deadline,
+    ) -> None:
+        self._client = client
+        self._access = access
+        self._person = person
+        self._bot_user_id = bot_user_id
+        self._bot_token = bot_token
+        self._person_token = person_token
+        self._deadline = deadline
+
+    def may_post(self, channel_id: str) -> None:
+        self._permission(channel_id)
+
+    def post_card(
+        self, *, channel_id: str, root_id: str, attachment: Mapping[str, Any], pending_post_id: str
+    ) -> str:
+        permission = self._permission(channel_id)
+        post = {
+            "channel_id": permission.channel_id,
+            "root_id": root_id,
+            "pending_post_id": pending_post_id,
+            "message": "",
+            "props": {"attachments": [dict(attachment)]},
+        }
+        if permission.type not in {"D", "G"}:
+            try:
+                return self._post_as_bot(post)
+            except MattermostRefused as error:
+                log.info("bot may not post yet", reason=str(error))
+            if self._bot_joined(permission):
+                return self._post_as_bot(post)
+        elif self._bot_is_member(permission):
+            return self._post_as_bot(post)
+        # A direct message of two people has no place for the bot: the card is the person's own post.
+        return str(self._as_person("POST", "/api/v4/posts", json=post)["id"])
+
+    def tell(self, person_id: str, text: str) -> None:
+        channel = self._as_bot("POST", "/api/v4/channels/direct", json=[self._bot_user_id, person_id])
+        self._as_bot("POST", "/api/v4/posts", json={"channel_id": channel["id"], "message": text})
+
+    def username(self, person_id: str) -> str:
+        if person_id == self._person.id:
+            return self._person.username
+        return str(self._as_bot("GET", f"/api/v4/users/{person_id}")["username"])
+
+    def show_connected(self, connected: bool) -> None:
+        # Only the person's own app session may write this record (protocol reference §8).
+        self._as_person("POST", f"{PLUGIN}/api/v1/oauth2/user", json={"connected": True} if connected else {})
+
+    def _permission(self, channel_id: str) -> MayPost:
+        ask = self._as_person if self._person_token else self._as_bot
+        return self._access.may_post(ask, self._person.id, channel_id)
+
+    def _post_as_bot(self, post: Mapping[str, Any]) -> str:
+        return str(self._as_bot("POST", "/api/v4/posts", json=post)["id"])
+
+    def _bot_is_member(self, permission: MayPost) -> bool:
+        try:
+            self._as_bot("GET", f"/api/v4/channels/{permission.channel_id}/members/{self._bot_user_id}")
+        except MattermostRefused:
+            return False
+        return True
+
+    def _bot_joined(self, permission: MayPost) -> bool:
+        """Let the bot join team and channel with the person's own rights."""
+        if not self._person_token:
+            return False
+        team, channel = permission.team_id, permission.channel_id
+        try:
+            self._as_person(
+                "POST",
+                f"/api/v4/teams/{team}/members",
+                json={"team_id": team, "user_id": self._bot_user_id},
+            )
+            self._as_person(
+                "POST", f"/api/v4/channels/{channel}/members", json={"user_id": self._bot_user_id}
+            )
+        except MattermostError as error:
+            log.info("bot may not join", reason=str(error))
+            return False
+        return True
+
+    def _as_bot(self, method: str, path: str, json: Any = None) -> Any:
+        return self._client.request(method, path, token=self._bot_token, deadline=self._deadline, json=json)
+
+    def _as_person(self, method: str, path: str, json: Any = None) -> Any:
+        if not self._person_token:
+            raise MattermostRefused(f"{method} {path}: the call carries no session of the person", 401)
+        return self._client.request(
+            method, path, token=self._person_token, deadline=self._deadline, json=json
+        )
