@@ -13,8 +13,9 @@ class Requirement(StrEnum):
 
     NOTHING = "nothing"
     CONFIGURED = "configured"
+    LINKED = "linked"  # has an account, suspended or not
     CONNECTED = "connected"
-    NOT_CONNECTED = "not connected"
+    NOT_CONNECTED = "not connected"  # only hides the entry: a stale menu may still connect
     ADMINISTRATOR = "administrator"
 
 
@@ -23,6 +24,7 @@ class Standing:
     """Where a person stands, known from settings, one read of local storage and the call itself."""
 
     configured: bool
+    linked: bool
     connected: bool
     administrator: bool
 
@@ -33,6 +35,8 @@ class Standing:
                 return True
             case Requirement.CONFIGURED:
                 return self.configured
+            case Requirement.LINKED:
+                return self.configured and self.linked
             case Requirement.CONNECTED:
                 return self.configured and self.connected
             case Requirement.NOT_CONNECTED:

@@ -72,6 +72,10 @@ class FormResults(Protocol):
         """Store before answering. Raises StorageFailed."""
         ...
 
+    def forget(self, form_id: str) -> None:
+        """Remove it: nothing was saved, the form may start anew. Raises StorageFailed."""
+        ...
+
 
 class OAuth(Protocol):
     """ServiceNow as OAuth provider (API reference §4). All addresses are of the configured instance."""

@@ -92,4 +92,9 @@ def standing_of(account: Account | None, settings: Settings, oauth: OAuth, perso
         and account.instance == settings.instance
         and (not account.suspended or account.suspended_client != oauth.client_fingerprint)
     )
-    return Standing(configured=not settings.missing, connected=connected, administrator=person.administrator)
+    return Standing(
+        configured=not settings.missing,
+        linked=account is not None,
+        connected=connected,
+        administrator=person.administrator,
+    )

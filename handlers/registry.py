@@ -104,9 +104,9 @@ def _check(needs: Requirement, call: Call, context: Context) -> None:
         return
     if context.settings.missing:
         raise NotConfigured(context.settings.missing, call.person.administrator)
+    if needs in {Requirement.LINKED, Requirement.CONNECTED} and context.account is None:
+        raise NotConnected("no account", context.settings.connect_address)
     if needs is Requirement.CONNECTED and not context.standing.connected:
-        if context.account is None:
-            raise NotConnected("no account", context.settings.connect_address)
         raise Suspended("account is suspended", context.settings.connect_address)
 
 

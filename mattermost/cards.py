@@ -7,7 +7,7 @@ plain text by the clients, everything else as Markdown (native integrations refe
 
 from typing import Any
 
-from core.records import Record
+from core.records import Identity, Record
 from mattermost.markdown import escaped, plain
 
 TABLE_LABELS = {"incident": "Incident"}
@@ -60,3 +60,10 @@ def record_title(record: Record) -> str:
 def record_link(record: Record, address: str) -> str:
     """A Markdown link to the record with its number as text."""
     return f"[{escaped(record.number, 60)}]({address})"
+
+
+def person_line(identity: Identity) -> str:
+    """``**Abel Tuter** (`abel.tuter`)``; a sentence where ServiceNow does not say who it is."""
+    if not identity.known:
+        return "an account that ServiceNow does not name"
+    return f"**{escaped(identity.name or identity.user_name, 100)}** ({escaped(identity.user_name, 100)})"

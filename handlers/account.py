@@ -1,0 +1,182 @@
+"""Connect a ServiceNow account, show it, disconnect it (spec §3, design §4)."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import structlog
+
+from core.accounts import Account
+from core.calls import Call, Link, Navigate, Reply, Text
+from core.errors import AppError, InvalidInput, MattermostError, OAuthRefused, ServiceNowError
+from core.menus import Requirement
+from handlers.context import Context
+from handlers.help import help_text
+from handlers.registry import calls
+from mattermost.cards import person_line
+from mattermost.markdown import escaped
+
+log = structlog.get_logger(__name__)
+
+
+class Declined(AppError):
+    """The person, or ServiceNow in the person's name, did not allow the connection."""
+
+    tell = "You did not allow Mattermost to use your ServiceNow account, so nothing was connected."
+
+
+class SignInFailed(AppError):
+    """ServiceNow sent the browser back with an error of its own, or with nothing that helps."""
+
+    tell = (
+        "ServiceNow did not let the sign-in finish. Start again with /servicenow connect; if it stays, "
+        "ask an administrator to check the OAuth client and its redirect address."
+    )
+
+
+@calls.form("account/connect", needs=Requirement.NOT_CONNECTED)
+def open_connect(call: Call, context: Context) -> Reply:
+    """Send the browser off to sign in; from the app bar one press is enough."""
+    return Navigate(context.settings.connect_address)
+
+
+@calls.submit("account/connect", needs=Requirement.CONFIGURED)
+def connect(call: Call, context: Context) -> Reply:
+    """Offer the link; a command can't be sure that the browser lets it open a tab."""
+    address = context.settings.connect_address
+    if context.account is not None and context.standing.connected:
+        return Text(
+            f"You are connected as {person_line(context.account.identity)}. To use another account, "
+            f"[connect again]({address}), or run `/servicenow disconnect` first."
+        )
+    return Text(
+        f"[Connect your ServiceNow account]({address}). You sign in at ServiceNow and come back here."
+    )
+
+
+def authorize(call: Call, context: Context) -> Reply:
+    """
+    Where the framework sends the browser: ServiceNow's consent page.
+
+    The PKCE verifier is derived from the framework's single-use state, so nothing has to be kept.
+    """
+    state = call.values.text("state")
+    if not state or len(state) > 200:
+        raise InvalidInput({}, "This sign-in link is not complete. Start again with /servicenow connect.")
+    return Link(context.oauth.authorization_address(state, context.signer.derive("pkce", state)))
+
+
+def complete(call: Call, context: Context) -> Reply:
+    """
+    The browser is back from ServiceNow: exchange the code, see whose account it is, store, say so.
+
+    Raises:
+        Declined, SignInFailed: ServiceNow sent an error instead of a code.
+        OAuthRefused, ServiceNowError: The exchange failed; nothing was stored.
+    """
+    state, code = call.values.text("state"), call.values.text("code")
+    if error := call.values.text("error"):
+        if error == "access_denied":
+            raise Declined("consent declined")
+        raise SignInFailed(f"authorization error {error[:60]!r}")
+    if not code or not state:
+        raise SignInFailed("no code or no state")
+    tokens = context.oauth.exchange(code, context.signer.derive("pkce", state))
+    identity = context.oauth.identify(tokens)
+    before = context.account
+    account = Account(
+        person_id=call.person.id,
+        instance=context.settings.instance,
+        tokens=tokens,
+        identity=identity,
+        connected_at=context.clock(),
+        version=before.version + 1 if before else 1,
+    )
+    while not context.accounts.put(account):
+        stored = context.accounts.get(call.person.id)
+        account = replace(account, version=(stored.version if stored else 0) + 1)
+    log.info("connected", person=call.person.id, identified=identity.known)
+    _refresh_menus(context, connected=True)
+    _welcome(call, context, account)
+    return Text("Connected. You can close this tab.")
+
+
+@calls.submit("account/disconnect", needs=Requirement.LINKED)
+def disconnect(call: Call, context: Context) -> Reply:
+    """Revoke at ServiceNow, delete here, change the menus; say what remains."""
+    account = context.account
+    assert account is not None  # the requirement was checked
+    revoked = account.instance == context.settings.instance
+    if revoked:
+        try:
+            context.oauth.revoke(account.tokens)
+        except (ServiceNowError, OAuthRefused) as error:
+            log.warning("revocation failed", person=call.person.id, reason=str(error))
+            revoked = False
+    context.accounts.delete(call.person.id)
+    _refresh_menus(context, connected=False)
+    log.info("disconnected", person=call.person.id, revoked=revoked)
+    text = "Disconnected: your ServiceNow tokens are deleted here"
+    text += (
+        " and revoked at ServiceNow."
+        if revoked
+        else (
+            ". ServiceNow did not confirm that it revoked them; they expire by themselves, at the latest "
+            "after 100 days. Your ServiceNow administrator can revoke them at once."
+        )
+    )
+    return Text(text, refresh_menus=True)
+
+
+@calls.submit("account/me", needs=Requirement.LINKED)
+def me(call: Call, context: Context) -> Reply:
+    """Who is connected to what, since when, and how long it lasts."""
+    account = context.account
+    assert account is not None  # the requirement was checked
+    ends = account.tokens.ends_at
+    rows = [
+        ("Mattermost", f"`{call.person.username}`"),
+        ("ServiceNow", person_line(account.identity)),
+        ("Instance", account.instance),
+        ("State", _health(context)),
+        ("Connected since", _day(account.connected_at)),
+        ("Connect again before", _day(ends)),
+    ]
+    return Text("\n".join(["| | |", "|:--|:--|", *(f"| **{name}** | {value} |" for name, value in rows)]))
+
+
+def _health(context: Context) -> str:
+    if context.standing.connected:
+        return "works"
+    return f"ServiceNow no longer accepts it; [connect again]({context.settings.connect_address})"
+
+
+def _refresh_menus(context: Context, *, connected: bool) -> None:
+    """Best effort: the menus change at the next channel switch anyway."""
+    try:
+        context.mattermost.show_connected(connected)
+    except MattermostError as error:
+        log.warning("menus not refreshed", reason=str(error))
+
+
+def _welcome(call: Call, context: Context, account: Account) -> None:
+    """A direct message that says as whom and what to do next; its absence breaks nothing."""
+    mail = escaped(account.identity.email, 100)
+    lines = [
+        "#### Your ServiceNow account is connected",
+        f"You work in ServiceNow as {person_line(account.identity)}"
+        + (f", e-mail {mail}." if mail else ".")
+        + " Everything you do here happens with that account's rights.",
+        "",
+        "What to do next: open the menu of a message and choose **Create ServiceNow incident**, press the "
+        "ServiceNow icon in the app bar, or type one of these:",
+        "",
+        help_text(replace(context.standing, connected=True), account),
+    ]
+    try:
+        context.mattermost.tell(call.person.id, "\n".join(lines))
+    except MattermostError as error:
+        log.warning("no welcome message", person=call.person.id, reason=str(error))
+
+
+def _day(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%-d %B %Y (UTC)")

@@ -1,0 +1,103 @@
+"""
+The table of commands and menu entries: bindings, autocomplete and help all come from here.
+
+An entry is offered when the person meets the requirement that the handler behind it declares; there
+is no second declaration.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from core.calls import Kind
+from core.fields import Form, TextField
+from core.menus import Command, Entry, Menus, Standing
+from core.records import Column
+from forms.incident import incident_flags
+from handlers.registry import calls
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A command. ``flags`` names the form of what can be typed behind it."""
+
+    words: str
+    path: str
+    description: str
+    hint: str = ""
+    flags: str = ""
+
+
+# The order is the order of the autocomplete list and of the help.
+_COMMANDS = (
+    _Row("incident create", "incident/create", "Create an incident", "[--short_description “…”]", "incident"),
+    _Row("connect", "account/connect", "Connect your ServiceNow account"),
+    _Row("me", "account/me", "Show the account that you are connected with"),
+    _Row("disconnect", "account/disconnect", "Disconnect your ServiceNow account"),
+    _Row("help", "help/show", "Show what you can do here", "[command]", "help"),
+)
+
+_HEADER = (
+    Entry("connect", "Connect to ServiceNow", "account/connect", Kind.FORM),
+    Entry("open", "ServiceNow", "menu/open", Kind.FORM),
+)
+_POST_MENU = (Entry("incident", "Create ServiceNow incident", "incident/create", Kind.FORM),)
+
+
+def menus_of(standing: Standing, columns: Mapping[str, Column]) -> Menus:
+    """
+    What a person with *standing* is offered.
+
+    Args:
+        columns: Columns of incident at hand, for the choices behind flags; never asked for here.
+    """
+    return Menus(
+        commands=[
+            Command(
+                words=tuple(row.words.split()),
+                path=row.path,
+                kind=Kind.SUBMIT,
+                description=row.description,
+                hint=row.hint,
+                form=_flags(row.flags, columns),
+            )
+            for row in _COMMANDS
+            if _offered(standing, row.path, Kind.SUBMIT)
+        ],
+        channel_header=[entry for entry in _HEADER if _offered(standing, entry.path, entry.kind)],
+        post_menu=[entry for entry in _POST_MENU if _offered(standing, entry.path, entry.kind)],
+    )
+
+
+def help_lines(standing: Standing) -> list[str]:
+    """One Markdown bullet per command that the person may use now."""
+    return [
+        f"- `/servicenow {row.words}{' ' + row.hint if row.hint else ''}`: {row.description}"
+        for row in _COMMANDS
+        if _offered(standing, row.path, Kind.SUBMIT)
+    ]
+
+
+def command_words() -> list[str]:
+    """Every command there is, for suggestions."""
+    return [row.words for row in _COMMANDS]
+
+
+def _offered(standing: Standing, path: str, kind: Kind) -> bool:
+    return standing.meets(calls.route(path, kind).needs)
+
+
+def _flags(name: str, columns: Mapping[str, Column]) -> Form | None:
+    match name:
+        case "incident":
+            return incident_flags(columns)
+        case "help":
+            return _help_flags()
+        case _:
+            return None
+
+
+@lru_cache(maxsize=1)
+def _help_flags() -> Form:
+    words = TextField(name="command", label="Command", position=-1, max_length=100, hint="[command]")
+    return Form(path="help/show", title="Help", fields=[words])

@@ -1,0 +1,45 @@
+"""Help, made from the command table and filtered by what the reader may do now."""
+
+import difflib
+
+from core.accounts import Account
+from core.calls import Call, Reply, Text
+from core.errors import NotConfigured, UnknownRequest
+from core.menus import Requirement, Standing
+from handlers.commands import command_words, help_lines
+from handlers.context import Context
+from handlers.registry import calls
+from mattermost.cards import person_line
+
+
+@calls.submit("help/show", needs=Requirement.NOTHING)
+def show_help(call: Call, context: Context) -> Reply:
+    """Everything one can do; a word that is no command is answered with the nearest that is one."""
+    asked = " ".join(call.values.text("command").lower().split())
+    known = command_words()
+    if asked and not any(words.startswith(asked) for words in known):
+        nearest = difflib.get_close_matches(asked, known, n=1, cutoff=0.4)
+        suggestion = f" Did you mean `/servicenow {nearest[0]}`?" if nearest else " Try `/servicenow help`."
+        raise UnknownRequest(
+            f"unknown command of {len(asked)} characters", f"There is no such command.{suggestion}"
+        )
+    if context.settings.missing:
+        return Text(NotConfigured(context.settings.missing, call.person.administrator).tell)
+    return Text(help_text(context.standing, context.account, asked))
+
+
+def help_text(standing: Standing, account: Account | None, asked: str = "") -> str:
+    """
+    The help as Markdown; the connected account stands at the end.
+
+    Args:
+        asked: Only commands that begin with these words; "" for all.
+    """
+    lines = help_lines(standing)
+    if asked:
+        lines = [line for line in lines if line.startswith(f"- `/servicenow {asked}")] or lines
+    if standing.connected and account is not None:
+        lines += ["", f"Connected as {person_line(account.identity)}."]
+    elif standing.configured:
+        lines += ["", "You are not connected yet: run `/servicenow connect`."]
+    return "\n".join(lines)

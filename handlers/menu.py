@@ -1,0 +1,41 @@
+"""The form behind the app bar's icon, whose buttons lead to everything else."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from core.calls import Call, Kind, Reply, ShowForm
+from core.errors import InvalidInput
+from core.fields import Option
+from core.menus import Requirement
+from forms.menu import PATH, menu_form
+from handlers import account, help, incident
+from handlers.context import Context
+from handlers.opened import Opened
+from handlers.registry import calls
+from mattermost.cards import person_line
+
+_ACTIONS: dict[str, tuple[str, str, Kind, Callable[[Call, Context], Reply]]] = {
+    "incident": ("Create incident", "incident/create", Kind.FORM, incident.open_form),
+    "me": ("My account", "account/me", Kind.SUBMIT, account.me),
+    "help": ("Help", "help/show", Kind.SUBMIT, help.show_help),
+}
+
+
+@calls.form(PATH, needs=Requirement.CONNECTED)
+def open_menu(call: Call, context: Context) -> Reply:
+    """Show what can be done, as buttons."""
+    connected = context.account
+    assert connected is not None  # the requirement was checked
+    actions = [Option(label, word) for word, (label, *_) in _ACTIONS.items()]
+    state = Opened.of(call).signed(PATH, context)
+    return ShowForm(menu_form(actions, f"Connected as {person_line(connected.identity)}.", state))
+
+
+@calls.submit(PATH, needs=Requirement.CONNECTED)
+def choose(call: Call, context: Context) -> Reply:
+    """Go where the pressed button leads; the new form stands in the same modal."""
+    chosen = _ACTIONS.get(call.values.text("action"))
+    if chosen is None:
+        raise InvalidInput({}, "Press one of the buttons.")
+    _, path, kind, handler = chosen
+    return handler(replace(call, path=path, kind=kind), context)
