@@ -1,0 +1,68 @@
+"""
+What people are told without having asked: a suspended account, a connection that is about to end.
+
+Each is marked as told before it is sent, so that a crash repeats nothing and floods nobody.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import structlog
+
+from core.accounts import Account
+from core.ports import Accounts
+
+log = structlog.get_logger(__name__)
+
+DAY = 86_400.0
+ENDING_NOTICE = 7 * DAY  # before the hundredth day
+SUSPENSION_PAUSE = DAY  # at most one message in this time
+
+Tell = Callable[[str, str], None]  # person id, text: a direct message from the bot
+
+
+def ending(accounts: Iterable[Account], now: float) -> list[Account]:
+    """Accounts whose refresh token dies within seven days and whose owners were not told yet."""
+    return [
+        account
+        for account in accounts
+        if not account.suspended
+        and not account.ending_told_at
+        and account.tokens.ends_at - ENDING_NOTICE <= now < account.tokens.ends_at
+    ]
+
+
+def remind_of_endings(accounts: Accounts, tell: Tell, connect: str, now: float) -> None:
+    """Tell everybody whose connection ends within seven days, once."""
+    for account in ending(accounts.all(), now):
+        marked = replace(account, ending_told_at=now, version=account.version + 1)
+        if not accounts.put(marked):
+            continue  # somebody else just changed it; the next round looks again
+        days = max(1, round((account.tokens.ends_at - now) / DAY))
+        tell(
+            account.person_id,
+            f"ServiceNow ends your connection in {days} day{'s' if days > 1 else ''}: it lets every sign-in "
+            f"last 100 days. [Connect again]({connect}) now, and nothing is interrupted.",
+        )
+
+
+def tell_of_suspension(accounts: Accounts, tell: Tell, person_id: str, connect: str, now: float) -> None:
+    """Ask the owner of a suspended account to connect again, at most once in 24 hours."""
+    account = accounts.get(person_id)
+    if account is None or now - account.suspension_told_at < SUSPENSION_PAUSE:
+        return
+    if accounts.put(replace(account, suspension_told_at=now, version=account.version + 1)):
+        tell(
+            person_id,
+            f"ServiceNow no longer accepts your connection. [Connect again]({connect}); what you had set up "
+            "here is kept.",
+        )
+
+
+def client_suspect_text() -> str:
+    """What administrators are told when ServiceNow refuses several people's connections in a row."""
+    return (
+        "ServiceNow refused the connections of several people one after the other. Please check the OAuth "
+        "client in ServiceNow (active, same client id and secret as in this app's settings). Their accounts "
+        "are kept and are tried again as soon as the settings change."
+    )

@@ -1,0 +1,142 @@
+"""Calls of the Apps framework: verify, hand over, answer."""
+
+from dataclasses import dataclass
+
+from flask import Blueprint, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from core.calls import Call, Kind
+from core.deadline import Deadline
+from core.errors import MattermostError, Suspended, UnknownRequest
+from core.ports import Installations
+from handlers import account, help, incident, menu  # noqa: F401 - registers their paths
+from handlers.context import Context, Services
+from handlers.registry import calls
+from handlers.reminders import remind_of_endings, tell_of_suspension
+from mattermost.access import Access
+from mattermost.apps_framework import read_values, write
+from mattermost.client import MattermostClient
+from mattermost.person import MattermostForPerson
+from web.background import Background, Every
+from web.limits import PersonLimits
+from web.verify import Caller, Verifier
+
+# Seconds a call may take (design §11); the framework gives up after 30.
+SECONDS = {Kind.SUBMIT: 20.0, Kind.FORM: 8.0, Kind.REFRESH: 8.0, Kind.LOOKUP: 3.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """What the blueprints of the Apps host share."""
+
+    verifier: Verifier
+    services: Services
+    installations: Installations
+    client: MattermostClient
+    access: Access
+    limits: PersonLimits
+    background: Background
+    reminders: Every
+    bot_token: str = ""
+
+    def context(self, caller: Caller, seconds: float) -> Context:
+        """The context of one verified call."""
+        installation = self.installations.get()
+        deadline = Deadline(seconds)
+        mattermost = MattermostForPerson(
+            self.client,
+            self.access,
+            caller.person,
+            bot_user_id=installation.bot_user_id if installation else "",
+            bot_token=caller.request.bot_access_token,
+            person_token=caller.request.acting_user_access_token,
+            deadline=deadline,
+        )
+        return Context(self.services, caller.person, mattermost, deadline)
+
+    def read(self, caller: Caller, path: str, kind: Kind, state_path: str | None = None) -> Call:
+        """The verified request as a `Call`; a state of another person, path or time is refused."""
+        incoming = caller.request
+        state = {}
+        if incoming.state:
+            state = self.services.signer.verify(
+                incoming.state,
+                person=caller.person.id,
+                path=state_path or path,
+                now=self.services.clock(),
+            )
+        return Call(
+            kind=kind,
+            path=path,
+            person=caller.person,
+            values=read_values(incoming.values),
+            state=state,
+            channel=incoming.channel,
+            team_name=incoming.team_name,
+            post=incoming.post,
+            selected_field=incoming.selected_field,
+            query=incoming.query,
+        )
+
+    def tell_later(self, caller: Caller, person_id: str, text: str) -> None:
+        """A direct message from the bot, after the answer."""
+        context = self.context(caller, 20.0)
+        context.mattermost.tell(person_id, text)
+
+    def remind(self, caller: Caller) -> None:
+        """Reminders that are due, sent with the live session that this call brought."""
+        services = self.services
+        if not self.reminders.due():
+            return
+        remind_of_endings(
+            services.accounts,
+            lambda person_id, text: self.tell_later(caller, person_id, text),
+            services.settings.connect_address,
+            services.clock(),
+        )
+
+    def suspended(self, caller: Caller, context: Context) -> None:
+        """The person's account was suspended: change the menus, send one message."""
+        services = self.services
+        if caller.request.acting_user_access_token:
+            self.background.submit(lambda: _hide(context))
+        self.background.submit(
+            lambda: tell_of_suspension(
+                services.accounts,
+                lambda person_id, text: self.tell_later(caller, person_id, text),
+                caller.person.id,
+                services.settings.connect_address,
+                services.clock(),
+            )
+        )
+
+
+def _hide(context: Context) -> None:
+    try:
+        context.mattermost.show_connected(False)
+    except MattermostError:
+        pass  # menus change at the next channel switch all the same
+
+
+def calls_blueprint(door: Door) -> Blueprint:
+    """`POST /<capability>/<action>/<kind>` for everything that the registry knows."""
+    blueprint = Blueprint("calls", __name__)
+
+    @blueprint.post("/<path:path>")
+    def call(path: str) -> ResponseReturnValue:
+        caller = door.verifier.call(request)
+        name, _, word = path.rpartition("/")
+        route = calls.route(name, word)
+        if request.query_string:
+            raise UnknownRequest("query string on a call path")
+        door.limits.check(caller.person.id, route.kind)
+        context = door.context(caller, SECONDS[route.kind])
+        try:
+            return jsonify(write(calls.answer(door.read(caller, name, route.kind), context)))
+        except Suspended:
+            door.suspended(caller, context)
+            raise
+        finally:
+            door.background.submit(lambda: door.remind(caller))
+
+    return blueprint

@@ -1,0 +1,142 @@
+"""
+Every door checks here who is asking, before anything else is read or looked up.
+
+Nothing of a request is believed before both proofs hold; then the plugin itself filled in the context.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
+from flask import Request
+
+from core.accounts import Installation
+from core.calls import Person
+from core.errors import AdministratorsOnly, InvalidInput, NotVerified
+from core.ports import Clock, Installations
+from mattermost.apps_framework import CallRequest, read
+from mattermost.proofs import HEADER, TokenOwners, acting_user_id
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A verified person, the checked request, and the sessions that came with it."""
+
+    person: Person
+    request: CallRequest = field(repr=False)
+
+
+class Verifier:
+    """Design §4, "Who is asking", for the Apps host."""
+
+    def __init__(
+        self, jwt_secret: str, installations: Installations, owners: TokenOwners, clock: Clock
+    ) -> None:
+        self._jwt_secret = jwt_secret
+        self._installations = installations
+        self._owners = owners
+        self._clock = clock
+
+    def bindings(self, request: Request) -> Caller:
+        """The framework's token alone: menus tell only what a person has, and change nothing."""
+        person_id = self._named(request)
+        return self._caller(person_id, read(payload(request)))
+
+    def call(self, request: Request) -> Caller:
+        """
+        Both proofs, for everything that shows or changes something.
+
+        Raises:
+            NotVerified: One of them is missing or false, or no bot is pinned yet.
+            MattermostSilent: Mattermost could not be asked whose token it is.
+        """
+        person_id = self._named(request)
+        caller = self._caller(person_id, read(payload(request)))
+        token = caller.request.bot_access_token
+        owner = self._owners.owner(token)
+        installation = self._installations.get()
+        if installation is None or owner.user_id != installation.bot_user_id:
+            raise NotVerified("not the pinned bot's token")
+        if token != installation.bot_token:
+            seen = replace(installation, bot_token=token, bot_token_seen_at=self._clock())
+            self._installations.put(seen)
+        return caller
+
+    def administrator(self, request: Request) -> Caller:
+        """Both proofs, and the person is a system administrator (lifecycle calls but the installation)."""
+        caller = self.call(request)
+        if not caller.person.administrator:
+            raise AdministratorsOnly("lifecycle call by an ordinary user")
+        return caller
+
+    def installation(self, request: Request) -> Caller:
+        """
+        The first installation, or a new one: pin the bot.
+
+        The acting user's own session must be a system administrator's, as Mattermost says; that is
+        what an ordinary person who knows the JWT secret cannot show.
+        """
+        person_id = self._named(request)
+        caller = self._caller(person_id, read(payload(request)))
+        self._owners.forget()
+        owner = self._owners.owner(caller.request.acting_user_access_token)
+        if owner.user_id != person_id or owner.is_bot or not owner.administrator:
+            raise AdministratorsOnly("installation without an administrator's session")
+        bot = self._owners.owner(caller.request.bot_access_token)
+        if not bot.is_bot:
+            raise NotVerified("the bot's token is no bot's")
+        self._installations.put(
+            Installation(
+                bot_user_id=bot.user_id,
+                installed_by=person_id,
+                bot_token=caller.request.bot_access_token,
+                bot_token_seen_at=self._clock(),
+                webhook_secret=caller.request.webhook_secret,
+            )
+        )
+        log.info("installed", by=person_id, bot=bot.user_id)
+        return caller
+
+    def _named(self, request: Request) -> str:
+        return acting_user_id(request.headers.get(HEADER, ""), self._jwt_secret, self._clock())
+
+    @staticmethod
+    def _caller(person_id: str, request: CallRequest) -> Caller:
+        user = request.acting_user
+        if user is None or user.id != person_id:
+            raise NotVerified("the framework's token is another person's")
+        roles = user.roles.split()
+        person = Person(
+            id=user.id,
+            username=user.username,
+            locale=user.locale or "en",
+            administrator="system_admin" in roles,
+            guest="system_guest" in roles,
+        )
+        return Caller(person, request)
+
+
+def payload(request: Request) -> Mapping[str, Any]:
+    """
+    The JSON object of the body.
+
+    Raises:
+        InvalidInput: No JSON, no object, or nested too deep to read.
+    """
+    try:
+        body = json.loads(request.get_data())
+    except (ValueError, RecursionError) as error:
+        raise _no_json(type(error).__name__) from error
+    if not isinstance(body, dict):
+        raise _no_json(type(body).__name__)
+    return body
+
+
+def _no_json(what: str) -> InvalidInput:
+    error = InvalidInput({}, "This request was not of a form that the app understands. Reload Mattermost.")
+    error.args = (f"body is no JSON object: {what}",)
+    return error
