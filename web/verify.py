@@ -127,8 +127,12 @@ def payload(request: Request) -> Mapping[str, Any]:
     Raises:
         InvalidInput: No JSON, no object, or nested too deep to read.
     """
+    data = request.get_data()
     try:
-        body = json.loads(request.get_data())
+        body = json.loads(data)
+        if b"\\ud" in data.lower():
+            # Half a character (a lone surrogate) is legal JSON and breaks every encoder behind us.
+            body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError) as error:
         raise _no_json(type(error).__name__) from error
     if not isinstance(body, dict):

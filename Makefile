@@ -1,0 +1,35 @@
+# make install   the virtual environment with exact versions
+# make demo      the main job in a browser, no accounts needed
+# make test      format, lint, strict types and all tests
+# make serve     the service for real, from the settings in the environment
+# make lock      both lock files anew
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: install demo test serve lock format benchmark
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: requirements-dev.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	touch $@
+
+demo: install
+	@$(BIN)/python cli.py demo
+
+test: install
+	@scripts/test
+
+serve: install
+	@$(BIN)/python cli.py serve
+
+benchmark: install
+	@$(BIN)/python -m benchmarks
+
+format: install
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lock: install
+	@scripts/lock

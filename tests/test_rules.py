@@ -1,0 +1,116 @@
+"""Rules of the house, held by tests: imports, routes, settings, forms within both hosts' limits."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# Package or module: what of ours it may import (design §2). `mattermost.cards` and what it rests on
+# are pure and may be used by handlers.
+ALLOWED: dict[str, set[str]] = {
+    "core": {"core"},
+    "forms": {"core", "forms"},
+    "mattermost": {"core", "mattermost"},
+    "servicenow": {"core", "servicenow"},
+    "storage": {"core", "storage"},
+    "handlers": {"core", "forms", "handlers", "mattermost.cards", "mattermost.markdown"},
+    "web": {"core", "handlers", "mattermost", "web"},
+    "sandbox": {"sandbox"},
+    "config": set(),
+}
+OURS = {*ALLOWED, "app", "cli"}
+
+
+def _modules(package: str) -> list[Path]:
+    single = ROOT / f"{package}.py"
+    return [single] if single.exists() else sorted((ROOT / package).rglob("*.py"))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            yield node.module
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_a_package_imports_only_what_the_design_allows(package: str) -> None:
+    """No module reaches past the import table; the sandbox in particular shares nothing with the product."""
+    offences = []
+    for path in _modules(package):
+        for name in _imports(path):
+            if name.split(".")[0] not in OURS or (package == "config" and name == "config"):
+                continue
+            allowed = ALLOWED[package]
+            if not any(
+                name == one or name.startswith(f"{one}.") or one.startswith(f"{name}.") for one in allowed
+            ):
+                offences.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert not offences
+
+
+def test_the_core_needs_the_standard_library_alone() -> None:
+    """`core` imports nothing that has to be installed."""
+    foreign = {
+        name
+        for path in _modules("core")
+        for name in _imports(path)
+        if name.split(".")[0] not in sys.stdlib_module_names | {"core"}
+    }
+    assert not foreign
+
+
+def test_modules_stay_readable() -> None:
+    """No module has over 500 lines, and `app.py`, which only wires, has under 100."""
+    lengths = {
+        path: len(path.read_text(encoding="utf-8").splitlines())
+        for package in (*ALLOWED, "app", "cli")
+        for path in _modules(package)
+    }
+    assert not {str(path.relative_to(ROOT)): n for path, n in lengths.items() if n > 500}
+    assert lengths[ROOT / "app.py"] < 100
+
+
+def test_every_setting_is_documented() -> None:
+    """docs/settings.md lists exactly the settings that are read."""
+    read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / "config.py").read_text(encoding="utf-8")))
+    documented = set(
+        re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs/settings.md").read_text(encoding="utf-8"), re.M)
+    )
+    assert read == documented
+
+
+def test_every_dependency_has_its_reason() -> None:
+    """Each dependency in pyproject.toml carries a comment, but for type stubs and the usual tools."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads(text)
+    wanted = project["project"]["dependencies"] + [
+        name for group in project["dependency-groups"].values() for name in group if isinstance(name, str)
+    ]
+    lines = text.splitlines()
+    plain = ("types-", "pytest>", "mypy>", "ruff>")
+    bare = [
+        name
+        for name in wanted
+        if not name.startswith(plain) and not any(f'"{name}"' in line and "#" in line for line in lines)
+    ]
+    assert wanted
+    assert not bare
+
+
+def test_lock_files_name_no_index() -> None:
+    """Exact versions with hashes, and no address of any package index."""
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert "://" not in text
+        pinned = re.findall(r"^([\w.-]+)==", text, re.M)
+        assert pinned
+        assert text.count("--hash=sha256:") >= len(pinned)

@@ -1,0 +1,63 @@
+"""State that travels through a client comes back unchanged, for the same person and path, or not at all."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import NotVerified
+from core.signing import ExpiredState, Signer
+
+SIGNER = Signer([b"k" * 32])
+
+
+def _token(**changes: object) -> str:
+    arguments = {"person": "ann", "path": "incident/create", "expires_at": 100.0} | changes
+    return SIGNER.sign({"form_id": "f1"}, **arguments)  # type: ignore[arg-type]
+
+
+def test_a_state_comes_back() -> None:
+    """The content is as it was signed."""
+    assert SIGNER.verify(_token(), person="ann", path="incident/create", now=100.0) == {"form_id": "f1"}
+
+
+@pytest.mark.parametrize(("person", "path"), [("bob", "incident/create"), ("ann", "change/create")])
+def test_a_state_of_another_person_or_path_is_refused(person: str, path: str) -> None:
+    """A state is good for whom and what it was made for."""
+    with pytest.raises(NotVerified):
+        SIGNER.verify(_token(), person=person, path=path, now=1.0)
+
+
+def test_an_old_state_says_that_the_form_was_open_too_long() -> None:
+    """Expiry has words of its own, for it happens to honest people."""
+    with pytest.raises(ExpiredState):
+        SIGNER.verify(_token(), person="ann", path="incident/create", now=101.5)
+
+
+@given(st.integers(0, 200), st.characters(codec="ascii"))
+def test_no_changed_state_passes(position: int, character: str) -> None:
+    """Whatever one character is changed to, the state is refused or still means the same."""
+    token = _token()
+    position %= len(token)
+    changed = token[:position] + character + token[position + 1 :]
+    try:
+        content = SIGNER.verify(changed, person="ann", path="incident/create", now=1.0)
+    except NotVerified:
+        return
+    assert content == {"form_id": "f1"}
+    assert changed.partition(".")[0] == token.partition(".")[0]
+
+
+@given(st.text(max_size=300))
+def test_no_made_up_state_passes(text: str) -> None:
+    """Any text that we did not sign is refused, and never breaks anything."""
+    with pytest.raises(NotVerified):
+        SIGNER.verify(text, person="ann", path="incident/create", now=1.0)
+
+
+def test_a_rotation_keeps_open_forms_alive() -> None:
+    """A second key still opens what it signed; the newest signs."""
+    rotated = Signer([b"n" * 32, b"k" * 32])
+    assert rotated.verify(_token(), person="ann", path="incident/create", now=1.0)
+    fresh = rotated.sign({}, person="ann", path="p", expires_at=9.0)
+    with pytest.raises(NotVerified):
+        SIGNER.verify(fresh, person="ann", path="p", now=1.0)
