@@ -1,0 +1,60 @@
+"""
+Secrets at rest: sealed with MultiFernet under keys derived per purpose from `APP_SECRET` (HKDF-SHA256).
+
+A sealed value names the place it belongs to, so a row copied to another person does not open there.
+"""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from core.errors import StorageFailed
+
+
+class Unreadable(StorageFailed):
+    """A sealed value does not open: `APP_SECRET` lost its key, or the row is not from here."""
+
+    tell = "What is stored for you can't be read any more. Run `/servicenow connect` to connect anew."
+    retryable = False
+
+
+def derive_keys(app_secrets: Sequence[str], purpose: str) -> list[bytes]:
+    """32 bytes per secret, newest first; keys of different purposes tell nothing of each other."""
+    return [
+        HKDF(
+            algorithm=SHA256(), length=32, salt=None, info=f"servicenow-mattermost/{purpose}".encode()
+        ).derive(secret.encode())
+        for secret in app_secrets
+    ]
+
+
+class Sealer:
+    """
+    Seal and open JSON objects.
+
+    Args:
+        keys: From `derive_keys`; the first seals, all of them open.
+    """
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._fernet = MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in keys])
+
+    def seal(self, place: str, content: Mapping[str, Any]) -> str:
+        """*content* as text that only we can read, and only at *place*."""
+        return self._fernet.encrypt(json.dumps([place, dict(content)]).encode()).decode()
+
+    def open(self, place: str, sealed: str) -> dict[str, Any]:
+        """Raises Unreadable: no key of ours fits, or it was sealed for another place."""
+        try:
+            sealed_for, content = json.loads(self._fernet.decrypt(sealed.encode()))
+        except InvalidToken as error:
+            raise Unreadable(f"{place}: no key opens it") from error
+        if sealed_for != place:
+            raise Unreadable(f"{place}: sealed for another place")
+        opened: dict[str, Any] = content
+        return opened
