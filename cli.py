@@ -1,0 +1,97 @@
+"""
+The command line: ``serve`` the service, ``check`` the settings, ``demo`` everything without accounts,
+``sandbox`` one of the two counterparts alone.
+"""
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from config import Config, ConfigError, redacted
+from web.logs import configure_logs
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status."""
+    parser = argparse.ArgumentParser(prog="cli.py", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", help="run the service, from the settings in the environment")
+    commands.add_parser("check", help="check the settings and say what is missing")
+    commands.add_parser("demo", help="run the service and both counterparts, ready to try in a browser")
+    sandbox = commands.add_parser("sandbox", help="run one counterpart")
+    sandbox.add_argument("which", choices=["mattermost", "servicenow"])
+    sandbox.add_argument("--port", type=int, default=0)
+    options = parser.parse_args(arguments)
+    match options.command:
+        case "serve":
+            return serve()
+        case "check":
+            return check()
+        case "demo":
+            from sandbox.demo import demo
+
+            return demo()
+        case _:
+            return run_sandbox(options.which, options.port)
+
+
+def serve() -> int:
+    """Serve until told to stop."""
+    # The web parts are imported here: `check` and `sandbox` start without them.
+    from app import create_app
+    from web.server import Server
+
+    config = _config()
+    if config is None:
+        return 2
+    configure_logs(config.log_level, config.log_format)
+
+    def build() -> object:
+        service = create_app(config)
+        return service.app, service.close
+
+    Server(
+        build, listen=config.listen, threads=config.threads, graceful_timeout=config.graceful_timeout
+    ).run()
+    return 0
+
+
+def check() -> int:
+    """Say what is missing or malformed, or that all is well."""
+    config = _config()
+    if config is None:
+        return 2
+    for name, value in redacted(config).items():
+        print(f"{name}: {value}")
+    if config.missing:
+        print(f"People can't connect yet. Missing: {', '.join(config.missing)}")
+    return 0
+
+
+def run_sandbox(which: str, port: int) -> int:
+    """Run one double until interrupted."""
+    from sandbox.mattermost import MattermostDouble
+    from sandbox.servicenow import ServiceNowDouble
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    double = MattermostDouble(port) if which == "mattermost" else ServiceNowDouble(port)
+    with double:
+        print(double.url, flush=True)
+        stop.wait()
+    return 0
+
+
+def _config() -> Config | None:
+    try:
+        return Config.from_env()
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

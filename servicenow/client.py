@@ -1,0 +1,116 @@
+"""ServiceNow for one person and one call: the port `core.ports.ServiceNow`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from core.deadline import Deadline
+from core.errors import AccessDenied
+from core.fields import Option
+from core.ports import Accounts
+from core.records import Column, Record
+from servicenow.choices import ColumnCache
+from servicenow.queries import Query, at_or_after, contains, equals, is_me, starts_with
+from servicenow.tables import CARD_COLUMNS, Tables, record_of
+from servicenow.tokens import TokenKeeper
+from servicenow.transport import Transport
+
+_OPTIONS = 20
+_CLOCK_MARGIN = 300.0  # seconds that the instance's clock may be behind ours
+
+
+class ServiceNowClients:
+    """Makes a client per call; what is shared holds nothing of a person but the columns of a language."""
+
+    def __init__(
+        self, transport: Transport, tokens: TokenKeeper, accounts: Accounts, columns: ColumnCache
+    ) -> None:
+        self._transport = transport
+        self._tokens = tokens
+        self._accounts = accounts
+        self._columns = columns
+
+    def client_for(self, person_id: str, deadline: Deadline) -> "ServiceNowClient":
+        """A client with *person_id*'s rights that keeps *deadline*."""
+        account = self._accounts.get(person_id)
+        language = (account.identity.language if account else "") or "en"
+        tables = Tables(self._transport, self._tokens, person_id, deadline)
+        lookups = Tables(self._transport, self._tokens, person_id, deadline, retry=False)
+        return ServiceNowClient(tables, lookups, self._columns, language)
+
+
+class ServiceNowClient:
+    """See the port for what each method promises."""
+
+    def __init__(self, tables: Tables, lookups: Tables, columns: ColumnCache, language: str) -> None:
+        self._tables = tables
+        self._lookups = lookups
+        self._columns = columns
+        self._language = language
+
+    def create(self, table: str, columns: Mapping[str, str]) -> Record:
+        return self._tables.insert(table, columns)
+
+    def find_created(self, table: str, columns: Mapping[str, str], since: float) -> Record | None:
+        by_id = Query().where(equals("correlation_id", columns["correlation_id"]))
+        try:
+            found = self._records(table, by_id)
+        except AccessDenied:
+            found = []  # the column may not be filtered by
+        # An unreadable column makes ServiceNow drop the term: only a row that reads back counts.
+        for record in found:
+            if record.value("correlation_id") == columns["correlation_id"]:
+                return record
+        recent = (
+            Query()
+            .where(is_me("opened_by"))
+            .where(at_or_after("sys_created_on", since - _CLOCK_MARGIN))
+            .order_by("sys_created_on", descending=True)
+        )
+        same = [
+            record
+            for record in self._records(table, recent)
+            if record.value("short_description") == columns["short_description"]
+            and record.value("correlation_id") in {"", columns["correlation_id"]}
+        ]
+        return same[0] if same else None
+
+    def columns(self, table: str) -> Mapping[str, Column]:
+        return self._columns.columns(table, self._language, self._tables)
+
+    def cached_columns(self, table: str) -> Mapping[str, Column]:
+        return self._columns.at_hand(table, self._language)
+
+    def find_users(self, query: str) -> Sequence[Option]:
+        wanted = (
+            Query()
+            .where(equals("active", "true"))
+            .where(contains("name", query), starts_with("user_name", query), starts_with("email", query))
+            .order_by("name")
+        )
+        rows = self._lookups.rows("sys_user", wanted, ("sys_id", "name", "user_name"), _OPTIONS)
+        return _options((f"{row.get('name')} ({row.get('user_name')})", row.get("sys_id")) for row in rows)
+
+    def find_groups(self, query: str) -> Sequence[Option]:
+        wanted = Query().where(equals("active", "true")).where(contains("name", query)).order_by("name")
+        rows = self._lookups.rows("sys_user_group", wanted, ("sys_id", "name"), _OPTIONS)
+        return _options((row.get("name"), row.get("sys_id")) for row in rows)
+
+    def find_configuration_items(self, query: str) -> Sequence[Option]:
+        wanted = Query().where(contains("name", query)).order_by("name")
+        rows = self._lookups.rows("cmdb_ci", wanted, ("sys_id", "name"), _OPTIONS)
+        return _options((row.get("name"), row.get("sys_id")) for row in rows)
+
+    def _records(self, table: str, query: Query) -> list[Record]:
+        rows = self._tables.rows(table, query, CARD_COLUMNS, _OPTIONS, display="all")
+        return [record_of(table, row) for row in rows]
+
+
+def _options(rows: Iterable[tuple[Any, Any]]) -> list[Option]:
+    """Options with unique labels: two people of one name are told apart by the end of their sys_id."""
+    options: dict[str, Option] = {}
+    for label, sys_id in rows:
+        if not label or not sys_id:
+            continue
+        text = str(label) if str(label) not in options else f"{label} · {str(sys_id)[-6:]}"
+        options[text] = Option(text, str(sys_id))
+    return list(options.values())

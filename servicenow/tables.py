@@ -1,0 +1,160 @@
+"""The Table API with one person's rights (API reference §1): reads are repeated, writes never."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import stamina
+
+from core.deadline import Deadline
+from core.errors import Asleep, Broken, Busy, CredentialsRefused, Unanswered, Unreachable
+from core.records import Cell, Record
+from servicenow.classify import read_answer
+from servicenow.queries import Query
+from servicenow.tokens import TokenKeeper
+from servicenow.transport import BearerToken, Transport
+
+# What a card, a confirmation and a later look for it need.
+CARD_COLUMNS = (
+    "sys_id",
+    "number",
+    "short_description",
+    "state",
+    "priority",
+    "assigned_to",
+    "assignment_group",
+    "caller_id",
+    "opened_at",
+    "correlation_id",
+    "sys_mod_count",
+)
+_RETRIES = 2
+_LONGEST_PAUSE = 5.0
+
+
+class Tables:
+    """
+    Args:
+        deadline: Of the call that all of this belongs to.
+        retry: Whether reads are tried again; look-ups are not, the next key asks anyway.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        tokens: TokenKeeper,
+        person_id: str,
+        deadline: Deadline,
+        *,
+        retry: bool = True,
+    ) -> None:
+        self._transport = transport
+        self._tokens = tokens
+        self._person_id = person_id
+        self._deadline = deadline
+        self._retry = retry
+
+    def rows(
+        self, table: str, query: Query, columns: Sequence[str], limit: int, *, display: str = "false"
+    ) -> list[dict[str, Any]]:
+        """
+        One page of a table, uncounted.
+
+        ServiceNow applies *limit* before its ACLs: fewer rows may come back while more exist.
+        ``display`` is ``false`` (raw), ``true`` or ``all``, as ``sysparm_display_value`` says.
+        """
+        content = self.get(
+            f"/api/now/v2/table/{table}",
+            {
+                "sysparm_query": str(query),
+                "sysparm_fields": ",".join(columns),
+                "sysparm_limit": str(limit),
+                "sysparm_display_value": display,
+                "sysparm_exclude_reference_link": "true",
+                "sysparm_no_count": "true",
+                "sysparm_suppress_pagination_header": "true",
+            },
+        )
+        rows = content["result"]
+        if not isinstance(rows, list):
+            raise Broken(f"{table}: no list")
+        return [row for row in rows if isinstance(row, dict)]
+
+    def insert(self, table: str, columns: Mapping[str, str]) -> Record:
+        """Insert raw values; one request, or two where the access token had just died."""
+        content = self._once(
+            "POST",
+            f"/api/now/v2/table/{table}",
+            {
+                "sysparm_fields": ",".join(CARD_COLUMNS),
+                "sysparm_display_value": "all",
+                "sysparm_exclude_reference_link": "true",
+                "sysparm_input_display_value": "false",
+            },
+            dict(columns),
+        )
+        row = content["result"]
+        if not isinstance(row, dict) or not row.get("sys_id"):
+            raise Broken(f"{table}: insert answered without a row")
+        return record_of(table, row)
+
+    def get(self, path: str, params: Mapping[str, str]) -> dict[str, Any]:
+        """A read; repeated at most twice inside the deadline where that can help."""
+        if not self._retry:
+            return self._once("GET", path, params)
+        for attempt in stamina.retry_context(
+            on=self._pause,
+            attempts=1 + _RETRIES,
+            timeout=self._deadline.left(),
+            wait_initial=0.2,
+            wait_max=2.0,
+            wait_jitter=0.3,
+        ):
+            with attempt:
+                return self._once("GET", path, params)
+        raise AssertionError("stamina returns or raises")
+
+    def _pause(self, error: Exception) -> bool | float:
+        if not isinstance(error, Busy | Broken | Unanswered | Unreachable) or isinstance(error, Asleep):
+            return False
+        wanted = error.retry_after if isinstance(error, Busy) else None
+        if wanted is None:
+            return self._deadline.left() > 1.0
+        return wanted if wanted <= min(_LONGEST_PAUSE, self._deadline.left() - 1.0) else False
+
+    def _once(self, method: str, path: str, params: Mapping[str, str], body: Any = None) -> dict[str, Any]:
+        token = self._tokens.bearer(self._person_id)
+        try:
+            return self._ask(method, path, params, body, token)
+        except CredentialsRefused:
+            # A token may die between two calls; 401 is said before anything is done, so a write is safe.
+            token = self._tokens.renew(self._person_id, token)
+        try:
+            return self._ask(method, path, params, body, token)
+        except CredentialsRefused as error:
+            raise self._tokens.suspend(self._person_id) from error
+
+    def _ask(
+        self, method: str, path: str, params: Mapping[str, str], body: Any, token: str
+    ) -> dict[str, Any]:
+        answer = self._transport.send(
+            method,
+            path,
+            auth=BearerToken(token),
+            person_id=self._person_id,
+            deadline=self._deadline,
+            params=params,
+            json=body,
+        )
+        content: dict[str, Any] = read_answer(method, answer.status, answer.headers, answer.body)
+        return content
+
+
+def record_of(table: str, row: Mapping[str, Any]) -> Record:
+    """A row read with ``sysparm_display_value=all``; plain texts are taken as both shapes (spec D-40)."""
+    cells: dict[str, Cell] = {}
+    for column, cell in row.items():
+        if isinstance(cell, dict):
+            cells[column] = Cell(str(cell.get("value") or ""), str(cell.get("display_value") or ""))
+        elif isinstance(cell, str):
+            cells[column] = Cell(cell, cell)
+    return Record(table, cells.get("sys_id", Cell()).value, cells)

@@ -1,0 +1,42 @@
+"""Messages that follow no call of their own: to the administrator who installed the app."""
+
+from core.deadline import Deadline
+from core.ports import Installations
+from handlers.reminders import client_suspect_text
+from mattermost.client import MattermostClient
+from web.background import Background
+
+
+class AdministratorMessages:
+    """
+    Direct messages by the bot.
+
+    Args:
+        bot_token: A lasting token of the bot; without one the newest session seen is used, which is
+            alive whenever a call was just answered (protocol reference §3.1).
+    """
+
+    def __init__(
+        self, client: MattermostClient, installations: Installations, background: Background, bot_token: str
+    ) -> None:
+        self._client = client
+        self._installations = installations
+        self._background = background
+        self._bot_token = bot_token
+
+    def client_suspect(self) -> None:
+        """Tell that the OAuth client should be checked; after the answer, never instead of it."""
+        self._background.submit(lambda: self._tell(client_suspect_text()))
+
+    def _tell(self, text: str) -> None:
+        installation = self._installations.get()
+        if installation is None:
+            return
+        token = self._bot_token or installation.bot_token
+        deadline = Deadline(20.0)
+        people = [installation.bot_user_id, installation.installed_by]
+        channel = self._client.request(
+            "POST", "/api/v4/channels/direct", token=token, deadline=deadline, json=people
+        )
+        post = {"channel_id": channel["id"], "message": text}
+        self._client.request("POST", "/api/v4/posts", token=token, deadline=deadline, json=post)
