@@ -54,9 +54,7 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
     stores = open_storage(config.storage_url, keys, clock=clock, wait=config.graceful_timeout)
     background = Background()
     mattermost = MattermostClient(config.mattermost_url, config.threads)
-    messages = AdministratorMessages(
-        mattermost, stores.installations, background, config.mattermost_bot_token
-    )
+    messages = AdministratorMessages(mattermost, stores.installations, background, config.mattermost_bot_token)
 
     remote = f"{config.mattermost_url}{PLUGIN}/apps/{APP_ID}/oauth2/remote"
     transport = Transport(config.servicenow_url, at_once=config.threads - KEPT_FREE)
@@ -94,9 +92,7 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
         servicenow_for=clients.client_for,
     )
     door = Door(
-        verifier=Verifier(
-            config.mattermost_app_jwt_secret, stores.installations, TokenOwners(mattermost), clock
-        ),
+        verifier=Verifier(config.mattermost_app_jwt_secret, stores.installations, TokenOwners(mattermost), clock),
         services=services,
         installations=stores.installations,
         client=mattermost,

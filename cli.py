@@ -52,9 +52,7 @@ def serve() -> int:
         service = create_app(config)
         return service.app, service.close
 
-    Server(
-        build, listen=config.listen, threads=config.threads, graceful_timeout=config.graceful_timeout
-    ).run()
+    Server(build, listen=config.listen, threads=config.threads, graceful_timeout=config.graceful_timeout).run()
     return 0
 
 

@@ -60,9 +60,7 @@ class Config:
             ConfigError: Something is missing or malformed; names all of it at once.
         """
         env = _Environment(eager=False, strip_whitespace=True)
-        hosts: tuple[str, ...] = tuple(
-            env.list("SERVICENOW_HOSTS", default=[], validate=_each(_origin)) or ()
-        )
+        hosts: tuple[str, ...] = tuple(env.list("SERVICENOW_HOSTS", default=[], validate=_each(_origin)) or ())
         values: dict[str, Any] = {
             "app_url": env.str("APP_URL", validate=_address),
             "mattermost_url": env.str("MATTERMOST_URL", validate=_address),
@@ -86,8 +84,7 @@ class Config:
             env.seal()
         except EnvValidationError as problems:
             lines = [
-                f"{name}: {_sentence(text)}"
-                for name, text in cast("dict[str, Any]", problems.error_messages).items()
+                f"{name}: {_sentence(text)}" for name, text in cast("dict[str, Any]", problems.error_messages).items()
             ]
             raise ConfigError("These settings need attention:\n  " + "\n  ".join(lines)) from None
         for name in ("app_url", "mattermost_url", "servicenow_url"):
@@ -141,9 +138,7 @@ def _instance(hosts: tuple[str, ...]) -> Callable[[str], None]:
         parts = urlsplit(value)
         ours = parts.scheme == "https" and str(parts.hostname).endswith(".service-now.com") and not parts.port
         if not ours and value.rstrip("/") not in named:
-            raise ValidationError(
-                "must be https://NAME.service-now.com, or an origin named in SERVICENOW_HOSTS"
-            )
+            raise ValidationError("must be https://NAME.service-now.com, or an origin named in SERVICENOW_HOSTS")
 
     return check
 

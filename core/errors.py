@@ -275,9 +275,7 @@ class CredentialsRefused(ServiceNowError):
 class AccessDenied(ServiceNowError):
     """403: the account may not do this, or the table is closed to web services."""
 
-    tell = (
-        "ServiceNow says that your account may not do this. Ask your ServiceNow administrator for the right."
-    )
+    tell = "ServiceNow says that your account may not do this. Ask your ServiceNow administrator for the right."
 
 
 class Refused(ServiceNowError):

@@ -29,9 +29,7 @@ SELECTS = ("impact", "urgency", "category", "subcategory")
 _DEFAULT_LEVEL = "3"  # Low: what ServiceNow itself stores when nothing is said
 
 
-def incident_form(
-    columns: Mapping[str, Column], values: Values, *, state: str, caller_optional: bool = False
-) -> Form:
+def incident_form(columns: Mapping[str, Column], values: Values, *, state: str, caller_optional: bool = False) -> Form:
     """
     Build the form for a modal.
 
@@ -87,11 +85,7 @@ def choices_of(columns: Mapping[str, Column], column: str, depends_on: str = "")
     found = columns.get(column)
     options: dict[str, Option] = {}
     for choice in found.choices if found else ():
-        if (
-            _fits(choice, depends_on)
-            and choice.value
-            and choice.value not in {o.value for o in options.values()}
-        ):
+        if _fits(choice, depends_on) and choice.value and choice.value not in {o.value for o in options.values()}:
             label = choice.label.strip() or choice.value
             label = f"{label} ({choice.value})" if label in options else label
             options[label] = Option(label, choice.value)
@@ -145,9 +139,7 @@ def _categories(columns: Mapping[str, Column], values: Values) -> list[AnyField]
     subcategories = choices_of(columns, "subcategory", category) if category else []
     if subcategories:
         chosen = _among(subcategories, values.text("subcategory"))
-        fields.append(
-            SelectField(name="subcategory", label="Subcategory", options=subcategories, value=chosen)
-        )
+        fields.append(SelectField(name="subcategory", label="Subcategory", options=subcategories, value=chosen))
     return fields
 
 

@@ -48,9 +48,7 @@ def connect(call: Call, context: Context) -> Reply:
             f"You are connected as {person_line(context.account.identity)}. To use another account, "
             f"[connect again]({address}), or run `/servicenow disconnect` first."
         )
-    return Text(
-        f"[Connect your ServiceNow account]({address}). You sign in at ServiceNow and come back here."
-    )
+    return Text(f"[Connect your ServiceNow account]({address}). You sign in at ServiceNow and come back here.")
 
 
 def authorize(call: Call, context: Context) -> Reply:

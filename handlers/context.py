@@ -49,9 +49,7 @@ class Services:
 class Context:
     """One call's view of `Services`, with the person's own clients."""
 
-    def __init__(
-        self, services: Services, person: Person, mattermost: Mattermost, deadline: Deadline
-    ) -> None:
+    def __init__(self, services: Services, person: Person, mattermost: Mattermost, deadline: Deadline) -> None:
         self.settings = services.settings
         self.accounts = services.accounts
         self.form_results = services.form_results

@@ -35,9 +35,7 @@ def created_once(table: str, columns: Mapping[str, str], opened: Opened, context
         known = context.form_results.get(opened.form_id)
         if known is not None and known.person_id == context.person.id and known.text:
             return known.text
-        attempt = known or FormResult(
-            opened.form_id, context.person.id, table, "", "", "", stored_at=context.clock()
-        )
+        attempt = known or FormResult(opened.form_id, context.person.id, table, "", "", "", stored_at=context.clock())
         record = None
         if known is None:
             context.form_results.put(attempt)

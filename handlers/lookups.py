@@ -28,9 +28,7 @@ class Lookups:
         self._fields: dict[tuple[str, str], _Field] = {}
         self._lock = threading.Lock()
 
-    def run(
-        self, person_id: str, name: str, query: str, find: Callable[[str], Sequence[Option]]
-    ) -> tuple[Option, ...]:
+    def run(self, person_id: str, name: str, query: str, find: Callable[[str], Sequence[Option]]) -> tuple[Option, ...]:
         """Ask *find* for *query* unless it is too short or overtaken; at most 20 options."""
         words = " ".join(query.split())
         if len(words) < LEAST_CHARACTERS:

@@ -30,9 +30,7 @@ class Opened:
         A command's submit has no state and gets a fresh id; it stands for itself.
         """
         if call.state:
-            return cls(
-                **{name: str(call.state.get(name, "")) for name in ("form_id", "channel_id", "root_id")}
-            )
+            return cls(**{name: str(call.state.get(name, "")) for name in ("form_id", "channel_id", "root_id")})
         channel_id = call.channel.id if call.channel else ""
         root_id = ""
         if call.post is not None:
@@ -42,6 +40,4 @@ class Opened:
 
     def signed(self, path: str, context: Context) -> str:
         """The state that travels through the client, for the form at *path*."""
-        return context.signer.sign(
-            asdict(self), person=context.person.id, path=path, expires_at=context.clock() + LIFE
-        )
+        return context.signer.sign(asdict(self), person=context.person.id, path=path, expires_at=context.clock() + LIFE)

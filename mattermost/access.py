@@ -53,9 +53,7 @@ class Access:
             member = ask("GET", f"/api/v4/channels/{channel_id}/members/{person_id}")
             user = ask("GET", f"/api/v4/users/{person_id}")
             if channel.get("delete_at"):
-                raise MayNotPost(
-                    "archived channel", "This channel is archived, so nothing can be posted in it."
-                )
+                raise MayNotPost("archived channel", "This channel is archived, so nothing can be posted in it.")
             roles = _roles(user.get("roles"), member.get("roles"))
             if "system_guest" in roles and not self._guests:
                 raise MayNotPost("guest", "Guests can't use ServiceNow here. Ask an administrator.")

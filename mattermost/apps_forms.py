@@ -101,9 +101,7 @@ def _of_type(field: AnyField, form: Form) -> dict[str, Any]:
         case DateField(value=value, time=time, hint=hint):
             # The framework has no date field that every client draws: ISO text instead.
             example = "2026-11-24 16:30" if time else "2026-11-24"
-            return {"type": "text", "subtype": "input", "max_length": 16, "hint": hint or example} | _given(
-                value
-            )
+            return {"type": "text", "subtype": "input", "max_length": 16, "hint": hint or example} | _given(value)
 
 
 def _given(value: str) -> dict[str, Any]:

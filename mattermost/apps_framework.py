@@ -184,9 +184,7 @@ def _value(name: str, value: Any) -> Value | None:
             return Option(label if isinstance(label, str) and label else chosen, chosen) if chosen else None
         case list() if len(value) <= 1000:
             options = [_value(name, item) for item in value]
-            return tuple(
-                Option(o, o) if isinstance(o, str) else o for o in options if isinstance(o, str | Option)
-            )
+            return tuple(Option(o, o) if isinstance(o, str) else o for o in options if isinstance(o, str | Option))
         case _:
             raise InvalidInput({name: "This value is not of a kind that the field takes."})
 

@@ -38,8 +38,7 @@ def record_card(record: Record, address: str, instance: str) -> dict[str, Any]:
     title = record_title(record)
     shown = [(label, record.display(column)) for column, label in _FIELDS]
     fields = [
-        {"title": label, "value": escaped(text, _FIELD_CHARACTERS) or "–", "short": True}
-        for label, text in shown
+        {"title": label, "value": escaped(text, _FIELD_CHARACTERS) or "–", "short": True} for label, text in shown
     ]
     facts = ", ".join(f"{label}: {plain(text, _FIELD_CHARACTERS)}" for label, text in shown if text)
     return {

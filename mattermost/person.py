@@ -45,9 +45,7 @@ class MattermostForPerson:
     def may_post(self, channel_id: str) -> None:
         self._permission(channel_id)
 
-    def post_card(
-        self, *, channel_id: str, root_id: str, attachment: Mapping[str, Any], pending_post_id: str
-    ) -> str:
+    def post_card(self, *, channel_id: str, root_id: str, attachment: Mapping[str, Any], pending_post_id: str) -> str:
         permission = self._permission(channel_id)
         post = {
             "channel_id": permission.channel_id,
@@ -106,9 +104,7 @@ class MattermostForPerson:
                 f"/api/v4/teams/{team}/members",
                 json={"team_id": team, "user_id": self._bot_user_id},
             )
-            self._as_person(
-                "POST", f"/api/v4/channels/{channel}/members", json={"user_id": self._bot_user_id}
-            )
+            self._as_person("POST", f"/api/v4/channels/{channel}/members", json={"user_id": self._bot_user_id})
         except MattermostError as error:
             log.info("bot may not join", reason=str(error))
             return False
@@ -120,6 +116,4 @@ class MattermostForPerson:
     def _as_person(self, method: str, path: str, json: Any = None) -> Any:
         if not self._person_token:
             raise MattermostRefused(f"{method} {path}: the call carries no session of the person", 401)
-        return self._client.request(
-            method, path, token=self._person_token, deadline=self._deadline, json=json
-        )
+        return self._client.request(method, path, token=self._person_token, deadline=self._deadline, json=json)

@@ -55,9 +55,7 @@ def acting_user_id(authorization: str, secret: str, now: float) -> str:
     if scheme != "Bearer" or not token:
         raise NotVerified("no framework token")
     try:
-        claims = jwt.decode(
-            token, secret, algorithms=["HS256"], options={"require": ["exp"], "verify_exp": False}
-        )
+        claims = jwt.decode(token, secret, algorithms=["HS256"], options={"require": ["exp"], "verify_exp": False})
         expires_at = float(claims["exp"])
     except (jwt.PyJWTError, TypeError, ValueError) as error:
         raise NotVerified(f"framework token: {type(error).__name__}") from error

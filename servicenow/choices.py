@@ -119,9 +119,7 @@ def _column(name: str, meta: Mapping[str, Any]) -> Column:
     )
 
 
-def _dependent(
-    table: str, names: tuple[str, ...], language: str, tables: Tables
-) -> dict[str, tuple[Choice, ...]]:
+def _dependent(table: str, names: tuple[str, ...], language: str, tables: Tables) -> dict[str, tuple[Choice, ...]]:
     if not names:
         return {}
     query = (
@@ -135,9 +133,7 @@ def _dependent(
     columns = ("element", "label", "value", "dependent_value")
     choices: dict[str, tuple[Choice, ...]] = {}
     for row in tables.rows("sys_choice", query, columns, 1000):
-        choice = Choice(
-            str(row.get("label") or ""), str(row.get("value") or ""), str(row.get("dependent_value") or "")
-        )
+        choice = Choice(str(row.get("label") or ""), str(row.get("value") or ""), str(row.get("dependent_value") or ""))
         element = str(row.get("element") or "")
         choices[element] = (*choices.get(element, ()), choice)
     return choices

@@ -80,9 +80,7 @@ def read_token_answer(status: int, headers: Mapping[str, str], body: bytes) -> b
     if status in {400, 401} and isinstance(content, dict):
         return False
     if content is None or status != 200 or not isinstance(content, dict):
-        raise (
-            _no_json(status, headers, body) if content is None else _refusal("POST", status, headers, content)
-        )
+        raise (_no_json(status, headers, body) if content is None else _refusal("POST", status, headers, content))
     return "access_token" in content
 
 

@@ -21,9 +21,7 @@ _CLOCK_MARGIN = 300.0  # seconds that the instance's clock may be behind ours
 class ServiceNowClients:
     """Makes a client per call; what is shared holds nothing of a person but the columns of a language."""
 
-    def __init__(
-        self, transport: Transport, tokens: TokenKeeper, accounts: Accounts, columns: ColumnCache
-    ) -> None:
+    def __init__(self, transport: Transport, tokens: TokenKeeper, accounts: Accounts, columns: ColumnCache) -> None:
         self._transport = transport
         self._tokens = tokens
         self._accounts = accounts

@@ -55,9 +55,7 @@ class Gate:
         try:
             yield
         except ServiceNowError as error:
-            self._record(
-                answered=not isinstance(error, Unanswered | Unreachable) or isinstance(error, Broken)
-            )
+            self._record(answered=not isinstance(error, Unanswered | Unreachable) or isinstance(error, Broken))
             raise
         else:
             self._record(answered=True)

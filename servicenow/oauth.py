@@ -83,9 +83,7 @@ class OAuthClient:
             client_secret=self._client_secret,
         )
         answer = self._post("/oauth_token.do", body)
-        return self._tokens(
-            answer, self._clock(), granted_at=tokens.granted_at, refresh_token=tokens.refresh_token
-        )
+        return self._tokens(answer, self._clock(), granted_at=tokens.granted_at, refresh_token=tokens.refresh_token)
 
     def revoke(self, tokens: Tokens) -> None:
         failures: list[ServiceNowError] = []

@@ -133,9 +133,7 @@ class Tables:
         except CredentialsRefused as error:
             raise self._tokens.suspend(self._person_id) from error
 
-    def _ask(
-        self, method: str, path: str, params: Mapping[str, str], body: Any, token: str
-    ) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, params: Mapping[str, str], body: Any, token: str) -> dict[str, Any]:
         answer = self._transport.send(
             method,
             path,

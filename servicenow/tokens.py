@@ -88,9 +88,7 @@ class TokenKeeper:
             return self._store(account, tokens)
 
     def _store(self, account: Account, tokens: Tokens) -> str:
-        renewed = replace(
-            account, tokens=tokens, suspended=False, suspended_client="", version=account.version + 1
-        )
+        renewed = replace(account, tokens=tokens, suspended=False, suspended_client="", version=account.version + 1)
         self._succeeded()
         try:
             if not self._accounts.put(renewed):

@@ -75,8 +75,7 @@ class _Pending(Storage):
     def read(self) -> Tables | None:
         if self.changer == threading.get_ident():
             return {
-                name: {key: dict(document) for key, document in table.items()}
-                for name, table in self.pending.items()
+                name: {key: dict(document) for key, document in table.items()} for name, table in self.pending.items()
             }
         return self.committed
 

@@ -26,9 +26,9 @@ class Unreadable(StorageFailed):
 def derive_keys(app_secrets: Sequence[str], purpose: str) -> list[bytes]:
     """32 bytes per secret, newest first; keys of different purposes tell nothing of each other."""
     return [
-        HKDF(
-            algorithm=SHA256(), length=32, salt=None, info=f"servicenow-mattermost/{purpose}".encode()
-        ).derive(secret.encode())
+        HKDF(algorithm=SHA256(), length=32, salt=None, info=f"servicenow-mattermost/{purpose}".encode()).derive(
+            secret.encode()
+        )
         for secret in app_secrets
     ]
 

@@ -50,9 +50,7 @@ def test_a_package_imports_only_what_the_design_allows(package: str) -> None:
             if name.split(".")[0] not in OURS or (package == "config" and name == "config"):
                 continue
             allowed = ALLOWED[package]
-            if not any(
-                name == one or name.startswith(f"{one}.") or one.startswith(f"{name}.") for one in allowed
-            ):
+            if not any(name == one or name.startswith(f"{one}.") or one.startswith(f"{name}.") for one in allowed):
                 offences.append(f"{path.relative_to(ROOT)} imports {name}")
     assert not offences
 
@@ -82,9 +80,7 @@ def test_modules_stay_readable() -> None:
 def test_every_setting_is_documented() -> None:
     """docs/settings.md lists exactly the settings that are read."""
     read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / "config.py").read_text(encoding="utf-8")))
-    documented = set(
-        re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs/settings.md").read_text(encoding="utf-8"), re.M)
-    )
+    documented = set(re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs/settings.md").read_text(encoding="utf-8"), re.M))
     assert read == documented
 
 

@@ -52,9 +52,7 @@ def apps_blueprint(door: Door, app_url: str) -> Blueprint:
     def uninstall() -> ResponseReturnValue:
         _no_query()
         door.verifier.administrator(request)
-        return jsonify(
-            write(Text("People stay connected to ServiceNow; a new installation goes on from here."))
-        )
+        return jsonify(write(Text("People stay connected to ServiceNow; a new installation goes on from here.")))
 
     @blueprint.post("/lifecycle/enable")
     def enable() -> ResponseReturnValue:
@@ -112,6 +110,4 @@ def _installed(context: Context) -> Reply:
     missing = context.settings.missing
     if not missing:
         return Text("ServiceNow is ready: people connect with `/servicenow connect`.")
-    return Text(
-        "ServiceNow is installed, but these settings are missing: " + ", ".join(f"`{m}`" for m in missing)
-    )
+    return Text("ServiceNow is installed, but these settings are missing: " + ", ".join(f"`{m}`" for m in missing))

@@ -35,8 +35,6 @@ class AdministratorMessages:
         token = self._bot_token or installation.bot_token
         deadline = Deadline(20.0)
         people = [installation.bot_user_id, installation.installed_by]
-        channel = self._client.request(
-            "POST", "/api/v4/channels/direct", token=token, deadline=deadline, json=people
-        )
+        channel = self._client.request("POST", "/api/v4/channels/direct", token=token, deadline=deadline, json=people)
         post = {"channel_id": channel["id"], "message": text}
         self._client.request("POST", "/api/v4/posts", token=token, deadline=deadline, json=post)

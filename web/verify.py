@@ -33,9 +33,7 @@ class Caller:
 class Verifier:
     """Design §4, "Who is asking", for the Apps host."""
 
-    def __init__(
-        self, jwt_secret: str, installations: Installations, owners: TokenOwners, clock: Clock
-    ) -> None:
+    def __init__(self, jwt_secret: str, installations: Installations, owners: TokenOwners, clock: Clock) -> None:
         self._jwt_secret = jwt_secret
         self._installations = installations
         self._owners = owners

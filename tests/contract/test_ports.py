@@ -45,9 +45,7 @@ def open_(tmp_path: Path) -> Iterator[Open]:
     def again(disk: Disk | None = None, secrets: tuple[str, ...] = SECRETS, now: float = NOW) -> Stores:
         while opened:
             opened.pop().close()
-        stores = open_storage(
-            f"tinydb://{tmp_path}/data", partial(derive_keys, secrets), clock=lambda: now, disk=disk
-        )
+        stores = open_storage(f"tinydb://{tmp_path}/data", partial(derive_keys, secrets), clock=lambda: now, disk=disk)
         opened.append(stores)
         return stores
 
@@ -128,9 +126,7 @@ def test_nothing_secret_stands_in_the_files(open_: Open, tmp_path: Path) -> None
     """Tokens and secrets are sealed; files and folder are for their owner alone."""
     stores = open_()
     stores.accounts.put(account(access_token="plain-token-text"))
-    stores.installations.put(
-        Installation(bot_user_id="b", installed_by="a", webhook_secret="plain-secret-text")
-    )
+    stores.installations.put(Installation(bot_user_id="b", installed_by="a", webhook_secret="plain-secret-text"))
     for path in (tmp_path / "data").iterdir():
         assert b"plain-" not in path.read_bytes()
         assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -1,0 +1,215 @@
+"""What both doubles share: a server on a real socket, a clock, the request log, faults, switches."""
+
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Self
+
+from flask import Blueprint, Flask, Response, g, jsonify, request
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+
+class Clock:
+    """Unix seconds; can be moved forward."""
+
+    def __init__(self) -> None:
+        self._offset = 0.0
+
+    def now(self) -> float:
+        """Now, as this double sees it."""
+        return time.time() + self._offset
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._offset += seconds
+
+    def reset(self) -> None:
+        """Back to the machine's time."""
+        self._offset = 0.0
+
+
+@dataclass
+class Fault:
+    """A kind of failure for requests whose path begins with *path*, *times* times."""
+
+    kind: str
+    path: str
+    times: int
+    seconds: float | None
+
+
+class Faults:
+    """What goes wrong next."""
+
+    def __init__(self, kinds: Iterable[str]) -> None:
+        self.kinds = frozenset(kinds)
+        self._armed: list[Fault] = []
+        self._lock = threading.Lock()
+        self.cleared = threading.Event()
+
+    def add(self, kind: str, path: str = "", times: int = 1, seconds: float | None = None) -> None:
+        """Arm a fault. Raises ValueError for an unknown kind."""
+        if kind not in self.kinds:
+            raise ValueError(kind)
+        with self._lock:
+            self.cleared.clear()
+            self._armed.append(Fault(kind, path, times, seconds))
+
+    def take(self, path: str, *kinds: str) -> Fault | None:
+        """The first armed fault of *kinds* (any, when none is named) that fits *path*; used up by one."""
+        with self._lock:
+            for fault in self._armed:
+                if path.startswith(fault.path) and (not kinds or fault.kind in kinds):
+                    fault.times -= 1
+                    if fault.times <= 0:
+                        self._armed.remove(fault)
+                    return fault
+        return None
+
+    def clear(self) -> None:
+        """Nothing goes wrong any more; what is slow stops waiting."""
+        with self._lock:
+            self._armed.clear()
+            self.cleared.set()
+
+
+class RequestLog:
+    """Every request since the reset, but those to the switches themselves."""
+
+    def __init__(self) -> None:
+        self._entries: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Append one."""
+        with self._lock:
+            self._entries.append(entry)
+
+    def entries(self) -> list[dict[str, Any]]:
+        """A copy, oldest first."""
+        with self._lock:
+            return [dict(entry) for entry in self._entries]
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._entries.clear()
+
+
+class _Handler(WSGIRequestHandler):
+    """Keep-alive as real servers do it; connections are numbered."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    _numbers = itertools.count(1)
+
+    def setup(self) -> None:
+        super().setup()
+        self._number = next(self._numbers)
+
+    def make_environ(self) -> Any:
+        return super().make_environ() | {"sandbox.connection": self._number}
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Quiet: the request log says more."""
+
+
+class SandboxServer:
+    """A Flask application on 127.0.0.1 in a thread of its own; port 0 takes a free one."""
+
+    def __init__(self, app: Flask, port: int = 0) -> None:
+        self._app = app
+        self._port = port
+        self._server: BaseWSGIServer | None = None
+        self._thread: threading.Thread | None = None
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", port))
+        self._socket.listen(512)
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def start(self) -> Self:
+        """Serve in the background."""
+        port = self._socket.getsockname()[1]
+        self._server = make_server(
+            "127.0.0.1", port, self._app, threaded=True, request_handler=_Handler, fd=self._socket.fileno()
+        )
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop serving and free the port."""
+        if self._server is not None and self._thread is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._thread.join(5)
+            self._server = None
+        self._socket.close()
+
+
+def install_switches(app: Flask, clock: Clock, faults: Faults, log: RequestLog, reset: Callable[[], None]) -> None:
+    """The `/_sandbox/…` routes, and a log entry for every other request."""
+    blueprint = Blueprint("sandbox", __name__, url_prefix="/_sandbox")
+
+    @blueprint.post("/reset")
+    def do_reset() -> Response:
+        faults.clear()
+        clock.reset()
+        reset()
+        log.clear()
+        return jsonify({})
+
+    @blueprint.get("/requests")
+    def requests() -> Response:
+        return jsonify(log.entries())
+
+    @blueprint.delete("/requests")
+    def forget_requests() -> Response:
+        log.clear()
+        return jsonify({})
+
+    @blueprint.post("/faults")
+    def add_fault() -> tuple[Response, int] | Response:
+        wanted = request.get_json()
+        try:
+            seconds = wanted.get("seconds")
+            faults.add(wanted["kind"], wanted.get("path", ""), int(wanted.get("times", 1)), seconds)
+        except (KeyError, ValueError):
+            return jsonify({"error": f"unknown fault; there are {sorted(faults.kinds)}"}), 400
+        return jsonify({})
+
+    @blueprint.delete("/faults")
+    def clear_faults() -> Response:
+        faults.clear()
+        return jsonify({})
+
+    @blueprint.post("/clock")
+    def advance() -> Response:
+        clock.advance(float(request.get_json()["advance"]))
+        return jsonify({"now": clock.now()})
+
+    app.register_blueprint(blueprint)
+
+    @app.before_request
+    def begin() -> None:
+        g.sandbox_began = time.monotonic()
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        if not request.path.startswith("/_sandbox/"):
+            log.add(
+                {
+                    "method": request.method,
+                    "path": request.path,
+                    "query": request.query_string.decode("utf-8", "replace"),
+                    "status": response.status_code,
+                    "seconds": round(time.monotonic() - g.sandbox_began, 4),
+                    "connection": request.environ.get("sandbox.connection", 0),
+                }
+            )
+        return response

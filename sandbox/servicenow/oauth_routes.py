@@ -1,0 +1,165 @@
+"""The OAuth provider's routes and pages (API reference §4)."""
+
+import hmac
+import json
+import secrets
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from sandbox.common import Faults
+from sandbox.servicenow.oauth_state import Grant, OAuthState
+from sandbox.servicenow.people import Caller, People
+from sandbox.servicenow.store import Row, Store
+
+SESSION = "glide_session"
+
+
+class OAuthRoutes:
+    """Sign-in and consent for people, tokens for clients."""
+
+    def __init__(self, store: Store, people: People, state: OAuthState, faults: Faults) -> None:
+        self._store = store
+        self._people = people
+        self._state = state
+        self._faults = faults
+        self.sessions: dict[str, str] = {}
+
+    def blueprint(self) -> Blueprint:
+        """All routes."""
+        blueprint = Blueprint("oauth", __name__)
+        blueprint.add_url_rule("/oauth_auth.do", "authorize", self.authorize, methods=["GET"])
+        blueprint.add_url_rule("/oauth_auth.do", "decide", self.decide, methods=["POST"])
+        blueprint.add_url_rule("/login.do", "login", self.login, methods=["GET", "POST"])
+        blueprint.add_url_rule("/logout.do", "logout", self.logout)
+        blueprint.add_url_rule("/oauth_token.do", "token", self.token, methods=["POST"])
+        blueprint.add_url_rule("/oauth_revoke_token.do", "revoke", self.revoke, methods=["GET", "POST"])
+        return blueprint
+
+    def signed_in(self) -> Caller | None:
+        """The person whose browser this is."""
+        user_id = self.sessions.get(request.cookies.get(SESSION, ""))
+        return self._people.by_id(user_id) if user_id else None
+
+    def authorize(self) -> ResponseReturnValue:
+        """Check the client, then sign-in, then consent."""
+        wrong = self._wrong_request()
+        if wrong:
+            return render_template("message.html", title="OAuth", message=wrong), 200
+        caller = self.signed_in()
+        if caller is None:
+            target = request.full_path
+            return redirect(f"/login.do?{urlencode({'to': target})}")
+        client = self._client(request.args.get("client_id", ""))
+        who = self._store.display("sys_user", caller.sys_id)
+        return render_template("consent.html", client=client, who=who, query=request.query_string.decode())
+
+    def decide(self) -> ResponseReturnValue:
+        """Allow or deny, and back to the client."""
+        wrong = self._wrong_request()
+        caller = self.signed_in()
+        if wrong or caller is None:
+            return render_template("message.html", title="OAuth", message=wrong or "Sign in first."), 200
+        target, state = request.args["redirect_uri"], request.args["state"]
+        if "allow" not in request.form:
+            return redirect(f"{target}?{urlencode({'error': 'access_denied', 'state': state})}")
+        challenge = request.args.get("code_challenge", "")
+        code = self._state.issue_code(request.args["client_id"], caller.sys_id, target, challenge)
+        return redirect(f"{target}?{urlencode({'code': code, 'state': state})}")
+
+    def login(self) -> ResponseReturnValue:
+        """The sign-in form, with the real field names; 302 on success, 200 with the form again otherwise."""
+        target = request.args.get("to", "/")
+        target = target if target.startswith("/") and not target.startswith("//") else "/"
+        if request.method == "GET":
+            return render_template("login.html", failed=False)
+        caller = self._people.by_password(request.form.get("user_name", ""), request.form.get("user_password", ""))
+        if caller is None:
+            return render_template("login.html", failed=True)
+        session = secrets.token_hex(16)
+        self.sessions[session] = caller.sys_id
+        response = redirect(target)
+        response.set_cookie(SESSION, session, httponly=True, samesite="Lax")
+        return response
+
+    def logout(self) -> ResponseReturnValue:
+        """Forget the browser."""
+        self.sessions.pop(request.cookies.get(SESSION, ""), None)
+        return redirect("/login.do")
+
+    def token(self) -> ResponseReturnValue:
+        """Tokens for a code or a refresh token; every refusal looks alike."""
+        form = request.form
+        if request.headers.get("Authorization") or request.query_string:
+            return _refused()
+        client = self._client(form.get("client_id", ""))
+        if client is None or not _same(client["client_secret"], form.get("client_secret", "")):
+            return _refused()
+        match form.get("grant_type"):
+            case "authorization_code":
+                grant = self._state.redeem(
+                    form.get("code", ""),
+                    client["client_id"],
+                    form.get("redirect_uri", ""),
+                    form.get("code_verifier", ""),
+                )
+            case "refresh_token":
+                if self._faults.take(request.path, "refresh_refused"):
+                    return _refused()
+                grant = self._state.refresh(form.get("refresh_token", ""), client["client_id"])
+            case _:
+                grant = None
+        if grant is None or self._people.by_id(grant.user_id) is None:
+            return _refused()
+        return self._tokens(grant)
+
+    def revoke(self) -> ResponseReturnValue:
+        """Revoke an access or a refresh token; no client credentials asked."""
+        self._state.revoke(request.values.get("token", ""))
+        return Response("", 200)
+
+    def _tokens(self, grant: Grant) -> Response:
+        body = {
+            "access_token": grant.access_token,
+            "refresh_token": grant.refresh_token,
+            "scope": "useraccount",
+            "token_type": "Bearer",
+            "expires_in": 1799,
+        }
+        if self._faults.take(request.path, "no_refresh_token"):
+            del body["refresh_token"]
+        return Response(json.dumps(body), 200, {"Content-Type": "application/json;charset=UTF-8"})
+
+    def _wrong_request(self) -> str:
+        arguments = request.args
+        client = self._client(arguments.get("client_id", ""))
+        if client is None:
+            return "The OAuth client is not known to this instance."
+        allowed = [address.strip() for address in client["redirect_url"].split(",")]
+        if arguments.get("redirect_uri") not in allowed:
+            return "The redirect address is not one of those registered for this OAuth client."
+        if not arguments.get("state"):
+            return "Missing State parameter in request."
+        if arguments.get("response_type") != "code":
+            return "The response type is not supported."
+        return ""
+
+    def _client(self, client_id: str) -> Row | None:
+        return next(
+            (
+                row
+                for row in self._store.rows("oauth_entity")
+                if client_id and row["client_id"] == client_id and row["active"] == "true"
+            ),
+            None,
+        )
+
+
+def _refused() -> Response:
+    body = {"error_description": "access_denied", "error": "server_error"}
+    return Response(json.dumps(body), 401, {"Content-Type": "application/json;charset=UTF-8"})
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode())

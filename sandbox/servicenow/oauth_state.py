@@ -1,0 +1,120 @@
+"""Codes and tokens of the OAuth provider (API reference §4)."""
+
+import base64
+import hashlib
+import secrets
+import threading
+from dataclasses import dataclass
+
+from sandbox.common import Clock
+
+ACCESS_SECONDS = 1800.0
+REFRESH_SECONDS = 8_640_000.0
+CODE_SECONDS = 60.0
+
+
+@dataclass
+class Code:
+    """An authorization code, good once."""
+
+    client_id: str
+    user_id: str
+    redirect_uri: str
+    challenge: str
+    expires_at: float
+
+
+@dataclass
+class Grant:
+    """A refresh token and the access token that it last gave."""
+
+    client_id: str
+    user_id: str
+    refresh_token: str
+    ends_at: float
+    access_token: str = ""
+    access_ends_at: float = 0.0
+
+
+class OAuthState:
+    """Everything that was handed out."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self.clear()
+
+    def clear(self) -> None:
+        """Nothing handed out."""
+        self._codes: dict[str, Code] = {}
+        self._grants: dict[str, Grant] = {}
+        self.refreshes = 0
+
+    def issue_code(self, client_id: str, user_id: str, redirect_uri: str, challenge: str) -> str:
+        """A new code for a consent just given."""
+        code = secrets.token_urlsafe(64)
+        ends = self._clock.now() + CODE_SECONDS
+        with self._lock:
+            self._codes[code] = Code(client_id, user_id, redirect_uri, challenge, ends)
+        return code
+
+    def redeem(self, code: str, client_id: str, redirect_uri: str, verifier: str) -> Grant | None:
+        """Tokens for a code; None when anything about it is wrong. Used up in any case."""
+        with self._lock:
+            issued = self._codes.pop(code, None)
+            if issued is None or issued.client_id != client_id or issued.redirect_uri != redirect_uri:
+                return None
+            if self._clock.now() > issued.expires_at:
+                return None
+            if issued.challenge and issued.challenge != challenge_of(verifier):
+                return None
+            ends = self._clock.now() + REFRESH_SECONDS
+            grant = Grant(client_id, issued.user_id, _token(), ends)
+            self._grants[grant.refresh_token] = grant
+            return self._renewed(grant)
+
+    def refresh(self, refresh_token: str, client_id: str) -> Grant | None:
+        """A new access token; the refresh token stays as it is, and so does its end."""
+        with self._lock:
+            self.refreshes += 1
+            grant = self._grants.get(refresh_token)
+            if grant is None or grant.client_id != client_id or self._clock.now() > grant.ends_at:
+                return None
+            return self._renewed(grant)
+
+    def revoke(self, token: str) -> None:
+        """An access token dies alone, a refresh token takes its access token along."""
+        with self._lock:
+            self._grants.pop(token, None)
+            for grant in self._grants.values():
+                if grant.access_token == token:
+                    grant.access_token = ""
+
+    def expire_access(self) -> None:
+        """Every access token dies now; refresh tokens live on."""
+        with self._lock:
+            for grant in self._grants.values():
+                grant.access_ends_at = 0.0
+
+    def owner(self, access_token: str) -> str:
+        """The user id behind a live access token, or ""."""
+        with self._lock:
+            for grant in self._grants.values():
+                if grant.access_token == access_token and self._clock.now() < grant.access_ends_at:
+                    return grant.user_id
+        return ""
+
+    def _renewed(self, grant: Grant) -> Grant:
+        grant.access_token = _token()
+        grant.access_ends_at = self._clock.now() + ACCESS_SECONDS
+        return grant
+
+
+def challenge_of(verifier: str) -> str:
+    """S256 of RFC 7636."""
+    digest = hashlib.sha256(verifier.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _token() -> str:
+    return secrets.token_urlsafe(64)

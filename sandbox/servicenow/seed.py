@@ -1,0 +1,165 @@
+"""People, groups, roles, configuration items, choices and a few incidents to begin with."""
+
+import hashlib
+
+from sandbox.servicenow.store import Store
+
+PASSWORD = "sandbox-1"
+
+_PEOPLE = (
+    ("admin", "Ada", "Admin", ("admin",), "en"),
+    ("agent", "Amir", "Agent", ("itil", "x_830655_mm_std.user"), "en"),
+    ("agent2", "Aiko", "Agent", ("itil", "x_830655_mm_std.user"), "de"),
+    ("requester", "Rosa", "Requester", (), "en"),
+    ("approver", "Piet", "Approver", (), "en"),
+    ("newcomer", "Nora", "Newcomer", ("itil",), "en"),
+)
+_COLLEAGUES = (
+    "Abel Tuter", "Beth Anglin", "Bow Ruggeri", "David Loo", "Fred Luddy", "Joe Employee",
+    "Luke Wilson", "Miranda Hammitt", "Naomi Greenly", "Zoe Ärger",
+)  # fmt: skip
+_GROUPS = {
+    "Service Desk": ("agent", "agent2"),
+    "Network": ("agent",),
+    "Database": ("agent2",),
+    "Hardware": ("agent", "newcomer"),
+}
+_ITEMS = (
+    "Mail server 01", "Mail server 02", "VPN gateway", "Web proxy", "Payroll application", "Intranet",
+    "Printer 3rd floor", "Printer lobby", "Database cluster A", "Database cluster B", "Wi-Fi controller",
+    "Badge system",
+)  # fmt: skip
+_LEVELS = (("1", "1 - High", "1 - Hoch"), ("2", "2 - Medium", "2 - Mittel"), ("3", "3 - Low", "3 - Niedrig"))
+_CHOICES = {
+    ("task", "impact"): _LEVELS,
+    ("task", "urgency"): _LEVELS,
+    ("task", "priority"): (
+        ("1", "1 - Critical", "1 - Kritisch"),
+        ("2", "2 - High", "2 - Hoch"),
+        ("3", "3 - Moderate", "3 - Mäßig"),
+        ("4", "4 - Low", "4 - Niedrig"),
+        ("5", "5 - Planning", "5 - Planung"),
+    ),
+    ("task", "state"): (
+        ("-5", "Pending", "Ausstehend"),
+        ("1", "Open", "Offen"),
+        ("2", "Work in Progress", "In Arbeit"),
+        ("3", "Closed Complete", "Geschlossen"),
+        ("4", "Closed Incomplete", "Unvollständig geschlossen"),
+        ("7", "Closed Skipped", "Übersprungen"),
+    ),
+    ("incident", "state"): (
+        ("1", "New", "Neu"),
+        ("2", "In Progress", "In Bearbeitung"),
+        ("3", "On Hold", "Zurückgestellt"),
+        ("6", "Resolved", "Gelöst"),
+        ("7", "Closed", "Geschlossen"),
+        ("8", "Canceled", "Abgebrochen"),
+    ),
+    ("incident", "hold_reason"): (
+        ("1", "Awaiting Caller", "Warten auf Anrufer"),
+        ("3", "Awaiting Problem", "Warten auf Problem"),
+        ("4", "Awaiting Vendor", "Warten auf Lieferanten"),
+        ("5", "Awaiting Change", "Warten auf Änderung"),
+    ),
+    ("incident", "category"): (
+        ("inquiry", "Inquiry / Help", "Anfrage / Hilfe"),
+        ("software", "Software", "Software"),
+        ("hardware", "Hardware", "Hardware"),
+        ("network", "Network", "Netzwerk"),
+        ("database", "Database", "Datenbank"),
+    ),
+    ("incident", "close_code"): tuple(
+        (name, name, name)
+        for name in (
+            "Duplicate", "Known error", "No resolution provided", "Resolved by caller",
+            "Resolved by change", "Resolved by problem", "Resolved by request", "Solution provided",
+            "User error", "Workaround provided",
+        )
+    ),
+}  # fmt: skip
+_SUBCATEGORIES = {
+    "inquiry": (
+        ("antivirus", "Antivirus"),
+        ("email", "Email"),
+        ("internal application", "Internal Application"),
+    ),
+    "software": (("email", "Email"), ("os", "Operating System")),
+    "hardware": (("cpu", "CPU"), ("disk", "Disk"), ("keyboard", "Keyboard"), ("monitor", "Monitor")),
+    "network": (("dhcp", "DHCP"), ("dns", "DNS"), ("vpn", "VPN"), ("wireless", "Wireless")),
+    "database": (("db2", "DB2"), ("oracle", "Oracle"), ("sql server", "MS SQL Server")),
+}
+
+
+def sys_id(text: str) -> str:
+    """The same id for the same thing after every reset."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def seed(store: Store) -> None:
+    """Fill an empty instance."""
+    _people(store)
+    for name, members in _GROUPS.items():
+        store.insert("sys_user_group", {"sys_id": sys_id(f"group {name}"), "name": name}, "system")
+        for member in members:
+            person, group = sys_id(f"user {member}"), sys_id(f"group {name}")
+            store.insert("sys_user_grmember", {"user": person, "group": group}, "system")
+    for name in _ITEMS:
+        store.insert("cmdb_ci", {"sys_id": sys_id(f"ci {name}"), "name": name}, "system")
+    _choices(store)
+    for table in list(store.tables.values()):
+        store.insert("sys_db_object", {"name": table.name, "label": table.label}, "system")
+    _incidents(store)
+
+
+def _people(store: Store) -> None:
+    for role in ("admin", "itil", "x_830655_mm_std.user"):
+        store.insert("sys_user_role", {"sys_id": sys_id(f"role {role}"), "name": role}, "system")
+    for user_name, first, last, roles, language in _PEOPLE:
+        person = _person(user_name, first, last) | {"preferred_language": language}
+        if user_name == "requester":
+            person["manager"] = sys_id("user approver")
+        store.insert("sys_user", person, "system")
+        for role in roles:
+            given = {"user": person["sys_id"], "role": sys_id(f"role {role}")}
+            store.insert("sys_user_has_role", given, "system")
+    for name in _COLLEAGUES:
+        first, last = name.split()
+        store.insert("sys_user", _person(f"{first}.{last}".lower(), first, last), "system")
+
+
+def _person(user_name: str, first: str, last: str) -> dict[str, str]:
+    return {
+        "sys_id": sys_id(f"user {user_name}"),
+        "user_name": user_name,
+        "name": f"{first} {last}",
+        "first_name": first,
+        "last_name": last,
+        "email": f"{user_name}@example.com",
+        "time_zone": "UTC",
+        "preferred_language": "en",
+    }
+
+
+def _choices(store: Store) -> None:
+    def add(table: str, element: str, value: str, label: str, language: str, number: int, of: str = "") -> None:
+        given = {"name": table, "element": element, "value": value, "label": label, "language": language}
+        store.insert("sys_choice", given | {"sequence": str(number), "dependent_value": of}, "system")
+
+    for (table, element), choices in _CHOICES.items():
+        for number, (value, english, german) in enumerate(choices):
+            add(table, element, value, english, "en", number)
+            add(table, element, value, german, "de", number)
+    for category, choices_of in _SUBCATEGORIES.items():
+        for number, (value, label) in enumerate(choices_of):
+            add("incident", "subcategory", value, label, "en", number, category)
+
+
+def _incidents(store: Store) -> None:
+    for text, caller, urgency in (
+        ("Email is slow in the morning", "abel.tuter", "2"),
+        ("Badge reader at the back door does not open", "beth.anglin", "3"),
+        ("VPN drops every hour", "requester", "1"),
+    ):
+        given = {"short_description": text, "urgency": urgency, "caller_id": sys_id(f"user {caller}")}
+        store.insert("incident", given, caller, sys_id(f"user {caller}"))
