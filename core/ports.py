@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from core.accounts import Account, FormResult, Installation, Tokens
+from core.deadline import Deadline
 from core.fields import Option
 from core.records import Column, Identity, Record
 
@@ -93,8 +94,8 @@ class OAuth(Protocol):
         """Raises OAuthRefused, or a ServiceNowError of the connection."""
         ...
 
-    def refresh(self, tokens: Tokens) -> Tokens:
-        """A new access token beside the same refresh token. Raises as `exchange` does."""
+    def refresh(self, tokens: Tokens, deadline: Deadline | None = None) -> Tokens:
+        """A new access token beside the same refresh token, inside *deadline*. Raises as `exchange` does."""
         ...
 
     def revoke(self, tokens: Tokens) -> None:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from core.errors import (
     AccessDenied,
@@ -24,13 +25,22 @@ from core.errors import (
     Refused,
     ServiceNowError,
     TooLong,
+    Unanswered,
 )
 
 _ASLEEP = re.compile(r"instance\s+(is\s+)?hibernating", re.IGNORECASE)
 _RULE = re.compile(r"aborted by Business Rule '([^'^]*)")
 _MANDATORY = re.compile(r"fields? (?:is|are) mandatory:\s*(.+)", re.DOTALL)
-_MANDATORY_ONE = re.compile(r"Data Policy Exception:\s*(.+?) is mandatory")
+_MANDATORY_ONE = re.compile(r"(?:Data Policy Exception:|,|;|\n)\s*([^,;:\n]+?) is mandatory")
 _HEAD = 4000  # characters of a page that are looked at
+
+
+class GatewayFailed(Unanswered):
+    """502 or 504: what stands before the instance got no answer; whether the instance still works is open."""
+
+
+class CutShort(Broken):
+    """The transaction is over, but its answer was cut; a read may be repeated."""
 
 
 class InsertHidden(AccessDenied):
@@ -41,7 +51,7 @@ class InsertHidden(AccessDenied):
 
 def read_answer(method: str, status: int, headers: Mapping[str, str], body: bytes) -> Any:
     """
-    The decoded JSON of a good answer; None where there is none (204).
+    The decoded JSON of a good answer, an object with ``result``; None where there is none (204).
 
     Args:
         headers: With case-insensitive look-up.
@@ -49,39 +59,55 @@ def read_answer(method: str, status: int, headers: Mapping[str, str], body: byte
     Raises:
         ServiceNowError: One of its classes, as their docstrings say.
     """
-    content = _json(body)
     if status == 204:
         return None
     if status == 202:
         raise Dropped("202: accepted without an answer")
-    if 300 <= status < 400:
-        raise Misdirected(f"{status}: redirect")
-    if content is None:
-        raise _no_json(status, headers, body)
-    if status in {200, 201}:
-        if not isinstance(content, dict) or "result" not in content:
-            raise _refusal(method, status, headers, content)
+    content = _json(body)
+    if content is None or 300 <= status < 400:
+        raise _no_data(status, headers, body)
+    if status in {200, 201} and isinstance(content, dict) and "result" in content:
         if "error" in content:
-            raise Broken(f"{status}: result and error side by side")
+            raise CutShort(f"{status}: result and error side by side")
         return content
     raise _refusal(method, status, headers, content)
 
 
 def read_token_answer(status: int, headers: Mapping[str, str], body: bytes) -> bool:
     """
-    Whether the token endpoint answered with tokens; False when it refused.
+    Whether the token endpoint answered with a token; False when it refused.
 
-    ServiceNow refuses everything alike, with 401 (§4.4); 400 is taken as the same.
+    ServiceNow refuses everything alike, with 401 and JSON (§4.4); 400 is taken as the same. Only that
+    is a refusal: a page or a fault of its own says nothing about a token.
 
     Raises:
-        ServiceNowError: It answered neither: asleep, a page, busy, a fault of its own.
+        ServiceNowError: It did neither: asleep, a page, busy, a fault of its own.
     """
+    if status == 202:
+        raise Dropped("202: accepted without an answer")
     content = _json(body)
-    if status in {400, 401} and isinstance(content, dict):
+    if not isinstance(content, dict) or 300 <= status < 400:
+        if status == 401:
+            raise Misdirected("401 without JSON")
+        raise _no_data(status, headers, body)
+    if status in {400, 401}:
         return False
-    if content is None or status != 200 or not isinstance(content, dict):
-        raise (_no_json(status, headers, body) if content is None else _refusal("POST", status, headers, content))
-    return "access_token" in content
+    if status != 200:
+        raise _refusal("", status, headers, content)
+    if isinstance(content.get("access_token"), str) and content["access_token"]:
+        return True
+    if "error" in content:
+        return False
+    raise Broken("200: neither token nor error")
+
+
+def read_plain_answer(status: int, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether an endpoint whose body has no form (revocation) took the request. Raises as above."""
+    if status == 202:
+        raise Dropped("202: accepted without an answer")
+    if body.lstrip()[:1] == b"<" or status >= 500 or 300 <= status < 400 or status in {404, 429}:
+        raise _no_data(status, headers, body)
+    return status in {200, 204}
 
 
 def _json(body: bytes) -> Any:
@@ -91,11 +117,13 @@ def _json(body: bytes) -> Any:
         return None
 
 
-def _no_json(status: int, headers: Mapping[str, str], body: bytes) -> ServiceNowError:
+def _no_data(status: int, headers: Mapping[str, str], body: bytes) -> ServiceNowError:
+    """A page, or nothing that can be read."""
     text = body[:_HEAD].decode("utf-8", "replace")
     page = text.lstrip()[:1] == "<"
-    if page and _ASLEEP.search(text):
-        return Asleep(f"{status}: hibernating page")
+    target = urlsplit(headers.get("Location", "")).hostname
+    if (page and _ASLEEP.search(text)) or (300 <= status < 400 and target == "developer.servicenow.com"):
+        return Asleep(f"{status}: hibernating")
     match status:
         case 401:
             return CredentialsRefused("401 without JSON")
@@ -107,12 +135,14 @@ def _no_json(status: int, headers: Mapping[str, str], body: bytes) -> ServiceNow
             return TooLong("414")
         case 429 | 503:
             return Busy(f"{status} without JSON", _retry_after(headers))
+        case 502 | 504:
+            return GatewayFailed(f"{status} without JSON")
         case _ if status >= 500:
             return Broken(f"{status} without JSON")
         case 200 | 201 if not page:
-            return Broken(f"{status}: cut short, or no JSON")
+            return CutShort(f"{status}: cut short, or no JSON")
         case _:
-            return Misdirected(f"{status}: a page instead of data")
+            return Misdirected(f"{status}: a page or a redirect instead of data")
 
 
 def _refusal(method: str, status: int, headers: Mapping[str, str], content: Any) -> ServiceNowError:
@@ -120,20 +150,28 @@ def _refusal(method: str, status: int, headers: Mapping[str, str], content: Any)
     message, detail = "", ""
     if isinstance(error, dict):
         message, detail = str(error.get("message") or ""), str(error.get("detail") or "")
-    what = f"{status} {message}"[:200]
+    what = f"{status} {message}"[:200].rstrip()
+    if status in {200, 201, 403} and (refused := _values_refused(what, f"{message}: {detail}")):
+        return refused
     match status:
-        case 400 if "Invalid table" in message or "does not represent any resource" in message:
+        case 400 | 404 if "does not represent any resource" in message:
+            return NotInstalled(what)
+        case 400 if message.startswith("Invalid table"):
             return NotInstalled(what)
         case 401:
             return CredentialsRefused(what)
+        case 403 if method == "POST" and not _surely_not_inserted(message, detail):
+            return InsertHidden(what)
         case 403:
-            return _forbidden(method, what, message, detail)
+            return AccessDenied(what)
         case 404:
             return NotFound(what)
         case 414:
             return TooLong(what)
         case 429 | 503:
             return Busy(what, _retry_after(headers))
+        case 502 | 504:
+            return GatewayFailed(what)
         case 200 | 201:
             return Broken(f"{status}: error or nothing instead of a result")
         case _ if status >= 500:
@@ -142,22 +180,25 @@ def _refusal(method: str, status: int, headers: Mapping[str, str], content: Any)
             return ServiceNowError(what)
 
 
-def _forbidden(method: str, what: str, message: str, detail: str) -> ServiceNowError:
-    text = f"{message} {detail}"
+def _values_refused(what: str, text: str) -> Refused | None:
+    """A data policy or a business rule: names of people's fields and rules, never their values."""
     if found := _MANDATORY.search(text):
         labels = [label.strip() for label in found[1].split(",") if label.strip()]
         return Refused(f"{what}: mandatory fields", labels=labels)
-    if found := _MANDATORY_ONE.search(text):
-        return Refused(f"{what}: mandatory field", labels=[found[1].strip()])
-    if "Data Policy" in text:
-        return Refused(f"{what}: data policy")
+    if "Data Policy Exception" in text:
+        return Refused(f"{what}: data policy", labels=[label.strip() for label in _MANDATORY_ONE.findall(text)])
     if found := _RULE.search(text):
         return Refused(f"{what}: business rule", rule=found[1].strip())
-    if method == "POST" and "ACL Exception" not in text and message != "User Not Authorized":
-        return InsertHidden(what)
-    return AccessDenied(what)
+    if "Error during insert of" in text:
+        return Refused(f"{what}: insert failed")
+    return None
+
+
+def _surely_not_inserted(message: str, detail: str) -> bool:
+    return "ACL Exception" in detail or message == "User Not Authorized"
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds; the form with a date, which ServiceNow does not use, counts as none."""
     value = headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    return float(value) if value.isascii() and value.isdecimal() else None

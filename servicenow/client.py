@@ -1,13 +1,12 @@
 """ServiceNow for one person and one call: the port `core.ports.ServiceNow`."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from core.deadline import Deadline
 from core.errors import AccessDenied
 from core.fields import Option
 from core.ports import Accounts
-from core.records import Column, Record
+from core.records import Column, Identity, Record
 from servicenow.choices import ColumnCache
 from servicenow.queries import Query, at_or_after, contains, equals, is_me, starts_with
 from servicenow.tables import CARD_COLUMNS, Tables, record_of
@@ -86,29 +85,31 @@ class ServiceNowClient:
             .order_by("name")
         )
         rows = self._lookups.rows("sys_user", wanted, ("sys_id", "name", "user_name"), _OPTIONS)
-        return _options((f"{row.get('name')} ({row.get('user_name')})", row.get("sys_id")) for row in rows)
+        people = (Identity(**{key: str(row.get(key) or "") for key in ("sys_id", "name", "user_name")}) for row in rows)
+        return _options(p.option if p.user_name else Option(p.name, p.sys_id) for p in people)
 
     def find_groups(self, query: str) -> Sequence[Option]:
         wanted = Query().where(equals("active", "true")).where(contains("name", query)).order_by("name")
-        rows = self._lookups.rows("sys_user_group", wanted, ("sys_id", "name"), _OPTIONS)
-        return _options((row.get("name"), row.get("sys_id")) for row in rows)
+        return self._named("sys_user_group", wanted)
 
     def find_configuration_items(self, query: str) -> Sequence[Option]:
-        wanted = Query().where(contains("name", query)).order_by("name")
-        rows = self._lookups.rows("cmdb_ci", wanted, ("sys_id", "name"), _OPTIONS)
-        return _options((row.get("name"), row.get("sys_id")) for row in rows)
+        return self._named("cmdb_ci", Query().where(contains("name", query)).order_by("name"))
+
+    def _named(self, table: str, query: Query) -> list[Option]:
+        rows = self._lookups.rows(table, query, ("sys_id", "name"), _OPTIONS)
+        return _options(Option(str(row.get("name") or ""), str(row.get("sys_id") or "")) for row in rows)
 
     def _records(self, table: str, query: Query) -> list[Record]:
         rows = self._tables.rows(table, query, CARD_COLUMNS, _OPTIONS, display="all")
         return [record_of(table, row) for row in rows]
 
 
-def _options(rows: Iterable[tuple[Any, Any]]) -> list[Option]:
-    """Options with unique labels: two people of one name are told apart by the end of their sys_id."""
+def _options(found: Iterable[Option]) -> list[Option]:
+    """Options with unique labels, for clients drop the second: namesakes show the end of their sys_id."""
     options: dict[str, Option] = {}
-    for label, sys_id in rows:
-        if not label or not sys_id:
-            continue
-        text = str(label) if str(label) not in options else f"{label} · {str(sys_id)[-6:]}"
-        options[text] = Option(text, str(sys_id))
+    for option in found:
+        if not option.label.strip() or not option.value:
+            continue  # a field that the person may not read
+        label = option.label if option.label not in options else f"{option.label} · {option.value[-6:]}"
+        options[label] = Option(label, option.value)
     return list(options.values())

@@ -5,17 +5,21 @@ a while when it has stopped answering. Threads that wait for it would be missing
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from core.errors import Broken, Busy, ServiceNowError, Unanswered, Unreachable
+from core.errors import Busy, Unanswered, Unreachable
 
 PER_PERSON = 3
 WAIT_SECONDS = 1.0
 FAILURES = 5
 WINDOW_SECONDS = 30.0
 PAUSE_SECONDS = 15.0
+
+
+class Full(Busy):
+    """Our own share of ServiceNow is used up; asking again at once would only lengthen the queue."""
 
 
 class Silent(Unreachable):
@@ -28,6 +32,10 @@ class Gate:
     """
     Bulkhead and circuit breaker in one: every call to ServiceNow passes here.
 
+    Closed circuit: calls pass. After 5 unanswered calls within 30 s it opens: for 15 s every call fails
+    at once; then a single one is let through as a probe. Its answer closes the circuit, its silence
+    opens it for another 15 s.
+
     Args:
         at_once: Calls in all that may run at the same time.
         monotonic: A clock that never jumps.
@@ -38,64 +46,78 @@ class Gate:
         self._monotonic = monotonic
         self._changed = threading.Condition()
         self._running = 0
-        self._per_person: dict[str, int] = {}
+        self._per_person: Counter[str] = Counter()
         self._unanswered: deque[float] = deque(maxlen=FAILURES)
-        self._closed_until = 0.0
+        self._open = False
+        self._probe_at = 0.0
+        self._probing = False
 
     @contextmanager
-    def passing(self, person_id: str, wait: float = WAIT_SECONDS) -> Iterator[None]:
+    def passing(self, person_id: str | None, wait: float = WAIT_SECONDS) -> Iterator[None]:
         """
-        Hold a place for one call; unanswered ones are counted.
+        Hold a place for one call. Unanswered and Unreachable raised inside count as silence.
+
+        Args:
+            person_id: Whose share it takes; None takes nobody's.
+            wait: For a free place, at most; never more than a second.
 
         Raises:
             Silent: ServiceNow stopped answering moments ago.
-            Busy: No place became free within *wait* seconds.
+            Full: No place became free in time.
         """
-        self._enter(person_id, min(wait, WAIT_SECONDS))
+        self._enter(person_id, max(0.0, min(wait, WAIT_SECONDS)))
+        answered: bool | None = True
         try:
             yield
-        except ServiceNowError as error:
-            self._record(answered=not isinstance(error, Unanswered | Unreachable) or isinstance(error, Broken))
+        except (Unanswered, Unreachable):
+            answered = False
             raise
-        else:
-            self._record(answered=True)
+        except BaseException:
+            answered = None  # of our own making: it tells nothing of ServiceNow
+            raise
         finally:
-            self._leave(person_id)
+            self._leave(person_id, answered)
 
-    def _enter(self, person_id: str, wait: float) -> None:
+    def _enter(self, person_id: str | None, wait: float) -> None:
         with self._changed:
-            if self._monotonic() < self._closed_until:
-                raise Silent("circuit open")
+            self._refuse_while_open()
             free = self._changed.wait_for(
-                lambda: self._running < self._at_once and self._per_person.get(person_id, 0) < PER_PERSON,
+                lambda: (
+                    self._running < self._at_once and (person_id is None or self._per_person[person_id] < PER_PERSON)
+                ),
                 wait,
             )
             if not free:
-                raise Busy("no free place for another call to ServiceNow")
-            if self._monotonic() < self._closed_until:
-                raise Silent("circuit open")
+                raise Full("no free place for another call to ServiceNow")
+            self._refuse_while_open()
+            self._probing = self._open
             self._running += 1
-            self._per_person[person_id] = self._per_person.get(person_id, 0) + 1
+            if person_id is not None:
+                self._per_person[person_id] += 1
 
-    def _leave(self, person_id: str) -> None:
+    def _refuse_while_open(self) -> None:
+        if self._open and (self._probing or self._monotonic() < self._probe_at):
+            raise Silent("circuit open")
+
+    def _leave(self, person_id: str | None, answered: bool | None) -> None:
         with self._changed:
             self._running -= 1
-            left = self._per_person[person_id] - 1
-            if left:
-                self._per_person[person_id] = left
-            else:
-                del self._per_person[person_id]
+            if person_id is not None:
+                self._per_person[person_id] -= 1
+                if not self._per_person[person_id]:
+                    del self._per_person[person_id]
+            self._judge(answered)
             self._changed.notify_all()
 
-    def _record(self, answered: bool) -> None:
-        with self._changed:
-            if answered:
-                self._unanswered.clear()
-                self._closed_until = 0.0
-                return
-            now = self._monotonic()
+    def _judge(self, answered: bool | None) -> None:
+        now = self._monotonic()
+        if answered:
+            self._unanswered.clear()
+            self._open = self._probing = False
+        elif answered is False:
             self._unanswered.append(now)
-            if len(self._unanswered) == FAILURES and now - self._unanswered[0] <= WINDOW_SECONDS:
-                # Half-open afterwards: the count stays one short of closing again.
-                self._closed_until = now + PAUSE_SECONDS
-                self._unanswered.popleft()
+            often = len(self._unanswered) == FAILURES and now - self._unanswered[0] <= WINDOW_SECONDS
+            if self._open or often:
+                self._open, self._probing, self._probe_at = True, False, now + PAUSE_SECONDS
+        else:
+            self._probing = False

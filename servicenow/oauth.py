@@ -1,18 +1,25 @@
 """
 ServiceNow as OAuth provider (API reference §4): authorization address, code, refresh, revocation.
 
-requests-oauthlib writes and reads the OAuth messages; the bytes travel through our own transport,
-whose limits and classification hold here too. Its session refuses plain HTTP for the token endpoint;
-the demo and tests use loopback, so the messages are built with the library's client underneath it.
+requests-oauthlib writes and reads the OAuth messages. Mounted in its session is an adapter that hands
+them to our own transport, so its limits, deadlines and classification hold here too and no cookie or
+`.netrc` comes near. The library refuses addresses of plain HTTP unless the whole process is told
+otherwise; whether that is allowed (loopback, in the demo and tests) is the configuration's decision, so
+the library sees a stand-in address with https, and the adapter puts the configured origin in its place.
 """
 
 import hashlib
 import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
+import requests
+from oauthlib.oauth2 import OAuth2Error
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
 from requests_oauthlib import OAuth2Session
 
 from core.accounts import Tokens
@@ -20,13 +27,14 @@ from core.deadline import Deadline
 from core.errors import AccessDenied, Broken, NotFound, OAuthRefused, ServiceNowError
 from core.ports import Clock
 from core.records import Identity
-from servicenow.classify import read_answer, read_token_answer
+from servicenow.classify import read_answer, read_plain_answer, read_token_answer
 from servicenow.queries import Query, is_me
 from servicenow.transport import Answer, BearerToken, NoCredentials, Transport
 
-_SECONDS = 15.0
-_NOBODY = "oauth"  # the share of the bulkhead that sign-ins have together
+_SECONDS = 8.0  # of each call; completing a connection makes two within the 30 s of a call
+_STAND_IN = "https://instance.invalid"
 _IDENTITY = "sys_id,user_name,name,email,time_zone,preferred_language"
+_LIFE = 1800.0  # seconds of an access token whose answer does not say
 
 
 class OAuthClient:
@@ -58,40 +66,51 @@ class OAuthClient:
 
     def authorization_address(self, state: str, code_verifier: str) -> str:
         digest = hashlib.sha256(code_verifier.encode()).digest()
-        address, _ = self._session().authorization_url(
-            f"{self._transport.origin}/oauth_auth.do",
+        address, _ = OAuth2Session(self._client_id, redirect_uri=self._redirect_address).authorization_url(
+            f"{_STAND_IN}/oauth_auth.do",
             state=state,
             code_challenge=urlsafe_b64encode(digest).rstrip(b"=").decode(),
             code_challenge_method="S256",
         )
-        return str(address)
+        return self._transport.origin + str(address).removeprefix(_STAND_IN)
 
     def exchange(self, code: str, code_verifier: str) -> Tokens:
-        body = self._session()._client.prepare_request_body(
-            code=code,
-            redirect_uri=self._redirect_address,
-            client_secret=self._client_secret,
-            code_verifier=code_verifier,
-        )
         now = self._clock()
-        return self._tokens(self._post("/oauth_token.do", body), now, granted_at=now, refresh_token="")
-
-    def refresh(self, tokens: Tokens) -> Tokens:
-        body = self._session()._client.prepare_refresh_body(
-            refresh_token=tokens.refresh_token,
-            client_id=self._client_id,
-            client_secret=self._client_secret,
+        content = self._asked(
+            Deadline(_SECONDS),
+            lambda session: session.fetch_token(
+                f"{_STAND_IN}/oauth_token.do",
+                code=code,
+                code_verifier=code_verifier,
+                client_secret=self._client_secret,
+                include_client_id=True,
+            ),
         )
-        answer = self._post("/oauth_token.do", body)
-        return self._tokens(answer, self._clock(), granted_at=tokens.granted_at, refresh_token=tokens.refresh_token)
+        return _tokens(content, now, granted_at=now, refresh_token="")
+
+    def refresh(self, tokens: Tokens, deadline: Deadline | None = None) -> Tokens:
+        if not tokens.refresh_token:
+            raise OAuthRefused("no refresh token was ever given")
+        now = self._clock()
+        content = self._asked(
+            Deadline(deadline.within(_SECONDS) if deadline else _SECONDS),
+            lambda session: session.refresh_token(
+                f"{_STAND_IN}/oauth_token.do",
+                refresh_token=tokens.refresh_token,
+                client_id=self._client_id,
+                client_secret=self._client_secret,
+            ),
+        )
+        # A refresh may answer without a refresh token, or with the same (reference §4.3).
+        return _tokens(content, now, granted_at=tokens.granted_at, refresh_token=tokens.refresh_token)
 
     def revoke(self, tokens: Tokens) -> None:
         failures: list[ServiceNowError] = []
-        for token in (tokens.refresh_token, tokens.access_token):
+        for token in filter(None, (tokens.refresh_token, tokens.access_token)):
             try:
                 # In the body, not in the address: addresses are logged.
-                answer = self._send("/oauth_revoke_token.do", {"token": token})
-                if answer.status != 200:
+                answer = self._send("/oauth_revoke_token.do", {"token": token}, Deadline(_SECONDS))
+                if not read_plain_answer(answer.status, answer.headers, answer.body):
                     raise OAuthRefused(f"revocation: {answer.status}")
             except ServiceNowError as error:
                 failures.append(error)
@@ -103,23 +122,25 @@ class OAuthClient:
             "GET",
             "/api/now/v2/table/sys_user",
             auth=BearerToken(tokens.access_token),
-            person_id=_NOBODY,
+            person_id=None,
             deadline=Deadline(_SECONDS),
             params={
                 "sysparm_query": str(Query().where(is_me("sys_id"))),
                 "sysparm_fields": _IDENTITY,
-                "sysparm_limit": "1",
+                # Two: were the condition dropped, the one row of a stranger must not pass for this person.
+                "sysparm_limit": "2",
                 "sysparm_exclude_reference_link": "true",
                 "sysparm_no_count": "true",
+                "sysparm_suppress_pagination_header": "true",
             },
         )
         try:
             rows = read_answer("GET", answer.status, answer.headers, answer.body)["result"]
         except (AccessDenied, NotFound):
             return Identity()
-        if len(rows) != 1 or not isinstance(rows[0], dict):
+        if not isinstance(rows, list) or len(rows) != 1 or not isinstance(rows[0], dict):
             return Identity()
-        row = {name: str(value) for name, value in rows[0].items() if isinstance(value, str)}
+        row = {name: value for name, value in rows[0].items() if isinstance(value, str)}
         return Identity(
             sys_id=row.get("sys_id", ""),
             user_name=row.get("user_name", ""),
@@ -129,33 +150,58 @@ class OAuthClient:
             language=row.get("preferred_language", ""),
         )
 
-    def _session(self) -> Any:
-        return OAuth2Session(self._client_id, redirect_uri=self._redirect_address)
+    def _asked(self, deadline: Deadline, ask: Callable[[Any], Any]) -> dict[str, Any]:
+        """What the token endpoint answers, read by the library."""
+        with OAuth2Session(self._client_id, redirect_uri=self._redirect_address) as session:
+            session.mount(_STAND_IN, _TokenEndpoint(lambda path, form: self._send(path, form, deadline)))
+            try:
+                return dict(ask(session))
+            except ServiceNowError:
+                raise
+            except OAuth2Error as error:
+                # No more than the code: a description may quote what was sent.
+                raise OAuthRefused(f"token endpoint: {error.error}") from None
+            except (ValueError, TypeError, Warning) as error:
+                raise Broken(f"token answer: {type(error).__name__}") from None
 
-    def _post(self, path: str, body: str) -> Answer:
-        return self._send(path, dict(parse_qsl(body)))
+    def _send(self, path: str, form: dict[str, str], deadline: Deadline) -> Answer:
+        return self._transport.send("POST", path, auth=NoCredentials(), person_id=None, deadline=deadline, form=form)
 
-    def _send(self, path: str, form: dict[str, str]) -> Answer:
-        return self._transport.send(
-            "POST", path, auth=NoCredentials(), person_id=_NOBODY, deadline=Deadline(_SECONDS), form=form
-        )
 
-    def _tokens(self, answer: Answer, now: float, *, granted_at: float, refresh_token: str) -> Tokens:
+class _TokenEndpoint(BaseAdapter):
+    """Where the library's session sends to: our transport. Raises what is neither token nor refusal."""
+
+    def __init__(self, send: Callable[[str, dict[str, str]], Answer]) -> None:
+        super().__init__()
+        self._through = send
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        body = request.body or ""
+        form = dict(parse_qsl(body if isinstance(body, str) else body.decode()))
+        answer = self._through(urlsplit(request.url or "").path, form)
         if not read_token_answer(answer.status, answer.headers, answer.body):
             raise OAuthRefused(f"token endpoint: {answer.status}")
-        content = _parsed(self._session()._client.parse_request_body_response, answer.body)
-        return Tokens(
-            access_token=content["access_token"],
-            # A refresh may answer without one, or with the same (reference §4.3): then the old one stays.
-            refresh_token=content.get("refresh_token") or refresh_token,
-            expires_at=now + float(content.get("expires_in", 1800)),
-            granted_at=granted_at,
-        )
+        response = requests.Response()
+        response.status_code = answer.status
+        response.headers = CaseInsensitiveDict({"Content-Type": "application/json;charset=UTF-8"})
+        response.raw = BytesIO(answer.body)
+        response.request = request
+        response.url = request.url or ""
+        return response
+
+    def close(self) -> None:
+        """Nothing of its own."""
 
 
-def _parsed(parse: Callable[[str], Any], body: bytes) -> dict[str, Any]:
+def _tokens(content: dict[str, Any], now: float, *, granted_at: float, refresh_token: str) -> Tokens:
+    given = content.get("refresh_token")
     try:
-        content: dict[str, Any] = parse(body.decode())
-    except Exception as error:
-        raise Broken(f"token answer: {type(error).__name__}") from error
-    return content
+        life = float(content.get("expires_in") or _LIFE)
+    except (TypeError, ValueError):
+        life = _LIFE
+    return Tokens(
+        access_token=content["access_token"],
+        refresh_token=given if given and isinstance(given, str) else refresh_token,
+        expires_at=now + life,
+        granted_at=granted_at,
+    )

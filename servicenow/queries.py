@@ -13,8 +13,11 @@ from datetime import UTC, datetime
 
 _COLUMN = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
-_CONTROL = re.compile("[\x00-\x1f\x7f\u2028\u2029\x85]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SCRIPT = re.compile(r"\s*javascript\s*:", re.IGNORECASE)
+# Operators that begin with IN: a list's first value must not make one of them.
+_AFTER_IN = ("STANCEOF", "_HIERARCHY")
+NOTHING = "\ufffd"  # a value that no record has
 
 
 class UnsafeValue(ValueError):
@@ -39,10 +42,12 @@ def is_me(column: str) -> Term:
 
 
 def one_of(column: str, values: Iterable[str]) -> Term:
-    """Any of exact *values*; a comma in one is refused, for there is no escape."""
+    """Any of exact *values*; a comma in one is refused, for there is no escape. Raises UnsafeValue."""
     checked = [_exact(column, value) for value in values]
-    if not checked or any("," in value for value in checked):
-        raise UnsafeValue(f"{column}: a list value with a comma, or no value")
+    if not checked or any("," in value or not value.strip() for value in checked):
+        raise UnsafeValue(f"{column}: no list, or a value that is empty or has a comma")
+    if checked[0].startswith(_AFTER_IN):
+        raise UnsafeValue(f"{column}: a value that reads as an operator")
     return Term(f"{_column(column)}IN{','.join(checked)}")
 
 
@@ -110,6 +115,4 @@ def _words(words: str) -> str:
     text = " ".join(_CONTROL.sub(" ", words).replace("^", " ").split())
     while match := _SCRIPT.match(text):
         text = text[match.end() :].strip()
-    # An operator in front would be read as part of the operator before it: STARTSWITH=x is fine, but
-    # an empty value would match everything, so something that never matches stands in for nothing.
-    return text or "\ufffd"
+    return text or NOTHING  # an empty value would match everything

@@ -1,17 +1,19 @@
 """The Table API with one person's rights (API reference §1): reads are repeated, writes never."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import stamina
 
 from core.deadline import Deadline
-from core.errors import Asleep, Broken, Busy, CredentialsRefused, Unanswered, Unreachable
+from core.errors import Broken, Busy, CredentialsRefused, Unreachable
 from core.records import Cell, Record
-from servicenow.classify import read_answer
+from servicenow.classify import CutShort, GatewayFailed, read_answer
+from servicenow.limits import Full, Silent
 from servicenow.queries import Query
 from servicenow.tokens import TokenKeeper
-from servicenow.transport import BearerToken, Transport
+from servicenow.transport import BearerToken, ConnectionLost, Transport
 
 # What a card, a confirmation and a later look for it need.
 CARD_COLUMNS = (
@@ -27,8 +29,10 @@ CARD_COLUMNS = (
     "correlation_id",
     "sys_mod_count",
 )
+_TABLE = re.compile(r"[a-z][a-z0-9_]*")
 _RETRIES = 2
-_LONGEST_PAUSE = 5.0
+_LONGEST_PAUSE = 5.0  # seconds
+_LEAST_SECONDS = 1.0  # that must remain for another try
 
 
 class Tables:
@@ -63,7 +67,7 @@ class Tables:
         ``display`` is ``false`` (raw), ``true`` or ``all``, as ``sysparm_display_value`` says.
         """
         content = self.get(
-            f"/api/now/v2/table/{table}",
+            table_path(table),
             {
                 "sysparm_query": str(query),
                 "sysparm_fields": ",".join(columns),
@@ -83,7 +87,7 @@ class Tables:
         """Insert raw values; one request, or two where the access token had just died."""
         content = self._once(
             "POST",
-            f"/api/now/v2/table/{table}",
+            table_path(table),
             {
                 "sysparm_fields": ",".join(CARD_COLUMNS),
                 "sysparm_display_value": "all",
@@ -104,7 +108,7 @@ class Tables:
         for attempt in stamina.retry_context(
             on=self._pause,
             attempts=1 + _RETRIES,
-            timeout=self._deadline.left(),
+            timeout=max(0.01, self._deadline.left() - _LEAST_SECONDS),
             wait_initial=0.2,
             wait_max=2.0,
             wait_jitter=0.3,
@@ -114,24 +118,27 @@ class Tables:
         raise AssertionError("stamina returns or raises")
 
     def _pause(self, error: Exception) -> bool | float:
-        if not isinstance(error, Busy | Broken | Unanswered | Unreachable) or isinstance(error, Asleep):
+        """Whether to repeat a read after *error*, and after how many seconds where ServiceNow said so."""
+        if isinstance(error, Full | Silent):
             return False
-        wanted = error.retry_after if isinstance(error, Busy) else None
-        if wanted is None:
-            return self._deadline.left() > 1.0
-        return wanted if wanted <= min(_LONGEST_PAUSE, self._deadline.left() - 1.0) else False
+        if isinstance(error, Busy) and error.retry_after is not None:
+            # Not before it was asked for, and not when that leaves no time for an answer.
+            fits = error.retry_after <= min(_LONGEST_PAUSE, self._deadline.left() - _LEAST_SECONDS)
+            return max(error.retry_after, 0.05) if fits else False
+        passing = isinstance(error, Busy | CutShort | GatewayFailed | ConnectionLost | Unreachable)
+        return passing and self._deadline.left() > _LEAST_SECONDS
 
     def _once(self, method: str, path: str, params: Mapping[str, str], body: Any = None) -> dict[str, Any]:
-        token = self._tokens.bearer(self._person_id)
+        token = self._tokens.bearer(self._person_id, self._deadline)
         try:
             return self._ask(method, path, params, body, token)
         except CredentialsRefused:
             # A token may die between two calls; 401 is said before anything is done, so a write is safe.
-            token = self._tokens.renew(self._person_id, token)
+            token = self._tokens.renew(self._person_id, token, self._deadline)
         try:
             return self._ask(method, path, params, body, token)
         except CredentialsRefused as error:
-            raise self._tokens.suspend(self._person_id) from error
+            raise self._tokens.suspend(self._person_id, token) from error
 
     def _ask(self, method: str, path: str, params: Mapping[str, str], body: Any, token: str) -> dict[str, Any]:
         answer = self._transport.send(
@@ -145,6 +152,13 @@ class Tables:
         )
         content: dict[str, Any] = read_answer(method, answer.status, answer.headers, answer.body)
         return content
+
+
+def table_path(table: str) -> str:
+    """The table's address; version 2, whose empty lists are no errors. Only identifiers: it is an address."""
+    if not _TABLE.fullmatch(table):
+        raise ValueError(f"{table!r} is no table name")
+    return f"/api/now/v2/table/{table}"
 
 
 def record_of(table: str, row: Mapping[str, Any]) -> Record:

@@ -12,8 +12,10 @@ from dataclasses import replace
 import structlog
 
 from core.accounts import Account, Tokens
+from core.deadline import Deadline
 from core.errors import NotConnected, OAuthRefused, StorageFailed, Suspended
 from core.ports import Accounts, Clock, OAuth
+from servicenow.limits import Full
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +53,7 @@ class TokenKeeper:
         self._told_administrators = False
         self._lock = threading.Lock()
 
-    def bearer(self, person_id: str) -> str:
+    def bearer(self, person_id: str, deadline: Deadline) -> str:
         """
         An access token that lives for another minute at least.
 
@@ -60,40 +62,45 @@ class TokenKeeper:
             ServiceNowError: A refresh was needed and went unanswered; nothing was changed.
         """
         account = self._usable(person_id)
-        if not account.suspended and account.tokens.expires_at - self._clock() > EARLY_SECONDS:
-            return account.tokens.access_token
-        return self._refreshed(person_id, account.tokens.access_token)
+        return account.tokens.access_token if self._alive(account) else self._refreshed(person_id, "", deadline)
 
-    def renew(self, person_id: str, refused_token: str) -> str:
+    def renew(self, person_id: str, refused_token: str, deadline: Deadline) -> str:
         """Another token than *refused_token*, which ServiceNow answered with 401. Raises as `bearer`."""
-        return self._refreshed(person_id, refused_token)
+        return self._refreshed(person_id, refused_token, deadline)
 
-    def suspend(self, person_id: str) -> Suspended:
-        """401 right after a good refresh: suspend, and return what to raise."""
-        account = self._accounts.get(person_id)
-        if account is not None:
-            self._suspend(account)
+    def suspend(self, person_id: str, refused_token: str) -> Suspended:
+        """401 to *refused_token* right after a good refresh: suspend, and return what to raise."""
+        with self._lock_of(person_id):
+            account = self._newest(person_id)
+            if account is not None and account.tokens.access_token == refused_token:
+                self._suspend(account)
         return Suspended("refused with a fresh token", self._connect_address)
 
-    def _refreshed(self, person_id: str, refused_token: str) -> str:
-        with self._lock_of(person_id):
+    def _refreshed(self, person_id: str, refused_token: str, deadline: Deadline) -> str:
+        lock = self._lock_of(person_id)
+        if not lock.acquire(timeout=deadline.left()):
+            raise Full("another call refreshes this token and has no answer yet")
+        try:
             account = self._usable(person_id)
-            alive = account.tokens.expires_at - self._clock() > EARLY_SECONDS
-            if account.tokens.access_token != refused_token and alive and not account.suspended:
+            if account.tokens.access_token != refused_token and self._alive(account):
                 return account.tokens.access_token  # whoever held the lock before did it for all
             try:
-                tokens = self._oauth.refresh(account.tokens)
+                tokens = self._oauth.refresh(account.tokens, deadline)
             except OAuthRefused as refusal:
                 return self._after_refusal(account, refusal)
             return self._store(account, tokens)
+        finally:
+            lock.release()
 
     def _store(self, account: Account, tokens: Tokens) -> str:
         renewed = replace(account, tokens=tokens, suspended=False, suspended_client="", version=account.version + 1)
         self._succeeded()
+        if self._accounts.get(account.person_id) is None:
+            # Disconnected meanwhile: storing would connect the person again.
+            raise NotConnected("disconnected during a refresh", self._connect_address)
         try:
             if not self._accounts.put(renewed):
-                newer = self._usable(account.person_id)  # another process was faster; its token is as good
-                return newer.tokens.access_token
+                return self._usable(account.person_id).tokens.access_token  # somebody was faster: as good
             self._fresh.pop(account.person_id, None)
         except StorageFailed as error:
             log.error("refreshed token not stored", person=account.person_id, reason=str(error))
@@ -101,28 +108,40 @@ class TokenKeeper:
         return tokens.access_token
 
     def _after_refusal(self, account: Account, refusal: OAuthRefused) -> str:
-        now_stored = self._accounts.get(account.person_id)
-        if now_stored is not None and now_stored.version != account.version and not now_stored.suspended:
-            return now_stored.tokens.access_token
+        """Another process may have refreshed, or the person connected again: then all is well."""
+        stored = self._accounts.get(account.person_id)
+        if stored is None:
+            raise NotConnected("disconnected during a refresh", self._connect_address) from refusal
+        if stored.version > account.version and self._alive(stored):
+            return stored.tokens.access_token
         self._suspend(account)
+        if self._clock() < account.tokens.ends_at:
+            self._refused(account.person_id)
         raise Suspended(f"refresh refused: {refusal}", self._connect_address) from refusal
 
     def _suspend(self, account: Account) -> None:
         log.warning("account suspended", person=account.person_id)
         self._fresh.pop(account.person_id, None)
         suspended = replace(
-            account,
-            suspended=True,
-            suspended_client=self._oauth.client_fingerprint,
-            version=account.version + 1,
+            account, suspended=True, suspended_client=self._oauth.client_fingerprint, version=account.version + 1
         )
-        self._accounts.put(suspended)
-        if self._clock() < account.tokens.ends_at:
-            self._failed(account.person_id)
+        try:
+            self._accounts.put(suspended)
+        except StorageFailed as error:  # the next call finds out again
+            log.error("suspension not stored", person=account.person_id, reason=str(error))
+
+    def _newest(self, person_id: str) -> Account | None:
+        stored, fresh = self._accounts.get(person_id), self._fresh.get(person_id)
+        if fresh is None:
+            return stored
+        if stored is not None and stored.version < fresh.version:
+            return fresh
+        self._fresh.pop(person_id, None)  # disconnected or connected anew since
+        return stored
 
     def _usable(self, person_id: str) -> Account:
         """The newest account; one that waits for the person to connect again is raised as such."""
-        account = self._fresh.get(person_id) or self._accounts.get(person_id)
+        account = self._newest(person_id)
         if account is None:
             raise NotConnected("no account", self._connect_address)
         if account.instance != self._instance:
@@ -130,6 +149,9 @@ class TokenKeeper:
         if account.suspended and account.suspended_client == self._oauth.client_fingerprint:
             raise Suspended("account is suspended", self._connect_address)
         return account
+
+    def _alive(self, account: Account) -> bool:
+        return not account.suspended and account.tokens.expires_at - self._clock() > EARLY_SECONDS
 
     def _lock_of(self, person_id: str) -> threading.Lock:
         with self._lock:
@@ -140,10 +162,11 @@ class TokenKeeper:
             self._refused_people.clear()
             self._told_administrators = False
 
-    def _failed(self, person_id: str) -> None:
+    def _refused(self, person_id: str) -> None:
         with self._lock:
             self._refused_people.add(person_id)
             tell = len(self._refused_people) > 1 and not self._told_administrators
             self._told_administrators = self._told_administrators or tell
         if tell:
+            log.error("refreshes of several people refused: check the OAuth client")
             self._on_client_suspect()

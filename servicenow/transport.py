@@ -1,20 +1,25 @@
 """
 One request function for everything that ServiceNow is asked.
 
-Shared between people is the connection pool and nothing else: ServiceNow sets session cookies even
-on Bearer calls, and a cookie jar would send one person's with another's token (design §3).
+Shared between people is the connection pool and nothing else. ServiceNow sets session cookies even on
+Bearer calls, and a cookie jar would send one person's with another's token (design §3); so requests are
+prepared without a session, which has the jar, reads `.netrc` and follows redirects, and are handed to
+the adapter. What a session would have taken from the environment, proxies and CA bundle, is read once.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
 import structlog
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import HTTPError
+from requests.exceptions import ConnectTimeout, ProxyError, ReadTimeout, RequestException, SSLError
+from requests.utils import default_user_agent
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.exceptions import SSLError as TLSError
 
 from core.deadline import Deadline
 from core.errors import Broken, ServiceNowError, Unanswered, Unreachable
@@ -23,13 +28,26 @@ from servicenow.limits import Gate
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 10.0
 MOST_BYTES = 8 * 1024 * 1024
+_LEAST_SECONDS = 0.25  # with less left, no answer can be hoped for
 _CHUNK = 64 * 1024
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+    "User-Agent": f"servicenow-mattermost {default_user_agent()}",
+}
+_TRANSACTION = re.compile(r't;desc="([0-9a-f]+)"')
+# TLS errors that come before the request; one that comes later leaves open what became of it.
+_HANDSHAKE = re.compile("certificate|hostname|handshake|version|protocol|unrecognized.name", re.IGNORECASE)
 
 log = structlog.get_logger(__name__)
 
 
+class ConnectionLost(Unanswered):
+    """The connection broke before the whole answer was there: no sign that the instance is slow."""
+
+
 class BearerToken(AuthBase):
-    """Sets the header last, so that neither a `.netrc` nor a default replaces it."""
+    """A person's access token."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -40,7 +58,7 @@ class BearerToken(AuthBase):
 
 
 class NoCredentials(AuthBase):
-    """For the token endpoint, whose credentials stand in the body: keeps a `.netrc` out."""
+    """For the token endpoint, whose credentials stand in the body."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         return request
@@ -54,6 +72,14 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
 
+    @property
+    def transaction(self) -> str:
+        """ServiceNow's id of this exchange, for its logs; a 401 has it in ``Server-Timing`` alone."""
+        if found := self.headers.get("X-Transaction-ID"):
+            return found
+        timing = _TRANSACTION.search(self.headers.get("Server-Timing", ""))
+        return timing[1] if timing else ""
+
 
 class Transport:
     """
@@ -66,6 +92,10 @@ class Transport:
         self.origin = origin
         self.gate = Gate(at_once)
         self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=max(1, at_once), pool_block=False)
+        with requests.Session() as session:
+            environment = session.merge_environment_settings(origin, {}, True, None, None)
+        self._proxies = dict(environment["proxies"])
+        self._verify = True if environment["verify"] is None else environment["verify"]
 
     def send(
         self,
@@ -73,7 +103,7 @@ class Transport:
         path: str,
         *,
         auth: AuthBase,
-        person_id: str,
+        person_id: str | None,
         deadline: Deadline,
         params: Mapping[str, str] | None = None,
         json: Any = None,
@@ -82,75 +112,43 @@ class Transport:
         """
         Send once and return whatever came back, unread.
 
+        Args:
+            path: Without a query; it is logged.
+            person_id: Whose share of the places this takes; None for sign-ins, which have no share.
+
         Raises:
             Unreachable: No connection, so nothing was sent.
             Unanswered: Sent, and no whole answer inside the deadline.
             Broken: More than 8 MiB came back.
-            Busy, Silent: Our own limits, before anything was sent.
+            Full, Silent: Our own limits, before anything was sent.
         """
-        with self.gate.passing(person_id, deadline.left()):
-            if not deadline.left():
-                raise Unreachable("no time left to ask")
-            answer = self._send(method, path, auth, deadline, params, json, form)
-        log.debug(
-            "servicenow answered",
-            method=method,
-            path=path.partition("?")[0],
-            status=answer.status,
-            transaction=answer.headers.get("X-Transaction-ID", ""),
-        )
+        request = requests.Request(
+            method, self.origin + path, params=params, json=json, data=form, auth=auth, headers=_HEADERS
+        ).prepare()
+        if deadline.left() < _LEAST_SECONDS:
+            raise Unreachable("no time left to ask")
+        with self.gate.passing(person_id, deadline.left() - _LEAST_SECONDS):
+            try:
+                answer = self._send(request, deadline)
+            except ServiceNowError as error:
+                log.warning("servicenow silent", method=method, path=path, reason=f"{type(error).__name__}: {error}")
+                raise
+        tell = log.debug if answer.status < 400 else log.warning
+        tell("servicenow answered", method=method, path=path, status=answer.status, transaction=answer.transaction)
         return answer
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        auth: AuthBase,
-        deadline: Deadline,
-        params: Mapping[str, str] | None,
-        json: Any,
-        form: Mapping[str, str] | None,
-    ) -> Answer:
-        with requests.Session() as session:
-            session.mount(self.origin, _Borrowed(self._adapter))
-            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-            try:
-                with session.request(
-                    method,
-                    self.origin + path,
-                    params=params,
-                    json=json,
-                    data=form,
-                    auth=auth,
-                    headers={"Accept": "application/json"},
-                    timeout=(deadline.within(CONNECT_SECONDS), deadline.within(READ_SECONDS)),
-                    allow_redirects=False,
-                    stream=True,
-                ) as response:
-                    body = _whole(response, deadline)
-                    return Answer(response.status_code, response.headers, body)
-            except ServiceNowError:
-                raise
-            except (requests.ConnectTimeout, requests.exceptions.SSLError) as error:
-                raise Unreachable(type(error).__name__) from error
-            except requests.ConnectionError as error:
-                raise _connection_error(error) from error
-            except (requests.RequestException, HTTPError, OSError) as error:
-                raise Unanswered(type(error).__name__) from error
-
-
-class _Borrowed(HTTPAdapter):
-    """Closing a session must not close the pool that all of them use."""
-
-    def __init__(self, adapter: HTTPAdapter) -> None:
-        super().__init__()
-        self._adapter = adapter
-
-    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
-        return self._adapter.send(*args, **kwargs)
-
-    def close(self) -> None:
-        """Nothing."""
+    def _send(self, request: requests.PreparedRequest, deadline: Deadline) -> Answer:
+        try:
+            with self._adapter.send(
+                request,
+                stream=True,
+                timeout=(deadline.within(CONNECT_SECONDS), deadline.within(READ_SECONDS)),
+                verify=self._verify,
+                proxies=self._proxies,
+            ) as response:
+                return Answer(response.status_code, response.headers, _whole(response, deadline))
+        except (RequestException, HTTPError, OSError) as error:
+            raise _silence(error) from error
 
 
 def _whole(response: requests.Response, deadline: Deadline) -> bytes:
@@ -168,10 +166,13 @@ def _whole(response: requests.Response, deadline: Deadline) -> bytes:
     return b"".join(parts)
 
 
-def _connection_error(error: requests.ConnectionError) -> ServiceNowError:
-    """Refused, no route, no name: nothing was sent. Cut off while waiting: it may have been."""
-    text = str(error)
-    never_sent = ("NewConnectionError", "NameResolutionError", "Failed to establish", "ConnectTimeout")
-    if any(sign in text for sign in never_sent):
-        return Unreachable("no connection")
-    return Unanswered("connection lost")
+def _silence(error: Exception) -> ServiceNowError:
+    """Refused, no name, no route, no trust: nothing was sent. In every other case it may have been."""
+    cause = getattr(error.args[0], "reason", error.args[0]) if error.args else None
+    if isinstance(error, ConnectTimeout | ProxyError) or isinstance(cause, NewConnectionError | ConnectTimeoutError):
+        return Unreachable(type(cause or error).__name__)
+    if isinstance(error, SSLError | TLSError) and _HANDSHAKE.search(str(error)):
+        return Unreachable("no trust: TLS handshake")
+    if isinstance(error, ReadTimeout) or type(error).__name__ == "ReadTimeoutError":
+        return Unanswered("read timeout")
+    return ConnectionLost(type(cause or error).__name__)
