@@ -87,9 +87,8 @@ def read_token_answer(status: int, headers: Mapping[str, str], body: bytes) -> b
         raise Dropped("202: accepted without an answer")
     content = _json(body)
     if not isinstance(content, dict) or 300 <= status < 400:
-        if status == 401:
-            raise Misdirected("401 without JSON")
-        raise _no_data(status, headers, body)
+        error = _no_data(status, headers, body)
+        raise Misdirected(str(error)) if isinstance(error, CredentialsRefused) else error
     if status in {400, 401}:
         return False
     if status != 200:

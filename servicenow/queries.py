@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 _COLUMN = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # and halves of pairs
 _SCRIPT = re.compile(r"\s*javascript\s*:", re.IGNORECASE)
 # Operators that begin with IN: a list's first value must not make one of them.
 _AFTER_IN = ("STANCEOF", "_HIERARCHY")

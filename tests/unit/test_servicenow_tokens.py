@@ -1,0 +1,351 @@
+"""A person's access token: refreshed once, stored first, and never lost to a refusal that may mean anything."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from core.accounts import Account, Tokens
+from core.deadline import Deadline
+from core.errors import NotConnected, OAuthRefused, ServiceNowError, StorageFailed, Suspended, Unanswered
+from core.records import Identity
+from servicenow.limits import Full
+from servicenow.tokens import EARLY_SECONDS, TokenKeeper
+
+NOW = 1_800_000_000.0
+INSTANCE = "https://acme.service-now.com"
+CONNECT = "https://chat.example/connect"
+
+
+@dataclass
+class FakeAccounts:
+    """Accounts in memory, with the port's rule about versions."""
+
+    kept: dict[str, Account] = field(default_factory=dict)
+    full: bool = False
+
+    def get(self, person_id: str) -> Account | None:
+        """What is stored."""
+        return self.kept.get(person_id)
+
+    def put(self, account: Account) -> bool:
+        """Only a newer version wins."""
+        if self.full:
+            raise StorageFailed("disk full")
+        stored = self.kept.get(account.person_id)
+        if stored is not None and stored.version >= account.version:
+            return False
+        self.kept[account.person_id] = account
+        return True
+
+    def delete(self, person_id: str) -> None:
+        """Gone."""
+        self.kept.pop(person_id, None)
+
+    def all(self) -> Sequence[Account]:
+        """All."""
+        return list(self.kept.values())
+
+
+@dataclass
+class FakeOAuth:
+    """Answers refreshes with access-1, access-2 … or with an error."""
+
+    client_fingerprint: str = "client-1"
+    error: ServiceNowError | None = None
+    during: Callable[[], object] = lambda: None
+    asked: int = 0
+
+    def refresh(self, tokens: Tokens, deadline: Deadline | None = None) -> Tokens:
+        """One refresh."""
+        self.asked += 1
+        self.during()
+        if self.error is not None:
+            raise self.error
+        return replace(tokens, access_token=f"access-{self.asked}", expires_at=NOW + 1800)
+
+    def authorization_address(self, state: str, code_verifier: str) -> str:
+        """Not asked here."""
+        raise NotImplementedError
+
+    def exchange(self, code: str, code_verifier: str) -> Tokens:
+        """Not asked here."""
+        raise NotImplementedError
+
+    def revoke(self, tokens: Tokens) -> None:
+        """Not asked here."""
+        raise NotImplementedError
+
+    def identify(self, tokens: Tokens) -> Identity:
+        """Not asked here."""
+        raise NotImplementedError
+
+
+class World:
+    """A keeper with ann and bob, whose tokens have expired."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.accounts = FakeAccounts()
+        self.oauth = FakeOAuth()
+        self.told = 0
+        for person in ("ann", "bob"):
+            self.connect(person)
+        self.restart()
+
+    def restart(self) -> None:
+        """A keeper as after a start."""
+        self.keeper = TokenKeeper(
+            self.accounts,
+            self.oauth,
+            instance=INSTANCE,
+            connect_address=CONNECT,
+            clock=lambda: self.now,
+            on_client_suspect=self._tell,
+        )
+
+    def connect(self, person: str, *, life: float = 0.0, version: int = 1, token: str = "access-0") -> None:
+        """As if *person* had connected, with a token that lives for *life* seconds."""
+        tokens = Tokens(token, "refresh", NOW + life, NOW)
+        self.accounts.kept[person] = Account(
+            person_id=person,
+            instance=INSTANCE,
+            tokens=tokens,
+            identity=Identity(),
+            connected_at=NOW,
+            version=version,
+        )
+
+    def bearer(self, person: str = "ann") -> str:
+        """Ask for a token."""
+        return self.keeper.bearer(person, Deadline(5))
+
+    def _tell(self) -> None:
+        self.told += 1
+
+
+@pytest.fixture
+def world() -> World:
+    """Everything anew."""
+    return World()
+
+
+def test_a_live_token_is_used_as_it_is(world: World) -> None:
+    """No refresh while more than a minute is left."""
+    world.connect("ann", life=EARLY_SECONDS + 1)
+    assert world.bearer() == "access-0"
+    assert world.oauth.asked == 0
+
+
+def test_a_dying_token_is_refreshed_and_stored_first(world: World) -> None:
+    """A minute before its end it is replaced; what is handed out is on disk, under a new version."""
+    world.connect("ann", life=EARLY_SECONDS)
+    assert world.bearer() == "access-1"
+    stored = world.accounts.kept["ann"]
+    assert (stored.tokens.access_token, stored.tokens.refresh_token, stored.version) == ("access-1", "refresh", 2)
+    assert world.bearer() == "access-1"
+    assert world.oauth.asked == 1
+
+
+def test_ten_parallel_calls_make_one_refresh(world: World) -> None:
+    """Whoever comes while a refresh runs gets its token."""
+    waiting = threading.Event()
+    world.oauth.during = lambda: waiting.wait(5)
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(world.bearer())) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    waiting.set()
+    for thread in threads:
+        thread.join(5)
+    assert found == ["access-1"] * 10
+    assert world.oauth.asked == 1
+
+
+def test_nobody_waits_longer_for_another_ones_refresh_than_the_call_may_take(world: World) -> None:
+    """A look-up of three seconds does not hang on a refresh of ten."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def during() -> None:
+        entered.set()
+        leave.wait(5)
+
+    world.oauth.during = during
+    thread = threading.Thread(target=world.bearer)
+    thread.start()
+    assert entered.wait(5)
+    with pytest.raises(Full):
+        world.keeper.bearer("ann", Deadline(0.0))
+    leave.set()
+    thread.join(5)
+
+
+def test_people_do_not_wait_for_each_other(world: World) -> None:
+    """One lock per account: bob refreshes while ann's refresh hangs."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def during() -> None:
+        if not entered.is_set():
+            entered.set()
+            leave.wait(5)
+
+    world.oauth.during = during
+    thread = threading.Thread(target=world.bearer)
+    thread.start()
+    assert entered.wait(5)
+    assert world.bearer("bob")
+    leave.set()
+    thread.join(5)
+
+
+def test_a_refused_token_is_renewed_once_for_all(world: World) -> None:
+    """401 to a token that should live: refreshed; whoever was refused the same token gets the new one."""
+    world.connect("ann", life=1000)
+    assert world.keeper.renew("ann", "access-0", Deadline(5)) == "access-1"
+    assert world.keeper.renew("ann", "access-0", Deadline(5)) == "access-1"
+    assert world.oauth.asked == 1
+
+
+def test_a_full_disk_does_not_stop_the_person(world: World) -> None:
+    """The new token works from memory until storage is back; then the next refresh is stored."""
+    world.accounts.full = True
+    assert world.bearer() == "access-1"
+    assert world.bearer() == "access-1"
+    assert world.oauth.asked == 1
+    world.accounts.full = False
+    world.now += 1800
+    assert world.bearer() == "access-2"
+    assert world.accounts.kept["ann"].tokens.access_token == "access-2"
+
+
+def test_a_new_connection_beats_a_token_from_memory(world: World) -> None:
+    """What could not be stored is forgotten once the person connects again or disconnects."""
+    world.accounts.full = True
+    world.bearer()
+    world.connect("ann", life=1000, version=3, token="new")
+    assert world.bearer() == "new"
+    world.accounts.delete("ann")
+    with pytest.raises(NotConnected):
+        world.bearer()
+
+
+def test_a_refused_refresh_suspends_and_keeps_the_tokens(world: World) -> None:
+    """Nothing is deleted; the person is shown the way; ServiceNow is not asked again."""
+    world.oauth.error = OAuthRefused("401")
+    with pytest.raises(Suspended) as caught:
+        world.bearer()
+    assert CONNECT in caught.value.tell
+    stored = world.accounts.kept["ann"]
+    assert stored.suspended
+    assert stored.suspended_client == "client-1"
+    assert stored.tokens.refresh_token == "refresh"
+    with pytest.raises(Suspended):
+        world.bearer()
+    assert world.oauth.asked == 1
+
+
+def test_a_suspended_account_is_tried_again_with_another_client(world: World) -> None:
+    """After the administrator corrected the OAuth client everybody is back without doing anything."""
+    world.oauth.error = OAuthRefused("401")
+    with pytest.raises(Suspended):
+        world.bearer()
+    world.oauth.error = None
+    world.oauth.client_fingerprint = "client-2"
+    assert world.bearer() == "access-2"
+    assert not world.accounts.kept["ann"].suspended
+
+
+def test_silence_changes_nothing(world: World) -> None:
+    """An unanswered refresh is told as what it is, and the account stays as it was."""
+    before = world.accounts.kept["ann"]
+    world.oauth.error = Unanswered("timeout")
+    with pytest.raises(Unanswered):
+        world.bearer()
+    assert world.accounts.kept["ann"] == before
+    world.oauth.error = None
+    assert world.bearer() == "access-2"
+
+
+def test_another_process_was_faster(world: World) -> None:
+    """A refusal is checked against what is stored now: a newer token there is used."""
+    world.oauth.error = OAuthRefused("401")
+    world.oauth.during = lambda: world.connect("ann", life=1000, version=2, token="theirs")
+    assert world.bearer() == "theirs"
+    assert not world.accounts.kept["ann"].suspended
+
+
+def test_a_lost_race_uses_the_token_that_won(world: World) -> None:
+    """Write-if-newer: who comes second hands out what is stored."""
+    world.oauth.during = lambda: world.connect("ann", life=1000, version=2, token="theirs")
+    assert world.bearer() == "theirs"
+
+
+@pytest.mark.parametrize("error", [None, OAuthRefused("401")])
+def test_a_disconnect_during_a_refresh_stays_one(world: World, error: ServiceNowError | None) -> None:
+    """Neither a good nor a refused refresh brings a deleted account back."""
+    world.oauth.error = error
+    world.oauth.during = lambda: world.accounts.delete("ann")
+    with pytest.raises(NotConnected):
+        world.bearer()
+    assert "ann" not in world.accounts.kept
+
+
+def test_a_refusal_right_after_a_good_refresh_suspends(world: World) -> None:
+    """401 to the fresh token: suspended; but not when the person has connected again meanwhile."""
+    token = world.bearer()
+    assert isinstance(world.keeper.suspend("ann", token), Suspended)
+    assert world.accounts.kept["ann"].suspended
+    world.connect("ann", life=1000, version=9, token="new")
+    world.keeper.suspend("ann", token)
+    assert world.bearer() == "new"
+
+
+def test_tokens_go_to_no_other_instance(world: World) -> None:
+    """Another `SERVICENOW_URL` suspends all, without a word to it."""
+    account = world.accounts.kept["ann"]
+    world.accounts.kept["ann"] = replace(account, instance="https://old.service-now.com")
+    with pytest.raises(Suspended):
+        world.bearer()
+    assert world.oauth.asked == 0
+
+
+def test_nobody_without_an_account_has_a_token(world: World) -> None:
+    """The answer is the way to connect."""
+    with pytest.raises(NotConnected) as caught:
+        world.bearer("eve")
+    assert CONNECT in caught.value.tell
+
+
+def test_two_refusals_in_a_row_point_at_the_client(world: World) -> None:
+    """Two people before their hundredth day, no success between: administrators are told, once."""
+    world.connect("cid")
+    world.oauth.error = OAuthRefused("401")
+    for person, told in (("ann", 0), ("bob", 1), ("cid", 1)):
+        with pytest.raises(Suspended):
+            world.bearer(person)
+        assert world.told == told
+
+
+def test_a_success_between_two_refusals_clears_the_client(world: World) -> None:
+    """Then each refusal was the person's own."""
+    world.connect("cid")
+    for person, error in (("ann", OAuthRefused("401")), ("bob", None), ("cid", OAuthRefused("401"))):
+        world.oauth.error = error
+        if error is None:
+            world.bearer(person)
+        else:
+            with pytest.raises(Suspended):
+                world.bearer(person)
+    assert world.told == 0
+
+
+def test_the_hundredth_day_is_nobodys_fault(world: World) -> None:
+    """Refresh tokens that ended by themselves say nothing about the client."""
+    world.now += 100 * 86400 + 1
+    world.oauth.error = OAuthRefused("401")
+    for person in ("ann", "bob"):
+        with pytest.raises(Suspended):
+            world.bearer(person)
+    assert world.told == 0
+    assert all(account.suspended for account in world.accounts.all())
