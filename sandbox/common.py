@@ -114,6 +114,39 @@ class _Handler(WSGIRequestHandler):
     def make_environ(self) -> Any:
         return super().make_environ() | {"sandbox.connection": self._number}
 
+    def run_wsgi(self) -> None:
+        """
+        One request, and the connection stays: Werkzeug's own closes each, for it drains no bodies.
+
+        Answers are small and whole here, and bodies are read by `install_switches`.
+        """
+        begun: list[Any] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> Callable[[bytes], None]:
+            begun[:] = [status, headers]
+            return lambda _data: None
+
+        try:
+            answer = self.server.app(self.make_environ(), start_response)
+            body = b"".join(answer)
+        except ConnectionError:  # how a WebSocket handler says that it has used the socket up
+            self.close_connection = True
+            return
+        status, headers = begun
+        code, _, reason = status.partition(" ")
+        self.send_response_only(int(code), reason)
+        names = {name.lower() for name, _ in headers}
+        for name, value in headers:
+            self.send_header(name, value)
+        if "content-length" not in names and code not in {"204", "304"}:
+            self.send_header("Content-Length", str(len(body)))
+        if "date" not in names:
+            self.send_header("Date", self.date_time_string())
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+        self.wfile.flush()
+
     def log(self, type: str, message: str, *args: Any) -> None:
         """Quiet: the request log says more."""
 
@@ -198,6 +231,8 @@ def install_switches(app: Flask, clock: Clock, faults: Faults, log: RequestLog, 
     @app.before_request
     def begin() -> None:
         g.sandbox_began = time.monotonic()
+        if "websocket" not in request.headers.get("Upgrade", "").lower():
+            request.get_data()  # drained, so that the connection can be used again
 
     @app.after_request
     def end(response: Response) -> Response:
