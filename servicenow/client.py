@@ -29,10 +29,10 @@ class ServiceNowClients:
     def client_for(self, person_id: str, deadline: Deadline) -> "ServiceNowClient":
         """A client with *person_id*'s rights that keeps *deadline*."""
         account = self._accounts.get(person_id)
-        language = (account.identity.language if account else "") or "en"
+        language = account.identity.language if account else ""
         tables = Tables(self._transport, self._tokens, person_id, deadline)
         lookups = Tables(self._transport, self._tokens, person_id, deadline, retry=False)
-        return ServiceNowClient(tables, lookups, self._columns, language)
+        return ServiceNowClient(tables, lookups, self._columns, language if language.isalnum() else "en")
 
 
 class ServiceNowClient:
@@ -66,7 +66,7 @@ class ServiceNowClient:
         same = [
             record
             for record in self._records(table, recent)
-            if record.value("short_description") == columns["short_description"]
+            if record.value("short_description").strip() == columns["short_description"].strip()
             and record.value("correlation_id") in {"", columns["correlation_id"]}
         ]
         return same[0] if same else None

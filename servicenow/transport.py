@@ -115,6 +115,7 @@ class Transport:
         Args:
             path: Without a query; it is logged.
             person_id: Whose share of the places this takes; None for sign-ins, which have no share.
+            deadline: Connecting, waiting and reading together; looking up the name is not in our hands.
 
         Raises:
             Unreachable: No connection, so nothing was sent.

@@ -124,13 +124,14 @@ class World:
         """Walk through sign-in and consent with a browser, as *name*; the code that comes back."""
         address = self.oauth.authorization_address("state-1", VERIFIER)
         with requests.Session() as browser:
-            login = browser.get(address).url
-            browser.post(login, data={"user_name": name, "user_password": "sandbox-1"})
-            back = browser.post(address, data={"allow": "1"}, allow_redirects=False).headers["Location"]
+            login = browser.get(address, timeout=5).url
+            browser.post(login, data={"user_name": name, "user_password": "sandbox-1"}, timeout=5)
+            answer = browser.post(address, data={"allow": "1"}, allow_redirects=False, timeout=5)
+        back = answer.headers["Location"]
         assert back.startswith(REDIRECT)
-        answer = parse_qs(urlsplit(back).query)
-        assert answer["state"] == ["state-1"]
-        return answer["code"][0]
+        given = parse_qs(urlsplit(back).query)
+        assert given["state"] == ["state-1"]
+        return given["code"][0]
 
     def connect(self, name: str) -> Tokens:
         """Connect *name*, and forget the requests that it took."""
@@ -435,6 +436,18 @@ def test_a_row_is_found_without_its_correlation_id(world: World) -> None:
     assert found is not None
     assert found.sys_id == made.sys_id
     assert client.find_created("incident", INSERT | {"short_description": "Another"}, since) is None
+
+
+def test_a_dropped_condition_finds_no_stranger(world: World) -> None:
+    """Without the column ServiceNow drops the condition and answers with any rows: none of them is ours."""
+    client = world.client()
+    since = world.clock()
+    del world.double.store.tables["task"].columns["correlation_id"]
+    assert client.find_created("incident", INSERT, since) is None
+    made = client.create("incident", INSERT)
+    found = client.find_created("incident", INSERT, since)
+    assert found is not None
+    assert found.sys_id == made.sys_id
 
 
 def test_nobody_elses_and_no_older_row_is_taken_for_ours(world: World) -> None:

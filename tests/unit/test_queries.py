@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from servicenow.queries import (
@@ -86,6 +86,7 @@ NASTY = st.sampled_from(
 TYPED = st.lists(NASTY | st.text(max_size=8), max_size=6).map("".join)
 
 
+@settings(deadline=None)
 @given(TYPED)
 def test_what_a_person_searches_for_stays_a_value(typed: str) -> None:
     """Whatever is typed into a look-up, the query has our conditions, our sort order and nothing else."""
@@ -110,12 +111,14 @@ def test_what_a_person_searches_for_stays_a_value(typed: str) -> None:
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\ud800-\udfff]", value)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=1, max_size=30))
 def test_ordinary_words_are_searched_for_as_typed(typed: str) -> None:
     """Nothing but separators, control characters and scripts is touched."""
     assert read(str(Query().where(contains("name", typed)))).groups == [[("name", "LIKE", typed)]]
 
 
+@settings(deadline=None)
 @given(TYPED)
 def test_an_exact_value_is_taken_whole_or_refused(typed: str) -> None:
     """There is no third way: a changed value would find another record."""
@@ -129,6 +132,7 @@ def test_an_exact_value_is_taken_whole_or_refused(typed: str) -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(TYPED, max_size=4))
 def test_a_list_holds_exactly_its_values_or_is_refused(values: list[str]) -> None:
     """No value widens a list or turns its operator into another."""
@@ -148,6 +152,7 @@ def test_a_list_value_that_would_mean_something_else_is_refused(value: str) -> N
         one_of("element", [value])
 
 
+@settings(deadline=None)
 @given(TYPED)
 def test_a_query_survives_the_address(typed: str) -> None:
     """Percent-encoded once by the HTTP client, it arrives as it was built."""
