@@ -42,9 +42,10 @@ KEPT_FREE = 8  # threads that never wait for ServiceNow (design §11)
 
 @dataclass(frozen=True)
 class Service:
-    """The WSGI application, and how to end it: errands finished, storage closed."""
+    """The WSGI application; how to wait for its errands; how to end it."""
 
     app: Flask
+    settle: Callable[[], None]
     close: Callable[[], None]
 
 
@@ -115,4 +116,4 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
         background.close()
         stores.close()
 
-    return Service(app, close)
+    return Service(app, background.settle, close)

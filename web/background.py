@@ -56,6 +56,12 @@ class Background:
         except queue.Full:
             log.error("errand dropped: too many wait")
 
+    def settle(self, seconds: float = 30.0) -> None:
+        """Return once everything submitted so far is done."""
+        done = threading.Event()
+        self.submit(done.set)
+        done.wait(seconds)
+
     def close(self, seconds: float = 5.0) -> None:
         """Finish what waits, at most *seconds*."""
         with self._lock:

@@ -1,0 +1,160 @@
+"""
+A person at a client: signs in, asks for menus, presses, types, submits, as the real web client does.
+
+For the demo's setting up and for tests; speaks to a Mattermost double, or to a real server, over HTTP alone.
+"""
+
+import re
+from typing import Any
+from urllib.parse import urljoin
+
+import requests
+
+Json = dict[str, Any]
+
+PASSWORD = "sandbox-1"
+PLUGIN = "/plugins/com.mattermost.apps"
+
+
+class MattermostClient:
+    """One signed-in person."""
+
+    def __init__(self, url: str, username: str) -> None:
+        self.url = url
+        self.username = username
+        self.browser = requests.Session()
+        self.browser.trust_env = False
+        self.browser.headers["X-Requested-With"] = "XMLHttpRequest"
+        self.id = str(self.post("/api/v4/users/login", {"login_id": username, "password": PASSWORD})["id"])
+        [team] = self.get("/api/v4/users/me/teams")
+        self.team_id = str(team["id"])
+
+    def get(self, path: str, **params: str) -> Any:
+        """A GET that has to succeed."""
+        response = self.browser.get(self.url + path, params=params)
+        response.raise_for_status()
+        return response.json()
+
+    def post(self, path: str, body: Any) -> Any:
+        """A POST that has to succeed."""
+        response = self.browser.post(self.url + path, json=body)
+        response.raise_for_status()
+        return response.json() if response.content else None
+
+    def channel(self, name: str) -> str:
+        """A channel's id by its name."""
+        return str(self.get(f"/api/v4/teams/{self.team_id}/channels/name/{name}")["id"])
+
+    def say(self, channel: str, message: str, root_id: str = "") -> Json:
+        """Post a message."""
+        post = {"channel_id": self.channel(channel), "message": message, "root_id": root_id}
+        found: Json = self.post("/api/v4/posts", post)
+        return found
+
+    def bindings(self, channel: str = "town-square") -> list[Json]:
+        """The menus in a channel."""
+        found: list[Json] = self.get(
+            f"{PLUGIN}/api/v1/bindings",
+            channel_id=self.channel(channel),
+            team_id=self.team_id,
+            user_agent="webapp",
+        )
+        return list(found or [])
+
+    def entries(self, location: str, channel: str = "town-square") -> dict[str, Json]:
+        """Entries of one place by label; commands by their words."""
+        top = [b for b in self.bindings(channel) if b["location"] == location]
+        found: dict[str, Json] = {}
+        for binding in top:
+            for child in binding["bindings"]:
+                if location == "/command":
+                    _leaves(child, "", found)
+                else:
+                    found[child["label"]] = child
+        return found
+
+    def call(
+        self,
+        call: Json,
+        *,
+        app_id: str = "servicenow",
+        channel: str | None = "town-square",
+        channel_id: str = "",
+        post_id: str = "",
+        submit: bool = True,
+        **more: Any,
+    ) -> Json:
+        """A call as the web client sends it; the answer of the plugin."""
+        context: Json = {"app_id": app_id, "user_agent": "webapp", "track_as_submit": submit}
+        if channel_id or channel:
+            context["channel_id"] = channel_id or self.channel(str(channel))
+            context["team_id"] = self.team_id
+        if post_id:
+            context["post_id"] = post_id
+        body = {"expand": {}, "state": None, **call, "context": context, **more}
+        answer: Json = self.post(f"{PLUGIN}/api/v1/call", body)
+        return answer
+
+    def press(self, location: str, label: str, **where: Any) -> Json:
+        """Press an entry of the app bar or of a post's menu."""
+        return self.call(self.entries(location, where.get("channel") or "town-square")[label]["submit"], **where)
+
+    def command(self, words: str, values: Json | None = None, line: str = "", **where: Any) -> Json:
+        """Run ``/servicenow`` *words*."""
+        leaf = self.entries("/command", where.get("channel") or "town-square")[f"servicenow {words}"]
+        call = leaf.get("submit") or leaf["form"]["submit"]
+        return self.call(call, values=values or {}, raw_command=line or f"/servicenow {words}", **where)
+
+    def submit(self, form: Json, values: Json, **where: Any) -> Json:
+        """Send a modal with everything drawn: nulls for what is untouched, defaults as given."""
+        return self.call(form["submit"], values=filled(form, values), **where)
+
+    def look_up(self, form: Json, field: str, query: str, values: Json | None = None, **where: Any) -> Json:
+        """Type in a dynamic select."""
+        wanted = next(one for one in form["fields"] if one["name"] == field)
+        more: Json = {"query": query} if query else {}
+        values = filled(form, values or {})
+        return self.call(wanted["lookup"], values=values, selected_field=field, submit=False, **more, **where)
+
+    def refresh(self, form: Json, field: str, values: Json, **where: Any) -> Json:
+        """Choose in a field that refreshes."""
+        return self.call(form["source"], values=filled(form, values), selected_field=field, submit=False, **where)
+
+    def install(self, manifest_url: str, secret: str) -> Json:
+        """Install an app as `/apps install http` does; the administrator's answer."""
+        form = self.call({"path": "/install-http"}, app_id="apps", values={"url": manifest_url})
+        if form["type"] != "form":
+            return form
+        values = {"consent": True, "deploy_type": {"label": "HTTP", "value": "http"}, "secret": secret}
+        return self.call(form["form"]["submit"], app_id="apps", values=values)
+
+    def connect(self, decide: str = "allow", as_user: str = "") -> requests.Response:
+        """Follow the connect link: sign in at ServiceNow, decide, and come back; the last page."""
+        start = f"{self.url}{PLUGIN}/apps/servicenow/oauth2/remote/connect"
+        return follow_consent(self.browser, start, as_user or self.username, decide)
+
+
+def follow_consent(browser: requests.Session, start: str, user_name: str, decide: str) -> requests.Response:
+    """A browser at the authorization pages: forms are filled in as a person would."""
+    page = browser.get(start)
+    if 'name="user_name"' in page.text:
+        page = browser.post(page.url, data={"user_name": user_name, "user_password": PASSWORD})
+    if found := re.search(r'<form method="post" action="([^"]+)" class="buttons">', page.text):
+        action = urljoin(page.url, found[1].replace("&amp;", "&"))
+        page = browser.post(action, data={decide: "1"})
+    return page
+
+
+def filled(form: Json, values: Json) -> Json:
+    """Every field of a form: what is given, else its default, else what an untouched one sends."""
+    untouched = {"bool": False}
+    sent = {f["name"]: f.get("value", untouched.get(f["type"])) for f in form.get("fields") or []}
+    return sent | values
+
+
+def _leaves(binding: Json, before: str, found: dict[str, Json]) -> None:
+    words = f"{before} {binding['label']}".strip()
+    for child in binding.get("bindings") or []:
+        _leaves(child, words, found)
+    if not binding.get("bindings"):
+        found[words] = binding

@@ -1,0 +1,1 @@
+"""The Apps plugin: what lies between clients and apps (protocol reference)."""

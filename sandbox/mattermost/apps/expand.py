@@ -1,0 +1,230 @@
+"""The context of a call: what is expanded, at which level, and how it fails (protocol reference §3.2)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.mattermost.apps.registry import PLUGIN, App, PluginError, Registry
+from sandbox.mattermost.state import State
+
+Json = dict[str, Any]
+
+_LEVELS = {"", "id", "summary", "all"}
+_USER_SUMMARY = (
+    "id", "delete_at", "username", "auth_service", "email", "nickname", "first_name", "last_name", "position",
+    "roles", "locale", "timezone", "disable_welcome_email", "is_bot", "bot_description",
+)  # fmt: skip
+_CHANNEL_SUMMARY = ("id", "delete_at", "team_id", "type", "display_name", "name")
+_POST_SUMMARY = ("id", "type", "user_id", "channel_id", "root_id", "message")
+_TEAM_SUMMARY = ("id", "display_name", "name", "description", "email", "type")
+_EMPTY: Json = {"create_at": 0, "update_at": 0}
+
+
+class Missing(Exception):
+    """A key could not be expanded; fatal only where it was required."""
+
+
+@dataclass(frozen=True)
+class Agent:
+    """What the client said of itself: ids to expand, and the two keys that survive."""
+
+    user_id: str
+    channel_id: str = ""
+    team_id: str = ""
+    post_id: str = ""
+    user_agent: str = ""
+    track_as_submit: bool = False
+
+
+class Expander:
+    """Builds contexts."""
+
+    def __init__(self, state: State, registry: Registry, site: Callable[[], str]) -> None:
+        self._state = state
+        self._registry = registry
+        self._site = site
+
+    def context(self, app: App, agent: Agent, expand: Json) -> Json:
+        """
+        The context that the app gets.
+
+        Raises:
+            PluginError: ``failed to expand context: …``.
+        """
+        base = f"{self._site()}{PLUGIN}/apps/{app.app_id}"
+        context: Json = {"app_id": ""}
+        if agent.user_agent:
+            context["user_agent"] = agent.user_agent
+        if agent.track_as_submit:
+            context["track_as_submit"] = True
+        context |= {
+            "mattermost_site_url": self._site(),
+            "developer_mode": True,
+            "app_path": f"{PLUGIN}/apps/{app.app_id}",
+            "bot_user_id": app.bot_user_id,
+        }
+        if app.may("act_as_bot"):
+            context["bot_access_token"] = self._registry.token(app, app.bot_user_id)
+        oauth2: Json = {}
+        if expand and not (app.may("act_as_bot") or app.may("act_as_user")):
+            raise _failed("apps without any ActAs* permission can't expand: unauthorized")
+        for key, level in expand.items():
+            self._expand(app, agent, key, str(level), context, oauth2, base)
+        self._consistent(agent, context)
+        context["oauth2"] = oauth2
+        return context
+
+    def _expand(self, app: App, agent: Agent, key: str, text: str, context: Json, oauth2: Json, base: str) -> None:
+        required, level = text.startswith("+"), text.removeprefix("+")
+        if level not in _LEVELS:
+            raise _failed(f'"{level}" is not a known expand level')
+        if not level:
+            return
+        try:
+            self._one(app, agent, key, level, context, oauth2, base)
+        except Missing as error:
+            if required:
+                raise _failed(f"failed to expand required {key}: {error}") from error
+
+    def _one(self, app: App, agent: Agent, key: str, level: str, context: Json, oauth2: Json, base: str) -> None:
+        match key, level:
+            case "acting_user", _:
+                context[key] = self._user(agent.user_id, level)
+            case "acting_user_access_token", "all":
+                self._need(app, "act_as_user", "use Mattermost REST API as connected users")
+                if not agent.user_id:
+                    raise Missing("no user ID to expand")
+                context[key] = self._registry.token(app, agent.user_id)
+            case "app", "summary" | "all":
+                context[key] = self._app(app, agent, level)
+            case "locale", _:
+                context[key] = self._state.users.get(agent.user_id, {}).get("locale") or "en"
+            case "channel", _:
+                context[key] = self._channel(agent, level)
+            case "channel_member", _:
+                context[key] = self._found(
+                    self._state.members.get((agent.channel_id, agent.user_id)), "no channel member to expand"
+                )
+            case "team", _:
+                context[key] = self._team(agent, level)
+            case "team_member", _:
+                context[key] = self._found(
+                    self._state.team_members.get((agent.team_id, agent.user_id)), "no team member to expand"
+                )
+            case "post", _:
+                context[key] = self._post(agent, level)
+            case "root_post", _:
+                raise Missing("no root post ID to expand")
+            case "user", _:
+                raise Missing("no user ID to expand")
+            case "oauth2_app", "all":
+                self._need(app, "remote_oauth2", "use a remote (3rd party) OAuth2 and store secrets")
+                oauth2 |= app.oauth2_app
+                oauth2["connect_url"] = f"{base}/oauth2/remote/connect"
+                oauth2["complete_url"] = f"{base}/oauth2/remote/complete"
+            case "oauth2_user", "all":
+                self._need(app, "remote_oauth2", "use a remote (3rd party) OAuth2 and store secrets")
+                if agent.user_id in app.oauth2_users:
+                    oauth2["user"] = app.oauth2_users[agent.user_id]
+
+    def _user(self, user_id: str, level: str) -> Json:
+        user = self._state.users.get(user_id)
+        if user is None:
+            raise Missing("no user ID to expand")
+        if level == "id":
+            return {"id": user["id"]}
+        return dict(user) if level == "all" else {key: user[key] for key in _USER_SUMMARY if key in user}
+
+    def _app(self, app: App, agent: Agent, level: str) -> Json:
+        bot = self._state.users[app.bot_user_id]
+        about: Json = {
+            "app_id": app.app_id,
+            "version": app.manifest.get("version", ""),
+            "bot_user_id": app.bot_user_id,
+            "bot_username": bot["username"],
+            "remote_oauth2": {},
+        }
+        if level == "all":
+            about["deploy_type"] = "http"
+            if agent.user_id and self._state.is_admin(agent.user_id):
+                about["webhook_secret"] = app.webhook_secret
+        return about
+
+    def _channel(self, agent: Agent, level: str) -> Json:
+        if not agent.channel_id:
+            raise Missing("no channel ID to expand")
+        channel = self._state.channels.get(agent.channel_id)
+        if channel is None or not self._state.may_read(agent.user_id, agent.channel_id):
+            raise Missing(
+                f"id: {agent.channel_id}: : You do not have the appropriate permissions., "
+                f"userId={agent.user_id}, permission=read_channel"
+            )
+        if level == "id":
+            return _stripped(channel, ("id", "team_id"))
+        return dict(channel) if level == "all" else _stripped(channel, _CHANNEL_SUMMARY)
+
+    def _team(self, agent: Agent, level: str) -> Json:
+        if not agent.team_id:
+            raise Missing("no team ID to expand")
+        team = self._state.teams.get(agent.team_id)
+        if team is None or (agent.team_id, agent.user_id) not in self._state.team_members:
+            raise Missing(f"failed to get team {agent.team_id}")
+        wanted = ("id",) if level == "id" else _TEAM_SUMMARY
+        return {key: team.get(key, "") for key in wanted}
+
+    def _post(self, agent: Agent, level: str) -> Json:
+        if not agent.post_id:
+            raise Missing("no post ID to expand")
+        post = self._state.posts.get(agent.post_id)
+        if post is None or post["delete_at"]:
+            raise Missing(
+                f"failed to get post {agent.post_id}: : Unable to get the post., "
+                f'resource "Post" not found, id: {agent.post_id}'
+            )
+        if not self._state.may_read(agent.user_id, post["channel_id"]):
+            raise Missing(
+                f"failed to get post {agent.post_id}: : You do not have the appropriate permissions., "
+                f"userId={agent.user_id}, permission=read_channel_content"
+            )
+        if level == "id":
+            return _stripped(post, ("id",))
+        return dict(post) if level == "all" else _stripped(post, _POST_SUMMARY)
+
+    @staticmethod
+    def _found(member: Json | None, text: str) -> Json:
+        if member is None:
+            raise Missing(text)
+        return member
+
+    @staticmethod
+    def _need(app: App, permission: str, words: str) -> None:
+        if not app.may(permission):
+            raise Missing(f"{app.app_id} does not have permission to {words}: forbidden")
+
+    @staticmethod
+    def _consistent(agent: Agent, context: Json) -> None:
+        """Runs on the stripped objects, so level `id` of a post, or of a direct channel, fails here."""
+        check = "failed post-expand consistency check: expanded"
+        channel, post = context.get("channel"), context.get("post")
+        if post is not None and agent.channel_id and post.get("channel_id", "") != agent.channel_id:
+            raise _failed(
+                f"{check} post's channel ID {post.get('channel_id', '')} is different from user agent "
+                f"context {agent.channel_id}"
+            )
+        if channel is None or not agent.team_id or channel.get("type") in {"D", "G"}:
+            return
+        if channel.get("team_id", "") != agent.team_id:
+            raise _failed(
+                f"{check} channel's team ID {channel.get('team_id', '')} is different from user agent "
+                f"context {agent.team_id}"
+            )
+
+
+def _failed(text: str) -> PluginError:
+    return PluginError(f"failed to expand context: {text}")
+
+
+def _stripped(full: Json, keep: tuple[str, ...]) -> Json:
+    """The struct with everything else at its zero value, as Go writes it."""
+    zero: dict[type, Any] = {int: 0, str: "", bool: False}
+    return {key: value if key in keep else zero.get(type(value)) for key, value in full.items()}

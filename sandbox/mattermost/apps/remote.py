@@ -1,0 +1,136 @@
+"""OAuth with a remote system, and webhooks from it (protocol reference §8, §9)."""
+
+import json
+import secrets
+from typing import Any
+from urllib.parse import quote
+
+from flask import Blueprint, Response, redirect, request
+from flask.typing import ResponseReturnValue
+
+from sandbox.mattermost.apps.expand import Agent, Expander
+from sandbox.mattermost.apps.registry import PLUGIN, App, PluginError, Registry
+from sandbox.mattermost.state import State
+from sandbox.mattermost.web import anonymous_or_session
+
+Json = dict[str, Any]
+
+STATE_SECONDS = 900.0
+_CONNECT = {"acting_user": "summary", "acting_user_access_token": "all", "oauth2_app": "all"}
+_CLOSING = """
+	<!DOCTYPE html>
+	<html>
+		<head>
+			<script>
+				window.close();
+			</script>
+		</head>
+		<body>
+			<p>Completed connecting your account. Please close this window.</p>
+		</body>
+	</html>
+	"""
+
+
+class Remote:
+    """Connect, complete, webhook."""
+
+    def __init__(self, state: State, registry: Registry, expander: Expander) -> None:
+        self._state = state
+        self._registry = registry
+        self._expander = expander
+
+    def blueprint(self) -> Blueprint:
+        """All routes."""
+        blueprint = Blueprint("remote", __name__, url_prefix=f"{PLUGIN}/apps/<app_id>")
+        add = blueprint.add_url_rule
+        add("/oauth2/remote/connect", "connect", self.connect, methods=["GET"])
+        add("/oauth2/remote/complete", "complete", self.complete, methods=["GET"])
+        add("/webhook", "webhook", self.webhook, methods=["POST", "HEAD"])
+        add("/webhook/<segment>", "webhook_path", self.webhook, methods=["POST", "HEAD"])
+        blueprint.register_error_handler(
+            PluginError, lambda e: Response(f"{e}\n", e.status, {"Content-Type": "text/plain; charset=utf-8"})
+        )
+        return blueprint
+
+    def connect(self, app_id: str) -> ResponseReturnValue:
+        """Make a state, ask the app where to go, send the browser there."""
+        app = self._oauth_app(app_id)
+        user_id = self._user_id()
+        state = f"{secrets.token_urlsafe(15)}.{user_id}"
+        call = app.call("get_oauth2_connect_url", "/oauth2/connect", _CONNECT) or {}
+        answer = self._ask(app, call, user_id, {"state": state})
+        data = answer.get("data")
+        if not isinstance(data, str):
+            kind = "<nil>" if data is None else "map[string]interface {}"
+            text = f"oauth2: unexpected data type from the app: {kind}, expected string (connect URL)"
+            raise PluginError(text)
+        app.states[state] = self._state.clock.now() + STATE_SECONDS
+        return redirect(data or f"/apps/{app_id}/oauth2/remote/", code=307)
+
+    def complete(self, app_id: str) -> ResponseReturnValue:
+        """Check the state, once, for the same user; then it is the app's turn."""
+        app = self._oauth_app(app_id)
+        user_id, state = self._user_id(), request.args.get("state", "")
+        if not state:
+            raise PluginError("no state arg in the URL: unauthorized", 401)
+        if "." not in state or state.partition(".")[2] != user_id:
+            raise PluginError("forbidden", 403)
+        if app.states.pop(state, 0.0) < self._state.clock.now():
+            raise PluginError("state mismatch: forbidden", 403)
+        call = app.call("on_oauth2_complete", "/oauth2/complete", _CONNECT | {"oauth2_user": "all"}) or {}
+        self._ask(app, call, user_id, {name: request.args[name] for name in request.args})
+        return Response(_CLOSING, 200, {"Content-Type": "text/html"})
+
+    def webhook(self, app_id: str, segment: str = "") -> ResponseReturnValue:
+        """Check the secret, forward, and tell the sender nothing."""
+        app = self._registry.get(app_id)
+        if not app.enabled:
+            raise PluginError(f"app is disabled by the administrator: {app_id}: forbidden", 403)
+        if not (app.may("remote_webhooks") and app.may("act_as_bot")):
+            raise PluginError(f"{app_id} does not have permission to receive webhooks: forbidden", 403)
+        if request.args.get("secret") != app.webhook_secret:
+            raise PluginError("webhook secret mismatched: invalid input", 400)
+        if request.method == "HEAD":
+            return Response("", 200)
+        call = app.call("on_remote_webhook", "/webhook") or {}
+        path = call["path"] + (f"/{quote(segment)}" if segment else "")
+        context = self._expander.context(app, Agent(""), call["expand"])
+        values = {
+            "headers": {name: value for name, value in request.headers.items() if name != "Cookie"},
+            "data": _parsed(request.get_data()),
+            "httpMethod": request.method,
+            "rawQuery": request.query_string.decode(),
+        }
+        try:
+            self._registry.invoke(app, {"path": path, "values": values, "context": context}, app.bot_user_id)
+        except PluginError:
+            pass  # fire and forget: the sender gets 200 all the same
+        return Response("", 200)
+
+    def _ask(self, app: App, call: Json, user_id: str, values: Json) -> Json:
+        context = self._expander.context(app, Agent(user_id), call["expand"])
+        acting = context.get("acting_user", {}).get("id", "")
+        answer = self._registry.invoke(app, {**call, "values": values, "context": context}, acting)
+        if answer["type"] == "error":
+            raise PluginError(str(answer.get("text", "")))
+        if answer["type"] != "ok":
+            raise PluginError(f'oauth2: unexpected response type from the app: "{answer["type"]}"')
+        return answer
+
+    def _oauth_app(self, app_id: str) -> App:
+        app = self._registry.get(app_id)
+        if not app.may("remote_oauth2"):
+            raise PluginError(f"{app_id} is not authorized to use OAuth2")
+        return app
+
+    def _user_id(self) -> str:
+        session = anonymous_or_session(self._state)
+        return session.user_id if session else ""
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data.decode("utf-8", "replace")

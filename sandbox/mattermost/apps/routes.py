@@ -1,0 +1,273 @@
+"""The plugin's routes for clients: bindings, calls, static files, stores (protocol reference §10)."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import requests
+from flask import Blueprint, Response, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from sandbox.mattermost.apps.cleaning import clean_bindings, clean_form
+from sandbox.mattermost.apps.expand import Agent, Expander
+from sandbox.mattermost.apps.install import BUILTIN, Installer
+from sandbox.mattermost.apps.registry import PLUGIN, App, PluginError, Registry
+from sandbox.mattermost.apps.typed import BINDING, Undecodable, struct
+from sandbox.mattermost.hub import Hub
+from sandbox.mattermost.state import State
+from sandbox.mattermost.web import anonymous_or_session
+
+Json = dict[str, Any]
+
+REFRESH = "custom_com.mattermost.apps_refresh_bindings"
+_MOST = 8192
+_FORBIDDEN = (
+    ("on_install", ""), ("on_uninstall", ""), ("on_enable", ""), ("on_disable", ""),
+    ("on_version_changed", ""), ("get_oauth2_connect_url", "/oauth2/connect"),
+    ("on_oauth2_complete", "/oauth2/complete"), ("on_remote_webhook", "/webhook"),
+)  # fmt: skip
+
+
+class AppsRoutes:
+    """Everything under `/plugins/com.mattermost.apps` but OAuth and webhooks."""
+
+    def __init__(
+        self, state: State, hub: Hub, registry: Registry, expander: Expander, installer: Installer, site: Any
+    ) -> None:
+        self._state = state
+        self._hub = hub
+        self._registry = registry
+        self._expander = expander
+        self._installer = installer
+        self._site = site
+
+    def blueprint(self) -> Blueprint:
+        """All routes."""
+        blueprint = Blueprint("apps", __name__, url_prefix=PLUGIN)
+        add = blueprint.add_url_rule
+        add("/api/v1/ping", "ping", lambda: jsonify({"version": "1.2.2"}), methods=["POST"])
+        add("/api/v1/bindings", "bindings", self.bindings)
+        add("/api/v1/call", "call", self.call, methods=["POST"])
+        add("/api/v1/bot-ids", "bot_ids", self.bot_ids)
+        add("/api/v1/apps/<app_id>", "app", self.app)
+        add("/api/v1/oauth2/user", "get_user", self.get_oauth2_user)
+        add("/api/v1/oauth2/user", "put_user", self.put_oauth2_user, methods=["POST", "PUT"])
+        add("/api/v1/oauth2/app", "put_app", self.put_oauth2_app, methods=["POST", "PUT"])
+        add("/api/v1/kv/<path:key>", "kv", self.kv, methods=["GET", "PUT", "POST", "DELETE"])
+        add("/apps/<app_id>/static/<name>", "static", self.static)
+        blueprint.register_error_handler(PluginError, _plain)
+        return blueprint
+
+    # --- bindings
+
+    def bindings(self) -> ResponseReturnValue:
+        """All apps asked at once; the slowest is waited for."""
+        session = anonymous_or_session(self._state)
+        if session is None:
+            return jsonify(None)
+        agent = Agent(session.user_id, request.args.get("channel_id", ""), request.args.get("team_id", ""))
+        apps = [app for app in self._registry.apps.values() if app.enabled]
+        with ThreadPoolExecutor(max(1, len(apps))) as pool:
+            answers = list(pool.map(lambda app: self._bindings_of(app, agent), apps))
+        merged = [*self._installer.bindings(session.user_id)]
+        for found, _ in answers:
+            merged = _merge(merged, found)
+        if request.args.get("test"):
+            return jsonify({"bindings": merged, "error": "; ".join(p for _, ps in answers for p in ps)})
+        return jsonify(merged)
+
+    def _bindings_of(self, app: App, agent: Agent) -> tuple[list[Json], list[str]]:
+        call = app.call("bindings", "/bindings") or {}
+        granted = app.manifest.get("requested_locations") or []
+        if not granted:
+            return [], []
+        try:
+            context = self._expander.context(app, agent, call["expand"])
+            acting = context.get("acting_user", {}).get("id", "")
+            answer = self._registry.invoke(app, {**call, "context": context}, acting)
+            if answer["type"] != "ok":
+                return [], [f"unexpected response type {answer['type']}: {answer.get('text', '')}"]
+            data = answer.get("data") or []
+            if not isinstance(data, list):
+                raise Undecodable("data is no list")
+            typed = [struct(one, BINDING, "Binding", "") for one in data]
+        except (PluginError, Undecodable) as error:
+            return [], [f"failed to decode bindings: {error}"]
+        return clean_bindings(app.app_id, typed, granted, self._icons(app))
+
+    def _icons(self, app: App) -> str:
+        return f"{self._site()}{PLUGIN}/apps/{app.app_id}/static"
+
+    # --- calls
+
+    def call(self) -> ResponseReturnValue:
+        """A call of a client: expanded, forwarded, decoded, and always answered with 200."""
+        try:
+            given = json.loads(request.get_data())
+            if not isinstance(given, dict):
+                raise ValueError("no object")
+        except ValueError:
+            raise PluginError("failed to unmarshal Call request: unexpected EOF: invalid input", 400) from None
+        context = given.get("context") or {}
+        app_id = str(context.get("app_id") or "")
+        if not app_id:
+            raise PluginError("app ID is not set in Call request: invalid input", 400)
+        session = anonymous_or_session(self._state)
+        metadata: Json = {}
+        try:
+            if session is None:
+                raise PluginError("user ID is required: unauthorized")
+            if app_id == BUILTIN:
+                metadata = self._installer.metadata()
+                answer = self._installer.call(given, session.user_id)
+            else:
+                app = self._registry.get(app_id)
+                username = self._state.users[app.bot_user_id]["username"]
+                metadata = {"bot_user_id": app.bot_user_id, "bot_username": username}
+                answer = self._call(app, given, context, session.user_id)
+        except PluginError as error:
+            answer = {"type": "error", "text": str(error)}
+        return jsonify(answer | {"app_metadata": metadata})
+
+    def _call(self, app: App, given: Json, context: Json, user_id: str) -> Json:
+        if not app.enabled:
+            raise PluginError(f"app is disabled by the administrator: {app.app_id}: forbidden")
+        path = str(given.get("path") or "")
+        if not path.startswith("/"):
+            raise PluginError(f'call path must start with a "/": "{path}": invalid input')
+        self._allowed(app, path)
+        agent = Agent(
+            user_id,
+            str(context.get("channel_id") or ""),
+            str(context.get("team_id") or ""),
+            str(context.get("post_id") or ""),
+            str(context.get("user_agent") or ""),
+            context.get("track_as_submit") is True,
+        )
+        expand = given.get("expand") or {}
+        expanded = self._expander.context(app, agent, expand)
+        if subject := context.get("subject"):
+            expanded["subject"] = subject  # not wiped: a person can forge it
+        call: Json = {"path": path, "expand": expand}
+        for key in ("state", "values", "raw_command", "selected_field", "query"):
+            if given.get(key) not in (None, "", {}):
+                call[key] = given[key]
+        call["context"] = expanded
+        answer = self._registry.invoke(app, call, expanded.get("acting_user", {}).get("id", ""))
+        if "form" in answer:
+            answer["form"] = clean_form(answer["form"], self._icons(app))
+        bindings = app.call("bindings", "/bindings") or {}
+        if answer.get("refresh_bindings") and answer["type"] != "error" and path != bindings["path"]:
+            self.refresh(user_id)
+        return answer
+
+    @staticmethod
+    def _allowed(app: App, path: str) -> None:
+        if path == "/ping":
+            raise PluginError("forbidden call path: path /ping defined as /ping")
+        for name, default in _FORBIDDEN:
+            call = app.call(name, default)
+            if call is not None and call["path"] == path:
+                raise PluginError(f"forbidden call path: path {path} defined as {name}.path")
+
+    def refresh(self, user_id: str = "") -> None:
+        """Tell a user's clients, or everybody's, to ask for bindings again."""
+        self._hub.tell(REFRESH, {}, user_id=user_id)
+
+    # --- the rest
+
+    def bot_ids(self) -> ResponseReturnValue:
+        """Bots of apps; no session asked."""
+        return jsonify([app.bot_user_id for app in self._registry.apps.values()])
+
+    def app(self, app_id: str) -> ResponseReturnValue:
+        """The record; an ordinary user sees the JWT secret, but no webhook secret (recorded)."""
+        session = anonymous_or_session(self._state)
+        if session is None:
+            raise PluginError("user ID is required: unauthorized", 401)
+        app = self._registry.get(app_id)
+        record = dict(app.manifest) | {"bot_user_id": app.bot_user_id, "secret": app.secret, "deploy_type": "http"}
+        if self._state.is_admin(session.user_id):
+            record["webhook_secret"] = app.webhook_secret
+        return jsonify(record)
+
+    def static(self, app_id: str, name: str) -> ResponseReturnValue:
+        """An app's file, for whoever is signed in; without a content type worth the name."""
+        if anonymous_or_session(self._state) is None:
+            raise PluginError("user ID is required: unauthorized", 401)
+        app = self._registry.get(app_id)
+        found = requests.get(f"{app.root_url}/static/{name}", timeout=10)
+        return Response(found.content, found.status_code, {"Content-Type": ""})
+
+    def _app_session(self) -> tuple[App, str]:
+        session = anonymous_or_session(self._state)
+        if session is None or not session.app_id:
+            raise PluginError("not an app session: unauthorized", 401)
+        return self._registry.get(session.app_id), session.user_id
+
+    def get_oauth2_user(self) -> ResponseReturnValue:
+        """The acting user's own record; empty when there never was one."""
+        app, user_id = self._human()
+        return jsonify(app.oauth2_users[user_id]) if user_id in app.oauth2_users else Response("", 200)
+
+    def put_oauth2_user(self) -> ResponseReturnValue:
+        """Store it; a change refreshes that user's menus."""
+        app, user_id = self._human()
+        value = _stored_json()
+        if app.oauth2_users.get(user_id) != value:
+            app.oauth2_users[user_id] = value
+            self.refresh(user_id)
+        return Response("", 200)
+
+    def put_oauth2_app(self) -> ResponseReturnValue:
+        """System administrators only."""
+        app, user_id = self._app_session()
+        if not self._state.is_admin(user_id):
+            raise PluginError("access to this operation is limited to users with permission: manage_system", 401)
+        app.oauth2_app = _stored_json()
+        self.refresh()
+        return Response("", 200)
+
+    def _human(self) -> tuple[App, str]:
+        app, user_id = self._app_session()
+        if not app.may("remote_oauth2") or self._state.users[user_id].get("is_bot"):
+            raise PluginError(f"{app.app_id} is not authorized to use OAuth2: unauthorized", 401)
+        return app, user_id
+
+    def kv(self, key: str) -> ResponseReturnValue:
+        """Values by app, token owner and key."""
+        app, user_id = self._app_session()
+        place = (user_id, key)
+        if request.method == "GET":
+            return jsonify(app.kv.get(place, {}))
+        if request.method == "DELETE":
+            app.kv.pop(place, None)
+            return Response("", 200)
+        app.kv[place] = _stored_json()
+        return jsonify({"changed": True})
+
+
+def _stored_json() -> Any:
+    data = request.get_data()
+    if len(data) > _MOST:
+        raise PluginError("size limit of 8Kb exceeded", 500)
+    try:
+        return json.loads(data)
+    except ValueError:
+        raise PluginError("invalid JSON: invalid input", 400) from None
+
+
+def _merge(one: list[Json], other: list[Json]) -> list[Json]:
+    """Tops with the same location become one."""
+    merged = [dict(binding) for binding in one]
+    for binding in other:
+        same = next((m for m in merged if m["location"] == binding["location"]), None)
+        if same is None:
+            merged.append(binding)
+        else:
+            same["bindings"] = [*same.get("bindings", []), *binding.get("bindings", [])]
+    return merged
+
+
+def _plain(error: PluginError) -> ResponseReturnValue:
+    return Response(f"{error}\n", error.status, {"Content-Type": "text/plain; charset=utf-8"})

@@ -1,0 +1,101 @@
+"""
+Answers of apps, decoded as the plugin's Go structs do: unknown keys vanish, one wrong type fails all.
+
+The error texts are Go's own (recorded in calls and bindings).
+"""
+
+import json
+from typing import Any
+
+Json = dict[str, Any]
+
+# A struct is a dictionary of key to kind: a Go type's name, a struct, or a list holding a struct.
+CALL: Json = {"path": "string", "expand": "map", "state": "any"}
+OPTION: Json = {"label": "string", "value": "string", "icon_data": "string"}
+FIELD: Json = {
+    "name": "string", "type": "string", "is_required": "bool", "readonly": "bool", "value": "any",
+    "description": "string", "label": "string", "hint": "string", "position": "int", "modal_label": "string",
+    "multiselect": "bool", "refresh": "bool", "options": [OPTION], "lookup": CALL, "subtype": "string",
+    "min_length": "int", "max_length": "int",
+}  # fmt: skip
+FORM: Json = {
+    "source": CALL, "title": "string", "header": "string", "footer": "string", "icon": "string",
+    "submit": CALL, "submit_buttons": "string", "fields": [FIELD],
+}  # fmt: skip
+RESPONSE: Json = {
+    "type": "string", "text": "string", "refresh_bindings": "bool", "data": "any", "navigate_to_url": "string",
+    "use_external_browser": "bool", "call": CALL, "form": FORM,
+}  # fmt: skip
+BINDING: Json = {
+    "app_id": "string", "location": "string", "icon": "string", "label": "string", "hint": "string",
+    "description": "string", "submit": CALL, "form": FORM,
+}  # fmt: skip
+BINDING["bindings"] = [BINDING]
+
+
+class Undecodable(ValueError):
+    """The text that the plugin gives for it."""
+
+
+def decode_response(body: bytes) -> Json:
+    """The first JSON value of an answer as a call response."""
+    text = body.decode("utf-8", "replace").lstrip()
+    if not text:
+        raise Undecodable("EOF")
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text)
+    except ValueError as error:
+        if text[0] in '{["tfn-0123456789':
+            raise Undecodable("unexpected EOF") from error
+        raise Undecodable(f"invalid character '{text[0]}' looking for beginning of value") from error
+    if value is None:
+        return {"type": "ok"}
+    if not isinstance(value, dict):
+        raise Undecodable(f"json: cannot unmarshal {_kind(value)} into Go value of type apps.CallResponse")
+    response: Json = struct(value, RESPONSE, "CallResponse", "")
+    response["type"] = response.get("type") or "ok"
+    return {key: value for key, value in response.items() if value not in ("", False, None) or key == "data"}
+
+
+def struct(value: Json, kinds: Json, root: str, path: str) -> Json:
+    """What of *value* the struct holds."""
+    decoded = {}
+    for key, kind in kinds.items():
+        if key in value and value[key] is not None:
+            decoded[key] = _typed(value[key], kind, root, f"{path}.{key}" if path else key)
+    return decoded
+
+
+def _typed(value: Any, kind: Any, root: str, path: str) -> Any:
+    if kind is CALL and isinstance(value, str):
+        return {"path": value}
+    if kind is FORM and isinstance(value, str):
+        return {"source": {"path": value}}
+    if isinstance(kind, dict):
+        if not isinstance(value, dict):
+            raise _mismatch(value, root, path, f"apps.{path.rpartition('.')[2].capitalize()}")
+        return struct(value, kind, root, path)
+    if isinstance(kind, list):
+        if not isinstance(value, list):
+            raise _mismatch(value, root, path, "[]apps." + path.rpartition(".")[2].capitalize())
+        return [_typed(item, kind[0], root, path) for item in value]
+    fits = {
+        "string": isinstance(value, str),
+        "bool": isinstance(value, bool),
+        "int": isinstance(value, int) and not isinstance(value, bool),
+        "map": isinstance(value, dict),
+        "any": True,
+    }
+    if not fits[kind]:
+        raise _mismatch(value, root, path, kind)
+    return value
+
+
+def _mismatch(value: Any, root: str, path: str, kind: str) -> Undecodable:
+    what = f"number {value}" if kind == "int" and isinstance(value, float) else _kind(value)
+    return Undecodable(f"json: cannot unmarshal {what} into Go struct field {root}.{path} of type {kind}")
+
+
+def _kind(value: Any) -> str:
+    names = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
+    return names.get(type(value), "null")

@@ -1,0 +1,176 @@
+"""The Mattermost double as a whole."""
+
+from pathlib import Path
+from typing import Any, Self
+
+from flask import Flask, Response, jsonify, request, send_from_directory
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from sandbox.common import Clock, Faults, RequestLog, SandboxServer, install_switches
+from sandbox.mattermost.apps.expand import Expander
+from sandbox.mattermost.apps.install import Installer
+from sandbox.mattermost.apps.registry import Registry
+from sandbox.mattermost.apps.remote import Remote
+from sandbox.mattermost.apps.routes import AppsRoutes
+from sandbox.mattermost.hub import Hub
+from sandbox.mattermost.posts import Posts
+from sandbox.mattermost.rest import rest_blueprint
+from sandbox.mattermost.state import Json, State, new_id, seed
+from sandbox.mattermost.web import ApiError, answer_error, not_found
+
+_PAGE = Path(__file__).parent / "page"
+_KINDS = ("down", "429", "500", "slow")
+_LATER = ("/api/v4/actions/", "/api/v4/commands", "/api/v4/files", "/api/v4/bots", "/api/v4/config")
+
+
+class MattermostDouble:
+    """
+    A small server on a real socket, with the Apps plugin; state in memory.
+
+    Args:
+        port: 0 takes a free one.
+    """
+
+    def __init__(self, port: int = 0) -> None:
+        self._clock = Clock()
+        self._faults = Faults(_KINDS)
+        self._log = RequestLog()
+        self.state = State(self._clock)
+        self.registry = Registry(self.state)
+        self.hub = Hub(self.state)
+        self.ready = False
+        app = Flask(__name__, static_folder=None)
+        app.json.sort_keys = False  # type: ignore[attr-defined]
+        self._server = SandboxServer(app, port)
+        self.url = self._server.url
+        install_switches(app, self._clock, self._faults, self._log, self._fresh)
+        app.before_request(self._faulty)
+        app.after_request(_versioned)
+        self._routes(app)
+        self._fresh()
+
+    def _routes(self, app: Flask) -> None:
+        expander = Expander(self.state, self.registry, lambda: self.url)
+        installer = Installer(self.state, self.registry, expander, lambda user: apps.refresh(user))
+        apps = AppsRoutes(self.state, self.hub, self.registry, expander, installer, lambda: self.url)
+        self.posts = Posts(self.state, self.hub)
+        app.register_blueprint(rest_blueprint(self.state, self.hub))
+        app.register_blueprint(self.posts.blueprint())
+        app.register_blueprint(apps.blueprint())
+        app.register_blueprint(installer.blueprint())
+        app.register_blueprint(Remote(self.state, self.registry, expander).blueprint())
+        self.hub.install(app)
+        app.add_url_rule("/_sandbox/ready", "ready", self._ready, methods=["GET", "POST"])
+        app.add_url_rule("/static/<path:name>", "asset", lambda name: send_from_directory(_PAGE, name))
+        for index, rule in enumerate(
+            ("/", "/login", "/<team>/channels/<name>", "/<team>/messages/<name>", "/<team>/pl/<post_id>")
+        ):
+            app.add_url_rule(rule, f"page{index}", lambda **_: send_from_directory(_PAGE, "index.html"))
+        app.register_error_handler(ApiError, answer_error)
+        app.register_error_handler(HTTPException, _unknown)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> Self:
+        """Serve in the background."""
+        self._server.start()
+        return self
+
+    def stop(self) -> None:
+        """Hang up and stop."""
+        self._faults.clear()
+        self.hub.close()
+        self._server.stop()
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The request log."""
+        return self._log.entries()
+
+    def clear_requests(self) -> None:
+        """Empty the request log."""
+        self._log.clear()
+
+    def fault(self, kind: str, path: str = "", times: int = 1, seconds: float | None = None) -> None:
+        """Arm a fault."""
+        self._faults.add(kind, path, times, seconds)
+
+    def clear_faults(self) -> None:
+        """Disarm all."""
+        self._faults.clear()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._clock.advance(seconds)
+
+    def reset(self) -> None:
+        """As after the start: no app, no post."""
+        self._faults.clear()
+        self._clock.reset()
+        self._fresh()
+        self._log.clear()
+
+    def posts_in(self, channel_name: str) -> list[Json]:
+        """Posts of a channel by name, oldest first."""
+        ids = {c["id"] for c in self.state.channels.values() if c["name"] == channel_name}
+        return [dict(post) for post in self.state.posts.values() if post["channel_id"] in ids]
+
+    def direct_posts(self, username: str) -> list[Json]:
+        """Posts of bots in direct channels with a user, oldest first."""
+        user = self.state.by_username(username) or {"id": "?"}
+        mine = {c["id"] for c in self.state.channels.values() if c["type"] == "D" and user["id"] in c["name"]}
+        return [dict(p) for p in self.state.posts.values() if p["channel_id"] in mine and p["user_id"] != user["id"]]
+
+    def _fresh(self) -> None:
+        self.ready = False
+        self.registry.clear()
+        for table in (
+            self.state.users, self.state.sessions, self.state.teams, self.state.team_members,
+            self.state.channels, self.state.members, self.state.posts, self.state.pending,
+        ):  # fmt: skip
+            table.clear()
+        seed(self.state)
+
+    def _ready(self) -> ResponseReturnValue:
+        if request.method == "POST":
+            self.ready = True
+        return jsonify({"ready": self.ready}), 200 if self.ready else 503
+
+    def _faulty(self) -> ResponseReturnValue | None:
+        if request.path.startswith("/_sandbox/"):
+            return None
+        fault = self._faults.take(request.path)
+        if fault is None:
+            return None
+        if fault.kind == "slow":
+            self._faults.cleared.wait(30.0 if fault.seconds is None else fault.seconds)
+            return None
+        if fault.kind == "down":
+            return Response("<html><body>502 Bad Gateway</body></html>", 502, {"Content-Type": "text/html"})
+        if fault.kind == "429":
+            seconds = str(int(fault.seconds or 1))
+            headers = {"X-Ratelimit-Limit": "100", "X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": seconds}
+            return Response("limit exceeded\n", 429, headers | {"Retry-After": seconds})
+        return answer_error(ApiError(500, "api.sandbox.internal.app_error", "An internal error occurred."))
+
+
+def _versioned(response: Response) -> Response:
+    if request.path.startswith("/api/v4/"):
+        response.headers["X-Request-Id"] = new_id()
+        response.headers["X-Version-Id"] = "9.11.0.sandbox"
+    return response
+
+
+def _unknown(problem: HTTPException) -> ResponseReturnValue:
+    if request.path.startswith(_LATER) or "/actions/" in request.path:
+        text = f"The sandbox does not do this yet: {request.method} {request.path}"
+        return answer_error(ApiError(501, "api.sandbox.missing.app_error", text))
+    if request.path.startswith("/api/"):
+        return answer_error(not_found())
+    if request.path.startswith("/plugins/") and problem.code in {404, 405}:
+        return Response("404 page not found\n" if problem.code == 404 else "", problem.code or 404)
+    return problem

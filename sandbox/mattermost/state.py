@@ -1,0 +1,255 @@
+"""Users, sessions, team, channels, members, posts: the server's state, and who may do what."""
+
+import hashlib
+import secrets
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.common import Clock
+
+PASSWORD = "sandbox-1"
+_LETTERS = "ybndrfg8ejkmcpqxot1uwisza345h769"  # Mattermost's base32
+
+Json = dict[str, Any]
+
+
+def stable_id(text: str) -> str:
+    """26 characters that are the same after every reset."""
+    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:20])
+    return "".join(_LETTERS[(number >> (5 * place)) & 31] for place in range(26))
+
+
+def new_id() -> str:
+    """26 fresh characters."""
+    return stable_id(secrets.token_hex(16))
+
+
+@dataclass
+class Session:
+    """A token. App sessions (``app_id``) end; people's do not here. ``csrf`` is for cookies."""
+
+    user_id: str
+    app_id: str = ""
+    expires_at: float = float("inf")
+    csrf: str = ""
+
+
+@dataclass
+class State:
+    """Everything, in dictionaries by id."""
+
+    clock: Clock
+    users: dict[str, Json] = field(default_factory=dict)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    teams: dict[str, Json] = field(default_factory=dict)
+    team_members: dict[tuple[str, str], Json] = field(default_factory=dict)
+    channels: dict[str, Json] = field(default_factory=dict)
+    members: dict[tuple[str, str], Json] = field(default_factory=dict)
+    posts: dict[str, Json] = field(default_factory=dict)
+    pending: dict[str, tuple[str, float]] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def now(self) -> int:
+        """Milliseconds."""
+        return int(self.clock.now() * 1000)
+
+    # --- people
+
+    def add_user(self, username: str, first: str, last: str, roles: str = "system_user", bot: bool = False) -> Json:
+        """A new user or bot."""
+        now = self.now()
+        user: Json = {
+            "id": stable_id(f"user {username}"),
+            "create_at": now,
+            "update_at": now,
+            "delete_at": 0,
+            "username": username,
+            "auth_data": "",
+            "auth_service": "",
+            "email": f"{username}@example.com" if not bot else f"{username}@localhost",
+            "nickname": "",
+            "first_name": first,
+            "last_name": last,
+            "position": "",
+            "roles": roles,
+            "locale": "en",
+            "timezone": {"automaticTimezone": "", "manualTimezone": "", "useAutomaticTimezone": "true"},
+            "disable_welcome_email": False,
+        }
+        if bot:
+            user |= {"is_bot": True, "bot_description": ""}
+        self.users[user["id"]] = user
+        return user
+
+    def by_username(self, username: str) -> Json | None:
+        """The user of that name."""
+        return next((user for user in self.users.values() if user["username"] == username), None)
+
+    def open_session(self, user_id: str, app_id: str = "", seconds: float | None = None) -> str:
+        """A new token."""
+        token = new_id()
+        expires = float("inf") if seconds is None else self.clock.now() + seconds
+        self.sessions[token] = Session(user_id, app_id, expires, new_id())
+        return token
+
+    def session(self, token: str) -> Session | None:
+        """The live session of a token; a deactivated user has none."""
+        found = self.sessions.get(token)
+        if found is None or self.clock.now() >= found.expires_at:
+            return None
+        user = self.users.get(found.user_id)
+        return found if user is not None and not user["delete_at"] else None
+
+    def roles(self, user_id: str) -> set[str]:
+        """System roles."""
+        return set(self.users[user_id]["roles"].split())
+
+    def is_admin(self, user_id: str) -> bool:
+        """System administrator."""
+        return "system_admin" in self.roles(user_id)
+
+    # --- teams and channels
+
+    def add_channel(self, name: str, display_name: str, kind: str, team_id: str, creator: str = "") -> Json:
+        """A new channel; ``kind`` is O, P, D or G."""
+        now = self.now()
+        channel: Json = {
+            "id": stable_id(f"channel {team_id} {name}"),
+            "create_at": now,
+            "update_at": now,
+            "delete_at": 0,
+            "team_id": team_id,
+            "type": kind,
+            "display_name": display_name,
+            "name": name,
+            "header": "",
+            "purpose": "",
+            "last_post_at": 0,
+            "total_msg_count": 0,
+            "extra_update_at": 0,
+            "creator_id": creator,
+            "scheme_id": None,
+            "props": None,
+            "group_constrained": None,
+            "shared": False,
+            "total_msg_count_root": 0,
+            "policy_id": None,
+            "last_root_post_at": 0,
+        }
+        self.channels[channel["id"]] = channel
+        return channel
+
+    def join_team(self, team_id: str, user_id: str) -> Json:
+        """Membership in a team; the same one when there is one."""
+        guest = "system_guest" in self.roles(user_id)
+        member = {
+            "team_id": team_id,
+            "user_id": user_id,
+            "roles": "team_guest" if guest else "team_user",
+            "delete_at": 0,
+            "scheme_guest": guest,
+            "scheme_user": not guest,
+            "scheme_admin": False,
+            "explicit_roles": "",
+        }
+        return self.team_members.setdefault((team_id, user_id), member)
+
+    def join(self, channel_id: str, user_id: str) -> Json:
+        """Membership in a channel; the same one when there is one."""
+        guest = "system_guest" in self.roles(user_id)
+        member: Json = {
+            "channel_id": channel_id,
+            "user_id": user_id,
+            "roles": "channel_guest" if guest else "channel_user",
+            "last_viewed_at": 0,
+            "msg_count": 0,
+            "mention_count": 0,
+            "notify_props": {},
+            "last_update_at": self.now(),
+            "scheme_guest": guest,
+            "scheme_user": not guest,
+            "scheme_admin": False,
+            "explicit_roles": "",
+        }
+        return self.members.setdefault((channel_id, user_id), member)
+
+    def direct(self, one: str, other: str) -> Json:
+        """The direct channel of two people."""
+        name = "__".join(sorted((one, other)))
+        found = next((c for c in self.channels.values() if c["name"] == name and c["type"] == "D"), None)
+        channel = found or self.add_channel(name, "", "D", "", one)
+        for person in {one, other}:
+            self.join(channel["id"], person)
+        return channel
+
+    def may_read(self, user_id: str, channel_id: str) -> bool:
+        """Members, and people of the team for public channels."""
+        channel = self.channels.get(channel_id)
+        if channel is None:
+            return False
+        if (channel_id, user_id) in self.members or self.is_admin(user_id):
+            return True
+        return channel["type"] == "O" and (channel["team_id"], user_id) in self.team_members
+
+    def may_post(self, user_id: str, channel_id: str) -> bool:
+        """Members whose channel role has the right."""
+        member = self.members.get((channel_id, user_id))
+        return member is not None and "channel_reader" not in member["roles"].split()
+
+    def team_of(self, channel: Json) -> str:
+        """A channel's team, or the only team for direct messages."""
+        return channel["team_id"] or next(iter(self.teams))
+
+
+# Permissions that matter here; the real lists are longer.
+ROLES: dict[str, list[str]] = {
+    "system_admin": ["manage_system", "create_post", "read_channel", "view_team"],
+    "system_user": ["create_direct_channel", "view_members"],
+    "system_guest": ["create_direct_channel"],
+    "team_user": ["view_team", "list_team_channels", "join_public_channels", "add_user_to_team"],
+    "team_guest": ["view_team"],
+    "team_admin": ["manage_team", "manage_channel_roles"],
+    "channel_user": ["read_channel", "create_post", "edit_post", "manage_public_channel_members"],
+    "channel_guest": ["read_channel", "create_post"],
+    "channel_reader": ["read_channel"],
+    "channel_admin": ["manage_channel_roles"],
+}
+
+
+def seed(state: State) -> None:
+    """The demo's people, team and channels."""
+    people = (
+        ("admin", "Ada", "Admin"),
+        ("agent", "Amir", "Agent"),
+        ("agent2", "Aiko", "Agent"),
+        ("requester", "Rosa", "Requester"),
+        ("approver", "Piet", "Approver"),
+        ("newcomer", "Nora", "Newcomer"),
+    )
+    team: Json = {
+        "id": stable_id("team sandbox"),
+        "name": "sandbox",
+        "display_name": "Sandbox",
+        "type": "O",
+        "delete_at": 0,
+    }
+    state.teams[team["id"]] = team
+    channels = {
+        name: state.add_channel(name, label, kind, team["id"])
+        for name, label, kind in (
+            ("town-square", "Town Square", "O"),
+            ("service-desk", "Service Desk", "O"),
+            ("operations", "Operations", "P"),
+            ("archive", "Archive", "O"),
+        )
+    }
+    for username, first, last in people:
+        roles = "system_user system_admin" if username == "admin" else "system_user"
+        user = state.add_user(username, first, last, roles)
+        state.join_team(team["id"], user["id"])
+        for name in ("town-square", "service-desk", "archive"):
+            state.join(channels[name]["id"], user["id"])
+        if username in {"admin", "approver"}:
+            state.join(channels["operations"]["id"], user["id"])
+    channels["archive"]["delete_at"] = state.now()

@@ -1,0 +1,124 @@
+"""The world of the scenarios: both doubles and the service on real sockets."""
+
+import socket
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import requests
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from app import Service, create_app
+from config import Config
+from sandbox.client import MattermostClient
+from sandbox.mattermost import MattermostDouble
+from sandbox.servicenow import ServiceNowDouble
+
+JWT_SECRET = "the framework's secret of the tests"
+CLIENT_ID = "c0ffee" * 5 + "00"
+CLIENT_SECRET = "the client's secret"
+
+
+class _Quiet(WSGIRequestHandler):
+    disable_nagle_algorithm = True
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Nothing."""
+
+
+@dataclass
+class Running:
+    """The service on a socket of its own."""
+
+    service: Service
+    server: BaseWSGIServer
+    thread: threading.Thread
+
+    @classmethod
+    def start(cls, config: Config, clock: Any, port: int) -> "Running":
+        """Serve *config* on *port*."""
+        service = create_app(config, clock=clock)
+        server = make_server("127.0.0.1", port, service.app, threaded=True, request_handler=_Quiet)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        return cls(service, server, thread)
+
+    def stop(self) -> None:
+        """Stop serving and close the storage."""
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join(5)
+        self.service.close()
+
+
+@dataclass
+class World:
+    """Everything a scenario touches. People sign in once and are kept."""
+
+    mattermost: MattermostDouble
+    servicenow: ServiceNowDouble
+    config: Config
+    port: int
+    running: Running
+    people: dict[str, MattermostClient] = field(default_factory=dict)
+    offset: float = 0.0
+
+    def now(self) -> float:
+        """The service's clock."""
+        return time.time() + self.offset
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass everywhere."""
+        self.offset += seconds
+        self.mattermost.advance(seconds)
+        self.servicenow.advance(seconds)
+
+    def person(self, username: str) -> MattermostClient:
+        """Somebody at a client."""
+        if username not in self.people:
+            self.people[username] = MattermostClient(self.mattermost.url, username)
+        return self.people[username]
+
+    def connected(self, username: str) -> MattermostClient:
+        """Somebody whose ServiceNow account is connected."""
+        person = self.person(username)
+        assert "Completed connecting" in person.connect().text
+        self.settle()
+        return person
+
+    def restart(self, **changes: Any) -> None:
+        """Stop the service and start it with other settings, on the same storage and port."""
+        self.running.stop()
+        self.config = replace(self.config, **changes)
+        self.running = Running.start(self.config, self.now, self.port)
+
+    def settle(self) -> None:
+        """Wait until the service's errands are done."""
+        self.running.service.settle()
+
+    def asked(self, *, method: str = "", path: str = "") -> list[dict[str, Any]]:
+        """What ServiceNow was asked, of these."""
+        return [
+            entry
+            for entry in self.servicenow.requests()
+            if entry["method"].startswith(method) and entry["path"].startswith(path)
+        ]
+
+    def registry_row(self) -> dict[str, str]:
+        """The OAuth client in ServiceNow."""
+        return self.servicenow.rows("oauth_entity")[0]
+
+    def administer(self, method: str, path: str, body: dict[str, Any]) -> requests.Response:
+        """Change something in ServiceNow as its administrator, over REST."""
+        response = requests.request(method, self.servicenow.url + path, json=body, auth=("admin", "sandbox-1"))
+        assert response.ok, response.text
+        self.servicenow.clear_requests()
+        return response
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
