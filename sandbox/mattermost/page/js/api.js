@@ -1,0 +1,78 @@
+/**
+ * REST v4 and the Apps plugin of the same origin, as the real web client asks them.
+ * https://developers.mattermost.com/api-documentation/
+ */
+
+const APPS = "/plugins/com.mattermost.apps";
+
+/** A refusal: what the server said, its status (0: no answer) and its error id. */
+export class ApiError extends Error {
+  constructor(message, status = 0, id = "") {
+    super(message);
+    this.status = status;
+    this.id = id;
+  }
+}
+
+function cookie(name) {
+  const found = document.cookie.split("; ").find((part) => part.startsWith(`${name}=`));
+  return found ? decodeURIComponent(found.slice(name.length + 1)) : "";
+}
+
+async function ask(method, path, body) {
+  const headers = { "X-Requested-With": "XMLHttpRequest" };
+  if (method !== "GET") headers["X-CSRF-Token"] = cookie("MMCSRF");
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch {
+    throw new ApiError("The server cannot be reached. Check your connection and try again.");
+  }
+  const text = await response.text();
+  let content = null;
+  try {
+    content = text ? JSON.parse(text) : null;
+  } catch {
+    content = null;
+  }
+  if (!response.ok) throw new ApiError(content?.message ?? (text || response.statusText), response.status, content?.id);
+  return content;
+}
+
+const get = (path) => ask("GET", `/api/v4${path}`);
+const post = (path, body) => ask("POST", `/api/v4${path}`, body);
+const query = (values) => new URLSearchParams(values).toString();
+
+export const api = {
+  login: (name, password) => post("/users/login", { login_id: name, password, token: "", deviceId: "" }),
+  logout: () => post("/users/logout"),
+  me: () => get("/users/me"),
+  users: (team) => get(`/users?${query({ in_team: team, page: 0, per_page: 200 })}`),
+  usersByIds: (ids) => post("/users/ids", ids),
+  userByName: (name) => get(`/users/username/${encodeURIComponent(name)}`),
+  findUsers: (name, team = "", channel = "") =>
+    get(`/users/autocomplete?${query({ in_team: team, in_channel: channel, name, limit: 25 })}`),
+  teams: () => get("/users/me/teams"),
+  channels: (team) => get(`/users/me/teams/${team}/channels`),
+  channel: (id) => get(`/channels/${id}`),
+  channelByName: (team, name) => get(`/teams/${team}/channels/name/${encodeURIComponent(name)}`),
+  findChannels: (team, name) => get(`/teams/${team}/channels/autocomplete?${query({ name })}`),
+  channelMembers: (id) => get(`/channels/${id}/members?page=0&per_page=200`),
+  direct: (one, other) => post("/channels/direct", [one, other]),
+  viewed: (channel, before) => post("/channels/members/me/view", { channel_id: channel, prev_channel_id: before }),
+  posts: (channel) => get(`/channels/${channel}/posts?page=0&per_page=200`),
+  post: (id) => get(`/posts/${id}`),
+  thread: (id) => get(`/posts/${id}/thread`),
+  send: (message) => post("/posts", message),
+  executeCommand: (command, context) => post("/commands/execute", { command, ...context }),
+  pressAction: (postId, action, option) =>
+    post(`/posts/${postId}/actions/${encodeURIComponent(action.id)}`, {
+      selected_option: option,
+      ...(action.cookie ? { cookie: action.cookie } : {}),
+    }),
+  bindings: (channel, team) =>
+    ask("GET", `${APPS}/api/v1/bindings?${query({ channel_id: channel, team_id: team, user_agent: "webapp" })}`),
+  call: (request) => ask("POST", `${APPS}/api/v1/call`, request),
+  image: (userId) => `/api/v4/users/${userId}/image`,
+};

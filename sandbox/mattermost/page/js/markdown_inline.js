@@ -1,0 +1,175 @@
+/**
+ * Markdown inside a line, as nodes: emphasis, strike, code, links, images, addresses, @people, ~channels, emoji.
+ * https://docs.mattermost.com/collaborate/format-messages.html
+ */
+
+import { h } from "./dom.js";
+import { channelByName, store, userByName } from "./store.js";
+
+const ESCAPABLE = /[\\`*_{}[\]()#+\-.!~|<>@:"'&/]/;
+const WORD = /[\p{L}\p{N}]/u;
+const ADDRESS = /^(?:https?:\/\/|www\.)[^\s<>"`]+/i;
+const MENTION = /^@([a-z0-9][a-z0-9._-]*)/i;
+const CHANNEL = /^~([a-z0-9][a-z0-9_-]*)/i;
+const EMOJI = {
+  white_check_mark: "✅", heavy_check_mark: "✔️", x: "❌", warning: "⚠️", tada: "🎉", wave: "👋", link: "🔗", bell: "🔔",
+  "+1": "👍", thumbsup: "👍", smile: "😄", slightly_smiling_face: "🙂", eyes: "👀", fire: "🔥", rocket: "🚀", lock: "🔒",
+  ticket: "🎫", memo: "📝", clock1: "🕐", hourglass: "⌛", information_source: "ℹ️", question: "❓", red_circle: "🔴",
+  large_blue_circle: "🔵", large_green_circle: "🟢", large_orange_circle: "🟠", large_yellow_circle: "🟡", white_circle: "⚪",
+};
+
+/** An address that may be followed, or null: web, mail, or a path of this server; never scripts or data. */
+export function safeAddress(address) {
+  const plain = address.replace(/[\u0000-\u0020\u200b-\u200d\u2060\ufeff]/g, "");
+  if (/^(https?:\/\/|mailto:|tel:)/i.test(plain)) return plain;
+  if (/^[a-z][a-z0-9+.-]*:/i.test(plain)) return null;
+  if (plain.startsWith("/") && !plain.startsWith("//")) return plain;
+  return plain && !plain.startsWith("//") ? `http://${plain}` : null;
+}
+
+/** A link: in this page where it leads here (main.js follows those), in a new tab otherwise. */
+export function link(address, content) {
+  const safe = safeAddress(address);
+  if (!safe) return h("span", {}, content);
+  return h("a", { href: safe, target: "_blank", rel: "noreferrer" }, content);
+}
+
+function closing(text, from, mark) {
+  for (let at = text.indexOf(mark, from); at > 0; at = text.indexOf(mark, at + 1)) {
+    if (text[at - 1] !== "\\" && !/\s/.test(text[at - 1])) return at;
+  }
+  return -1;
+}
+
+function emphasis(text, at) {
+  for (const [mark, tag] of [["***", "em"], ["___", "em"], ["**", "strong"], ["__", "strong"], ["~~", "del"], ["*", "em"], ["_", "em"]]) {
+    if (!text.startsWith(mark, at)) continue;
+    const start = at + mark.length;
+    if (!text[start] || /\s/.test(text[start])) return null;
+    if (mark[0] === "_" && at > 0 && WORD.test(text[at - 1])) return null;
+    let end = closing(text, start + 1, mark);
+    while (end > 0 && mark[0] === "_" && WORD.test(text[end + mark.length] ?? "")) end = closing(text, end + 1, mark);
+    while (end > 0 && mark.length === 1 && (text[end + 1] === mark || text[end - 1] === mark)) {
+      end = closing(text, end + 2, mark);
+    }
+    if (end < 0) continue;
+    let node = h(tag, {}, inline(text.slice(start, end)));
+    if (mark.length === 3) node = h("strong", {}, node);
+    return { node, end: end + mark.length };
+  }
+  return null;
+}
+
+function code(text, at) {
+  const ticks = /^`+/.exec(text.slice(at))[0];
+  const end = text.indexOf(ticks, at + ticks.length);
+  if (end < 0) return { node: ticks, end: at + ticks.length };
+  return { node: h("code", {}, text.slice(at + ticks.length, end).trim()), end: end + ticks.length };
+}
+
+function matching(text, at, open, close) {
+  let depth = 0;
+  for (let index = at; index < text.length; index += 1) {
+    if (text[index] === "\\") index += 1;
+    else if (text[index] === open) depth += 1;
+    else if (text[index] === close && (depth -= 1) === 0) return index;
+  }
+  return -1;
+}
+
+function unescape(text) {
+  return text.replace(/\\([\\`*_{}[\]()#+\-.!~|<>])/g, "$1");
+}
+
+function bracketed(text, at) {
+  const image = text[at] === "!";
+  const open = image ? at + 1 : at;
+  const middle = matching(text, open, "[", "]");
+  if (middle < 0 || text[middle + 1] !== "(") return null;
+  const end = matching(text, middle + 1, "(", ")");
+  if (end < 0) return null;
+  const label = text.slice(open + 1, middle);
+  const target = unescape(text.slice(middle + 2, end).trim().replace(/\s+(?:"[^"]*"|=\d*x?\d*)$/, ""));
+  if (!image) return { node: link(target.replace(/^<|>$/g, ""), inline(label, true)), end: end + 1 };
+  const address = safeAddress(target);
+  return { node: address ? h("img", { src: address, alt: label, loading: "lazy" }) : label, end: end + 1 };
+}
+
+function bareAddress(text, at) {
+  if (at > 0 && WORD.test(text[at - 1])) return null;
+  let address = ADDRESS.exec(text.slice(at))?.[0];
+  if (!address) return null;
+  address = address.replace(/[.,;:!?'*_~\]]+$/, "");
+  while (address.endsWith(")") && address.split("(").length < address.split(")").length) address = address.slice(0, -1);
+  return { node: link(address, address), end: at + address.length };
+}
+
+function mention(text, at) {
+  if (at > 0 && WORD.test(text[at - 1])) return null;
+  let name = MENTION.exec(text.slice(at))?.[1].toLowerCase();
+  while (name) {
+    const user = userByName(name);
+    if (user || ["all", "channel", "here"].includes(name)) {
+      const own = !user || user.id === store.me?.id;
+      return { node: h("span", { class: own ? "mention own" : "mention" }, `@${name}`), end: at + name.length + 1 };
+    }
+    if (!/[._-]$/.test(name)) return null;
+    name = name.slice(0, -1);
+  }
+  return null;
+}
+
+function channelLink(text, at) {
+  if (at > 0 && WORD.test(text[at - 1])) return null;
+  const found = channelByName(CHANNEL.exec(text.slice(at))?.[1] ?? "");
+  if (!found) return null;
+  const target = `/${store.team.name}/channels/${found.name}`;
+  return { node: h("a", { href: target }, `~${found.display_name}`), end: at + found.name.length + 1 };
+}
+
+function emoji(text, at) {
+  const name = /^:([a-z0-9_+-]+):/.exec(text.slice(at))?.[1];
+  const sign = name && EMOJI[name];
+  return sign ? { node: h("span", { role: "img", "aria-label": name }, sign), end: at + name.length + 2 } : null;
+}
+
+/** Nodes of one line or paragraph; newlines become breaks. With *plain* no links inside (a link's own text). */
+export function inline(text, plain = false) {
+  const nodes = [];
+  let literal = "";
+  const flush = () => {
+    if (literal) nodes.push(literal);
+    literal = "";
+  };
+  for (let at = 0; at < text.length; ) {
+    const sign = text[at];
+    let found = null;
+    if (sign === "\\" && ESCAPABLE.test(text[at + 1] ?? "")) {
+      literal += text[at + 1];
+      at += 2;
+      continue;
+    }
+    if (sign === "\n") found = { node: h("br"), end: at + 1 };
+    else if (sign === "`") found = code(text, at);
+    else if (sign === "*" || sign === "_" || text.startsWith("~~", at)) found = emphasis(text, at);
+    else if (sign === ":") found = emoji(text, at);
+    else if (!plain && (sign === "[" || text.startsWith("![", at))) found = bracketed(text, at);
+    else if (!plain && sign === "@") found = mention(text, at);
+    else if (!plain && sign === "~") found = channelLink(text, at);
+    else if (!plain && (sign === "h" || sign === "w" || sign === "H")) found = bareAddress(text, at);
+    else if (!plain && sign === "<") {
+      const address = /^<(https?:\/\/[^\s>]+)>/.exec(text.slice(at))?.[1];
+      if (address) found = { node: link(address, address), end: at + address.length + 2 };
+    }
+    if (found) {
+      flush();
+      nodes.push(found.node);
+      at = found.end;
+    } else {
+      literal += sign;
+      at += 1;
+    }
+  }
+  flush();
+  return nodes;
+}

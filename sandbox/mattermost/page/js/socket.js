@@ -1,0 +1,47 @@
+/** The WebSocket, which comes back by itself. https://developers.mattermost.com/api-documentation/ */
+
+const LONGEST_PAUSE = 15000;
+
+/**
+ * Listen to the server's events.
+ *
+ * `onEvent(event, data, broadcast)` gets each; `onBack()` is called after a lost connection stands again,
+ * when everything that may have been missed has to be read anew; `onChange(up)` tells each change.
+ * Returns a function that hangs up.
+ */
+export function listen({ onEvent, onBack, onChange }) {
+  let socket = null;
+  let pause = 500;
+  let before = false;
+  let over = false;
+  let timer = 0;
+
+  function connect() {
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    socket = new WebSocket(`${scheme}://${location.host}/api/v4/websocket`);
+    socket.addEventListener("message", (message) => {
+      const { event, data, broadcast } = JSON.parse(message.data);
+      if (event === "hello") {
+        pause = 500;
+        onChange(true);
+        if (before) onBack();
+        before = true;
+      } else if (event) {
+        onEvent(event, data ?? {}, broadcast ?? {});
+      }
+    });
+    socket.addEventListener("close", () => {
+      if (over) return;
+      onChange(false);
+      timer = setTimeout(connect, pause);
+      pause = Math.min(pause * 2, LONGEST_PAUSE);
+    });
+  }
+
+  connect();
+  return () => {
+    over = true;
+    clearTimeout(timer);
+    socket.close();
+  };
+}
