@@ -7,7 +7,9 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from flask import Flask
 
 from config import Config, ConfigError, redacted
 from web.logs import configure_logs
@@ -48,7 +50,7 @@ def serve() -> int:
         return 2
     configure_logs(config.log_level, config.log_format)
 
-    def build() -> object:
+    def build() -> tuple[Flask, Callable[[], None]]:
         service = create_app(config)
         return service.app, service.close
 

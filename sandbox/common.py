@@ -128,7 +128,10 @@ class _Handler(WSGIRequestHandler):
 
         try:
             answer = self.server.app(self.make_environ(), start_response)
-            body = b"".join(answer)
+            try:
+                body = b"".join(answer)
+            finally:
+                getattr(answer, "close", lambda: None)()
         except ConnectionError:  # how a WebSocket handler says that it has used the socket up
             self.close_connection = True
             return

@@ -9,7 +9,7 @@ const roots = () => bindingsAt("/command");
 const typable = (form) => (form?.fields ?? []).filter((field) => field.type !== "markdown" && !field.readonly);
 
 /** Whether a line is an app's command: its root word, followed by a space. */
-export const ready = (text) => roots().some((one) => `${text.trim().toLowerCase()} `.startsWith(`${one.label} `));
+export const ready = (text) => roots().some((one) => `${text.trim().toLowerCase()} `.startsWith(`/${one.label} `));
 
 function tokens(text) {
   const found = [];

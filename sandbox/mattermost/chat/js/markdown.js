@@ -1,134 +1,99 @@
-/**
- * Markdown blocks as nodes: paragraphs, headings, lists, quotes, fences, tables, rules.
- * Nothing is ever parsed as HTML. https://docs.mattermost.com/collaborate/format-messages.html
- */
+// Markdown as nodes. Nothing is ever parsed as HTML, so record text can't do harm here either.
 
 import { h } from "./dom.js";
-import { inline } from "./markdown_inline.js";
 
-const FENCE = /^\s{0,3}(```+|~~~+)\s*([\w+-]*)\s*$/;
-const HEADING = /^\s{0,3}(#{1,6})\s+(.*?)\s*#*\s*$/;
-const QUOTE = /^\s{0,3}>\s?/;
-const RULE = /^\s{0,3}(?:(?:-\s*){3,}|(?:\*\s*){3,}|(?:_\s*){3,})$/;
-const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$/;
-const DIVIDER = /^\s*\|?\s*:?-{1,}:?\s*(?:\|\s*:?-{1,}:?\s*)*\|?\s*$/;
+const SAFE = /^(https?:\/\/|mailto:|\/)/i;
 
-/** A `<div class="markdown">` of *text*. */
+/** Blocks: paragraphs, headings, lists, quotes, fences, tables. */
 export function markdown(text) {
   const lines = String(text ?? "").replace(/\r\n?/g, "\n").split("\n");
-  return h("div", { class: "markdown" }, blocks(lines));
-}
-
-function blocks(lines) {
-  const nodes = [];
-  let at = 0;
-  while (at < lines.length) {
-    if (!lines[at].trim()) {
-      at += 1;
+  const blocks = [];
+  for (let i = 0; i < lines.length; ) {
+    const line = lines[i];
+    if (!line.trim()) { i += 1; continue; }
+    const fence = line.match(/^\s*(```+|~~~+)/);
+    if (fence) {
+      const code = [];
+      for (i += 1; i < lines.length && !lines[i].startsWith(fence[1]); i += 1) code.push(lines[i]);
+      i += 1;
+      blocks.push(h("pre", {}, h("code", {}, code.join("\n"))));
       continue;
     }
-    const [node, next] = block(lines, at);
-    nodes.push(node);
-    at = next;
-  }
-  return nodes;
-}
-
-function block(lines, at) {
-  const line = lines[at];
-  const fence = FENCE.exec(line);
-  if (fence) return fenced(lines, at, fence[1]);
-  const heading = HEADING.exec(line);
-  if (heading) return [h(`h${heading[1].length}`, {}, inline(heading[2])), at + 1];
-  if (RULE.test(line)) return [h("hr"), at + 1];
-  if (QUOTE.test(line)) return quoted(lines, at);
-  if (ITEM.test(line)) return listed(lines, at);
-  if (line.includes("|") && DIVIDER.test(lines[at + 1] ?? "") && (lines[at + 1] ?? "").includes("-")) {
-    const found = table(lines, at);
-    if (found) return found;
-  }
-  return paragraph(lines, at);
-}
-
-function fenced(lines, at, mark) {
-  let end = at + 1;
-  while (end < lines.length && !lines[end].trim().startsWith(mark)) end += 1;
-  return [h("pre", {}, h("code", {}, lines.slice(at + 1, end).join("\n"))), end + 1];
-}
-
-function quoted(lines, at) {
-  let end = at;
-  while (end < lines.length && lines[end].trim() && (QUOTE.test(lines[end]) || !startsBlock(lines[end]))) end += 1;
-  return [h("blockquote", {}, blocks(lines.slice(at, end).map((line) => line.replace(QUOTE, "")))), end];
-}
-
-function startsBlock(line) {
-  return FENCE.test(line) || HEADING.test(line) || RULE.test(line) || QUOTE.test(line) || ITEM.test(line);
-}
-
-function listed(lines, at) {
-  const first = ITEM.exec(lines[at]);
-  const ordered = /\d/.test(first[2]);
-  const items = [];
-  let end = at;
-  while (end < lines.length) {
-    const item = ITEM.exec(lines[end]);
-    if (item && item[1].length <= first[1].length + 1 && !RULE.test(lines[end])) {
-      if (/\d/.test(item[2]) !== ordered) break;
-      items.push([item[3]]);
-    } else if (lines[end].trim() && (item || /^\s/.test(lines[end]) || !startsBlock(lines[end]))) {
-      items.at(-1).push(lines[end].replace(/^ {1,4}/, ""));
-    } else if (!lines[end].trim() && (ITEM.test(lines[end + 1] ?? "") || /^\s{2,}\S/.test(lines[end + 1] ?? ""))) {
-      items.at(-1).push("");
-    } else {
-      break;
+    const heading = line.match(/^(#{1,6})\s+(.*)$/);
+    if (heading) { blocks.push(h(`h${heading[1].length}`, {}, inline(heading[2]))); i += 1; continue; }
+    if (/^\s*([-*_])(\s*\1){2,}\s*$/.test(line)) { blocks.push(h("hr")); i += 1; continue; }
+    if (ROW.test(line) && /^\s*\|?[\s:|-]+\|?\s*$/.test(lines[i + 1] ?? "")) {
+      const rows = [];
+      for (const start = i; i < lines.length && ROW.test(lines[i]); i += 1) if (i !== start + 1) rows.push(cells(lines[i]));
+      blocks.push(table(rows));
+      continue;
     }
-    end += 1;
+    if (/^\s*>/.test(line)) {
+      const quoted = [];
+      for (; i < lines.length && /^\s*>/.test(lines[i]); i += 1) quoted.push(lines[i].replace(/^\s*>\s?/, ""));
+      blocks.push(h("blockquote", {}, markdown(quoted.join("\n"))));
+      continue;
+    }
+    const item = line.match(ITEM);
+    if (item) {
+      const items = [];
+      for (let found; i < lines.length && (found = lines[i].match(ITEM)); i += 1) items.push(h("li", {}, inline(found[2])));
+      blocks.push(h(/\d/.test(item[1]) ? "ol" : "ul", {}, items));
+      continue;
+    }
+    const paragraph = [line];
+    for (i += 1; i < lines.length && lines[i].trim() && !/^\s*(```|~~~|#{1,6}\s|>|[-*+]\s|\d+[.)]\s)/.test(lines[i]); i += 1) paragraph.push(lines[i]);
+    blocks.push(h("p", {}, paragraph.flatMap((one, n) => (n ? [h("br"), ...inline(one)] : inline(one)))));
   }
-  const start = ordered ? Number.parseInt(first[2], 10) : null;
-  const drawn = items.map((item) => h("li", {}, tight(item)));
-  return [h(ordered ? "ol" : "ul", { start: start === 1 ? null : start }, drawn), end];
+  return blocks;
 }
 
-function tight(lines) {
-  const nodes = blocks(lines);
-  return nodes.map((node) => (node.tagName === "P" ? [...node.childNodes] : node));
+const ROW = /^\s*\|.*\|\s*$/;
+const ITEM = /^\s*([-*+]|\d+[.)])\s+(.*)$/;
+const cells = (line) => line.trim().replace(/^\||\|$/g, "").split(/(?<!\\)\|/).map((cell) => cell.trim());
+const table = ([head, ...rows]) => h("table", {},
+  head.some(Boolean) ? h("thead", {}, h("tr", {}, head.map((cell) => h("th", { scope: "col" }, inline(cell))))) : null,
+  h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell) => h("td", {}, inline(cell)))))));
+
+// What to look for at each place, what it becomes, and after what it does not count.
+const RULES = [
+  [/^\\([\\`*_{}[\]()<>#+\-.!|~:@"'$%&,/;=?^])/, (m) => m[1]],
+  [/^(`+)(.+?)\1(?!`)/s, (m) => h("code", {}, m[2])],
+  [/^!\[([^\]]*)\]\(([^)\s]+)\)/, (m) => link(m[2], m[1] || "image")],
+  [/^\[((?:\\.|[^\]\\])+)\]\(((?:\\.|[^)\s\\])+)\)/, (m) => link(m[2], inline(m[1]))],
+  [/^\*\*(?=\S)(.+?)\*\*/s, (m) => h("strong", {}, inline(m[1]))],
+  [/^__(?=\S)(.+?)__/s, (m) => h("strong", {}, inline(m[1])), /[a-z0-9]$/i],
+  [/^~~(?=\S)(.+?)~~/s, (m) => h("del", {}, inline(m[1]))],
+  [/^\*(?=\S)([^*]+?)\*/s, (m) => h("em", {}, inline(m[1]))],
+  [/^_(?=\S)([^_]+?)_(?![a-z0-9])/is, (m) => h("em", {}, inline(m[1])), /[a-z0-9_]$/i],
+  [/^https?:\/\/[^\s<>")\]]*[^\s<>")\].,;:!?]/i, (m) => link(m[0], m[0]), /[a-z0-9]$/i],
+  [/^@[a-z0-9._-]+/i, (m) => h("span", { class: "mention" }, m[0]), /[a-z0-9]$/i],
+  [/^~[a-z0-9_-]+/i, (m) => h("span", { class: "mention" }, m[0]), /[a-z0-9~]$/i],
+];
+
+function link(address, label) {
+  const plain = address.replace(/\\(.)/g, "$1");
+  if (!SAFE.test(plain)) return h("span", {}, label);
+  return h("a", { href: plain, target: "_blank", rel: "noopener noreferrer" }, label);
 }
 
-function cells(line) {
-  const trimmed = line.trim().replace(/^\|/, "").replace(/(?<!\\)\|$/, "");
-  return trimmed.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
-}
-
-function table(lines, at) {
-  const head = cells(lines[at]);
-  const rules = cells(lines[at + 1]);
-  if (rules.length !== head.length) return null;
-  const align = rules.map((rule) => {
-    if (/^:-+:$/.test(rule)) return "text-align: center";
-    return /-:$/.test(rule) ? "text-align: right" : null;
-  });
-  let end = at + 2;
-  const rows = [];
-  while (end < lines.length && lines[end].trim() && lines[end].includes("|")) {
-    rows.push(cells(lines[end]));
-    end += 1;
+/** Inline formatting of one line. */
+export function inline(text) {
+  const nodes = [];
+  let plain = "";
+  for (let i = 0; i < text.length; ) {
+    const rest = text.slice(i);
+    let hit = null;
+    for (const [pattern, build, notAfter] of RULES) {
+      if (notAfter && notAfter.test(text.slice(0, i))) continue;
+      const match = rest.match(pattern);
+      if (match) { hit = [match[0].length, build(match)]; break; }
+    }
+    if (!hit) { plain += text[i]; i += 1; continue; }
+    if (typeof hit[1] === "string") plain += hit[1];
+    else { if (plain) nodes.push(plain); plain = ""; nodes.push(hit[1]); }
+    i += hit[0];
   }
-  const row = (values, tag) =>
-    h("tr", {}, head.map((_, index) => h(tag, { style: align[index] }, inline(values[index] ?? ""))));
-  const drawn = h("table", {}, h("thead", {}, row(head, "th")), h("tbody", {}, rows.map((values) => row(values, "td"))));
-  return [h("div", { class: "table-frame", tabindex: 0, role: "region", "aria-label": "Table" }, drawn), end];
-}
-
-function paragraph(lines, at) {
-  let end = at + 1;
-  while (end < lines.length && lines[end].trim() && !interrupts(lines, end)) end += 1;
-  return [h("p", {}, inline(lines.slice(at, end).join("\n").trim())), end];
-}
-
-function interrupts(lines, at) {
-  const line = lines[at];
-  const item = ITEM.exec(line);
-  if (item) return !/\d/.test(item[2]) || /^1[.)]/.test(item[2]);
-  return startsBlock(line) || (line.includes("|") && DIVIDER.test(lines[at + 1] ?? "") && lines[at + 1].includes("|"));
+  if (plain) nodes.push(plain);
+  return nodes;
 }

@@ -9,7 +9,7 @@ export function picker({ id, value, set, find, multi, hint, readonly, local = fa
   const chips = h("span", { class: "chips" });
   const input = h("input", {
     id, type: "text", role: "combobox", "aria-expanded": "false", "aria-autocomplete": "list", "aria-controls": `${id}-list`, autocomplete: "off", disabled: readonly,
-    onfocus: () => local && ask(""), oninput: () => ask(input.value), onkeydown: key, onclick: () => ask(input.value),
+    oninput: () => ask(input.value), onkeydown: key, onclick: () => ask(input.value),
     onblur: () => setTimeout(hide, 150),
   });
   const list = h("ul", { id: `${id}-list`, role: "listbox", class: "options", hidden: true });

@@ -1,126 +1,69 @@
-/** What the page knows. Views ask it and listen for "change"; only this module alters it. */
+// What the page knows: people, channels, posts, menus; and who wants to hear of changes.
+
+import { get, post } from "./api.js";
 
 export const store = {
-  me: null,
-  team: null,
-  users: new Map(), // by id
-  channels: new Map(), // by id, those of the sidebar and those visited
-  posts: new Map(), // by id, private messages (`local: true`) too
-  channel: null, // the open one
-  thread: "", // root id of the open thread
-  highlight: "", // post id a permalink leads to
-  unread: new Map(), // channel id -> number of messages
-  bindings: { channel: {}, thread: {} }, // cleaned, by place; see apps/bindings.js
-  online: true,
+  me: null, team: null, users: new Map(), channels: new Map(), posts: new Map(), local: [],
+  unread: new Set(), current: "", thread: "", highlight: "", bindings: [],
 };
 
-const target = new EventTarget();
-let queued = false;
+const listeners = new Map();
+/** Call `act` whenever `topic` changes: posts, channels, bindings, thread, current. */
+export const on = (topic, act) => listeners.set(topic, [...(listeners.get(topic) ?? []), act]);
+export const changed = (topic) => (listeners.get(topic) ?? []).forEach((act) => act());
 
-/** Call *listener* once after each batch of changes. */
-export function onChange(listener) {
-  target.addEventListener("change", listener);
+export async function load() {
+  store.me = await get("/api/v4/users/me");
+  store.users.set(store.me.id, store.me);
+  [store.team] = await get("/api/v4/users/me/teams");
+  await loadChannels();
 }
 
-/** Tell that something changed; listeners run once, before the next frame. */
-export function changed() {
-  if (queued) return;
-  queued = true;
-  queueMicrotask(() => {
-    queued = false;
-    target.dispatchEvent(new Event("change"));
-  });
+export async function loadChannels() {
+  const channels = await get(`/api/v4/users/me/teams/${store.team.id}/channels`);
+  store.channels = new Map(channels.map((channel) => [channel.id, channel]));
+  await know(channels.filter((one) => one.type === "D").flatMap((one) => one.name.split("__")));
+  changed("channels");
 }
 
-export function addUsers(users) {
-  for (const user of users) store.users.set(user.id, user);
-  changed();
+/** Load users that are not known yet. */
+export async function know(ids) {
+  const missing = [...new Set(ids)].filter((id) => id && !store.users.has(id));
+  if (!missing.length) return;
+  for (const user of await post("/api/v4/users/ids", missing)) store.users.set(user.id, user);
 }
 
-export function userByName(name) {
-  const wanted = name.toLowerCase();
-  return [...store.users.values()].find((user) => user.username === wanted) ?? null;
+export async function loadPosts(channelId) {
+  const listing = await get(`/api/v4/channels/${channelId}/posts?per_page=60`);
+  for (const one of Object.values(listing.posts)) store.posts.set(one.id, one);
+  await know(Object.values(listing.posts).map((one) => one.user_id));
+  changed("posts");
 }
 
-export function channelByName(name) {
-  return [...store.channels.values()].find((channel) => channel.name === name && channel.team_id) ?? null;
+export async function putPost(one) {
+  await know([one.user_id]);
+  if (one.delete_at) store.posts.delete(one.id);
+  else store.posts.set(one.id, one);
+  changed("posts");
 }
 
-/** A person as the client names them: full name, or the user name. */
-export function displayName(user) {
-  if (!user) return "Someone";
-  return [user.first_name, user.last_name].filter(Boolean).join(" ") || user.username;
+/** A message that only this page shows, as the real client draws an app's answers. */
+export function putLocal(channelId, rootId, userId, message) {
+  const now = Date.now();
+  const id = `local${now}-${store.local.length}`;
+  store.local.push({ id, channel_id: channelId, root_id: rootId, user_id: userId, message, create_at: now, props: {}, type: "local" });
+  changed("posts");
 }
 
-/** The other person of a direct channel (oneself in a channel with oneself). */
-export function partner(channel) {
-  const ids = channel.name.split("__");
-  return store.users.get(ids.find((id) => id !== store.me.id) ?? ids[0]) ?? null;
-}
+const byTime = (one, other) => one.create_at - other.create_at;
+const all = () => [...store.posts.values(), ...store.local];
+export const rootsOf = (channelId) => all().filter((one) => one.channel_id === channelId && !one.root_id).sort(byTime);
+export const replies = (rootId) => all().filter((one) => one.root_id === rootId).sort(byTime);
+
+export const displayName = (user) => (user ? [user.first_name, user.last_name].filter(Boolean).join(" ") || user.username : "System");
 
 export function channelTitle(channel) {
   if (channel.type !== "D") return channel.display_name;
-  const user = partner(channel);
-  return user?.is_bot ? user.username : displayName(user);
-}
-
-/** The address of a channel in this page. */
-export function channelPath(channel) {
-  const user = channel.type === "D" ? partner(channel) : null;
-  return user ? `/${store.team.name}/messages/@${user.username}` : `/${store.team.name}/channels/${channel.name}`;
-}
-
-/** Posts of a list answer (`order`, `posts`), or single ones. Private messages stay as they are. */
-export function addPosts(posts) {
-  for (const post of posts) {
-    if (post.delete_at) store.posts.delete(post.id);
-    else store.posts.set(post.id, post);
-  }
-  changed();
-}
-
-export function removePost(id) {
-  store.posts.delete(id);
-  changed();
-}
-
-function byTime(one, other) {
-  return one.create_at - other.create_at || (one.id < other.id ? -1 : 1);
-}
-
-/** What stands in a channel: its roots, and private messages also when they belong to a thread. */
-export function channelPosts(channelId) {
-  return [...store.posts.values()]
-    .filter((post) => post.channel_id === channelId && (!post.root_id || post.local))
-    .sort(byTime);
-}
-
-export function threadPosts(rootId) {
-  return [...store.posts.values()].filter((post) => post.id === rootId || post.root_id === rootId).sort(byTime);
-}
-
-/** Replies of a root: how many, when the last one, and by whom (newest last, at most four). */
-export function replies(root) {
-  const known = threadPosts(root.id).filter((post) => post.id !== root.id && !post.local);
-  const people = [...new Set(known.map((post) => post.user_id))].slice(-4);
-  const last = Math.max(root.last_reply_at ?? 0, ...known.map((post) => post.create_at));
-  return { count: Math.max(known.length, root.reply_count ?? 0), last, people };
-}
-
-const viewedKey = () => `viewed.${store.me.id}`;
-
-/** When this person last saw each channel, by id; kept in the browser. */
-export function viewedTimes() {
-  try {
-    return JSON.parse(localStorage.getItem(viewedKey()) ?? "{}");
-  } catch {
-    return {};
-  }
-}
-
-/** The open channel has been seen up to *time* (milliseconds). */
-export function markViewed(channelId, time = Date.now()) {
-  store.unread.delete(channelId);
-  localStorage.setItem(viewedKey(), JSON.stringify({ ...viewedTimes(), [channelId]: time }));
-  changed();
+  const other = channel.name.split("__").find((id) => id !== store.me.id) ?? store.me.id;
+  return displayName(store.users.get(other));
 }
