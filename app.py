@@ -5,11 +5,7 @@ Start reading here: `create_app` shows what the service is made of.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-
-from flask import Flask
 
 from config import Config
 from core.ports import Clock
@@ -26,27 +22,14 @@ from servicenow.tokens import TokenKeeper
 from servicenow.transport import Transport
 from storage.sealing import derive_keys
 from storage.tinydb import open_storage
-from web.answers import install_error_handlers
-from web.apps import apps_blueprint
 from web.background import Background, Every
-from web.calls import Door, calls_blueprint
-from web.health import health_blueprint
+from web.calls import Door
 from web.limits import PersonLimits
-from web.logs import log_requests
 from web.messages import AdministratorMessages
 from web.verify import Verifier
+from web.wsgi import Service, web_app
 
-MOST_BODY = 1024 * 1024  # bytes of a request
 KEPT_FREE = 8  # threads that never wait for ServiceNow (design §11)
-
-
-@dataclass(frozen=True)
-class Service:
-    """The WSGI application; how to wait for its errands; how to end it."""
-
-    app: Flask
-    settle: Callable[[], None]
-    close: Callable[[], None]
 
 
 def create_app(config: Config, *, clock: Clock = time.time) -> Service:
@@ -103,17 +86,9 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
         reminders=Every(3600.0, clock),
     )
 
-    app = Flask(__name__, static_folder="static")
-    app.config["MAX_CONTENT_LENGTH"] = MOST_BODY
-    app.json.sort_keys = False  # type: ignore[attr-defined]
-    log_requests(app)
-    install_error_handlers(app)
-    app.register_blueprint(health_blueprint({"storage": stores.check}))
-    app.register_blueprint(apps_blueprint(door, config.app_url))
-    app.register_blueprint(calls_blueprint(door))
-
     def close() -> None:
         background.close()
         stores.close()
 
+    app = web_app(door, config.app_url, {"storage": stores.check})
     return Service(app, background.settle, close)

@@ -1,5 +1,6 @@
 """What both doubles share: a server on a real socket, a clock, the request log, faults, switches."""
 
+import contextlib
 import itertools
 import socket
 import threading
@@ -110,6 +111,12 @@ class _Handler(WSGIRequestHandler):
     def setup(self) -> None:
         super().setup()
         self._number = next(self._numbers)
+
+    def finish(self) -> None:
+        """Close whatever is left, also where a WebSocket has closed half of it already."""
+        for part in (self.wfile, self.rfile, self.connection):
+            with contextlib.suppress(OSError, ValueError):
+                part.close()
 
     def make_environ(self) -> Any:
         return super().make_environ() | {"sandbox.connection": self._number}

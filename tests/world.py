@@ -9,11 +9,12 @@ from typing import Any
 import requests
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from app import Service, create_app
+from app import create_app
 from config import Config
 from sandbox.client import MattermostClient
 from sandbox.mattermost import MattermostDouble
 from sandbox.servicenow import ServiceNowDouble
+from web.wsgi import Service
 
 JWT_SECRET = "the framework's secret of the tests"
 CLIENT_ID = "c0ffee" * 5 + "00"

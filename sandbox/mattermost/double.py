@@ -130,7 +130,7 @@ class MattermostDouble:
         self.registry.clear()
         for table in (
             self.state.users, self.state.sessions, self.state.teams, self.state.team_members,
-            self.state.channels, self.state.members, self.state.posts, self.state.pending,
+            self.state.channels, self.state.members, self.state.posts, self.state.pending, self.state.pictures,
         ):  # fmt: skip
             table.clear()
         seed(self.state)

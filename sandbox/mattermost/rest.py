@@ -116,6 +116,8 @@ def _users(blueprint: Blueprint, state: State) -> None:
     def image(user_id: str) -> ResponseReturnValue:
         me(state)
         user = _user(state, user_id)
+        if user_id in state.pictures:
+            return Response(state.pictures[user_id], mimetype="image/png")
         letters = (user["first_name"][:1] + user["last_name"][:1]).upper() or user["username"][:2].upper()
         hue = int(user["id"].encode().hex(), 16) % 360
         picture = (

@@ -48,6 +48,7 @@ class State:
     members: dict[tuple[str, str], Json] = field(default_factory=dict)
     posts: dict[str, Json] = field(default_factory=dict)
     pending: dict[str, tuple[str, float]] = field(default_factory=dict)
+    pictures: dict[str, bytes] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def now(self) -> int:

@@ -121,9 +121,13 @@ class Installer:
         before = self._registry.apps.get(app_id)
         app = App(manifest, secret or (before.secret if before else ""), "", new_secret())
         self._ping(app)
+        picture = b""
         icon = manifest.get("icon")
-        if icon and requests.get(f"{app.root_url}/static/{icon}", timeout=10).status_code != 200:
-            raise PluginError("failed to get bot icon")
+        if icon:
+            found = requests.get(f"{app.root_url}/static/{icon}", timeout=10)
+            if found.status_code != 200:
+                raise PluginError("failed to get bot icon")
+            picture = found.content
         username = app_id.lower()
         bot = self._state.by_username(username)
         if bot is not None and not bot.get("is_bot"):
@@ -131,6 +135,8 @@ class Installer:
         bot = bot or self._state.add_user(username, manifest["display_name"], "", bot=True)
         bot["delete_at"] = 0
         app.bot_user_id = bot["id"]
+        if picture:
+            self._state.pictures[bot["id"]] = picture
         if before is not None:
             app.oauth2_app, app.oauth2_users, app.kv = before.oauth2_app, before.oauth2_users, before.kv
         self._registry.apps[app_id] = app

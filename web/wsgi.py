@@ -1,0 +1,40 @@
+"""The Flask application around a `Door`: limits, errors, logs and the blueprints."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Flask
+
+from web.answers import install_error_handlers
+from web.apps import apps_blueprint
+from web.calls import Door, calls_blueprint
+from web.health import Check, health_blueprint
+from web.logs import log_requests
+
+MOST_BODY = 1024 * 1024  # bytes of a request
+
+
+@dataclass(frozen=True)
+class Service:
+    """The WSGI application; how to wait for its errands; how to end it and give the storage back."""
+
+    app: Flask
+    settle: Callable[[], None]
+    close: Callable[[], None]
+
+
+def web_app(door: Door, app_url: str, checks: Mapping[str, Check]) -> Flask:
+    """
+    Args:
+        app_url: Where Mattermost reaches us, for the manifest.
+        checks: What `/readyz` asks, by name of the part.
+    """
+    app = Flask(__name__, static_folder=str(Path(__file__).parent.parent / "static"))
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BODY
+    log_requests(app)
+    install_error_handlers(app)
+    app.register_blueprint(health_blueprint(checks))
+    app.register_blueprint(apps_blueprint(door, app_url))
+    app.register_blueprint(calls_blueprint(door))
+    return app
