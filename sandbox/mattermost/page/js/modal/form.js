@@ -110,6 +110,7 @@ class Form {
     const shown = [...body.childNodes];
     const { scrollTop } = body;
     body.style.minHeight = `${body.offsetHeight}px`;
+    this.frame.root.focus(); // what had the focus goes; Escape must still be heard
     body.replaceChildren(h("div", { class: "modal-wait" }, spinner("Loading…")));
     const answer = await send(request(this.form.source, this.context, false, keys));
     body.style.minHeight = "";

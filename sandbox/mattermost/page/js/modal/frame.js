@@ -22,7 +22,7 @@ export function openFrame(onClose) {
   const form = h("form", { class: "modal-form", autocomplete: "off" }, body, footer);
   const root = h(
     "div",
-    { class: "modal", role: "dialog", "aria-modal": "true", "aria-labelledby": labelId, "data-testid": "modal" },
+    { class: "modal", role: "dialog", tabindex: -1, "aria-modal": "true", "aria-labelledby": labelId, "data-testid": "modal" },
     h("header", { class: "modal-header" }, title, cross),
     form,
   );

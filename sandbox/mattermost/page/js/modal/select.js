@@ -3,6 +3,9 @@
 import { freshId, h, spinner } from "../dom.js";
 import { icon } from "../icons.js";
 
+const GAP = 12; // pixels kept free at the window's edges
+const ROOM = 220; // a list that has less below the box opens above it
+
 /**
  * Build a select.
  *
@@ -107,12 +110,28 @@ export function select({ name, id, label, hint, multi, readonly, value, search, 
     input.setAttribute("aria-expanded", "true");
     element.classList.add("open");
     drawList();
-    list.scrollIntoView({ block: "nearest" });
+    place();
+    document.addEventListener("scroll", place, true);
+    window.addEventListener("resize", place);
+  }
+
+  /** The list floats over the modal, under the box or above it, so that no scrolling area cuts it off. */
+  function place() {
+    const { left, top, bottom, width } = box.getBoundingClientRect();
+    const under = window.innerHeight - bottom - GAP;
+    const above = under < ROOM && top > under;
+    list.style.left = `${left}px`;
+    list.style.width = `${width}px`;
+    list.style.top = above ? "" : `${bottom + 4}px`;
+    list.style.bottom = above ? `${window.innerHeight - top + 4}px` : "";
+    list.style.maxHeight = `${Math.min(300, above ? top - GAP : under)}px`;
   }
 
   function shut() {
     if (list.hidden) return;
     list.hidden = true;
+    document.removeEventListener("scroll", place, true);
+    window.removeEventListener("resize", place);
     input.setAttribute("aria-expanded", "false");
     input.removeAttribute("aria-activedescendant");
     element.classList.remove("open");

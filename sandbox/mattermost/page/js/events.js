@@ -1,0 +1,57 @@
+/** What the WebSocket tells. https://developers.mattermost.com/api-documentation/ */
+
+import { fetchBindings } from "./apps/bindings.js";
+import { loadChannels, loadUsers } from "./load.js";
+import { addPosts, changed, markViewed, removePost, store } from "./store.js";
+
+/** One event. Posts come as JSON in a string. */
+export async function arrive(event, data) {
+  switch (event) {
+    case "posted":
+      return posted(JSON.parse(data.post));
+    case "post_edited":
+      return edited(JSON.parse(data.post));
+    case "post_deleted":
+      return removePost(JSON.parse(data.post).id);
+    case "ephemeral_message":
+      return ephemeral(typeof data.post === "string" ? JSON.parse(data.post) : data.post);
+    case "direct_added":
+    case "group_added":
+    case "user_added":
+    case "user_removed":
+    case "channel_created":
+    case "channel_deleted":
+    case "channel_updated":
+      return loadChannels();
+    case "custom_com.mattermost.apps_refresh_bindings":
+      return fetchBindings();
+    default:
+      return undefined;
+  }
+}
+
+async function posted(post) {
+  const root = store.posts.get(post.root_id);
+  if (root && !store.posts.has(post.id)) {
+    store.posts.set(root.id, { ...root, reply_count: (root.reply_count ?? 0) + 1, last_reply_at: post.create_at });
+  }
+  addPosts([post]);
+  const open = post.channel_id === store.channel?.id;
+  const own = post.user_id === store.me.id;
+  if (!store.channels.has(post.channel_id)) await loadChannels();
+  const channel = store.channels.get(post.channel_id);
+  if (channel) store.channels.set(channel.id, { ...channel, last_post_at: post.create_at });
+  if (open && !document.hidden) markViewed(post.channel_id, post.create_at);
+  else if (!own) store.unread.set(post.channel_id, (store.unread.get(post.channel_id) ?? 0) + 1);
+  await loadUsers([post.user_id]);
+  changed();
+}
+
+function edited(post) {
+  const known = store.posts.get(post.id);
+  if (known) addPosts([{ ...post, reply_count: Math.max(post.reply_count ?? 0, known.reply_count ?? 0) }]);
+}
+
+function ephemeral(post) {
+  addPosts([{ ...post, create_at: post.create_at || Date.now(), props: post.props ?? {}, local: true }]);
+}
