@@ -1,0 +1,94 @@
+"""The real web client's own cleaning (mattermost-redux) drops nothing of our menus and forms."""
+
+import copy
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.base import BASE_COLUMNS
+from core.calls import Values
+from core.fields import Option
+from core.menus import Standing
+from core.records import Choice, Column
+from forms.incident import incident_form
+from forms.menu import menu_form
+from handlers import account, help, incident, menu
+from handlers.commands import menus_of
+from mattermost.apps_bindings import write_bindings
+from mattermost.apps_forms import write_form
+
+CLIENT = Path(__file__).parent.parent / "web_client"
+REGISTERED = (account, help, incident, menu)  # their imports register the handlers that menus lead to
+
+pytestmark = [
+    pytest.mark.node,
+    pytest.mark.skipif(
+        shutil.which("node") is None or not (CLIENT / "node_modules").is_dir(),
+        reason="needs Node.js and the client's code (scripts/node)",
+    ),
+]
+
+
+def cleaned(bindings: list[dict[str, Any]], forms: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the client's own functions leave of them."""
+    done = subprocess.run(
+        ["node", "clean.js"],
+        cwd=CLIENT,
+        input=json.dumps({"bindings": bindings, "forms": forms}),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def leaves(bindings: list[dict[str, Any]]) -> list[str]:
+    """Labels of everything that can be pressed, in order."""
+    found = []
+    for binding in bindings:
+        found += leaves(binding["bindings"]) if binding.get("bindings") else [binding["label"]]
+    return found
+
+
+def with_app(bindings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As the client receives them: the plugin puts the app's id on every child."""
+    bindings = copy.deepcopy(bindings)
+    for binding in bindings:
+        binding["app_id"] = "servicenow"
+    return bindings
+
+
+@pytest.mark.parametrize("administrator", [False, True])
+@pytest.mark.parametrize(
+    ("configured", "linked", "connected"),
+    [(False, False, False), (True, False, False), (True, True, False), (True, True, True)],
+)
+def test_menus_pass_whole(configured: bool, linked: bool, connected: bool, administrator: bool) -> None:
+    """Every entry that we send is an entry that people see, wherever a person stands."""
+    standing = Standing(configured=configured, linked=linked, connected=connected, administrator=administrator)
+    written = with_app(write_bindings(menus_of(standing, BASE_COLUMNS["incident"])))
+    kept = cleaned(written, [])["bindings"]
+    assert sorted(leaves(kept)) == sorted(leaves(written))
+    assert leaves(written)
+
+
+def test_forms_pass_whole() -> None:
+    """Every field and option of our forms survives, odd labels among the choices included."""
+    choices = tuple(Choice(label, str(n)) for n, label in enumerate(("A b", "A  b", "ä", "*bold*", "1", "A b")))
+    columns = {name: Column(name, name, choices=choices) for name in ("impact", "urgency", "category", "subcategory")}
+    values = Values({"category": "1", "short_description": "x"})
+    forms = [
+        write_form(incident_form(columns, values, state="s")),
+        write_form(menu_form([Option("Create incident", "incident")], "Connected.", "s")),
+    ]
+    after = cleaned([], forms)["forms"]
+    for before, kept in zip(forms, after, strict=True):
+        assert [field["name"] for field in kept["fields"]] == [field["name"] for field in before["fields"]]
+        for one, other in zip(before["fields"], kept["fields"], strict=True):
+            assert other.get("options") == one.get("options")
