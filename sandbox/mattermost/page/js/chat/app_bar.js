@@ -7,7 +7,7 @@ import { openForm } from "../modal/form.js";
 
 /** Build the bar; `update()` draws what changed. It takes no room while there is nothing in it. */
 export function appBar() {
-  const root = h("aside", { class: "app-bar", "aria-label": "Apps", role: "toolbar" });
+  const root = h("aside", { class: "app-bar", id: "app-bar", "aria-label": "Apps", role: "toolbar" });
   let sign = "";
 
   function update() {

@@ -83,5 +83,5 @@ function follows(before, post) {
 }
 
 function drawIntro({ title, text }) {
-  return h("div", { class: "intro" }, h("h2", {}, title), h("p", {}, text));
+  return h("div", { class: "intro" }, h("p", { class: "intro-title" }, title), h("p", {}, text));
 }

@@ -1,7 +1,7 @@
 /** The left column: team, channels, direct messages, the person signed in. */
 
 import { api } from "../api.js";
-import { h, reconcile } from "../dom.js";
+import { h, reconcile, slug } from "../dom.js";
 import { icon } from "../icons.js";
 import { openFrame } from "../modal/frame.js";
 import { go } from "../navigate.js";
@@ -46,7 +46,7 @@ export function sidebar({ onSignOut, onClose }) {
         "a",
         {
           class: ["channel", open && "open", unread && "unread"].filter(Boolean).join(" "), href: channelPath(channel),
-          "aria-current": open ? "page" : null, "data-testid": `channel-${direct && user ? `@${user.username}` : channel.name}`,
+          "aria-current": open ? "page" : null, "data-testid": `channel-${direct ? slug(title) : channel.name}`,
           "aria-label": unread ? `${title}, ${unread} unread` : title,
         },
         sign,

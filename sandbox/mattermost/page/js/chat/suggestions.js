@@ -15,7 +15,7 @@ const NAME = /(?:^|\s)@([a-z0-9._-]*)$/i;
  */
 export function suggestions({ input, rootId, roots, choose }) {
   const listId = freshId("suggestions");
-  const element = h("div", { class: "suggestions", role: "listbox", id: listId, "aria-label": "Suggestions", hidden: true });
+  const element = h("div", { class: "suggestions", role: "listbox", id: listId, "aria-label": "Suggestions", "data-testid": "suggestions", hidden: true });
   input.setAttribute("aria-controls", listId);
   let shown = [];
   let active = -1;

@@ -1,7 +1,7 @@
 /** Form fields by type, as the real client draws them and as it encodes what they hold. */
 
 import { api } from "../api.js";
-import { freshId, h } from "../dom.js";
+import { h } from "../dom.js";
 import { markdown } from "../markdown.js";
 import { store } from "../store.js";
 import { select } from "./select.js";
@@ -37,7 +37,7 @@ export function drawField(field, { value, lookup, onChange }) {
   if (field.type === "markdown") {
     return { element: h("div", { class: "field field-markdown" }, markdown(field.description)), showError() {} };
   }
-  const id = freshId("field");
+  const id = `field-${field.name}`;
   const label = field.modal_label || field.label || field.name;
   const errorId = `${id}-error`;
   const helpId = `${id}-help`;
@@ -59,7 +59,7 @@ export function drawField(field, { value, lookup, onChange }) {
     element.classList.toggle("has-error", Boolean(text));
   }
 
-  const element = h("div", { class: `field field-${field.type}`, "data-field": field.name }, caption, drawn.element, help, error);
+  const element = h("div", { class: `field field-${field.type}`, "data-field": field.name, "data-testid": id }, caption, drawn.element, help, error);
   return { element, control: drawn.control, load: drawn.load, showError };
 }
 
@@ -86,7 +86,7 @@ function text(field, { id, describedBy, value, onChange }) {
   const input = h(area ? "textarea" : "input", {
     class: "text-input", id, name: field.name, type: area ? null : (SUBTYPES[field.subtype] ?? "text"), rows: area ? 5 : null,
     placeholder: field.hint, maxlength: limit, disabled: Boolean(field.readonly), "aria-describedby": describedBy,
-    step: field.subtype === "number" ? "any" : null, "data-testid": `field-${field.name}`,
+    step: field.subtype === "number" ? "any" : null,
     autocomplete: field.subtype === "password" ? "new-password" : "off",
   });
   input.value = value === null || value === undefined ? "" : String(value);
@@ -103,7 +103,7 @@ function whole(typed) {
 function tick(field, { id, describedBy, value, onChange }) {
   const input = h("input", {
     id, type: "checkbox", name: field.name, checked: value === true, disabled: Boolean(field.readonly),
-    "aria-describedby": describedBy, "data-testid": `field-${field.name}`,
+    "aria-describedby": describedBy,
     on: { change: () => onChange(input.checked) },
   });
   return { element: h("label", { class: "tick" }, input, field.hint ? h("span", {}, field.hint) : null), control: input };

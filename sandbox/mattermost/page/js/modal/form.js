@@ -63,7 +63,7 @@ class Form {
   }
 
   drawFooter() {
-    this.error = h("div", { class: "modal-error", role: "alert", "data-testid": "modal-error" });
+    this.error = h("div", { class: "modal-error", role: "alert", "data-testid": "form-error" });
     const cancel = h(
       "button",
       { class: "button quiet", type: "button", "data-testid": "modal-cancel", on: { click: () => this.frame.close() } },
@@ -75,7 +75,7 @@ class Form {
       h(
         "button",
         {
-          class: "button primary", type: "submit", "data-testid": option ? `modal-submit-${option.value}` : "modal-submit",
+          class: "button primary", type: "submit", "data-testid": option ? `modal-button-${option.value}` : "modal-submit",
           "data-choice": option ? option.value : null,
         },
         option ? option.label || option.value : "Submit",

@@ -20,12 +20,13 @@ export function select({ name, id, label, hint, multi, readonly, value, search, 
   let options = null; // null: not known yet
   let active = 0;
   let asked = 0;
+  let typing = false; // the input holds a query, not the chosen option
   const listId = freshId("options");
   const list = h("div", { class: "select-list", role: "listbox", id: listId, "aria-label": label, hidden: true });
   const input = h("input", {
     class: "select-input", id, type: "text", role: "combobox", "aria-expanded": "false", "aria-controls": listId,
     "aria-autocomplete": "list", "aria-haspopup": "listbox", "aria-describedby": describedBy, autocomplete: "off",
-    spellcheck: "false", disabled: readonly, "data-testid": `field-${name}`,
+    spellcheck: "false", disabled: readonly, name,
   });
   const shown = h("span", { class: "select-value" });
   const clear = h(
@@ -50,10 +51,9 @@ export function select({ name, id, label, hint, multi, readonly, value, search, 
             { type: "button", tabindex: -1, "aria-label": `Remove ${option.label}`, on: { click: () => drop(index) } },
             icon("close", 12),
           )))
-      : chosen && !input.value
-        ? [h("span", { class: "single" }, chosen.text ?? chosen.label)]
-        : [];
+      : [];
     shown.replaceChildren(...tags);
+    if (!typing) input.value = multi ? "" : (chosen?.text ?? chosen?.label ?? "");
     const bare = multi ? !chosen.length : !chosen;
     input.placeholder = bare ? (hint ?? "") : "";
     clear.hidden = readonly || bare;
@@ -135,11 +135,11 @@ export function select({ name, id, label, hint, multi, readonly, value, search, 
     input.setAttribute("aria-expanded", "false");
     input.removeAttribute("aria-activedescendant");
     element.classList.remove("open");
-    if (input.value) {
-      input.value = "";
+    if (typing) {
       asked += 1;
       options = first;
     }
+    typing = false;
     drawValue();
   }
 
@@ -169,15 +169,16 @@ export function select({ name, id, label, hint, multi, readonly, value, search, 
   }
 
   function typed() {
-    drawValue();
+    typing = true;
     open();
     if (input.value) {
       ask(input.value);
-    } else {
-      asked += 1;
-      options = first;
-      drawList();
+      return;
     }
+    asked += 1;
+    options = first;
+    drawList();
+    if (!multi && chosen) empty();
   }
 
   function tell() {
@@ -189,11 +190,11 @@ export function select({ name, id, label, hint, multi, readonly, value, search, 
     const plain = { label: option.label, value: option.value };
     if (multi) chosen.push(plain);
     else chosen = { ...plain, ...(option.text ? { text: option.text } : {}) };
-    input.value = "";
     options = first ?? options;
-    if (multi) drawList();
+    typing = false;
     shut();
     tell();
+    if (!multi) input.select();
   }
 
   function drop(index) {
@@ -204,14 +205,16 @@ export function select({ name, id, label, hint, multi, readonly, value, search, 
 
   function empty() {
     chosen = multi ? [] : null;
+    typing = false;
     tell();
     input.focus();
   }
 
   function pressed(event) {
     if (readonly || event.target.closest("button")) return;
-    if (event.target !== input) event.preventDefault();
+    if (event.target !== input || document.activeElement !== input) event.preventDefault();
     input.focus();
+    if (!typing) input.select();
     if (list.hidden) open();
     else if (event.target !== input) shut();
   }
@@ -236,7 +239,6 @@ export function select({ name, id, label, hint, multi, readonly, value, search, 
       shut();
     } else if (event.key === "Backspace" && !input.value) {
       if (multi && chosen.length) drop(chosen.length - 1);
-      else if (!multi && chosen) empty();
     }
     return undefined;
   });
