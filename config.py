@@ -144,8 +144,8 @@ def _instance(hosts: tuple[str, ...]) -> Callable[[str], None]:
 
 
 def _secret(value: str) -> None:
-    if len(value) < 16:
-        raise ValidationError("must have at least 16 characters; make one with `openssl rand -hex 32`")
+    if len(value) < 32:
+        raise ValidationError("must have at least 32 characters; make one with `openssl rand -hex 32`")
 
 
 def _listen(value: str) -> None:

@@ -50,7 +50,7 @@ def cleaned(bindings: list[dict[str, Any]], forms: list[dict[str, Any]]) -> dict
 
 def leaves(bindings: list[dict[str, Any]]) -> list[str]:
     """Labels of everything that can be pressed, in order."""
-    found = []
+    found: list[str] = []
     for binding in bindings:
         found += leaves(binding["bindings"]) if binding.get("bindings") else [binding["label"]]
     return found

@@ -1,0 +1,282 @@
+"""Every door of the service asks who is there; whoever can't show it gets words, and nothing is done."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+import requests
+
+from tests.world import JWT_SECRET, World
+
+Json = dict[str, Any]
+
+OPEN = {"/manifest.json", "/ping", "/static/<path:filename>", "/healthz", "/readyz"}
+
+
+class Caller:
+    """Speaks to the service as the plugin does, with whatever proofs it likes."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.agent = world.person("agent")
+        app = world.mattermost.registry.apps["servicenow"]
+        self.bot_id = app.bot_user_id
+        self.bot_token = world.mattermost.registry.token(app, app.bot_user_id)
+        self.own_token = world.mattermost.registry.token(app, self.agent.id)
+
+    def token(self, person: str = "", secret: str = JWT_SECRET, age: float = 0.0, **claims: Any) -> str:
+        """A framework token."""
+        content = {"exp": int(time.time() - age) + 900, "acting_user_id": person or self.agent.id} | claims
+        return jwt.encode({k: v for k, v in content.items() if v is not None}, secret, algorithm="HS256")
+
+    def context(self, **changes: Any) -> Json:
+        """A context as the plugin fills it in."""
+        user = {"id": self.agent.id, "username": "agent", "roles": "system_user", "locale": "en"}
+        whole = {"acting_user": user, "bot_user_id": self.bot_id, "bot_access_token": self.bot_token}
+        return {key: value for key, value in (whole | changes).items() if value is not None}
+
+    def post(self, path: str, context: Json, token: str | None, body: Json | None = None) -> requests.Response:
+        """One request, straight to the service."""
+        headers = {"Mattermost-App-Authorization": f"Bearer {token}"} if token is not None else {}
+        content = {"path": path, "context": context, "values": {}} | (body or {})
+        return requests.post(self.world.config.app_url + path, json=content, headers=headers, timeout=20)
+
+
+@pytest.fixture
+def caller(world: World) -> Caller:
+    """An honest person's proofs, to be broken one by one."""
+    world.connected("agent")
+    world.servicenow.clear_requests()
+    return Caller(world)
+
+
+def doors(world: World) -> list[str]:
+    """Every POST route of the service, the catch-all with the paths that it knows."""
+    from handlers.registry import calls
+
+    rules = {rule.rule for rule in world.running.service.app.url_map.iter_rules() if "POST" in (rule.methods or set())}
+    paths = [rule for rule in rules if rule not in OPEN and "<" not in rule]
+    return sorted(paths + [f"/{route.path}/{route.kind}" for route in calls.routes] + ["/no/such/submit"])
+
+
+def test_every_route_is_known_to_this_test(world: World) -> None:
+    """A route that is neither open on purpose nor among the guarded ones fails here."""
+    rules = {rule.rule for rule in world.running.service.app.url_map.iter_rules()}
+    assert rules == OPEN | {
+        "/bindings",
+        "/lifecycle/install",
+        "/lifecycle/uninstall",
+        "/lifecycle/enable",
+        "/lifecycle/disable",
+        "/oauth2/connect",
+        "/oauth2/complete",
+        "/<path:path>",
+    }
+
+
+Break = Callable[[Caller], tuple[Json, str | None]]
+
+BROKEN: dict[str, Break] = {
+    "no token": lambda c: (c.context(), None),
+    "no JWT at all": lambda c: (c.context(), "garbage"),
+    "wrong secret": lambda c: (c.context(), c.token(secret="another secret of the same length")),
+    "another algorithm": lambda c: (c.context(), jwt.encode({"exp": time.time() + 900}, "x" * 64, algorithm="HS512")),
+    "no algorithm": lambda c: (c.context(), jwt.encode({"exp": time.time() + 900}, "", algorithm="none")),
+    "expired": lambda c: (c.context(), c.token(age=2000)),
+    "without expiry": lambda c: (c.context(), c.token(exp=None)),
+    "another person's": lambda c: (c.context(), c.token(person=c.world.person("admin").id)),
+    "names nobody": lambda c: (c.context(), c.token(acting_user_id=None)),
+    "acting user missing": lambda c: (c.context(acting_user=None), c.token()),
+}
+BOT_BROKEN: dict[str, Break] = {
+    "bot token missing": lambda c: (c.context(bot_access_token=None), c.token()),
+    "bot token made up": lambda c: (c.context(bot_access_token="x" * 26), c.token()),
+    "bot token of no shape": lambda c: (c.context(bot_access_token="../../../etc/passwd"), c.token()),
+    "a person's own": lambda c: (c.context(bot_access_token=c.own_token), c.token()),
+    "a person's session": lambda c: (
+        c.context(bot_access_token=c.agent.browser.cookies["MMAUTHTOKEN"]),
+        c.token(),
+    ),
+    "of another app": lambda c: (c.context(bot_access_token=another_bot(c.world)), c.token()),
+    "another server": lambda c: (
+        c.context(bot_access_token="y" * 26, mattermost_site_url="http://127.0.0.1:1"),
+        c.token(),
+    ),
+}
+
+
+def another_bot(world: World) -> str:
+    """A live session of another app's bot."""
+    state = world.mattermost.state
+    bot = state.by_username("otherbot") or state.add_user("otherbot", "Other", "", bot=True)
+    return state.open_session(str(bot["id"]), "other.app", 600)
+
+
+@pytest.mark.parametrize("how", [*BROKEN, *BOT_BROKEN])
+def test_a_call_without_both_proofs_is_refused_at_every_door(caller: Caller, how: str) -> None:
+    """HTTP 200 with words; no account changes, nothing reaches ServiceNow or a channel."""
+    world = caller.world
+    for path in doors(world):
+        if path == "/bindings" and how in BOT_BROKEN:
+            continue
+        context, token = (BROKEN | BOT_BROKEN)[how](caller)
+        answer = caller.post(path, context, token)
+        assert answer.status_code == 200, path
+        assert answer.json()["type"] == "error", path
+        assert "Reference" in answer.json()["text"], path
+    assert world.asked() == []
+    assert len(world.servicenow.rows("incident")) == 3
+    assert list(world.person("agent").entries("/channel_header")) == ["ServiceNow"]
+
+
+@pytest.mark.parametrize("how", BOT_BROKEN)
+def test_bindings_take_the_framework_token_alone(caller: Caller, how: str) -> None:
+    """Menus tell only what a person has, and change nothing."""
+    context, token = BOT_BROKEN[how](caller)
+    answer = caller.post("/bindings", context, token).json()
+    assert answer["type"] == "ok"
+    assert {top["location"] for top in answer["data"]} == {"/command", "/channel_header", "/post_menu"}
+
+
+def test_made_up_bot_tokens_are_asked_about_once_at_our_server_only(caller: Caller) -> None:
+    """The address in the call is never used, and a refused token is not remembered as good."""
+    context = caller.context(bot_access_token="z" * 26, mattermost_site_url="http://127.0.0.1:1")
+    caller.world.mattermost.clear_requests()
+    for _ in range(2):
+        assert caller.post("/account/me/submit", context, caller.token()).json()["type"] == "error"
+    asked = [entry for entry in caller.world.mattermost.requests() if entry["path"] == "/api/v4/users/me"]
+    assert 1 <= len(asked) <= 2
+    assert all(entry["status"] == 401 for entry in asked)
+
+
+def test_a_good_call_passes(caller: Caller) -> None:
+    """The same request with both proofs is answered, so the refusals above are no accident."""
+    answer = caller.post("/account/me/submit", caller.context(), caller.token()).json()
+    assert answer["type"] == "ok"
+    assert "Amir Agent" in answer["text"]
+
+
+def test_a_disabled_app_loses_its_bot_token_within_the_memory_of_five_minutes(world: World) -> None:
+    """The bot's session dies with the app; a call of a disabled app never reaches us."""
+    admin = world.person("admin")
+    agent = world.connected("agent")
+    answer = admin.call({"path": "/disable"}, app_id="apps", values={"app": "servicenow"})
+    assert answer["type"] == "ok"
+    refused = agent.call({"path": "/account/me/submit", "expand": {"acting_user": "+summary"}})
+    assert "disabled" in refused["text"]
+
+
+def test_only_an_administrator_pins_the_bot(caller: Caller) -> None:
+    """An ordinary person who knows the JWT secret can't install: the own session is no administrator's."""
+    before = caller.world.mattermost.registry.apps["servicenow"].bot_user_id
+    for token in (caller.own_token, caller.bot_token, "", "x" * 26):
+        context = caller.context(acting_user_access_token=token, bot_access_token=another_bot(caller.world))
+        user = context["acting_user"] | {"roles": "system_user system_admin"}
+        answer = caller.post("/lifecycle/install", context | {"acting_user": user}, caller.token()).json()
+        assert answer["type"] == "error"
+    assert caller.post("/account/me/submit", caller.context(), caller.token()).json()["type"] == "ok"
+    assert before == caller.bot_id
+
+
+def test_an_ordinary_person_cannot_run_lifecycle_calls(caller: Caller) -> None:
+    """`/lifecycle/disable?x=1` gets past the plugin's check of forbidden paths, and ends at ours."""
+    for path in ("/lifecycle/uninstall", "/lifecycle/enable", "/lifecycle/disable", "/lifecycle/install"):
+        expand = {"acting_user": "+summary", "acting_user_access_token": "all", "app": "all"}
+        answer = caller.agent.call({"path": f"{path}?x=1", "expand": expand})
+        assert answer["type"] == "error", path
+    answer = caller.agent.call({"path": "/oauth2/connect?x=1", "expand": expand}, values={"state": "abc"})
+    assert answer["type"] == "error"
+
+
+BODIES: dict[str, bytes] = {
+    "empty": b"",
+    "no JSON": b"{",
+    "an array": b"[]",
+    "a text": b'"x"',
+    "null": b"null",
+    "deep": b'{"context":' * 5000 + b"1" + b"}" * 5000,
+    "no context": b"{}",
+    "context a text": b'{"context": "x"}',
+    "user a number": b'{"context": {"acting_user": 5}}',
+    "values a list": b'{"context": {}, "values": [1]}',
+    "state an object": b'{"context": {}, "state": {"a": 1}}',
+    "half a character": b'{"context": {}, "query": "\\ud800"}',
+    "not UTF-8": b'{"context": {}, "query": "\xff\xfe"}',
+    "over 1 MiB": b'{"context": {}, "values": {"a": "' + b"x" * (1024 * 1024 + 1) + b'"}}',
+}
+
+
+@pytest.mark.parametrize("what", BODIES)
+def test_odd_bodies_get_words_and_never_a_5xx(caller: Caller, what: str) -> None:
+    """Whatever is posted with a good framework token, the answer is HTTP 200 with a text."""
+    headers = {"Mattermost-App-Authorization": f"Bearer {caller.token()}", "Content-Type": "application/json"}
+    for path in ("/incident/create/submit", "/bindings", "/lifecycle/install", "/oauth2/complete"):
+        answer = requests.post(caller.world.config.app_url + path, data=BODIES[what], headers=headers, timeout=20)
+        assert answer.status_code == 200
+        assert answer.json()["type"] == "error"
+        assert answer.json()["text"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"short_description": {"value": 5}},
+        {"short_description": {"no": "value"}},
+        {"urgency": [[["deep"]]]},
+        {"short_description": 5.5, "caller_id": {"label": "x", "value": "no sys_id"}},
+        {"short_description": "x" * 200_000},
+    ],
+)
+def test_odd_values_get_words_and_make_no_record(caller: Caller, values: Json) -> None:
+    """A value of no known kind is refused at its field; nothing is created."""
+    body = json.dumps({"path": "/incident/create/submit", "context": caller.context(), "values": values})
+    headers = {"Mattermost-App-Authorization": f"Bearer {caller.token()}", "Content-Type": "application/json"}
+    url = f"{caller.world.config.app_url}/incident/create/submit"
+    answer = requests.post(url, data=body, headers=headers, timeout=20).json()
+    assert answer["type"] in {"error", "form"}
+    assert answer.get("text") or answer["form"]["fields"]
+    assert len(caller.world.servicenow.rows("incident")) == 3
+
+
+def test_half_a_character_is_replaced(caller: Caller) -> None:
+    """A lone surrogate, legal in JSON, becomes a replacement character on its way to ServiceNow."""
+    body = json.dumps({"context": caller.context(), "values": {"short_description": "half \ud800 a character"}})
+    headers = {"Mattermost-App-Authorization": f"Bearer {caller.token()}", "Content-Type": "application/json"}
+    url = f"{caller.world.config.app_url}/incident/create/submit"
+    answer = requests.post(url, data=body, headers=headers, timeout=20).json()
+    assert answer["type"] == "ok"
+    assert caller.world.servicenow.rows("incident")[-1]["short_description"] == "half ? a character"
+
+
+@pytest.fixture
+def opened(world: World) -> Json:
+    """A form that the agent has open."""
+    agent = world.connected("agent")
+    form = agent.press("/channel_header", "ServiceNow")["form"]
+    opened: Json = agent.submit(form, {"action": "incident"})["form"]
+    return opened
+
+
+def test_a_form_of_another_person_is_refused(world: World, opened: Json) -> None:
+    """What a form carries is good for whom it was made."""
+    requester = world.connected("requester")
+    answer = requester.submit(opened, {"short_description": "not mine"})
+    assert answer["type"] == "error"
+    assert "could not be verified" in answer["text"]
+    assert "not mine" not in [row["short_description"] for row in world.servicenow.rows("incident")]
+
+
+def test_a_changed_or_old_form_is_refused(world: World, opened: Json) -> None:
+    """A changed state is refused; after twelve hours the form says that it was open for too long."""
+    agent = world.person("agent")
+    state = opened["submit"]["state"]
+    changed = opened | {"submit": opened["submit"] | {"state": state[:-3] + "AAA"}}
+    assert agent.submit(changed, {"short_description": "x"})["type"] == "error"
+    elsewhere = opened | {"submit": opened["submit"] | {"path": "/menu/open/submit"}}
+    assert agent.submit(elsewhere, {"action": "me"})["type"] == "error"
+    world.advance(13 * 3600)
+    answer = agent.submit(opened, {"short_description": "x"})
+    assert "open for too long" in answer["text"]
