@@ -41,7 +41,7 @@ export function postList(place, onReply, label) {
       const sign = JSON.stringify([post, compact, user?.username, user?.update_at, menu, post.id === store.highlight, store.users.size,
         place === "channel" ? replies(post) : null]);
       nodes.push(keep(cache, post.id, sign, () => drawPost(post, { place, compact, onReply })));
-      if (place === "thread" && post === posts[0]) nodes.push(divider(cache, posts.length - 1));
+      if (place === "thread" && post === posts[0]) nodes.push(divider(cache, posts.filter((one) => !one.local).length - 1));
       before = post;
     }
     return nodes;

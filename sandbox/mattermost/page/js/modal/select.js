@@ -4,7 +4,7 @@ import { freshId, h, spinner } from "../dom.js";
 import { icon } from "../icons.js";
 
 const GAP = 12; // pixels kept free at the window's edges
-const ROOM = 220; // a list that has less below the box opens above it
+const HIGHEST = 300; // pixels; a list that has not its height below the box opens above it
 
 /**
  * Build a select.
@@ -72,6 +72,7 @@ export function select({ name, id, label, hint, multi, readonly, value, search, 
     const open = !list.hidden && Boolean(options?.length && visible().length);
     if (open) input.setAttribute("aria-activedescendant", `${listId}-${active}`);
     else input.removeAttribute("aria-activedescendant");
+    if (!list.hidden) place();
   }
 
   function visible() {
@@ -110,7 +111,6 @@ export function select({ name, id, label, hint, multi, readonly, value, search, 
     input.setAttribute("aria-expanded", "true");
     element.classList.add("open");
     drawList();
-    place();
     document.addEventListener("scroll", place, true);
     window.addEventListener("resize", place);
   }
@@ -119,12 +119,12 @@ export function select({ name, id, label, hint, multi, readonly, value, search, 
   function place() {
     const { left, top, bottom, width } = box.getBoundingClientRect();
     const under = window.innerHeight - bottom - GAP;
-    const above = under < ROOM && top > under;
+    const above = under < Math.min(HIGHEST, list.scrollHeight + 2) && top > under;
     list.style.left = `${left}px`;
     list.style.width = `${width}px`;
     list.style.top = above ? "" : `${bottom + 4}px`;
     list.style.bottom = above ? `${window.innerHeight - top + 4}px` : "";
-    list.style.maxHeight = `${Math.min(300, above ? top - GAP : under)}px`;
+    list.style.maxHeight = `${Math.min(HIGHEST, above ? top - GAP : under)}px`;
   }
 
   function shut() {
