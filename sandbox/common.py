@@ -34,12 +34,13 @@ class Clock:
 
 @dataclass
 class Fault:
-    """A kind of failure for requests whose path begins with *path*, *times* times."""
+    """A kind of failure for requests whose path begins with *path* (of *method*, if given), *times* times."""
 
     kind: str
     path: str
     times: int
     seconds: float | None
+    method: str = ""
 
 
 class Faults:
@@ -51,19 +52,20 @@ class Faults:
         self._lock = threading.Lock()
         self.cleared = threading.Event()
 
-    def add(self, kind: str, path: str = "", times: int = 1, seconds: float | None = None) -> None:
+    def add(self, kind: str, path: str = "", times: int = 1, seconds: float | None = None, method: str = "") -> None:
         """Arm a fault. Raises ValueError for an unknown kind."""
         if kind not in self.kinds:
             raise ValueError(kind)
         with self._lock:
             self.cleared.clear()
-            self._armed.append(Fault(kind, path, times, seconds))
+            self._armed.append(Fault(kind, path, times, seconds, method))
 
     def take(self, path: str, *kinds: str) -> Fault | None:
         """The first armed fault of *kinds* (any, when none is named) that fits *path*; used up by one."""
         with self._lock:
             for fault in self._armed:
-                if path.startswith(fault.path) and (not kinds or fault.kind in kinds):
+                fits = path.startswith(fault.path) and fault.method in {"", request.method}
+                if fits and (not kinds or fault.kind in kinds):
                     fault.times -= 1
                     if fault.times <= 0:
                         self._armed.remove(fault)
@@ -221,7 +223,8 @@ def install_switches(app: Flask, clock: Clock, faults: Faults, log: RequestLog, 
         wanted = request.get_json()
         try:
             seconds = wanted.get("seconds")
-            faults.add(wanted["kind"], wanted.get("path", ""), int(wanted.get("times", 1)), seconds)
+            times, method = int(wanted.get("times", 1)), wanted.get("method", "")
+            faults.add(wanted["kind"], wanted.get("path", ""), times, seconds, method)
         except (KeyError, ValueError):
             return jsonify({"error": f"unknown fault; there are {sorted(faults.kinds)}"}), 400
         return jsonify({})
@@ -255,6 +258,7 @@ def install_switches(app: Flask, clock: Clock, faults: Faults, log: RequestLog, 
                     "status": response.status_code,
                     "seconds": round(time.monotonic() - g.sandbox_began, 4),
                     "connection": request.environ.get("sandbox.connection", 0),
+                    "cookies": bool(request.cookies),
                 }
             )
         return response

@@ -95,9 +95,9 @@ class MattermostDouble:
         """Empty the request log."""
         self._log.clear()
 
-    def fault(self, kind: str, path: str = "", times: int = 1, seconds: float | None = None) -> None:
+    def fault(self, kind: str, path: str = "", times: int = 1, seconds: float | None = None, method: str = "") -> None:
         """Arm a fault."""
-        self._faults.add(kind, path, times, seconds)
+        self._faults.add(kind, path, times, seconds, method)
 
     def clear_faults(self) -> None:
         """Disarm all."""

@@ -1,0 +1,201 @@
+"""ServiceNow fails in all its ways, during connect and during create: right words, nothing lost, nothing twice."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from sandbox.client import MattermostClient
+from tests.world import World
+
+Json = dict[str, Any]
+INCIDENTS = "/api/now/v2/table/incident"
+
+
+@pytest.fixture
+def agent(world: World) -> MattermostClient:
+    """A connected agent with warm choices and an open form's worth of nothing asked."""
+    agent = world.connected("agent")
+    form_of(agent)
+    world.servicenow.clear_requests()
+    return agent
+
+
+def form_of(person: MattermostClient) -> Json:
+    """An open incident form."""
+    menu = person.press("/channel_header", "ServiceNow")["form"]
+    form: Json = person.submit(menu, {"action": "incident"})["form"]
+    return form
+
+
+def created(world: World) -> list[str]:
+    """Titles of incidents beyond the seed's."""
+    return [row["short_description"] for row in world.servicenow.rows("incident")[3:]]
+
+
+def posts(world: World) -> int:
+    """Inserts that ServiceNow was sent."""
+    return len(world.asked(method="POST", path=INCIDENTS))
+
+
+# Nothing was saved, and the person is told so; the fault's own words, and how many inserts were sent.
+NOT_SAVED = {
+    "hibernating": ("asleep", 1),
+    "429": ("busy", 1),
+    "429_bare": ("busy", 1),
+    "500": ("fault of its own", 1),
+    "html_login": ("web page instead of data", 1),
+    "414": ("too long", 1),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_SAVED)
+def test_a_refused_insert_says_why_and_the_form_can_be_sent_again(
+    world: World, agent: MattermostClient, kind: str
+) -> None:
+    """One insert went out; the modal stays; sending it again makes the one record."""
+    words, inserts = NOT_SAVED[kind]
+    form = form_of(agent)
+    world.servicenow.clear_requests()
+    world.servicenow.fault(kind, INCIDENTS)
+    answer = agent.submit(form, {"short_description": "Again"})
+    assert answer["type"] == "error"
+    assert words in answer["text"]
+    assert "127.0.0.1" not in answer["text"]
+    assert posts(world) == inserts
+    assert created(world) == []
+    assert agent.submit(form, {"short_description": "Again"})["type"] == "ok"
+    assert created(world) == ["Again"]
+
+
+@pytest.mark.parametrize("kind", ["500_after_commit", "403_after_insert", "truncated"])
+def test_a_saved_insert_that_looks_refused_is_found(world: World, agent: MattermostClient, kind: str) -> None:
+    """The answer was lost, the record is there: it is looked for, confirmed and shown; never inserted twice."""
+    form = form_of(agent)
+    world.servicenow.fault(kind, INCIDENTS)
+    answer = agent.submit(form, {"short_description": "Found"})
+    assert answer["type"] == "ok", answer
+    assert "Created INC" in answer["text"].replace("[", "")
+    assert posts(world) == 1
+    assert created(world) == ["Found"]
+    assert len(world.mattermost.posts_in("town-square")) == 1
+
+
+def test_a_dropped_insert_may_have_been_saved(world: World, agent: MattermostClient) -> None:
+    """202 says nothing: looked for, not found, and told so; the same form looks again before it inserts."""
+    form = form_of(agent)
+    world.servicenow.fault("202", INCIDENTS)
+    answer = agent.submit(form, {"short_description": "Maybe"})
+    assert "may have been saved" in answer["text"]
+    assert posts(world) == 1
+    world.servicenow.clear_requests()
+    assert agent.submit(form, {"short_description": "Maybe"})["type"] == "ok"
+    assert [entry["method"] for entry in world.asked(path=INCIDENTS)][-1] == "POST"
+    assert "GET" in [entry["method"] for entry in world.asked(path=INCIDENTS)]
+    assert created(world) == ["Maybe"]
+
+
+def test_silence_after_a_saved_insert_is_not_sent_again(world: World, agent: MattermostClient) -> None:
+    """The insert is committed and unanswered, and looking fails too: unsure; later the same form finds it."""
+    form = form_of(agent)
+    world.servicenow.fault("500_after_commit", INCIDENTS)
+    world.servicenow.fault("hibernating", INCIDENTS, times=5, method="GET")
+    answer = agent.submit(form, {"short_description": "Unsure"})
+    assert "may have been saved" in answer["text"]
+    assert f"{world.servicenow.url}/nav_to.do?uri=incident_list.do" in answer["text"]
+    world.servicenow.clear_faults()
+    assert agent.submit(form, {"short_description": "Unsure"})["type"] == "ok"
+    assert created(world) == ["Unsure"]
+    assert posts(world) == 1
+
+
+def test_an_unreadable_correlation_id_is_no_reason_to_insert_twice(world: World, agent: MattermostClient) -> None:
+    """Where the column does not read back, opener, words and time tell."""
+    form = form_of(agent)
+    world.servicenow.fault("500_after_commit", INCIDENTS)
+    world.servicenow.fault("strip_field", INCIDENTS, times=20, method="GET")
+    assert agent.submit(form, {"short_description": "By words"})["type"] == "ok"
+    assert created(world) == ["By words"]
+    assert posts(world) == 1
+
+
+def test_a_dead_token_is_renewed_once_and_the_insert_made_once(world: World, agent: MattermostClient) -> None:
+    """401 comes before anything is done: one refresh, and the one record."""
+    world.servicenow.oauth.expire_access()
+    assert agent.submit(form_of(agent), {"short_description": "Renewed"})["type"] == "ok"
+    assert created(world) == ["Renewed"]
+    assert len(world.asked(path="/oauth_token.do")) == 1
+
+
+CONNECT = {
+    "hibernating": "asleep",
+    "500": "fault of its own",
+    "429": "busy",
+    "401": "refused the sign-in",
+    "html_login": "web page",
+    "truncated": "Connected",
+}
+
+
+@pytest.mark.parametrize("kind", ["hibernating", "500", "429", "html_login", "refresh_refused"])
+def test_connecting_to_a_failing_instance_says_why(world: World, kind: str) -> None:
+    """The page says what happened and what to do; nothing is stored; the next try works."""
+    newcomer = world.person("newcomer")
+    if kind == "refresh_refused":
+        sys_id = world.registry_row()["sys_id"]
+        world.administer("PATCH", f"/api/now/table/oauth_entity/{sys_id}", {"client_secret": "another"})
+    else:
+        world.servicenow.fault(kind, "/oauth_token.do")
+    page = newcomer.connect()
+    assert page.status_code == 500
+    assert {**CONNECT, "refresh_refused": "refused the sign-in"}[kind] in page.text
+    assert list(newcomer.entries("/channel_header")) == ["Connect to ServiceNow"]
+    if kind != "refresh_refused":
+        world.connected("newcomer")
+
+
+def test_an_identity_that_may_not_be_read_does_not_stop_a_connection(world: World) -> None:
+    """Where sys_user is closed, the account is linked and shown as unnamed."""
+    world.servicenow.fault("empty_acl", "/api/now/v2/table/sys_user")
+    newcomer = world.connected("newcomer")
+    assert "does not name" in newcomer.command("me")["text"]
+
+
+@pytest.mark.parametrize("kind", ["hibernating", "500", "429", "meta_refused"])
+def test_a_form_opens_without_choices_of_servicenow(world: World, kind: str) -> None:
+    """With the choices out of reach a form offers the base system's levels rather than nothing."""
+    agent = world.connected("agent")
+    for _ in range(4):
+        world.servicenow.fault(kind, "/api/now/ui/meta")
+    fields = {field["name"]: field for field in form_of(agent)["fields"]}
+    assert [option["value"] for option in fields["urgency"]["options"]] == ["1", "2", "3"]
+
+
+def test_menus_stay_while_servicenow_is_silent_and_all_recovers(world: World) -> None:
+    """Fifty calls hang or are told to come back; menus are answered meanwhile; afterwards everything works."""
+    agent = world.connected("agent")
+    form = form_of(agent)
+    for _ in range(60):
+        world.servicenow.fault("slow", "/api/now", seconds=60)
+    with ThreadPoolExecutor(50) as pool:
+        waiting = [pool.submit(agent.look_up, form, "caller_id", f"word{n}") for n in range(25)]
+        waiting += [pool.submit(agent.submit, form_of(agent), {"short_description": f"n{n}"}) for n in range(3)]
+        for _ in range(20):
+            assert list(agent.entries("/channel_header")) == ["ServiceNow"]
+        assert not all(one.done() for one in waiting)
+        world.servicenow.clear_faults()
+        answers = [one.result(60) for one in waiting]
+    assert {answer["type"] for answer in answers} <= {"ok", "error"}
+    world.restart()  # a new process has no memory of the silence
+    assert agent.submit(form_of(agent), {"short_description": "Recovered"})["type"] == "ok"
+    assert len(created(world)) == len(set(created(world)))
+
+
+def test_mattermost_s_own_trouble_costs_the_card_not_the_incident(world: World, agent: MattermostClient) -> None:
+    """Posting fails: the incident is confirmed, and it is said that its card is missing."""
+    form = form_of(agent)
+    world.mattermost.fault("500", "/api/v4/posts")
+    answer = agent.submit(form, {"short_description": "No card"})
+    assert answer["type"] == "ok"
+    assert "not posted" in answer["text"]
+    assert created(world) == ["No card"]
