@@ -72,6 +72,10 @@ class Faults:
                     return fault
         return None
 
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._armed)
+
     def clear(self) -> None:
         """Nothing goes wrong any more; what is slow stops waiting."""
         with self._lock:

@@ -77,6 +77,10 @@ class ServiceNowDouble:
         """Arm a fault."""
         self._faults.add(kind, path, times, seconds, method)
 
+    def armed(self) -> int:
+        """How many faults still wait to be used."""
+        return len(self._faults)
+
     def clear_faults(self) -> None:
         """Disarm all."""
         self._faults.clear()

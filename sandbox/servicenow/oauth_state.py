@@ -96,6 +96,11 @@ class OAuthState:
             for grant in self._grants.values():
                 grant.access_ends_at = 0.0
 
+    def grants(self) -> list[Grant]:
+        """Everything that was granted and not revoked."""
+        with self._lock:
+            return list(self._grants.values())
+
     def owner(self, access_token: str) -> str:
         """The user id behind a live access token, or ""."""
         with self._lock:
