@@ -19,7 +19,7 @@ from sandbox.mattermost.rest import rest_blueprint
 from sandbox.mattermost.state import Json, State, new_id, seed
 from sandbox.mattermost.web import ApiError, answer_error, not_found
 
-_PAGE = Path(__file__).parent / "chat"
+_PAGE = Path(__file__).parent / "page"
 _KINDS = ("down", "429", "500", "slow")
 _LATER = ("/api/v4/actions/", "/api/v4/commands", "/api/v4/files", "/api/v4/bots", "/api/v4/config")
 

@@ -112,7 +112,7 @@ def test_an_incident_by_command(world: World, page: Page) -> None:
     sign_in(page, world, "agent")
     composer = page.get_by_test_id("composer")
     composer.press_sequentially("/serv")
-    expect(page.get_by_test_id("suggestion").first).to_contain_text("/servicenow")
+    expect(page.get_by_test_id("suggestion").first).to_contain_text("servicenow")
     page.keyboard.press("Tab")
     expect(page.get_by_test_id("suggestions")).to_contain_text("incident")
     composer.press_sequentially("incident create --")
