@@ -38,7 +38,7 @@ export function composer(place, rootId) {
     class: "composer-input", rows: 1, "data-testid": place === "thread" ? "thread-composer" : "composer", role: "combobox",
     "aria-autocomplete": "list", "aria-expanded": "false", "aria-haspopup": "listbox", maxlength: 16383,
   });
-  const error = h("div", { class: "composer-error", role: "alert", "data-testid": "composer-error" });
+  const error = h("div", { class: "composer-error", role: "alert", "data-testid": place === "thread" ? "thread-composer-error" : "composer-error" });
   const sendButton = h(
     "button",
     { class: "send", type: "button", "aria-label": "Send", "data-tip": "Send", on: { click: () => submit() } },

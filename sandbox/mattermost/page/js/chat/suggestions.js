@@ -68,6 +68,7 @@ export function suggestions({ input, rootId, roots, choose }) {
     active = entries.findIndex((entry) => !entry.idle);
     const nodes = entries.map(draw);
     element.replaceChildren(h("div", { class: "suggestion-heading", role: "presentation" }, heading), ...nodes);
+    element.dataset.line = input.value;
     element.hidden = false;
     element.scrollTop = 0;
     input.setAttribute("aria-expanded", "true");

@@ -183,13 +183,12 @@ export function select({ name, id, label, hint, multi, readonly, value, search, 
 
   function tell() {
     drawValue();
-    onChange(multi ? [...chosen] : chosen);
+    onChange(multi ? [...chosen] : chosen && plain(chosen));
   }
 
   function choose(option) {
-    const plain = { label: option.label, value: option.value };
-    if (multi) chosen.push(plain);
-    else chosen = { ...plain, ...(option.text ? { text: option.text } : {}) };
+    if (multi) chosen.push(plain(option));
+    else chosen = option;
     options = first ?? options;
     typing = false;
     shut();
@@ -244,6 +243,11 @@ export function select({ name, id, label, hint, multi, readonly, value, search, 
   });
   drawValue();
   return { element, input, load: () => ask("") };
+}
+
+/** What is sent of an option. */
+function plain({ label, value }) {
+  return { label, value };
 }
 
 function isOption(value) {

@@ -1,0 +1,253 @@
+"""The chat page in a browser: messages, threads, cards, addresses, app bar, message menu."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from sandbox.client import PASSWORD
+from sandbox.mattermost import MattermostDouble
+from tests.e2e.chat_page import Chat, Json, RecorderApp, installed, serving
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[tuple[MattermostDouble, RecorderApp]]:
+    """The double and the app, for this file."""
+    with serving() as both:
+        yield both
+
+
+@pytest.fixture
+def chat(servers: tuple[MattermostDouble, RecorderApp], page: Page) -> Chat:
+    """A fresh server with the app installed."""
+    return installed(servers, page)
+
+
+def test_a_wrong_password_is_said_and_the_right_one_opens_the_channel_of_the_address(chat: Chat) -> None:
+    """The sign-in form shows the server's words, then the page stays at the address asked for."""
+    page = chat.page
+    page.goto(chat.double.url + "/sandbox/channels/service-desk")
+    page.get_by_test_id("login-username").fill("agent")
+    page.get_by_test_id("login-password").fill("wrong")
+    page.get_by_test_id("login-submit").click()
+    expect(page.get_by_test_id("login-error")).to_have_text("Enter a valid email or username and/or password.")
+    page.get_by_test_id("login-password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("channel-title")).to_have_text("Service Desk")
+    page.get_by_test_id("channel-town-square").click()
+    expect(page).to_have_url(chat.double.url + "/sandbox/channels/town-square")
+    page.go_back()
+    expect(page.get_by_test_id("channel-title")).to_have_text("Service Desk")
+    expect(page.get_by_test_id("channel-operations")).to_have_count(0)
+
+
+def test_what_people_type_is_markdown_and_never_html(chat: Chat) -> None:
+    """Emphasis, code, lists, tables and links are drawn; tags, scripts and escaped signs stay text."""
+    chat.sign_in()
+    written = (
+        "**bold** _soft_ ~~gone~~ `a*b` [site](https://example.com/x) @agent ~town-square\n"
+        "<img src=x onerror=alert(1)> \\*stars\\* [bad](javascript:alert(1)) @\u200bagent\n\n"
+        "- one\n- two\n\n| A | B |\n|:--|--:|\n| 1 | 2 |\n\n> said\n\n```\nx < y\n```"
+    )
+    chat.person("requester").say("service-desk", written)
+    post = chat.page.get_by_role("article").last
+    expect(post.locator("strong")).to_have_text("bold")
+    expect(post.locator("em")).to_have_text("soft")
+    expect(post.locator("del")).to_have_text("gone")
+    expect(post.locator("p code")).to_have_text("a*b")
+    expect(post.get_by_role("link", name="site")).to_have_attribute("href", "https://example.com/x")
+    expect(post.locator(".mention")).to_have_text("@agent")
+    expect(post.get_by_role("link", name="~Town Square")).to_be_visible()
+    expect(post).to_contain_text("<img src=x onerror=alert(1)> *stars* bad @\u200bagent")
+    expect(post.get_by_role("link", name="bad")).to_have_count(0)
+    expect(post.locator("li")).to_have_text(["one", "two"])
+    expect(post.locator("td")).to_have_text(["1", "2"])
+    expect(post.locator("blockquote")).to_have_text("said")
+    expect(post.locator("pre")).to_have_text("x < y")
+
+
+def test_messages_arrive_change_and_vanish_by_themselves(chat: Chat) -> None:
+    """New, edited and deleted messages show without a reload; other channels get a dot."""
+    chat.sign_in()
+    other = chat.person("requester")
+    post = other.say("service-desk", "first words")
+    shown = chat.page.get_by_test_id(f"post-{post['id']}")
+    expect(shown).to_contain_text("first words")
+    other.browser.put(
+        f"{other.url}/api/v4/posts/{post['id']}/patch", json={"message": "second words"}
+    ).raise_for_status()
+    expect(shown).to_contain_text("second words")
+    expect(shown).to_contain_text("(edited)")
+    other.browser.delete(f"{other.url}/api/v4/posts/{post['id']}").raise_for_status()
+    expect(shown).to_have_count(0)
+    other.say("town-square", "elsewhere")
+    expect(chat.page.get_by_role("link", name="Town Square, 1 unread")).to_be_visible()
+    chat.page.get_by_test_id("channel-town-square").click()
+    expect(chat.page.get_by_role("article").last).to_contain_text("elsewhere")
+    expect(chat.page.get_by_role("link", name="Town Square, 1 unread")).to_have_count(0)
+
+
+def test_a_thread_has_a_panel_and_a_composer_of_its_own(chat: Chat) -> None:
+    """A reply stands in the thread, its number under the root."""
+    chat.sign_in()
+    root = chat.person("requester").say("service-desk", "Who can help?")
+    post = chat.page.get_by_test_id(f"post-{root['id']}")
+    post.hover()
+    chat.page.get_by_test_id(f"reply-{root['id']}").click()
+    chat.page.get_by_test_id("thread-composer").fill("I can")
+    chat.page.keyboard.press("Enter")
+    panel = chat.page.get_by_test_id("thread-panel")
+    expect(panel.get_by_role("article")).to_contain_text(["Who can help?", "I can"])
+    expect(chat.page.get_by_test_id(f"replies-{root['id']}")).to_contain_text("1 reply")
+    [stored] = [one for one in chat.double.posts_in("service-desk") if one["root_id"]]
+    assert (stored["root_id"], stored["message"]) == (root["id"], "I can")
+    chat.page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+
+
+def test_a_permalink_leads_to_its_message_also_inside_a_thread(chat: Chat) -> None:
+    """The message is marked; a reply's thread is open."""
+    other = chat.person("requester")
+    root = other.say("service-desk", "root")
+    reply = other.say("service-desk", "reply", root["id"])
+    for number in range(40):
+        other.say("service-desk", f"later {number}")
+    chat.sign_in(path=f"/sandbox/pl/{reply['id']}")
+    marked = chat.page.get_by_test_id("thread-panel").locator("[aria-current=true]")
+    expect(marked).to_contain_text("reply")
+    chat.page.goto(f"{chat.double.url}/sandbox/pl/{root['id']}")
+    expect(chat.page.get_by_test_id(f"post-{root['id']}")).to_be_in_viewport()
+
+
+def test_a_card_is_drawn_with_its_fields_and_buttons(chat: Chat) -> None:
+    """Pretext, title with link, fields, footer and buttons of an attachment."""
+    chat.sign_in()
+    card = {
+        "color": "#d24b4e", "pretext": "Look at **this**", "title": "INC1: Disk",
+        "title_link": "https://example.com/i", "text": "on `db01`", "footer": "Incident",
+        "actions": [{"id": "a", "name": "Comment", "style": "primary"}],
+        "fields": [{"title": "State", "value": "New", "short": True}, {"title": "Note", "value": "*x*"}],
+    }  # fmt: skip
+    other = chat.person("requester")
+    body = {"channel_id": other.channel("service-desk"), "message": "", "props": {"attachments": [card]}}
+    other.post("/api/v4/posts", body)
+    shown = chat.page.locator(".attachment")
+    expect(shown.locator("strong")).to_have_text("this")
+    expect(shown.get_by_role("link", name="INC1: Disk")).to_have_attribute("href", "https://example.com/i")
+    expect(shown.locator("dt")).to_have_text(["State", "Note"])
+    expect(shown.get_by_role("button", name="Comment")).to_be_visible()
+    expect(shown.locator(".card-footer")).to_have_text("Incident")
+
+
+def test_direct_messages_have_addresses_by_name(chat: Chat) -> None:
+    """The address of a person opens, and makes, the conversation with them."""
+    chat.sign_in(path="/sandbox/messages/@requester")
+    expect(chat.page.get_by_test_id("channel-title")).to_have_text("Rosa Requester")
+    chat.page.get_by_test_id("composer").fill("hello you")
+    chat.page.keyboard.press("Enter")
+    expect(chat.page.get_by_role("article")).to_contain_text("hello you")
+    expect(chat.page.get_by_test_id("channel-rosa-requester")).to_be_visible()
+
+
+# --- app bar, message menu, private messages
+
+
+def test_the_app_bar_shows_icons_in_order_and_answers_privately(chat: Chat) -> None:
+    """Entries without an icon are left out; answers are the bot's, visible to one person, and gone after a reload."""
+    entry: Json = {"icon": "icon.png", "submit": {"path": "/say", "expand": {"channel": "summary"}, "state": {"k": 1}}}
+    nested = {
+        "location": "n",
+        "label": "Nested",
+        "icon": "icon.png",
+        "bindings": [entry | {"location": "x", "label": "X"}],
+    }
+    chat.offer(
+        "/channel_header",
+        entry | {"location": "b", "label": "Second"}, entry | {"location": "a", "label": "First one"},
+        {"location": "bare", "label": "No icon", "submit": {"path": "/say"}}, nested,
+    )  # fmt: skip
+    chat.app.answers["/say"] = {"type": "ok", "text": "Said **so**."}
+    chat.sign_in()
+    icons = chat.page.locator("#app-bar button")
+    expect(icons).to_have_count(3)
+    assert [one.get_attribute("aria-label") for one in icons.all()] == ["Second", "First one", "Nested"]
+    chat.page.get_by_test_id("app-bar-first-one").click()
+    private = chat.page.get_by_test_id("ephemeral")
+    expect(private).to_contain_text("recorder")
+    expect(private).to_contain_text("BOT")
+    expect(private).to_contain_text("(Only visible to you)")
+    expect(private.locator("strong")).to_have_text("so")
+    channel, team = chat.person("agent").channel("service-desk"), chat.person("agent").team_id
+    context: Json = {"app_id": "recorder", "location": "/channel_header/a", "channel_id": channel, "team_id": team}
+    context |= {"track_as_submit": True, "user_agent": "webapp"}
+    assert chat.sent == [{**entry["submit"], "context": context}]
+    chat.app.answers["/say"] = {"type": "error", "text": "Could *not*."}
+    chat.page.get_by_test_id("app-bar-second").click()
+    expect(private.last).to_contain_text("Could not.")
+    chat.page.get_by_test_id("app-bar-nested").click()
+    expect(private.last).to_contain_text("This binding is not properly formed. Contact the App developer.")
+    assert len(chat.sent) == 2
+    chat.page.reload()
+    expect(icons).to_have_count(3)
+    expect(private).to_have_count(0)
+
+
+def test_the_message_menu_sends_its_message(chat: Chat) -> None:
+    """The context has post and root; from a thread the prefix of the location repeats, as in the real client."""
+    chat.offer("/post_menu", {"location": "add", "label": "Add to record", "submit": {"path": "/add"}})
+    chat.sign_in()
+    other = chat.person("requester")
+    root = other.say("service-desk", "root")
+    reply = other.say("service-desk", "reply", root["id"])
+    chat.page.get_by_test_id(f"post-{root['id']}").hover()
+    chat.page.get_by_test_id(f"post-menu-{root['id']}").click()
+    chat.page.keyboard.press("Enter")  # the first entry has the focus
+    chat.app.wait("/add")
+    assert chat.sent[0]["context"]["post_id"] == root["id"]
+    assert (chat.sent[0]["context"]["root_id"], chat.sent[0]["context"]["location"]) == ("", "/post_menu/add")
+    chat.page.get_by_test_id(f"replies-{root['id']}").click()
+    panel = chat.page.get_by_test_id("thread-panel")
+    expect(panel.get_by_test_id("ephemeral")).to_contain_text("Done.")
+    panel.get_by_test_id(f"post-{reply['id']}").hover()
+    panel.get_by_test_id(f"post-menu-{reply['id']}").click()
+    chat.page.get_by_role("menuitem", name="Add to record").click()
+    chat.app.wait("/add", 2)
+    assert chat.sent[1]["context"]["post_id"] == reply["id"]
+    assert chat.sent[1]["context"]["root_id"] == root["id"]
+    assert chat.sent[1]["context"]["location"] == "/post_menu//post_menu/add"
+
+
+def test_menus_change_without_a_reload_and_navigate_opens_a_tab(chat: Chat) -> None:
+    """Menus follow `refresh_bindings` and every channel switch; other hosts and plugins open in a new tab."""
+    chat.offer("/channel_header", {"location": "go", "label": "Go", "icon": "icon.png", "submit": {"path": "/go"}})
+    chat.app.answers["/go"] = {"type": "navigate", "navigate_to_url": f"{chat.app.url}/manifest.json"}
+    chat.sign_in()
+    with chat.page.context.expect_page() as opened:
+        chat.page.get_by_test_id("app-bar-go").click()
+    expect(opened.value).to_have_url(f"{chat.app.url}/manifest.json")
+    opened.value.close()
+    chat.app.answers["/go"] = {"type": "ok", "text": "", "refresh_bindings": True}
+    chat.offer("/channel_header", {"location": "new", "label": "New", "icon": "icon.png", "submit": {"path": "/go"}})
+    chat.page.get_by_test_id("app-bar-go").click()
+    expect(chat.page.get_by_test_id("app-bar-new")).to_be_visible()
+    inside = f"{chat.double.url}/sandbox/channels/town-square"
+    chat.app.answers["/go"] = {"type": "navigate", "navigate_to_url": inside}
+    chat.offer("/channel_header")
+    chat.page.get_by_test_id("app-bar-new").click()
+    expect(chat.page.get_by_test_id("channel-title")).to_have_text("Town Square")
+    expect(chat.page.locator("#app-bar button")).to_have_count(0)
+
+
+def test_the_page_fits_a_phone(chat: Chat) -> None:
+    """Nothing is wider than the screen; channels open over the page."""
+    chat.page.set_viewport_size({"width": 390, "height": 844})
+    chat.sign_in()
+    chat.person("requester").say("service-desk", "a_very_long_word" * 20)
+    expect(chat.page.get_by_role("article")).to_be_visible()
+    assert chat.page.evaluate("document.documentElement.scrollWidth") <= 390
+    chat.page.get_by_role("button", name="Channels").click()
+    chat.page.get_by_test_id("channel-town-square").click()
+    expect(chat.page.get_by_test_id("channel-title")).to_have_text("Town Square")
+    expect(chat.page.get_by_test_id("channel-town-square")).not_to_be_in_viewport()
