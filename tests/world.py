@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -61,9 +62,41 @@ class World:
     servicenow: ServiceNowDouble
     config: Config
     port: int
-    running: Running
+    running: Running = field(init=False)
     people: dict[str, MattermostClient] = field(default_factory=dict)
     offset: float = 0.0
+
+    @classmethod
+    def begin(cls, mattermost: MattermostDouble, servicenow: ServiceNowDouble, folder: Path) -> "World":
+        """Fresh doubles, the OAuth client registered, the service running; nothing installed yet."""
+        mattermost.reset()
+        servicenow.reset()
+        port = free_port()
+        config = Config(
+            app_url=f"http://127.0.0.1:{port}",
+            mattermost_url=mattermost.url,
+            app_secrets=("a secret of more than thirty-two characters",),
+            mattermost_app_jwt_secret=JWT_SECRET,
+            servicenow_url=servicenow.url,
+            servicenow_client_id=CLIENT_ID,
+            servicenow_client_secret=CLIENT_SECRET,
+            servicenow_hosts=(servicenow.url,),
+            storage_url=f"tinydb://{folder}/data",
+            rate_limits=False,
+        )
+        world = cls(mattermost, servicenow, config, port)
+        world.running = Running.start(config, world.now, port)
+        complete = f"{mattermost.url}/plugins/com.mattermost.apps/apps/servicenow/oauth2/remote/complete"
+        client = {"name": "Mattermost", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+        world.administer("POST", "/api/now/table/oauth_entity", client | {"redirect_url": complete})
+        return world
+
+    def install(self) -> None:
+        """Install the app, through the door that administrators use."""
+        answer = self.person("admin").install(f"{self.config.app_url}/manifest.json", JWT_SECRET)
+        assert answer["type"] == "ok", answer
+        assert "despite" not in answer["text"], answer
+        self.servicenow.clear_requests()
 
     def now(self) -> float:
         """The service's clock."""

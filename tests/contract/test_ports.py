@@ -15,7 +15,7 @@ import pytest
 from core.accounts import Account, FormResult, Installation, Tokens
 from core.errors import StillWorking, StorageFailed
 from core.records import Identity
-from storage.files import Disk
+from storage.disk import Disk
 from storage.sealing import Unreadable, derive_keys
 from storage.tinydb import InUse, Stores, open_storage
 

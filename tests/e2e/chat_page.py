@@ -153,7 +153,7 @@ class Chat:
         composer = self.page.get_by_test_id("composer")
         composer.fill("")
         composer.fill(line)
-        shown = self.page.get_by_test_id("suggestions").first
+        shown = self.page.get_by_test_id("suggestions")
         expect(shown).to_have_attribute("data-line", line)
         expect(shown).to_be_visible()
         found = self.page.get_by_test_id("suggestion").locator(".suggestion-text").all()

@@ -1,0 +1,1 @@
+"""What the service costs, each as a ratio to a floor measured in the same run."""

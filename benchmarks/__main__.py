@@ -1,0 +1,221 @@
+"""
+Measure and print a table; ``make benchmark`` keeps it as benchmarks/RESULTS.md.
+
+The doubles run in a process of their own, so that their work is not counted as ours.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import jwt
+import psutil
+import requests
+from werkzeug.test import Client
+
+from benchmarks.floor import bare_bindings, bare_submit, cpu_per_call, in_background, percentile, rate
+from sandbox.client import MattermostClient
+from sandbox.mattermost import MattermostDouble
+from sandbox.servicenow import ServiceNowDouble
+from tests.world import CLIENT_ID, CLIENT_SECRET, JWT_SECRET, World, free_port
+from web.logs import configure_logs
+
+Json = dict[str, Any]
+ROOT = Path(__file__).parent.parent
+
+Row = tuple[str, str, str]  # what, measured, target
+
+
+def main() -> None:
+    """Run everything."""
+    configure_logs("error", "json")
+    rows: list[Row] = []
+    with MattermostDouble() as mattermost, ServiceNowDouble() as servicenow, tempfile.TemporaryDirectory() as folder:
+        world = World.begin(mattermost, servicenow, Path(folder))
+        world.install()
+        agent = world.connected("agent")
+        rows += round_trips(world, agent)
+        rows += bindings(world, agent)
+        rows += submit(world, agent)
+        rows += silence(world, agent)
+        world.running.stop()
+        rows += process(mattermost, servicenow, Path(folder))
+    table = ["| what | measured | target |", "| --- | --- | --- |", *(f"| {' | '.join(row)} |" for row in rows)]
+    when = time.strftime("%Y-%m-%d")
+    text = f"# Results of {when}\n\n{os.cpu_count()} cores, Python {sys.version.split()[0]}.\n\n" + "\n".join(table)
+    (ROOT / "benchmarks" / "RESULTS.md").write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+def form_of(person: MattermostClient) -> Json:
+    """An open incident form."""
+    menu = person.press("/channel_header", "ServiceNow")["form"]
+    form: Json = person.submit(menu, {"action": "incident"})["form"]
+    return form
+
+
+def round_trips(world: World, agent: MattermostClient) -> list[Row]:
+    """From the ServiceNow double's log, with warm token and choices."""
+    form = form_of(agent)
+    counted: dict[str, int] = {}
+
+    def count(name: str) -> None:
+        counted[name] = len(world.asked())
+        world.servicenow.clear_requests()
+
+    world.servicenow.clear_requests()
+    form = form_of(agent)
+    count("open the incident form")
+    agent.look_up(form, "assignment_group", "ne")
+    count("look a group up")
+    agent.refresh(form, "category", {"category": {"label": "Network", "value": "network"}})
+    count("change the category")
+    agent.submit(form, {"short_description": "Counted"})
+    count("create an incident")
+    targets = {"open the incident form": "0", "create an incident": "1"}
+    return [
+        (f"round trips to ServiceNow: {name}", str(number), targets.get(name, "–")) for name, number in counted.items()
+    ]
+
+
+def headers(agent: MattermostClient) -> Json:
+    """A framework token."""
+    claims = {"exp": int(time.time()) + 900, "acting_user_id": agent.id}
+    return {"Mattermost-App-Authorization": f"Bearer {jwt.encode(claims, JWT_SECRET, algorithm='HS256')}"}
+
+
+def context(world: World, agent: MattermostClient) -> Json:
+    """What the plugin expands."""
+    app = world.mattermost.registry.apps["servicenow"]
+    return {
+        "acting_user": world.mattermost.state.users[agent.id],
+        "acting_user_access_token": world.mattermost.registry.token(app, agent.id),
+        "bot_user_id": app.bot_user_id,
+        "bot_access_token": world.mattermost.registry.token(app, app.bot_user_id),
+        "channel": world.mattermost.state.channels[agent.channel("town-square")],
+        "team": world.mattermost.state.teams[agent.team_id],
+    }
+
+
+def bindings(world: World, agent: MattermostClient) -> list[Row]:
+    """Menus a second against a bare route with the same JSON, both without sockets."""
+    ours = Client(world.running.service.app)
+    body = {"path": "/bindings", "expand": {}, "context": context(world, agent)}
+    proof = headers(agent)
+    answer = ours.post("/bindings", json=body, headers=proof)
+    floor = bare_bindings(answer.data)
+    own = rate(lambda: ours.post("/bindings", json=body, headers=proof))
+    bare = rate(lambda: floor.post("/bindings", json=body, headers=proof))
+    return [("bindings: our rate / bare Flask's", f"{own / bare:.2f} ({own:,.0f} / {bare:,.0f} a second)", "≥ 0.7")]
+
+
+def submit(world: World, agent: MattermostClient) -> list[Row]:
+    """CPU of one create against bare Flask and raw requests doing the same calls."""
+    ours = Client(world.running.service.app)
+    proof, about = headers(agent), context(world, agent)
+    account = world.servicenow.oauth.grants()[-1]
+    floor = bare_submit(
+        world.mattermost.url,
+        world.servicenow.url,
+        about["bot_access_token"],
+        about["acting_user_access_token"],
+        account.access_token,
+    )
+
+    def own(number: int) -> None:
+        body = {"path": "/", "context": about, "values": {"short_description": f"own {number}"}}
+        answer = ours.post("/incident/create/submit", json=body, headers=proof).json
+        assert answer is not None
+        assert answer["type"] == "ok", answer
+
+    def bare(number: int) -> None:
+        channel, team = about["channel"]["id"], about["team"]["id"]
+        body = {"channel": channel, "person": agent.id, "team": team, "title": f"bare {number}", "id": str(number)}
+        assert floor.post("/create", json=body).status_code == 200
+
+    own(0)
+    bare(0)
+    ratio = cpu_per_call(own, 60) / (least := cpu_per_call(bare, 60))
+    return [("CPU of one create / bare Flask and requests", f"{ratio:.2f} (of {least * 1000:.1f} ms)", "≤ 1.5")]
+
+
+def silence(world: World, agent: MattermostClient) -> list[Row]:
+    """Menus while fifty people wait for a ServiceNow that does not answer."""
+    form = form_of(agent)
+    for _ in range(200):
+        world.servicenow.fault("slow", "/api/now", seconds=60)
+    people = [world.person(name) for name in ("agent", "requester", "approver", "agent2", "admin")]
+    for person in people[1:]:
+        person.connect()
+    threads = [
+        in_background(lambda p=person, n=number: p.look_up(form, "caller_id", f"word{n}"))  # type: ignore[misc]
+        for number in range(10)
+        for person in people
+    ]
+    times = []
+    channel = agent.channel("town-square")
+    for _ in range(100):
+        began = time.perf_counter()
+        agent.get(
+            "/plugins/com.mattermost.apps/api/v1/bindings",
+            channel_id=channel,
+            team_id=agent.team_id,
+            user_agent="webapp",
+        )
+        times.append(time.perf_counter() - began)
+    world.servicenow.clear_faults()
+    for thread in threads:
+        thread.join(30)
+    spent = percentile(times, 0.95) * 1000
+    return [("bindings while ServiceNow is silent, p95 (through the plugin's double)", f"{spent:.0f} ms", "≤ 100 ms")]
+
+
+def process(mattermost: MattermostDouble, servicenow: ServiceNowDouble, folder: Path) -> list[Row]:
+    """The real process: time to the first answer, memory of its worker after some work."""
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "APP_URL": f"http://127.0.0.1:{port}",
+        "MATTERMOST_URL": mattermost.url,
+        "APP_SECRET": "s" * 32,
+        "MATTERMOST_APP_JWT_SECRET": JWT_SECRET,
+        "SERVICENOW_URL": servicenow.url,
+        "SERVICENOW_HOSTS": servicenow.url,
+        "SERVICENOW_CLIENT_ID": CLIENT_ID,
+        "SERVICENOW_CLIENT_SECRET": CLIENT_SECRET,
+        "STORAGE_URL": f"tinydb://{folder}/process",
+        "LISTEN": f"127.0.0.1:{port}",
+        "LOG_LEVEL": "error",
+    }
+    began = time.perf_counter()
+    command = [sys.executable, "cli.py", "serve"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True) as service:
+        while True:
+            try:
+                requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
+                break
+            except requests.ConnectionError:
+                time.sleep(0.01)
+        started = time.perf_counter() - began
+        admin = MattermostClient(mattermost.url, "admin")
+        admin.install(f"http://127.0.0.1:{port}/manifest.json", JWT_SECRET)
+        agent = MattermostClient(mattermost.url, "agent")
+        agent.connect()
+        leaf = agent.entries("/command")["servicenow incident create"]["form"]["submit"]
+        for number in range(200):
+            agent.call(leaf, values={"short_description": f"Work {number}"})
+        workers = psutil.Process(service.pid).children()
+        memory = max(worker.memory_info().rss for worker in workers) / 1024 / 1024
+        service.terminate()
+    return [
+        ("start to the first answer", f"{started:.2f} s", "≤ 1.5 s"),
+        ("memory of a worker after 200 creates", f"{memory:.0f} MB", "≤ 120 MB"),
+    ]
+
+
+if __name__ == "__main__":
+    main()
