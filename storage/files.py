@@ -1,14 +1,15 @@
 """
-TinyDB on a file that is always whole: the last committed state, whatever fails or dies in between.
+TinyDB tables on files that are always whole: the last committed state, whatever fails or dies meanwhile.
 
-Written beside, flushed to disk, renamed over, and the folder flushed too. Changes that wait at once
-share one such write (group commit); each caller returns after the flush that holds its change.
+Reads are from memory. Changes that wait at once share one write (group commit); each caller returns
+after the flush that holds its change, or gets the error of the write that should have held it.
 """
 
 import json
 import os
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,9 @@ from tinydb.storages import Storage
 from tinydb.table import Document, Table
 
 from core.errors import StorageFailed
+from storage.disk import Disk, WholeFile
 
+Row = Mapping[str, Any]
 Tables = dict[str, dict[str, Any]]  # TinyDB's shape: table name -> document id -> document
 T = TypeVar("T")
 
@@ -29,172 +32,136 @@ class Damaged(StorageFailed):
     retryable = False
 
 
-class Disk:
-    """The five things that can fail, in one place, so that tests can let each of them fail."""
-
-    def open(self, path: Path) -> int:
-        """A descriptor for writing, of a new or emptied file that only we may read."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-
-    def write(self, descriptor: int, data: bytes) -> None:
-        """All of *data*."""
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-
-    def fsync(self, descriptor: int) -> None:
-        """Flush a file's content."""
-        os.fsync(descriptor)
-
-    def rename(self, source: Path, target: Path) -> None:
-        """Put *source* in *target*'s place in one step."""
-        os.replace(source, target)
-
-    def fsync_folder(self, folder: Path) -> None:
-        """Flush the names in a folder."""
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-class _Pending(Storage):
-    """
-    TinyDB's storage in memory: what is committed, and what is built on top of it and not yet on disk.
-
-    The thread that changes sees the pending state, as copies; everybody else the committed one.
-    """
-
-    def __init__(self, committed: Tables) -> None:
-        self.committed = committed
-        self.pending = committed
-        self.version = 0
-        self.changer: int | None = None
-
-    def read(self) -> Tables | None:
-        if self.changer == threading.get_ident():
-            return {
-                name: {key: dict(document) for key, document in table.items()} for name, table in self.pending.items()
-            }
-        return self.committed
-
-    def write(self, data: Tables) -> None:
-        self.pending = data
-        self.version += 1
-
-
-class _TextKeys(Table):
-    """Documents are found by our own keys, in one dictionary look-up."""
-
-    document_id_class = str  # type: ignore[assignment]
-
-
-class _Database(TinyDB):
-    table_class = _TextKeys
-
-
 class TableFile:
     """
-    One table in one file.
+    One table in one file, for any number of threads of one process.
 
     Args:
-        path: The file; its folder exists.
+        path: The file; its folder exists. Its stem is the table's name.
         disk: Where writes go.
+        check: Raises ValueError for a key and row that can't be right.
 
     Raises:
-        Damaged: The file is there and is no table.
+        Damaged: The file is there and is no such table.
+        StorageFailed: The file can't be read.
     """
 
-    def __init__(self, path: Path, disk: Disk) -> None:
-        self._path = path
-        self._disk = disk
-        self._storage = _Pending(self._load())
-        self._table = _Database(storage=lambda: self._storage).table(path.stem, cache_size=0)
-        self._changing = threading.Lock()
-        self._writing = threading.Lock()
-        self._committed_version = 0
-        self._failed: list[tuple[int, int, OSError]] = []  # versions above the first, up to the second
-        self.commits = 0
+    def __init__(self, path: Path, disk: Disk, check: Callable[[str, Row], None]) -> None:
+        self._name = path.stem
+        self._owner = os.getpid()
+        try:
+            self._file = WholeFile(path, disk)
+            self._committed = _tables(path, self._file.read(), check)
+        except OSError as error:
+            raise StorageFailed(f"{path}: {error.strerror}") from error
+        self._pending = _Pending(self._committed)
+        self._table = _Database(storage=lambda: self._pending).table(self._name, cache_size=0)
+        self._texts: dict[str, tuple[Row, str]] = {}  # rows as they stand in the file; most never change
+        self._group = _Group()
+        self._changing = threading.Lock()  # held while memory changes; short
+        self._writing = threading.Lock()  # held while the disk is busy; taken before the other
+        self._failed = False
+        self._closed = False
 
-    def get(self, key: str) -> Mapping[str, Any] | None:
-        """The committed document of *key*; read only."""
-        return (self._storage.committed.get(self._path.stem) or {}).get(key)
+    def get(self, key: str) -> Row | None:
+        """The committed row of *key*; read only. The same object until it is changed."""
+        return self._committed.get(self._name, {}).get(key)
 
-    def documents(self) -> list[Mapping[str, Any]]:
-        """All committed documents; read only."""
-        return list((self._storage.committed.get(self._path.stem) or {}).values())
+    def rows(self) -> list[Row]:
+        """All committed rows; read only."""
+        return list(self._committed.get(self._name, {}).values())
 
     def change(self, change: Callable[["Changes"], T]) -> T:
         """
-        Run *change* on the newest state and return its result once that state is on disk.
+        Run *change* on the newest state, and return its result once that state is on disk.
+
+        What *change* raises is passed on, and nothing of it stays.
 
         Raises:
             StorageFailed: The disk did not take it; memory and file hold what they held before.
         """
         with self._changing:
-            self._storage.changer = threading.get_ident()
+            if self._closed or os.getpid() != self._owner:
+                raise StorageFailed(f"{self._name}: not open in this process")
+            before = self._pending.tables
             try:
                 result = change(Changes(self._table))
-            finally:
-                self._storage.changer = None
-            version = self._storage.version
-        self._commit(version)
+            except BaseException:
+                self._pending.tables = before
+                raise
+            group = self._group
+            group.changed = group.changed or self._pending.tables is not before
+        with self._writing:
+            # An earlier write may have held it. Even a change that changed nothing waits for that: it
+            # may have decided on a row which is only now on its way to the disk.
+            if not group.done and group.changed:
+                self._write()
+        if group.error is not None:
+            raise StorageFailed(f"{self._name}: {group.error}") from group.error
         return result
 
-    def _commit(self, version: int) -> None:
-        """Return once *version* is on disk, by this call's write or by one that it waited for."""
+    def check(self) -> None:
+        """
+        Whether writes work, as far as is known; after a failed one, try again what is committed.
+
+        Raises:
+            StorageFailed: They don't.
+        """
         with self._writing:
-            for above, to, cause in self._failed:
-                if above < version <= to:
-                    raise StorageFailed(f"{self._path.name}: {cause.strerror}") from cause
-            if version <= self._committed_version:
-                return
+            if self._failed and not self._closed:
+                try:
+                    self._file.restore(self._content())
+                except OSError as error:
+                    raise StorageFailed(f"{self._name}: {error}") from error
+                self._failed = False
+
+    def close(self) -> None:
+        """Finish changes that are under way and refuse further ones."""
+        with self._writing:
             with self._changing:
-                state, newest = self._storage.pending, self._storage.version
-            try:
-                self._write(state)
-            except OSError as error:
-                with self._changing:
-                    self._failed = [
-                        *self._failed[-99:],
-                        (self._committed_version, self._storage.version, error),
-                    ]
-                    self._storage.pending = self._storage.committed
-                raise StorageFailed(f"{self._path.name}: {error.strerror}") from error
-            self._storage.committed = state
-            self._committed_version = newest
-            self.commits += 1
+                self._closed = True
+            if self._group.changed:
+                self._write()
+            elif self._failed:
+                with suppress(OSError):
+                    self._file.restore(self._content())
 
-    def _write(self, state: Tables) -> None:
-        data = json.dumps(state, separators=(",", ":")).encode()
-        beside = self._path.with_suffix(".new")
-        descriptor = self._disk.open(beside)
+    def _write(self) -> None:
+        """Take everything that is pending to disk; the group learns how it went. Under ``_writing``."""
+        with self._changing:
+            group, self._group = self._group, _Group()
+            tables = self._pending.tables
         try:
-            self._disk.write(descriptor, data)
-            self._disk.fsync(descriptor)
+            self._file.replace(self._encoded(tables), self._content)
+        except BaseException as error:
+            with self._changing:
+                # What was changed meanwhile builds on what failed, so it fails too.
+                follower, self._group = self._group, _Group()
+                self._pending.tables = self._committed
+            group.error = follower.error = error
+            follower.done = self._failed = True
+            if not isinstance(error, OSError):
+                raise
+        else:
+            self._committed = tables
+            self._failed = False
         finally:
-            os.close(descriptor)
-        before = json.dumps(self._storage.committed, separators=(",", ":")).encode()
-        self._disk.rename(beside, self._path)
-        try:
-            self._disk.fsync_folder(self._path.parent)
-        except OSError:
-            # The new name may not survive a power cut, so the caller is told no: put the old content back.
-            self._path.write_bytes(before)
-            raise
+            group.done = True
 
-    def _load(self) -> Tables:
-        self._path.with_suffix(".new").unlink(missing_ok=True)
-        if not self._path.exists():
-            return {}
-        try:
-            tables = json.loads(self._path.read_bytes())
-        except ValueError as error:
-            raise Damaged(f"{self._path.name} is no JSON") from error
-        if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-            raise Damaged(f"{self._path.name} is no table file")
-        return tables
+    def _content(self) -> bytes | None:
+        """What the file should hold; None where it should not be there."""
+        return self._encoded(self._committed) if self._committed else None
+
+    def _encoded(self, tables: Tables) -> bytes:
+        """The file's content; under ``_writing``. Encodes only what was changed since the last time."""
+        texts: dict[str, tuple[Row, str]] = {}
+        for key, row in tables.get(self._name, {}).items():
+            known = self._texts.get(key)
+            if known is None or known[0] is not row:
+                known = row, f"{_json(key)}:{_json(row)}"
+            texts[key] = known
+        self._texts = texts
+        return f"{{{_json(self._name)}:{{{','.join(text for _, text in texts.values())}}}}}".encode()
 
 
 class Changes:
@@ -203,21 +170,84 @@ class Changes:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def get(self, key: str) -> Mapping[str, Any] | None:
-        """The newest document of *key*, committed or not."""
+    def get(self, key: str) -> Row | None:
+        """The newest row of *key*, committed or not; read only."""
         found = self._table.get(doc_id=key)  # type: ignore[call-overload]
         return found if isinstance(found, Mapping) else None
 
-    def put(self, key: str, document: Mapping[str, Any]) -> None:
-        """Replace the document of *key* whole."""
+    def put(self, key: str, row: Row) -> None:
+        """Replace the row of *key* whole. Raises TypeError or ValueError for what JSON can't hold."""
+        _json(row)  # here it fails the one change, later it would fail everybody's
         self.drop(key)
-        self._table.insert(Document(document, doc_id=key))  # type: ignore[arg-type]
+        self._table.insert(Document(row, doc_id=key))  # type: ignore[arg-type]
 
     def drop(self, key: str) -> None:
-        """Remove the document of *key*, if there is one."""
+        """Remove the row of *key*, if there is one."""
         if self._table.contains(doc_id=key):  # type: ignore[arg-type]
             self._table.remove(doc_ids=[key])  # type: ignore[list-item]
 
-    def drop_where(self, old: Callable[[Mapping[str, Any]], bool]) -> None:
-        """Remove every document for which *old* says yes."""
+    def drop_where(self, old: Callable[[Row], bool]) -> None:
+        """Remove every row for which *old* says yes."""
         self._table.remove(cond=old)  # type: ignore[arg-type]
+
+
+class _Group:
+    """Changes that one write takes to disk: all of them, or none."""
+
+    def __init__(self) -> None:
+        self.changed = False
+        self.done = False
+        self.error: BaseException | None = None
+
+
+class _Pending(Storage):
+    """
+    TinyDB's storage in memory: what is committed, and what was changed on top of it and is not on disk.
+
+    TinyDB puts a new table into the dictionary it read; our `Changes` never let it change a row in
+    place. So a shallow copy keeps the committed state as it is.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+
+    def read(self) -> Tables:
+        """A copy that TinyDB may put tables into."""
+        return dict(self.tables)
+
+    def write(self, data: Tables) -> None:
+        """The new pending state."""
+        self.tables = data
+
+
+class _TextKeys(Table):
+    """Rows are found by our own keys, in one dictionary look-up."""
+
+    document_id_class = str  # type: ignore[assignment]
+
+
+class _Database(TinyDB):
+    table_class = _TextKeys
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def _tables(path: Path, content: bytes | None, check: Callable[[str, Row], None]) -> Tables:
+    if content is None:
+        return {}
+    try:
+        tables = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise Damaged(f"{path} is no JSON: {error}") from error
+    if not isinstance(tables, dict) or set(tables) != {path.stem} or not isinstance(tables[path.stem], dict):
+        raise Damaged(f"{path} is no file of the table {path.stem}")
+    for key, row in tables[path.stem].items():
+        if not isinstance(row, dict):
+            raise Damaged(f"{path}: {key!r} is no row")
+        try:
+            check(key, row)
+        except ValueError as error:
+            raise Damaged(f"{path}: {key!r}: {error}") from error
+    return tables

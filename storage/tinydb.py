@@ -1,5 +1,6 @@
 """The embedded storage: a folder of table files that one process owns."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from filelock import FileLock, Timeout
 
 from core.errors import StorageFailed
 from core.ports import Accounts, Clock, FormResults, Installations
-from storage.files import Disk, TableFile
+from storage.disk import Disk
+from storage.files import TableFile
 from storage.sealing import Sealer
 from storage.stores import StoredAccounts, StoredFormResults, StoredInstallations
 
@@ -31,7 +33,12 @@ class _Sealing(Protocol):
 
 @dataclass(frozen=True)
 class Stores:
-    """The ports, and how to give the storage back."""
+    """
+    The ports, and how to give the storage back.
+
+    ``check()`` raises StorageFailed where writes are known not to work; it is cheap, for ``/readyz``.
+    ``close()`` finishes writes under way, refuses later ones and lets the next process in; twice is fine.
+    """
 
     accounts: Accounts
     installations: Installations
@@ -49,48 +56,85 @@ def open_storage(
     disk: Disk | None = None,
 ) -> Stores:
     """
-    Open the storage that *url* names, for this process alone.
+    Open the storage that *url* names, for this process alone; so call it after a fork.
 
     Args:
         url: ``tinydb:///absolute/folder``; made with mode 0700 where it is missing.
         keys: Sealing keys for a purpose, newest first.
+        clock: Unix seconds.
         wait: Seconds to wait for another process to let go, as during a restart.
+        disk: Where writes go.
 
     Raises:
         InUse: Another process still owns the folder.
         StorageFailed: The folder can't be used, or a file in it is damaged.
         ValueError: *url* names no storage that there is.
     """
-    parts = urlsplit(url)
-    if parts.scheme != "tinydb" or parts.netloc or not parts.path.startswith("/"):
-        raise ValueError("STORAGE_URL must be tinydb:///absolute/folder")
-    folder = Path(unquote(parts.path))
+    folder = folder_of(url)
+    disk = disk or Disk()
+    sealers = Sealer(keys("accounts")), Sealer(keys("installation"))
+    lock = _locked(folder, disk, wait)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        accounts = StoredAccounts(folder, disk, sealers[0])
+        installations = StoredInstallations(folder, disk, sealers[1])
+        form_results = StoredFormResults(folder, disk, clock)
+        check, close = _watched(folder, lock, [accounts.file, installations.file, form_results.file])
+    except (StorageFailed, OSError) as error:
+        lock.release()
+        log.error("storage can't be opened", folder=str(folder), reason=str(error))
+        raise error if isinstance(error, StorageFailed) else StorageFailed(str(error)) from error
+    return Stores(accounts, installations, form_results, check, close)
+
+
+def folder_of(url: str) -> Path:
+    """
+    The folder that *url* names.
+
+    Raises:
+        ValueError: It names none; the words are for the administrator who set it.
+    """
+    parts = urlsplit(url)
+    if parts.scheme in {"postgres", "postgresql"}:
+        raise ValueError("STORAGE_URL: PostgreSQL is not supported yet; use tinydb:///absolute/folder")
+    folder = unquote(parts.path)
+    if parts.scheme != "tinydb" or parts.netloc or parts.query or parts.fragment or not folder.strip("/"):
+        raise ValueError("STORAGE_URL must be tinydb:///absolute/folder")
+    return Path(folder)
+
+
+def _locked(folder: Path, disk: Disk, wait: float) -> FileLock:
+    try:
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            disk.fsync_folder(folder.parent)
         lock = FileLock(folder / "lock", mode=0o600, thread_local=False)
         lock.acquire(timeout=wait)
     except Timeout as error:
-        log.error("storage is in use by another process", folder=str(folder))
+        log.error("storage is in use by another process", folder=str(folder), waited=wait)
         raise InUse(f"{folder} is in use by another process") from error
     except OSError as error:
+        log.error("storage can't be used", folder=str(folder), reason=error.strerror)
         raise StorageFailed(f"{folder}: {error.strerror}") from error
-    disk = disk or Disk()
+    return lock
 
-    def file(name: str) -> TableFile:
-        return TableFile(folder / f"{name}.json", disk)
+
+def _watched(folder: Path, lock: FileLock, files: list[TableFile]) -> tuple[Callable[[], None], Callable[[], None]]:
+    path = folder / "lock"
+    ours = path.stat().st_ino
 
     def check() -> None:
-        if not folder.is_dir():
-            raise StorageFailed(f"{folder} is gone")
+        try:
+            # A folder that was put in place of ours has a lock of its own, which is not taken.
+            if path.stat().st_ino != ours or not os.access(folder, os.W_OK):
+                raise StorageFailed(f"{folder} was replaced or made read-only")
+        except OSError as error:
+            raise StorageFailed(f"{folder}: {error.strerror}") from error
+        for file in files:
+            file.check()
 
-    try:
-        return Stores(
-            accounts=StoredAccounts(file("accounts"), Sealer(keys("accounts"))),
-            installations=StoredInstallations(file("installation"), Sealer(keys("installation"))),
-            form_results=StoredFormResults(file("form_results"), clock),
-            check=check,
-            close=lock.release,
-        )
-    except StorageFailed:
+    def close() -> None:
+        for file in files:
+            file.close()
         lock.release()
-        raise
+
+    return check, close

@@ -1,0 +1,59 @@
+"""Sealing: what opens, where, and under which keys."""
+
+import pytest
+
+from storage.sealing import Sealer, Unreadable, derive_keys
+
+OLD, NEW = "an old secret of thirty-two letters", "a new secret of thirty-two letters."
+CONTENT = {"access_token": "plain-token", "expires_at": 1.5}
+
+
+def sealer(*secrets: str, purpose: str = "accounts") -> Sealer:
+    """Under the keys of *secrets*, newest first."""
+    return Sealer(derive_keys(secrets, purpose))
+
+
+def test_what_was_sealed_opens_at_its_place() -> None:
+    """The content comes back with its types, and stands nowhere in the sealed text."""
+    sealed = sealer(OLD).seal("account/ann", CONTENT)
+    assert "plain-token" not in sealed
+    assert sealer(OLD).open("account/ann", sealed) == CONTENT
+
+
+def test_it_opens_nowhere_else() -> None:
+    """A value that was moved to another person's row is refused."""
+    sealed = sealer(OLD).seal("account/ann", CONTENT)
+    with pytest.raises(Unreadable, match="account/bob"):
+        sealer(OLD).open("account/bob", sealed)
+
+
+def test_a_new_key_first_keeps_the_old_ones_open() -> None:
+    """The newest key seals; the old one still opens what it sealed, and not what the new one did."""
+    both = sealer(NEW, OLD)
+    assert both.open("p", sealer(OLD).seal("p", CONTENT)) == CONTENT
+    assert sealer(NEW).open("p", both.seal("p", CONTENT)) == CONTENT
+    with pytest.raises(Unreadable):
+        sealer(OLD).open("p", both.seal("p", CONTENT))
+
+
+def test_purposes_do_not_open_each_other() -> None:
+    """Keys of one purpose are useless for another, so a confusion of columns is no disclosure."""
+    with pytest.raises(Unreadable):
+        sealer(OLD, purpose="installation").open("p", sealer(OLD).seal("p", CONTENT))
+
+
+@pytest.mark.parametrize("text", ["", "gAAAAA", "nonsense é", "x" * 5000])
+def test_what_is_not_ours_is_refused_with_words(text: str) -> None:
+    """Rubbish raises one error, with a sentence on what to do and without the content."""
+    with pytest.raises(Unreadable) as caught:
+        sealer(OLD).open("account/ann", text)
+    assert "connect" in caught.value.tell
+    assert str(caught.value) == "account/ann: no key opens it"
+
+
+def test_derived_keys_are_stable_and_differ() -> None:
+    """Same secret and purpose, same 32 bytes, in the order given; anything else differs."""
+    keys = derive_keys([NEW, OLD], "states")
+    assert keys == [*derive_keys([NEW], "states"), *derive_keys([OLD], "states")]
+    assert len({*keys, *derive_keys([NEW, OLD], "accounts")}) == 4
+    assert {len(key) for key in keys} == {32}

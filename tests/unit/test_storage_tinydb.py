@@ -1,0 +1,253 @@
+"""The folder of the embedded storage: its lock, its modes, what stands in it, and what it refuses."""
+
+import json
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.accounts import Account, FormResult, Installation, Tokens
+from core.errors import StorageFailed
+from core.records import Identity
+from storage.disk import Disk
+from storage.files import Damaged
+from storage.sealing import derive_keys
+from storage.tinydb import InUse, Stores, open_storage
+
+ROOT = Path(__file__).parent.parent.parent
+KEYS = partial(derive_keys, ("a secret of thirty-two characters",))
+NOW = 1_800_000_000.0
+
+# Opens the storage, says so, and lets go when its input ends.
+HOLDER = """
+import sys
+from functools import partial
+from storage.sealing import derive_keys
+from storage.tinydb import open_storage
+stores = open_storage(sys.argv[1], partial(derive_keys, ("a secret of thirty-two characters",)))
+print("open", flush=True)
+sys.stdin.read()
+stores.close()
+"""
+
+
+def account(person_id: str = "ann", instance: str = "https://acme.service-now.com") -> Account:
+    """A linked account with tokens that are easily found in a file."""
+    return Account(
+        person_id=person_id,
+        instance=instance,
+        tokens=Tokens("plain-access-token", "plain-refresh-token", NOW, NOW),
+        identity=Identity("1" * 32, "abel.tuter"),
+        connected_at=NOW,
+    )
+
+
+def url(folder: Path) -> str:
+    """Its storage address; the folder is not there yet."""
+    return f"tinydb://{folder}/data"
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Iterator[Stores]:
+    """An open storage with one row in every table."""
+    opened = open_storage(url(tmp_path), KEYS, clock=lambda: NOW)
+    opened.accounts.put(account())
+    opened.installations.put(
+        Installation(bot_user_id="bot", installed_by="a", bot_token="plain-bot-token", webhook_secret="plain-secret")
+    )
+    opened.form_results.put(FormResult("form", "ann", "incident", "1" * 32, "INC1", "Created", NOW))
+    yield opened
+    opened.close()
+
+
+def edit(folder: Path, table: str, row: dict[str, Any]) -> None:
+    """Merge *row* into every row of a table's file, as a careless or a malicious hand would."""
+    path = folder / "data" / f"{table}.json"
+    tables = json.loads(path.read_text())
+    for one in tables[table].values():
+        one.update(row)
+    path.write_text(json.dumps(tables))
+
+
+@pytest.mark.usefixtures("stores")
+def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
+    """Mode 0700 for the folder and 0600 for everything in it, the lock included."""
+    folder = tmp_path / "data"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    modes = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in folder.iterdir()}
+    assert modes == dict.fromkeys(["accounts.json", "installation.json", "form_results.json", "lock"], "0o600")
+
+
+@pytest.mark.usefixtures("stores")
+def test_nothing_secret_stands_in_the_files(tmp_path: Path) -> None:
+    """Tokens and secrets are sealed; who is connected to what is readable."""
+    content = {path.name: path.read_bytes() for path in (tmp_path / "data").iterdir()}
+    assert not [name for name, data in content.items() if b"plain-" in data]
+    assert b"abel.tuter" in content["accounts.json"]
+
+
+def test_a_row_moved_to_another_person_does_not_open(stores: Stores, tmp_path: Path) -> None:
+    """Sealed tokens are bound to their owner: the copy is nobody's account."""
+    stores.close()
+    path = tmp_path / "data" / "accounts.json"
+    tables = json.loads(path.read_text())
+    tables["accounts"]["bob"] = tables["accounts"]["ann"] | {"person_id": "bob"}
+    path.write_text(json.dumps(tables))
+    again = open_storage(url(tmp_path), KEYS)
+    assert again.accounts.get("bob") is None
+    assert again.accounts.all() == [account()]
+    again.close()
+
+
+def test_tokens_do_not_open_for_another_instance(stores: Stores, tmp_path: Path) -> None:
+    """Whoever edits the address cannot have the tokens sent there."""
+    stores.close()
+    edit(tmp_path, "accounts", {"instance": "https://evil.example"})
+    again = open_storage(url(tmp_path), KEYS)
+    assert again.accounts.get("ann") is None
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "words"),
+    [
+        ("accounts", {"version": "7"}, "version is of another type"),
+        ("accounts", {"suspended": 1}, "suspended is of another type"),
+        ("accounts", {"tokens": {}}, "tokens is no text"),
+        ("accounts", {"identity": "ann"}, "identity is no object"),
+        ("accounts", {"identity": {"sys_id": 1}}, "sys_id is of another type"),
+        ("accounts", {"person_id": "bob"}, "person_id is not the row's key"),
+        ("accounts", {"from_the_future": 1}, "unknown column from_the_future"),
+        ("installation", {"sealed": None}, "sealed is no text"),
+        ("form_results", {"stored_at": "today"}, "stored_at is of another type"),
+    ],
+)
+def test_rows_that_can_not_be_right_stop_the_start(
+    stores: Stores, tmp_path: Path, table: str, row: dict[str, Any], words: str
+) -> None:
+    """A damaged row is found at the start and named, not at somebody's call; the lock is let go."""
+    stores.close()
+    path = tmp_path / "data" / f"{table}.json"
+    good = path.read_bytes()
+    edit(tmp_path, table, row)
+    with pytest.raises(Damaged, match=words):
+        open_storage(url(tmp_path), KEYS)
+    path.write_bytes(good)
+    open_storage(url(tmp_path), KEYS).close()
+
+
+def test_rows_of_an_older_version_are_read(stores: Stores, tmp_path: Path) -> None:
+    """A column that has a default may be missing; whole numbers do for times."""
+    stores.close()
+    path = tmp_path / "data" / "accounts.json"
+    tables = json.loads(path.read_text())
+    del tables["accounts"]["ann"]["ending_told_at"]
+    tables["accounts"]["ann"]["connected_at"] = int(NOW)
+    path.write_text(json.dumps(tables))
+    again = open_storage(url(tmp_path), KEYS)
+    assert again.accounts.get("ann") == account()
+    again.close()
+
+
+def test_a_second_process_is_kept_out_until_the_first_lets_go(tmp_path: Path) -> None:
+    """Refused at once without waiting; who waits gets the folder when the first process ends."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, url(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        assert holder.stdout.readline() == "open\n"
+        with pytest.raises(InUse, match="in use by another process") as caught:
+            open_storage(url(tmp_path), KEYS)
+        assert str(tmp_path) in str(caught.value)
+        assert str(tmp_path) not in caught.value.tell
+        with pytest.raises(InUse):
+            open_storage(url(tmp_path), KEYS, wait=0.1)
+        holder.stdin.close()
+        open_storage(url(tmp_path), KEYS, wait=30).close()
+
+
+def test_a_closed_storage_takes_no_writes(stores: Stores, tmp_path: Path) -> None:
+    """A late thread of the old process can't write over the new one's files."""
+    stores.close()
+    again = open_storage(url(tmp_path), KEYS)
+    with pytest.raises(StorageFailed):
+        stores.accounts.put(account("bob"))
+    again.close()
+    assert "bob" not in (tmp_path / "data" / "accounts.json").read_text()
+
+
+def test_the_check_sees_a_full_disk_and_its_end(tmp_path: Path) -> None:
+    """After a failed write it tries again itself, so a service without writes gets ready again."""
+
+    class Full(Disk):
+        full = False
+
+        def write(self, descriptor: int, data: bytes) -> None:
+            if self.full:
+                raise OSError(28, "No space left on device")
+            super().write(descriptor, data)
+
+    disk = Full()
+    stores = open_storage(url(tmp_path), KEYS, disk=disk)
+    stores.accounts.put(account())
+    disk.full = True
+    stores.check()
+    with pytest.raises(StorageFailed):
+        stores.accounts.put(account("bob"))
+    with pytest.raises(StorageFailed, match="No space left"):
+        stores.check()
+    disk.full = False
+    stores.check()
+    stores.close()
+
+
+@pytest.mark.parametrize("put_back", [True, False])
+def test_the_check_sees_that_the_folder_is_gone_or_another(stores: Stores, tmp_path: Path, put_back: bool) -> None:
+    """An unmounted volume, or a second one in its place, whose lock we don't hold."""
+    (tmp_path / "data").rename(tmp_path / "moved")
+    if put_back:
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "lock").touch()
+    with pytest.raises(StorageFailed):
+        stores.check()
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("postgresql://db/app", "PostgreSQL is not supported yet"),
+        ("postgres://db/app", "PostgreSQL is not supported yet"),
+        ("tinydb://relative/folder", "tinydb:///absolute/folder"),
+        ("tinydb:///", "tinydb:///absolute/folder"),
+        ("tinydb:///data?mode=x", "tinydb:///absolute/folder"),
+        ("/var/lib/data", "tinydb:///absolute/folder"),
+        ("", "tinydb:///absolute/folder"),
+    ],
+)
+def test_other_addresses_are_refused_with_words(address: str, words: str) -> None:
+    """The sentence names the setting and what it should be."""
+    with pytest.raises(ValueError, match=rf"STORAGE_URL.*{words}"):
+        open_storage(address, KEYS)
+
+
+def test_blanks_in_the_folder_are_percent_encoded(tmp_path: Path) -> None:
+    """As in every address."""
+    open_storage(f"tinydb://{tmp_path}/my%20data", KEYS).close()
+    assert (tmp_path / "my data" / "lock").exists()
+
+
+def test_a_folder_that_can_not_be_made_is_refused_with_words(tmp_path: Path) -> None:
+    """A file stands where the folder should be."""
+    (tmp_path / "data").write_text("")
+    with pytest.raises(StorageFailed, match=r"exists|[Nn]ot a directory"):
+        open_storage(url(tmp_path), KEYS)
