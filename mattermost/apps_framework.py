@@ -146,6 +146,31 @@ def read(payload: Any) -> CallRequest:
     return CallRequest(**call, **context, team_name=team_name, webhook_secret=webhook_secret)
 
 
+class _AskerContextSchema(_Loose):
+    acting_user = fields.Nested(_UserSchema, required=True)
+
+
+class _AskerSchema(_Loose):
+    context = fields.Nested(_AskerContextSchema, required=True)
+
+
+_ASKER = _AskerSchema()
+
+
+def read_asker(payload: Any) -> CallRequest:
+    """
+    As `read`, of the acting user alone: bindings are asked for at every channel switch and need no more.
+
+    Raises:
+        InvalidInput: There is no acting user of the right shape.
+    """
+    try:
+        call: dict[str, Any] = _ASKER.load(payload)
+    except ValidationError as error:
+        raise _malformed(error.messages_dict) from error
+    return CallRequest(acting_user=call["context"]["acting_user"])
+
+
 def _malformed(messages: Mapping[str, Any]) -> InvalidInput:
     error = InvalidInput({}, "This request was not of a form that the app understands. Reload Mattermost.")
     error.args = (f"malformed call request: {sorted(map(str, messages))}",)

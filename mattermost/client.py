@@ -1,18 +1,19 @@
 """
 One request function for Mattermost's REST API v4 and the Apps plugin's routes.
 
-Nothing is shared between calls but the connection pool: no cookies, no `.netrc`, no redirects, so
-that one person's session can never travel with another's request.
+Shared between calls is the connection pool and nothing else: requests are prepared without a session,
+which has a cookie jar, reads `.netrc` and follows redirects, so that one person's session can never
+travel with another's request. Proxies and CA bundle of the environment are read once.
 """
 
 from collections.abc import Mapping
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
 import structlog
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from requests.utils import default_user_agent
 
 from core.deadline import Deadline
 from core.errors import MattermostRefused, MattermostSilent
@@ -22,6 +23,11 @@ PLUGIN = "/plugins/com.mattermost.apps"
 
 _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 10.0
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+    "User-Agent": f"servicenow-mattermost {default_user_agent()}",
+}
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +53,10 @@ class MattermostClient:
     def __init__(self, url: str, connections: int = 32) -> None:
         self.url = url
         self._adapter = HTTPAdapter(pool_connections=2, pool_maxsize=connections, pool_block=False)
+        with requests.Session() as session:
+            found = session.merge_environment_settings(url, {}, False, None, None)
+        self._proxies = dict(found["proxies"])
+        self._verify = True if found["verify"] is None else found["verify"]
 
     def request(
         self,
@@ -67,40 +77,20 @@ class MattermostClient:
 
         Source: Mattermost API reference v4; answers as recorded in recorded/mattermost.
         """
-        with requests.Session() as session:
-            session.mount(self.url, _Shared(self._adapter))
-            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-            try:
-                response = session.request(
-                    method,
-                    self.url + path,
-                    json=json,
-                    params=params,
-                    auth=Bearer(token),
-                    timeout=(
-                        deadline.within(_CONNECT_SECONDS) or 0.001,
-                        deadline.within(_READ_SECONDS) or 0.001,
-                    ),
-                    allow_redirects=False,
-                )
-            except requests.RequestException as error:
-                raise MattermostSilent(f"{method} {_shape(path)}: {type(error).__name__}") from error
+        prepared = requests.Request(
+            method, self.url + path, headers=_HEADERS, json=json, params=params, auth=Bearer(token)
+        ).prepare()
+        try:
+            response = self._adapter.send(
+                prepared,
+                timeout=(deadline.within(_CONNECT_SECONDS) or 0.001, deadline.within(_READ_SECONDS) or 0.001),
+                verify=self._verify,
+                proxies=self._proxies,
+            )
+        except requests.RequestException as error:
+            raise MattermostSilent(f"{method} {_shape(path)}: {type(error).__name__}") from error
         log.debug("mattermost answered", method=method, path=_shape(path), status=response.status_code)
         return _decode(method, path, response)
-
-
-class _Shared(HTTPAdapter):
-    """The pool outlives the session that borrowed it: closing the session must not close it."""
-
-    def __init__(self, adapter: HTTPAdapter) -> None:
-        super().__init__()
-        self._shared = adapter
-
-    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
-        return self._shared.send(*args, **kwargs)
-
-    def close(self) -> None:
-        """Nothing: the shared adapter stays open."""
 
 
 def _decode(method: str, path: str, response: requests.Response) -> Any:

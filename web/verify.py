@@ -16,7 +16,7 @@ from core.accounts import Installation
 from core.calls import Person
 from core.errors import AdministratorsOnly, InvalidInput, NotVerified
 from core.ports import Clock, Installations
-from mattermost.apps_framework import CallRequest, read
+from mattermost.apps_framework import CallRequest, read, read_asker
 from mattermost.proofs import HEADER, TokenOwners, acting_user_id
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ class Verifier:
     def bindings(self, request: Request) -> Caller:
         """The framework's token alone: menus tell only what a person has, and change nothing."""
         person_id = self._named(request)
-        return self._caller(person_id, read(payload(request)))
+        return self._caller(person_id, read_asker(payload(request)))
 
     def call(self, request: Request) -> Caller:
         """
