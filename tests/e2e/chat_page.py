@@ -4,10 +4,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
-import pytest
 from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from playwright.sync_api import Page, expect
@@ -17,8 +15,6 @@ from sandbox.client import PASSWORD, MattermostClient
 from sandbox.mattermost import MattermostDouble
 
 Json = dict[str, Any]
-
-PAGE = Path(__file__).parent.parent.parent / "sandbox" / "mattermost" / "page"
 
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><circle cx="12" cy="12" r="12" fill="#1f9d6b"/>'
@@ -162,9 +158,8 @@ class Chat:
 
 @contextmanager
 def serving() -> Iterator[tuple[MattermostDouble, RecorderApp]]:
-    """The double, serving the page under test, and the app."""
-    with pytest.MonkeyPatch.context() as patch, MattermostDouble() as double, RecorderApp() as app:
-        patch.setattr("sandbox.mattermost.double._PAGE", PAGE)
+    """The double, which serves the page, and the app."""
+    with MattermostDouble() as double, RecorderApp() as app:
         yield double, app
 
 

@@ -251,3 +251,55 @@ def test_the_page_fits_a_phone(chat: Chat) -> None:
     chat.page.get_by_test_id("channel-town-square").click()
     expect(chat.page.get_by_test_id("channel-title")).to_have_text("Town Square")
     expect(chat.page.get_by_test_id("channel-town-square")).not_to_be_in_viewport()
+
+
+def test_messages_are_walked_with_the_arrows(chat: Chat) -> None:
+    """Arrows move over the messages; Tab then reaches the tools of the one with the focus, Enter uses them."""
+    chat.sign_in()
+    other = chat.person("requester")
+    first = other.say("service-desk", "the first")
+    second = other.say("service-desk", "the second")
+    expect(chat.page.get_by_test_id(f"post-{second['id']}")).to_be_visible()
+    chat.page.get_by_role("log", name="Messages", exact=True).focus()
+    chat.page.keyboard.press("ArrowUp")
+    expect(chat.page.get_by_test_id(f"post-{second['id']}")).to_be_focused()
+    chat.page.keyboard.press("ArrowUp")
+    expect(chat.page.get_by_test_id(f"post-{first['id']}")).to_be_focused()
+    chat.page.keyboard.press("Tab")
+    chat.page.keyboard.press("Tab")
+    expect(chat.page.get_by_test_id(f"reply-{first['id']}")).to_be_focused()
+    chat.page.keyboard.press("Enter")
+    expect(chat.page.get_by_test_id("thread-composer")).to_be_focused()
+
+
+def test_signing_out_and_a_lost_session_lead_back_to_the_form(chat: Chat) -> None:
+    """Both end at the sign-in form; nothing of the person stays on the page."""
+    chat.sign_in()
+    chat.page.get_by_test_id("sign-out").click()
+    expect(chat.page.get_by_test_id("login-submit")).to_be_visible()
+    chat.sign_in("requester")
+    chat.double.state.sessions.clear()
+    chat.page.get_by_test_id("channel-town-square").click()
+    expect(chat.page.get_by_test_id("login-submit")).to_be_visible()
+
+
+def test_a_lost_connection_is_said_and_what_was_missed_is_read(chat: Chat) -> None:
+    """While the WebSocket is away a line says so; afterwards the messages of the meantime are there."""
+    chat.sign_in()
+    chat.page.context.set_offline(True)
+    chat.double.hub.close()
+    expect(chat.page.get_by_text("No connection to the server. Trying again…")).to_be_visible()
+    chat.person("requester").say("service-desk", "said meanwhile")
+    chat.page.context.set_offline(False)
+    expect(chat.page.get_by_role("article").last).to_contain_text("said meanwhile")
+    expect(chat.page.get_by_text("No connection to the server. Trying again…")).to_be_hidden()
+
+
+def test_an_archived_channel_can_be_read_and_not_written(chat: Chat) -> None:
+    """It is not in the list; its address opens it, with a line in place of the composer."""
+    chat.page.goto(chat.double.url + "/sandbox/channels/archive")
+    chat.page.get_by_test_id("login-username").fill("agent")
+    chat.page.get_by_test_id("login-password").fill(PASSWORD)
+    chat.page.get_by_test_id("login-submit").click()
+    expect(chat.page.get_by_text("This channel is archived. Nothing new can be written in it.")).to_be_visible()
+    expect(chat.page.get_by_test_id("composer")).to_be_hidden()

@@ -5,6 +5,16 @@
 
 const APPS = "/plugins/com.mattermost.apps";
 
+/** How many messages of a channel are read at once. */
+export const MOST_POSTS = 200;
+
+let expired = () => {};
+
+/** Call *listener* when the server no longer knows the session. */
+export function onExpired(listener) {
+  expired = listener;
+}
+
 /** A refusal: what the server said, its status (0: no answer) and its error id. */
 export class ApiError extends Error {
   constructor(message, status = 0, id = "") {
@@ -36,6 +46,7 @@ async function ask(method, path, body) {
   } catch {
     content = null;
   }
+  if (response.status === 401) expired();
   if (!response.ok) throw new ApiError(content?.message ?? (text || response.statusText), response.status, content?.id);
   return content;
 }
@@ -61,7 +72,7 @@ export const api = {
   channelMembers: (id) => get(`/channels/${id}/members?page=0&per_page=200`),
   direct: (one, other) => post("/channels/direct", [one, other]),
   viewed: (channel, before) => post("/channels/members/me/view", { channel_id: channel, prev_channel_id: before }),
-  posts: (channel) => get(`/channels/${channel}/posts?page=0&per_page=200`),
+  posts: (channel) => get(`/channels/${channel}/posts?page=0&per_page=${MOST_POSTS}`),
   post: (id) => get(`/posts/${id}`),
   thread: (id) => get(`/posts/${id}/thread`),
   send: (message) => post("/posts", message),

@@ -1,6 +1,6 @@
 /** Reading from the server into the store. */
 
-import { api } from "./api.js";
+import { MOST_POSTS, api } from "./api.js";
 import { addPosts, addUsers, changed, store, viewedTimes } from "./store.js";
 
 /** The channels of the sidebar, the people in them, and what has not been seen yet. */
@@ -30,6 +30,8 @@ export async function loadPosts(channel) {
   const [found, members] = await Promise.all([api.posts(channel.id), api.channelMembers(channel.id).catch(() => [])]);
   if (store.channel?.id === channel.id) store.memberCount = members.length;
   const posts = Object.values(found.posts ?? {});
+  store.loaded.add(channel.id);
+  if (posts.length < MOST_POSTS) store.whole.add(channel.id);
   const gone = [...store.posts.values()].filter((one) => one.channel_id === channel.id && !one.local && !found.posts[one.id]);
   const oldest = Math.min(...posts.map((one) => one.create_at));
   for (const one of gone) if (one.create_at >= oldest) store.posts.delete(one.id);

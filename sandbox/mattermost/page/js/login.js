@@ -15,8 +15,14 @@ const PEOPLE = [
 
 /** Draw the form into *root*; `onDone(user)` is called after a successful sign-in. */
 export function drawLogin(root, onDone) {
-  const name = h("input", { class: "text-input", id: "login-name", name: "username", autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true, "data-testid": "login-username" });
-  const password = h("input", { class: "text-input", id: "login-password", name: "password", type: "password", autocomplete: "current-password", required: true, "data-testid": "login-password" });
+  const name = h("input", {
+    class: "text-input", id: "login-name", name: "username", autocomplete: "username", autocapitalize: "none",
+    spellcheck: "false", required: true, "data-testid": "login-username",
+  });
+  const password = h("input", {
+    class: "text-input", id: "login-password", name: "password", type: "password", autocomplete: "current-password",
+    required: true, "data-testid": "login-password",
+  });
   const error = h("p", { class: "login-error", role: "alert", "data-testid": "login-error" });
   const submit = h("button", { class: "button primary wide", type: "submit", "data-testid": "login-submit" }, "Sign in");
   const form = h(
@@ -72,7 +78,13 @@ export function drawLogin(root, onDone) {
         h("h1", {}, "Sign in to Sandbox"),
         h("p", { class: "login-lead" }, "A chat server for trying things out. Nothing here leaves this machine."),
         form,
-        h("section", { class: "login-people", "aria-label": "Accounts" }, h("h2", {}, "Or sign in as"), h("div", { class: "login-grid" }, people), h("p", {}, "Password of all: ", h("code", {}, PASSWORD))),
+        h(
+          "section",
+          { class: "login-people", "aria-label": "Accounts" },
+          h("h2", {}, "Or sign in as"),
+          h("div", { class: "login-grid" }, people),
+          h("p", {}, "Password of all: ", h("code", {}, PASSWORD)),
+        ),
       ),
     ),
   );

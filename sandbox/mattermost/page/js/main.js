@@ -1,6 +1,6 @@
 /** Start: sign in, load, draw, follow addresses, listen. */
 
-import { ApiError, api } from "./api.js";
+import { ApiError, api, onExpired } from "./api.js";
 import { fetchBindings } from "./apps/bindings.js";
 import { appBar } from "./chat/app_bar.js";
 import { centre } from "./chat/centre.js";
@@ -45,6 +45,7 @@ function draw() {
 }
 
 async function signOut() {
+  onExpired(() => {});
   await api.logout().catch(() => {});
   location.assign("/login");
 }
@@ -130,6 +131,7 @@ async function start(user) {
   draw();
   onChange(() => store.channel && view.parts.forEach((part) => part.update()));
   setFollower(follow);
+  onExpired(() => location.reload());
   followLinks(document);
   window.addEventListener("popstate", follow);
   listen({

@@ -38,9 +38,17 @@ export function listen({ onEvent, onBack, onChange }) {
     });
   }
 
+  function hurry() {
+    if (socket.readyState !== WebSocket.CLOSED) return;
+    clearTimeout(timer);
+    connect();
+  }
+
   connect();
+  window.addEventListener("online", hurry);
   return () => {
     over = true;
+    window.removeEventListener("online", hurry);
     clearTimeout(timer);
     socket.close();
   };

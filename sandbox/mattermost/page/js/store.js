@@ -12,6 +12,9 @@ export const store = {
   unread: new Map(), // channel id -> number of messages
   bindings: { channel: {}, thread: {} }, // cleaned, by place; see apps/bindings.js
   online: true,
+  loaded: new Set(), // ids of channels whose messages have been read
+  whole: new Set(), // ids of those of which all messages are here
+  memberCount: 0, // of the open channel
 };
 
 const target = new EventTarget();

@@ -17,7 +17,11 @@ export function centre({ onReply, onMenu }) {
   const title = h("h1", { class: "channel-name", "data-testid": "channel-title" });
   const note = h("span", { class: "header-note" });
   const offline = h("div", { class: "offline", role: "status", hidden: true }, "No connection to the server. Trying again…");
-  const menu = h("button", { class: "icon-button only-narrow", type: "button", "aria-label": "Channels", "aria-controls": "sidebar", on: { click: onMenu } }, icon("menu", 22));
+  const menu = h(
+    "button",
+    { class: "icon-button only-narrow", type: "button", "aria-label": "Channels", "aria-controls": "sidebar", on: { click: onMenu } },
+    icon("menu", 22),
+  );
   const root = h("main", { class: "centre" }, h("header", { class: "channel-header" }, menu, sign, title, note), offline, list.root, write.root);
 
   function signOf(channel) {
@@ -34,8 +38,12 @@ export function centre({ onReply, onMenu }) {
 
   function introOf(channel) {
     const name = channelTitle(channel);
-    if (channel.type !== "D") return { title: name, text: `The beginning of ${name}. ${channel.purpose || "Write the first message below, or type / to see what apps can do."}` };
-    return { title: name, text: partner(channel)?.is_bot ? `Messages that ${name} sends to you alone.` : `Your conversation with ${name}. Nobody else can read it.` };
+    if (channel.type !== "D") {
+      const purpose = channel.purpose || "Write a message below, or type / to see what apps can do.";
+      return { title: name, text: `The beginning of ${name}. ${purpose}` };
+    }
+    if (partner(channel)?.is_bot) return { title: name, text: `Messages that ${name} sends to you alone.` };
+    return { title: name, text: `Your conversation with ${name}. Nobody else can read it.` };
   }
 
   function update() {
@@ -47,7 +55,8 @@ export function centre({ onReply, onMenu }) {
     note.textContent = noteOf(channel);
     document.title = `${name} · ${store.team.display_name}`;
     offline.hidden = store.online;
-    list.update(channel.id, channelPosts(channel.id), introOf(channel));
+    const intro = store.whole.has(channel.id) ? introOf(channel) : null;
+    list.update(channel.id, channelPosts(channel.id), store.loaded.has(channel.id) ? intro : { loading: true });
     const refusal = channel.delete_at ? "This channel is archived. Nothing new can be written in it." : "";
     write.update(channel.id, `Write to ${name}`, refusal);
   }

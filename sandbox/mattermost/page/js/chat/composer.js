@@ -53,7 +53,7 @@ export function composer(place, rootId) {
   const bar = h("div", { class: "composer-bar" }, h("div", { class: "formats", role: "toolbar", "aria-label": "Formatting" }, formats), sendButton);
   const refused = h("div", { class: "composer-refused", hidden: true });
   const box = h("div", { class: "composer-box" }, input, bar);
-  const list = suggestions({ input, rootId, roots, choose });
+  const list = suggestions({ input, testId: place === "thread" ? "thread-suggestions" : "suggestions", rootId, roots, choose });
   const root = h("div", { class: "composer" }, list.element, box, refused, error);
 
   function roots() {

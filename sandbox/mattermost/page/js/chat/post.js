@@ -38,7 +38,8 @@ export function avatar(user, size = 36) {
 export function drawPost(post, { place, compact, onReply }) {
   const { name, user, bot } = authorOf(post);
   const names = ["post", compact && "compact", post.local && "private", post.id === store.highlight && "highlight"];
-  const time = h("time", { class: "post-time", datetime: new Date(post.create_at).toISOString(), title: full(post.create_at) }, clock(post.create_at));
+  const iso = new Date(post.create_at).toISOString();
+  const time = h("time", { class: "post-time", datetime: iso, title: full(post.create_at) }, clock(post.create_at));
   const head = h(
     "div",
     { class: "post-head" },
@@ -52,7 +53,7 @@ export function drawPost(post, { place, compact, onReply }) {
   return h(
     "article",
     {
-      class: names.filter(Boolean).join(" "), "data-testid": post.local ? "ephemeral" : `post-${post.id}`, "data-post": post.id,
+      class: names.filter(Boolean).join(" "), tabindex: -1, "data-testid": post.local ? "ephemeral" : `post-${post.id}`, "data-post": post.id,
       "aria-label": `${name}, ${clock(post.create_at)}`, "aria-current": post.id === store.highlight ? "true" : null,
     },
     h("div", { class: "post-gutter" }, compact ? time.cloneNode(true) : avatar(user)),
@@ -77,7 +78,7 @@ function summary(post, onReply) {
 
 function tool(label, name, attributes) {
   const { on, ...rest } = attributes;
-  return h("button", { class: "tool", type: "button", "aria-label": label, "data-tip": label, on, ...rest }, icon(name, 18));
+  return h("button", { class: "tool", type: "button", tabindex: -1, "aria-label": label, "data-tip": label, on, ...rest }, icon(name, 18));
 }
 
 function dismiss(post) {

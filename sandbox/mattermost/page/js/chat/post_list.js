@@ -1,6 +1,6 @@
 /** A list of messages that stays where the reader is: at the end while new ones come, else unmoved. */
 
-import { h, reconcile } from "../dom.js";
+import { h, reconcile, spinner } from "../dom.js";
 import { replies, store } from "../store.js";
 import { day, sameDay } from "../time.js";
 import { drawPost } from "./post.js";
@@ -70,6 +70,23 @@ export function postList(place, onReply, label) {
     root.querySelector(`[data-post="${CSS.escape(id)}"]`)?.scrollIntoView({ block: "center" });
   }
 
+  // Arrows walk over the messages; only the one with the focus has its tools in the order of Tab.
+  root.addEventListener("keydown", (event) => {
+    const posts = [...root.querySelectorAll(".post")];
+    const at = posts.indexOf(document.activeElement);
+    if (at < 0 && document.activeElement !== root) return;
+    const moves = { ArrowUp: at < 0 ? posts.length - 1 : at - 1, ArrowDown: at + 1, Home: 0, End: posts.length - 1 };
+    const next = posts[moves[event.key]];
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+  });
+  for (const [kind, tabIndex] of [["focusin", 0], ["focusout", -1]]) {
+    root.addEventListener(kind, (event) => {
+      for (const tool of event.target.closest(".post")?.querySelectorAll(".tool") ?? []) tool.tabIndex = tabIndex;
+    });
+  }
+
   // Pictures that arrive late must not push the newest message out of sight.
   root.addEventListener("load", () => {
     if (root.scrollHeight - root.scrollTop - root.clientHeight < AT_END * 3) root.scrollTop = root.scrollHeight;
@@ -82,6 +99,7 @@ function follows(before, post) {
     && post.create_at - before.create_at < TOGETHER && !before.props?.attachments && !(before.reply_count > 0) && !post.local;
 }
 
-function drawIntro({ title, text }) {
+function drawIntro({ title, text, loading }) {
+  if (loading) return h("div", { class: "intro loading" }, spinner("Loading messages"));
   return h("div", { class: "intro" }, h("p", { class: "intro-title" }, title), h("p", {}, text));
 }

@@ -16,7 +16,10 @@ export function sidebar({ onSignOut, onClose }) {
   const people = h("ul", { class: "channel-list" });
   const newMessage = h(
     "button",
-    { class: "icon-button light", type: "button", "aria-label": "Write a direct message", "data-tip": "Write a direct message", "data-tip-side": "left", on: { click: choosePerson } },
+    {
+      class: "icon-button light", type: "button", "aria-label": "Write a direct message", "data-tip": "Write a direct message",
+      "data-tip-side": "left", on: { click: choosePerson },
+    },
     icon("plus", 18),
   );
   const who = h("div", { class: "signed-in" });
@@ -29,7 +32,16 @@ export function sidebar({ onSignOut, onClose }) {
     people,
   );
   const name = h("span", { class: "team-name" });
-  const root = h("aside", { class: "sidebar", id: "sidebar" }, h("div", { class: "team" }, h("span", { class: "team-sign", "aria-hidden": "true" }), name), nav, who);
+  const team = h("div", { class: "team" }, h("span", { class: "team-sign", "aria-hidden": "true" }), name);
+  const root = h("aside", { class: "sidebar", id: "sidebar" }, team, nav, who);
+  const exit = h(
+    "button",
+    {
+      class: "icon-button light", type: "button", "aria-label": "Sign out", "data-tip": "Sign out", "data-tip-side": "left",
+      "data-testid": "sign-out", on: { click: onSignOut },
+    },
+    icon("exit", 18),
+  );
 
   function item(channel) {
     const open = channel.id === store.channel?.id;
@@ -67,7 +79,7 @@ export function sidebar({ onSignOut, onClose }) {
     who.replaceChildren(
       avatar(store.me, 32),
       h("div", { class: "signed-in-name" }, h("strong", {}, displayName(store.me)), h("span", {}, `@${store.me.username}`)),
-      h("button", { class: "icon-button light", type: "button", "aria-label": "Sign out", "data-tip": "Sign out", "data-tip-side": "left", "data-testid": "sign-out", on: { click: onSignOut } }, icon("exit", 18)),
+      exit,
     );
   }
 
@@ -107,7 +119,13 @@ async function choosePerson() {
     if (mine !== asked) return;
     const users = [...(found.users ?? []), ...(found.out_of_channel ?? [])].filter((user) => user.id !== store.me.id);
     list.replaceChildren(...users.map((user) =>
-      h("button", { class: "person", type: "button", on: { click: () => open(user) } }, avatar(user, 32), h("span", {}, displayName(user)), h("span", { class: "person-name" }, `@${user.username}`))));
+      h(
+        "button",
+        { class: "person", type: "button", on: { click: () => open(user) } },
+        avatar(user, 32),
+        h("span", {}, displayName(user)),
+        h("span", { class: "person-name" }, `@${user.username}`),
+      )));
     if (!users.length) list.replaceChildren(h("p", { class: "select-note" }, "Nobody of that name."));
   }
 

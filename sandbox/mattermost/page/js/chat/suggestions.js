@@ -13,9 +13,9 @@ const NAME = /(?:^|\s)@([a-z0-9._-]*)$/i;
  * Build the list for *input*. `typed()` asks anew, `pressed(event)` handles a key and says whether it did,
  * `hide()` closes. `choose(entry)` gets what was chosen; `roots()` are the apps' commands.
  */
-export function suggestions({ input, rootId, roots, choose }) {
+export function suggestions({ input, testId, rootId, roots, choose }) {
   const listId = freshId("suggestions");
-  const element = h("div", { class: "suggestions", role: "listbox", id: listId, "aria-label": "Suggestions", "data-testid": "suggestions", hidden: true });
+  const element = h("div", { class: "suggestions", role: "listbox", id: listId, "aria-label": "Suggestions", "data-testid": testId, hidden: true });
   input.setAttribute("aria-controls", listId);
   let shown = [];
   let active = -1;
@@ -93,7 +93,12 @@ export function suggestions({ input, rootId, roots, choose }) {
         },
       },
       picture,
-      h("div", { class: "suggestion-text" }, h("div", { class: "suggestion-title" }, entry.title), entry.description ? h("div", { class: "suggestion-note" }, entry.description) : null),
+      h(
+        "div",
+        { class: "suggestion-text" },
+        h("div", { class: "suggestion-title" }, entry.title),
+        entry.description ? h("div", { class: "suggestion-note" }, entry.description) : null,
+      ),
     );
   }
 
@@ -131,9 +136,10 @@ export function suggestions({ input, rootId, roots, choose }) {
 
   function pressed(event) {
     if (element.hidden) return false;
+    const modified = event.ctrlKey || event.metaKey || event.shiftKey;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") step(event.key === "ArrowDown" ? 1 : -1);
     else if (event.key === "Escape") hide();
-    else if ((event.key === "Enter" || event.key === "Tab") && active >= 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey) choose(shown[active]);
+    else if (["Enter", "Tab"].includes(event.key) && active >= 0 && !modified) choose(shown[active]);
     else return false;
     event.preventDefault();
     return true;

@@ -11,7 +11,11 @@ export function threadPanel(onClose) {
   const list = postList("thread", () => {}, "Messages of the thread");
   const write = composer("thread", () => store.thread);
   const where = h("span", { class: "thread-where" });
-  const cross = h("button", { class: "icon-button", type: "button", "aria-label": "Close thread", "data-testid": "thread-close", on: { click: onClose } }, icon("close", 20));
+  const cross = h(
+    "button",
+    { class: "icon-button", type: "button", "aria-label": "Close thread", "data-testid": "thread-close", on: { click: onClose } },
+    icon("close", 20),
+  );
   const root = h(
     "section",
     { class: "thread-panel", "aria-label": "Thread", "data-testid": "thread-panel", hidden: true },
