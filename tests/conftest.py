@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from sandbox.mattermost import MattermostDouble
 from sandbox.servicenow import ServiceNowDouble
@@ -17,6 +18,15 @@ def doubles() -> Iterator[tuple[MattermostDouble, ServiceNowDouble]]:
     configure_logs("error", "console")
     with MattermostDouble() as mattermost, ServiceNowDouble() as servicenow:
         yield mattermost, servicenow
+
+
+@pytest.fixture
+def every_log_line() -> Iterator[None]:
+    """Nothing is filtered while a test looks at what is logged."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture

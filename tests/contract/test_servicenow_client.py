@@ -655,6 +655,7 @@ def test_while_it_is_silent_calls_fail_at_once_and_later_work_again(world: World
     assert world.client().find_groups("net")
 
 
+@pytest.mark.usefixtures("every_log_line")
 def test_logs_hold_no_token_query_or_record_text(world: World) -> None:
     """Transactions are named; what people write and what opens doors is not."""
     with structlog.testing.capture_logs() as logs:

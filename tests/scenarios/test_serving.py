@@ -36,6 +36,7 @@ class Process:
             "LISTEN": f"127.0.0.1:{port}",
             "LOG_LEVEL": "debug",
             "GRACEFUL_TIMEOUT": "5",
+            "RATE_LIMITS": "off",
         }
         self.log = folder / f"log{port}"
         self.process = self._start()
