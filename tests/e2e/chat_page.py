@@ -4,9 +4,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, jsonify, request, send_file
 from flask.typing import ResponseReturnValue
 from playwright.sync_api import Page, expect
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -16,10 +17,7 @@ from sandbox.mattermost import MattermostDouble
 
 Json = dict[str, Any]
 
-ICON = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><circle cx="12" cy="12" r="12" fill="#1f9d6b"/>'
-    '<circle cx="12" cy="12" r="5" fill="#fff"/></svg>'
-)
+ICON = Path(__file__).parent.parent.parent / "static" / "icon.png"
 
 
 class _Quiet(WSGIRequestHandler):
@@ -42,7 +40,7 @@ class RecorderApp:
         self.arrived = threading.Condition()
         app = Flask(__name__)
         app.add_url_rule("/manifest.json", "manifest", self._manifest)
-        app.add_url_rule("/static/icon.png", "icon", lambda: Response(ICON, mimetype="image/svg+xml"))
+        app.add_url_rule("/static/icon.png", "icon", lambda: send_file(ICON))
         app.add_url_rule("/<path:path>", "call", self._call, methods=["POST"])
         self._server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
         self.url = f"http://127.0.0.1:{self._server.server_port}"

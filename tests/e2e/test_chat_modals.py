@@ -147,6 +147,29 @@ def test_a_failing_lookup_is_told_at_its_field_in_plain_text(chat: Chat) -> None
     expect(chat.page.get_by_test_id("field-found")).to_contain_text("No options")
 
 
+def test_a_slow_lookup_says_so_and_an_overtaken_answer_is_thrown_away(chat: Chat) -> None:
+    """ "Loading…" stands in the list; the answer to an older query never replaces that to a newer one."""
+    go_on = threading.Event()
+
+    def answer(body: Json) -> Json:
+        query = body.get("query", "")
+        if query == "a":
+            assert go_on.wait(10)
+        return {"type": "ok", "data": {"items": [option(f"Found for {query}", f"v{query}")]}}
+
+    chat.app.answers["/lookup"] = answer
+    chat.open_form({"title": "Look up", "submit": {"path": "/submit"}, "fields": [EVERY[10]]})
+    chat.page.locator("#field-found").press_sequentially("a")
+    expect(chat.page.get_by_test_id("field-found")).to_contain_text("Loading…")
+    chat.page.locator("#field-found").press_sequentially("b")
+    expect(chat.page.get_by_test_id("option")).to_have_text("Found for ab")
+    with chat.page.expect_response(lambda response: '"query":"a"' in (response.request.post_data or "")):
+        go_on.set()
+    expect(chat.page.get_by_test_id("option")).to_have_text("Found for ab")
+    chat.page.keyboard.press("Enter")
+    expect(chat.page.locator("#field-found")).to_have_value("Found for ab")
+
+
 def test_required_fields_and_addresses_are_checked_before_sending(chat: Chat) -> None:
     """Empty required fields are named, a required switch must be on, and the browser refuses what is no e-mail."""
     fields = [
