@@ -88,6 +88,7 @@ def _users(blueprint: Blueprint, state: State) -> None:
         user = state.by_username(username)
         if user is None:
             text = "Unable to find an existing account matching your username for this team."
+            text += " This team may require an invite from the team owner to join."
             raise ApiError(404, "app.user.get_by_username.app_error", text)
         return jsonify(user)
 

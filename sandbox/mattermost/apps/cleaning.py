@@ -26,7 +26,8 @@ def clean_form(form: Json, icon_base: str) -> Json:
             continue
         labels.add(label)
         fields.append(field)
-    if "fields" in form:
+    cleaned.pop("fields", None)
+    if fields:
         cleaned["fields"] = fields
     return cleaned
 

@@ -154,6 +154,9 @@ class Expander:
         if not agent.channel_id:
             raise Missing("no channel ID to expand")
         channel = self._state.channels.get(agent.channel_id)
+        if channel is not None and level == "id" and not self._state.may_read(agent.user_id, agent.channel_id):
+            # The bare id is delivered all the same, with the team that the client named (recorded).
+            return _stripped(channel | {"team_id": agent.team_id}, ("id", "team_id"))
         if channel is None or not self._state.may_read(agent.user_id, agent.channel_id):
             raise Missing(
                 f"id: {agent.channel_id}: : You do not have the appropriate permissions., "

@@ -12,7 +12,7 @@ from sandbox.mattermost.apps.cleaning import clean_bindings, clean_form
 from sandbox.mattermost.apps.expand import Agent, Expander
 from sandbox.mattermost.apps.install import BUILTIN, Installer
 from sandbox.mattermost.apps.registry import PLUGIN, App, PluginError, Registry
-from sandbox.mattermost.apps.typed import BINDING, Undecodable, struct
+from sandbox.mattermost.apps.typed import BINDING, Undecodable, as_go, expand_of, struct
 from sandbox.mattermost.hub import Hub
 from sandbox.mattermost.state import State
 from sandbox.mattermost.web import anonymous_or_session
@@ -108,6 +108,11 @@ class AppsRoutes:
                 raise ValueError("no object")
         except ValueError:
             raise PluginError("failed to unmarshal Call request: unexpected EOF: invalid input", 400) from None
+        try:
+            given = as_go(given)
+            given["expand"] = expand_of(given.get("expand"))
+        except Undecodable as error:
+            raise PluginError(f"failed to unmarshal Call request: {error}: invalid input", 400) from error
         context = given.get("context") or {}
         app_id = str(context.get("app_id") or "")
         if not app_id:

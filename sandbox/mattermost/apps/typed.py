@@ -5,6 +5,7 @@ The error texts are Go's own (recorded in calls and bindings).
 """
 
 import json
+from decimal import Decimal
 from typing import Any
 
 Json = dict[str, Any]
@@ -53,6 +54,7 @@ def decode_response(body: bytes) -> Json:
     if not isinstance(value, dict):
         raise Undecodable(f"json: cannot unmarshal {_kind(value)} into Go value of type apps.CallResponse")
     response: Json = struct(value, RESPONSE, "CallResponse", "")
+    response = as_go(response)
     response["type"] = response.get("type") or "ok"
     return {key: value for key, value in response.items() if value not in ("", False, None) or key == "data"}
 
@@ -64,6 +66,32 @@ def struct(value: Json, kinds: Json, root: str, path: str) -> Json:
         if key in value and value[key] is not None:
             decoded[key] = _typed(value[key], kind, root, f"{path}.{key}" if path else key)
     return decoded
+
+
+def as_go(value: Any) -> Any:
+    """Numbers as Go's float64 writes them: what is beyond 53 bits loses its last digits."""
+    if isinstance(value, dict):
+        return {key: as_go(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [as_go(item) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**53:
+        return int(Decimal(repr(float(value))))
+    return value
+
+
+def expand_of(value: Any) -> Json:
+    """The levels of a call's ``expand``. Raises Undecodable for one that is no text."""
+    if value is None:
+        return {}
+    levels = {}
+    for key, level in value.items():
+        if level is None:
+            continue
+        if not isinstance(level, str):
+            kind = f"Go struct field Expand.expand.{key} of type apps.ExpandLevel"
+            raise Undecodable(f"json: cannot unmarshal {_kind(level)} into {kind}")
+        levels[key] = level
+    return levels
 
 
 def _typed(value: Any, kind: Any, root: str, path: str) -> Any:
