@@ -38,6 +38,7 @@ PEOPLE = {
     ),
 }
 ROOT, REPLY = "usbdbab6w7d1dpc3p5wbo8xtky", "1g6bejbdxibxxxaxg6fchu4j7r"
+HIDDEN, ELSEWHERE = "bueji1ef1infbnwnbcr8f7dhya", "jmebiya1ubycjpsjwbueh6q16y"
 BOT = "k1x9g93hxfb4jyw5rnhf1dfqdo"
 
 # Scene (its beginning): why the double differs, in order of the files.
@@ -111,13 +112,14 @@ def server(recorder: Recorder) -> Iterator[MattermostDouble]:
             del state.channels[channel["id"]]
             state.channels[channel_id] = channel | {"id": channel_id, "shared": None}
         alice = PEOPLE["alice"][0]
-        for post_id, root_id in ((ROOT, ""), (REPLY, ROOT)):
+        places = ((ROOT, "", INCIDENTS), (REPLY, ROOT, INCIDENTS), (HIDDEN, "", PRIVATE), (ELSEWHERE, "", PUBLIC))
+        for post_id, root_id, channel_id in places:
             state.posts[post_id] = {
                 "id": post_id,
                 "root_id": root_id,
                 "type": "",
                 "user_id": alice,
-                "channel_id": INCIDENTS,
+                "channel_id": channel_id,
                 "message": "reply in thread" if root_id else "Disk full on **db01**",
                 "delete_at": 0,
             }
