@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from flask import Flask
 
 from config import Config, ConfigError, redacted
+from core.errors import StorageFailed
+from storage.tinydb import folder_of
 from web.logs import configure_logs
 
 
@@ -51,7 +53,12 @@ def serve() -> int:
     configure_logs(config.log_level, config.log_format)
 
     def build() -> tuple[Flask, Callable[[], None]]:
-        service = create_app(config)
+        try:
+            service = create_app(config)
+        except StorageFailed as error:
+            print(f"The storage can't be used: {error}", file=sys.stderr)
+            # gunicorn's master takes 3 as "the worker can't boot" and ends, rather than trying for ever.
+            sys.exit(3)
         return service.app, service.close
 
     Server(build, listen=config.listen, threads=config.threads, graceful_timeout=config.graceful_timeout).run()
@@ -86,11 +93,14 @@ def run_sandbox(which: str, port: int) -> int:
 
 
 def _config() -> Config | None:
+    """The settings, or None after saying what is wrong with them."""
     try:
-        return Config.from_env()
-    except ConfigError as error:
+        config = Config.from_env()
+        folder_of(config.storage_url)
+    except (ConfigError, ValueError) as error:
         print(error, file=sys.stderr)
         return None
+    return config
 
 
 if __name__ == "__main__":

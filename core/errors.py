@@ -164,7 +164,7 @@ class MayBeSaved(AppError):
     def __init__(self, detail: str, records: str) -> None:
         super().__init__(detail)
         self.tell = (
-            "ServiceNow did not answer in time, so this may have been saved. "
+            "ServiceNow did not say whether it saved this, so it may have been saved. "
             f"[Look at the list]({records}) before you send it again."
         )
 

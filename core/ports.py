@@ -24,12 +24,15 @@ class Accounts(Protocol):
     """Linked accounts, one per Mattermost user. Each write is on disk when the call returns."""
 
     def get(self, person_id: str) -> Account | None:
-        """The account, or None. Never touches the network; bindings call it."""
+        """
+        The account, or None; None also where its tokens can't be opened any more. Never touches the network.
+        """
         ...
 
     def put(self, account: Account) -> bool:
         """
         Store *account* unless a stored one has the same or a higher version; say whether it was stored.
+        A row whose tokens can't be opened any more gives way to any version.
 
         Raises:
             StorageFailed: The disk did not take it; what was stored before stays.

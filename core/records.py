@@ -75,4 +75,5 @@ class Identity:
     @property
     def option(self) -> Option:
         """As people are offered in look-ups: ``Name (user_name)``."""
-        return Option(f"{self.name or self.user_name} ({self.user_name})", self.sys_id)
+        name = self.name or self.user_name or "You"
+        return Option(f"{name} ({self.user_name})" if self.user_name else name, self.sys_id)

@@ -14,7 +14,7 @@ from flask import Request
 
 from core.accounts import Installation
 from core.calls import Person
-from core.errors import AdministratorsOnly, InvalidInput, NotVerified
+from core.errors import AdministratorsOnly, InvalidInput, NotVerified, StorageFailed
 from core.ports import Clock, Installations
 from mattermost.apps_framework import CallRequest, read, read_asker
 from mattermost.proofs import HEADER, TokenOwners, acting_user_id
@@ -61,7 +61,11 @@ class Verifier:
             raise NotVerified("not the pinned bot's token")
         if token != installation.bot_token:
             seen = replace(installation, bot_token=token, bot_token_seen_at=self._clock())
-            self._installations.put(seen)
+            try:
+                self._installations.put(seen)
+            except StorageFailed as error:
+                # Only later messages would use it: a full disk must not refuse calls that need no disk.
+                log.warning("newest bot session not stored", reason=str(error))
         return caller
 
     def administrator(self, request: Request) -> Caller:
