@@ -50,6 +50,12 @@ class Lookups:
                 if not current.waiting:
                     self._fields.pop((person_id, name), None)
 
+    def newest(self, person_id: str, name: str) -> int:
+        """How many look-ups of a field came in since it was last idle."""
+        with self._lock:
+            current = self._fields.get((person_id, name))
+            return current.newest if current else 0
+
     def _overtake(self, person_id: str, name: str) -> None:
         with self._lock:
             if current := self._fields.get((person_id, name)):

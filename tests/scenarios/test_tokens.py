@@ -238,3 +238,13 @@ def test_an_unknown_word_is_answered_with_the_nearest(world: World) -> None:
     assert "incident create" in agent.command("help", {"command": "incidnet creat"})["text"]
     forged = agent.call({"path": "/incident/crate/submit", "expand": {"acting_user": "+summary"}})
     assert "Did you mean `/servicenow incident create`" in forged["text"]
+
+
+def test_one_person_s_flood_is_stopped_and_nobody_else_s_work(world: World) -> None:
+    """Sixty submits a minute a person; the next is told to wait, and others go on."""
+    world.restart(rate_limits=True)
+    agent, requester = world.connected("agent"), world.connected("requester")
+    texts = [me(agent) for _ in range(62)]
+    assert "Amir Agent" in texts[58]
+    assert "a lot at once" in texts[61]
+    assert "Rosa Requester" in me(requester)

@@ -1,0 +1,103 @@
+"""Settings: all problems in one message, files for secrets, nothing secret shown."""
+
+from pathlib import Path
+
+import pytest
+
+from config import Config, ConfigError
+
+GOOD = {
+    "APP_URL": "https://servicenow.example.org/",
+    "MATTERMOST_URL": "https://chat.example.org",
+    "APP_SECRET": "a" * 32 + "," + "b" * 32,
+    "MATTERMOST_APP_JWT_SECRET": "j" * 32,
+    "SERVICENOW_URL": "https://acme.service-now.com",
+    "SERVICENOW_CLIENT_ID": "id",
+    "SERVICENOW_CLIENT_SECRET": "hush-hush",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Exactly the good settings."""
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_good_settings_are_read(environment: pytest.MonkeyPatch) -> None:
+    """Addresses lose their slash, secrets become a list, defaults stand."""
+    config = Config.from_env()
+    assert config.app_url == "https://servicenow.example.org"
+    assert config.app_secrets == ("a" * 32, "b" * 32)
+    assert config.missing == ()
+    assert config.threads == 32
+    assert config.rate_limits
+
+
+def test_no_secret_shows(environment: pytest.MonkeyPatch) -> None:
+    """Whoever prints the settings sees none of them."""
+    environment.setenv("MATTERMOST_BOT_TOKEN", "bot-token-text")
+    text = repr(Config.from_env())
+    assert not [secret for secret in ("aaaa", "jjjj", "hush-hush", "bot-token-text") if secret in text]
+
+
+def test_all_problems_come_together_without_their_values(environment: pytest.MonkeyPatch) -> None:
+    """One message names each setting and what is wrong."""
+    environment.delenv("APP_URL")
+    environment.setenv("APP_SECRET", "short-secret")
+    environment.setenv("THREADS", "many")
+    environment.setenv("LISTEN", "nowhere")
+    environment.setenv("SERVICENOW_URL", "http://evil.example")
+    environment.setenv("MATTERMOST_APP_JWT_SECRET_FILE", "/no/such/file")
+    with pytest.raises(ConfigError) as problem:
+        Config.from_env()
+    text = str(problem.value)
+    for name in ("APP_URL", "APP_SECRET", "THREADS", "LISTEN", "SERVICENOW_URL", "MATTERMOST_APP_JWT_SECRET"):
+        assert name in text
+    assert "short-secret" not in text
+
+
+def test_a_secret_may_come_from_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`NAME_FILE` names it; the line end does not belong to the secret."""
+    path = tmp_path / "secret"
+    path.write_text("f" * 32 + "\n")
+    environment.delenv("MATTERMOST_APP_JWT_SECRET")
+    environment.setenv("MATTERMOST_APP_JWT_SECRET_FILE", str(path))
+    assert Config.from_env().mattermost_app_jwt_secret == "f" * 32
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "good"),
+    [
+        ("https://acme.service-now.com", "", True),
+        ("https://acme.service-now.com/", "", True),
+        ("https://acme.service-now.com:8443", "", False),
+        ("http://acme.service-now.com", "", False),
+        ("https://acme.service-now.com.evil.example", "", False),
+        ("https://evil-service-now.com", "", False),
+        ("https://user@acme.service-now.com", "", False),
+        ("https://acme.service-now.com/path", "", False),
+        ("http://127.0.0.1:8081", "http://127.0.0.1:8081", True),
+        ("http://127.0.0.1:8082", "http://127.0.0.1:8081", False),
+        ("ftp://acme.service-now.com", "", False),
+    ],
+)
+def test_only_instances_that_are_named_are_taken(
+    environment: pytest.MonkeyPatch, url: str, hosts: str, good: bool
+) -> None:
+    """`https://*.service-now.com`, or an origin of SERVICENOW_HOSTS."""
+    environment.setenv("SERVICENOW_URL", url)
+    environment.setenv("SERVICENOW_HOSTS", hosts)
+    if good:
+        assert Config.from_env().servicenow_url == url.rstrip("/")
+    else:
+        with pytest.raises(ConfigError, match="SERVICENOW_URL"):
+            Config.from_env()
+
+
+def test_what_is_missing_to_connect_is_no_reason_not_to_start(environment: pytest.MonkeyPatch) -> None:
+    """The service runs and tells administrators."""
+    for name in ("SERVICENOW_URL", "SERVICENOW_CLIENT_ID", "SERVICENOW_CLIENT_SECRET"):
+        environment.delenv(name)
+    assert Config.from_env().missing == ("SERVICENOW_URL", "SERVICENOW_CLIENT_ID", "SERVICENOW_CLIENT_SECRET")
