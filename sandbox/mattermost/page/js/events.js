@@ -22,7 +22,7 @@ export async function arrive(event, data) {
     case "channel_created":
     case "channel_deleted":
     case "channel_updated":
-      return loadChannels();
+      return loadChannels().catch(() => {}); // the next event, or coming back, reads them again
     case "custom_com.mattermost.apps_refresh_bindings":
       return fetchBindings();
     default:

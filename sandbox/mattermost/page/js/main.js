@@ -30,7 +30,7 @@ function closeThread() {
 function openThread(post) {
   store.thread = post.root_id || post.id;
   changed();
-  loadThread(store.thread).then(() => view.thread.focus());
+  loadThread(store.thread).then(() => view.thread.focus(), (error) => toast(error.message));
 }
 
 function draw() {
@@ -114,11 +114,16 @@ function toast(text) {
   setTimeout(() => node.remove(), 6000);
 }
 
+/** Read anew what may have been missed. */
 async function reload() {
-  await loadChannels();
-  fetchBindings();
-  if (store.channel) await loadPosts(store.channel);
-  if (store.thread) await loadThread(store.thread);
+  try {
+    await loadChannels();
+    fetchBindings();
+    if (store.channel) await loadPosts(store.channel);
+    if (store.thread) await loadThread(store.thread);
+  } catch (error) {
+    toast(error.message);
+  }
 }
 
 async function start(user) {
