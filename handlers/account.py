@@ -168,7 +168,7 @@ def _welcome(call: Call, context: Context, account: Account) -> None:
         "What to do next: open the menu of a message and choose **Create ServiceNow incident**, press the "
         "ServiceNow icon in the app bar, or type one of these:",
         "",
-        help_text(replace(context.standing, connected=True), account),
+        help_text(replace(context.standing, linked=True, connected=True), account),
     ]
     try:
         context.mattermost.tell(call.person.id, "\n".join(lines))

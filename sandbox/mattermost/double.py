@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from sandbox.common import Clock, Faults, RequestLog, SandboxServer, install_switches
 from sandbox.mattermost.apps.expand import Expander
 from sandbox.mattermost.apps.install import Installer
-from sandbox.mattermost.apps.registry import Registry
+from sandbox.mattermost.apps.registry import PLUGIN, Registry
 from sandbox.mattermost.apps.remote import Remote
 from sandbox.mattermost.apps.routes import AppsRoutes
 from sandbox.mattermost.hub import Hub
@@ -21,6 +21,7 @@ from sandbox.mattermost.web import ApiError, answer_error, not_found
 
 _PAGE = Path(__file__).parent / "page"
 _KINDS = ("down", "429", "500", "slow")
+_PLUGIN_LATER = tuple(f"{PLUGIN}/api/v1/{name}" for name in ("subscribe", "unsubscribe", "timer", "marketplace"))
 _LATER = ("/api/v4/actions/", "/api/v4/commands", "/api/v4/files", "/api/v4/bots", "/api/v4/config")
 
 
@@ -166,7 +167,7 @@ def _versioned(response: Response) -> Response:
 
 
 def _unknown(problem: HTTPException) -> ResponseReturnValue:
-    if request.path.startswith(_LATER) or "/actions/" in request.path:
+    if request.path.startswith((*_LATER, *_PLUGIN_LATER)) or "/actions/" in request.path:
         text = f"The sandbox does not do this yet: {request.method} {request.path}"
         return answer_error(ApiError(501, "api.sandbox.missing.app_error", text))
     if request.path.startswith("/api/"):

@@ -18,3 +18,4 @@ def test_a_person_connects_from_the_app_bar(world: World) -> None:
     [welcome] = world.mattermost.direct_posts("newcomer")
     assert "Nora Newcomer" in welcome["message"]
     assert "Create ServiceNow incident" in welcome["message"]
+    assert "/servicenow disconnect" in welcome["message"]
