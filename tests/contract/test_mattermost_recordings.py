@@ -241,3 +241,18 @@ def test_a_refusal_of_the_rest_api_has_the_recorded_words(
     assert answer.status_code == expected["status"]
     assert answer.json()["id"] == expected["body"]["id"]
     assert answer.json()["message"] == expected["body"]["message"]
+
+
+def in_order(bindings: Any) -> Any:
+    """Top locations by name: the plugin's order among them is not fixed."""
+    return sorted(bindings, key=lambda one: str(one["location"])) if isinstance(bindings, list) else bindings
+
+
+@pytest.mark.parametrize("scene", scenes("bindings"))
+def test_bindings_are_cleaned_as_recorded(server: MattermostDouble, recorder: Recorder, scene: Json) -> None:
+    """What a client gets of an app's answer: normalised, dropped and merged as the plugin does."""
+    skip_if_different(scene)
+    answer = replayed(server, recorder, scene)
+    expected = scene["client_to_mattermost"]["response"]
+    assert answer.status_code == expected["status"]
+    assert in_order(answer.json()) == in_order(local(expected["body"], server, recorder))

@@ -17,7 +17,7 @@ def clean_form(form: Json, icon_base: str) -> Json:
         label = field.get("label") or name.replace("_", "-")
         if not name or _spaced(name) or _spaced(label) or label in labels:
             continue
-        field = field | {"label": label}
+        field = {"name": name, "type": ""} | field | {"label": label}
         if field.get("type") == "static_select":
             field["options"] = _options(field.get("options") or [])
             if not field["options"]:
@@ -33,21 +33,31 @@ def clean_form(form: Json, icon_base: str) -> Json:
 
 
 def _options(options: list[Json]) -> list[Json]:
+    """A repeated label or value is dropped; a label without value keeps an empty one; a bare value no label."""
     kept: list[Json] = []
+    labels: set[str] = set()
+    values: set[str] = set()
     for option in options:
-        label, value = option.get("label") or option.get("value", ""), option.get("value", "")
-        seen = {one["label"] for one in kept} | {one["value"] for one in kept if one["value"]}
-        if label and label not in {one["label"] for one in kept} and (not value or value not in seen):
-            kept.append(option | {"label": label, "value": value})
+        value = option.get("value", "")
+        label = option.get("label") or value
+        if not label or label in labels or (value and value in values):
+            continue
+        labels.add(label)
+        values.add(value)
+        kept.append(option if value else option | {"value": ""})
     return kept
 
 
 def clean_bindings(
-    app_id: str, bindings: list[Json], granted: list[str], icon_base: str
+    app_id: str, bindings: list[Json], granted: list[str], icon_base: str, user_agent: str = ""
 ) -> tuple[list[Json], list[str]]:
     """The bindings that are left, and what was found wrong."""
     problems: list[str] = []
     kept = _level(bindings, "", "", app_id, granted, icon_base, problems)
+    if user_agent == "webapp":  # never so in practice: no client sends `user_agent_type`
+        for top in kept:
+            if top["location"] == "/channel_header":
+                top["bindings"] = [one for one in top.get("bindings", []) if one.get("icon")]
     return kept, problems
 
 
@@ -81,7 +91,9 @@ def _one(
             return None
         binding = binding | {"label": label}
     if icon := binding.get("icon"):
-        binding = binding | {"icon": _icon(icon, icons)}
+        binding = {key: value for key, value in binding.items() if key != "icon"}
+        if address := _icon(icon, icons):
+            binding["icon"] = address
     actions = [key for key in ("submit", "form", "bindings") if binding.get(key)]
     if len(actions) != 1:
         problems.append('(only) one of  "submit", "form", or "bindings" must be set in a binding')

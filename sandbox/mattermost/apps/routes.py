@@ -64,8 +64,14 @@ class AppsRoutes:
         """All apps asked at once; the slowest is waited for."""
         session = anonymous_or_session(self._state)
         if session is None:
-            return jsonify(None)
-        agent = Agent(session.user_id, request.args.get("channel_id", ""), request.args.get("team_id", ""))
+            error = {"bindings": None, "error": "user ID is required: unauthorized"}
+            return jsonify(error if request.args.get("test") else None)
+        agent = Agent(
+            session.user_id,
+            request.args.get("channel_id", ""),
+            request.args.get("team_id", ""),
+            user_agent=request.args.get("user_agent_type", ""),
+        )
         apps = [app for app in self._registry.apps.values() if app.enabled]
         with ThreadPoolExecutor(max(1, len(apps))) as pool:
             answers = list(pool.map(lambda app: self._bindings_of(app, agent), apps))
@@ -93,7 +99,7 @@ class AppsRoutes:
             typed = [struct(one, BINDING, "Binding", "") for one in data]
         except (PluginError, Undecodable) as error:
             return [], [f"failed to decode bindings: {error}"]
-        return clean_bindings(app.app_id, typed, granted, self._icons(app))
+        return clean_bindings(app.app_id, typed, granted, self._icons(app), agent.user_agent)
 
     def _icons(self, app: App) -> str:
         return f"{self._site()}{PLUGIN}/apps/{app.app_id}/static"
