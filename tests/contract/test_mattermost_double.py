@@ -1,0 +1,224 @@
+"""Facts of the recordings that need a course of events: tokens over time, OAuth states, webhooks, posts."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jwt
+import pytest
+import requests
+from flask import Flask, jsonify, request
+from flask.typing import ResponseReturnValue
+from websocket import create_connection
+
+from sandbox.client import PLUGIN, MattermostClient
+from sandbox.common import SandboxServer
+from sandbox.mattermost import MattermostDouble
+
+Json = dict[str, Any]
+SECRET = "a secret of thirty-two characters"
+
+
+class Talkative:
+    """An app that keeps every call and says yes."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Json, str]] = []
+        self.manifest: Json = {}
+        app = Flask("talkative")
+        app.add_url_rule("/manifest.json", "manifest", lambda: jsonify(self.manifest))
+        app.add_url_rule("/static/icon.png", "icon", lambda: b"png")
+        app.add_url_rule("/<path:path>", "any", self._answer, methods=["POST"])
+        self.server = SandboxServer(app).start()
+        self.manifest = {
+            "app_id": "talkative",
+            "display_name": "Talkative",
+            "homepage_url": "https://example.com",
+            "icon": "icon.png",
+            "requested_permissions": ["act_as_bot", "act_as_user", "remote_oauth2", "remote_webhooks"],
+            "requested_locations": ["/command"],
+            "on_install": {"path": "/install", "expand": {"acting_user": "+summary", "app": "all"}},
+            "http": {"root_url": self.server.url, "use_jwt": True},
+        }
+
+    def _answer(self, path: str) -> ResponseReturnValue:
+        authorization = request.headers.get("Mattermost-App-Authorization", "").removeprefix("Bearer ")
+        self.calls.append((f"/{path}", request.get_json(), authorization))
+        data = f"http://127.0.0.1/authorize?state={request.get_json().get('values', {}).get('state')}"
+        return jsonify({"type": "ok", "data": data if path == "oauth2/connect" else []})
+
+    def last(self, path: str) -> tuple[Json, str]:
+        """Body and token of the last call to a path."""
+        found = [(body, token) for called, body, token in self.calls if called == path]
+        return found[-1]
+
+
+@pytest.fixture(scope="module")
+def doubles() -> Iterator[tuple[MattermostDouble, Talkative]]:
+    """One of each for the module."""
+    app = Talkative()
+    with MattermostDouble() as double:
+        yield double, app
+    app.server.stop()
+
+
+@pytest.fixture
+def world(doubles: tuple[MattermostDouble, Talkative]) -> tuple[MattermostDouble, Talkative, MattermostClient]:
+    """The app freshly installed, and a person."""
+    double, app = doubles
+    double.reset()
+    app.calls.clear()
+    answer = MattermostClient(double.url, "admin").install(f"{app.server.url}/manifest.json", SECRET)
+    assert answer["text"].startswith("Installed app `talkative`: Talkative.")
+    return double, app, MattermostClient(double.url, "agent")
+
+
+World = tuple[MattermostDouble, Talkative, MattermostClient]
+
+
+def context_of(app: Talkative, agent: MattermostClient) -> Json:
+    """The context of a fresh call."""
+    agent.call({"path": "/do", "expand": {"acting_user_access_token": "all"}}, app_id="talkative")
+    body, _ = app.last("/do")
+    found: Json = body["context"]
+    return found
+
+
+def test_installing_pings_and_signs(world: World) -> None:
+    """Ping without a person, on_install with one; HS256, fifteen minutes; the secret for administrators alone."""
+    double, app, _ = world
+    assert [path for path, _, _ in app.calls][:2] == ["/ping", "/install"]
+    claims = jwt.decode(app.last("/ping")[1], SECRET, algorithms=["HS256"])
+    assert set(claims) == {"exp"}
+    body, token = app.last("/install")
+    claims = jwt.decode(token, SECRET, algorithms=["HS256"])
+    assert claims["acting_user_id"] == body["context"]["acting_user"]["id"]
+    assert body["context"]["app"]["webhook_secret"] == double.registry.apps["talkative"].webhook_secret
+
+
+def test_app_sessions_live_ten_minutes_and_are_prolonged_in_their_second_half(world: World) -> None:
+    """The same token comes with each call; five minutes or less left make it ten again; after its end a new one."""
+    double, app, agent = world
+    first = context_of(app, agent)
+    double.advance(200)
+    assert context_of(app, agent)["bot_access_token"] == first["bot_access_token"]
+    double.advance(200)
+    assert context_of(app, agent)["bot_access_token"] == first["bot_access_token"]  # prolonged here
+    double.advance(500)
+    alive = {"Authorization": f"Bearer {first['bot_access_token']}"}
+    assert requests.get(f"{double.url}/api/v4/users/me", headers=alive, timeout=10).status_code == 200
+    double.advance(200)
+    assert requests.get(f"{double.url}/api/v4/users/me", headers=alive, timeout=10).status_code == 401
+    assert context_of(app, agent)["bot_access_token"] != first["bot_access_token"]
+
+
+def test_disabling_kills_the_bot_s_session_and_not_the_person_s(world: World) -> None:
+    """As recorded: the acting user's token lives on until it expires."""
+    double, app, agent = world
+    context = context_of(app, agent)
+    MattermostClient(double.url, "admin").call({"path": "/disable"}, app_id="apps", values={"app": "talkative"})
+    statuses = [
+        requests.get(
+            f"{double.url}/api/v4/users/me", headers={"Authorization": f"Bearer {context[name]}"}, timeout=10
+        ).status_code
+        for name in ("bot_access_token", "acting_user_access_token")
+    ]
+    assert statuses == [401, 200]
+
+
+def test_oauth_states_are_good_once_for_a_quarter_of_an_hour_and_one_person(world: World) -> None:
+    """307 to the app's address; statuses and texts of every refusal as recorded."""
+    double, _, agent = world
+    other = MattermostClient(double.url, "requester")
+    remote = f"{double.url}{PLUGIN}/apps/talkative/oauth2/remote"
+
+    def begin() -> str:
+        answer = agent.browser.get(f"{remote}/connect", allow_redirects=False)
+        assert answer.status_code == 307
+        return answer.headers["Location"].partition("state=")[2]
+
+    def complete(who: MattermostClient, **query: str) -> tuple[int, str]:
+        answer = who.browser.get(f"{remote}/complete", params=query)
+        return answer.status_code, answer.text
+
+    state = begin()
+    assert complete(other, code="c", state=state) == (403, "forbidden\n")
+    assert complete(agent, code="c", state=state)[0] == 200
+    assert complete(agent, code="c", state=state) == (403, "state mismatch: forbidden\n")
+    assert complete(agent, code="c") == (401, "no state arg in the URL: unauthorized\n")
+    assert complete(agent, code="c", state="garbage") == (403, "forbidden\n")
+    late = begin()
+    double.advance(901)
+    assert complete(agent, code="c", state=late) == (403, "state mismatch: forbidden\n")
+
+
+def test_the_oauth_user_store_belongs_to_the_person(world: World) -> None:
+    """The person's app session writes it and refreshes the menus; the bot and a login session may not."""
+    double, app, agent = world
+    context = context_of(app, agent)
+    url = f"{double.url}{PLUGIN}/api/v1/oauth2/user"
+    cookie = "; ".join(f"{name}={value}" for name, value in agent.browser.cookies.items())
+    socket = create_connection(double.url.replace("http", "ws") + "/api/v4/websocket", cookie=cookie, timeout=10)
+    try:
+        assert json.loads(socket.recv())["event"] == "hello"
+        mine = {"Authorization": f"Bearer {context['acting_user_access_token']}"}
+        assert requests.post(url, json={"connected": True}, headers=mine, timeout=10).status_code == 200
+        assert json.loads(socket.recv())["event"] == "custom_com.mattermost.apps_refresh_bindings"
+    finally:
+        socket.close()
+    bot = {"Authorization": f"Bearer {context['bot_access_token']}"}
+    assert requests.post(url, json={}, headers=bot, timeout=10).status_code == 401
+    assert agent.browser.post(url, json={}).text == "not an app session: unauthorized\n"
+    assert requests.post(url, data="x" * 9000, headers=mine, timeout=10).status_code == 500
+
+
+def test_webhooks_need_the_secret_and_tell_the_sender_nothing(world: World) -> None:
+    """400 without it, 200 and silence with it; the app sees the bot as acting user in the token."""
+    double, app, _ = world
+    registered = double.registry.apps["talkative"]
+    url = f"{double.url}{PLUGIN}/apps/talkative/webhook/notice"
+    assert requests.post(url, json={"a": 1}, timeout=10).status_code == 400
+    good = requests.post(url, params={"secret": registered.webhook_secret}, json={"a": 1}, timeout=10)
+    assert (good.status_code, good.text) == (200, "")
+    body, token = app.last("/webhook/notice")
+    assert body["values"]["data"] == {"a": 1}
+    assert "acting_user" not in body["context"]
+    claims = jwt.decode(token, SECRET, algorithms=["HS256"])
+    assert claims["acting_user_id"] == registered.bot_user_id
+    assert requests.post(f"{url}/deeper", timeout=10).status_code == 404
+
+
+def test_posts_are_refused_in_the_recorded_words(world: World) -> None:
+    """Membership, archive, roots, length, and one post per pending id within thirty seconds."""
+    double, app, agent = world
+    bot = {"Authorization": f"Bearer {context_of(app, agent)['bot_access_token']}"}
+    desk, archive = agent.channel("service-desk"), agent.channel("archive")
+
+    def error(body: Json, headers: Json | None = None) -> tuple[int, str]:
+        answer = (
+            requests.post(f"{double.url}/api/v4/posts", json=body, headers=headers, timeout=10)
+            if headers
+            else agent.browser.post(f"{double.url}/api/v4/posts", json=body)
+        )
+        return answer.status_code, answer.json()["id"]
+
+    root = agent.say("service-desk", "root")
+    reply = agent.say("service-desk", "reply", root["id"])
+    assert error({"channel_id": desk, "message": "x"}, bot) == (403, "api.context.permissions.app_error")
+    assert error({"channel_id": archive, "message": "x"}) == (400, "api.post.create_post.can_not_post_to_deleted.error")
+    assert error({"channel_id": desk, "root_id": reply["id"]}) == (400, "api.post.create_post.root_id.app_error")
+    assert error({"channel_id": desk, "message": "x" * 16384}) == (400, "model.post.is_valid.msg.app_error")
+    pending = {"channel_id": desk, "message": "once", "pending_post_id": "p1"}
+    first = agent.post("/api/v4/posts", pending)["id"]
+    assert agent.post("/api/v4/posts", pending)["id"] == first
+    double.advance(31)
+    assert agent.post("/api/v4/posts", pending)["id"] != first
+
+
+def test_what_is_not_there_is_refused_loudly(world: World) -> None:
+    """Buttons, dialogs and timers are a later piece of work: 501 with the path, never an empty 200."""
+    double, _, agent = world
+    for path in ("/api/v4/actions/dialogs/open", "/api/v4/posts/x/actions/y", f"{PLUGIN}/api/v1/timer"):
+        answer = agent.browser.post(double.url + path, json={})
+        assert answer.status_code == 501
+        assert path in answer.text
