@@ -63,7 +63,7 @@ def _run(
         "STORAGE_URL": f"tinydb://{folder}/data",
         "LISTEN": f"127.0.0.1:{port}",
         "LOG_FORMAT": "console",
-        "LOG_LEVEL": environment.get("LOG_LEVEL", "warning"),
+        "LOG_LEVEL": environment.get("LOG_LEVEL", "error"),
     }
     command = [sys.executable, str(Path(__file__).parent.parent / "cli.py"), "serve"]
     # A session of its own: Ctrl-C reaches us, and we end the service in order.
