@@ -1,64 +1,38 @@
-"""What every answer of an instance has in common: headers, cookies, error envelopes, faults."""
+"""What every answer of an instance has in common: headers, cookies, envelopes (recorded, Australia 2026)."""
 
 import json
 import secrets
-import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Response, request
 
-from sandbox.common import Fault, Faults
-
-KINDS = (
-    "hibernating", "401", "429", "429_bare", "500", "500_after_commit", "403_after_insert", "202",
-    "truncated", "html_login", "slow", "empty_acl", "short_page", "strip_field", "no_refresh_token",
-    "refresh_refused", "414", "drop_unknown_terms", "meta_refused",
-)  # fmt: skip
-# Those that answer instead of the handler.
-_BEFORE = ("hibernating", "401", "429", "429_bare", "500", "202", "html_login", "slow", "414")
-_SLOW_SECONDS = 65.0
-
-# The real page has 5,904 bytes; the comment brings ours to that size.
-_ASLEEP_HEAD = (
-    '<!DOCTYPE html><html lang="en"><head><title>Instance Hibernating page</title></head><body>'
-    "<h1>Your instance is hibernating</h1><p>Somebody has to sign in to the developer site to wake it.</p><!--"
-)
-_ASLEEP = _ASLEEP_HEAD + "z" * (5904 - len(_ASLEEP_HEAD) - len("--></body></html>")) + "--></body></html>"
+_JSON = "application/json;charset=UTF-8"
+_LONG = 2_147_483_647  # seconds, 68 years
+_CANCELLED = "Transaction cancelled: maximum execution time exceeded"
 
 
-def answer(body: Any, status: int = 200, **headers: str) -> Response:
-    """JSON with the headers of a logged-in answer (recorded, Australia 2026)."""
+def answer(body: Any, status: int = 200) -> Response:
+    """JSON with the headers of a logged-in answer."""
     response = Response(json.dumps(body, ensure_ascii=False), status)
-    response.headers["Content-Type"] = "application/json;charset=UTF-8"
+    response.headers["Content-Type"] = _JSON
     _no_store(response)
-    for name, value in headers.items():
-        response.headers[name.replace("_", "-")] = value
     return logged_in(response)
+
+
+def without_body(status: int) -> Response:
+    """Login headers, but neither a type nor cache headers."""
+    response = logged_in(Response(status=status))
+    del response.headers["Content-Type"]
+    return response
 
 
 def logged_in(response: Response) -> Response:
     """Transaction id, login state and the session cookies that even Bearer calls get."""
-    transaction = secrets.token_hex(6)
-    response.headers["Server"] = "snow_adc"
-    response.headers["Server-Timing"] = f't;desc="{transaction}", sem_wait;dur=0, sesh_wait;dur=0'
+    transaction = _transaction(response)
     response.headers["X-Is-Logged-In"] = "true"
     response.headers["X-Transaction-ID"] = transaction
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
-    set_cookie = response.headers.add
-    if "JSESSIONID" in request.cookies:
-        set_cookie("Set-Cookie", f"glide_user_activity={secrets.token_hex(32)}; Path=/; Secure; HttpOnly")
-        set_cookie("Set-Cookie", f"glide_node_id_for_js={secrets.token_hex(32)}; Path=/; Secure")
-        return response
-    gone = "Max-Age=0; Expires=Thu, 01-Jan-1970 00:00:10 GMT; Path=/; Secure; HttpOnly"
-    set_cookie("Set-Cookie", f"JSESSIONID={secrets.token_hex(16).upper()}; Path=/; HttpOnly")
-    set_cookie("Set-Cookie", f"glide_user=; {gone}")
-    set_cookie("Set-Cookie", f"glide_user_session=; {gone}")
-    route = f"glide_user_route=glide.{secrets.token_hex(16)}; Max-Age=2147483647; Path=/; Secure; HttpOnly"
-    set_cookie("Set-Cookie", route)
-    set_cookie("Set-Cookie", f"glide_node_id_for_js={secrets.token_hex(32)}; Path=/; Secure")
-    store = f"glide_session_store={secrets.token_hex(16).upper()}; Max-Age=1800; Path=/; HttpOnly"
-    set_cookie("Set-Cookie", store)
+    _cookies(response)
     return response
 
 
@@ -69,18 +43,12 @@ def error(status: int, message: str, detail: str | None = None) -> Response:
 
 def unauthenticated() -> Response:
     """401: every cause looks alike; neither cookies nor login headers."""
-    body = {
-        "error": {
-            "message": "User is not authenticated",
-            "detail": "Required to provide Auth information",
-        },
-        "status": "failure",
-    }
-    response = Response(json.dumps(body), 401)
-    response.headers["Content-Type"] = "application/json;charset=UTF-8"
+    wrong = {"message": "User is not authenticated", "detail": "Required to provide Auth information"}
+    response = Response(json.dumps({"error": wrong, "status": "failure"}), 401)
+    response.headers["Content-Type"] = _JSON
     response.headers["WWW-Authenticate"] = 'Basic realm="Service-now"'
-    response.headers["Server"] = "snow_adc"
-    response.headers["Server-Timing"] = f't;desc="{secrets.token_hex(6)}", sem_wait;dur=0, sesh_wait;dur=0'
+    _no_store(response)
+    _transaction(response)
     return response
 
 
@@ -89,46 +57,51 @@ def no_record() -> Response:
     return error(404, "No Record found", "Record doesn't exist or ACL restricts the record retrieval")
 
 
-def before_request(faults: Faults) -> Response | None:
-    """What a fault answers instead of the handler; None lets the request through."""
-    if request.path.startswith("/_sandbox/"):
-        return None
-    fault = faults.take(request.path, *_BEFORE)
-    return _faulty(fault, faults) if fault else None
+def denied(verb: str) -> Response:
+    """403: table or row rights refuse a write; *verb* is Insert, Update or Delete."""
+    return error(403, "Operation Failed", f"ACL Exception {verb} Failed due to security constraints")
 
 
-def _faulty(fault: Fault, faults: Faults) -> Response | None:
-    match fault.kind:
-        case "hibernating":
-            return Response(_ASLEEP, 200, {"Content-Type": "text/html", "Server": "snow_adc"})
-        case "401":
-            return unauthenticated()
-        case "429":
-            seconds = int(fault.seconds or 1)
-            detail = "Rate limit of 100 requests per hour for Table API exceeded"
-            response = error(429, "Rate limit exceeded", detail)
-            response.headers["X-RateLimit-Limit"] = "100"
-            response.headers["X-RateLimit-Reset"] = str(int(time.time()) + seconds)
-            response.headers["X-RateLimit-Rule"] = "3" * 32
-            response.headers["Retry-After"] = str(seconds)
-            return response
-        case "429_bare":
-            return Response("", 429, {"Server": "snow_adc"})
-        case "500":
-            cancelled = "Transaction cancelled: maximum execution time exceeded"
-            more = f"{cancelled}. Check logs for error trace or enable glide.rest.debug property"
-            return error(500, cancelled, f"{more} to verify REST request processing")
-        case "202":
-            return logged_in(Response("", 202))
-        case "html_login":
-            page = "<!DOCTYPE html><html><head><title>ServiceNow</title></head><body>Log in</body></html>"
-            return Response(page, 200, {"Content-Type": "text/html;charset=UTF-8"})
-        case "414":
-            page = "<html><head><title>414 Request-URI Too Large</title></head></html>"
-            return Response(page, 414, {"Content-Type": "text/html"})
-        case "slow":
-            faults.cleared.wait(_SLOW_SECONDS if fault.seconds is None else fault.seconds)
-    return None
+def not_supported(method: str) -> Response:
+    """405: the resource does not offer this verb."""
+    return error(405, "Method not Supported", f"{method} method not supported for API")
+
+
+def cancelled() -> Response:
+    """500: a quota rule ended the transaction, perhaps after it had saved."""
+    more = "Check logs for error trace or enable glide.rest.debug property to verify REST request processing"
+    return error(500, _CANCELLED, f"{_CANCELLED}. {more}")
+
+
+def _transaction(response: Response) -> str:
+    transaction = secrets.token_hex(6)
+    response.headers["Server"] = "snow_adc"
+    response.headers["Server-Timing"] = f't;desc="{transaction}", sem_wait;dur=0, sesh_wait;dur=0'
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+    return transaction
+
+
+def _cookies(response: Response) -> None:
+    """A first call gets a session; a client that sends one back gets the shorter set."""
+    add = response.headers.add
+    node = f"glide_node_id_for_js={secrets.token_hex(32)}; Path=/; Secure"
+    if "JSESSIONID" in request.cookies:
+        add("Set-Cookie", f"glide_user_activity={secrets.token_urlsafe(48)}; Path=/; Secure; HttpOnly")
+        add("Set-Cookie", node)
+        return
+    gone = "Max-Age=0; Expires=Thu, 01-Jan-1970 00:00:10 GMT; Path=/; Secure; HttpOnly"
+    add("Set-Cookie", f"JSESSIONID={secrets.token_hex(16).upper()}; Path=/; HttpOnly")
+    add("Set-Cookie", f"glide_user=; {gone}")
+    add("Set-Cookie", f"glide_user_session=; {gone}")
+    add("Set-Cookie", f"glide_user_route=glide.{secrets.token_hex(16)}; {_lasting(_LONG)}")
+    add("Set-Cookie", node)
+    add("Set-Cookie", f"glide_session_store={secrets.token_hex(16).upper()}; {_lasting(1800)}")
+
+
+def _lasting(seconds: int) -> str:
+    ends = datetime.now(UTC) + timedelta(seconds=seconds)
+    return f"Max-Age={seconds}; Expires={ends:%a, %d-%b-%Y %H:%M:%S} GMT; Path=/; Secure; HttpOnly"
 
 
 def _no_store(response: Response) -> None:

@@ -31,7 +31,8 @@ class OAuthRoutes:
         blueprint = Blueprint("oauth", __name__)
         blueprint.add_url_rule("/oauth_auth.do", "authorize", self.authorize, methods=["GET"])
         blueprint.add_url_rule("/oauth_auth.do", "decide", self.decide, methods=["POST"])
-        blueprint.add_url_rule("/login.do", "login", self.login, methods=["GET", "POST"])
+        for path in ("login", "oauth_login"):
+            blueprint.add_url_rule(f"/{path}.do", path, self.login, methods=["GET", "POST"])
         blueprint.add_url_rule("/logout.do", "logout", self.logout)
         blueprint.add_url_rule("/oauth_token.do", "token", self.token, methods=["POST"])
         blueprint.add_url_rule("/oauth_revoke_token.do", "revoke", self.revoke, methods=["GET", "POST"])
@@ -49,8 +50,7 @@ class OAuthRoutes:
             return render_template("message.html", title="OAuth", message=wrong), 200
         caller = self.signed_in()
         if caller is None:
-            target = request.full_path
-            return redirect(f"/login.do?{urlencode({'to': target})}")
+            return redirect(f"/oauth_login.do?{urlencode({'to': request.full_path})}")
         client = self._client(request.args.get("client_id", ""))
         who = self._store.display("sys_user", caller.sys_id)
         return render_template("consent.html", client=client, who=who, query=request.query_string.decode())
@@ -63,10 +63,10 @@ class OAuthRoutes:
             return render_template("message.html", title="OAuth", message=wrong or "Sign in first."), 200
         target, state = request.args["redirect_uri"], request.args["state"]
         if "allow" not in request.form:
-            return redirect(f"{target}?{urlencode({'error': 'access_denied', 'state': state})}")
+            return redirect(_with(target, {"error": "access_denied", "state": state}))
         challenge = request.args.get("code_challenge", "")
         code = self._state.issue_code(request.args["client_id"], caller.sys_id, target, challenge)
-        return redirect(f"{target}?{urlencode({'code': code, 'state': state})}")
+        return redirect(_with(target, {"code": code, "state": state}))
 
     def login(self) -> ResponseReturnValue:
         """The sign-in form, with the real field names; 302 on success, 200 with the form again otherwise."""
@@ -154,6 +154,11 @@ class OAuthRoutes:
             ),
             None,
         )
+
+
+def _with(address: str, parameters: dict[str, str]) -> str:
+    """A registered redirect address may have a query of its own."""
+    return f"{address}{'&' if '?' in address else '?'}{urlencode(parameters)}"
 
 
 def _refused() -> Response:

@@ -26,14 +26,13 @@ class Code:
 
 @dataclass
 class Grant:
-    """A refresh token and the access token that it last gave."""
+    """A refresh token, and the access token that it gave last; older ones live on to their own end."""
 
     client_id: str
     user_id: str
     refresh_token: str
     ends_at: float
     access_token: str = ""
-    access_ends_at: float = 0.0
 
 
 class OAuthState:
@@ -48,7 +47,7 @@ class OAuthState:
         """Nothing handed out."""
         self._codes: dict[str, Code] = {}
         self._grants: dict[str, Grant] = {}
-        self.refreshes = 0
+        self._access: dict[str, tuple[Grant, float]] = {}
 
     def issue_code(self, client_id: str, user_id: str, redirect_uri: str, challenge: str) -> str:
         """A new code for a consent just given."""
@@ -76,25 +75,22 @@ class OAuthState:
     def refresh(self, refresh_token: str, client_id: str) -> Grant | None:
         """A new access token; the refresh token stays as it is, and so does its end."""
         with self._lock:
-            self.refreshes += 1
             grant = self._grants.get(refresh_token)
             if grant is None or grant.client_id != client_id or self._clock.now() > grant.ends_at:
                 return None
             return self._renewed(grant)
 
     def revoke(self, token: str) -> None:
-        """An access token dies alone, a refresh token takes its access token along."""
+        """An access token dies alone, a refresh token takes its access tokens along."""
         with self._lock:
-            self._grants.pop(token, None)
-            for grant in self._grants.values():
-                if grant.access_token == token:
-                    grant.access_token = ""
+            self._access.pop(token, None)
+            if (ended := self._grants.pop(token, None)) is not None:
+                self._access = {key: held for key, held in self._access.items() if held[0] is not ended}
 
     def expire_access(self) -> None:
         """Every access token dies now; refresh tokens live on."""
         with self._lock:
-            for grant in self._grants.values():
-                grant.access_ends_at = 0.0
+            self._access.clear()
 
     def grants(self) -> list[Grant]:
         """Everything that was granted and not revoked."""
@@ -104,14 +100,12 @@ class OAuthState:
     def owner(self, access_token: str) -> str:
         """The user id behind a live access token, or ""."""
         with self._lock:
-            for grant in self._grants.values():
-                if grant.access_token == access_token and self._clock.now() < grant.access_ends_at:
-                    return grant.user_id
-        return ""
+            grant, ends_at = self._access.get(access_token, (None, 0.0))
+            return grant.user_id if grant is not None and self._clock.now() < ends_at else ""
 
     def _renewed(self, grant: Grant) -> Grant:
         grant.access_token = _token()
-        grant.access_ends_at = self._clock.now() + ACCESS_SECONDS
+        self._access[grant.access_token] = (grant, self._clock.now() + ACCESS_SECONDS)
         return grant
 
 

@@ -7,6 +7,7 @@ from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup, escape
 
+from sandbox.servicenow.lists import Forbidden, Lists
 from sandbox.servicenow.oauth_routes import OAuthRoutes
 from sandbox.servicenow.people import Caller, People
 from sandbox.servicenow.shapes import Shapes
@@ -31,6 +32,7 @@ _TASK_FORM = (
     "number", "caller_id", "category", "subcategory", "cmdb_ci", "impact", "urgency", "priority", "state",
     "assignment_group", "assigned_to", "opened_by", "opened_at", "correlation_id",
 )  # fmt: skip
+_MOST_SHOWN = 50
 _ADDRESS = re.compile(r"https?://[^\s<>\"')\]]+")
 
 
@@ -41,6 +43,7 @@ class Pages:
         self._store = store
         self._people = people
         self._oauth = oauth
+        self._lists = Lists(store, people)
 
     def blueprint(self) -> Blueprint:
         """All routes."""
@@ -62,21 +65,24 @@ class Pages:
         return redirect("/" + uri.lstrip("/"))
 
     def list(self, table: str) -> ResponseReturnValue:
-        """The newest rows that the person may see."""
+        """The newest rows that the person may see, of those that `sysparm_query` asks for."""
         caller = self._oauth.signed_in()
         if caller is None:
             return _sign_in()
         if table not in _LISTS:
             return render_template("message.html", title="Not found", message="There is no such list."), 404
-        rows = [row for row in reversed(self._store.rows(table)) if self._people.may_read(caller, table, row)]
+        parsed = self._lists.parse(table, request.args.get("sysparm_query", ""))
+        try:
+            found = self._lists.visible(caller, table, self._lists.select(caller, table, parsed))
+        except Forbidden:
+            found = []
+        rows = found if parsed.order else found[::-1]
         columns = self._store.columns(table)
         names = [name for name in _SHOWN.get(table, _TASK_LIST) if name in columns]
         shapes = self._shapes(caller)
-        shown = [
-            (row["sys_id"], [_shown(shapes.row(table, row, [name]).get(name)) for name in names]) for row in rows[:50]
-        ]
+        shown = [(row["sys_id"], [shapes.text(table, row, name) for name in names]) for row in rows[:_MOST_SHOWN]]
         labels = [columns[name].label for name in names]
-        return render_template("list.html", **self._frame(caller, table), labels=labels, rows=shown)
+        return render_template("list.html", **self._frame(caller, table), labels=labels, rows=shown, total=len(rows))
 
     def record(self, table: str) -> ResponseReturnValue:
         """One record by sys_id, or by number as `sysparm_query=number=…`."""
@@ -87,14 +93,16 @@ class Pages:
         if row is None or not self._people.may_read(caller, table, row):
             text = "Record doesn't exist, or your account may not see it."
             return render_template("message.html", title="Record not found", message=text), 404
-        real = row.get("sys_class_name") or table
-        columns = self._store.columns(real if real in self._store.tables else table)
+        real = row["sys_class_name"] if table == "task" or table in self._store.descendants("task") else table
+        columns = self._store.columns(real)
         names = [name for name in _SHOWN.get(table, _TASK_FORM) if name in columns]
         names += [name for name in columns if name.startswith("u_")]
         shapes = self._shapes(caller)
-        fields = [(columns[n].label, n, _shown(shapes.row(table, row, [n]).get(n))) for n in names]
+        fields = [(columns[name].label, name, shapes.text(real, row, name)) for name in names]
+        journal = shapes.text(real, row, "comments_and_work_notes").strip()
         title = row.get("number") or row.get("name") or row["sys_id"]
-        return render_template("record.html", **self._frame(caller, table), title=title, fields=fields, row=row)
+        frame = self._frame(caller, real)
+        return render_template("record.html", **frame, title=title, fields=fields, row=row, journal=journal)
 
     def _find(self, table: str) -> dict[str, str] | None:
         if sys_id := request.args.get("sys_id"):
@@ -113,7 +121,7 @@ class Pages:
         }
 
     def _shapes(self, caller: Caller) -> Shapes:
-        return Shapes(self._store, caller, "", "true", False)
+        return Shapes(self._store, self._people, caller, "", "true", False)
 
 
 def linked(text: str) -> Markup:
@@ -124,10 +132,6 @@ def linked(text: str) -> Markup:
         parts += [escape(text[position : match.start()]), Markup(f'<a href="{address}">{address}</a>')]
         position = match.end()
     return Markup("").join([*parts, escape(text[position:])])
-
-
-def _shown(cell: object) -> str:
-    return str(cell) if cell else ""
 
 
 def _sign_in() -> ResponseReturnValue:

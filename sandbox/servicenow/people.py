@@ -8,9 +8,23 @@ from sandbox.servicenow.oauth_state import OAuthState
 from sandbox.servicenow.seed import PASSWORD
 from sandbox.servicenow.store import Row, Store
 
-# Tables that only an administrator reads; others get 403 or nothing (recorded).
-_CLOSED = {"oauth_entity", "sys_db_object"}
+# 403 for whoever is not named; the rest of the tables answers everybody, with rows left out (recorded).
+_CLOSED = {"oauth_entity": "admin", "sys_db_object": "itil"}
+_FOR_ADMINISTRATORS = {"sys_dictionary", "sys_journal_field"}
 _PUBLIC = {"sys_user", "sys_user_group", "sys_user_grmember", "cmdb_ci", "sys_choice", "sys_user_role"}
+# Columns that are left out of rows and refused in filters: of everybody but administrators, and of people without role.
+_HIDDEN = {
+    "sys_choice": frozenset(
+        {
+            "name", "element", "value", "language", "sequence", "inactive", "dependent_value", "hint", "sys_id",
+            "sys_created_on", "sys_created_by", "sys_updated_on", "sys_updated_by", "sys_mod_count",
+        }
+    )
+}  # fmt: skip
+_HIDDEN_WITHOUT_ROLE = {
+    "sys_user": frozenset({"locked_out", "last_login_time", "failed_attempts"}),
+    "task": frozenset({"work_notes", "work_notes_list"}),
+}
 
 
 @dataclass(frozen=True)
@@ -21,18 +35,21 @@ class Caller:
     user_name: str
     roles: frozenset[str]
     language: str
+    time_zone: str
 
     @property
     def admin(self) -> bool:
+        """Sees and changes everything."""
         return "admin" in self.roles
 
     @property
     def itil(self) -> bool:
+        """Works on tickets, also on other people's."""
         return self.admin or "itil" in self.roles
 
 
 class People:
-    """Authentication and rights."""
+    """Authentication and rights (API reference §1.6): what is refused, and what silently not shown."""
 
     def __init__(self, store: Store, oauth: OAuthState) -> None:
         self._store = store
@@ -71,29 +88,44 @@ class People:
             for has in self._store.rows("sys_user_has_role")
             if has["user"] == row["sys_id"]
         )
-        return Caller(row["sys_id"], row["user_name"], roles, row["preferred_language"] or "en")
+        language, zone = row["preferred_language"] or "en", row["time_zone"] or "UTC"
+        return Caller(row["sys_id"], row["user_name"], roles, language, zone)
 
     def may_open(self, caller: Caller, table: str) -> bool:
         """Whether the table answers at all (else 403)."""
-        return caller.admin or table not in _CLOSED
+        needed = _CLOSED.get(table)
+        return needed is None or caller.admin or needed in caller.roles
 
     def may_read(self, caller: Caller, table: str, row: Row) -> bool:
-        """Row rights: people without role see their own tasks; the dictionary is the administrator's."""
+        """Row rights: people without role see their own tasks; the platform's tables are the administrator's."""
+        if caller.admin:
+            return True
+        if table in _FOR_ADMINISTRATORS:
+            return False
         if caller.itil or table in _PUBLIC:
-            return caller.admin or table != "sys_dictionary"
-        if "sys_class_name" in row and "opened_by" in row:
-            return caller.sys_id in {row.get("caller_id"), row.get("opened_by")}
-        return False
+            return True
+        return self._is_task(table) and caller.sys_id in {row.get("caller_id"), row.get("opened_by")}
+
+    def hidden(self, caller: Caller, table: str) -> frozenset[str]:
+        """Columns that this person may neither read nor filter by."""
+        if caller.admin:
+            return frozenset()
+        found = _HIDDEN.get(table, frozenset())
+        if not caller.itil:
+            found |= _HIDDEN_WITHOUT_ROLE.get("task" if self._is_task(table) else table, frozenset())
+        return found
 
     def may_insert(self, caller: Caller, table: str) -> bool:
         """Everybody opens incidents; the rest is for roles."""
-        if caller.admin:
-            return True
-        tasks = self._store.descendants("task")
-        return table == "incident" or (caller.itil and table in tasks)
+        return caller.admin or table == "incident" or (caller.itil and self._is_task(table))
 
     def may_write(self, caller: Caller, table: str, row: Row) -> bool:
         """ITIL writes tasks; everybody their own."""
-        if caller.admin:
-            return True
-        return table in self._store.descendants("task") and self.may_read(caller, table, row)
+        return caller.admin or (self._is_task(table) and self.may_read(caller, table, row))
+
+    def may_delete(self, caller: Caller) -> bool:
+        """Administrators alone."""
+        return caller.admin
+
+    def _is_task(self, table: str) -> bool:
+        return table in self._store.descendants("task")

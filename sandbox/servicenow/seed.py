@@ -1,8 +1,9 @@
-"""People, groups, roles, configuration items, choices and a few incidents to begin with."""
+"""People, groups, roles, configuration items, choices and a few incidents to begin with (API reference §5)."""
 
 import hashlib
 
 from sandbox.servicenow.store import Store
+from sandbox.servicenow.texts import CHOICES, SUBCATEGORIES
 
 PASSWORD = "sandbox-1"
 
@@ -29,66 +30,6 @@ _ITEMS = (
     "Printer 3rd floor", "Printer lobby", "Database cluster A", "Database cluster B", "Wi-Fi controller",
     "Badge system",
 )  # fmt: skip
-_LEVELS = (("1", "1 - High", "1 - Hoch"), ("2", "2 - Medium", "2 - Mittel"), ("3", "3 - Low", "3 - Niedrig"))
-_CHOICES = {
-    ("task", "impact"): _LEVELS,
-    ("task", "urgency"): _LEVELS,
-    ("task", "priority"): (
-        ("1", "1 - Critical", "1 - Kritisch"),
-        ("2", "2 - High", "2 - Hoch"),
-        ("3", "3 - Moderate", "3 - Mäßig"),
-        ("4", "4 - Low", "4 - Niedrig"),
-        ("5", "5 - Planning", "5 - Planung"),
-    ),
-    ("task", "state"): (
-        ("-5", "Pending", "Ausstehend"),
-        ("1", "Open", "Offen"),
-        ("2", "Work in Progress", "In Arbeit"),
-        ("3", "Closed Complete", "Geschlossen"),
-        ("4", "Closed Incomplete", "Unvollständig geschlossen"),
-        ("7", "Closed Skipped", "Übersprungen"),
-    ),
-    ("incident", "state"): (
-        ("1", "New", "Neu"),
-        ("2", "In Progress", "In Bearbeitung"),
-        ("3", "On Hold", "Zurückgestellt"),
-        ("6", "Resolved", "Gelöst"),
-        ("7", "Closed", "Geschlossen"),
-        ("8", "Canceled", "Abgebrochen"),
-    ),
-    ("incident", "hold_reason"): (
-        ("1", "Awaiting Caller", "Warten auf Anrufer"),
-        ("3", "Awaiting Problem", "Warten auf Problem"),
-        ("4", "Awaiting Vendor", "Warten auf Lieferanten"),
-        ("5", "Awaiting Change", "Warten auf Änderung"),
-    ),
-    ("incident", "category"): (
-        ("inquiry", "Inquiry / Help", "Anfrage / Hilfe"),
-        ("software", "Software", "Software"),
-        ("hardware", "Hardware", "Hardware"),
-        ("network", "Network", "Netzwerk"),
-        ("database", "Database", "Datenbank"),
-    ),
-    ("incident", "close_code"): tuple(
-        (name, name, name)
-        for name in (
-            "Duplicate", "Known error", "No resolution provided", "Resolved by caller",
-            "Resolved by change", "Resolved by problem", "Resolved by request", "Solution provided",
-            "User error", "Workaround provided",
-        )
-    ),
-}  # fmt: skip
-_SUBCATEGORIES = {
-    "inquiry": (
-        ("antivirus", "Antivirus"),
-        ("email", "Email"),
-        ("internal application", "Internal Application"),
-    ),
-    "software": (("email", "Email"), ("os", "Operating System")),
-    "hardware": (("cpu", "CPU"), ("disk", "Disk"), ("keyboard", "Keyboard"), ("monitor", "Monitor")),
-    "network": (("dhcp", "DHCP"), ("dns", "DNS"), ("vpn", "VPN"), ("wireless", "Wireless")),
-    "database": (("db2", "DB2"), ("oracle", "Oracle"), ("sql server", "MS SQL Server")),
-}
 
 
 def sys_id(text: str) -> str:
@@ -107,8 +48,7 @@ def seed(store: Store) -> None:
     for name in _ITEMS:
         store.insert("cmdb_ci", {"sys_id": sys_id(f"ci {name}"), "name": name}, "system")
     _choices(store)
-    for table in list(store.tables.values()):
-        store.insert("sys_db_object", {"name": table.name, "label": table.label}, "system")
+    _structure(store)
     _incidents(store)
 
 
@@ -146,13 +86,33 @@ def _choices(store: Store) -> None:
         given = {"name": table, "element": element, "value": value, "label": label, "language": language}
         store.insert("sys_choice", given | {"sequence": str(number), "dependent_value": of}, "system")
 
-    for (table, element), choices in _CHOICES.items():
+    for (table, element), choices in CHOICES.items():
         for number, (value, english, german) in enumerate(choices):
             add(table, element, value, english, "en", number)
             add(table, element, value, german, "de", number)
-    for category, choices_of in _SUBCATEGORIES.items():
+    for category, choices_of in SUBCATEGORIES.items():
         for number, (value, label) in enumerate(choices_of):
             add("incident", "subcategory", value, label, "en", number, category)
+
+
+def _structure(store: Store) -> None:
+    """Tables and columns, as rows."""
+    for table in list(store.tables.values()):
+        parent = sys_id(f"table {table.extends}") if table.extends else ""
+        given = {"sys_id": sys_id(f"table {table.name}"), "name": table.name, "label": table.label}
+        store.insert("sys_db_object", given | {"super_class": parent}, "system")
+        for column in list(table.columns.values()):
+            about = {
+                "name": table.name,
+                "element": column.name,
+                "column_label": column.label,
+                "internal_type": column.type,
+                "reference": column.reference,
+                "max_length": str(column.max_length),
+                "mandatory": str(column.mandatory).lower(),
+                "default_value": column.default,
+            }
+            store.insert("sys_dictionary", about, "system")
 
 
 def _incidents(store: Store) -> None:

@@ -1,78 +1,144 @@
 """Rows as the Table API writes them: raw, display, or both (API reference §1.3)."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sandbox.servicenow.people import Caller
+from sandbox.servicenow.people import Caller, People
 from sandbox.servicenow.schema import Column
 from sandbox.servicenow.store import Row, Store
+
+_UNKNOWN_WHEN_UNSET = "due_date"  # SLA and activity times
+_JOURNALS = {"journal_input", "journal_list"}
+_SECRET = "Ch9sandboxciphertext"
 
 
 class Shapes:
     """
+    One request's way of writing rows.
+
     Args:
         base: Origin and versioned path of links, such as ``http://127.0.0.1:8081/api/now/v2``.
         mode: ``false``, ``true`` or ``all``.
+        links: Whether references carry their address.
     """
 
-    def __init__(self, store: Store, caller: Caller, base: str, mode: str, links: bool) -> None:
+    def __init__(self, store: Store, people: People, caller: Caller, base: str, mode: str, links: bool) -> None:
         self._store = store
+        self._people = people
         self._caller = caller
         self._base = base
         self._mode = mode
         self._links = links
+        self._labels: dict[tuple[str, str], dict[str, str]] = {}
+        self._zone = ZoneInfo(caller.time_zone)
 
-    def row(self, table: str, row: Row, fields: list[str], stripped: str = "") -> dict[str, Any]:
-        """The row with *fields* (all, when empty); unknown ones are dropped, *stripped* is left out."""
-        names = fields or list(self._store.columns(row.get("sys_class_name", table)))
+    def row(self, table: str, row: Row, fields: Collection[str] = (), stripped: str = "") -> dict[str, Any]:
+        """
+        The row with *fields* (all of the table's, when empty).
+
+        Unknown columns and those that the person may not read are left out, and so is *stripped*.
+        """
         shaped = {}
-        for name in names:
-            column = self._store.column(table, name)
-            if column is None and "." not in name:
-                column = self._store.column(row.get("sys_class_name", "") or table, name)
-            if column is not None and name != stripped:
-                shaped[name] = self._cell(column, self._store.value(table, row, name), row)
+        for name in fields or self._store.columns(table):
+            found = self._walk(table, row, name)
+            if found is not None and name != stripped:
+                shaped[name] = self._cell(*found)
         return shaped
+
+    def text(self, table: str, row: Row, name: str) -> str:
+        """What a page shows of a column."""
+        found = self._walk(table, row, name)
+        if found is None:
+            return ""
+        column, value, at = found
+        if column.type == "reference":
+            return self._store.display(column.reference, value) if value else ""
+        return self._display(column, value, at) or ""
+
+    def _walk(self, table: str, row: Row, path: str) -> tuple[Column, str, Row] | None:
+        """The column at the end of a dot-walk, its raw value, and the row that it is of."""
+        name, _, rest = path.partition(".")
+        column = self._store.columns(table).get(name)
+        if column is None or name in self._people.hidden(self._caller, table):
+            return None
+        value = row.get(name, "")
+        if not rest:
+            return column, value, row
+        if self._store.column(table, path) is None:
+            return None
+        target = self._store.find(column.reference, value) or {}
+        return self._walk(column.reference, target, rest) if target else (Column(rest, rest), "", {})
 
     def _cell(self, column: Column, value: str, row: Row) -> Any:
         if column.type == "reference" and value:
             return self._reference(column, value)
-        shown = self.display(column, value, row)
+        if column.type == "password2" and value:
+            value = _SECRET
         if self._mode == "false":
             return value
-        if self._mode == "true":
-            return shown
-        return {"display_value": shown, "value": value}
+        shown = self._display(column, value, row)
+        return shown if self._mode == "true" else {"display_value": shown, "value": value}
 
     def _reference(self, column: Column, value: str) -> Any:
-        link = f"{self._base}/table/{column.reference}/{value}"
-        shown = self._store.display(column.reference, value)
-        if self._mode == "false":
-            return {"link": link, "value": value} if self._links else value
-        if self._mode == "true":
-            return {"display_value": shown, "link": link} if self._links else shown
+        """Keys in the recorded order: display_value, link, value."""
+        if not self._links and self._mode != "all":
+            return value if self._mode == "false" else self._store.display(column.reference, value)
+        cell = {}
+        if self._mode != "false":
+            cell["display_value"] = self._store.display(column.reference, value)
         if self._links:
-            return {"display_value": shown, "link": link, "value": value}
-        return {"display_value": shown, "value": value}
+            cell["link"] = f"{self._base}/table/{column.reference}/{value}"
+        if self._mode != "true":
+            cell["value"] = value
+        return cell
 
-    def display(self, column: Column, value: str, row: Row) -> str | None:
+    def _display(self, column: Column, value: str, row: Row) -> str | None:
         """What a person reads; an empty choice is null."""
         if column.choices:
             table = row.get("sys_class_name") or column.choices
-            choices = self._store.choices(table, column.name, self._caller.language)
-            found = next((choice["label"] for choice in choices if choice["value"] == value), value)
-            return found or None
+            return self._choices(table, column.name).get(value, value) or None
+        if column.type in _JOURNALS:
+            return self._journal(column, row)
+        if column.type == _UNKNOWN_WHEN_UNSET and not value:
+            return "UNKNOWN"
         if column.type == "glide_date_time" and value:
             return self._local(value)
         if column.type == "sys_class_name" and value in self._store.tables:
             return self._store.tables[value].label
+        if column.type == "glide_list" and value:
+            return ", ".join(self._store.display("sys_user", one) for one in value.split(","))
         if column.type == "integer" and value.isdigit():
             return f"{int(value):,}"
         return value
 
+    def _choices(self, table: str, element: str) -> dict[str, str]:
+        found = self._labels.get((table, element))
+        if found is None:
+            rows = self._store.choices(table, element, self._caller.language)
+            found = self._labels[table, element] = {row["value"]: row["label"] for row in rows}
+        return found
+
+    def _journal(self, column: Column, row: Row) -> str:
+        """Entries newest first, each with a heading and ended by an empty line (API reference §5.6)."""
+        wanted = [column.name] if column.type == "journal_input" else ["comments"]
+        if column.type == "journal_list" and self._caller.itil:
+            wanted.append("work_notes")
+        text = ""
+        for entry in self._store.journal(row.get("sys_id", ""), *wanted):
+            label = self._store.columns(entry["name"])[entry["element"]].label
+            heading = f"{self._local(entry['sys_created_on'])} - {self._name(entry['sys_created_by'])} ({label})"
+            text += f"{heading}\n{entry['value']}\n\n"
+        return text
+
+    def _name(self, user_name: str) -> str:
+        users = self._store.rows("sys_user")
+        return next((user["name"] for user in users if user["user_name"] == user_name), user_name)
+
     def _local(self, value: str) -> str:
-        user = self._store.find("sys_user", self._caller.sys_id)
-        zone = ZoneInfo((user or {}).get("time_zone") or "UTC")
-        moment = datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-        return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+        try:
+            at = datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+        except ValueError:
+            return value
+        return at.astimezone(self._zone).strftime("%Y-%m-%d %H:%M:%S")

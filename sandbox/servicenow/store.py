@@ -1,31 +1,30 @@
-"""Rows in memory, and what an instance does to them: numbers, defaults, priority, rules (reference §5)."""
+"""
+Rows in memory, and what an instance does when it saves one: ids, numbers, defaults, rules (API reference §5).
+
+A saved row is never changed in place: a reader always sees it whole.
+"""
 
 import threading
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from sandbox.common import Clock
-from sandbox.servicenow.schema import Column, Table, make_tables
+from sandbox.servicenow import rules
+from sandbox.servicenow.rules import Refusal, Row
+from sandbox.servicenow.schema import Column, Table
+from sandbox.servicenow.tables_base import make_tables
 
-Row = dict[str, str]
+__all__ = ["Refusal", "Row", "Store"]
 
-# impact, urgency: priority (API reference §5.2)
-_PRIORITY = {
-    ("1", "1"): "1", ("1", "2"): "2", ("1", "3"): "3",
-    ("2", "1"): "2", ("2", "2"): "3", ("2", "3"): "4",
-    ("3", "1"): "3", ("3", "2"): "4", ("3", "3"): "5",
+_JOURNALS = ("comments", "work_notes")
+_NOT_SETTABLE = {
+    "sys_id", "sys_class_name", "sys_created_on", "sys_created_by", "sys_updated_on", "sys_updated_by",
+    "sys_mod_count", "comments_and_work_notes", "task_effective_number",
 }  # fmt: skip
-_SYSTEM_COLUMNS = {"sys_created_on", "sys_created_by", "sys_updated_on", "sys_updated_by", "sys_mod_count"}
-
-
-class Refusal(Exception):
-    """A write that is not done: message and detail of the 403 (API reference §3.1)."""
-
-    def __init__(self, message: str, detail: str) -> None:
-        super().__init__(detail)
-        self.message = message
-        self.detail = detail
+_FIRST_NUMBER = 10000
 
 
 class Store:
@@ -34,32 +33,58 @@ class Store:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.lock = threading.RLock()
-        self.tables: dict[str, Table] = {}
-        self._rows: dict[str, dict[str, Row]] = {}
-        self._counters: dict[str, int] = {}
-        self.clear()
+        self._restore(make_tables(), {}, {}, {})
 
-    def clear(self) -> None:
-        """An empty instance."""
+    # --- the whole
+
+    def snapshot(self) -> tuple[Any, ...]:
+        """Everything as it is now, for `load`."""
         with self.lock:
-            self.tables = make_tables()
-            self._rows = {name: {} for name in self.tables}
-            self._counters = dict.fromkeys(self.tables, 10000)
+            tables = {name: replace(table, columns=dict(table.columns)) for name, table in self.tables.items()}
+            rows = {name: dict(of) for name, of in self._rows.items()}
+            return tables, rows, dict(self._counters), {key: list(of) for key, of in self._journal.items()}
+
+    def load(self, snapshot: tuple[Any, ...]) -> None:
+        """Go back to a snapshot; it can be used again."""
+        with self.lock:
+            self._restore(*snapshot)
+            self._restore(*self.snapshot())
+
+    def _restore(self, tables: dict[str, Table], rows: Any, counters: Any, journal: Any) -> None:
+        self.tables = tables
+        self._rows: dict[str, dict[str, Row]] = {name: rows.get(name, {}) for name in tables}
+        self._counters: dict[str, int] = counters
+        self._journal: dict[str, list[Row]] = journal
+        self._columns: dict[str, dict[str, Column]] = {}
+        self._descendants: dict[str, list[str]] = {}
 
     # --- structure
 
     def columns(self, table: str) -> dict[str, Column]:
         """Own and inherited columns; a child's override its parent's."""
-        definition = self.tables[table]
-        inherited = self.columns(definition.extends) if definition.extends else {}
-        return inherited | definition.columns
-
-    def descendants(self, table: str) -> set[str]:
-        """The table and everything that extends it."""
-        found = {table}
-        while more := {t.name for t in self.tables.values() if t.extends in found} - found:
-            found |= more
+        found = self._columns.get(table)
+        if found is None:
+            definition = self.tables[table]
+            inherited = self.columns(definition.extends) if definition.extends else {}
+            found = self._columns[table] = inherited | definition.columns
         return found
+
+    def descendants(self, table: str) -> list[str]:
+        """The table and everything that extends it."""
+        found = self._descendants.get(table)
+        if found is None:
+            found = [table]
+            for parent in found:
+                found += [one.name for one in self.tables.values() if one.extends == parent]
+            self._descendants[table] = found
+        return found
+
+    def ancestors(self, table: str) -> list[str]:
+        """The table and everything that it extends."""
+        names = [table]
+        while self.tables[names[-1]].extends:
+            names.append(self.tables[names[-1]].extends)
+        return names
 
     def column(self, table: str, path: str) -> Column | None:
         """The column at the end of a dot-walk, or None."""
@@ -72,15 +97,14 @@ class Store:
     # --- reading
 
     def rows(self, table: str) -> list[Row]:
-        """Every row of the table and its children, oldest first."""
+        """Every row of the table and its children, by class, oldest first."""
         with self.lock:
-            names = self.descendants(table)
-            return [row for name in self.tables if name in names for row in self._rows[name].values()]
+            return [row for name in self.descendants(table) for row in self._rows[name].values()]
 
     def find(self, table: str, sys_id: str) -> Row | None:
         """One row, in whichever class it is."""
         with self.lock:
-            for name in self.descendants(table):
+            for name in self.descendants(table) if table in self.tables else ():
                 if (row := self._rows[name].get(sys_id)) is not None:
                     return row
         return None
@@ -96,89 +120,98 @@ class Store:
         return self.value(column.reference, target, rest) if column and target else ""
 
     def display(self, table: str, sys_id: str) -> str:
-        """What stands for a row that is referred to; "" for none, the id itself for junk."""
+        """What stands for a row that is referred to; the id itself for junk."""
         row = self.find(table, sys_id) if table in self.tables else None
         if row is None:
             return sys_id
-        return self.value(table, row, self.tables[table].display) or sys_id
+        column = self.tables[table].display
+        target = self.columns(table)[column].reference
+        return (self.display(target, row[column]) if target else row[column]) or sys_id
 
     def choices(self, table: str, element: str, language: str = "en") -> list[Row]:
-        """Active choices in order, of the table or the nearest parent that has some."""
-        name: str = table
-        while name:
-            rows = [
-                row
-                for row in self._rows["sys_choice"].values()
-                if row["name"] == name and row["element"] == element and row["inactive"] != "true"
-            ]
-            mine = [row for row in rows if row["language"] == language] or [
-                row for row in rows if row["language"] == "en"
-            ]
-            if mine:
-                return sorted(mine, key=lambda row: int(row["sequence"] or 0))
-            name = self.tables[name].extends if name in self.tables else ""
+        """Active choices in order, of the table or the nearest parent that has some; English where none else."""
+        names = self.ancestors(table) if table in self.tables else [table]
+        rows = [
+            row
+            for row in self._rows["sys_choice"].values()
+            if row["element"] == element and row["name"] in names and row["inactive"] != "true"
+        ]
+        for name in names:
+            mine = [row for row in rows if row["name"] == name]
+            spoken = [row for row in mine if row["language"] == language]
+            if found := spoken or [row for row in mine if row["language"] == "en"]:
+                return sorted(found, key=lambda row: int(row["sequence"] or 0))
         return []
+
+    def journal(self, sys_id: str, *elements: str) -> list[Row]:
+        """Comments and work notes of a record, newest first."""
+        with self.lock:
+            return [entry for entry in reversed(self._journal.get(sys_id, ())) if entry["element"] in elements]
 
     # --- writing
 
     def insert(self, table: str, given: Mapping[str, str], user: str, user_id: str = "") -> Row:
         """A new row, with everything that the instance adds. Raises Refusal."""
         with self.lock:
-            columns = self.columns(table)
-            row = {name: column.default for name, column in columns.items()}
+            row = {name: column.default for name, column in self.columns(table).items()}
             row |= self._accepted(table, given)
             row["sys_id"] = given.get("sys_id") or uuid.uuid4().hex
             if self.find(table, row["sys_id"]):
-                shown = self.display(table, row["sys_id"])
+                shown = given.get("number") or self.display(table, row["sys_id"])
                 raise Refusal("Operation Failed", f"Error during insert of {table} ({shown})")
             now = self.now()
             row |= {"sys_created_on": now, "sys_updated_on": now, "sys_mod_count": "0"}
             row |= {"sys_created_by": user, "sys_updated_by": user}
-            if "task" in self._ancestors(table):
+            if "task" in self.ancestors(table):
                 row["sys_class_name"] = table
-                row["opened_at"] = row.get("opened_at") or now
-                row["opened_by"] = row.get("opened_by") or user_id
-                row["number"] = given.get("number") or self._number(table)
-            self._rules(table, row, {})
-            self._demand(table, row)
+                row["opened_at"] = row["opened_at"] or now
+                row["opened_by"] = row["opened_by"] or user_id
+            elif table == "sys_user" and not row["name"]:
+                row["name"] = f"{row['first_name']} {row['last_name']}".strip()
+            self._rules(table, row, {}, user_id)
+            if "number" in row:
+                row["number"] = row["task_effective_number"] = row["number"] or self._number(table)
             self._rows[table][row["sys_id"]] = row
+            self._write_journal(table, row["sys_id"], given, user)
             self._structure(table, row)
             return row
 
-    def update(self, table: str, sys_id: str, given: Mapping[str, str], user: str) -> Row:
+    def update(self, table: str, sys_id: str, given: Mapping[str, str], user: str, user_id: str = "") -> Row:
         """Change what is given; counts only what changes something. Raises Refusal, KeyError."""
         with self.lock:
             row = self.find(table, sys_id)
             if row is None:
                 raise KeyError(sys_id)
-            real = row.get("sys_class_name", table) if table in {"task", "incident"} else table
-            changed = dict(row) | self._accepted(real, given)
-            self._rules(real, changed, row)
-            self._demand(real, changed)
-            if changed != row:
+            real = self._class(table, sys_id)
+            changed = row | self._accepted(real, given)
+            self._rules(real, changed, row, user_id)
+            if "number" in changed:
+                changed["task_effective_number"] = changed["number"]
+            if self._write_journal(real, sys_id, given, user) or changed != row:
                 changed["sys_mod_count"] = str(int(row["sys_mod_count"] or 0) + 1)
                 changed |= {"sys_updated_on": self.now(), "sys_updated_by": user}
-                row.clear()
-                row.update(changed)
-            return row
+                self._rows[real][sys_id] = changed
+                self._structure(real, changed)
+            return self._rows[real][sys_id]
 
     def delete(self, table: str, sys_id: str) -> bool:
         """Whether there was such a row."""
         with self.lock:
-            return any(self._rows[name].pop(sys_id, None) for name in self.descendants(table))
+            for name in self.descendants(table):
+                if (row := self._rows[name].pop(sys_id, None)) is not None:
+                    self._structure(name, row | {"active": "false"})
+                    return True
+        return False
 
     def now(self) -> str:
         """The instance's time, raw."""
         return datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%d %H:%M:%S")
 
-    def _ancestors(self, table: str) -> list[str]:
-        names = [table]
-        while self.tables[names[-1]].extends:
-            names.append(self.tables[names[-1]].extends)
-        return names
+    def _class(self, table: str, sys_id: str) -> str:
+        return next(name for name in self.descendants(table) if sys_id in self._rows[name])
 
     def _number(self, table: str) -> str:
-        self._counters[table] = self._counters.get(table, 10000) + 1
+        self._counters[table] = self._counters.get(table, _FIRST_NUMBER) + 1
         return f"{self.tables[table].prefix}{self._counters[table]:07d}"
 
     def _accepted(self, table: str, given: Mapping[str, str]) -> Row:
@@ -187,53 +220,48 @@ class Store:
         accepted: Row = {}
         for name, value in given.items():
             column = columns.get(name)
-            if column is None or name in _SYSTEM_COLUMNS or name == "sys_id" or column.type == "password":
+            if column is None or name in _NOT_SETTABLE or name in _JOURNALS or column.type == "password":
                 continue
-            text = value[: column.max_length] if column.type in {"string", "reference"} else value
-            if name == "close_code" and text not in {c["value"] for c in self.choices(table, name)}:
+            if name == "close_code" and value and value not in {c["value"] for c in self.choices(table, name)}:
                 continue  # an unlisted value is dropped; the data policy then complains
-            accepted[name] = text
+            accepted[name] = value[: column.max_length] if column.type in {"string", "reference"} else value
         return accepted
 
-    def _rules(self, table: str, row: Row, before: Mapping[str, str]) -> None:
-        """Business rules and data policies of incident (reference §5.2, §5.4)."""
-        if "incident" not in self._ancestors(table):
-            return
-        row["priority"] = _PRIORITY.get((row["impact"], row["urgency"]), "5")
-        if row["incident_state"] != before.get("incident_state") and row["state"] == before.get("state", "1"):
-            row["state"] = row["incident_state"]
-        row["incident_state"] = row["state"]
-        if row["state"] in {"6", "7"}:
-            missing = [
-                label
-                for name, label in (("close_code", "Resolution code"), ("close_notes", "Close notes"))
-                if not row[name]
-            ]
-            if missing:
-                raise _mandatory(missing)
-            row["resolved_at"] = row["resolved_at"] or self.now()
-        row["active"] = "false" if row["state"] in {"7", "8"} else "true"
+    def _rules(self, table: str, row: Row, before: Mapping[str, str], user_id: str) -> None:
+        classes = self.ancestors(table)
+        if "incident" in classes:
+            rules.incident(row, before, self.now(), user_id)
+        elif "task" in classes:
+            rules.task(row, before)
+        rules.mandatory(self.columns(table).values(), row)
 
-    def _demand(self, table: str, row: Row) -> None:
-        missing = [c.label for c in self.columns(table).values() if c.mandatory and not row.get(c.name)]
-        if missing:
-            raise _mandatory(missing)
+    def _write_journal(self, table: str, sys_id: str, given: Mapping[str, str], user: str) -> bool:
+        written = False
+        for element in _JOURNALS:
+            text = given.get(element, "")
+            if text and element in self.columns(table):
+                entry = {"name": table, "element": element, "element_id": sys_id, "value": text}
+                self._journal.setdefault(sys_id, []).append(self.insert("sys_journal_field", entry, user))
+                written = True
+        return written
 
     def _structure(self, table: str, row: Row) -> None:
-        """A dictionary entry makes a column."""
-        if table == "sys_dictionary" and row["name"] in self.tables and row["element"]:
-            self.tables[row["name"]].columns[row["element"]] = Column(
-                row["element"],
-                row["column_label"] or row["element"],
-                row["internal_type"],
-                row["reference"],
-                int(row["max_length"] or 40),
-                row["mandatory"] == "true",
-            )
-
-
-def _mandatory(labels: list[str]) -> Refusal:
-    return Refusal(
-        "Operation Failed",
-        f"Data Policy Exception: The following fields are mandatory: {', '.join(labels)}",
-    )
+        """A dictionary entry makes a column, and takes it away again."""
+        if table != "sys_dictionary" or row["name"] not in self.tables or not row["element"]:
+            return
+        definition = self.tables[row["name"]]
+        element = row["element"]
+        known = self.columns(row["name"]).get(element)
+        self._columns.clear()
+        if row["active"] == "false":
+            if element.startswith("u_"):
+                definition.columns.pop(element, None)
+            return
+        made = known or Column(element, element, row["internal_type"], row["reference"])
+        definition.columns[element] = replace(
+            made,
+            label=row["column_label"] or made.label,
+            max_length=int(row["max_length"] or made.max_length),
+            default=row["default_value"],
+            mandatory=row["mandatory"] == "true",
+        )

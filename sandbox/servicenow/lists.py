@@ -1,0 +1,89 @@
+"""Queries with a person's rights: for the Table API's lists and for the pages (API reference §1.6, §2)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.servicenow.evaluate import Evaluator
+from sandbox.servicenow.people import Caller, People
+from sandbox.servicenow.query import Parsed, parse
+from sandbox.servicenow.store import Row, Store
+
+
+class Forbidden(Exception):
+    """The filter names a column that the person may not read."""
+
+
+class Lists:
+    """Reads rows of one store by encoded query."""
+
+    def __init__(self, store: Store, people: People) -> None:
+        self._store = store
+        self._people = people
+
+    def parse(self, table: str, query: str) -> Parsed:
+        """The query as far as its columns exist. Raises NotDone."""
+        return parse(query, lambda column: self._store.column(table, column) is not None)
+
+    def select(self, caller: Caller, table: str, parsed: Parsed) -> list[Row]:
+        """
+        Every row that fits, before row rights: paging and the count come first, as on real instances.
+
+        Raises:
+            Forbidden: A condition is on a column that the person may not read.
+            NotDone: A script that is not done here.
+        """
+        hidden = self._people.hidden(caller, table)
+        columns = {term.column for query in parsed.queries for group in query for term in group}
+        if hidden & columns:
+            raise Forbidden
+        return self._evaluator(caller, table).select(self._store.rows(table), parsed)
+
+    def visible(self, caller: Caller, table: str, rows: list[Row]) -> list[Row]:
+        """Those that the person may read; the others are left out without a word."""
+        return [row for row in rows if self._people.may_read(caller, table, row)]
+
+    def from_pairs(self, table: str, arguments: Mapping[str, str]) -> str:
+        """``field=value`` parameters as a query; display values are taken for choices and references."""
+        pairs = []
+        for name, value in arguments.items():
+            column = None if name.startswith("sysparm_") else self._store.column(table, name)
+            if column is not None:
+                pairs.append(f"{name}={self.raw(table, name, value).replace('^', '^^')}")
+        return "^".join(pairs)
+
+    def raw(self, table: str, name: str, value: str) -> str:
+        """What a display value stands for: the row's id for a reference, the value for a choice's label."""
+        column = self._store.column(table, name)
+        if column and column.reference in self._store.tables and value:
+            target = column.reference
+            if self._store.find(target, value):
+                return value
+            rows = self._store.rows(target)
+            named = (row["sys_id"] for row in rows if self._store.display(target, row["sys_id"]) == value)
+            return next(named, value)
+        if column and column.choices and value:
+            found = self._store.choices(table, name)
+            labels = {choice["label"].casefold(): choice["value"] for choice in found}
+            return labels.get(value.casefold(), value)
+        return value
+
+    def _evaluator(self, caller: Caller, table: str) -> Evaluator:
+        references = {name for name, column in self._store.columns(table).items() if column.reference}
+
+        def value(row: Any, path: str) -> str:
+            return self._store.value(table, row, path) if "." in path else row.get(path, "")
+
+        def reference(path: str) -> str:
+            if "." not in path:
+                return self._store.columns(table)[path].reference if path in references else ""
+            column = self._store.column(table, path)
+            return column.reference if column else ""
+
+        def display(row: Any, path: str) -> str:
+            raw, target = value(row, path), reference(path)
+            return self._store.display(target, raw) if target and raw else raw
+
+        def classes(name: str) -> list[str]:
+            return self._store.descendants(name) if name in self._store.tables else []
+
+        return Evaluator(value, display, lambda path: bool(reference(path)), classes, caller.sys_id)
