@@ -325,3 +325,23 @@ def test_a_system_message_is_answered_politely(world: World, agent: MattermostCl
     answer = from_message(agent, post)
     assert answer["type"] == "ok"
     assert "no text" in answer["text"]
+
+
+def test_a_mobile_client_s_encodings_mean_the_same(world: World, agent: MattermostClient) -> None:
+    """Untouched fields come as empty text there; the record is what the web client would have made."""
+    form = open_form(agent)
+    entered: Json = {field["name"]: field.get("value", "") for field in form["fields"]}
+    entered |= {"short_description": "From a phone", "urgency": {"label": "1 - High", "value": "1"}}
+    answer = agent.call(form["submit"], values=entered)
+    assert answer["type"] == "ok"
+    [row] = created(world)
+    assert (row["urgency"], row["category"], row["assignment_group"]) == ("1", "inquiry", "")
+
+
+def test_a_very_long_message_is_cut_with_its_permalink_kept(world: World, agent: MattermostClient) -> None:
+    """A message may have 16,383 characters, a description 4,000: the permalink to the whole is always there."""
+    post = agent.say("service-desk", "long words " * 1480)
+    description = value(from_message(agent, post)["form"], "description")
+    assert len(description) <= 4000
+    assert description.endswith(f"/pl/{post['id']}")
+    assert "…\n\n" in description
