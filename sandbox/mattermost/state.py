@@ -13,6 +13,15 @@ _LETTERS = "ybndrfg8ejkmcpqxot1uwisza345h769"  # Mattermost's base32
 
 Json = dict[str, Any]
 
+_NOTIFY_PROPS = {
+    "channel_auto_follow_threads": "off",
+    "desktop": "default",
+    "email": "default",
+    "ignore_channel_mentions": "default",
+    "mark_unread": "all",
+    "push": "default",
+}
+
 
 def stable_id(text: str) -> str:
     """26 characters that are the same after every reset."""
@@ -112,6 +121,31 @@ class State:
 
     # --- teams and channels
 
+    def add_team(self, name: str, display_name: str) -> Json:
+        """A new team that anyone may see."""
+        now = self.now()
+        team: Json = {
+            "id": stable_id(f"team {name}"),
+            "create_at": now,
+            "update_at": now,
+            "delete_at": 0,
+            "display_name": display_name,
+            "name": name,
+            "description": "",
+            "email": "",
+            "type": "O",
+            "company_name": "",
+            "allowed_domains": "",
+            "invite_id": "",
+            "allow_open_invite": False,
+            "scheme_id": None,
+            "group_constrained": None,
+            "policy_id": None,
+            "cloud_limits_archived": False,
+        }
+        self.teams[team["id"]] = team
+        return team
+
     def add_channel(self, name: str, display_name: str, kind: str, team_id: str, creator: str = "") -> Json:
         """A new channel; ``kind`` is O, P, D or G."""
         now = self.now()
@@ -133,7 +167,7 @@ class State:
             "scheme_id": None,
             "props": None,
             "group_constrained": None,
-            "shared": False,
+            "shared": None,
             "total_msg_count_root": 0,
             "policy_id": None,
             "last_root_post_at": 0,
@@ -166,7 +200,10 @@ class State:
             "last_viewed_at": 0,
             "msg_count": 0,
             "mention_count": 0,
-            "notify_props": {},
+            "mention_count_root": 0,
+            "urgent_mention_count": 0,
+            "msg_count_root": 0,
+            "notify_props": dict(_NOTIFY_PROPS),
             "last_update_at": self.now(),
             "scheme_guest": guest,
             "scheme_user": not guest,
@@ -228,14 +265,7 @@ def seed(state: State) -> None:
         ("approver", "Piet", "Approver"),
         ("newcomer", "Nora", "Newcomer"),
     )
-    team: Json = {
-        "id": stable_id("team sandbox"),
-        "name": "sandbox",
-        "display_name": "Sandbox",
-        "type": "O",
-        "delete_at": 0,
-    }
-    state.teams[team["id"]] = team
+    team = state.add_team("sandbox", "Sandbox")
     channels = {
         name: state.add_channel(name, label, kind, team["id"])
         for name, label, kind in (

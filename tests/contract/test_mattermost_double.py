@@ -1,6 +1,7 @@
 """Facts of the recordings that need a course of events: tokens over time, OAuth states, webhooks, posts."""
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +25,7 @@ class Talkative:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Json, str]] = []
+        self._called = threading.Condition()
         self.manifest: Json = {}
         app = Flask("talkative")
         app.add_url_rule("/manifest.json", "manifest", lambda: jsonify(self.manifest))
@@ -43,14 +45,17 @@ class Talkative:
 
     def _answer(self, path: str) -> ResponseReturnValue:
         authorization = request.headers.get("Mattermost-App-Authorization", "").removeprefix("Bearer ")
-        self.calls.append((f"/{path}", request.get_json(), authorization))
+        with self._called:
+            self.calls.append((f"/{path}", request.get_json(), authorization))
+            self._called.notify_all()
         data = f"http://127.0.0.1/authorize?state={request.get_json().get('values', {}).get('state')}"
         return jsonify({"type": "ok", "data": data if path == "oauth2/connect" else []})
 
     def last(self, path: str) -> tuple[Json, str]:
-        """Body and token of the last call to a path."""
-        found = [(body, token) for called, body, token in self.calls if called == path]
-        return found[-1]
+        """Body and token of the last call to a path; waited for, as webhooks come after their sender was answered."""
+        with self._called:
+            assert self._called.wait_for(lambda: any(called == path for called, _, _ in self.calls), timeout=5)
+            return [(body, token) for called, body, token in self.calls if called == path][-1]
 
 
 @pytest.fixture(scope="module")

@@ -172,8 +172,9 @@ class Expander:
         team = self._state.teams.get(agent.team_id)
         if team is None or (agent.team_id, agent.user_id) not in self._state.team_members:
             raise Missing(f"failed to get team {agent.team_id}")
-        wanted = ("id",) if level == "id" else _TEAM_SUMMARY
-        return {key: team.get(key, "") for key in wanted}
+        if level == "all":
+            return dict(team)
+        return _stripped(team, ("id",) if level == "id" else _TEAM_SUMMARY)
 
     def _post(self, agent: Agent, level: str) -> Json:
         if not agent.post_id:

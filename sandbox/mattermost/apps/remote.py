@@ -1,16 +1,20 @@
 """OAuth with a remote system, and webhooks from it (protocol reference §8, §9)."""
 
+import contextlib
 import json
 import secrets
+import threading
+from html import escape
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-from flask import Blueprint, Response, redirect, request
+from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
 from sandbox.mattermost.apps.expand import Agent, Expander
 from sandbox.mattermost.apps.registry import PLUGIN, App, PluginError, Registry
-from sandbox.mattermost.state import State
+from sandbox.mattermost.apps.typed import as_go
+from sandbox.mattermost.state import State, stable_id
 from sandbox.mattermost.web import anonymous_or_session
 
 Json = dict[str, Any]
@@ -66,7 +70,9 @@ class Remote:
             text = f"oauth2: unexpected data type from the app: {kind}, expected string (connect URL)"
             raise PluginError(text)
         app.states[state] = self._state.clock.now() + STATE_SECONDS
-        return redirect(data or f"/apps/{app_id}/oauth2/remote/", code=307)
+        target = data or f"/apps/{app_id}/oauth2/remote/"
+        page = f'<a href="{escape(target)}">Temporary Redirect</a>.\n\n'
+        return Response(page, 307, {"Location": target, "Content-Type": "text/html; charset=utf-8"})
 
     def complete(self, app_id: str) -> ResponseReturnValue:
         """Check the state, once, for the same user; then it is the app's turn."""
@@ -84,29 +90,72 @@ class Remote:
 
     def webhook(self, app_id: str, segment: str = "") -> ResponseReturnValue:
         """Check the secret, forward, and tell the sender nothing."""
+        if segment in {".", ".."}:
+            abort(404)
         app = self._registry.get(app_id)
         if not app.enabled:
             raise PluginError(f"app is disabled by the administrator: {app_id}: forbidden", 403)
-        if not (app.may("remote_webhooks") and app.may("act_as_bot")):
-            raise PluginError(f"{app_id} does not have permission to receive webhooks: forbidden", 403)
-        if request.args.get("secret") != app.webhook_secret:
-            raise PluginError("webhook secret mismatched: invalid input", 400)
+        self._check_webhook(app)
         if request.method == "HEAD":
             return Response("", 200)
         call = app.call("on_remote_webhook", "/webhook") or {}
-        path = call["path"] + (f"/{quote(segment)}" if segment else "")
-        context = self._expander.context(app, Agent(""), call["expand"])
-        values = {
-            "headers": {name: value for name, value in request.headers.items() if name != "Cookie"},
-            "data": _parsed(request.get_data()),
-            "httpMethod": request.method,
-            "rawQuery": request.query_string.decode(),
-        }
         try:
-            self._registry.invoke(app, {"path": path, "values": values, "context": context}, app.bot_user_id)
-        except PluginError:
-            pass  # fire and forget: the sender gets 200 all the same
+            context = self._expander.context(app, Agent(""), call["expand"])
+        except PluginError as error:
+            raise PluginError(str(error).removeprefix("failed to expand context: ")) from error
+        outgoing = {
+            **{key: value for key, value in call.items() if value},
+            "path": call["path"] + (f"/{quote(segment)}" if segment else ""),
+            "values": {
+                "headers": self._webhook_headers(),
+                "data": as_go(_parsed(request.get_data())),
+                "httpMethod": request.method,
+                "rawQuery": _resorted_query(),
+            },
+            "context": context,
+        }
+        # Fire and forget: the sender neither waits for the app nor hears of it.
+        threading.Thread(target=self._notify, args=(app, outgoing), daemon=True).start()
         return Response("", 200)
+
+    def _notify(self, app: App, outgoing: Json) -> None:
+        with contextlib.suppress(PluginError):
+            self._registry.invoke(app, outgoing, app.bot_user_id)
+
+    @staticmethod
+    def _check_webhook(app: App) -> None:
+        """Raises PluginError in the words of a refused authentication."""
+        words = "failed to validate webhook authentication: "
+        if not (app.may("remote_webhooks") and app.may("act_as_bot")):
+            what = "receive webhook messages from a remote (3rd party) system"
+            raise PluginError(f"{words}{app.app_id} does not have permission {what}: forbidden", 403)
+        kind = app.manifest.get("remote_webhook_auth_type") or "secret"
+        if kind == "none":
+            return
+        if kind != "secret":
+            raise PluginError(f"{words}{kind} is not a known webhook authentication type")
+        secret = request.args.get("secret", "")
+        if not secret:
+            raise PluginError(f"{words}webhook secret was not provided: invalid input", 400)
+        if secret != app.webhook_secret:
+            raise PluginError(f"{words}webhook secret mismatched: invalid input", 400)
+
+    def _webhook_headers(self) -> dict[str, str]:
+        """The sender's, without what could be used against Mattermost; a sender with a session is named."""
+        headers = {name.title(): value for name, value in reversed(request.headers.to_wsgi_list())}
+        for name in ("Host", "Referer"):
+            headers.pop(name, None)
+        cookies = [one for one in headers.pop("Cookie", "").split("; ") if one and not one.startswith("MMAUTHTOKEN=")]
+        if cookies:
+            headers["Cookie"] = "; ".join(cookies)
+        headers["Mattermost-Session-Id"] = ""
+        if session := anonymous_or_session(self._state):
+            headers |= {
+                "Mattermost-Session-Id": stable_id(f"session {session.csrf}"),
+                "Mattermost-User-Id": session.user_id,
+            }
+            headers.pop("Authorization", None)
+        return headers
 
     def _ask(self, app: App, call: Json, user_id: str, values: Json) -> Json:
         context = self._expander.context(app, Agent(user_id), call["expand"])
@@ -127,6 +176,12 @@ class Remote:
     def _user_id(self) -> str:
         session = anonymous_or_session(self._state)
         return session.user_id if session else ""
+
+
+def _resorted_query() -> str:
+    """The query as Go writes it again: sorted, without a Mattermost token."""
+    pairs = [pair for pair in request.args.items(multi=True) if pair[0] != "access_token"]
+    return urlencode(sorted(pairs, key=lambda pair: pair[0]))
 
 
 def _parsed(data: bytes) -> Any:

@@ -1,18 +1,18 @@
 """The plugin's routes for clients: bindings, calls, static files, stores (protocol reference §10)."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import requests
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from sandbox.mattermost.apps.cleaning import clean_bindings, clean_form
+from sandbox.mattermost.apps.bindings import Bindings, as_go_error
+from sandbox.mattermost.apps.cleaning import clean_form
 from sandbox.mattermost.apps.expand import Agent, Expander
 from sandbox.mattermost.apps.install import BUILTIN, Installer
 from sandbox.mattermost.apps.registry import PLUGIN, App, PluginError, Registry
-from sandbox.mattermost.apps.typed import BINDING, Undecodable, as_go, expand_of, struct
+from sandbox.mattermost.apps.typed import Undecodable, as_go, expand_of
 from sandbox.mattermost.hub import Hub
 from sandbox.mattermost.state import State
 from sandbox.mattermost.web import anonymous_or_session
@@ -40,6 +40,7 @@ class AppsRoutes:
         self._expander = expander
         self._installer = installer
         self._site = site
+        self._bindings = Bindings(registry, expander, self._icons)
 
     def blueprint(self) -> Blueprint:
         """All routes."""
@@ -61,48 +62,20 @@ class AppsRoutes:
     # --- bindings
 
     def bindings(self) -> ResponseReturnValue:
-        """All apps asked at once; the slowest is waited for."""
-        session = anonymous_or_session(self._state)
+        """The menus of a person in a place; with ``test=1`` also what was wrong with them."""
+        session, test = anonymous_or_session(self._state), request.args.get("test")
         if session is None:
-            error = {"bindings": None, "error": "user ID is required: unauthorized"}
-            return jsonify(error if request.args.get("test") else None)
-        agent = Agent(
-            session.user_id,
-            request.args.get("channel_id", ""),
-            request.args.get("team_id", ""),
-            user_agent=request.args.get("user_agent_type", ""),
-        )
-        apps = [app for app in self._registry.apps.values() if app.enabled]
-        with ThreadPoolExecutor(max(1, len(apps))) as pool:
-            answers = list(pool.map(lambda app: self._bindings_of(app, agent), apps))
-        merged = [*self._installer.bindings(session.user_id)]
-        for found, _ in answers:
-            merged = _merge(merged, found)
-        if request.args.get("test"):
-            return jsonify({"bindings": merged, "error": "; ".join(p for _, ps in answers for p in ps)})
-        return jsonify(merged)
+            refused = {"bindings": None, "error": "user ID is required: unauthorized"}
+            return jsonify(refused if test else None)
+        ids = (request.args.get("channel_id", ""), request.args.get("team_id", ""))
+        agent = Agent(session.user_id, *ids, user_agent=request.args.get("user_agent_type", ""))
+        found, problems = self._bindings.fetch(agent, self._installer.bindings(session.user_id))
+        if not test:
+            return jsonify(found)
+        return jsonify({"bindings": found} | ({"error": as_go_error(problems)} if problems else {}))
 
-    def _bindings_of(self, app: App, agent: Agent) -> tuple[list[Json], list[str]]:
-        call = app.call("bindings", "/bindings") or {}
-        granted = app.manifest.get("requested_locations") or []
-        if not granted:
-            return [], []
-        try:
-            context = self._expander.context(app, agent, call["expand"])
-            acting = context.get("acting_user", {}).get("id", "")
-            answer = self._registry.invoke(app, {**call, "context": context}, acting)
-            if answer["type"] != "ok":
-                return [], [f"unexpected response type {answer['type']}: {answer.get('text', '')}"]
-            data = answer.get("data") or []
-            if not isinstance(data, list):
-                raise Undecodable("data is no list")
-            typed = [struct(one, BINDING, "Binding", "") for one in data]
-        except (PluginError, Undecodable) as error:
-            return [], [f"failed to decode bindings: {error}"]
-        return clean_bindings(app.app_id, typed, granted, self._icons(app), agent.user_agent)
-
-    def _icons(self, app: App) -> str:
-        return f"{self._site()}{PLUGIN}/apps/{app.app_id}/static"
+    def _icons(self, app_id: str) -> str:
+        return f"{self._site()}{PLUGIN}/apps/{app_id}/static"
 
     # --- calls
 
@@ -166,7 +139,7 @@ class AppsRoutes:
         call["context"] = expanded
         answer = self._registry.invoke(app, call, expanded.get("acting_user", {}).get("id", ""))
         if "form" in answer:
-            answer["form"] = clean_form(answer["form"], self._icons(app))
+            answer["form"] = clean_form(answer["form"], self._icons(app.app_id))
         bindings = app.call("bindings", "/bindings") or {}
         if answer.get("refresh_bindings") and answer["type"] != "error" and path != bindings["path"]:
             self.refresh(user_id)
@@ -242,7 +215,7 @@ class AppsRoutes:
     def _human(self) -> tuple[App, str]:
         app, user_id = self._app_session()
         if not app.may("remote_oauth2") or self._state.users[user_id].get("is_bot"):
-            raise PluginError(f"{app.app_id} is not authorized to use OAuth2: unauthorized", 401)
+            raise PluginError(f"{app.app_id} is not authorized to use remote OAuth2: unauthorized", 401)
         return app, user_id
 
     def kv(self, key: str) -> ResponseReturnValue:
@@ -266,18 +239,6 @@ def _stored_json() -> Any:
         return json.loads(data)
     except ValueError:
         raise PluginError("invalid JSON: invalid input", 400) from None
-
-
-def _merge(one: list[Json], other: list[Json]) -> list[Json]:
-    """Tops with the same location become one."""
-    merged = [dict(binding) for binding in one]
-    for binding in other:
-        same = next((m for m in merged if m["location"] == binding["location"]), None)
-        if same is None:
-            merged.append(binding)
-        else:
-            same["bindings"] = [*same.get("bindings", []), *binding.get("bindings", [])]
-    return merged
 
 
 def _plain(error: PluginError) -> ResponseReturnValue:

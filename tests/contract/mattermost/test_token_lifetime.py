@@ -1,0 +1,29 @@
+"""An app's session lives ten minutes, and is prolonged when five or less are left, as recorded."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contract.mattermost.rig import BOB, Replay, replay, scenes
+
+
+@pytest.fixture
+def server() -> Iterator[Replay]:
+    """The recorded app is installed."""
+    with replay() as started:
+        started.app()
+        yield started
+
+
+def test_sessions_live_as_recorded(server: Replay) -> None:
+    """The recorded calls at the recorded times: the same token each time, with the recorded seconds left."""
+    recorded = scenes("token_lifetime")
+    before = recorded[0]["now"]
+    for scene in recorded:
+        server.double.advance((scene["now"] - before) / 1000)
+        before = scene["now"]
+        assert server.play(scene) == [], scene["what"]
+        token = server.ours[scene["acting_user_access_token"]]
+        session = server.double.state.sessions[token]
+        assert session.user_id == BOB
+        assert session.expires_at - server.double.state.clock.now() == pytest.approx(scene["expires_in_seconds"], abs=2)
