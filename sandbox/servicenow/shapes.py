@@ -10,6 +10,7 @@ from sandbox.servicenow.schema import Column
 from sandbox.servicenow.store import Row, Store
 
 _UNKNOWN_WHEN_UNSET = "due_date"  # SLA and activity times
+_TIMES = {"glide_date_time", "due_date"}
 _JOURNALS = {"journal_input", "journal_list"}
 _SECRET = "Ch9sandboxciphertext"
 
@@ -55,7 +56,7 @@ class Shapes:
         column, value, at = found
         if column.type == "reference":
             return self._store.display(column.reference, value) if value else ""
-        return self._display(column, value, at) or ""
+        return self._display(column, value, at)
 
     def _walk(self, table: str, row: Row, path: str) -> tuple[Column, str, Row] | None:
         """The column at the end of a dot-walk, its raw value, and the row that it is of."""
@@ -79,7 +80,10 @@ class Shapes:
         if self._mode == "false":
             return value
         shown = self._display(column, value, row)
-        return shown if self._mode == "true" else {"display_value": shown, "value": value}
+        if self._mode == "true":
+            return shown
+        # An unset choice is null beside its value, and empty text alone (both recorded).
+        return {"display_value": None if column.choices and not value else shown, "value": value}
 
     def _reference(self, column: Column, value: str) -> Any:
         """Keys in the recorded order: display_value, link, value."""
@@ -94,17 +98,19 @@ class Shapes:
             cell["value"] = value
         return cell
 
-    def _display(self, column: Column, value: str, row: Row) -> str | None:
-        """What a person reads; an empty choice is null."""
+    def _display(self, column: Column, value: str, row: Row) -> str:
+        """What a person reads."""
         if column.choices:
             table = row.get("sys_class_name") or column.choices
-            return self._choices(table, column.name).get(value, value) or None
+            return self._choices(table, column.name).get(value, value)
         if column.type in _JOURNALS:
             return self._journal(column, row)
         if column.type == _UNKNOWN_WHEN_UNSET and not value:
             return "UNKNOWN"
-        if column.type == "glide_date_time" and value:
+        if column.type in _TIMES and value:
             return self._local(value)
+        if column.type == "glide_duration" and value:
+            return duration(value)
         if column.type == "sys_class_name" and value in self._store.tables:
             return self._store.tables[value].label
         if column.type == "glide_list" and value:
@@ -142,3 +148,16 @@ class Shapes:
         except ValueError:
             return value
         return at.astimezone(self._zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def duration(value: str) -> str:
+    """What a person reads of a duration, which is stored as a time after 1970: ``1 Day 4 Hours 23 Minutes``."""
+    try:
+        at = datetime.strptime(value, "%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        return value
+    whole = at - datetime(1970, 1, 1)
+    hours, minutes = divmod(whole.seconds // 60, 60)
+    parts = [(whole.days, "Day"), (hours, "Hour"), (minutes, "Minute")]
+    shown = [f"{number} {unit}{'' if number == 1 else 's'}" for number, unit in parts if number]
+    return " ".join(shown) or f"{whole.seconds} Seconds"

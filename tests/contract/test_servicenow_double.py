@@ -96,7 +96,7 @@ def test_values_come_in_three_shapes(instance: Instance) -> None:
     shown = row("true")
     assert shown["caller_id"]["display_value"] == "Rosa Requester"
     assert "value" not in shown["caller_id"]
-    assert shown["hold_reason"] is None
+    assert shown["hold_reason"] == ""
     both = row("all", "true")
     assert both["caller_id"] == {"display_value": "Rosa Requester", "value": raw["caller_id"]["value"]}
     assert both["assigned_to"] == {"display_value": "", "value": ""}
