@@ -4,6 +4,7 @@ Measure and print a table; ``make benchmark`` keeps it as benchmarks/RESULTS.md.
 The doubles run in a process of their own, so that their work is not counted as ours.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +18,16 @@ import psutil
 import requests
 from werkzeug.test import Client
 
-from benchmarks.floor import bare_bindings, bare_submit, cpu_per_call, in_background, percentile, rate
+from benchmarks.floor import (
+    bare_bindings,
+    bare_submit,
+    cpu_per_call,
+    in_background,
+    percentile,
+    rate,
+    serve_bare,
+    served_rate,
+)
 from sandbox.client import MattermostClient
 from sandbox.mattermost import MattermostDouble
 from sandbox.servicenow import ServiceNowDouble
@@ -28,6 +38,12 @@ Json = dict[str, Any]
 ROOT = Path(__file__).parent.parent
 
 Row = tuple[str, str, str]  # what, measured, target
+
+NOTES = """
+
+Missed so far: the rate of bindings. What is left above the bare route is the check of the framework's
+signature, the schema of the acting user, and Flask's hooks; the answer itself is kept as bytes.
+"""
 
 
 def main() -> None:
@@ -47,6 +63,7 @@ def main() -> None:
     table = ["| what | measured | target |", "| --- | --- | --- |", *(f"| {' | '.join(row)} |" for row in rows)]
     when = time.strftime("%Y-%m-%d")
     text = f"# Results of {when}\n\n{os.cpu_count()} cores, Python {sys.version.split()[0]}.\n\n" + "\n".join(table)
+    text += NOTES
     (ROOT / "benchmarks" / "RESULTS.md").write_text(text + "\n", encoding="utf-8")
     print(text)
 
@@ -110,7 +127,8 @@ def bindings(world: World, agent: MattermostClient) -> list[Row]:
     floor = bare_bindings(answer.data)
     own = rate(lambda: ours.post("/bindings", json=body, headers=proof))
     bare = rate(lambda: floor.post("/bindings", json=body, headers=proof))
-    return [("bindings: our rate / bare Flask's", f"{own / bare:.2f} ({own:,.0f} / {bare:,.0f} a second)", "≥ 0.7")]
+    text = f"{own / bare:.2f} ({own:,.0f} / {bare:,.0f} a second)"
+    return [("bindings: our rate / bare Flask's, without a server", text, "≥ 0.7")]
 
 
 def submit(world: World, agent: MattermostClient) -> list[Row]:
@@ -174,6 +192,32 @@ def silence(world: World, agent: MattermostClient) -> list[Row]:
     return [("bindings while ServiceNow is silent, p95 (through the plugin's double)", f"{spent:.0f} ms", "≤ 100 ms")]
 
 
+def served_bindings(mattermost: MattermostDouble, agent: MattermostClient, port: int) -> Row:
+    """The same ratio behind the real server, over one connection each."""
+    about = {"acting_user": mattermost.state.users[agent.id]}
+    body = json.dumps({"path": "/bindings", "expand": {}, "context": about}).encode()
+    proof = headers(agent)
+    own_url, bare_port = f"http://127.0.0.1:{port}", free_port()
+    answer = requests.post(f"{own_url}/bindings", data=body, headers=proof, timeout=10).content
+    bare_url = f"http://127.0.0.1:{bare_port}"
+    with serve_bare(answer, bare_port) as floor:
+        until_it_answers(bare_url)
+        own, bare = served_rate(own_url, body, proof), served_rate(bare_url, body, proof)
+        floor.terminate()
+    text = f"{own / bare:.2f} ({own:,.0f} / {bare:,.0f} a second)"
+    return ("bindings: our rate / bare Flask's, behind the same server", text, "≥ 0.7")
+
+
+def until_it_answers(url: str) -> None:
+    """Return once somebody listens."""
+    while True:
+        try:
+            requests.get(f"{url}/healthz", timeout=5)
+            return
+        except requests.ConnectionError:
+            time.sleep(0.01)
+
+
 def process(mattermost: MattermostDouble, servicenow: ServiceNowDouble, folder: Path) -> list[Row]:
     """The real process: time to the first answer, memory of its worker after some work."""
     port = free_port()
@@ -194,24 +238,21 @@ def process(mattermost: MattermostDouble, servicenow: ServiceNowDouble, folder: 
     began = time.perf_counter()
     command = [sys.executable, "cli.py", "serve"]
     with subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True) as service:
-        while True:
-            try:
-                requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
-                break
-            except requests.ConnectionError:
-                time.sleep(0.01)
+        until_it_answers(f"http://127.0.0.1:{port}")
         started = time.perf_counter() - began
         admin = MattermostClient(mattermost.url, "admin")
         admin.install(f"http://127.0.0.1:{port}/manifest.json", JWT_SECRET)
         agent = MattermostClient(mattermost.url, "agent")
         agent.connect()
         leaf = agent.entries("/command")["servicenow incident create"]["form"]["submit"]
+        served = served_bindings(mattermost, agent, port)
         for number in range(200):
             agent.call(leaf, values={"short_description": f"Work {number}"})
         workers = psutil.Process(service.pid).children()
         memory = max(worker.memory_info().rss for worker in workers) / 1024 / 1024
         service.terminate()
     return [
+        served,
         ("start to the first answer", f"{started:.2f} s", "≤ 1.5 s"),
         ("memory of a worker after 200 creates", f"{memory:.0f} MB", "≤ 120 MB"),
     ]

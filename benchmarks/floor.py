@@ -1,9 +1,13 @@
 """The floor: bare Flask with raw requests, doing the same calls with none of the care."""
 
+import http.client
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from flask import Flask, Response, request
@@ -33,6 +37,36 @@ def bare_bindings(body: bytes) -> Client:
         return Response(body, mimetype="application/json")
 
     return Client(app)
+
+
+def served_rate(url: str, body: bytes, headers: Json, seconds: float = 1.5) -> float:
+    """Requests a second over one kept connection, by the standard library's client; the best of three."""
+    host = urlsplit(url).netloc
+    connection = http.client.HTTPConnection(host, timeout=10)
+    every = headers | {"Content-Type": "application/json"}
+
+    def once() -> None:
+        connection.request("POST", "/bindings", body, every)
+        assert connection.getresponse().read()
+
+    try:
+        return rate(once, seconds)
+    finally:
+        connection.close()
+
+
+def serve_bare(answer: bytes, port: int) -> subprocess.Popen[bytes]:
+    """The bare route behind the same server with the same settings, in a process of its own."""
+    code = f"""
+from flask import Flask, Response
+from web.server import Server
+app = Flask("floor")
+@app.post("/bindings")
+def bindings():
+    return Response({answer!r}, mimetype="application/json")
+Server(lambda: (app, lambda: None), listen="127.0.0.1:{port}", threads=32, graceful_timeout=5).run()
+"""
+    return subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
 
 
 def bare_submit(mattermost: str, servicenow: str, bot_token: str, person_token: str, bearer: str) -> Client:

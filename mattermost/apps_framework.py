@@ -146,29 +146,23 @@ def read(payload: Any) -> CallRequest:
     return CallRequest(**call, **context, team_name=team_name, webhook_secret=webhook_secret)
 
 
-class _AskerContextSchema(_Loose):
-    acting_user = fields.Nested(_UserSchema, required=True)
+_ASKER = _UserSchema()
 
 
-class _AskerSchema(_Loose):
-    context = fields.Nested(_AskerContextSchema, required=True)
-
-
-_ASKER = _AskerSchema()
-
-
-def read_asker(payload: Any) -> CallRequest:
+def read_asker(payload: Mapping[str, Any]) -> CallRequest:
     """
     As `read`, of the acting user alone: bindings are asked for at every channel switch and need no more.
 
     Raises:
         InvalidInput: There is no acting user of the right shape.
     """
+    context = payload.get("context")
     try:
-        call: dict[str, Any] = _ASKER.load(payload)
+        asker: Any = context.get("acting_user") if isinstance(context, Mapping) else None
+        user: ActingUser = _ASKER.load(asker)
     except ValidationError as error:
-        raise _malformed(error.messages_dict) from error
-    return CallRequest(acting_user=call["context"]["acting_user"])
+        raise _malformed({"context": error.messages}) from error
+    return CallRequest(acting_user=user)
 
 
 def _malformed(messages: Mapping[str, Any]) -> InvalidInput:

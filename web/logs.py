@@ -37,8 +37,10 @@ def log_requests(app: Flask) -> None:
     @app.before_request
     def _begin() -> None:
         g.began = time.monotonic()
-        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=secrets.token_hex(8))
+
+    if not structlog.get_logger().is_enabled_for(logging.DEBUG):
+        return
 
     @app.after_request
     def _end(response: Response) -> Response:
