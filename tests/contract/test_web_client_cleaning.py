@@ -27,7 +27,7 @@ REGISTERED = (account, help, incident, menu)  # their imports register the handl
 pytestmark = [
     pytest.mark.node,
     pytest.mark.skipif(
-        shutil.which("node") is None or not (CLIENT / "node_modules").is_dir(),
+        shutil.which("node") is None or not (CLIENT / "node_modules" / "mattermost-redux").is_dir(),
         reason="needs Node.js and the client's code (scripts/node)",
     ),
 ]

@@ -27,12 +27,13 @@ export async function loadUsers(ids) {
 
 /** The newest messages of a channel and how many people are in it. */
 export async function loadPosts(channel) {
+  const before = new Set(store.posts.keys()); // what arrives while we ask is not gone
   const [found, members] = await Promise.all([api.posts(channel.id), api.channelMembers(channel.id).catch(() => [])]);
   if (store.channel?.id === channel.id) store.memberCount = members.length;
   const posts = Object.values(found.posts ?? {});
   store.loaded.add(channel.id);
   if (posts.length < MOST_POSTS) store.whole.add(channel.id);
-  const gone = [...store.posts.values()].filter((one) => one.channel_id === channel.id && !one.local && !found.posts[one.id]);
+  const gone = [...store.posts.values()].filter((one) => before.has(one.id) && one.channel_id === channel.id && !one.local && !found.posts[one.id]);
   const oldest = Math.min(...posts.map((one) => one.create_at));
   for (const one of gone) if (one.create_at >= oldest) store.posts.delete(one.id);
   addPosts(posts);

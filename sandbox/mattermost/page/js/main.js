@@ -141,7 +141,8 @@ async function start(user) {
   window.addEventListener("popstate", follow);
   listen({
     onEvent: arrive,
-    onBack: reload,
+    // Between reading and listening something may have been posted, the first time, too.
+    onBack: (first) => (first ? store.channel && loadPosts(store.channel).catch(() => {}) : reload()),
     onChange: (up) => {
       store.online = up;
       changed();

@@ -5,8 +5,8 @@ const LONGEST_PAUSE = 15000;
 /**
  * Listen to the server's events.
  *
- * `onEvent(event, data, broadcast)` gets each; `onBack()` is called after a lost connection stands again,
- * when everything that may have been missed has to be read anew; `onChange(up)` tells each change.
+ * `onEvent(event, data, broadcast)` gets each; `onBack(first)` is called whenever a connection stands, when
+ * what may have been missed has to be read anew; `onChange(up)` tells each change.
  * Returns a function that hangs up.
  */
 export function listen({ onEvent, onBack, onChange }) {
@@ -24,7 +24,7 @@ export function listen({ onEvent, onBack, onChange }) {
       if (event === "hello") {
         pause = 500;
         onChange(true);
-        if (before) onBack();
+        onBack(!before);
         before = true;
       } else if (event) {
         onEvent(event, data ?? {}, broadcast ?? {});
