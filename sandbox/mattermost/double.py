@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from sandbox.common import Clock, Faults, RequestLog, SandboxServer, install_switches
+from sandbox.mattermost.apps.builtin import Builtin
 from sandbox.mattermost.apps.expand import Expander
 from sandbox.mattermost.apps.install import Installer
 from sandbox.mattermost.apps.registry import PLUGIN, Registry
@@ -53,8 +54,10 @@ class MattermostDouble:
 
     def _routes(self, app: Flask) -> None:
         expander = Expander(self.state, self.registry, lambda: self.url)
-        installer = Installer(self.state, self.registry, expander, lambda user: apps.refresh(user))
-        apps = AppsRoutes(self.state, self.hub, self.registry, expander, installer, lambda: self.url)
+        site = lambda: self.url  # noqa: E731
+        installer = Installer(self.state, self.registry, expander, lambda user: apps.refresh(user), site)
+        builtin = Builtin(self.state, self.registry, installer)
+        apps = AppsRoutes(self.state, self.hub, self.registry, expander, installer, builtin, site)
         self.posts = Posts(self.state, self.hub)
         app.register_blueprint(rest_blueprint(self.state, self.hub))
         app.register_blueprint(self.posts.blueprint())

@@ -9,6 +9,7 @@ from flask import Flask, request
 from flask_sock import Sock
 from simple_websocket import ConnectionClosed
 
+from sandbox.mattermost.attachments import shown
 from sandbox.mattermost.state import Json, State
 
 
@@ -64,13 +65,14 @@ class Hub:
         """A post was made, edited or deleted."""
         channel = self._state.channels[post["channel_id"]]
         sender = self._state.users.get(post["user_id"], {}).get("username", "System")
-        data = {"post": json.dumps(post)}
+        data: Json = {"post": json.dumps(shown(post))}
         if event == "posted":
             data |= {
                 "channel_display_name": channel["display_name"],
                 "channel_name": channel["name"],
                 "channel_type": channel["type"],
                 "sender_name": "System" if post["type"].startswith("system_") else f"@{sender}",
+                "set_online": True,
                 "team_id": channel["team_id"],
             }
         self.tell(event, data, channel_id=post["channel_id"])

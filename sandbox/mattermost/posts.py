@@ -3,6 +3,7 @@
 from flask import Blueprint, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
+from sandbox.mattermost.attachments import normalised, shown
 from sandbox.mattermost.hub import Hub
 from sandbox.mattermost.state import Json, State, new_id
 from sandbox.mattermost.web import ApiError, body, forbidden, invalid_body, me
@@ -27,6 +28,7 @@ class Posts:
         add("/posts/ephemeral", "ephemeral", self.ephemeral, methods=["POST"])
         add("/posts/<post_id>", "get", self.get, methods=["GET"])
         add("/posts/<post_id>", "delete", self.delete, methods=["DELETE"])
+        add("/posts/<post_id>", "update", self.update, methods=["PUT"])
         add("/posts/<post_id>/patch", "patch", self.patch, methods=["PUT"])
         add("/posts/<post_id>/thread", "thread", self.thread)
         add("/channels/<channel_id>/posts", "list", self.list)
@@ -39,19 +41,15 @@ class Posts:
         if not isinstance(given, dict):
             raise invalid_body("post")
         with self._state.lock:
-            return jsonify(self._create(person, given)), 201
-
-    def make(self, person: str, given: Json) -> Json:
-        """A post made by the server itself."""
-        with self._state.lock:
-            return self._create(person, given)
+            return jsonify(shown(self._create(person, given))), 201
 
     def _create(self, person: str, given: Json) -> Json:
         channel_id, root_id = str(given.get("channel_id", "")), str(given.get("root_id", ""))
         pending, now = str(given.get("pending_post_id", "")), self._state.clock.now()
         known = self._state.pending.get(pending) if pending else None
         if known is not None and now - known[1] < _PENDING_SECONDS:
-            return self._state.posts[known[0]]
+            # As recorded: the stored post, whoever asks, and without what only the first answer carries.
+            return {key: value for key, value in self._state.posts[known[0]].items() if key != "metadata"}
         channel = self._state.channels.get(channel_id)
         if channel is None or not self._state.may_post(person, channel_id):
             raise forbidden()
@@ -63,14 +61,16 @@ class Posts:
         if kind and not kind.startswith("custom_"):
             raise ApiError(400, "api.context.invalid_param.app_error", "Invalid post.type parameter.")
         message = _checked(str(given.get("message", "")))
-        post = self._stored(person, channel_id, root_id, message, dict(given.get("props") or {}), pending)
+        props = normalised(dict(given.get("props") or {}))
+        post = self._stored(person, channel_id, root_id, message, props)
         post["type"] = kind
         if pending:
             self._state.pending[pending] = (post["id"], now)
-        self._hub.posted(post)
-        return post
+        answered = post | {"pending_post_id": pending}
+        self._hub.posted(answered)
+        return answered
 
-    def _stored(self, person: str, channel_id: str, root_id: str, message: str, props: Json, pending: str) -> Json:
+    def _stored(self, person: str, channel_id: str, root_id: str, message: str, props: Json) -> Json:
         now = self._state.now()
         session = g.get("session")
         if session is not None and session.app_id:
@@ -92,7 +92,7 @@ class Posts:
             "type": "",
             "props": props,
             "hashtags": "",
-            "pending_post_id": pending,
+            "pending_post_id": "",
             "remote_id": "",
             "reply_count": 0,
             "last_reply_at": 0,
@@ -100,12 +100,22 @@ class Posts:
             "metadata": {},
         }
         self._state.posts[post["id"]] = post
-        if root_id:
-            root = self._state.posts[root_id]
-            root["reply_count"] += 1
-            root["last_reply_at"] = now
-        self._state.channels[channel_id]["last_post_at"] = now
+        self._count(post)
         return post
+
+    def _count(self, post: Json) -> None:
+        """Everybody in a thread shows its number of replies (recorded); channels count posts and roots."""
+        channel = self._state.channels[post["channel_id"]]
+        for suffix in ("",) if post["root_id"] else ("", "_root"):
+            channel[f"total_msg_count{suffix}"] += 1
+        channel["last_post_at"] = post["create_at"]
+        if not post["root_id"]:
+            channel["last_root_post_at"] = post["create_at"]
+            return
+        thread = [p for p in self._state.posts.values() if post["root_id"] in {p["id"], p["root_id"]}]
+        for one in thread:
+            one["reply_count"] = sum(not other["delete_at"] for other in thread) - 1
+        self._state.posts[post["root_id"]]["update_at"] = post["create_at"]
 
     def _check_root(self, root_id: str, channel_id: str) -> None:
         if not root_id:
@@ -129,7 +139,7 @@ class Posts:
 
     def get(self, post_id: str) -> ResponseReturnValue:
         """One post."""
-        return jsonify(self._readable(me(self._state), post_id))
+        return jsonify(shown(self._readable(me(self._state), post_id)))
 
     def delete(self, post_id: str) -> ResponseReturnValue:
         """One's own post."""
@@ -143,6 +153,13 @@ class Posts:
 
     def patch(self, post_id: str) -> ResponseReturnValue:
         """Edit one's own post; props are replaced whole."""
+        return self._edit(post_id, replace=False)
+
+    def update(self, post_id: str) -> ResponseReturnValue:
+        """Write one's own post anew: what is not said is emptied, `from_bot` with the other props (recorded)."""
+        return self._edit(post_id, replace=True)
+
+    def _edit(self, post_id: str, replace: bool) -> ResponseReturnValue:
         person = me(self._state)
         post = self._state.posts.get(post_id)
         if post is None or post["delete_at"] or post["user_id"] != person:
@@ -151,20 +168,25 @@ class Posts:
             text = "Can not update a post in a deleted channel."
             raise ApiError(400, "api.post.patch_post.can_not_update_post_in_deleted.error", text)
         given = body("post")
-        if isinstance(given.get("message"), str):
-            post["message"] = _checked(given["message"])
-        if isinstance(given.get("props"), dict):
-            post["props"] = given["props"]
-        post["update_at"] = post["edit_at"] = self._state.now()
+        if replace:
+            given = {"message": "", "props": {}} | given
+        message = _checked(given["message"]) if isinstance(given.get("message"), str) else post["message"]
+        with self._state.lock:
+            now = self._state.now()
+            if message != post["message"]:
+                post["message"], post["edit_at"] = message, now
+            if isinstance(given.get("props"), dict):
+                post["props"] = normalised(given["props"])
+            post["update_at"] = now
         self._hub.posted(post, "post_edited")
-        return jsonify(post)
+        return jsonify(shown(post))
 
     def thread(self, post_id: str) -> ResponseReturnValue:
         """Root and replies."""
         post = self._readable(me(self._state), post_id)
         root_id = post["root_id"] or post["id"]
         found = [p for p in self._state.posts.values() if root_id in {p["id"], p["root_id"]}]
-        return jsonify(_listing(found))
+        return jsonify(_listing(found, newest_first=False))
 
     def list(self, channel_id: str) -> ResponseReturnValue:
         """The newest posts of a channel."""
@@ -184,15 +206,15 @@ class Posts:
         return post
 
 
-def _listing(posts: "list[Json]") -> Json:
-    alive = [post for post in posts if not post["delete_at"]]
-    newest = sorted(alive, key=lambda post: post["create_at"], reverse=True)
+def _listing(posts: "list[Json]", newest_first: bool = True) -> Json:
+    alive = sorted((post for post in posts if not post["delete_at"]), key=lambda post: post["create_at"])
     return {
-        "order": [post["id"] for post in newest],
-        "posts": {post["id"]: post for post in alive},
+        "order": [post["id"] for post in (reversed(alive) if newest_first else alive)],
+        "posts": {post["id"]: shown(post) for post in alive},
         "next_post_id": "",
         "prev_post_id": "",
         "has_next": False,
+        "first_inaccessible_post_time": 0,
     }
 
 

@@ -80,7 +80,15 @@ def _users(blueprint: Blueprint, state: State) -> None:
     @blueprint.get("/users/<user_id>")
     def get_user(user_id: str) -> ResponseReturnValue:
         me(state)
-        return jsonify(_user(state, user_id))
+        return jsonify(_public(_user(state, user_id)))
+
+    @blueprint.get("/users/email/<email>")
+    def by_email(email: str) -> ResponseReturnValue:
+        me(state)
+        user = next((one for one in state.users.values() if one["email"] == email), None)
+        if user is None:
+            raise _MISSING_USER
+        return jsonify(_public(user))
 
     @blueprint.get("/users/username/<username>")
     def by_username(username: str) -> ResponseReturnValue:
@@ -90,19 +98,19 @@ def _users(blueprint: Blueprint, state: State) -> None:
             text = "Unable to find an existing account matching your username for this team."
             text += " This team may require an invite from the team owner to join."
             raise ApiError(404, "app.user.get_by_username.app_error", text)
-        return jsonify(user)
+        return jsonify(_public(user))
 
     @blueprint.post("/users/ids")
     def by_ids() -> ResponseReturnValue:
         me(state)
-        return jsonify([state.users[one] for one in body("user_ids") if one in state.users])
+        return jsonify([_public(state.users[one]) for one in body("user_ids") if one in state.users])
 
     @blueprint.get("/users")
     def list_users() -> ResponseReturnValue:
         me(state)
         channel = request.args.get("in_channel", "")
         users = [u for u in state.users.values() if not channel or (channel, u["id"]) in state.members]
-        return jsonify(users)
+        return jsonify([_public(user) for user in users])
 
     @blueprint.get("/users/autocomplete")
     def autocomplete() -> ResponseReturnValue:
@@ -111,7 +119,10 @@ def _users(blueprint: Blueprint, state: State) -> None:
         found = [u for u in state.users.values() if name in _searchable(u) and not u["delete_at"]]
         found.sort(key=lambda user: user["username"])
         members = [u for u in found if not channel or (channel, u["id"]) in state.members]
-        return jsonify({"users": members[:25], "out_of_channel": [u for u in found if u not in members][:25]})
+        others = [u for u in found if u not in members]
+        return jsonify(
+            {"users": [_public(u) for u in members[:25]], "out_of_channel": [_public(u) for u in others[:25]]}
+        )
 
     @blueprint.get("/users/<user_id>/image")
     def image(user_id: str) -> ResponseReturnValue:
@@ -181,7 +192,24 @@ def _channels(blueprint: Blueprint, state: State, hub: Hub) -> None:
     @blueprint.get("/users/<user_id>/teams/<team_id>/channels")
     def channels_of(user_id: str, team_id: str) -> ResponseReturnValue:
         person = _self(state, user_id)
-        return jsonify([c for c in state.channels.values() if (c["id"], person) in state.members])
+        mine = [c for c in state.channels.values() if (c["id"], person) in state.members]
+        return jsonify(sorted(mine, key=lambda c: (c["display_name"], c["name"])))
+
+    @blueprint.post("/channels")
+    def create_channel() -> ResponseReturnValue:
+        person, given = me(state), body("channel")
+        team_id, name, kind = (str(given.get(key, "")) for key in ("team_id", "name", "type"))
+        if (team_id, person) not in state.team_members or "system_guest" in state.roles(person):
+            raise forbidden()
+        if kind not in {"O", "P"} or not name:
+            raise invalid_body("channel")
+        if any(c["name"] == name and c["team_id"] == team_id for c in state.channels.values()):
+            text = "A channel with that name already exists on the same team."
+            raise ApiError(400, "store.sql_channel.save_channel.exists.app_error", text)
+        made = state.add_channel(name, str(given.get("display_name") or name), kind, team_id, person)
+        state.join(made["id"], person).update(scheme_admin=True, roles="channel_user channel_admin")
+        hub.tell("channel_created", {"channel_id": made["id"], "team_id": team_id}, user_id=person)
+        return jsonify(made), 201
 
     @blueprint.get("/channels/<channel_id>")
     def channel(channel_id: str) -> ResponseReturnValue:
@@ -264,8 +292,9 @@ def _channels(blueprint: Blueprint, state: State, hub: Hub) -> None:
     @blueprint.post("/channels/direct")
     def direct() -> ResponseReturnValue:
         person, ids = me(state), body("user_ids")
-        if not isinstance(ids, list) or len(ids) != 2:
+        if not isinstance(ids, list) or len(ids) not in {1, 2}:
             raise invalid_body("user_ids")
+        ids = [ids[0], ids[-1]]  # one id alone is a channel with oneself (recorded)
         if person not in ids and not state.is_admin(person):
             raise forbidden()
         if not all(one in state.users for one in ids):
@@ -280,11 +309,11 @@ def _channels(blueprint: Blueprint, state: State, hub: Hub) -> None:
 
     @blueprint.post("/channels/group")
     def group_channel() -> ResponseReturnValue:
-        people = sorted({me(state), *body("user_ids")})
-        channel = state.add_channel("-".join(people), "Group", "G", "", people[0])
-        for one in people:
-            state.join(channel["id"], one)
-        return jsonify(channel), 201
+        people = {me(state), *(one for one in body("user_ids") if one in state.users)}
+        if not 3 <= len(people) <= 8:
+            text = "Group message channels must contain at least 3 and no more than 8 users."
+            raise ApiError(400, "api.channel.create_group.bad_size.app_error", text)
+        return jsonify(state.group(people)), 201
 
     @blueprint.post("/channels/members/me/view")
     def view() -> ResponseReturnValue:
@@ -332,6 +361,11 @@ def _user(state: State, user_id: str) -> Json:
     if user_id not in state.users:
         raise _MISSING_USER
     return state.users[user_id]
+
+
+def _public(user: Json) -> Json:
+    """What others see of a person."""
+    return {key: value for key, value in user.items() if key not in {"notify_props", "last_password_update"}}
 
 
 def _readable(state: State, person: str, channel_id: str) -> Json:

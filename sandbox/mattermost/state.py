@@ -13,6 +13,20 @@ _LETTERS = "ybndrfg8ejkmcpqxot1uwisza345h769"  # Mattermost's base32
 
 Json = dict[str, Any]
 
+_NOTIFY_USER = {
+    "channel": "true",
+    "comments": "never",
+    "desktop": "mention",
+    "desktop_sound": "true",
+    "desktop_threads": "all",
+    "email": "true",
+    "email_threads": "all",
+    "first_name": "false",
+    "mention_keys": "",
+    "push": "mention",
+    "push_status": "away",
+    "push_threads": "all",
+}
 _NOTIFY_PROPS = {
     "channel_auto_follow_threads": "off",
     "desktop": "default",
@@ -85,10 +99,11 @@ class State:
             "roles": roles,
             "locale": "en",
             "timezone": {"automaticTimezone": "", "manualTimezone": "", "useAutomaticTimezone": "true"},
+            "notify_props": dict(_NOTIFY_USER),
+            "last_password_update": now,
             "disable_welcome_email": False,
         }
-        if bot:
-            user |= {"is_bot": True, "bot_description": ""}
+        user |= {"is_bot": True, "bot_description": f"Bot account for `{first}` App."} if bot else {"remote_id": ""}
         self.users[user["id"]] = user
         return user
 
@@ -216,9 +231,20 @@ class State:
         """The direct channel of two people."""
         name = "__".join(sorted((one, other)))
         found = next((c for c in self.channels.values() if c["name"] == name and c["type"] == "D"), None)
-        channel = found or self.add_channel(name, "", "D", "", one)
+        channel = found or self.add_channel(name, "", "D", "", one) | {"shared": False}
+        self.channels[channel["id"]] = channel
         for person in {one, other}:
             self.join(channel["id"], person)
+        return channel
+
+    def group(self, people: set[str]) -> Json:
+        """The group message of three or more people; the same one when there is one."""
+        name = hashlib.sha1("".join(sorted(people)).encode()).hexdigest()
+        found = next((c for c in self.channels.values() if c["name"] == name), None)
+        label = ", ".join(sorted(str(self.users[one]["username"]) for one in people))
+        channel = found or self.add_channel(name, label, "G", "")
+        for one in people:
+            self.join(channel["id"], one)
         return channel
 
     def may_read(self, user_id: str, channel_id: str) -> bool:

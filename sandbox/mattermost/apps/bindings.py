@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sandbox.mattermost.apps.cleaning import BindingCleaner
+from sandbox.mattermost.apps.errors import PluginError
 from sandbox.mattermost.apps.expand import Agent, Expander
-from sandbox.mattermost.apps.registry import App, PluginError, Registry
+from sandbox.mattermost.apps.registry import App, Registry
 from sandbox.mattermost.apps.typed import BINDING, Undecodable, struct
 
 Json = dict[str, Any]
@@ -56,12 +57,6 @@ class Bindings:
             return [], [f"failed to decode bindings: {error}"]
         cleaner = BindingCleaner(app.app_id, granted, self._icons(app.app_id), agent.user_agent == "webapp")
         return cleaner.clean(typed), cleaner.problems
-
-
-def as_go_error(problems: list[str]) -> str:
-    """Several problems in one text, as the plugin's error type writes them."""
-    head = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
-    return f"{head} occurred:\n" + "".join(f"\t* {problem}\n" for problem in problems) + "\n"
 
 
 def _typed(data: Any) -> list[Json]:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.mattermost.apps.registry import PLUGIN, App, PluginError, Registry
+from sandbox.mattermost.apps.errors import PluginError
+from sandbox.mattermost.apps.registry import PLUGIN, App, Registry
+from sandbox.mattermost.attachments import shown
 from sandbox.mattermost.state import State
 
 Json = dict[str, Any]
@@ -14,6 +16,7 @@ _USER_SUMMARY = (
     "id", "delete_at", "username", "auth_service", "email", "nickname", "first_name", "last_name", "position",
     "roles", "locale", "timezone", "disable_welcome_email", "is_bot", "bot_description",
 )  # fmt: skip
+_USER_ZERO = {"delete_at": 0, "timezone": None, "disable_welcome_email": False}
 _CHANNEL_SUMMARY = ("id", "delete_at", "team_id", "type", "display_name", "name")
 _POST_SUMMARY = ("id", "type", "user_id", "channel_id", "root_id", "message")
 _TEAM_SUMMARY = ("id", "display_name", "name", "description", "email", "type")
@@ -132,8 +135,10 @@ class Expander:
         if user is None:
             raise Missing("no user ID to expand")
         if level == "id":
-            return {"id": user["id"]}
-        return dict(user) if level == "all" else {key: user[key] for key in _USER_SUMMARY if key in user}
+            return dict.fromkeys(_USER_SUMMARY[:-2], "") | _USER_ZERO | {"id": user["id"]}
+        if level == "all":
+            return {key: value for key, value in user.items() if key not in {"auth_data", "last_password_update"}}
+        return {key: user[key] for key in _USER_SUMMARY if key in user}
 
     def _app(self, app: App, agent: Agent, level: str) -> Json:
         bot = self._state.users[app.bot_user_id]
@@ -192,7 +197,7 @@ class Expander:
             )
         if level == "id":
             return _stripped(post, ("id",))
-        return dict(post) if level == "all" else _stripped(post, _POST_SUMMARY)
+        return shown(post) if level == "all" else _stripped(post, _POST_SUMMARY)
 
     @staticmethod
     def _found(member: Json | None, text: str) -> Json:
@@ -231,4 +236,5 @@ def _failed(text: str) -> PluginError:
 def _stripped(full: Json, keep: tuple[str, ...]) -> Json:
     """The struct with everything else at its zero value, as Go writes it."""
     zero: dict[type, Any] = {int: 0, str: "", bool: False}
-    return {key: value if key in keep else zero.get(type(value)) for key, value in full.items()}
+    kept = {key: value if key in keep else zero.get(type(value)) for key, value in full.items()}
+    return kept | {"shared": None} if "shared" in kept and "shared" not in keep else kept  # a pointer in Go

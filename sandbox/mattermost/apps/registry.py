@@ -1,15 +1,16 @@
 """Installed apps, their sessions and stores, and calls to them (protocol reference §2, §3, §4)."""
 
+import base64
+import hmac
 import json
-import secrets
 import time
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-import jwt
 import requests
 
+from sandbox.mattermost.apps.errors import PluginError
 from sandbox.mattermost.apps.typed import Undecodable, decode_response
 from sandbox.mattermost.state import State
 
@@ -18,14 +19,6 @@ Json = dict[str, Any]
 SESSION_SECONDS = 600.0
 CALL_SECONDS = 30.0
 PLUGIN = "/plugins/com.mattermost.apps"
-
-
-class PluginError(Exception):
-    """A refusal of the plugin, in its own words, with the HTTP status of its REST API."""
-
-    def __init__(self, text: str, status: int = 500) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 @dataclass
@@ -39,8 +32,9 @@ class App:
     enabled: bool = True
     oauth2_app: Json = field(default_factory=dict)
     oauth2_users: dict[str, Any] = field(default_factory=dict)
-    kv: dict[tuple[str, str], Any] = field(default_factory=dict)
+    kv: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
     states: dict[str, float] = field(default_factory=dict)
+    mattermost_oauth2: Json = field(default_factory=dict)
 
     @property
     def app_id(self) -> str:
@@ -71,7 +65,7 @@ class Registry:
     def __init__(self, state: State) -> None:
         self._state = state
         self.apps: dict[str, App] = {}
-        self.listings: dict[str, Json] = {}
+        self.listings: dict[str, Json] = {}  # by app id: what was fetched or announced, not what is installed
         self._tokens: dict[tuple[str, str], str] = {}
 
     def clear(self) -> None:
@@ -145,15 +139,17 @@ class Registry:
             raise PluginError(f"upstream call failed: {error}") from error
 
     def _jwt(self, app: App, acting_user_id: str) -> str:
+        """HS256 with whatever secret there is, a short or an empty one too, as the plugin does."""
         claims: Json = {"exp": int(self._state.clock.now()) + 15 * 60}
         if acting_user_id:
             claims["acting_user_id"] = acting_user_id
-        return jwt.encode(claims, app.secret, algorithm="HS256")
+        parts = [_base64url(json.dumps(one).encode()) for one in ({"alg": "HS256", "typ": "JWT"}, claims)]
+        signature = hmac.digest(app.secret.encode(), ".".join(parts).encode(), "sha256")
+        return ".".join([*parts, _base64url(signature)])
 
 
-def new_secret() -> str:
-    """32 characters."""
-    return secrets.token_hex(16)
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _clean(path: str) -> str:

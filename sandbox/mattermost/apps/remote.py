@@ -11,8 +11,9 @@ from urllib.parse import quote, urlencode
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
+from sandbox.mattermost.apps.errors import PluginError, as_plain_text
 from sandbox.mattermost.apps.expand import Agent, Expander
-from sandbox.mattermost.apps.registry import PLUGIN, App, PluginError, Registry
+from sandbox.mattermost.apps.registry import PLUGIN, App, Registry
 from sandbox.mattermost.apps.typed import as_go
 from sandbox.mattermost.state import State, stable_id
 from sandbox.mattermost.web import anonymous_or_session
@@ -52,9 +53,7 @@ class Remote:
         add("/oauth2/remote/complete", "complete", self.complete, methods=["GET"])
         add("/webhook", "webhook", self.webhook, methods=["POST", "HEAD"])
         add("/webhook/<segment>", "webhook_path", self.webhook, methods=["POST", "HEAD"])
-        blueprint.register_error_handler(
-            PluginError, lambda e: Response(f"{e}\n", e.status, {"Content-Type": "text/plain; charset=utf-8"})
-        )
+        blueprint.register_error_handler(PluginError, as_plain_text)
         return blueprint
 
     def connect(self, app_id: str) -> ResponseReturnValue:

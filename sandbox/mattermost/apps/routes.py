@@ -1,17 +1,20 @@
 """The plugin's routes for clients: bindings, calls, static files, stores (protocol reference §10)."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import requests
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from sandbox.mattermost.apps.bindings import Bindings, as_go_error
+from sandbox.mattermost.apps.bindings import Bindings
+from sandbox.mattermost.apps.builtin import BUILTIN, Builtin
 from sandbox.mattermost.apps.cleaning import clean_form
+from sandbox.mattermost.apps.errors import PluginError, as_go_error, as_plain_text
 from sandbox.mattermost.apps.expand import Agent, Expander
-from sandbox.mattermost.apps.install import BUILTIN, Installer
-from sandbox.mattermost.apps.registry import PLUGIN, App, PluginError, Registry
+from sandbox.mattermost.apps.install import Installer
+from sandbox.mattermost.apps.registry import PLUGIN, App, Registry
 from sandbox.mattermost.apps.typed import Undecodable, as_go, expand_of
 from sandbox.mattermost.hub import Hub
 from sandbox.mattermost.state import State
@@ -32,13 +35,21 @@ class AppsRoutes:
     """Everything under `/plugins/com.mattermost.apps` but OAuth and webhooks."""
 
     def __init__(
-        self, state: State, hub: Hub, registry: Registry, expander: Expander, installer: Installer, site: Any
+        self,
+        state: State,
+        hub: Hub,
+        registry: Registry,
+        expander: Expander,
+        installer: Installer,
+        builtin: Builtin,
+        site: Callable[[], str],
     ) -> None:
         self._state = state
         self._hub = hub
         self._registry = registry
         self._expander = expander
         self._installer = installer
+        self._builtin = builtin
         self._site = site
         self._bindings = Bindings(registry, expander, self._icons)
 
@@ -50,13 +61,15 @@ class AppsRoutes:
         add("/api/v1/bindings", "bindings", self.bindings)
         add("/api/v1/call", "call", self.call, methods=["POST"])
         add("/api/v1/bot-ids", "bot_ids", self.bot_ids)
+        add("/api/v1/oauth-app-ids", "oauth_app_ids", self.oauth_app_ids)
         add("/api/v1/apps/<app_id>", "app", self.app)
         add("/api/v1/oauth2/user", "get_user", self.get_oauth2_user)
         add("/api/v1/oauth2/user", "put_user", self.put_oauth2_user, methods=["POST", "PUT"])
         add("/api/v1/oauth2/app", "put_app", self.put_oauth2_app, methods=["POST", "PUT"])
-        add("/api/v1/kv/<path:key>", "kv", self.kv, methods=["GET", "PUT", "POST", "DELETE"])
+        for rule in ("/api/v1/kv/<key>", "/api/v1/kv/<prefix>/<key>"):
+            add(rule, rule, self.kv, methods=["GET", "PUT", "POST", "DELETE"])
         add("/apps/<app_id>/static/<name>", "static", self.static)
-        blueprint.register_error_handler(PluginError, _plain)
+        blueprint.register_error_handler(PluginError, as_plain_text)
         return blueprint
 
     # --- bindings
@@ -69,7 +82,7 @@ class AppsRoutes:
             return jsonify(refused if test else None)
         ids = (request.args.get("channel_id", ""), request.args.get("team_id", ""))
         agent = Agent(session.user_id, *ids, user_agent=request.args.get("user_agent_type", ""))
-        found, problems = self._bindings.fetch(agent, self._installer.bindings(session.user_id))
+        found, problems = self._bindings.fetch(agent, self._builtin.bindings(session.user_id))
         if not test:
             return jsonify(found)
         return jsonify({"bindings": found} | ({"error": as_go_error(problems)} if problems else {}))
@@ -89,7 +102,7 @@ class AppsRoutes:
             raise PluginError("failed to unmarshal Call request: unexpected EOF: invalid input", 400) from None
         try:
             given = as_go(given)
-            given["expand"] = expand_of(given.get("expand"))
+            given |= {"expand": expand_of(given["expand"])} if given.get("expand") is not None else {}
         except Undecodable as error:
             raise PluginError(f"failed to unmarshal Call request: {error}: invalid input", 400) from error
         context = given.get("context") or {}
@@ -102,10 +115,12 @@ class AppsRoutes:
             if session is None:
                 raise PluginError("user ID is required: unauthorized")
             if app_id == BUILTIN:
-                metadata = self._installer.metadata()
-                answer = self._installer.call(given, session.user_id)
+                metadata = self._builtin.metadata()
+                answer = self._builtin.call(given, session.user_id)
             else:
                 app = self._registry.get(app_id)
+                if not app.enabled:
+                    raise PluginError(f"app is disabled by the administrator: {app_id}: forbidden")
                 username = self._state.users[app.bot_user_id]["username"]
                 metadata = {"bot_user_id": app.bot_user_id, "bot_username": username}
                 answer = self._call(app, given, context, session.user_id)
@@ -114,8 +129,6 @@ class AppsRoutes:
         return jsonify(answer | {"app_metadata": metadata})
 
     def _call(self, app: App, given: Json, context: Json, user_id: str) -> Json:
-        if not app.enabled:
-            raise PluginError(f"app is disabled by the administrator: {app.app_id}: forbidden")
         path = str(given.get("path") or "")
         if not path.startswith("/"):
             raise PluginError(f'call path must start with a "/": "{path}": invalid input')
@@ -132,7 +145,7 @@ class AppsRoutes:
         expanded = self._expander.context(app, agent, expand)
         if subject := context.get("subject"):
             expanded["subject"] = subject  # not wiped: a person can forge it
-        call: Json = {"path": path, "expand": expand}
+        call: Json = {"path": path} | ({"expand": expand} if given.get("expand") is not None else {})
         for key in ("state", "values", "raw_command", "selected_field", "query"):
             if given.get(key) not in (None, "", {}):
                 call[key] = given[key]
@@ -162,7 +175,13 @@ class AppsRoutes:
 
     def bot_ids(self) -> ResponseReturnValue:
         """Bots of apps; no session asked."""
-        return jsonify([app.bot_user_id for app in self._registry.apps.values()])
+        return jsonify(
+            [self._builtin.metadata()["bot_user_id"], *(a.bot_user_id for a in self._registry.apps.values())]
+        )
+
+    def oauth_app_ids(self) -> ResponseReturnValue:
+        """Mattermost's own OAuth applications of the apps; no session asked."""
+        return jsonify([app.mattermost_oauth2["id"] for app in self._registry.apps.values()])
 
     def app(self, app_id: str) -> ResponseReturnValue:
         """The record; an ordinary user sees the JWT secret, but no webhook secret (recorded)."""
@@ -170,10 +189,7 @@ class AppsRoutes:
         if session is None:
             raise PluginError("user ID is required: unauthorized", 401)
         app = self._registry.get(app_id)
-        record = dict(app.manifest) | {"bot_user_id": app.bot_user_id, "secret": app.secret, "deploy_type": "http"}
-        if self._state.is_admin(session.user_id):
-            record["webhook_secret"] = app.webhook_secret
-        return jsonify(record)
+        return jsonify(self._installer.record(app, self._state.is_admin(session.user_id)))
 
     def static(self, app_id: str, name: str) -> ResponseReturnValue:
         """An app's file, for whoever is signed in; without a content type worth the name."""
@@ -185,7 +201,9 @@ class AppsRoutes:
 
     def _app_session(self) -> tuple[App, str]:
         session = anonymous_or_session(self._state)
-        if session is None or not session.app_id:
+        if session is None:
+            raise PluginError("user ID is required: unauthorized", 401)
+        if not session.app_id:
             raise PluginError("not an app session: unauthorized", 401)
         return self._registry.get(session.app_id), session.user_id
 
@@ -197,49 +215,59 @@ class AppsRoutes:
     def put_oauth2_user(self) -> ResponseReturnValue:
         """Store it; a change refreshes that user's menus."""
         app, user_id = self._human()
-        value = _stored_json()
-        if app.oauth2_users.get(user_id) != value:
+        value = _json(_stored(), "payload is not valid JSON: invalid input")
+        if user_id not in app.oauth2_users or app.oauth2_users[user_id] != value:
             app.oauth2_users[user_id] = value
             self.refresh(user_id)
         return Response("", 200)
 
     def put_oauth2_app(self) -> ResponseReturnValue:
-        """System administrators only."""
+        """System administrators only; overwrites all of it."""
         app, user_id = self._app_session()
         if not self._state.is_admin(user_id):
-            raise PluginError("access to this operation is limited to users with permission: manage_system", 401)
-        app.oauth2_app = _stored_json()
+            text = "access to this operation is limited to users with permission: manage_system: unauthorized"
+            raise PluginError(text, 401)
+        data = _stored()
+        why = f"invalid character '{data[:1].decode()}' looking for beginning of value"
+        app.oauth2_app = _json(data, f"OAuth2App is not valid JSON: {why}: invalid input")
         self.refresh()
         return Response("", 200)
 
     def _human(self) -> tuple[App, str]:
         app, user_id = self._app_session()
-        if not app.may("remote_oauth2") or self._state.users[user_id].get("is_bot"):
+        if not app.may("remote_oauth2"):
             raise PluginError(f"{app.app_id} is not authorized to use remote OAuth2: unauthorized", 401)
+        user = self._state.users[user_id]
+        if user.get("is_bot"):
+            raise PluginError(f"@{user['username']} ({user['first_name']}): is a bot: unauthorized", 401)
         return app, user_id
 
-    def kv(self, key: str) -> ResponseReturnValue:
-        """Values by app, token owner and key."""
+    def kv(self, key: str, prefix: str = "") -> ResponseReturnValue:
+        """Values by app, token owner, prefix and key; what is read is what was written, to the byte."""
         app, user_id = self._app_session()
-        place = (user_id, key)
+        if len(prefix) > 2:
+            raise PluginError(f'prefix "{prefix}" is longer than the limit of 2 ASCII characters')
+        place = (user_id, prefix, key)
         if request.method == "GET":
-            return jsonify(app.kv.get(place, {}))
+            return Response(app.kv.get(place, b"{}"), 200, {"Content-Type": "application/json"})
         if request.method == "DELETE":
             app.kv.pop(place, None)
             return Response("", 200)
-        app.kv[place] = _stored_json()
+        data = _stored()
+        _json(data, "payload is not valid json: invalid input")
+        app.kv[place] = data
         return jsonify({"changed": True})
 
 
-def _stored_json() -> Any:
+def _stored() -> bytes:
     data = request.get_data()
     if len(data) > _MOST:
-        raise PluginError("size limit of 8Kb exceeded", 500)
+        raise PluginError("size limit of 8Kb exceeded")
+    return data
+
+
+def _json(data: bytes, otherwise: str) -> Any:
     try:
         return json.loads(data)
     except ValueError:
-        raise PluginError("invalid JSON: invalid input", 400) from None
-
-
-def _plain(error: PluginError) -> ResponseReturnValue:
-    return Response(f"{error}\n", error.status, {"Content-Type": "text/plain; charset=utf-8"})
+        raise PluginError(otherwise, 400) from None

@@ -32,14 +32,15 @@ BINDING: Json = {
     "description": "string", "submit": CALL, "form": FORM,
 }  # fmt: skip
 BINDING["bindings"] = [BINDING]
+_LISTS_OF_TEXT = ("apps.Permissions", "apps.Locations")
 
 
 class Undecodable(ValueError):
     """The text that the plugin gives for it."""
 
 
-def decode_response(body: bytes) -> Json:
-    """The first JSON value of an answer as a call response."""
+def decode_json(body: bytes) -> Any:
+    """The first JSON value of a body. Raises Undecodable."""
     text = body.decode("utf-8", "replace").lstrip()
     if not text:
         raise Undecodable("EOF")
@@ -49,6 +50,12 @@ def decode_response(body: bytes) -> Json:
         if text[0] in '{["tfn-0123456789':
             raise Undecodable("unexpected EOF") from error
         raise Undecodable(f"invalid character '{text[0]}' looking for beginning of value") from error
+    return value
+
+
+def decode_response(body: bytes) -> Json:
+    """The first JSON value of an answer as a call response. Raises Undecodable."""
+    value = decode_json(body)
     if value is None:
         return {"type": "ok"}
     if not isinstance(value, dict):
@@ -114,6 +121,7 @@ def _typed(value: Any, kind: Any, root: str, path: str) -> Any:
         "map": isinstance(value, dict),
         "any": True,
     }
+    fits |= dict.fromkeys(_LISTS_OF_TEXT, isinstance(value, list) and all(isinstance(one, str) for one in value))
     if not fits[kind]:
         raise _mismatch(value, root, path, kind)
     return value

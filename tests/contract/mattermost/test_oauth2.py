@@ -28,8 +28,7 @@ def prepare(server: Replay) -> None:
         for call in scene.get("client_to_mattermost", []):
             headers = call["request"].get("headers") or {}
             if found := re.match(r"MMAUTHTOKEN=(\w+); MMUSERID=(\w+); MMCSRF=(\w+)", headers.get("Cookie", "")):
-                server.session(found[1], found[2], app_id="")
-                server.double.state.sessions[found[1]].csrf = found[3]
+                server.session(found[1], found[2], csrf=found[3])
             issued |= set(
                 re.findall(r"state=([\w-]+\.\w*)", (call["response"].get("headers") or {}).get("Location", ""))
             )
@@ -39,7 +38,7 @@ def prepare(server: Replay) -> None:
                     server.ours[state.partition(".")[0]] = state.partition(".")[0]
         for call in scene.get("app_calls_mattermost", []):
             if "administrator" in call["by"]:  # alice's token comes in a call first, the administrator's in none
-                server.session(call["request"]["headers"]["Authorization"].removeprefix("Bearer "), ADMIN)
+                server.app_session(call["request"]["headers"]["Authorization"].removeprefix("Bearer "), ADMIN)
 
 
 def before(server: Replay, scene: Json) -> None:
