@@ -5,12 +5,15 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask
 from flask_sock import Sock
 from simple_websocket import ConnectionClosed
 
 from sandbox.mattermost.attachments import shown
-from sandbox.mattermost.state import Json, State
+from sandbox.mattermost.state import Json, State, new_id
+from sandbox.mattermost.web import token_of_request
+
+_PATIENCE = 5.0  # seconds that a connection may be without a user
 
 
 class Hub:
@@ -22,18 +25,22 @@ class Hub:
         self._lock = threading.Lock()
 
     def install(self, app: Flask) -> None:
-        """`/api/v4/websocket`, by cookie or by authentication challenge."""
+        """`/api/v4/websocket`, by cookie, bearer token, or an authentication challenge within five seconds."""
         sock = Sock(app)
 
         @sock.route("/api/v4/websocket")  # type: ignore[untyped-decorator]
         def listen(ws: Any) -> None:
             connection = _Connection(ws)
-            session = self._state.session(request.cookies.get("MMAUTHTOKEN", ""))
+            session = self._state.session(token_of_request()[0])
             if session is not None:
                 self._admit(connection, session.user_id)
             try:
                 while True:
-                    self._received(connection, ws.receive())
+                    text = ws.receive(timeout=None if connection.user_id else _PATIENCE)
+                    if text is None:
+                        connection.close()
+                        return
+                    self._received(connection, text)
             except ConnectionClosed:
                 pass
             finally:
@@ -50,8 +57,7 @@ class Hub:
 
     def tell(self, event: str, data: Json, *, user_id: str = "", channel_id: str = "", team_id: str = "") -> None:
         """To one user, the members of a channel, or everybody."""
-        broadcast = {"omit_users": None, "user_id": user_id, "channel_id": channel_id, "team_id": team_id}
-        broadcast |= {"connection_id": "", "omit_connection_id": ""}
+        broadcast = _broadcast(user_id, channel_id, team_id)
         with self._lock:
             listeners = list(self._connections)
         for connection in listeners:
@@ -67,15 +73,25 @@ class Hub:
         sender = self._state.users.get(post["user_id"], {}).get("username", "System")
         data: Json = {"post": json.dumps(shown(post))}
         if event == "posted":
+            direct = channel["type"] == "D"
             data |= {
-                "channel_display_name": channel["display_name"],
+                "channel_display_name": f"@{sender}" if direct else channel["display_name"],
                 "channel_name": channel["name"],
                 "channel_type": channel["type"],
                 "sender_name": "System" if post["type"].startswith("system_") else f"@{sender}",
                 "set_online": True,
                 "team_id": channel["team_id"],
             }
+            if mentioned := self._mentioned(post, direct):
+                data["mentions"] = json.dumps(mentioned)
         self.tell(event, data, channel_id=post["channel_id"])
+
+    def _mentioned(self, post: Json, direct: bool) -> list[str]:
+        """Members whom a post is for: everybody else in a direct channel, elsewhere those named with ``@``."""
+        others = [user for channel, user in self._state.members if channel == post["channel_id"]]
+        words = {word.strip(".,:;!?") for word in post["message"].split() if word.startswith("@")}
+        named = {user for user in others if f"@{self._state.users[user]['username']}" in words}
+        return [user for user in others if user != post["user_id"] and (direct or user in named)]
 
     def _received(self, connection: "_Connection", text: str) -> None:
         try:
@@ -94,9 +110,19 @@ class Hub:
         connection.user_id = user_id
         with self._lock:
             self._connections.append(connection)
-        hello = {"server_version": "9.11.0.sandbox", "connection_id": ""}
-        broadcast = {"omit_users": None, "user_id": user_id, "channel_id": "", "team_id": ""}
-        connection.send({"event": "hello", "data": hello, "broadcast": broadcast})
+        hello = {"connection_id": new_id(), "server_version": "9.11.0.sandbox"}
+        connection.send({"event": "hello", "data": hello, "broadcast": _broadcast(user_id=user_id)})
+
+
+def _broadcast(user_id: str = "", channel_id: str = "", team_id: str = "") -> Json:
+    return {
+        "omit_users": None,
+        "user_id": user_id,
+        "channel_id": channel_id,
+        "team_id": team_id,
+        "connection_id": "",
+        "omit_connection_id": "",
+    }
 
 
 class _Connection:

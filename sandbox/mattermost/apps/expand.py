@@ -20,7 +20,11 @@ _USER_ZERO = {"delete_at": 0, "timezone": None, "disable_welcome_email": False}
 _CHANNEL_SUMMARY = ("id", "delete_at", "team_id", "type", "display_name", "name")
 _POST_SUMMARY = ("id", "type", "user_id", "channel_id", "root_id", "message")
 _TEAM_SUMMARY = ("id", "display_name", "name", "description", "email", "type")
-_EMPTY: Json = {"create_at": 0, "update_at": 0}
+_OMITTED_POST = ("metadata", "remote_id")  # left out by Go where they are empty
+_KEYS = {
+    "acting_user", "acting_user_access_token", "app", "locale", "channel", "channel_member", "team", "team_member",
+    "post", "root_post", "user", "oauth2_app", "oauth2_user",
+}  # fmt: skip
 
 
 class Missing(Exception):
@@ -35,8 +39,14 @@ class Agent:
     channel_id: str = ""
     team_id: str = ""
     post_id: str = ""
+    root_post_id: str = ""
     user_agent: str = ""
     track_as_submit: bool = False
+
+
+def echoed(expand: Json) -> Json:
+    """The levels as the app gets them told: without unknown keys and empty levels."""
+    return {key: level for key, level in expand.items() if key in _KEYS and level}
 
 
 class Expander:
@@ -69,6 +79,7 @@ class Expander:
         if app.may("act_as_bot"):
             context["bot_access_token"] = self._registry.token(app, app.bot_user_id)
         oauth2: Json = {}
+        expand = echoed(expand)
         if expand and not (app.may("act_as_bot") or app.may("act_as_user")):
             raise _failed("apps without any ActAs* permission can't expand: unauthorized")
         for key, level in expand.items():
@@ -103,21 +114,19 @@ class Expander:
             case "locale", _:
                 context[key] = self._state.users.get(agent.user_id, {}).get("locale") or "en"
             case "channel", _:
-                context[key] = self._channel(agent, level)
+                context[key] = self._channel(app, agent, level)
             case "channel_member", _:
-                context[key] = self._found(
-                    self._state.members.get((agent.channel_id, agent.user_id)), "no channel member to expand"
-                )
+                member = self._state.members.get((agent.channel_id, agent.user_id))
+                context[key] = _member(member, level, "channel_id")
             case "team", _:
-                context[key] = self._team(agent, level)
+                context[key] = self._team(app, agent, level)
             case "team_member", _:
-                context[key] = self._found(
-                    self._state.team_members.get((agent.team_id, agent.user_id)), "no team member to expand"
-                )
+                member = self._state.team_members.get((agent.team_id, agent.user_id))
+                context[key] = _member(member, level, "team_id")
             case "post", _:
-                context[key] = self._post(agent, level)
+                context[key] = self._post(app, agent, agent.post_id, level)
             case "root_post", _:
-                raise Missing("no root post ID to expand")
+                context[key] = self._post(app, agent, agent.root_post_id, level, "root post")
             case "user", _:
                 raise Missing("no user ID to expand")
             case "oauth2_app", "all":
@@ -155,55 +164,50 @@ class Expander:
                 about["webhook_secret"] = app.webhook_secret
         return about
 
-    def _channel(self, agent: Agent, level: str) -> Json:
+    def _reader(self, app: App, agent: Agent) -> str:
+        """Whose rights count: the person's, or the bot's where the app may not act as people."""
+        return agent.user_id if app.may("act_as_user") and agent.user_id else app.bot_user_id
+
+    def _channel(self, app: App, agent: Agent, level: str) -> Json:
         if not agent.channel_id:
             raise Missing("no channel ID to expand")
-        channel = self._state.channels.get(agent.channel_id)
-        if channel is not None and level == "id" and not self._state.may_read(agent.user_id, agent.channel_id):
-            # The bare id is delivered all the same, with the team that the client named (recorded).
-            return _stripped(channel | {"team_id": agent.team_id}, ("id", "team_id"))
-        if channel is None or not self._state.may_read(agent.user_id, agent.channel_id):
+        channel, reader = self._state.channels.get(agent.channel_id), self._reader(app, agent)
+        readable = channel is not None and self._state.may_read(reader, agent.channel_id)
+        if channel is not None and level == "id":
+            # Without rights the bare id is delivered all the same, with the team that the client named (recorded).
+            return _stripped(channel if readable else channel | {"team_id": agent.team_id}, ("id", "team_id"))
+        if channel is None or not readable:
+            public = "public_" if channel is not None and channel["type"] == "O" else ""
             raise Missing(
                 f"id: {agent.channel_id}: : You do not have the appropriate permissions., "
-                f"userId={agent.user_id}, permission=read_channel"
+                f"userId={reader}, permission=read_{public}channel"
             )
-        if level == "id":
-            return _stripped(channel, ("id", "team_id"))
         return dict(channel) if level == "all" else _stripped(channel, _CHANNEL_SUMMARY)
 
-    def _team(self, agent: Agent, level: str) -> Json:
+    def _team(self, app: App, agent: Agent, level: str) -> Json:
         if not agent.team_id:
             raise Missing("no team ID to expand")
         team = self._state.teams.get(agent.team_id)
-        if team is None or (agent.team_id, agent.user_id) not in self._state.team_members:
+        if team is None or (agent.team_id, self._reader(app, agent)) not in self._state.team_members:
             raise Missing(f"failed to get team {agent.team_id}")
         if level == "all":
             return dict(team)
         return _stripped(team, ("id",) if level == "id" else _TEAM_SUMMARY)
 
-    def _post(self, agent: Agent, level: str) -> Json:
-        if not agent.post_id:
-            raise Missing("no post ID to expand")
-        post = self._state.posts.get(agent.post_id)
+    def _post(self, app: App, agent: Agent, post_id: str, level: str, what: str = "post") -> Json:
+        if not post_id:
+            raise Missing(f"no {what} ID to expand")
+        post, reader = self._state.posts.get(post_id), self._reader(app, agent)
         if post is None or post["delete_at"]:
-            raise Missing(
-                f"failed to get post {agent.post_id}: : Unable to get the post., "
-                f'resource "Post" not found, id: {agent.post_id}'
-            )
-        if not self._state.may_read(agent.user_id, post["channel_id"]):
-            raise Missing(
-                f"failed to get post {agent.post_id}: : You do not have the appropriate permissions., "
-                f"userId={agent.user_id}, permission=read_channel_content"
-            )
-        if level == "id":
-            return _stripped(post, ("id",))
-        return shown(post) if level == "all" else _stripped(post, _POST_SUMMARY)
-
-    @staticmethod
-    def _found(member: Json | None, text: str) -> Json:
-        if member is None:
-            raise Missing(text)
-        return member
+            why = f'resource "Post" not found, id: {post_id}'
+            raise Missing(f"failed to get post {post_id}: : Unable to get the post., {why}")
+        if not self._state.may_read(reader, post["channel_id"]):
+            why = f"userId={reader}, permission=read_channel_content"
+            raise Missing(f"failed to get post {post_id}: : You do not have the appropriate permissions., {why}")
+        if level == "all":
+            return shown(post)
+        kept = _stripped(post, ("id",) if level == "id" else _POST_SUMMARY)
+        return {key: value for key, value in kept.items() if key not in _OMITTED_POST}
 
     @staticmethod
     def _need(app: App, permission: str, words: str) -> None:
@@ -227,6 +231,12 @@ class Expander:
                 f"{check} channel's team ID {channel.get('team_id', '')} is different from user agent "
                 f"context {agent.team_id}"
             )
+
+
+def _member(member: Json | None, level: str, place: str) -> Json:
+    if member is None:
+        raise Missing(f"no {place.removesuffix('_id')} member to expand")
+    return _stripped(member, ("user_id", place)) if level == "id" else member
 
 
 def _failed(text: str) -> PluginError:

@@ -12,7 +12,7 @@ from sandbox.mattermost.apps.bindings import Bindings
 from sandbox.mattermost.apps.builtin import BUILTIN, Builtin
 from sandbox.mattermost.apps.cleaning import clean_form
 from sandbox.mattermost.apps.errors import PluginError, as_go_error, as_plain_text
-from sandbox.mattermost.apps.expand import Agent, Expander
+from sandbox.mattermost.apps.expand import Agent, Expander, echoed
 from sandbox.mattermost.apps.install import Installer
 from sandbox.mattermost.apps.registry import PLUGIN, App, Registry
 from sandbox.mattermost.apps.typed import Undecodable, as_go, expand_of
@@ -138,6 +138,7 @@ class AppsRoutes:
             str(context.get("channel_id") or ""),
             str(context.get("team_id") or ""),
             str(context.get("post_id") or ""),
+            str(context.get("root_post_id") or ""),
             str(context.get("user_agent") or ""),
             context.get("track_as_submit") is True,
         )
@@ -145,7 +146,7 @@ class AppsRoutes:
         expanded = self._expander.context(app, agent, expand)
         if subject := context.get("subject"):
             expanded["subject"] = subject  # not wiped: a person can forge it
-        call: Json = {"path": path} | ({"expand": expand} if given.get("expand") is not None else {})
+        call: Json = {"path": path} | ({"expand": echoed(expand)} if given.get("expand") is not None else {})
         for key in ("state", "values", "raw_command", "selected_field", "query"):
             if given.get(key) not in (None, "", {}):
                 call[key] = given[key]

@@ -76,11 +76,13 @@ def struct(value: Json, kinds: Json, root: str, path: str) -> Json:
 
 
 def as_go(value: Any) -> Any:
-    """Numbers as Go's float64 writes them: what is beyond 53 bits loses its last digits."""
+    """Numbers as Go's float64 writes them: beyond 53 bits the last digits are lost, and 1.0 is 1."""
     if isinstance(value, dict):
         return {key: as_go(item) for key, item in value.items()}
     if isinstance(value, list):
         return [as_go(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**53:
         return int(Decimal(repr(float(value))))
     return value

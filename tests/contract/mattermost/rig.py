@@ -23,6 +23,7 @@ from sandbox.common import SandboxServer
 from sandbox.mattermost import MattermostDouble
 from sandbox.mattermost.apps.registry import App
 from sandbox.mattermost.state import Json, Session
+from tests.contract.mattermost.listeners import Listener, recorded_events
 
 RECORDED = Path(__file__).parent.parent.parent / "recorded" / "mattermost"
 APP = "com.example.recorder"
@@ -46,8 +47,15 @@ _NOT_COMPARED = {"detailed_error"}
 
 
 def scenes(name: str) -> list[Json]:
-    """The scenes of a recorded file, in order."""
+    """The scenes of a recorded file, in order; what a scene has one of stands in a list there, too."""
     found: list[Json] = json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8"))
+    for scene in found:
+        for key in ("client_to_mattermost", "app_calls_mattermost"):
+            if isinstance(scene.get(key), dict):
+                scene[key] = [scene[key]]
+        if "mattermost_to_app" in scene:
+            exchange = {key: scene.pop(key) for key in ("mattermost_to_app", "app_to_mattermost")}
+            scene["exchanges"] = [exchange]
     return found
 
 
@@ -91,6 +99,8 @@ class Replay:
         self.recorder = recorder
         self.ours: dict[str, str] = {}  # recorded opaque text: the double's
         seeded = [*PEOPLE, BOT, APPS_BOT, TEAM, OTHER_TEAM, INCIDENTS, PUBLIC, PRIVATE, DIRECT]
+        self.listening = [person[0] for person in PEOPLE.values()]
+        self._listeners: dict[str, Listener] = {}
         self.ours |= {one: one for one in [*seeded, *(person[4] for person in PEOPLE.values())]}
 
     def session(self, token: str, user_id: str, csrf: str = "") -> None:
@@ -125,10 +135,12 @@ class Replay:
         def heard(exchange: Json, got: Json) -> Json:
             """Compare before answering: the recorded answer may repeat what was in the request."""
             recorded = exchange["mattermost_to_app"]
-            for key in ("jwt", "body"):
+            for key in recorded.keys() & {"jwt", "body"}:
                 differences.extend(self.unlike(recorded[key], got[key], f"to app {recorded['path']} {key}"))
             return dict(self._translated(exchange["app_to_mattermost"]))
 
+        if "websocket" in scene:
+            self._listen()
         self.recorder.got, self.recorder.tokens = [], []
         self.recorder.exchanges, self.recorder.heard, self.recorder.playing = [*exchanges], heard, True
         for call in [*scene.get("client_to_mattermost", []), *scene.get("app_calls_mattermost", [])]:
@@ -140,7 +152,35 @@ class Replay:
         wanted = [f"{one['mattermost_to_app']['method']} {one['mattermost_to_app']['path']}" for one in exchanges]
         if "client_to_mattermost" in scene and wanted != self.recorder.got:
             differences.append(f"the app got {wanted}, here {self.recorder.got}")
+        return differences + (self._compare_events(scene) if "websocket" in scene else [])
+
+    def _listen(self) -> None:
+        """Everybody listens, and forgets what was heard before the scene."""
+        for name, *_, token in PEOPLE.values():
+            if name in self.listening:
+                if name not in self._listeners:
+                    self._listeners[name] = Listener(self.double.url, token)
+                self._listeners[name].heard()
+
+    def _compare_events(self, scene: Json) -> list[str]:
+        recorded = recorded_events(scene)
+        ours = {name: listener.heard() for name, listener in self._listeners.items()}
+        differences = []
+        for name, heard in ours.items():
+            wanted = [event for to, event in recorded if to == name]
+            kinds = ([event["event"] for event in wanted], [event["event"] for event in heard])
+            if kinds[0] != kinds[1]:
+                differences.append(f"{name} heard {kinds[0]}, here {kinds[1]}")
+                continue
+            for event, mine in zip(wanted, heard, strict=True):
+                mine.pop("seq")
+                differences += self.unlike(event, mine, f"{name} heard {event['event']}")
         return differences
+
+    def close(self) -> None:
+        """Nobody listens any more."""
+        for listener in self._listeners.values():
+            listener.close()
 
     def _send(self, sent: Json) -> requests.Response:
         body = self._translated(sent["body"])
@@ -268,7 +308,9 @@ def replay() -> Iterator[Replay]:
             state.join(DIRECT, user_id)
         # What alice had read when the recording began.
         state.members[INCIDENTS, ALICE] |= {"last_viewed_at": state.now(), "msg_count": 1, "msg_count_root": 1}
-        yield Replay(double, recorder)
+        started = Replay(double, recorder)
+        yield started
+        started.close()
     recorder.server.stop()
 
 

@@ -50,6 +50,7 @@ def server() -> Iterator[Replay]:
 def prepare(server: Replay) -> None:
     """The app, its sessions, and what was there before."""
     server.app()
+    server.listening = ["alice", "bob"]  # nobody else listened
     for scene in scenes("app_posts"):
         for call in scene.get("app_calls_mattermost", []):
             token = call["request"]["headers"]["Authorization"].removeprefix("Bearer ")

@@ -106,3 +106,21 @@ def test_an_installation_runs_as_recorded(server: Replay, scene: Json) -> None:
         assert claims.pop("exp") == pytest.approx(server.double.state.clock.now() + 900, abs=5)
         assert claims == {key: value for key, value in recorded["claims"].items() if key != "exp"}
         assert signed_with(key, token)
+
+
+@pytest.mark.parametrize(("kind", "kept"), [("", False), ("secret", False), ("none", True)])
+def test_a_reinstall_makes_a_new_webhook_secret_unless_none_is_needed(kind: str, kept: bool) -> None:
+    """As recorded for every authentication type: what senders know stops working, unless they need to know nothing."""
+    with replay() as server:
+        more = {"remote_webhook_auth_type": kind} if kind else {}
+        manifest = server.manifest() | more
+        server.double.registry.listings[APP] = manifest
+        server.app(manifest, webhook_secret="the-secret-before")
+        answer = requests.post(
+            f"{server.double.url}{PLUGIN}/api/v1/install-app",
+            json={"app_id": APP, "deploy_type": "http"},
+            headers={"Authorization": f"Bearer {PEOPLE[ADMIN][4]}"},
+            timeout=10,
+        )
+        assert answer.status_code == 200
+        assert (answer.json()["webhook_secret"] == "the-secret-before") is kept

@@ -1,0 +1,52 @@
+"""People who listen on the double's WebSocket, as clients do, while a scene is played."""
+
+import json
+from typing import Any
+
+from websocket import create_connection
+
+Json = dict[str, Any]
+
+# What the recorder kept; the server sends more, which is of no consequence to an app.
+KINDS = {"posted", "post_edited", "ephemeral_message", "custom_com.mattermost.apps_refresh_bindings"}
+
+
+class Listener:
+    """One person's connection."""
+
+    def __init__(self, url: str, token: str) -> None:
+        address = url.replace("http", "ws", 1) + "/api/v4/websocket"
+        self._socket = create_connection(address, header=[f"Authorization: Bearer {token}"], timeout=10)
+        self._asked = 0
+        self.hello: Json = json.loads(self._socket.recv())
+
+    def heard(self) -> list[Json]:
+        """The events since the last time. Answers are in order: what comes before ours is all that came."""
+        self._asked += 1
+        self._socket.send(json.dumps({"action": "ping", "seq": self._asked}))
+        found: list[Json] = []
+        while True:
+            message: Json = json.loads(self._socket.recv())
+            if message.get("seq_reply") == self._asked:
+                return found
+            if message.get("event") in KINDS:
+                if "post" in message["data"]:
+                    message["data"]["post"] = json.loads(message["data"]["post"])
+                found.append(message)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+
+def recorded_events(scene: Json) -> list[tuple[str, Json]]:
+    """Who heard what in the recording. Messages about joining are left out: the double makes none."""
+    found = []
+    for one in scene.get("websocket", []):
+        event = json.loads(json.dumps(one["event"]))
+        if "post" in event["data"]:
+            event["data"]["post"] = json.loads(event["data"]["post"])
+            if event["data"]["post"]["type"].startswith("system_"):
+                continue
+        found.append((one["to"], event))
+    return found
