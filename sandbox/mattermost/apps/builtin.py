@@ -9,6 +9,7 @@ from sandbox.mattermost.apps.errors import PluginError
 from sandbox.mattermost.apps.expand import Agent
 from sandbox.mattermost.apps.install import Installer
 from sandbox.mattermost.apps.manifest import LOCATIONS, PERMISSIONS, read_manifest
+from sandbox.mattermost.apps.outbound import ask
 from sandbox.mattermost.apps.registry import Registry
 from sandbox.mattermost.apps.typed import Undecodable, decode_json
 from sandbox.mattermost.state import State
@@ -79,7 +80,7 @@ class Builtin:
     def _fetched(self, url: str) -> Json:
         """Fetch, check and list a manifest; it is listed even when nobody consents afterwards."""
         try:
-            response = requests.get(url, timeout=10)
+            response = ask("GET", url)
         except requests.ConnectionError as error:
             address = url.split("/")[2]
             raise PluginError(f'Get "{url}": dial tcp {address}: connect: connection refused') from error

@@ -4,13 +4,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import requests
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from sandbox.mattermost.apps.errors import PluginError, as_plain_text
 from sandbox.mattermost.apps.expand import Agent, Expander
 from sandbox.mattermost.apps.manifest import DEPLOYS, read_manifest
+from sandbox.mattermost.apps.outbound import ask
 from sandbox.mattermost.apps.registry import PLUGIN, App, Registry
 from sandbox.mattermost.state import State, new_id
 from sandbox.mattermost.web import anonymous_or_session
@@ -138,7 +138,7 @@ class Installer:
         icon = app.manifest.get("icon")
         if not icon:
             return b""
-        found = requests.get(icon if "://" in icon else f"{app.root_url}/static/{icon}", timeout=10)
+        found = ask("GET", icon if "://" in icon else f"{app.root_url}/static/{icon}")
         if found.status_code != 200:
             why = f"{icon}: received status code {found.status_code}"
             raise PluginError(f"failed to get bot icon: failed to download icon: {why}")

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import requests
 
 from sandbox.mattermost.apps.errors import PluginError
+from sandbox.mattermost.apps.outbound import ask
 from sandbox.mattermost.apps.typed import Undecodable, decode_response
 from sandbox.mattermost.state import State
 
@@ -108,16 +109,12 @@ class Registry:
         """
         path = _clean(str(request["path"]))
         url = f"{app.root_url}{path}"
-        if urlsplit(url).hostname not in {"127.0.0.1", "localhost", "::1"}:
-            raise PluginError(f"upstream call failed: the sandbox calls loopback only, not {urlsplit(url).hostname}")
-        headers = {"Content-Type": "application/json", "User-Agent": "Mattermost-Bot/1.1"}
+        headers = {"Content-Type": "application/json"}
         if app.manifest["http"].get("use_jwt"):
             headers["Mattermost-App-Authorization"] = f"Bearer {self._jwt(app, acting_user_id)}"
         began = time.monotonic()
         try:
-            response = requests.post(
-                url, data=json.dumps(request | {"path": path}), headers=headers, timeout=(3, seconds)
-            )
+            response = ask("POST", url, seconds, data=json.dumps(request | {"path": path}), headers=headers)
         except requests.Timeout as error:
             raise PluginError(
                 f'upstream call failed: failed to invoke via HTTP: Post "{url}": context deadline exceeded'

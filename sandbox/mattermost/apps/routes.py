@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import requests
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
@@ -14,6 +13,7 @@ from sandbox.mattermost.apps.cleaning import clean_form
 from sandbox.mattermost.apps.errors import PluginError, as_go_error, as_plain_text
 from sandbox.mattermost.apps.expand import Agent, Expander, echoed
 from sandbox.mattermost.apps.install import Installer
+from sandbox.mattermost.apps.outbound import ask
 from sandbox.mattermost.apps.registry import PLUGIN, App, Registry
 from sandbox.mattermost.apps.typed import Undecodable, as_go, expand_of
 from sandbox.mattermost.hub import Hub
@@ -197,7 +197,7 @@ class AppsRoutes:
         if anonymous_or_session(self._state) is None:
             raise PluginError("user ID is required: unauthorized", 401)
         app = self._registry.get(app_id)
-        found = requests.get(f"{app.root_url}/static/{name}", timeout=10)
+        found = ask("GET", f"{app.root_url}/static/{name}")
         return Response(found.content, found.status_code, {"Content-Type": ""})
 
     def _app_session(self) -> tuple[App, str]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from websocket import create_connection
@@ -59,7 +60,7 @@ def test_a_challenge_is_greeted_and_answered(server: Replay) -> None:
 
 def test_a_wrong_token_is_hung_up_on(server: Replay) -> None:
     """At once, without a word."""
-    socket = create_connection(address(server), timeout=10)
+    socket: Any = create_connection(address(server), timeout=10)
     challenge = {"seq": 1, "action": "authentication_challenge", "data": {"token": "x" * 26}}
     socket.send(json.dumps(challenge))
     assert socket.recv() == ""  # the frame that closes; no greeting, no answer
