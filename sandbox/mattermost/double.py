@@ -18,9 +18,11 @@ from sandbox.mattermost.hub import Hub
 from sandbox.mattermost.posts import Posts
 from sandbox.mattermost.rest import rest_blueprint
 from sandbox.mattermost.state import Json, State, new_id, seed
+from sandbox.mattermost.tokens import tokens_blueprint
 from sandbox.mattermost.web import ApiError, answer_error, not_found
 
 _PAGE = Path(__file__).parent / "page"
+_LONGEST_URL = 2048
 _KINDS = ("down", "429", "500", "slow")
 _PLUGIN_LATER = tuple(f"{PLUGIN}/api/v1/{name}" for name in ("subscribe", "unsubscribe", "timer", "marketplace"))
 _LATER = ("/api/v4/actions/", "/api/v4/commands", "/api/v4/files", "/api/v4/bots", "/api/v4/config")
@@ -47,6 +49,7 @@ class MattermostDouble:
         self._server = SandboxServer(app, port)
         self.url = self._server.url
         install_switches(app, self._clock, self._faults, self._log, self._fresh)
+        app.before_request(_too_long)
         app.before_request(self._faulty)
         app.after_request(_versioned)
         self._routes(app)
@@ -60,6 +63,7 @@ class MattermostDouble:
         apps = AppsRoutes(self.state, self.hub, self.registry, expander, installer, builtin, site)
         self.posts = Posts(self.state, self.hub)
         app.register_blueprint(rest_blueprint(self.state, self.hub))
+        app.register_blueprint(tokens_blueprint(self.state))
         app.register_blueprint(self.posts.blueprint())
         app.register_blueprint(apps.blueprint())
         app.register_blueprint(installer.blueprint())
@@ -133,7 +137,7 @@ class MattermostDouble:
         self.ready = False
         self.registry.clear()
         for table in (
-            self.state.users, self.state.sessions, self.state.teams, self.state.team_members,
+            self.state.users, self.state.sessions, self.state.access_tokens, self.state.teams, self.state.team_members,
             self.state.channels, self.state.members, self.state.posts, self.state.pending, self.state.pictures,
         ):  # fmt: skip
             table.clear()
@@ -162,6 +166,13 @@ class MattermostDouble:
         return answer_error(ApiError(500, "api.sandbox.internal.app_error", "An internal error occurred."))
 
 
+def _too_long() -> ResponseReturnValue | None:
+    """Addresses beyond 2048 characters are cut off before anything looks at them (recorded)."""
+    if request.path.startswith("/api/") and len(request.full_path) > _LONGEST_URL:
+        return Response("basicSecurityChecks: URL is too long\n", 414)
+    return None
+
+
 def _versioned(response: Response) -> Response:
     if request.path.startswith("/api/v4/"):
         response.headers["X-Request-Id"] = new_id()
@@ -174,7 +185,7 @@ def _unknown(problem: HTTPException) -> ResponseReturnValue:
         text = f"The sandbox does not do this yet: {request.method} {request.path}"
         return answer_error(ApiError(501, "api.sandbox.missing.app_error", text))
     if request.path.startswith("/api/"):
-        return answer_error(not_found())
+        return answer_error(not_found(), request_id=False)
     if request.path.startswith("/plugins/") and problem.code in {404, 405}:
         return Response("404 page not found\n" if problem.code == 404 else "", problem.code or 404)
     return problem

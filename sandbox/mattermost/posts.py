@@ -1,5 +1,7 @@
 """REST API v4: posts, threads, edits."""
 
+import json
+
 from flask import Blueprint, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
@@ -133,8 +135,28 @@ class Posts:
         if not self._state.is_admin(person):
             raise forbidden()
         given = body("body")
-        post = {"id": new_id(), "user_id": person, "type": "system_ephemeral", **given["post"]}
-        self._hub.tell("ephemeral_message", {"post": post}, user_id=given["user_id"])
+        post = {
+            "id": new_id(),
+            "create_at": self._state.now(),
+            "update_at": 0,
+            "edit_at": 0,
+            "delete_at": 0,
+            "is_pinned": False,
+            "user_id": person,
+            "channel_id": str(given["post"]["channel_id"]),
+            "root_id": str(given["post"].get("root_id", "")),
+            "original_id": "",
+            "message": str(given["post"].get("message", "")),
+            "type": "system_ephemeral",
+            "props": dict(given["post"].get("props") or {}),
+            "hashtags": "",
+            "pending_post_id": "",
+            "reply_count": 0,
+            "last_reply_at": 0,
+            "participants": None,
+            "metadata": {},
+        }
+        self._hub.tell("ephemeral_message", {"post": json.dumps(post)}, user_id=given["user_id"])
         return jsonify(post), 201
 
     def get(self, post_id: str) -> ResponseReturnValue:

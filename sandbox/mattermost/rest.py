@@ -324,7 +324,8 @@ def _channels(blueprint: Blueprint, state: State, hub: Hub) -> None:
 def _system(blueprint: Blueprint, state: State) -> None:
     @blueprint.get("/system/ping")
     def ping() -> ResponseReturnValue:
-        return jsonify({"status": "OK", "ActiveSearchBackend": "database", "AndroidLatestVersion": ""})
+        clients = dict.fromkeys(("AndroidLatestVersion", "AndroidMinVersion", "IosLatestVersion", "IosMinVersion"), "")
+        return jsonify({"status": "OK", "ActiveSearchBackend": "database"} | clients)
 
     @blueprint.get("/config/client")
     def config() -> ResponseReturnValue:

@@ -65,6 +65,7 @@ class State:
     clock: Clock
     users: dict[str, Json] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
+    access_tokens: dict[str, str] = field(default_factory=dict)
     teams: dict[str, Json] = field(default_factory=dict)
     team_members: dict[tuple[str, str], Json] = field(default_factory=dict)
     channels: dict[str, Json] = field(default_factory=dict)
@@ -257,9 +258,16 @@ class State:
         return channel["type"] == "O" and (channel["team_id"], user_id) in self.team_members
 
     def may_post(self, user_id: str, channel_id: str) -> bool:
-        """Members whose channel role has the right."""
-        member = self.members.get((channel_id, user_id))
-        return member is not None and "channel_reader" not in member["roles"].split()
+        """Members whose channel role has the right; without membership by a role of the system or team (recorded)."""
+        member, channel = self.members.get((channel_id, user_id)), self.channels[channel_id]
+        if member is not None and "channel_reader" not in member["roles"].split():
+            return True
+        if self.roles(user_id) & {"system_admin", "system_post_all"}:
+            return True
+        if channel["type"] == "O" and "system_post_all_public" in self.roles(user_id):
+            return True
+        in_team = self.team_members.get((channel["team_id"], user_id))
+        return in_team is not None and "team_admin" in in_team["roles"].split()
 
     def team_of(self, channel: Json) -> str:
         """A channel's team, or the only team for direct messages."""

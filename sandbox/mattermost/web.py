@@ -33,8 +33,8 @@ def invalid_body(what: str) -> ApiError:
     return ApiError(400, "api.context.invalid_body_param.app_error", text)
 
 
-def answer_error(error: ApiError) -> tuple[Response, int]:
-    """The envelope."""
+def answer_error(error: ApiError, request_id: bool = True) -> tuple[Response, int]:
+    """The envelope; only an unknown route has no request id."""
     body = {
         "id": error.error_id,
         "message": error.message,
@@ -42,6 +42,8 @@ def answer_error(error: ApiError) -> tuple[Response, int]:
         "request_id": new_id(),
         "status_code": error.status,
     }
+    if not request_id:
+        del body["request_id"]
     return jsonify(body), error.status
 
 
@@ -68,6 +70,10 @@ def anonymous_or_session(state: State) -> Session | None:
 
 def me(state: State) -> str:
     """The user id behind the request. Raises ApiError 401."""
+    in_query = state.session(request.args.get("access_token", ""))
+    if in_query is not None and not in_query.app_id:
+        text = "Session is not OAuth but token was provided in the query string."
+        raise ApiError(401, "api.context.token_provided.app_error", text)
     session = anonymous_or_session(state)
     if session is None:
         message = "Invalid or expired session, please login again."
