@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from core.accounts import Account
+from core.accounts import Account, Tokens
 from core.calls import Call, Link, Navigate, Reply, Text
 from core.errors import AppError, InvalidInput, MattermostError, OAuthRefused, ServiceNowError
 from core.menus import Requirement
@@ -79,7 +79,11 @@ def complete(call: Call, context: Context) -> Reply:
     if not code or not state:
         raise SignInFailed("no code or no state")
     tokens = context.oauth.exchange(code, context.signer.derive("pkce", state))
-    identity = context.oauth.identify(tokens)
+    try:
+        identity = context.oauth.identify(tokens)
+    except ServiceNowError:
+        _give_back(tokens, context)
+        raise
     before = context.account
     account = Account(
         person_id=call.person.id,
@@ -140,6 +144,14 @@ def me(call: Call, context: Context) -> Reply:
         ("Connect again before", _day(ends)),
     ]
     return Text("\n".join(["| | |", "|:--|:--|", *(f"| **{name}** | {value} |" for name, value in rows)]))
+
+
+def _give_back(tokens: Tokens, context: Context) -> None:
+    """Revoke what was granted for a connection that did not come about, as far as ServiceNow listens."""
+    try:
+        context.oauth.revoke(tokens)
+    except (ServiceNowError, OAuthRefused) as error:
+        log.warning("unused grant not revoked", reason=str(error))
 
 
 def _health(context: Context) -> str:

@@ -22,7 +22,7 @@ from handlers.creating import created_once
 from handlers.lookups import Lookups
 from handlers.opened import Opened
 from handlers.registry import calls
-from mattermost.markdown import first_words
+from mattermost.markdown import first_words, visible
 
 TABLE = "incident"
 
@@ -35,7 +35,7 @@ def open_form(call: Call, context: Context) -> Reply:
     """Open the form, prefilled from the message on whose menu it was chosen."""
     values = dict(call.values)
     if call.post is not None:
-        if not call.post.message.strip() or call.post.type.startswith("system_"):
+        if not visible(call.post.message) or call.post.type.startswith("system_"):
             return Text(
                 "This message has no text to make an incident from. "
                 "Use `/servicenow incident create`, or choose another message."
@@ -61,7 +61,7 @@ def look_up(call: Call, context: Context) -> Reply:
 def create(call: Call, context: Context) -> Reply:
     """Create the incident as the person who asked; answer with its link, show its card."""
     opened = Opened.of(call)
-    if not call.state and not call.values.text("short_description").strip():
+    if not call.state and not visible(call.values.text("short_description")):
         # A command: the client opens no modal for what is missing, so we do, with what was typed.
         return _show(call, context, call.values)
     columns = _columns(call, context)
@@ -125,7 +125,7 @@ def _columns(call: Call, context: Context) -> dict[str, str]:
     columns: dict[str, str] = {}
     short_description = " ".join(call.values.text("short_description").split())
     description = call.values.text("description").strip()
-    if not short_description:
+    if not visible(short_description):
         problems["short_description"] = "Say in a few words what is wrong."
     if len(short_description) > SHORT_DESCRIPTION_CHARACTERS:
         problems["short_description"] = f"At most {SHORT_DESCRIPTION_CHARACTERS} characters fit here."

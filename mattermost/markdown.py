@@ -1,6 +1,7 @@
 """Text of other people in Markdown of ours: escaped going in, stripped coming out. Pure."""
 
 import re
+import unicodedata
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -52,9 +53,14 @@ def first_words(message: str, most: int) -> str:
     """The first sentence or line of a message without its Markdown, at most *most* characters."""
     for line in _plain_lines(message):
         words = " ".join(_CONTROL.sub("", line).split())
-        if words:
+        if visible(words):
             return shortened(words, most)
     return ""
+
+
+def visible(text: str) -> bool:
+    """Whether anything of *text* can be seen: blanks, format and control characters can't."""
+    return any(not one.isspace() and unicodedata.category(one) not in {"Cf", "Cc"} for one in text)
 
 
 def _plain_lines(message: str) -> list[str]:

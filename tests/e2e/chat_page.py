@@ -103,11 +103,17 @@ class Chat:
     double: MattermostDouble
     app: RecorderApp
     page: Page
-    sent: list[Json] = field(default_factory=list)
+    _sent: list[Json] = field(default_factory=list)
 
     def person(self, username: str) -> MattermostClient:
         """Somebody else at another client."""
         return MattermostClient(self.double.url, username)
+
+    @property
+    def sent(self) -> list[Json]:
+        """Calls of the page so far; asks the page first, so that what it has sent has been told."""
+        self.page.evaluate("0")
+        return self._sent
 
     def sign_in(self, username: str = "agent", path: str = "/sandbox/channels/service-desk") -> None:
         """Sign in at an address of the page."""
@@ -172,7 +178,7 @@ def installed(servers: tuple[MattermostDouble, RecorderApp], page: Page) -> Chat
 
     def note(request: Any) -> None:
         if request.url.endswith("/api/v1/call"):
-            chat.sent.append(request.post_data_json)
+            chat._sent.append(request.post_data_json)
 
     page.on("request", note)
     return chat

@@ -119,9 +119,10 @@ def test_one_form_makes_one_record_however_often_it_is_sent(world: World, agent:
     assert all("being saved already" in answer["text"] for answer in answers if answer["type"] == "error")
 
 
-def test_an_empty_title_is_refused_at_its_field(world: World, agent: MattermostClient) -> None:
-    """Blanks are no title; the modal stays with the sentence at the field."""
-    answer = agent.submit(open_form(agent), {"short_description": "   ", "description": "typed"})
+@pytest.mark.parametrize("title", ["   ", "\u200b", "\u200b \u2060\ufeff"])
+def test_an_empty_title_is_refused_at_its_field(world: World, agent: MattermostClient, title: str) -> None:
+    """Blanks and invisible characters are no title; the modal stays with the sentence at the field."""
+    answer = agent.submit(open_form(agent), {"short_description": title, "description": "typed"})
     assert answer["type"] == "error"
     assert "short_description" in answer["data"]["errors"]
     assert created(world) == []

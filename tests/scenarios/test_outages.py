@@ -1,5 +1,6 @@
 """ServiceNow fails in all its ways, during connect and during create: right words, nothing lost, nothing twice."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -131,9 +132,7 @@ CONNECT = {
     "hibernating": "asleep",
     "500": "fault of its own",
     "429": "busy",
-    "401": "refused the sign-in",
     "html_login": "web page",
-    "truncated": "Connected",
 }
 
 
@@ -171,24 +170,34 @@ def test_a_form_opens_without_choices_of_servicenow(world: World, kind: str) -> 
     assert [option["value"] for option in fields["urgency"]["options"]] == ["1", "2", "3"]
 
 
-def test_menus_stay_while_servicenow_is_silent_and_all_recovers(world: World) -> None:
-    """Fifty calls hang or are told to come back; menus are answered meanwhile; afterwards everything works."""
-    agent = world.connected("agent")
+def test_menus_stay_while_servicenow_is_silent_to_fifty_and_all_recovers_by_itself(world: World) -> None:
+    """Fifty calls go unanswered; menus are answered meanwhile; when ServiceNow is back, so are we, by ourselves."""
+    people = [world.connected(name) for name in ("agent", "agent2", "requester", "approver", "admin")]
+    agent = people[0]
     form = form_of(agent)
-    for _ in range(60):
-        world.servicenow.fault("slow", "/api/now", seconds=60)
+    forms = {person.id: form_of(person) for person in people}
+    world.servicenow.fault("slow", "/api/now", times=500, seconds=60)
     with ThreadPoolExecutor(50) as pool:
-        waiting = [pool.submit(agent.look_up, form, "caller_id", f"word{n}") for n in range(25)]
-        waiting += [pool.submit(agent.submit, form_of(agent), {"short_description": f"n{n}"}) for n in range(3)]
+        waiting = [
+            pool.submit(person.look_up, forms[person.id], field, f"word{n}")
+            for n in range(4)
+            for field in ("caller_id", "assignment_group", "cmdb_ci")
+            for person in people
+        ][:50]
         for _ in range(20):
             assert list(agent.entries("/channel_header")) == ["ServiceNow"]
         assert not all(one.done() for one in waiting)
-        world.servicenow.clear_faults()
         answers = [one.result(60) for one in waiting]
-    assert {answer["type"] for answer in answers} <= {"ok", "error"}
-    world.restart()  # a new process has no memory of the silence
-    assert agent.submit(form_of(agent), {"short_description": "Recovered"})["type"] == "ok"
-    assert len(created(world)) == len(set(created(world)))
+    assert any("stopped answering" in answer.get("text", "") for answer in answers)
+    world.servicenow.clear_faults()
+    answer: Json = {}
+    for _ in range(200):  # the gate opens by itself after a quarter of a minute
+        answer = agent.submit(form, {"short_description": "Recovered"})
+        if answer["type"] == "ok":
+            break
+        threading.Event().wait(0.2)
+    assert answer["type"] == "ok", answer
+    assert created(world) == ["Recovered"]
 
 
 def test_mattermost_s_own_trouble_costs_the_card_not_the_incident(world: World, agent: MattermostClient) -> None:

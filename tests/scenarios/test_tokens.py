@@ -183,13 +183,29 @@ def test_people_are_told_before_the_hundredth_day(world: World) -> None:
     assert "Connect again" in work(agent)["text"]
 
 
+def user_id(world: World, user_name: str) -> str:
+    """The sys_id of a person in ServiceNow."""
+    return next(row["sys_id"] for row in world.servicenow.rows("sys_user") if row["user_name"] == user_name)
+
+
+def test_a_connection_that_does_not_come_about_leaves_no_grant(world: World) -> None:
+    """The code was exchanged, but whose account it is can't be read: told so, and the grant is given back."""
+    newcomer = world.person("newcomer")
+    world.servicenow.fault("hibernating", "/api/now/v2/table/sys_user")
+    assert "asleep" in newcomer.connect().text
+    assert world.servicenow.oauth.grants() == []
+
+
 def test_disconnecting_revokes_and_deletes(world: World) -> None:
     """The tokens are dead at ServiceNow, the menus change, and what comes next says to connect."""
     agent = world.connected("agent")
+    [grant] = [one for one in world.servicenow.oauth.grants() if one.user_id == user_id(world, "agent")]
+    assert world.servicenow.oauth.owner(grant.access_token) == grant.user_id
     answer = agent.command("disconnect")
     assert "revoked at ServiceNow" in answer["text"]
     assert len(world.asked(path="/oauth_revoke_token.do")) == 2
-    assert world.servicenow.oauth.owner("anything") == ""
+    assert world.servicenow.oauth.owner(grant.access_token) == ""
+    assert grant not in world.servicenow.oauth.grants()
     assert list(agent.entries("/channel_header")) == ["Connect to ServiceNow"]
     assert "not connected" in work(agent)["text"]
 

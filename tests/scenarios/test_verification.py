@@ -171,14 +171,14 @@ def test_a_disabled_app_loses_its_bot_token_within_the_memory_of_five_minutes(wo
 
 def test_only_an_administrator_pins_the_bot(caller: Caller) -> None:
     """An ordinary person who knows the JWT secret can't install: the own session is no administrator's."""
-    before = caller.world.mattermost.registry.apps["servicenow"].bot_user_id
     for token in (caller.own_token, caller.bot_token, "", "x" * 26):
         context = caller.context(acting_user_access_token=token, bot_access_token=another_bot(caller.world))
         user = context["acting_user"] | {"roles": "system_user system_admin"}
         answer = caller.post("/lifecycle/install", context | {"acting_user": user}, caller.token()).json()
         assert answer["type"] == "error"
     assert caller.post("/account/me/submit", caller.context(), caller.token()).json()["type"] == "ok"
-    assert before == caller.bot_id
+    other = caller.context(bot_access_token=another_bot(caller.world))
+    assert caller.post("/account/me/submit", other, caller.token()).json()["type"] == "error"
 
 
 def test_an_ordinary_person_cannot_run_lifecycle_calls(caller: Caller) -> None:
