@@ -4,9 +4,7 @@ The command line: ``serve`` the service, ``check`` the settings, ``demo`` everyt
 """
 
 import argparse
-import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 
 from flask import Flask
@@ -79,16 +77,11 @@ def check() -> int:
 
 def run_sandbox(which: str, port: int) -> int:
     """Run one double until interrupted."""
+    from sandbox.double import run_alone
     from sandbox.mattermost import MattermostDouble
     from sandbox.servicenow import ServiceNowDouble
 
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    double = MattermostDouble(port) if which == "mattermost" else ServiceNowDouble(port)
-    with double:
-        print(double.url, flush=True)
-        stop.wait()
+    run_alone(MattermostDouble if which == "mattermost" else ServiceNowDouble, port)
     return 0
 
 

@@ -1,13 +1,12 @@
 """The Mattermost double as a whole."""
 
 from pathlib import Path
-from typing import Any, Self
 
 from flask import Flask, Response, jsonify, request, send_from_directory
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from sandbox.common import Clock, Faults, RequestLog, SandboxServer, install_switches
+from sandbox.double import Double
 from sandbox.mattermost.apps.builtin import Builtin
 from sandbox.mattermost.apps.expand import Expander
 from sandbox.mattermost.apps.install import Installer
@@ -28,7 +27,7 @@ _PLUGIN_LATER = tuple(f"{PLUGIN}/api/v1/{name}" for name in ("subscribe", "unsub
 _LATER = ("/api/v4/actions/", "/api/v4/commands", "/api/v4/files", "/api/v4/bots", "/api/v4/config")
 
 
-class MattermostDouble:
+class MattermostDouble(Double):
     """
     A small server on a real socket, with the Apps plugin; state in memory.
 
@@ -37,18 +36,12 @@ class MattermostDouble:
     """
 
     def __init__(self, port: int = 0) -> None:
-        self._clock = Clock()
-        self._faults = Faults(_KINDS)
-        self._log = RequestLog()
+        app = Flask(__name__, static_folder=None)
+        super().__init__(app, port, _KINDS)
         self.state = State(self._clock)
         self.registry = Registry(self.state)
         self.hub = Hub(self.state)
         self.ready = False
-        app = Flask(__name__, static_folder=None)
-        app.json.sort_keys = False  # type: ignore[attr-defined]
-        self._server = SandboxServer(app, port)
-        self.url = self._server.url
-        install_switches(app, self._clock, self._faults, self._log, self._fresh)
         app.before_request(_too_long)
         app.before_request(self._faulty)
         app.after_request(_versioned)
@@ -78,49 +71,10 @@ class MattermostDouble:
         app.register_error_handler(ApiError, answer_error)
         app.register_error_handler(HTTPException, _unknown)
 
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def start(self) -> Self:
-        """Serve in the background."""
-        self._server.start()
-        return self
-
     def stop(self) -> None:
         """Hang up and stop."""
-        self._faults.clear()
         self.hub.close()
-        self._server.stop()
-
-    def requests(self) -> list[dict[str, Any]]:
-        """The request log."""
-        return self._log.entries()
-
-    def clear_requests(self) -> None:
-        """Empty the request log."""
-        self._log.clear()
-
-    def fault(self, kind: str, path: str = "", times: int = 1, seconds: float | None = None, method: str = "") -> None:
-        """Arm a fault."""
-        self._faults.add(kind, path, times, seconds, method)
-
-    def clear_faults(self) -> None:
-        """Disarm all."""
-        self._faults.clear()
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self._clock.advance(seconds)
-
-    def reset(self) -> None:
-        """As after the start: no app, no post."""
-        self._faults.clear()
-        self._clock.reset()
-        self._fresh()
-        self._log.clear()
+        super().stop()
 
     def posts_in(self, channel_name: str) -> list[Json]:
         """Posts of a channel by name, oldest first."""
