@@ -11,7 +11,9 @@ from typing import Any, Protocol
 from core.accounts import Account, FormResult, Installation, Tokens
 from core.deadline import Deadline
 from core.fields import Option
+from core.notices import WebhookKey
 from core.records import Column, Identity, Record
+from core.subscriptions import Grant
 
 
 class Clock(Protocol):
@@ -81,6 +83,36 @@ class FormResults(Protocol):
         ...
 
 
+class ChannelGrants(Protocol):
+    """What people set up through us, by the subscription's sys_id. Each write is on disk when the call returns."""
+
+    def get(self, sys_id: str) -> Grant | None: ...
+
+    def put(self, grant: Grant) -> None:
+        """Store it, in place of one with the same sys_id. Raises StorageFailed."""
+        ...
+
+    def delete(self, sys_id: str) -> None:
+        """Remove it; no error when there is none. Raises StorageFailed."""
+        ...
+
+    def all(self) -> Sequence[Grant]:
+        """Every grant, in no order."""
+        ...
+
+
+class WebhookKeys(Protocol):
+    """The keys that the component may sign with: at most two of ours, and those of the environment."""
+
+    def accepted(self) -> Sequence[WebhookKey]:
+        """Newest first; from memory."""
+        ...
+
+    def used(self, key_id: str) -> None:
+        """Remember that a request with a good signature came with this key; cheap, so call it for every one."""
+        ...
+
+
 class OAuth(Protocol):
     """ServiceNow as OAuth provider (API reference §4). All addresses are of the configured instance."""
 
@@ -133,6 +165,15 @@ class ServiceNow(Protocol):
 
         Looks by ``correlation_id``; where that column does not read back, by opener, short description
         and time. Raises MayBeSaved's cause (a ServiceNowError) when ServiceNow doesn't answer this either.
+        """
+        ...
+
+    def read_records(self, table: str, sys_ids: Sequence[str], columns: Sequence[str]) -> Mapping[str, Record]:
+        """
+        The records of *table* among *sys_ids* that the account may read, by sys_id; one round trip per hundred.
+
+        Missing from the answer: deleted, or hidden by an ACL; ServiceNow does not say which. ``columns``
+        are read raw and as displayed; ``sys_id`` and ``sys_mod_count`` come without being named.
         """
         ...
 

@@ -8,12 +8,13 @@ from core.fields import Option
 from core.ports import Accounts
 from core.records import Column, Identity, Record
 from servicenow.choices import ColumnCache
-from servicenow.queries import Query, at_or_after, contains, equals, is_me, starts_with
+from servicenow.queries import Query, at_or_after, contains, equals, is_me, one_of, starts_with
 from servicenow.tables import CARD_COLUMNS, Tables, record_of
 from servicenow.tokens import TokenKeeper
 from servicenow.transport import Transport
 
 _OPTIONS = 20
+_BATCH = 100  # sys_ids in one query; keeps the address under 8 kB
 _CLOCK_MARGIN = 300.0  # seconds that the instance's clock may be behind ours
 
 
@@ -70,6 +71,17 @@ class ServiceNowClient:
             and record.value("correlation_id") in {"", columns["correlation_id"]}
         ]
         return same[0] if same else None
+
+    def read_records(self, table: str, sys_ids: Sequence[str], columns: Sequence[str]) -> Mapping[str, Record]:
+        wanted = tuple(dict.fromkeys(("sys_id", "sys_mod_count", *columns)))
+        found: dict[str, Record] = {}
+        for start in range(0, len(sys_ids), _BATCH):
+            batch = Query().where(one_of("sys_id", sys_ids[start : start + _BATCH]))
+            for row in self._tables.rows(table, batch, wanted, _BATCH, display="all"):
+                record = record_of(table, row)
+                found[record.sys_id] = record
+        # A dropped term would answer with other rows: only what was asked for counts.
+        return {sys_id: found[sys_id] for sys_id in sys_ids if sys_id in found}
 
     def columns(self, table: str) -> Mapping[str, Column]:
         return self._columns.columns(table, self._language, self._tables)

@@ -1,0 +1,120 @@
+"""What the component in ServiceNow reports: one change of one record, and who wants to know (design §9)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from core.records import Cell
+
+MOST_BYTES = 256 * 1024  # of one report
+
+
+@dataclass(frozen=True)
+class Change:
+    """One column's change, in display values; "" for empty."""
+
+    field: str
+    label: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Comment:
+    """A journal entry of this save. ``kind`` is ``comments`` or ``work_notes``."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who saved; all "" where ServiceNow did not say."""
+
+    sys_id: str = ""
+    user_name: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportedRecord:
+    """The record right after the save."""
+
+    table: str
+    sys_id: str
+    number: str
+    short_description: str = ""
+    class_label: str = ""
+    state: Cell = field(default_factory=Cell)
+    priority: Cell = field(default_factory=Cell)
+    assigned_to: Cell = field(default_factory=Cell)
+    assignment_group: Cell = field(default_factory=Cell)
+    sys_mod_count: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """
+    A subscription that this change matched. Claims of the row, to be held against the grant.
+
+    Args:
+        filter_digest: See `core.subscriptions.digest_of`.
+        events: All tokens of the row, not only those that matched.
+        updated_on: Raw UTC time.
+    """
+
+    sys_id: str
+    channel_id: str
+    user_id: str
+    table: str
+    record_id: str
+    filter_digest: str
+    events: tuple[str, ...]
+    options: tuple[str, ...]
+    created_by: str
+    updated_by: str
+    updated_on: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """
+    One signed request of the component.
+
+    Args:
+        event_id: The same on every try, 1 to 64 characters.
+        occurred_at: Unix seconds.
+        events: Tokens of what happened in this save (`core.subscriptions.Event`).
+        record: None only in a test of the way without a subscription.
+        test: The nonce of a test that somebody asked for, else "".
+    """
+
+    event_id: str
+    occurred_at: float
+    component: str
+    server_url: str
+    record: ReportedRecord | None
+    events: tuple[str, ...] = ()
+    changes: Sequence[Change] = ()
+    comments: Sequence[Comment] = ()
+    actor: Actor = Actor()
+    matches: Sequence[Match] = ()
+    test: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookKey:
+    """
+    A key that signed requests may carry.
+
+    Args:
+        key_id: 1 to 40 characters of ``[A-Za-z0-9_-]``.
+        secret: At least 32 ASCII characters.
+        made_at, used_at: Unix seconds; 0.0 for unknown and never.
+        from_environment: It can't be retired here.
+    """
+
+    key_id: str
+    secret: str = field(repr=False)
+    made_at: float = 0.0
+    used_at: float = 0.0
+    from_environment: bool = False
