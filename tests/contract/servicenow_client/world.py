@@ -1,0 +1,137 @@
+"""What the client's tests share: the double, and everything of ours that talks to it."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+
+from core.accounts import Account, Tokens
+from core.deadline import Deadline
+from sandbox.servicenow import ServiceNowDouble
+from servicenow.choices import ColumnCache
+from servicenow.client import ServiceNowClient, ServiceNowClients
+from servicenow.oauth import OAuthClient
+from servicenow.tokens import TokenKeeper
+from servicenow.transport import Transport
+
+REDIRECT = "http://chat.example/plugins/com.mattermost.apps/apps/servicenow/oauth2/remote/complete"
+VERIFIER = "v" * 43
+INSERT = {"short_description": "Printer burns", "correlation_id": "0123456789abcdef", "urgency": "1", "impact": "1"}
+FORM_SECONDS = 8.0
+
+
+class MemoryAccounts:
+    """Accounts in memory, with the port's rule about versions."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Account] = {}
+
+    def get(self, person_id: str) -> Account | None:
+        """What is stored."""
+        return self.kept.get(person_id)
+
+    def put(self, account: Account) -> bool:
+        """Only a newer version wins."""
+        stored = self.kept.get(account.person_id)
+        if stored is not None and stored.version >= account.version:
+            return False
+        self.kept[account.person_id] = account
+        return True
+
+    def delete(self, person_id: str) -> None:
+        """Gone."""
+        self.kept.pop(person_id, None)
+
+    def all(self) -> Sequence[Account]:
+        """All."""
+        return list(self.kept.values())
+
+
+class World:
+    """The double, and everything of ours that talks to it; time moves in both alike."""
+
+    def __init__(self, double: ServiceNowDouble) -> None:
+        self.double = double
+        self.offset = 0.0
+        double.store.insert(
+            "oauth_entity",
+            {"name": "Mattermost", "client_id": "c" * 32, "client_secret": "hush", "redirect_url": REDIRECT},
+            "system",
+        )
+        self.accounts = MemoryAccounts()
+        self.transport = Transport(double.url, at_once=24)
+        self.oauth = self.oauth_client()
+        self.keeper = TokenKeeper(
+            self.accounts,
+            self.oauth,
+            instance=double.url,
+            connect_address="http://chat.example/connect",
+            clock=self.clock,
+            on_client_suspect=lambda: None,
+        )
+        self.clients = ServiceNowClients(self.transport, self.keeper, self.accounts, ColumnCache(self.clock))
+
+    def clock(self) -> float:
+        """Unix seconds."""
+        return time.time() + self.offset
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass on both sides."""
+        self.offset += seconds
+        self.double.advance(seconds)
+
+    def oauth_client(self, secret: str = "hush") -> OAuthClient:
+        """A client of the registered application."""
+        return OAuthClient(
+            self.transport,
+            client_id="c" * 32,
+            client_secret=secret,
+            redirect_address=REDIRECT,
+            fingerprint_key=b"key",
+            clock=self.clock,
+        )
+
+    def code(self, name: str) -> str:
+        """Walk through sign-in and consent with a browser, as *name*; the code that comes back."""
+        address = self.oauth.authorization_address("state-1", VERIFIER)
+        with requests.Session() as browser:
+            login = browser.get(address, timeout=5).url
+            browser.post(login, data={"user_name": name, "user_password": "sandbox-1"}, timeout=5)
+            answer = browser.post(address, data={"allow": "1"}, allow_redirects=False, timeout=5)
+        back = answer.headers["Location"]
+        assert back.startswith(REDIRECT)
+        given = parse_qs(urlsplit(back).query)
+        assert given["state"] == ["state-1"]
+        return given["code"][0]
+
+    def connect(self, name: str) -> Tokens:
+        """Connect *name*, and forget the requests that it took."""
+        tokens = self.oauth.exchange(self.code(name), VERIFIER)
+        identity = self.oauth.identify(tokens)
+        self.accounts.put(
+            Account(
+                person_id=name,
+                instance=self.double.url,
+                tokens=tokens,
+                identity=identity,
+                connected_at=self.clock(),
+            )
+        )
+        self.double.clear_requests()
+        return tokens
+
+    def client(self, name: str = "agent", seconds: float = FORM_SECONDS) -> ServiceNowClient:
+        """A client for one call of *name*, who is connected when that is missing."""
+        if name not in self.accounts.kept:
+            self.connect(name)
+        return self.clients.client_for(name, Deadline(seconds))
+
+    def asked(self, method: str, path: str) -> list[dict[str, Any]]:
+        """Requests that came in."""
+        return [r for r in self.double.requests() if r["method"] == method and r["path"].startswith(path)]
+
+    def printers(self) -> list[dict[str, str]]:
+        """The rows that `INSERT` made."""
+        return [row for row in self.double.rows("incident") if row["short_description"] == "Printer burns"]
