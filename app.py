@@ -9,17 +9,13 @@ from functools import partial
 
 from config import Config
 from core.ports import Clock
+from core.settings import Instance, LiveInstance
 from core.signing import Signer
-from handlers.context import Services, Settings
+from handlers.context import ServiceNowParts, Services, Settings
 from mattermost.access import Access
 from mattermost.client import APP_ID, PLUGIN, MattermostClient
 from mattermost.proofs import TokenOwners
-from servicenow.choices import ColumnCache
-from servicenow.client import ServiceNowClients
-from servicenow.links import ClassicLinks
-from servicenow.oauth import OAuthClient
-from servicenow.tokens import TokenKeeper
-from servicenow.transport import Transport
+from servicenow.side import ServiceNowSide
 from storage.sealing import derive_keys
 from storage.tinydb import open_storage
 from web.background import Background, Every
@@ -41,39 +37,34 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
     messages = AdministratorMessages(mattermost, stores.installations, background, config.mattermost_bot_token)
 
     remote = f"{config.mattermost_url}{PLUGIN}/apps/{APP_ID}/oauth2/remote"
-    transport = Transport(config.servicenow_url, at_once=config.threads - KEPT_FREE)
-    oauth = OAuthClient(
-        transport,
-        client_id=config.servicenow_client_id,
-        client_secret=config.servicenow_client_secret,
-        redirect_address=f"{remote}/complete",
-        fingerprint_key=keys("oauth client")[-1],
-        clock=clock,
+    live: LiveInstance[ServiceNowParts] = LiveInstance(
+        Instance(
+            url=config.servicenow_url,
+            client_id=config.servicenow_client_id,
+            client_secret=config.servicenow_client_secret,
+        ),
+        stores.settings,
+        partial(
+            ServiceNowSide,
+            accounts=stores.accounts,
+            remote=remote,
+            fingerprint_key=keys("oauth client")[-1],
+            at_once=config.threads - KEPT_FREE,
+            clock=clock,
+            on_client_suspect=messages.client_suspect,
+        ),
     )
-    tokens = TokenKeeper(
-        stores.accounts,
-        oauth,
-        instance=config.servicenow_url,
-        connect_address=f"{remote}/connect",
-        clock=clock,
-        on_client_suspect=messages.client_suspect,
-    )
-    clients = ServiceNowClients(transport, tokens, stores.accounts, ColumnCache(clock))
     services = Services(
         settings=Settings(
-            missing=config.missing,
-            instance=config.servicenow_url,
             connect_address=f"{remote}/connect",
             mattermost_url=config.mattermost_url,
             caller_optional=config.caller_optional,
         ),
+        live=live,
         accounts=stores.accounts,
         form_results=stores.form_results,
-        oauth=oauth,
-        links=ClassicLinks(config.servicenow_url),
         signer=Signer(keys("states")),
         clock=clock,
-        servicenow_for=clients.client_for,
     )
     door = Door(
         verifier=Verifier(config.mattermost_app_jwt_secret, stores.installations, TokenOwners(mattermost), clock),

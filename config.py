@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from environs import EnvValidationError, FileAwareEnv
 from marshmallow import ValidationError, validate
 
+from core.settings import instance_problem
+
 
 class ConfigError(Exception):
     """Settings are missing or malformed. The text names each with what is wrong; never a value."""
@@ -129,16 +131,9 @@ def _address(value: str) -> None:
 
 
 def _instance(hosts: tuple[str, ...]) -> Callable[[str], None]:
-    named = {host.rstrip("/") for host in hosts}
-
     def check(value: str) -> None:
-        if not value:
-            return
-        _origin(value)
-        parts = urlsplit(value)
-        ours = parts.scheme == "https" and str(parts.hostname).endswith(".service-now.com") and not parts.port
-        if not ours and value.rstrip("/") not in named:
-            raise ValidationError("must be https://NAME.service-now.com, or an origin named in SERVICENOW_HOSTS")
+        if value and (problem := instance_problem(value, hosts)):
+            raise ValidationError(problem)
 
     return check
 

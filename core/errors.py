@@ -125,7 +125,10 @@ class NotConfigured(AppError):
         self.missing = tuple(missing)
         if administrator:
             items = "\n".join(f"- `{name}`" for name in self.missing)
-            self.tell = f"ServiceNow is not set up here yet. These settings are missing:\n{items}"
+            self.tell = (
+                f"ServiceNow is not set up here yet. These settings are missing:\n{items}\n\n"
+                "Set them with `/servicenow configure`, or in the service's environment."
+            )
 
 
 class NotConnected(AppError):

@@ -113,6 +113,22 @@ class WebhookKeys(Protocol):
         ...
 
 
+class SavedSettings(Protocol):
+    """
+    What is set while the service runs, by name: JSON objects, sealed on disk.
+
+    For secrets and small things alone: each write replaces one object, and is on disk when it returns.
+    """
+
+    def get(self, name: str) -> Mapping[str, Any]:
+        """The object, from memory; empty when there is none or no key opens it any more."""
+        ...
+
+    def put(self, name: str, content: Mapping[str, Any]) -> None:
+        """Replace it whole. Raises StorageFailed."""
+        ...
+
+
 class OAuth(Protocol):
     """ServiceNow as OAuth provider (API reference §4). All addresses are of the configured instance."""
 

@@ -87,7 +87,7 @@ def complete(call: Call, context: Context) -> Reply:
     before = context.account
     account = Account(
         person_id=call.person.id,
-        instance=context.settings.instance,
+        instance=context.instance.url,
         tokens=tokens,
         identity=identity,
         connected_at=context.clock(),
@@ -107,7 +107,7 @@ def disconnect(call: Call, context: Context) -> Reply:
     """Revoke at ServiceNow, delete here, change the menus; say what remains."""
     account = context.account
     assert account is not None  # the requirement was checked
-    revoked = account.instance == context.settings.instance
+    revoked = account.instance == context.instance.url
     if revoked:
         try:
             context.oauth.revoke(account.tokens)

@@ -87,7 +87,7 @@ def _card_problem(record: Record, opened: Opened, context: Context) -> str:
     if not opened.channel_id:
         return "there is no channel to post it in"
     address = context.links.record(record.table, record.sys_id)
-    instance = context.settings.instance.partition("://")[2]
+    instance = context.instance.url.partition("://")[2]
     try:
         context.mattermost.post_card(
             channel_id=opened.channel_id,

@@ -21,8 +21,8 @@ def show_help(call: Call, context: Context) -> Reply:
         nearest = difflib.get_close_matches(asked, known, n=1, cutoff=0.4)
         suggestion = f" Did you mean `/servicenow {nearest[0]}`?" if nearest else " Try `/servicenow help`."
         raise UnknownRequest(f"unknown command of {len(asked)} characters", f"There is no such command.{suggestion}")
-    if context.settings.missing:
-        return Text(NotConfigured(context.settings.missing, call.person.administrator).tell)
+    if context.instance.missing:
+        return Text(NotConfigured(context.instance.missing, call.person.administrator).tell)
     return Text(help_text(context.standing, context.account, asked))
 
 

@@ -102,8 +102,8 @@ def _check(needs: Requirement, call: Call, context: Context) -> None:
         if not call.person.administrator:
             raise AdministratorsOnly("not a system administrator")
         return
-    if context.settings.missing:
-        raise NotConfigured(context.settings.missing, call.person.administrator)
+    if context.instance.missing:
+        raise NotConfigured(context.instance.missing, call.person.administrator)
     if needs in {Requirement.LINKED, Requirement.CONNECTED} and context.account is None:
         raise NotConnected("no account", context.settings.connect_address)
     if needs is Requirement.CONNECTED and not context.standing.connected:

@@ -12,10 +12,11 @@ import structlog
 from filelock import FileLock, Timeout
 
 from core.errors import StorageFailed
-from core.ports import Accounts, Clock, FormResults, Installations
+from core.ports import Accounts, Clock, FormResults, Installations, SavedSettings
 from storage.disk import Disk
 from storage.files import TableFile
 from storage.sealing import Sealer
+from storage.settings import StoredSettings
 from storage.stores import StoredAccounts, StoredFormResults, StoredInstallations
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,7 @@ class Stores:
     accounts: Accounts
     installations: Installations
     form_results: FormResults
+    settings: SavedSettings
     check: Callable[[], None]
     close: Callable[[], None]
 
@@ -72,18 +74,20 @@ def open_storage(
     """
     folder = folder_of(url)
     disk = disk or Disk()
-    sealers = Sealer(keys("accounts")), Sealer(keys("installation"))
+    sealers = [Sealer(keys(purpose)) for purpose in ("accounts", "installation", "settings")]
     lock = _locked(folder, disk, wait)
     try:
         accounts = StoredAccounts(folder, disk, sealers[0])
         installations = StoredInstallations(folder, disk, sealers[1])
         form_results = StoredFormResults(folder, disk, clock)
-        check, close = _watched(folder, lock, [accounts.file, installations.file, form_results.file])
+        settings = StoredSettings(folder, disk, sealers[2])
+        files = [accounts.file, installations.file, form_results.file, settings.file]
+        check, close = _watched(folder, lock, files)
     except (StorageFailed, OSError) as error:
         lock.release()
         log.error("storage can't be opened", folder=str(folder), reason=str(error))
         raise error if isinstance(error, StorageFailed) else StorageFailed(str(error)) from error
-    return Stores(accounts, installations, form_results, check, close)
+    return Stores(accounts, installations, form_results, settings, check, close)
 
 
 def folder_of(url: str) -> Path:

@@ -39,7 +39,7 @@ def apps_blueprint(door: Door, app_url: str) -> Blueprint:
         caller = door.verifier.bindings(request)
         services = door.services
         account = services.accounts.get(caller.person.id)
-        standing = standing_of(account, services.settings, services.oauth, caller.person)
+        standing = standing_of(account, services.live.current, caller.person)
         return Response(_bindings(standing), mimetype="application/json")
 
     @blueprint.post("/lifecycle/install")
@@ -107,7 +107,7 @@ def _bindings(standing: Standing) -> bytes:
 
 
 def _installed(context: Context) -> Reply:
-    missing = context.settings.missing
+    missing = context.instance.missing
     if not missing:
         return Text("ServiceNow is ready: people connect with `/servicenow connect`.")
     return Text("ServiceNow is installed, but these settings are missing: " + ", ".join(f"`{m}`" for m in missing))

@@ -1,0 +1,52 @@
+"""What administrators set while the service runs, sealed in ``settings.json``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from storage.disk import Disk
+from storage.files import Row, TableFile
+from storage.sealing import Sealer, Unreadable
+
+log = structlog.get_logger(__name__)
+
+
+class StoredSettings:
+    """
+    `core.ports.SavedSettings`: one row per object, sealed for its name.
+
+    An object that no key opens (`APP_SECRET` lost it) counts as never set, and stays until it is set anew.
+    """
+
+    def __init__(self, folder: Path, disk: Disk, sealer: Sealer) -> None:
+        self.file = TableFile(folder / "settings.json", disk, _check)
+        self._sealer = sealer
+        self._opened: dict[str, tuple[Row, Mapping[str, Any]]] = {}
+
+    def get(self, name: str) -> Mapping[str, Any]:
+        """As the port says."""
+        row = self.file.get(name)
+        if row is None:
+            return {}
+        known = self._opened.get(name)
+        if known is not None and known[0] is row:
+            return known[1]
+        content: Mapping[str, Any] = {}
+        try:
+            content = self._sealer.open(f"settings/{name}", row["sealed"])
+        except Unreadable:
+            log.warning("stored settings can't be opened: was a key taken out of APP_SECRET?", name=name)
+        self._opened[name] = row, content
+        return content
+
+    def put(self, name: str, content: Mapping[str, Any]) -> None:
+        """As the port says."""
+        row = {"sealed": self._sealer.seal(f"settings/{name}", content)}
+        self.file.change(lambda table: table.put(name, row))
+
+
+def _check(_name: str, row: Row) -> None:
+    if set(row) != {"sealed"} or not isinstance(row["sealed"], str):
+        raise ValueError("no sealed text")
