@@ -8,6 +8,8 @@ import time
 from functools import partial
 
 from config import Config
+from core.keys import KeyRing
+from core.old_dialect import OldDialectSwitch
 from core.ports import Clock
 from core.settings import Instance, LiveInstance
 from core.signing import Signer
@@ -63,6 +65,8 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
         live=live,
         accounts=stores.accounts,
         form_results=stores.form_results,
+        keys=KeyRing((), stores.settings, clock),
+        old_dialect=OldDialectSwitch(stores.settings, clock),
         signer=Signer(keys("states")),
         clock=clock,
     )

@@ -102,6 +102,27 @@ class Report:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeliveryHealth:
+    """
+    How notices are doing. Times are Unix seconds, 0.0 for never.
+
+    Args:
+        waiting: Notices that are stored and not settled yet.
+        oldest_at: When the oldest of them was stored.
+        delivered_at: When the last one was posted.
+        refused_at, refused_reason: The last request that the webhook refused, and why (``stale``, ``bad_mac`` …).
+        clock_offset: Seconds that ServiceNow's clock was ahead of ours in the last request whose signature held.
+    """
+
+    waiting: int = 0
+    oldest_at: float = 0.0
+    delivered_at: float = 0.0
+    refused_at: float = 0.0
+    refused_reason: str = ""
+    clock_offset: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class WebhookKey:
     """
     A key that signed requests may carry.

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from core.accounts import Account, FormResult, Installation, Tokens
 from core.deadline import Deadline
 from core.fields import Option
-from core.notices import WebhookKey
+from core.notices import DeliveryHealth, WebhookKey
 from core.records import Column, Identity, Record
 from core.subscriptions import Grant
 
@@ -110,6 +110,30 @@ class WebhookKeys(Protocol):
 
     def used(self, key_id: str) -> None:
         """Remember that a request with a good signature came with this key; cheap, so call it for every one."""
+        ...
+
+
+class TestReports(Protocol):
+    """Reports that somebody waits for: a test of the way from ServiceNow to us."""
+
+    def arrived(self, nonce: str, seconds: float) -> bool:
+        """Whether the report with *nonce* came in, also before this was asked; waits at most *seconds*."""
+        ...
+
+
+class Deliveries(Protocol):
+    """What becomes of reports."""
+
+    def health(self) -> DeliveryHealth:
+        """From memory, or cheap."""
+        ...
+
+
+class OldDialect(Protocol):
+    """Whether requests of update set v2.1 are taken."""
+
+    def secret(self) -> str:
+        """What they must carry; "" while they are refused."""
         ...
 
 

@@ -7,7 +7,9 @@ from typing import Protocol
 from core.accounts import Account
 from core.calls import Person
 from core.deadline import Deadline
+from core.keys import KeyRing
 from core.menus import Standing
+from core.old_dialect import OldDialectSwitch
 from core.ports import Accounts, Clock, FormResults, Links, Mattermost, OAuth, ServiceNow
 from core.settings import Instance, LiveInstance
 from core.signing import Signer
@@ -58,6 +60,8 @@ class Services:
     live: LiveInstance[ServiceNowParts]
     accounts: Accounts
     form_results: FormResults
+    keys: KeyRing
+    old_dialect: OldDialectSwitch
     signer: Signer
     clock: Clock
 
@@ -71,6 +75,8 @@ class Context:
         self.instance = self._parts.instance
         self.accounts = services.accounts
         self.form_results = services.form_results
+        self.keys = services.keys
+        self.old_dialect = services.old_dialect
         self.oauth = self._parts.oauth
         self.links = self._parts.links
         self.signer = services.signer

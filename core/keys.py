@@ -1,0 +1,114 @@
+"""
+The keys that the component in ServiceNow signs with: made here, replaced without an outage.
+
+A new key is accepted before ServiceNow has it, and the one before it stays accepted until the new one
+is in use and the old one was not seen for a day. So nothing is lost in whatever order the two sides
+change: what is refused meanwhile, ServiceNow's outbox sends again.
+"""
+
+import secrets
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+
+from core.errors import NotPermitted, StorageFailed
+from core.notices import WebhookKey
+from core.ports import Clock, SavedSettings
+
+UNUSED_SECONDS = 86_400.0  # after which an old key is retired
+_NOTED_SECONDS = 600.0  # how exact the time of last use on disk is
+_SAVED_AS = "webhook_keys"
+_OWN = ("key_id", "secret", "made_at")
+
+
+class KeysFromEnvironment(NotPermitted):
+    """The keys are set from outside and can't be changed here."""
+
+    tell = (
+        "The webhook keys are set by `WEBHOOK_SECRETS` in the service's environment, and that is where they "
+        "change: put a new key in front of the old one, restart the service, then write it to ServiceNow here."
+    )
+
+
+class KeyRing:
+    """
+    `core.ports.WebhookKeys`.
+
+    Args:
+        environment: Keys set from outside, newest first; accepted as long as they are set.
+    """
+
+    def __init__(self, environment: Sequence[WebhookKey], saved: SavedSettings, clock: Clock) -> None:
+        self._environment = tuple(environment)
+        self._saved = saved
+        self._clock = clock
+        self._lock = threading.Lock()
+        content = saved.get(_SAVED_AS)
+        self._used: dict[str, float] = dict(content.get("used", {}))
+        self._noted = dict(self._used)
+        self._own = [WebhookKey(**row) for row in content.get("keys", [])]
+
+    def accepted(self) -> Sequence[WebhookKey]:
+        """As the port says."""
+        return [self._with_use(key) for key in (*self._environment, *self._live())]
+
+    def used(self, key_id: str) -> None:
+        """As the port says; on disk to ten minutes, and where the disk does not take it, in memory alone."""
+        now = self._clock()
+        self._used[key_id] = now
+        if now - self._noted.get(key_id, 0.0) < _NOTED_SECONDS:
+            return
+        with self._lock:
+            self._noted[key_id] = now
+            try:
+                self._store(self._live())
+            except StorageFailed:
+                pass  # the storage says so itself; the report must not be refused for it
+
+    @property
+    def newest(self) -> WebhookKey | None:
+        """The key that ServiceNow ought to sign with; None before the first was made."""
+        return next(iter(self.accepted()), None)
+
+    def make(self, keep: str) -> WebhookKey:
+        """
+        Make a key and accept it from now on, beside one older key at most.
+
+        Args:
+            keep: Id of the key that ServiceNow signs with, so that it is the one that stays; "" for none.
+
+        Raises:
+            KeysFromEnvironment: Keys are set from outside.
+            StorageFailed: Nothing changed.
+        """
+        if self._environment:
+            raise KeysFromEnvironment("WEBHOOK_SECRETS is set")
+        now = self._clock()
+        day = datetime.fromtimestamp(now, UTC)
+        key = WebhookKey(key_id=f"{day:%Y%m%d}-{secrets.token_hex(3)}", secret=secrets.token_hex(32), made_at=now)
+        with self._lock:
+            live = self._live()
+            stays = [one for one in live if one.key_id == keep] or live[:1]
+            self._store([key, *stays])
+        return key
+
+    def _live(self) -> list[WebhookKey]:
+        """Ours without those that a newer one has replaced for good."""
+        now, live = self._clock(), self._own[:1]
+        for key in self._own[1:]:
+            newest = live[0]
+            last = max(self._used.get(key.key_id, 0.0), newest.made_at)
+            if not self._used.get(newest.key_id) or now - last <= UNUSED_SECONDS:
+                live.append(key)
+        return live
+
+    def _with_use(self, key: WebhookKey) -> WebhookKey:
+        return replace(key, used_at=self._used.get(key.key_id, 0.0))
+
+    def _store(self, own: list[WebhookKey]) -> None:
+        known = {key.key_id for key in (*self._environment, *own)}
+        used = {key_id: at for key_id, at in self._used.items() if key_id in known}
+        rows = [{name: value for name, value in asdict(key).items() if name in _OWN} for key in own]
+        self._saved.put(_SAVED_AS, {"keys": rows, "used": used})
+        self._own, self._used = own, used
