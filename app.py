@@ -60,13 +60,16 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
         settings=Settings(
             connect_address=f"{remote}/connect",
             mattermost_url=config.mattermost_url,
+            app_url=config.app_url,
             caller_optional=config.caller_optional,
+            shared_tables=config.shared_tables,
         ),
         live=live,
         accounts=stores.accounts,
         form_results=stores.form_results,
         keys=KeyRing((), stores.settings, clock),
         old_dialect=OldDialectSwitch(stores.settings, clock),
+        grants=stores.grants,
         signer=Signer(keys("states")),
         clock=clock,
     )

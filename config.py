@@ -5,6 +5,7 @@ Every setting can also come from a file (`NAME_FILE`, for container secrets). Al
 reported together. docs/settings.md lists every name; a test keeps the two equal.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -38,6 +39,7 @@ class Config:
     threads: int = 32
     graceful_timeout: int = 30
     guests: bool = False
+    shared_tables: tuple[str, ...] = ()
     caller_optional: bool = False
     rate_limits: bool = True
     log_level: str = "info"
@@ -63,6 +65,7 @@ class Config:
         """
         env = _Environment(eager=False, strip_whitespace=True)
         hosts: tuple[str, ...] = tuple(env.list("SERVICENOW_HOSTS", default=[], validate=_each(_origin)) or ())
+        shared: list[str] = env.list("SHARED_TABLES", default=[], validate=_each(_table)) or []
         values: dict[str, Any] = {
             "app_url": env.str("APP_URL", validate=_address),
             "mattermost_url": env.str("MATTERMOST_URL", validate=_address),
@@ -92,7 +95,7 @@ class Config:
         for name in ("app_url", "mattermost_url", "servicenow_url"):
             values[name] = values[name].rstrip("/")
         values["app_secrets"] = tuple(values["app_secrets"])
-        return cls(servicenow_hosts=hosts, **values)
+        return cls(servicenow_hosts=hosts, shared_tables=tuple(name.strip() for name in shared), **values)
 
 
 _LOG_LEVELS = ["debug", "info", "warning", "error"]
@@ -136,6 +139,11 @@ def _instance(hosts: tuple[str, ...]) -> Callable[[str], None]:
             raise ValidationError(problem)
 
     return check
+
+
+def _table(value: str) -> None:
+    if not re.fullmatch(r"\s*[a-z][a-z0-9_]{0,79}\s*", value):
+        raise ValidationError("must be names of tables such as u_facility_request; there are no wildcards")
 
 
 def _secret(value: str) -> None:

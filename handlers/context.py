@@ -10,7 +10,7 @@ from core.deadline import Deadline
 from core.keys import KeyRing
 from core.menus import Standing
 from core.old_dialect import OldDialectSwitch
-from core.ports import Accounts, Clock, FormResults, Links, Mattermost, OAuth, ServiceNow
+from core.ports import Accounts, ChannelGrants, Clock, FormResults, Links, Mattermost, OAuth, ServiceNow
 from core.settings import Instance, LiveInstance
 from core.signing import Signer
 
@@ -23,12 +23,16 @@ class Settings:
     Args:
         connect_address: Where a person starts to connect; shown as the target of links only.
         mattermost_url: Site URL, for permalinks.
+        app_url: Where ServiceNow reaches us; the ``server_url`` of our rows there.
         caller_optional: Whether an incident may have no caller.
+        shared_tables: Tables beside `core.base.TABLES` that may be shared and subscribed to.
     """
 
     connect_address: str
     mattermost_url: str
+    app_url: str
     caller_optional: bool = False
+    shared_tables: tuple[str, ...] = ()
 
 
 class ServiceNowParts(Protocol):
@@ -62,6 +66,7 @@ class Services:
     form_results: FormResults
     keys: KeyRing
     old_dialect: OldDialectSwitch
+    grants: ChannelGrants
     signer: Signer
     clock: Clock
 
@@ -77,6 +82,7 @@ class Context:
         self.form_results = services.form_results
         self.keys = services.keys
         self.old_dialect = services.old_dialect
+        self.grants = services.grants
         self.oauth = self._parts.oauth
         self.links = self._parts.links
         self.signer = services.signer

@@ -7,10 +7,9 @@ plain text by the clients, everything else as Markdown (native integrations refe
 
 from typing import Any
 
+from core.base import table_label
 from core.records import Identity, Record
 from mattermost.markdown import escaped, plain
-
-TABLE_LABELS = {"incident": "Incident"}
 
 _FIELDS = (
     ("state", "State"),
@@ -47,7 +46,7 @@ def record_card(record: Record, address: str, instance: str) -> dict[str, Any]:
         "title": title,
         "title_link": address,
         "fields": fields,
-        "footer": f"{TABLE_LABELS.get(record.table, record.table)} | {instance}",
+        "footer": f"{table_label(record.table)} | {instance}",
     }
 
 

@@ -12,9 +12,10 @@ import structlog
 from filelock import FileLock, Timeout
 
 from core.errors import StorageFailed
-from core.ports import Accounts, Clock, FormResults, Installations, SavedSettings
+from core.ports import Accounts, ChannelGrants, Clock, FormResults, Installations, SavedSettings
 from storage.disk import Disk
 from storage.files import TableFile
+from storage.grants import StoredGrants
 from storage.sealing import Sealer
 from storage.settings import StoredSettings
 from storage.stores import StoredAccounts, StoredFormResults, StoredInstallations
@@ -45,6 +46,7 @@ class Stores:
     installations: Installations
     form_results: FormResults
     settings: SavedSettings
+    grants: ChannelGrants
     check: Callable[[], None]
     close: Callable[[], None]
 
@@ -81,13 +83,14 @@ def open_storage(
         installations = StoredInstallations(folder, disk, sealers[1])
         form_results = StoredFormResults(folder, disk, clock)
         settings = StoredSettings(folder, disk, sealers[2])
-        files = [accounts.file, installations.file, form_results.file, settings.file]
+        grants = StoredGrants(folder, disk)
+        files = [accounts.file, installations.file, form_results.file, settings.file, grants.file]
         check, close = _watched(folder, lock, files)
     except (StorageFailed, OSError) as error:
         lock.release()
         log.error("storage can't be opened", folder=str(folder), reason=str(error))
         raise error if isinstance(error, StorageFailed) else StorageFailed(str(error)) from error
-    return Stores(accounts, installations, form_results, settings, check, close)
+    return Stores(accounts, installations, form_results, settings, grants, check, close)
 
 
 def folder_of(url: str) -> Path:

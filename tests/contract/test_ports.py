@@ -13,6 +13,7 @@ import pytest
 from core.accounts import Account, FormResult, Installation, Tokens
 from core.errors import StillWorking
 from core.records import Identity
+from core.subscriptions import Grant, Status
 from storage.sealing import derive_keys
 from storage.tinydb import Stores, open_storage
 
@@ -289,3 +290,32 @@ def _run(work: Callable[[int], None], threads: int) -> None:
     """Run *work* in that many threads at once, and raise what the first of them raised."""
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, range(threads)))
+
+
+def test_grants_survive_a_restart_and_can_be_taken_back(open_: Open) -> None:
+    """Every column comes back; a second write replaces, deleting twice is no error."""
+    grant = Grant(
+        sys_id="1" * 32,
+        owner_id="ann",
+        channel_id="c" * 26,
+        table="incident",
+        record_id="2" * 32,
+        filter_query="priority=1",
+        events="state,priority",
+        options="in_channel",
+        name="Urgent",
+        status=Status.BROKEN.value,
+        reason="The channel is archived.",
+        told_at=NOW + 0.5,
+        granted_at=NOW,
+    )
+    open_().grants.put(grant)
+    grants = open_().grants
+    assert grants.get("1" * 32) == grant
+    assert grants.all() == [grant]
+    grants.put(replace(grant, status=Status.ACTIVE.value))
+    assert open_().grants.all() == [replace(grant, status=Status.ACTIVE.value)]
+    grants = open_().grants
+    grants.delete("1" * 32)
+    grants.delete("1" * 32)
+    assert open_().grants.get("1" * 32) is None

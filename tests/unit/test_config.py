@@ -67,6 +67,16 @@ def test_a_secret_may_come_from_a_file(environment: pytest.MonkeyPatch, tmp_path
     assert Config.from_env().mattermost_app_jwt_secret == "f" * 32
 
 
+def test_tables_are_shared_by_exact_name(environment: pytest.MonkeyPatch) -> None:
+    """Names alone: a wildcard would open tables that nobody thought of."""
+    environment.setenv("SHARED_TABLES", "u_facility_request, sn_hr_core_case")
+    assert Config.from_env().shared_tables == ("u_facility_request", "sn_hr_core_case")
+    for wrong in ("sn_hr_*", "incident^active=true", "Incident"):
+        environment.setenv("SHARED_TABLES", wrong)
+        with pytest.raises(ConfigError, match="SHARED_TABLES"):
+            Config.from_env()
+
+
 @pytest.mark.parametrize(
     ("url", "hosts", "good"),
     [
