@@ -15,6 +15,7 @@ from core.settings import Instance, LiveInstance
 from core.signing import Signer
 from handlers.context import ServiceNowParts, Services, Settings
 from mattermost.access import Access
+from mattermost.card_buttons import CardButtons
 from mattermost.client import APP_ID, PLUGIN, MattermostClient
 from mattermost.proofs import TokenOwners
 from servicenow.side import ServiceNowSide
@@ -24,6 +25,7 @@ from web.background import Background, Every
 from web.calls import Door
 from web.limits import PersonLimits
 from web.messages import AdministratorMessages
+from web.plain import PRESS_PATH, PlainHost, plain_blueprint
 from web.verify import Verifier
 from web.wsgi import Service, web_app
 
@@ -56,6 +58,8 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
             on_client_suspect=messages.client_suspect,
         ),
     )
+    signer = Signer(keys("states"))
+    buttons = CardButtons(signer, config.app_url + PRESS_PATH)
     services = Services(
         settings=Settings(
             connect_address=f"{remote}/connect",
@@ -70,7 +74,8 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
         keys=KeyRing((), stores.settings, clock),
         old_dialect=OldDialectSwitch(stores.settings, clock),
         grants=stores.grants,
-        signer=Signer(keys("states")),
+        buttons=buttons,
+        signer=signer,
         clock=clock,
     )
     door = Door(
@@ -88,5 +93,5 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
         background.close()
         stores.close()
 
-    app = web_app(door, config.app_url, {"storage": stores.check})
-    return Service(app, background.settle, close)
+    plain = plain_blueprint(PlainHost.of(door, buttons, messages.bot_session, config.app_url))
+    return Service(web_app(door, config.app_url, {"storage": stores.check}, plain), background.settle, close)

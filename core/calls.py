@@ -127,6 +127,8 @@ class Call:
     ``path`` is the capability and its action (`incident/create`), without slash at either end.
     ``state`` is what we put into the form, already verified; empty where there was none.
     ``selected_field`` and ``query`` belong to look-ups and refreshes.
+    ``steps`` is False where an open form can't be shown again: it has to hold everything at once, and
+    look-ups are text (dialogs of servers before 11.1).
     """
 
     kind: Kind
@@ -139,6 +141,7 @@ class Call:
     post: Post | None = None
     selected_field: str = ""
     query: str = ""
+    steps: bool = True
 
 
 class Reply:
@@ -147,10 +150,16 @@ class Reply:
 
 @dataclass(frozen=True)
 class Text(Reply):
-    """Markdown that only the asker sees. ``refresh_menus`` makes the client ask for its menus again."""
+    """
+    Markdown that only the asker sees. ``refresh_menus`` makes the client ask for its menus again.
+
+    ``announced`` says that the thread tells it already: a dialog, whose answer has no text, then ends
+    without a message of its own.
+    """
 
     text: str
     refresh_menus: bool = False
+    announced: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from core.accounts import Account, FormResult, Installation, Tokens
+from core.actions import CardKey, Offer
 from core.deadline import Deadline
 from core.fields import Option
 from core.notices import DeliveryHealth, WebhookKey
@@ -250,6 +251,14 @@ class Links(Protocol):
     def list(self, table: str) -> str: ...
 
 
+class Buttons(Protocol):
+    """Buttons of cards, which prove what they are when they come back."""
+
+    def write(self, card: CardKey, offered: Offer) -> list[dict[str, Any]]:
+        """The ``actions`` of a message attachment."""
+        ...
+
+
 class Mattermost(Protocol):
     """
     Mattermost as this call may use it: the bot's session, and the person's where the call carries one.
@@ -274,6 +283,14 @@ class Mattermost(Protocol):
         Raises:
             MayNotPost: Archived, no member, no right, or a guest where guests are not let in.
         """
+        ...
+
+    def update_card(self, post_id: str, attachment: Mapping[str, Any]) -> None:
+        """Put *attachment* in place of a card's that the bot posted; nothing else of the post changes."""
+        ...
+
+    def reply(self, *, channel_id: str, root_id: str, text: str) -> None:
+        """A line by the bot in a thread that it wrote a card in."""
         ...
 
     def may_post(self, channel_id: str) -> None:

@@ -10,7 +10,7 @@ from core.deadline import Deadline
 from core.keys import KeyRing
 from core.menus import Standing
 from core.old_dialect import OldDialectSwitch
-from core.ports import Accounts, ChannelGrants, Clock, FormResults, Links, Mattermost, OAuth, ServiceNow
+from core.ports import Accounts, Buttons, ChannelGrants, Clock, FormResults, Links, Mattermost, OAuth, ServiceNow
 from core.settings import Instance, LiveInstance
 from core.signing import Signer
 
@@ -67,6 +67,7 @@ class Services:
     keys: KeyRing
     old_dialect: OldDialectSwitch
     grants: ChannelGrants
+    buttons: Buttons
     signer: Signer
     clock: Clock
 
@@ -85,6 +86,7 @@ class Context:
         self.grants = services.grants
         self.oauth = self._parts.oauth
         self.links = self._parts.links
+        self.buttons = services.buttons
         self.signer = services.signer
         self.clock = services.clock
         self.mattermost = mattermost

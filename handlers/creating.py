@@ -14,9 +14,10 @@ import structlog
 from core.accounts import FormResult
 from core.errors import AppError, Broken, MattermostError, MayBeSaved, MayNotPost, ServiceNowError
 from core.records import Record
+from handlers.cards import card_of
 from handlers.context import Context
 from handlers.opened import Opened
-from mattermost.cards import record_card, record_link, record_title
+from mattermost.cards import record_link, record_title
 from mattermost.markdown import escaped
 
 log = structlog.get_logger(__name__)
@@ -86,13 +87,11 @@ def _card_problem(record: Record, opened: Opened, context: Context) -> str:
     """Post the card; why it could not be posted, or "". The record exists in any case."""
     if not opened.channel_id:
         return "there is no channel to post it in"
-    address = context.links.record(record.table, record.sys_id)
-    instance = context.instance.url.partition("://")[2]
     try:
         context.mattermost.post_card(
             channel_id=opened.channel_id,
             root_id=opened.root_id,
-            attachment=record_card(record, address, instance),
+            attachment=card_of(record, opened.channel_id, context),
             pending_post_id=f"{context.person.id}:{opened.form_id}",
         )
     except (MattermostError, MayNotPost) as error:

@@ -85,6 +85,10 @@ class Registry:
         _check(route.needs, call, context)
         return route.handler(call, context)
 
+    def has(self, path: str, kind: Kind) -> bool:
+        """Whether anything answers."""
+        return (path, kind) in self._routes
+
     @property
     def routes(self) -> list[Route]:
         return list(self._routes.values())

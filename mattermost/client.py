@@ -78,7 +78,12 @@ class MattermostClient:
         Source: Mattermost API reference v4; answers as recorded in recorded/mattermost.
         """
         prepared = requests.Request(
-            method, self.url + path, headers=_HEADERS, json=json, params=params, auth=Bearer(token)
+            method,
+            self.url + path,
+            headers=_HEADERS,
+            json=json,
+            params=params,
+            auth=Bearer(token) if token else None,
         ).prepare()
         try:
             response = self._adapter.send(

@@ -66,12 +66,21 @@ class MattermostForPerson:
         # A direct message of two people has no place for the bot: the card is the person's own post.
         return str(self._as_person("POST", "/api/v4/posts", json=post)["id"])
 
+    def update_card(self, post_id: str, attachment: Mapping[str, Any]) -> None:
+        post = self._as_bot("GET", f"/api/v4/posts/{post_id}")
+        # A patch replaces props whole, those of the server included: all of them are sent again.
+        props = {**(post.get("props") or {}), "attachments": [dict(attachment)]}
+        self._as_bot("PUT", f"/api/v4/posts/{post_id}/patch", json={"props": props})
+
+    def reply(self, *, channel_id: str, root_id: str, text: str) -> None:
+        self._as_bot("POST", "/api/v4/posts", json={"channel_id": channel_id, "root_id": root_id, "message": text})
+
     def tell(self, person_id: str, text: str) -> None:
         channel = self._as_bot("POST", "/api/v4/channels/direct", json=[self._bot_user_id, person_id])
         self._as_bot("POST", "/api/v4/posts", json={"channel_id": channel["id"], "message": text})
 
     def username(self, person_id: str) -> str:
-        if person_id == self._person.id:
+        if person_id == self._person.id and self._person.username:
             return self._person.username
         return str(self._as_bot("GET", f"/api/v4/users/{person_id}")["username"])
 

@@ -28,11 +28,16 @@ class AdministratorMessages:
         """Tell that the OAuth client should be checked; after the answer, never instead of it."""
         self._background.submit(lambda: self._tell(client_suspect_text()))
 
+    def bot_session(self) -> str:
+        """A token of the bot that should be alive now; "" before the installation."""
+        installation = self._installations.get()
+        return self._bot_token or (installation.bot_token if installation else "")
+
     def _tell(self, text: str) -> None:
         installation = self._installations.get()
         if installation is None:
             return
-        token = self._bot_token or installation.bot_token
+        token = self.bot_session()
         deadline = Deadline(20.0)
         people = [installation.bot_user_id, installation.installed_by]
         channel = self._client.request("POST", "/api/v4/channels/direct", token=token, deadline=deadline, json=people)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flask import Flask
+from flask import Blueprint, Flask
 
 from web.answers import install_error_handlers
 from web.apps import apps_blueprint
@@ -24,9 +24,10 @@ class Service:
     close: Callable[[], None]
 
 
-def web_app(door: Door, app_url: str, checks: Mapping[str, Check]) -> Flask:
+def web_app(door: Door, app_url: str, checks: Mapping[str, Check], *others: Blueprint) -> Flask:
     """
     Args:
+        others: Doors beside those of the Apps framework, each with proofs of its own.
         app_url: Where Mattermost reaches us, for the manifest.
         checks: What `/readyz` asks, by name of the part.
     """
@@ -36,5 +37,7 @@ def web_app(door: Door, app_url: str, checks: Mapping[str, Check]) -> Flask:
     install_error_handlers(app)
     app.register_blueprint(health_blueprint(checks))
     app.register_blueprint(apps_blueprint(door, app_url))
+    for other in others:
+        app.register_blueprint(other)
     app.register_blueprint(calls_blueprint(door))
     return app

@@ -1,0 +1,144 @@
+"""
+The dialect of every Mattermost server: buttons on cards and interactive dialogs (native integrations
+reference §2 and §3). Their payloads into ours, our replies into their answers; all with HTTP 200.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
+
+from core.calls import Kind, Navigate, Options, Reply, Text
+from core.errors import AppError, InvalidInput
+
+_ID = validate.Length(max=64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PressRequest:
+    """A press whose shape is checked, and nothing else. ``context`` is what the button carries."""
+
+    user_id: str
+    channel_id: str
+    post_id: str
+    trigger_id: str = field(repr=False)
+    context: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DialogRequest:
+    """A dialog's answer, refresh or look-up whose shape is checked, and nothing else."""
+
+    kind: Kind
+    user_id: str
+    state: str = field(repr=False)
+    submission: Mapping[str, Any] = field(repr=False)
+    selected_field: str = ""
+    query: str = ""
+    cancelled: bool = False
+
+
+class _Loose(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    @pre_load
+    def _without_nulls(self, data: Any, **_: Any) -> Any:
+        return {key: value for key, value in data.items() if value is not None} if isinstance(data, Mapping) else data
+
+
+class _PressSchema(_Loose):
+    user_id = fields.Str(required=True, validate=validate.Length(min=1, max=64))
+    channel_id = fields.Str(load_default="", validate=_ID)
+    post_id = fields.Str(load_default="", validate=_ID)
+    trigger_id = fields.Str(load_default="", validate=validate.Length(max=1000))
+    context = fields.Dict(keys=fields.Str(), load_default=dict)
+
+
+class _DialogSchema(_Loose):
+    type = fields.Str(load_default="")
+    user_id = fields.Str(required=True, validate=validate.Length(min=1, max=64))
+    state = fields.Str(load_default="", validate=validate.Length(max=20_000))
+    submission = fields.Dict(keys=fields.Str(), load_default=dict)
+    cancelled = fields.Bool(load_default=False)
+
+
+_PRESS = _PressSchema()
+_DIALOG = _DialogSchema()
+_KINDS = {"refresh": Kind.REFRESH, "dialog_lookup": Kind.LOOKUP}
+
+
+def read_press(payload: Mapping[str, Any]) -> PressRequest:
+    """Raises InvalidInput for what is not of a press's shape."""
+    try:
+        return PressRequest(**_PRESS.load(payload))
+    except ValidationError as error:
+        raise _malformed(error) from error
+
+
+def read_dialog(payload: Mapping[str, Any]) -> DialogRequest:
+    """
+    Which of the three it is says ``type``; mobile sends refreshes to the dialog's own address.
+
+    Raises:
+        InvalidInput: Not of a dialog's shape.
+    """
+    try:
+        found: dict[str, Any] = _DIALOG.load(payload)
+        submission = found["submission"]
+        return DialogRequest(
+            kind=_KINDS.get(found.pop("type"), Kind.SUBMIT),
+            selected_field=_text(submission, "selected_field", 300),
+            query=_text(submission, "query", 1000),
+            **found,
+        )
+    except ValidationError as error:
+        raise _malformed(error) from error
+
+
+def _text(submission: Mapping[str, Any], name: str, most: int) -> str:
+    value = submission.get(name)
+    return value[:most] if isinstance(value, str) else ""
+
+
+def _malformed(error: ValidationError) -> InvalidInput:
+    refused = InvalidInput({}, "This request was not of a form that the app understands. Reload Mattermost.")
+    refused.args = (f"malformed request: {sorted(map(str, error.messages_dict))}",)
+    return refused
+
+
+def write_press(reply: Reply) -> dict[str, Any]:
+    """The answer to a press: words for the presser alone, or nothing."""
+    match reply:
+        case Text(text=text):
+            return {"ephemeral_text": text} if text else {}
+        case Navigate(address=address):
+            return {"ephemeral_text": f"[Open it here]({address})."}
+        case _:
+            raise TypeError(f"no answer to a press for {type(reply).__name__}")
+
+
+def write_press_error(error: AppError, reference: str) -> dict[str, Any]:
+    """What went wrong, for the presser alone, in the thread of the card; field errors in one line."""
+    more = "".join(f" {sentence}" for sentence in error.fields.values())
+    return {"ephemeral_text": f"{error.tell}{more} (Reference {reference}.)"}
+
+
+def write_options(reply: Reply) -> dict[str, Any]:
+    """The answer to a look-up; anything else offers nothing."""
+    options = reply.options if isinstance(reply, Options) else ()
+    return {"items": [{"text": option.label, "value": option.value} for option in options]}
+
+
+def write_dialog_error(error: AppError, reference: str, names: frozenset[str]) -> dict[str, Any]:
+    """
+    An error that keeps the dialog open.
+
+    Sentences stand at their fields where the dialog has them; a name that it has not closes the web
+    client's dialog as if all went well (recorded), so those are said above.
+    """
+    mine = {name: text for name, text in error.fields.items() if name in names}
+    others = " ".join(text for name, text in error.fields.items() if name not in names)
+    words = f"{error.tell} {others}".strip()
+    return {"error": f"{words} (Reference {reference}.)"} | ({"errors": mine} if mine else {})

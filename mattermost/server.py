@@ -1,0 +1,77 @@
+"""What a Mattermost server says of itself without a session: its version, and the key of its triggers."""
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from cachetools import TTLCache
+
+from core.deadline import Deadline
+from core.errors import MattermostSilent
+from core.ports import Clock
+from mattermost.client import MattermostClient
+
+_PATH = "/api/v4/config/client"
+_REMEMBERED_SECONDS = 3600
+_PAUSE_SECONDS = 10.0  # between two questions that bad signatures can cause
+_WAIT_SECONDS = 3.0
+
+LOOKUPS_SINCE = (11, 0)  # native integrations reference §2.4: dynamic selects and several choices
+STEPS_SINCE = (11, 1)  # refresh, a second form, dates
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """
+    Args:
+        version: Major and minor, such as ``(9, 11)``; ``(0, 0)`` when it does not say.
+        trigger_key: Public half of the key that signs triggers: Base64 DER, "" when it does not say.
+    """
+
+    version: tuple[int, int]
+    trigger_key: str
+
+
+class Server:
+    """The facts of ``MATTERMOST_URL``, asked once an hour."""
+
+    def __init__(self, client: MattermostClient, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._known: TTLCache[str, ServerFacts] = TTLCache(maxsize=1, ttl=_REMEMBERED_SECONDS, timer=clock)
+        self._asked_at = float("-inf")
+        self._lock = threading.Lock()
+
+    def facts(self, *, anew: bool = False) -> ServerFacts:
+        """
+        The facts; with *anew* asked again, at most every ten seconds.
+
+        Raises:
+            MattermostSilent: Nothing is remembered and Mattermost could not be asked.
+            MattermostRefused: It refused to answer.
+        """
+        with self._lock:
+            known = self._known.get("facts")
+            if known is not None and not (anew and self._clock() - self._asked_at >= _PAUSE_SECONDS):
+                return known
+            self._asked_at = self._clock()
+            found = self._ask()
+            self._known["facts"] = found
+            return found
+
+    def _ask(self) -> ServerFacts:
+        config: Any = self._client.request(
+            "GET", _PATH, token="", deadline=Deadline(_WAIT_SECONDS), params={"format": "old"}
+        )
+        if not isinstance(config, dict):
+            raise MattermostSilent("the client configuration is no object")
+        return ServerFacts(
+            version=_version(str(config.get("Version", ""))),
+            trigger_key=str(config.get("AsymmetricSigningPublicKey", "")),
+        )
+
+
+def _version(text: str) -> tuple[int, int]:
+    major, _, rest = text.partition(".")
+    minor = rest.partition(".")[0]
+    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)

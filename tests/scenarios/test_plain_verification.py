@@ -1,0 +1,92 @@
+"""Presses and dialogs without their proofs: refused with words, and nothing done (design §4, "Plain host")."""
+
+from typing import Any
+
+import pytest
+import requests
+
+from core.actions import COMMENT, CardKey, Offer
+from core.signing import Signer
+from mattermost.card_buttons import CardButtons
+from storage.sealing import derive_keys
+from tests.world import World
+
+Json = dict[str, Any]
+
+
+def post(world: World, path: str, body: Any) -> Json:
+    """What anybody can send who reaches the service."""
+    answer = requests.post(world.config.app_url + path, json=body, timeout=20)
+    assert answer.status_code == 200
+    found: Json = answer.json()
+    return found
+
+
+def signer(world: World) -> Signer:
+    """The service's own, as only its secret makes it."""
+    return Signer(derive_keys(world.config.app_secrets, "states"))
+
+
+def context(world: World, channel_id: str) -> Json:
+    """What a genuine button carries."""
+    card = CardKey("incident", "a" * 32, "INC0010001", channel_id)
+    [button] = CardButtons(signer(world), "").write(card, Offer((COMMENT,), ()))
+    found: Json = button["integration"]["context"]
+    return found
+
+
+@pytest.mark.parametrize("what", ["empty", "no trigger", "made-up trigger", "made-up token", "token as text"])
+def test_a_press_without_its_proofs_is_refused(world: World, what: str) -> None:
+    """Neither the server's signature alone nor our token alone is enough; ServiceNow is not asked."""
+    agent = world.connected("agent")
+    world.servicenow.clear_requests()
+    channel_id = agent.channel("town-square")
+    genuine: Json = {"user_id": agent.id, "channel_id": channel_id, "post_id": "p" * 26}
+    genuine["context"] = context(world, channel_id)
+    changes: dict[str, Json] = {
+        "empty": {"context": {}, "user_id": ""},
+        "no trigger": {},
+        "made-up trigger": {"trigger_id": "bWFkZSB1cA=="},
+        "made-up token": {"context": {"card": "e30.AAAA"}, "trigger_id": "bWFkZSB1cA=="},
+        "token as text": {"context": genuine["context"]["card"]},
+    }
+    answer = post(world, "/plain/press", genuine | changes[what])
+    assert "could not be verified" in answer["ephemeral_text"]
+    assert "Reference" in answer["ephemeral_text"]
+    assert world.asked() == []
+
+
+@pytest.mark.parametrize("kind", ["dialog_submission", "refresh", "dialog_lookup"])
+@pytest.mark.parametrize("what", ["no state", "made up", "of another person", "expired", "of a form"])
+def test_a_dialog_without_its_proof_is_refused(world: World, kind: str, what: str) -> None:
+    """Only a state that we made for this person, for dialogs, within twelve hours, counts."""
+    agent, admin = world.connected("agent"), world.person("admin")
+    world.servicenow.clear_requests()
+    content = {"path": "incident/create", "state": "", "shape": {"names": ["short_description"]}}
+    content |= {"channel_id": "", "post_id": ""}
+    ours = signer(world)
+    later = world.now() + 3600
+    states = {
+        "no state": "",
+        "made up": "e30.AAAA",
+        "of another person": ours.sign(content, person=admin.id, path="dialog", expires_at=later),
+        "expired": ours.sign(content, person=agent.id, path="dialog", expires_at=world.now() - 1),
+        "of a form": ours.sign(content, person=agent.id, path="incident/create", expires_at=later),
+    }
+    submission = {"short_description": "Forged", "selected_field": "caller_id", "query": "abel"}
+    body = {"type": kind, "user_id": agent.id, "state": states[what], "submission": submission}
+    answer = post(world, "/plain/dialog", body)
+    assert answer["error"]
+    assert "items" not in answer
+    assert world.asked() == []
+    assert not [row for row in world.servicenow.rows("incident") if row["short_description"] == "Forged"]
+
+
+@pytest.mark.parametrize("body", [None, [], "text", 5, {"context": 5, "trigger_id": [], "user_id": {}}, {"state": {}}])
+@pytest.mark.parametrize("path", ["/plain/press", "/plain/dialog"])
+def test_odd_bodies_are_answered_with_words(world: World, path: str, body: Any) -> None:
+    """Whatever comes: HTTP 200, a sentence and a reference, no trace."""
+    answer = post(world, path, body)
+    words = answer.get("ephemeral_text") or answer["error"]
+    assert "Reference" in words
+    assert "Traceback" not in words

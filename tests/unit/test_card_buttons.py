@@ -1,0 +1,185 @@
+"""Buttons prove which card they belong to; forms survive the way through a dialog."""
+
+from typing import Any
+
+import pytest
+
+from core.actions import ALL, COMMENT, MOST_BUTTONS, NOTE, CardKey, offer
+from core.calls import Values
+from core.errors import InvalidInput, NotVerified
+from core.fields import (
+    ChannelField,
+    DateField,
+    Form,
+    LookupField,
+    MarkdownField,
+    MultiSelectField,
+    Option,
+    SelectField,
+    SwitchField,
+    TextAreaField,
+    TextField,
+)
+from core.signing import Signer
+from mattermost.card_buttons import CardButtons
+from mattermost.plain_forms import Abilities, read_submission, shape_of, write_dialog
+
+CARD = CardKey("incident", "a" * 32, "INC0010001", "c" * 26)
+BUTTONS = CardButtons(Signer([b"k" * 32]), "https://app.example.org/plain/press")
+OLD, NEW = Abilities.of((9, 11)), Abilities.of((11, 1))
+TABLES = ("incident", "problem", "change_request", "task", "change_task", "cert_follow_on_task", "kb_knowledge")
+
+
+def context_of(action_id: str) -> dict[str, Any]:
+    """What Mattermost sends back of a button."""
+    [action] = [one for one in BUTTONS.write(CARD, offer("incident", "1")) if one["id"] == action_id]
+    context: dict[str, Any] = action["integration"]["context"]
+    return context
+
+
+def test_a_button_names_its_action_and_card() -> None:
+    """What is pressed is what was written; of the select, what was chosen."""
+    assert BUTTONS.read(context_of("comment")).action == COMMENT
+    pressed = BUTTONS.read(context_of("more") | {"selected_option": "note"})
+    assert (pressed.action, pressed.card) == (NOTE, CARD)
+
+
+@pytest.mark.parametrize("chosen", [None, "", "comment", "nonsense", 5, ["note"]])
+def test_a_choice_that_was_not_offered_is_refused(chosen: Any) -> None:
+    """The client says what was chosen; only what the card offered counts."""
+    with pytest.raises(NotVerified):
+        BUTTONS.read(context_of("more") | {"selected_option": chosen})
+
+
+@pytest.mark.parametrize("forged", [None, [], "x", {}, {"card": None}, {"card": "x"}, {"card": "a.b"}])
+def test_a_made_up_context_is_refused(forged: Any) -> None:
+    """Without our token there is no card."""
+    with pytest.raises(NotVerified):
+        BUTTONS.read(forged)
+
+
+def test_another_key_or_a_changed_token_is_refused() -> None:
+    """A token of another service, and one of ours with another record in it."""
+    with pytest.raises(NotVerified):
+        CardButtons(Signer([b"x" * 32]), "").read(context_of("comment"))
+    token = context_of("comment")["card"]
+    with pytest.raises(NotVerified):
+        BUTTONS.read({"card": token.replace(token[10:14], "AAAA")})
+
+
+def test_a_form_state_is_no_button() -> None:
+    """Tokens of forms, which clients see, open no card."""
+    state = Signer([b"k" * 32]).sign({"actions": ["comment"]}, person="p", path="record/comment", expires_at=9e9)
+    with pytest.raises(NotVerified):
+        BUTTONS.read({"card": state})
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("state", ["", "-5", "1", "3", "6", "7", "106", "107"])
+def test_every_card_fits_a_phone(table: str, state: str) -> None:
+    """At most four buttons; ids are letters alone; nothing stands twice."""
+    offered = offer(table, state)
+    words = [action.word for action in (*offered.buttons, *offered.more)]
+    assert 1 <= len(offered.buttons) <= MOST_BUTTONS
+    assert len(set(words)) == len(words)
+    assert all(word.isalpha() for word in words)
+
+
+def test_words_and_labels_are_unique() -> None:
+    """A word is an id, a label is what people choose by."""
+    assert len({action.word for action in ALL}) == len({action.label for action in ALL}) == len(ALL)
+
+
+FORM = Form(
+    path="record/state",
+    title="State",
+    header="INC0010001",
+    state="inner",
+    fields=[
+        MarkdownField(name="text", label="Text", text="Last: **a**"),
+        TextField(name="short_description", label="Short description", max_length=160, value="x", required=True),
+        TextField(name="number", label="Number", max_length=40, value="INC1", readonly=True),
+        TextField(name="count", label="Count", max_length=5, subtype="number"),
+        TextAreaField(name="comments", label="Comment", max_length=4000),
+        SelectField(name="state", label="State", options=[Option("New", "1"), Option("Done", "6")], refresh=True),
+        MultiSelectField(
+            name="events", label="Events", options=[Option("State", "state"), Option("Note", "work_notes")],
+            value=("state",),
+        ),
+        LookupField(name="assigned_to", label="Assigned to", value=Option("Abel Tuter (abel)", "b" * 32)),
+        ChannelField(name="channel", label="Channel", value=Option("Town", "t" * 26)),
+        SwitchField(name="subscribe", label="Subscribe", value=True),
+        DateField(name="start_date", label="Start", time=True),
+    ],
+)  # fmt: skip
+
+
+def elements(abilities: Abilities) -> dict[str, dict[str, Any]]:
+    """The dialog's elements by name."""
+    dialog = write_dialog(FORM, abilities, state="outer", url="https://app/plain/dialog")
+    return {element["name"]: element for element in dialog["elements"]}
+
+
+def test_an_old_server_gets_only_what_it_knows() -> None:
+    """No look-up, no choice of several, no date, no refresh; each has its stand-in."""
+    dialog = write_dialog(FORM, OLD, state="outer", url="https://app/plain/dialog")
+    drawn = elements(OLD)
+    assert {element["type"] for element in drawn.values()} == {"text", "textarea", "select", "bool"}
+    assert "source_url" not in dialog
+    assert not any("refresh" in element or "multiselect" in element for element in drawn.values())
+    assert drawn["events__state"]["default"] == "true"
+    assert drawn["events__work_notes"]["default"] == "false"
+    assert drawn["assigned_to"]["default"] == "Abel Tuter (abel)"
+    assert drawn["start_date"]["placeholder"] == "2026-11-24 16:30"
+    assert dialog["introduction_text"] == "INC0010001\n\nLast: **a**\n\n**Number**: INC1"
+    assert "number" not in drawn
+
+
+def test_a_new_server_gets_all() -> None:
+    """Look-ups, several choices, dates and refresh, with the addresses that they need."""
+    dialog = write_dialog(FORM, NEW, state="outer", url="https://app/plain/dialog")
+    drawn = elements(NEW)
+    assert dialog["source_url"] == drawn["assigned_to"]["data_source_url"] == "https://app/plain/dialog"
+    assert drawn["state"]["refresh"] is True
+    assert (drawn["events"]["multiselect"], drawn["events"]["default"]) == (True, "state")
+    assert drawn["start_date"]["type"] == "datetime"
+
+
+WEB = {
+    "short_description": "x", "count": 5, "comments": "", "state": "6", "events": ["state", "work_notes"],
+    "assigned_to": "Abel Tuter (abel)", "channel": "t" * 26, "subscribe": True, "start_date": "2026-11-24T13:00Z",
+}  # fmt: skip
+MOBILE = WEB | {"count": "5", "comments": None, "events": "state, work_notes", "subscribe": "true"}
+NINE = {key: value for key, value in WEB.items() if key != "events"} | {
+    "events__state": True, "events__work_notes": "true", "unset": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "abilities"), [(WEB, NEW), (MOBILE, NEW), (NINE, OLD)])
+def test_every_client_says_the_same(sent: dict[str, Any], abilities: Abilities) -> None:
+    """Web, mobile and an old server encode values differently; a handler sees no difference."""
+    assert read_submission(sent, shape_of(FORM, abilities)) == Values(
+        {
+            "short_description": "x",
+            "count": "5",
+            "state": "6",
+            "events": (Option("state", "state"), Option("work_notes", "work_notes")),
+            "assigned_to": Option("Abel Tuter (abel)", "b" * 32),
+            "channel": "t" * 26,
+            "subscribe": True if sent["subscribe"] is True else "true",
+            "start_date": "2026-11-24T13:00Z",
+        }
+    )
+
+
+def test_what_the_dialog_did_not_have_is_not_read() -> None:
+    """Names that we did not draw, and the values of read-only fields, are nobody's."""
+    assert dict(read_submission({"number": "INC9", "sys_id": "x"}, shape_of(FORM, NEW))) == {}
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, ["x"], "y" * 100_001])
+def test_values_of_no_element_are_refused_at_their_field(value: Any) -> None:
+    """An object, a list where one value goes, a text without end."""
+    with pytest.raises(InvalidInput) as refused:
+        read_submission({"comments": value}, shape_of(FORM, NEW))
+    assert list(refused.value.fields) == ["comments"]
