@@ -1,4 +1,4 @@
-"""Pages for people: home, lists, a record. Classic addresses lead here."""
+"""Pages for people: home, lists, a record as a form. Classic addresses lead here."""
 
 import re
 from urllib.parse import quote, unquote
@@ -10,27 +10,38 @@ from markupsafe import Markup, escape
 from sandbox.servicenow.lists import Forbidden, Lists
 from sandbox.servicenow.oauth_routes import OAuthRoutes
 from sandbox.servicenow.people import Caller, People
+from sandbox.servicenow.record_form import CREATED, EDITED, RecordForm
 from sandbox.servicenow.shapes import Shapes
-from sandbox.servicenow.store import Store
+from sandbox.servicenow.store import Refusal, Row, Store
 
-_LISTS = ("incident", "u_facility_incident", "sys_user", "sys_user_group", "cmdb_ci")
-_SHOWN = {
-    "sys_user": ("user_name", "name", "email", "active"),
-    "sys_user_group": ("name", "active"),
-    "cmdb_ci": ("name",),
+_LISTS = {
+    "incident": "Incidents",
+    "problem": "Problems",
+    "change_request": "Change Requests",
+    "change_task": "Change Tasks",
+    "cert_follow_on_task": "Follow On Tasks",
+    "task": "Tasks",
+    "kb_knowledge": "Knowledge",
+    "sysapproval_approver": "Approvals",
+    "u_facility_incident": "Facility Incidents",
+    "sys_user": "Users",
+    "sys_user_group": "Groups",
+    "cmdb_ci": "Configuration Items",
 }
-_TASK_LIST = (
-    "number",
-    "short_description",
-    "caller_id",
-    "priority",
-    "state",
-    "assignment_group",
-    "opened_at",
-)
+_SHOWN: dict[str, tuple[str, ...]] = {
+    "sys_user": ("user_name", "name", "email", "active"),
+    "sys_user_group": ("name", "manager", "active"),
+    "cmdb_ci": ("name",),
+    "kb_knowledge": ("number", "short_description", "kb_category", "author", "workflow_state", "sys_updated_on"),
+    "sysapproval_approver": ("approver", "sysapproval", "sysapproval.short_description", "state", "sys_created_on"),
+    "task": ("number", "short_description", "sys_class_name", "priority", "state", "assignment_group", "opened_at"),
+    "change_request": ("number", "short_description", "type", "state", "approval", "assignment_group", "start_date"),
+}
+_TASK_LIST = ("number", "short_description", "caller_id", "priority", "state", "assignment_group", "opened_at")
 _TASK_FORM = (
-    "number", "caller_id", "category", "subcategory", "cmdb_ci", "impact", "urgency", "priority", "state",
-    "assignment_group", "assigned_to", "opened_by", "opened_at", "correlation_id",
+    "number", "caller_id", "type", "approval", "change_request", "category", "subcategory", "cmdb_ci", "impact",
+    "urgency", "priority", "state", "assignment_group", "assigned_to", "opened_by", "opened_at", "closed_at",
+    "correlation_id", "sys_mod_count",
 )  # fmt: skip
 _MOST_SHOWN = 50
 _ADDRESS = re.compile(r"https?://[^\s<>\"')\]]+")
@@ -53,6 +64,7 @@ class Pages:
         target = "/now/nav/ui/classic/params/target/<path:target>"
         blueprint.add_url_rule(target, "next", lambda target: redirect(f"/{unquote(target)}"))
         blueprint.add_url_rule("/<table>.do", "record", self.record)
+        blueprint.add_url_rule("/<table>.do", "save", self.save, methods=["POST"])
         blueprint.add_url_rule("/<table>_list.do", "list", self.list)
         blueprint.add_app_template_filter(linked)
         return blueprint
@@ -77,47 +89,116 @@ class Pages:
         except Forbidden:
             found = []
         rows = found if parsed.order else found[::-1]
-        columns = self._store.columns(table)
-        names = [name for name in _SHOWN.get(table, _TASK_LIST) if name in columns]
+        names = [n for n in _SHOWN.get(table, _TASK_LIST) if self._store.column(table, n) is not None]
         shapes = self._shapes(caller)
         shown = [(row["sys_id"], [shapes.text(table, row, name) for name in names]) for row in rows[:_MOST_SHOWN]]
-        labels = [columns[name].label for name in names]
-        return render_template("list.html", **self._frame(caller, table), labels=labels, rows=shown, total=len(rows))
+        labels = [column.label for name in names if (column := self._store.column(table, name))]
+        new = table in CREATED and self._people.may_insert(caller, table)
+        frame = self._frame(caller, table)
+        return render_template("list.html", **frame, labels=labels, rows=shown, total=len(rows), new=new)
 
     def record(self, table: str) -> ResponseReturnValue:
-        """One record by sys_id, or by number as `sysparm_query=number=…`."""
+        """One record by sys_id, or by number as `sysparm_query=number=…`; `sys_id=-1` is a new one."""
         caller = self._oauth.signed_in()
         if caller is None:
             return _sign_in()
-        row = self._find(table) if table in _LISTS or table == "task" else None
-        if row is None or not self._people.may_read(caller, table, row):
-            text = "Record doesn't exist, or your account may not see it."
-            return render_template("message.html", title="Record not found", message=text), 404
-        real = row["sys_class_name"] if table == "task" or table in self._store.descendants("task") else table
-        columns = self._store.columns(real)
-        names = [name for name in _SHOWN.get(table, _TASK_FORM) if name in columns]
-        names += [name for name in columns if name.startswith("u_")]
-        shapes = self._shapes(caller)
-        fields = [(columns[name].label, name, shapes.text(real, row, name)) for name in names]
-        journal = shapes.text(real, row, "comments_and_work_notes").strip()
-        title = row.get("number") or row.get("name") or row["sys_id"]
-        frame = self._frame(caller, real)
-        return render_template("record.html", **frame, title=title, fields=fields, row=row, journal=journal)
+        row = self._find(table)
+        if row is None or not self._visible(caller, table, row):
+            return _not_found()
+        return self._page(caller, self._class(table, row), row)
 
-    def _find(self, table: str) -> dict[str, str] | None:
-        if sys_id := request.args.get("sys_id"):
+    def save(self, table: str) -> ResponseReturnValue:
+        """Take what was changed on the form; what is refused is said on the page, and what was typed stays."""
+        caller = self._oauth.signed_in()
+        if caller is None:
+            return _sign_in()
+        row = self._find(table)
+        if row is None or not self._visible(caller, table, row):
+            return _not_found()
+        table = self._class(table, row)
+        if "delete" in request.form:
+            return self._delete(caller, table, row)
+        form = RecordForm(self._store, self._people, caller, table, row)
+        given = form.given(request.form)
+        if not form.fields():
+            return self._page(caller, table, row, given, "ACL Exception Update Failed due to security constraints")
+        if missing := form.missing(given):
+            told = f"The following mandatory fields are not filled in: {', '.join(missing)}"
+            return self._page(caller, table, row, given, told)
+        try:
+            if row.get("sys_id"):
+                self._store.update(table, row["sys_id"], given, caller.user_name, caller.sys_id)
+            else:
+                row = self._store.insert(table, given, caller.user_name, caller.sys_id)
+        except Refusal as refusal:
+            return self._page(caller, table, row, given, refusal.detail)
+        except KeyError:  # deleted meanwhile
+            return _not_found()
+        return redirect(f"/{table}.do?sys_id={row['sys_id']}&saved=yes", 303)
+
+    def _delete(self, caller: Caller, table: str, row: Row) -> ResponseReturnValue:
+        if not row.get("sys_id") or not self._people.may_delete(caller):
+            return self._page(caller, table, row, {}, "ACL Exception Delete Failed due to security constraints")
+        self._store.delete(table, row["sys_id"])
+        return redirect(f"/{table}_list.do", 303)
+
+    def _page(
+        self, caller: Caller, table: str, row: Row, typed: dict[str, str] | None = None, refused: str = ""
+    ) -> ResponseReturnValue:
+        columns = self._store.columns(table)
+        form = RecordForm(self._store, self._people, caller, table, row).fields(typed)
+        shapes = self._shapes(caller)
+        names = [name for name in _SHOWN.get(table, ()) if table not in EDITED and name in columns]
+        names += [name for name in _TASK_FORM if name in columns]
+        names += [name for name in columns if name.startswith("u_")]
+        known = row.get("sys_id")
+        return render_template(
+            "record.html",
+            **self._frame(caller, table),
+            title=row.get("number") or row.get("name") or (shapes.text(table, row, "sysapproval") if known else "New"),
+            fields=[(columns[name].label, name, shapes.text(table, row, name)) for name in names] if known else [],
+            form=form,
+            was=row,
+            row=row,
+            journal=shapes.text(table, row, "comments_and_work_notes").strip(),
+            history=shapes.text(table, row, "comments").strip() if table == "sysapproval_approver" else "",
+            refused=refused,
+            saved="saved" in request.args and not refused,
+            deletable=bool(known) and self._people.may_delete(caller),
+        )
+
+    def _find(self, table: str) -> Row | None:
+        if table not in _LISTS:
+            return None
+        sys_id, query = request.args.get("sys_id", ""), request.args.get("sysparm_query", "")
+        if sys_id == "-1":
+            return self._new(table, query)
+        if sys_id:
             return self._store.find(table, sys_id)
-        number = request.args.get("sysparm_query", "").removeprefix("number=")
+        number = query.removeprefix("number=")
         return next((row for row in self._store.rows(table) if number and row.get("number") == number), None)
 
+    def _new(self, table: str, query: str) -> Row | None:
+        """A row that is not there yet, with the presets of `sysparm_query=column=value^…`."""
+        if table not in CREATED:
+            return None
+        columns = self._store.columns(table)
+        row = {name: column.default for name, column in columns.items()} | {"sys_id": ""}
+        presets = dict(term.partition("=")[::2] for term in query.split("^") if "=" in term)
+        return row | {name: value for name, value in presets.items() if name in columns and name != "sys_id"}
+
+    def _visible(self, caller: Caller, table: str, row: Row) -> bool:
+        return self._people.may_read(caller, table, row) if row["sys_id"] else self._people.may_insert(caller, table)
+
+    def _class(self, table: str, row: Row) -> str:
+        return row["sys_class_name"] if row.get("sys_class_name") in self._store.descendants(table) else table
+
     def _frame(self, caller: Caller, table: str) -> dict[str, object]:
-        names = {"incident": "Incidents", "sys_user": "Users", "sys_user_group": "Groups"}
-        names |= {"cmdb_ci": "Configuration Items", "u_facility_incident": "Facility Incidents"}
         return {
             "who": self._store.display("sys_user", caller.sys_id),
             "table": table,
-            "heading": names.get(table, table),
-            "lists": [(name, names[name]) for name in _LISTS],
+            "heading": _LISTS.get(table, table),
+            "lists": list(_LISTS.items()),
         }
 
     def _shapes(self, caller: Caller) -> Shapes:
@@ -136,3 +217,8 @@ def linked(text: str) -> Markup:
 
 def _sign_in() -> ResponseReturnValue:
     return redirect("/login.do?to=" + quote(request.full_path, safe=""))
+
+
+def _not_found() -> ResponseReturnValue:
+    text = "Record doesn't exist, or your account may not see it."
+    return render_template("message.html", title="Record not found", message=text), 404

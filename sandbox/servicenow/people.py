@@ -11,7 +11,11 @@ from sandbox.servicenow.store import Row, Store
 # 403 for whoever is not named; the rest of the tables answers everybody, with rows left out (recorded).
 _CLOSED = {"oauth_entity": "admin", "sys_db_object": "itil"}
 _FOR_ADMINISTRATORS = {"sys_dictionary", "sys_journal_field"}
-_PUBLIC = {"sys_user", "sys_user_group", "sys_user_grmember", "cmdb_ci", "sys_choice", "sys_user_role"}
+_PUBLIC = {
+    "sys_user", "sys_user_group", "sys_user_grmember", "cmdb_ci", "sys_choice", "sys_user_role",
+    "kb_knowledge_base", "kb_category", "chg_model",
+}  # fmt: skip
+_WRITTEN_BY_ITIL = {"kb_knowledge"}
 # Columns that are left out of rows and refused in filters: of everybody but administrators, and of people without role.
 _HIDDEN = {
     "sys_choice": frozenset(
@@ -104,7 +108,13 @@ class People:
             return False
         if caller.itil or table in _PUBLIC:
             return True
-        return self._is_task(table) and caller.sys_id in {row.get("caller_id"), row.get("opened_by")}
+        match table:
+            case "kb_knowledge":
+                return row["workflow_state"] == "published"
+            case "sysapproval_approver":
+                return row["approver"] == caller.sys_id
+            case _:
+                return self._is_task(table) and (_own(caller, row) or self._approves(caller, row))
 
     def hidden(self, caller: Caller, table: str) -> frozenset[str]:
         """Columns that this person may neither read nor filter by."""
@@ -117,11 +127,15 @@ class People:
 
     def may_insert(self, caller: Caller, table: str) -> bool:
         """Everybody opens incidents; the rest is for roles."""
-        return caller.admin or table == "incident" or (caller.itil and self._is_task(table))
+        works = self._is_task(table) or table in _WRITTEN_BY_ITIL
+        return caller.admin or table == "incident" or (caller.itil and works)
 
     def may_write(self, caller: Caller, table: str, row: Row) -> bool:
-        """ITIL writes tasks; everybody their own."""
-        return caller.admin or (self._is_task(table) and self.may_read(caller, table, row))
+        """ITIL writes tasks and articles; everybody their own tasks and decisions."""
+        if table == "sysapproval_approver":
+            return caller.admin or row["approver"] == caller.sys_id
+        works = self._is_task(table) or table in _WRITTEN_BY_ITIL
+        return caller.admin or (works and (caller.itil or _own(caller, row)))
 
     def may_delete(self, caller: Caller) -> bool:
         """Administrators alone."""
@@ -129,3 +143,12 @@ class People:
 
     def _is_task(self, table: str) -> bool:
         return table in self._store.descendants("task")
+
+    def _approves(self, caller: Caller, row: Row) -> bool:
+        """Whoever is asked for a decision reads what it is about."""
+        asked = self._store.rows("sysapproval_approver")
+        return any(one["approver"] == caller.sys_id and one["sysapproval"] == row["sys_id"] for one in asked)
+
+
+def _own(caller: Caller, row: Row) -> bool:
+    return caller.sys_id in {row.get("caller_id"), row.get("opened_by")}

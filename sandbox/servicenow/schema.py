@@ -19,7 +19,7 @@ class Column:
 
 @dataclass
 class Table:
-    """A table; ``display`` names the column that stands for a row."""
+    """A table; ``display`` names the column that stands for a row; numbers begin after ``counter``."""
 
     name: str
     label: str
@@ -27,6 +27,7 @@ class Table:
     prefix: str = ""
     display: str = "name"
     columns: dict[str, Column] = field(default_factory=dict)
+    counter: int = 10_000
 
 
 def columns(*wanted: Column) -> dict[str, Column]:

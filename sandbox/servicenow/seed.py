@@ -2,17 +2,19 @@
 
 import hashlib
 
+from sandbox.servicenow.seed_tickets import seed_tickets
 from sandbox.servicenow.store import Store
 from sandbox.servicenow.texts import CHOICES, SUBCATEGORIES
+from sandbox.servicenow.texts_change import CHOICES as CHANGE_CHOICES
 
 PASSWORD = "sandbox-1"
 
 _PEOPLE = (
     ("admin", "Ada", "Admin", ("admin",), "en"),
-    ("agent", "Amir", "Agent", ("itil", "x_830655_mm_std.user"), "en"),
-    ("agent2", "Aiko", "Agent", ("itil", "x_830655_mm_std.user"), "de"),
+    ("agent", "Amir", "Agent", ("itil",), "en"),
+    ("agent2", "Aiko", "Agent", ("itil",), "de"),
     ("requester", "Rosa", "Requester", (), "en"),
-    ("approver", "Piet", "Approver", (), "en"),
+    ("approver", "Piet", "Approver", ("approver_user",), "en"),
     ("newcomer", "Nora", "Newcomer", ("itil",), "en"),
 )
 _COLLEAGUES = (
@@ -41,19 +43,21 @@ def seed(store: Store) -> None:
     """Fill an empty instance."""
     _people(store)
     for name, members in _GROUPS.items():
-        store.insert("sys_user_group", {"sys_id": sys_id(f"group {name}"), "name": name}, "system")
+        group = {"sys_id": sys_id(f"group {name}"), "name": name, "manager": sys_id("user approver")}
+        store.insert("sys_user_group", group, "system")
         for member in members:
-            person, group = sys_id(f"user {member}"), sys_id(f"group {name}")
-            store.insert("sys_user_grmember", {"user": person, "group": group}, "system")
+            belongs = {"user": sys_id(f"user {member}"), "group": group["sys_id"]}
+            store.insert("sys_user_grmember", belongs, "system")
     for name in _ITEMS:
         store.insert("cmdb_ci", {"sys_id": sys_id(f"ci {name}"), "name": name}, "system")
     _choices(store)
     _structure(store)
     _incidents(store)
+    seed_tickets(store, sys_id)
 
 
 def _people(store: Store) -> None:
-    for role in ("admin", "itil", "x_830655_mm_std.user"):
+    for role in ("admin", "itil", "approver_user"):
         store.insert("sys_user_role", {"sys_id": sys_id(f"role {role}"), "name": role}, "system")
     for user_name, first, last, roles, language in _PEOPLE:
         person = _person(user_name, first, last) | {"preferred_language": language}
@@ -86,7 +90,7 @@ def _choices(store: Store) -> None:
         given = {"name": table, "element": element, "value": value, "label": label, "language": language}
         store.insert("sys_choice", given | {"sequence": str(number), "dependent_value": of}, "system")
 
-    for (table, element), choices in CHOICES.items():
+    for (table, element), choices in (CHOICES | CHANGE_CHOICES).items():
         for number, (value, english, german) in enumerate(choices):
             add(table, element, value, english, "en", number)
             add(table, element, value, german, "de", number)

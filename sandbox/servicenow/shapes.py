@@ -74,7 +74,11 @@ class Shapes:
 
     def _cell(self, column: Column, value: str, row: Row) -> Any:
         if column.type == "reference" and value:
-            return self._reference(column, value)
+            return self._reference(column.reference, value)
+        if column.type == "document_id" and value and row.get("source_table"):
+            return self._reference(row["source_table"], value)
+        if column.type == "wiki_text" and not value and self._mode == "false":
+            return None  # recorded
         if column.type == "password2" and value:
             value = _SECRET
         if self._mode == "false":
@@ -85,15 +89,15 @@ class Shapes:
         # An unset choice is null beside its value, and empty text alone (both recorded).
         return {"display_value": None if column.choices and not value else shown, "value": value}
 
-    def _reference(self, column: Column, value: str) -> Any:
+    def _reference(self, table: str, value: str) -> Any:
         """Keys in the recorded order: display_value, link, value."""
         if not self._links and self._mode != "all":
-            return value if self._mode == "false" else self._store.display(column.reference, value)
+            return value if self._mode == "false" else self._store.display(table, value)
         cell = {}
         if self._mode != "false":
-            cell["display_value"] = self._store.display(column.reference, value)
+            cell["display_value"] = self._store.display(table, value)
         if self._links:
-            cell["link"] = f"{self._base}/table/{column.reference}/{value}"
+            cell["link"] = f"{self._base}/table/{table}/{value}"
         if self._mode != "true":
             cell["value"] = value
         return cell
@@ -101,8 +105,10 @@ class Shapes:
     def _display(self, column: Column, value: str, row: Row) -> str:
         """What a person reads."""
         if column.choices:
-            table = row.get("sys_class_name") or column.choices
-            return self._choices(table, column.name).get(value, value)
+            table = row.get("sys_class_name") or ""
+            return self._choices(table if table in self._store.tables else column.choices, column.name).get(
+                value, value
+            )
         if column.type in _JOURNALS:
             return self._journal(column, row)
         if column.type == _UNKNOWN_WHEN_UNSET and not value:

@@ -6,14 +6,15 @@ A saved row is never changed in place: a reader always sees it whole.
 
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.common import Clock
-from sandbox.servicenow import rules
-from sandbox.servicenow.rules import Refusal, Row
+from sandbox.servicenow import approvals, rules
+from sandbox.servicenow.rules import Refusal, Row, Saving
 from sandbox.servicenow.schema import Column, Table
 from sandbox.servicenow.tables_base import make_tables
 
@@ -24,7 +25,6 @@ _NOT_SETTABLE = {
     "sys_id", "sys_class_name", "sys_created_on", "sys_created_by", "sys_updated_on", "sys_updated_by",
     "sys_mod_count", "comments_and_work_notes", "task_effective_number",
 }  # fmt: skip
-_FIRST_NUMBER = 10000
 
 
 class Store:
@@ -33,6 +33,7 @@ class Store:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.lock = threading.RLock()
+        self._approving = False
         self._restore(make_tables(), {}, {}, {})
 
     # --- the whole
@@ -168,13 +169,16 @@ class Store:
                 row["opened_by"] = row["opened_by"] or user_id
             elif table == "sys_user" and not row["name"]:
                 row["name"] = f"{row['first_name']} {row['last_name']}".strip()
-            self._rules(table, row, {}, user_id)
+            self._rules(table, row, {}, given, user_id)
             if "number" in row:
                 row["number"] = row["task_effective_number"] = row["number"] or self._number(table)
+            if table == "kb_knowledge":
+                row |= {"article_id": row["sys_id"], "display_number": f"{row['number']} v1.0"}
             self._rows[table][row["sys_id"]] = row
             self._write_journal(table, row["sys_id"], given, user)
             self._structure(table, row)
-            return row
+            approvals.after(self, table, row, {})
+            return self._rows[table][row["sys_id"]]
 
     def update(self, table: str, sys_id: str, given: Mapping[str, str], user: str, user_id: str = "") -> Row:
         """Change what is given; counts only what changes something. Raises Refusal, KeyError."""
@@ -184,7 +188,7 @@ class Store:
                 raise KeyError(sys_id)
             real = self._class(table, sys_id)
             changed = row | self._accepted(real, given)
-            self._rules(real, changed, row, user_id)
+            self._rules(real, changed, row, given, user_id)
             if "number" in changed:
                 changed["task_effective_number"] = changed["number"]
             if self._write_journal(real, sys_id, given, user) or changed != row:
@@ -192,6 +196,7 @@ class Store:
                 changed |= {"sys_updated_on": self.now(), "sys_updated_by": user}
                 self._rows[real][sys_id] = changed
                 self._structure(real, changed)
+                approvals.after(self, real, changed, row)
             return self._rows[real][sys_id]
 
     def put(self, table: str, row: Mapping[str, str]) -> None:
@@ -208,6 +213,16 @@ class Store:
                     return True
         return False
 
+    @contextmanager
+    def approving(self) -> Iterator[None]:
+        """What is saved meanwhile is saved by the approval engine."""
+        with self.lock:
+            self._approving = True
+            try:
+                yield
+            finally:
+                self._approving = False
+
     def now(self) -> str:
         """The instance's time, raw."""
         return datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%d %H:%M:%S")
@@ -216,7 +231,7 @@ class Store:
         return next(name for name in self.descendants(table) if sys_id in self._rows[name])
 
     def _number(self, table: str) -> str:
-        self._counters[table] = self._counters.get(table, _FIRST_NUMBER) + 1
+        self._counters[table] = self._counters.get(table, self.tables[table].counter) + 1
         return f"{self.tables[table].prefix}{self._counters[table]:07d}"
 
     def _accepted(self, table: str, given: Mapping[str, str]) -> Row:
@@ -232,13 +247,16 @@ class Store:
             accepted[name] = value[: column.max_length] if column.type in {"string", "reference"} else value
         return accepted
 
-    def _rules(self, table: str, row: Row, before: Mapping[str, str], user_id: str) -> None:
-        classes = self.ancestors(table)
-        if "incident" in classes:
-            rules.incident(row, before, self.now(), user_id)
-        elif "task" in classes:
-            rules.task(row, before)
+    def _rules(self, table: str, row: Row, before: Mapping[str, str], given: Mapping[str, str], user_id: str) -> None:
+        saving = Saving(
+            self.now(), user_id, self._approving, bool(given.get("comments")), self.open_tasks(row["sys_id"])
+        )
+        rules.save(self.ancestors(table), row, before, saving)
         rules.mandatory(self.columns(table).values(), row)
+
+    def open_tasks(self, change: str) -> bool:
+        """Whether a change has tasks that are not done."""
+        return any(t["change_request"] == change and t["active"] == "true" for t in self._rows["change_task"].values())
 
     def _write_journal(self, table: str, sys_id: str, given: Mapping[str, str], user: str) -> bool:
         written = False

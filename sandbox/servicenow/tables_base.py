@@ -13,12 +13,14 @@ from sandbox.servicenow.schema import (
     truth,
     whole_number,
 )
+from sandbox.servicenow.tables_change import change_tables
+from sandbox.servicenow.tables_knowledge import knowledge_tables
 from sandbox.servicenow.tables_task import task_tables
 
 
 def make_tables() -> dict[str, Table]:
     """A fresh set, so that a test's custom column ends with the test."""
-    tables = [*task_tables(), *_people(), *_platform()]
+    tables = [*task_tables(), *change_tables(), *knowledge_tables(), *_people(), *_platform()]
     return {table.name: table for table in tables}
 
 

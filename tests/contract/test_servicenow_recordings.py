@@ -249,7 +249,8 @@ def test_writes_answer_as_recorded(double: ServiceNowDouble, entry: Json) -> Non
     if asked["method"] == "POST":
         location = answer.headers["Location"]
         assert location == f"{double.url}{asked['path']}/{result['sys_id']}"
-        given = {name: cell for name, cell in rows[0].items() if not name.startswith(variable)}
+        wanted = json.loads(json.dumps(rows[0]).replace(HOST, double.url))
+        given = {name: cell for name, cell in wanted.items() if not name.startswith(variable)}
         assert {name: result[name] for name in given} == given
 
 

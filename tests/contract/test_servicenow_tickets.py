@@ -1,0 +1,234 @@
+"""Problems, changes, their approvals and articles in the ServiceNow double: states, demands, refusals, rights."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from sandbox.servicenow import ServiceNowDouble
+from sandbox.servicenow.seed import sys_id
+
+Json = dict[str, Any]
+
+INCIDENT, PROBLEM, CHANGE = (f"/api/now/table/{name}" for name in ("incident", "problem", "change_request"))
+APPROVAL, ARTICLE = "/api/now/table/sysapproval_approver", "/api/now/table/kb_knowledge"
+POLICY = "Data Policy Exception: The following fields are mandatory: "
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[ServiceNowDouble]:
+    """One double for the module."""
+    with ServiceNowDouble() as double:
+        yield double
+
+
+@pytest.fixture
+def double(started: ServiceNowDouble) -> ServiceNowDouble:
+    """As after the start."""
+    started.reset()
+    return started
+
+
+def send(
+    double: ServiceNowDouble, method: str, path: str, body: Any = None, who: str = "agent", **params: str
+) -> requests.Response:
+    """A request with basic auth."""
+    url, login = double.url + path, (who, "sandbox-1")
+    return requests.request(method, url, json=body, params=params, auth=login, timeout=10)
+
+
+def insert(double: ServiceNowDouble, path: str, who: str = "agent", **body: str) -> Json:
+    """A new row; it has to succeed."""
+    answer = send(double, "POST", path, {"short_description": "x"} | body, who)
+    assert answer.status_code == 201, answer.text
+    row: Json = answer.json()["result"]
+    return row
+
+
+def patch(double: ServiceNowDouble, path: str, row: Json, who: str = "agent", **body: str) -> Json:
+    """The changed row; it has to succeed."""
+    answer = send(double, "PATCH", f"{path}/{row['sys_id']}", body, who)
+    assert answer.status_code == 200, answer.text
+    found: Json = answer.json()["result"]
+    return found
+
+
+def refusal(double: ServiceNowDouble, path: str, row: Json, who: str = "agent", **body: str) -> str:
+    """Why a change is refused with 403; the row stays as it is."""
+    table = path.rpartition("/")[2]
+    before = double.row(table, row["sys_id"])
+    answer = send(double, "PATCH", f"{path}/{row['sys_id']}", body, who)
+    assert answer.status_code == 403
+    assert answer.json()["error"]["message"] == "Operation Failed"
+    assert double.row(table, row["sys_id"]) == before
+    return str(answer.json()["error"]["detail"])
+
+
+def approvals(double: ServiceNowDouble, change: Json, state: str) -> list[Json]:
+    """Approvals of a change in a state."""
+    rows = double.rows("sysapproval_approver")
+    return [row for row in rows if (row["sysapproval"], row["state"]) == (change["sys_id"], state)]
+
+
+# --- incident
+
+
+def test_a_resolved_incident_that_goes_on_counts_as_reopened(double: ServiceNowDouble) -> None:
+    """Resolving names who and when, keeps it active; reopening takes that back and counts."""
+    row = insert(double, INCIDENT)
+    solved = {"state": "6", "close_code": "Solution provided", "close_notes": "Done"}
+    row = patch(double, INCIDENT, row, **solved)
+    assert (row["resolved_by"]["value"], row["active"], row["closed_at"]) == (sys_id("user agent"), "true", "")
+    assert row["incident_state"] == "6"
+    row = patch(double, INCIDENT, row, state="2")
+    assert (row["resolved_by"], row["resolved_at"], row["reopen_count"]) == ("", "", "1")
+    assert row["reopened_by"]["value"] == sys_id("user agent")
+    assert patch(double, INCIDENT, row, state="2")["reopen_count"] == "1"
+    closed = patch(double, INCIDENT, row, **solved | {"state": "7"})
+    assert (closed["active"], closed["closed_by"]["value"]) == ("false", sys_id("user agent"))
+
+
+def test_a_caller_s_comment_ends_the_wait_for_the_caller(double: ServiceNowDouble) -> None:
+    """On hold is optional about its reason over REST; others' comments leave it on hold."""
+    row = insert(double, INCIDENT, caller_id=sys_id("user requester"))
+    assert patch(double, INCIDENT, row, state="3")["state"] == "3"
+    patch(double, INCIDENT, row, hold_reason="1")
+    assert patch(double, INCIDENT, row, comments="Are you there?")["state"] == "3"
+    assert patch(double, INCIDENT, row, "requester", comments="I am")["state"] == "2"
+
+
+# --- problem
+
+
+def test_a_problem_takes_no_state_that_does_not_follow(double: ServiceNowDouble) -> None:
+    """200 and nothing changed, not even the count; the next state is taken and mirrored."""
+    row = insert(double, PROBLEM, assigned_to=sys_id("user agent"), urgency="1", impact="1")
+    assert (row["state"], row["problem_state"], row["priority"]) == ("101", "101", "1")
+    assert row["number"].startswith("PRB004")
+    same = patch(double, PROBLEM, row, state="104")
+    assert (same["state"], same["sys_mod_count"]) == ("101", "0")
+    moved = patch(double, PROBLEM, row, state="102")
+    assert (moved["problem_state"], moved["sys_mod_count"]) == ("102", "1")
+
+
+def test_a_problem_demands_what_its_state_needs(double: ServiceNowDouble) -> None:
+    """Somebody assigned beyond New; code and notes when resolved; a code when closed; then it is inactive."""
+    row = insert(double, PROBLEM)
+    assert refusal(double, PROBLEM, row, state="102") == f"{POLICY}Assigned to"
+    patch(double, PROBLEM, row, state="102", assigned_to=sys_id("user agent"))
+    wanted = f"{POLICY}Resolution code, Cause notes, Fix notes"
+    assert refusal(double, PROBLEM, row, state="106") == wanted
+    notes = {"resolution_code": "fix_applied", "cause_notes": "Old firmware", "fix_notes": "New firmware"}
+    resolved = patch(double, PROBLEM, row, state="106", **notes)
+    assert resolved["resolved_by"]["value"] == sys_id("user agent")
+    assert patch(double, PROBLEM, row, state="107")["active"] == "false"
+
+
+# --- change request
+
+
+def test_a_change_begins_in_new_with_a_model_of_its_type(double: ServiceNowDouble) -> None:
+    """Whatever state is sent; a standard change without template becomes a normal one."""
+    row = insert(double, CHANGE, state="-1", type="emergency")
+    assert (row["state"], row["type"], row["phase"], row["priority"]) == ("-5", "emergency", "requested", "4")
+    assert row["chg_model"]["value"] == "62d10fa1c303101035ae3f52c1d3aec1"
+    assert row["requested_by"]["value"] == sys_id("user agent")
+    assert insert(double, CHANGE, type="standard")["type"] == "normal"
+
+
+def test_a_normal_change_waits_for_two_approvals(double: ServiceNowDouble) -> None:
+    """Assess and Authorize are left by approval alone; the rule's refusal names itself and its id."""
+    row = insert(double, CHANGE)
+    assert refusal(double, CHANGE, row, state="-4") == f"{POLICY}Assignment group"
+    row = patch(double, CHANGE, row, state="-4", assignment_group=sys_id("group Network"))
+    assert row["approval"] == "requested"
+    told = refusal(double, CHANGE, row, state="-3")
+    rule = "Change Model: Check State Transition"
+    assert told.startswith(f"Operation against file 'change_request' was aborted by Business Rule '{rule}^")
+    assert told.endswith(f"'. Business Rule Stack:{rule}")
+    for state in ("-3", "-2"):
+        [asked] = approvals(double, row, "requested")
+        assert asked["approver"] == sys_id("user approver")
+        patch(double, APPROVAL, asked, "approver", state="approved")
+        assert double.row("change_request", row["sys_id"])["state"] == state
+    assert double.row("change_request", row["sys_id"])["approval"] == "approved"
+    assert refusal(double, CHANGE, row, state="3").endswith(rule)
+
+
+def test_a_rejected_change_is_new_again(double: ServiceNowDouble) -> None:
+    """Nobody else is asked any more; going back by hand withdraws the question."""
+    row = insert(double, CHANGE, type="emergency", assignment_group=sys_id("group Network"))
+    patch(double, CHANGE, row, state="-3")
+    [asked] = approvals(double, row, "requested")
+    patch(double, APPROVAL, asked, "approver", state="rejected", comments="Not in December")
+    rejected = double.row("change_request", row["sys_id"])
+    assert (rejected["state"], rejected["approval"]) == ("-5", "rejected")
+    patch(double, CHANGE, row, state="-3")
+    patch(double, CHANGE, row, state="-5")
+    assert double.row("change_request", row["sys_id"])["approval"] == "not requested"
+    assert len(approvals(double, row, "cancelled")) == 1
+    assert not approvals(double, row, "requested")
+
+
+def test_a_change_goes_to_review_without_open_tasks_and_closes_with_code_and_notes(double: ServiceNowDouble) -> None:
+    """A task of it, which knows its parent, holds it up, and so does being on hold; closed means inactive."""
+    [row] = [row for row in double.rows("change_request") if row["state"] == "-1"]
+    [task] = [task for task in double.rows("change_task") if task["change_request"] == row["sys_id"]]
+    assert task["parent"] == row["sys_id"]
+    assert "Check State Transition" in refusal(double, CHANGE, row, state="0")
+    assert patch(double, "/api/now/table/change_task", task, state="3")["active"] == "false"
+    assert refusal(double, CHANGE, row, on_hold="true") == f"{POLICY}On hold reason"
+    patch(double, CHANGE, row, on_hold="true", on_hold_reason="Parts are missing")
+    assert "Check State Transition" in refusal(double, CHANGE, row, state="0")
+    patch(double, CHANGE, row, on_hold="false")
+    patch(double, CHANGE, row, state="0")
+    assert refusal(double, CHANGE, row, state="3") == f"{POLICY}Close code, Close notes"
+    assert refusal(double, CHANGE, row, state="3", close_code="nonsense", close_notes="x") == f"{POLICY}Close code"
+    closed = patch(double, CHANGE, row, state="3", close_code="successful", close_notes="Well")
+    assert (closed["active"], closed["closed_by"]["value"]) == ("false", sys_id("user agent"))
+
+
+# --- rights
+
+
+def test_an_approver_sees_own_questions_and_what_they_are_about(double: ServiceNowDouble) -> None:
+    """And may decide, but not change the record itself; others' decisions are not there."""
+    [asked] = [row for row in double.rows("sysapproval_approver") if row["state"] == "requested"]
+    mine = send(double, "GET", APPROVAL, who="approver", sysparm_query="state=requested").json()["result"]
+    assert [row["sys_id"] for row in mine] == [asked["sys_id"]]
+    about = f"{CHANGE}/{asked['sysapproval']}"
+    assert send(double, "GET", about, who="approver").status_code == 200
+    assert send(double, "PATCH", about, {"short_description": "y"}, "approver").status_code == 403
+    assert send(double, "GET", about, who="requester").status_code == 404
+    assert send(double, "GET", APPROVAL, who="requester").json()["result"] == []
+    assert send(double, "PATCH", f"{APPROVAL}/{asked['sys_id']}", {"state": "approved"}, "agent").status_code == 403
+    assert send(double, "POST", APPROVAL, {"state": "requested"}, "agent").status_code == 403
+
+
+def test_people_without_role_read_published_articles(double: ServiceNowDouble) -> None:
+    """Drafts are for agents, who may publish them; problems and changes are nobody else's."""
+    counts = {}
+    for who in ("agent", "requester"):
+        for path in (ARTICLE, PROBLEM, CHANGE, "/api/now/table/task"):
+            counts[who, path] = len(send(double, "GET", path, who=who).json()["result"])
+    assert counts["agent", ARTICLE] == counts["requester", ARTICLE] + 1 == 3
+    assert (counts["requester", PROBLEM], counts["requester", CHANGE]) == (0, 0)
+    assert counts["agent", "/api/now/table/task"] > counts["requester", "/api/now/table/task"] == 1
+    [draft] = [row for row in double.rows("kb_knowledge") if row["workflow_state"] == "draft"]
+    assert (
+        send(double, "PATCH", f"{ARTICLE}/{draft['sys_id']}", {"workflow_state": "x"}, "requester").status_code == 404
+    )
+    published = patch(double, ARTICLE, draft, workflow_state="published")
+    assert published["number"] in published["display_number"]
+    assert send(double, "POST", PROBLEM, {"short_description": "x"}, "requester").status_code == 403
+
+
+def test_states_are_shown_by_class(double: ServiceNowDouble) -> None:
+    """Through `task` the same number is another word: labels come from the row's own class."""
+    rows = send(double, "GET", "/api/now/table/task", sysparm_display_value="true").json()["result"]
+    shown = {(row["sys_class_name"], row["state"]) for row in rows}
+    assert {
+        ("Incident", "New"), ("Problem", "Assess"), ("Change Request", "Implement"), ("Change Task", "Open"),
+        ("Follow On Task", "Open"),
+    } <= shown  # fmt: skip
