@@ -11,13 +11,14 @@ from config import Config
 from core.keys import KeyRing
 from core.old_dialect import OldDialectSwitch
 from core.ports import Clock
-from core.settings import Instance, LiveInstance
+from core.settings import LiveInstance
 from core.signing import Signer
 from handlers.context import ServiceNowParts, Services, Settings
 from mattermost.access import Access
 from mattermost.card_buttons import CardButtons
 from mattermost.client import APP_ID, PLUGIN, MattermostClient
 from mattermost.proofs import TokenOwners
+from servicenow.probe import Probe
 from servicenow.side import ServiceNowSide
 from storage.sealing import derive_keys
 from storage.tinydb import open_storage
@@ -42,11 +43,7 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
 
     remote = f"{config.mattermost_url}{PLUGIN}/apps/{APP_ID}/oauth2/remote"
     live: LiveInstance[ServiceNowParts] = LiveInstance(
-        Instance(
-            url=config.servicenow_url,
-            client_id=config.servicenow_client_id,
-            client_secret=config.servicenow_client_secret,
-        ),
+        config.instance,
         stores.settings,
         partial(
             ServiceNowSide,
@@ -63,12 +60,15 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
     services = Services(
         settings=Settings(
             connect_address=f"{remote}/connect",
+            redirect_address=f"{remote}/complete",
+            servicenow_hosts=config.servicenow_hosts,
             mattermost_url=config.mattermost_url,
             app_url=config.app_url,
             caller_optional=config.caller_optional,
             shared_tables=config.shared_tables,
         ),
         live=live,
+        probe=Probe(f"{remote}/complete", clock),
         accounts=stores.accounts,
         form_results=stores.form_results,
         keys=KeyRing((), stores.settings, clock),

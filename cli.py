@@ -70,8 +70,8 @@ def check() -> int:
         return 2
     for name, value in redacted(config).items():
         print(f"{name}: {value}")
-    if config.missing:
-        print(f"People can't connect yet. Missing: {', '.join(config.missing)}")
+    if missing := config.instance.missing:
+        print(f"Not set here, so people can connect once it is set with /servicenow configure: {', '.join(missing)}")
     return 0
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from environs import EnvValidationError, FileAwareEnv
 from marshmallow import ValidationError, validate
 
-from core.settings import instance_problem
+from core.instance import Instance, instance_problem
 
 
 class ConfigError(Exception):
@@ -46,14 +46,13 @@ class Config:
     log_format: str = "json"
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """Settings without which nobody can connect, in the order of the manual."""
-        needed = {
-            "SERVICENOW_URL": self.servicenow_url,
-            "SERVICENOW_CLIENT_ID": self.servicenow_client_id,
-            "SERVICENOW_CLIENT_SECRET": self.servicenow_client_secret,
-        }
-        return tuple(name for name, value in needed.items() if not value)
+    def instance(self) -> Instance:
+        """What the environment sets of the ServiceNow instance."""
+        return Instance(
+            url=self.servicenow_url,
+            client_id=self.servicenow_client_id,
+            client_secret=self.servicenow_client_secret,
+        )
 
     @classmethod
     def from_env(cls) -> "Config":
@@ -170,7 +169,7 @@ def redacted(config: Config) -> Mapping[str, object]:
     return {
         "app_url": config.app_url,
         "mattermost_url": config.mattermost_url,
-        "servicenow_configured": not config.missing,
+        "servicenow_configured": not config.instance.missing,
         "storage": config.storage_url.partition(":")[0],
         "listen": config.listen,
         "threads": config.threads,

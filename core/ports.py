@@ -12,6 +12,7 @@ from core.accounts import Account, FormResult, Installation, Tokens
 from core.actions import CardKey, Offer
 from core.deadline import Deadline
 from core.fields import Option
+from core.instance import Instance, Proof
 from core.notices import DeliveryHealth, WebhookKey
 from core.records import Column, Identity, Record
 from core.subscriptions import Grant
@@ -243,6 +244,22 @@ class ServiceNow(Protocol):
         ...
 
 
+class InstanceProbe(Protocol):
+    """A look at an instance before it is put in force."""
+
+    def look(self, instance: Instance, tokens: Tokens | None, deadline: Deadline) -> Proof:
+        """
+        Whether *instance* is a ServiceNow that is awake, and what can be told of its OAuth client.
+
+        Args:
+            tokens: Of a connection that the same client made at the same instance; renewed as a proof.
+
+        Raises:
+            ServiceNowError: It can't be reached, sleeps, or is no ServiceNow; the class says which.
+        """
+        ...
+
+
 class Links(Protocol):
     """Addresses that people open; every part encoded."""
 
@@ -303,6 +320,10 @@ class Mattermost(Protocol):
 
     def username(self, person_id: str) -> str:
         """The user's name without ``@``."""
+        ...
+
+    def plugin_runs(self, plugin_id: str) -> bool:
+        """Whether a plugin is active, asked with the administrator's own session."""
         ...
 
     def show_connected(self, connected: bool) -> None:

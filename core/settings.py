@@ -6,40 +6,17 @@ Everything that is built for one instance is built anew when it changes and then
 keeps the parts that it began with, so a token never meets another origin than its own.
 """
 
-import re
 import threading
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import fields
 from typing import Generic, TypeVar
-from urllib.parse import urlsplit
 
+from core.instance import SETTING_NAMES, Instance
 from core.ports import SavedSettings
 
 Parts = TypeVar("Parts")
 
-_OF_SERVICENOW = re.compile(r"https://([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+service-now\.com")
 _SAVED_AS = "instance"
-
-# In the order of the manual.
-SETTING_NAMES = {
-    "url": "SERVICENOW_URL",
-    "client_id": "SERVICENOW_CLIENT_ID",
-    "client_secret": "SERVICENOW_CLIENT_SECRET",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Instance:
-    """One instance and our OAuth client there; "" for what nobody set. ``url`` is an origin without a slash."""
-
-    url: str = ""
-    client_id: str = ""
-    client_secret: str = field(default="", repr=False)
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Names of the settings without which nobody can connect, in the order of the manual."""
-        return tuple(name for part, name in SETTING_NAMES.items() if not getattr(self, part))
 
 
 class LiveInstance(Generic[Parts]):
@@ -78,26 +55,3 @@ class LiveInstance(Generic[Parts]):
                 for one in fields(Instance)
             }
         )
-
-
-def instance_problem(address: str, named: Collection[str]) -> str:
-    """
-    Why *address* can't be the instance, as the end of a sentence; "" when it can.
-
-    Args:
-        named: Origins beside ``https://*.service-now.com`` that are allowed, as in ``SERVICENOW_HOSTS``.
-    """
-    address = address.rstrip("/")
-    if address in {origin.rstrip("/") for origin in named} or _OF_SERVICENOW.fullmatch(address):
-        return ""
-    try:
-        parts = urlsplit(address)
-        plain = parts.scheme in {"http", "https"} and parts.hostname
-        extra = parts.username is not None or parts.path or parts.query or parts.fragment or "\\" in address
-    except ValueError:
-        plain, extra = None, False
-    if not plain:
-        return "must be an address such as https://example.service-now.com"
-    if extra:
-        return "must be scheme and host alone, such as https://example.service-now.com"
-    return "must be https://NAME.service-now.com, or an origin named in SERVICENOW_HOSTS"

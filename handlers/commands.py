@@ -34,6 +34,7 @@ _COMMANDS = (
     _Row("connect", "account/connect", "Connect your ServiceNow account"),
     _Row("me", "account/me", "Show the account that you are connected with"),
     _Row("disconnect", "account/disconnect", "Disconnect your ServiceNow account"),
+    _Row("configure", "configure/settings", "Choose the ServiceNow instance and its OAuth client"),
     _Row("help", "help/show", "Show what you can do here", "[command]", "help"),
 )
 

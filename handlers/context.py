@@ -7,11 +7,23 @@ from typing import Protocol
 from core.accounts import Account
 from core.calls import Person
 from core.deadline import Deadline
+from core.instance import Instance
 from core.keys import KeyRing
 from core.menus import Standing
 from core.old_dialect import OldDialectSwitch
-from core.ports import Accounts, Buttons, ChannelGrants, Clock, FormResults, Links, Mattermost, OAuth, ServiceNow
-from core.settings import Instance, LiveInstance
+from core.ports import (
+    Accounts,
+    Buttons,
+    ChannelGrants,
+    Clock,
+    FormResults,
+    InstanceProbe,
+    Links,
+    Mattermost,
+    OAuth,
+    ServiceNow,
+)
+from core.settings import LiveInstance
 from core.signing import Signer
 
 
@@ -22,15 +34,19 @@ class Settings:
 
     Args:
         connect_address: Where a person starts to connect; shown as the target of links only.
+        redirect_address: Where ServiceNow sends people back to; registered there to the letter.
         mattermost_url: Site URL, for permalinks.
         app_url: Where ServiceNow reaches us; the ``server_url`` of our rows there.
+        servicenow_hosts: Origins beside ``https://*.service-now.com`` that may be the instance.
         caller_optional: Whether an incident may have no caller.
         shared_tables: Tables beside `core.base.TABLES` that may be shared and subscribed to.
     """
 
     connect_address: str
+    redirect_address: str
     mattermost_url: str
     app_url: str
+    servicenow_hosts: tuple[str, ...] = ()
     caller_optional: bool = False
     shared_tables: tuple[str, ...] = ()
 
@@ -62,6 +78,7 @@ class Services:
 
     settings: Settings
     live: LiveInstance[ServiceNowParts]
+    probe: InstanceProbe
     accounts: Accounts
     form_results: FormResults
     keys: KeyRing
@@ -76,6 +93,8 @@ class Context:
     """One call's view of `Services`, with the person's own clients."""
 
     def __init__(self, services: Services, person: Person, mattermost: Mattermost, deadline: Deadline) -> None:
+        self.live = services.live
+        self.probe = services.probe
         self._parts = services.live.current
         self.settings = services.settings
         self.instance = self._parts.instance
@@ -91,7 +110,7 @@ class Context:
         self.clock = services.clock
         self.mattermost = mattermost
         self.person = person
-        self._deadline = deadline
+        self.deadline = deadline
 
     @cached_property
     def account(self) -> Account | None:
@@ -111,7 +130,7 @@ class Context:
     @cached_property
     def servicenow(self) -> ServiceNow:
         """ServiceNow with this person's rights, inside this call's deadline."""
-        return self._parts.servicenow_for(self.person.id, self._deadline)
+        return self._parts.servicenow_for(self.person.id, self.deadline)
 
 
 def standing_of(account: Account | None, parts: ServiceNowParts, person: Person) -> Standing:

@@ -11,6 +11,8 @@ from core.errors import MattermostError, MattermostRefused
 from mattermost.access import Access, MayPost
 from mattermost.client import PLUGIN, MattermostClient
 
+_RUNNING = 2  # of a plugin's states; 0 is "not running" (recorded)
+
 log = structlog.get_logger(__name__)
 
 
@@ -83,6 +85,11 @@ class MattermostForPerson:
         if person_id == self._person.id and self._person.username:
             return self._person.username
         return str(self._as_bot("GET", f"/api/v4/users/{person_id}")["username"])
+
+    def plugin_runs(self, plugin_id: str) -> bool:
+        found = self._as_person("GET", "/api/v4/plugins/statuses")
+        rows = found if isinstance(found, list) else []
+        return any(row.get("plugin_id") == plugin_id and row.get("state") == _RUNNING for row in rows)
 
     def show_connected(self, connected: bool) -> None:
         # Only the person's own app session may write this record (protocol reference §8).

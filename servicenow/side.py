@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from core.instance import Instance
 from core.ports import Accounts, Clock
-from core.settings import Instance
 from servicenow.choices import ColumnCache
 from servicenow.client import ServiceNowClients
 from servicenow.links import ClassicLinks

@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "handlers": {"core", "forms", "handlers", "mattermost.cards", "mattermost.markdown"},
     "web": {"core", "handlers", "mattermost", "web"},
     "sandbox": {"sandbox"},
-    "config": {"core.settings"},
+    "config": {"core.instance"},
 }
 OURS = {*ALLOWED, "app", "cli"}
 

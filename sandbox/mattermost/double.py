@@ -14,6 +14,7 @@ from sandbox.mattermost.apps.registry import PLUGIN, Registry
 from sandbox.mattermost.apps.remote import Remote
 from sandbox.mattermost.apps.routes import AppsRoutes
 from sandbox.mattermost.hub import Hub
+from sandbox.mattermost.plugins import APPS, RUNNING, plugins_blueprint
 from sandbox.mattermost.posts import Posts
 from sandbox.mattermost.rest import rest_blueprint
 from sandbox.mattermost.state import Json, State, new_id, seed
@@ -57,6 +58,7 @@ class MattermostDouble(Double):
         self.posts = Posts(self.state, self.hub)
         app.register_blueprint(rest_blueprint(self.state, self.hub))
         app.register_blueprint(tokens_blueprint(self.state))
+        app.register_blueprint(plugins_blueprint(self.state))
         app.register_blueprint(self.posts.blueprint())
         app.register_blueprint(apps.blueprint())
         app.register_blueprint(installer.blueprint())
@@ -93,8 +95,10 @@ class MattermostDouble(Double):
         for table in (
             self.state.users, self.state.sessions, self.state.access_tokens, self.state.teams, self.state.team_members,
             self.state.channels, self.state.members, self.state.posts, self.state.pending, self.state.pictures,
+            self.state.plugins,
         ):  # fmt: skip
             table.clear()
+        self.state.plugins[APPS] = RUNNING
         seed(self.state)
 
     def _ready(self) -> ResponseReturnValue:

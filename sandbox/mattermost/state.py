@@ -73,6 +73,7 @@ class State:
     posts: dict[str, Json] = field(default_factory=dict)
     pending: dict[str, tuple[str, float]] = field(default_factory=dict)
     pictures: dict[str, bytes] = field(default_factory=dict)
+    plugins: dict[str, int] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def now(self) -> int:

@@ -227,3 +227,14 @@ def test_what_is_not_there_is_refused_loudly(world: World) -> None:
         answer = agent.browser.post(double.url + path, json={})
         assert answer.status_code == 501
         assert path in answer.text
+
+
+def test_administrators_alone_read_which_plugins_run() -> None:
+    """State 2 is running; an ordinary person gets 403, as recorded."""
+    with MattermostDouble() as double:
+        rows = MattermostClient(double.url, "admin").get("/api/v4/plugins/statuses")
+        assert [(row["plugin_id"], row["state"]) for row in rows] == [("com.mattermost.apps", 2)]
+        keys = {"plugin_id", "cluster_id", "plugin_path", "state", "error", "name", "description", "version"}
+        assert set(rows[0]) == keys
+        refused = MattermostClient(double.url, "agent").browser.get(f"{double.url}/api/v4/plugins/statuses")
+        assert (refused.status_code, refused.json()["id"]) == (403, "api.context.permissions.app_error")

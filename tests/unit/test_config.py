@@ -30,7 +30,7 @@ def test_good_settings_are_read(environment: pytest.MonkeyPatch) -> None:
     config = Config.from_env()
     assert config.app_url == "https://servicenow.example.org"
     assert config.app_secrets == ("a" * 32, "b" * 32)
-    assert config.missing == ()
+    assert config.instance.missing == ()
     assert config.threads == 32
     assert config.rate_limits
 
@@ -110,4 +110,4 @@ def test_what_is_missing_to_connect_is_no_reason_not_to_start(environment: pytes
     """The service runs and tells administrators."""
     for name in ("SERVICENOW_URL", "SERVICENOW_CLIENT_ID", "SERVICENOW_CLIENT_SECRET"):
         environment.delenv(name)
-    assert Config.from_env().missing == ("SERVICENOW_URL", "SERVICENOW_CLIENT_ID", "SERVICENOW_CLIENT_SECRET")
+    assert Config.from_env().instance.missing == ("SERVICENOW_URL", "SERVICENOW_CLIENT_ID", "SERVICENOW_CLIENT_SECRET")

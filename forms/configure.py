@@ -1,0 +1,88 @@
+"""The form of ``/servicenow configure``. Pure; no secret ever stands in it."""
+
+from collections.abc import Mapping
+
+from core.calls import Values
+from core.fields import AnyField, Form, MarkdownField, SwitchField, TextField
+from core.instance import SETTING_NAMES, Instance
+
+PATH = "configure/settings"
+MOST_CHARACTERS = 255
+
+_LABELS = {
+    "url": "ServiceNow address",
+    "client_id": "OAuth client id",
+    "client_secret": "OAuth client secret",
+}
+
+
+def configure_form(
+    instance: Instance,
+    environment: Instance,
+    values: Values,
+    *,
+    redirect_address: str,
+    old_dialect_until: str,
+    state: str,
+) -> Form:
+    """
+    Build the form.
+
+    Args:
+        instance: What is in force.
+        environment: What the environment sets; such parts are shown and can't be changed.
+        values: What was entered so far.
+        redirect_address: To be registered in ServiceNow, to the letter.
+        old_dialect_until: Day on which requests of update set v2.1 are refused again; "" while they are.
+    """
+    fields: list[AnyField] = []
+    for part in SETTING_NAMES:
+        if getattr(environment, part):
+            fields.append(_from_environment(part, instance))
+        else:
+            fields.append(_text(part, instance, values))
+    until = f"On until {old_dialect_until}; saving renews it. " if old_dialect_until else ""
+    fields.append(
+        SwitchField(
+            name="old_dialect",
+            label="Accept update set v2.1",
+            description=f"{until}Takes reports of the old component for 30 days. Not beside a running plugin.",
+            value=bool(old_dialect_until),
+        )
+    )
+    return Form(
+        path=PATH,
+        title="Configure ServiceNow",
+        header=(
+            "In ServiceNow, under **System OAuth > Application Registry**, make an **OAuth API endpoint for "
+            f"external clients** with this redirect address:\n```\n{redirect_address}\n```"
+        ),
+        submit_label="Check and save",
+        state=state,
+        fields=fields,
+    )
+
+
+def _text(part: str, instance: Instance, values: Values) -> TextField:
+    secret = part == "client_secret"
+    kept = secret and bool(instance.client_secret)
+    hints: Mapping[str, str] = {
+        "url": "https://example.service-now.com",
+        "client_id": "32 characters, as ServiceNow shows it",
+        "client_secret": "Leave empty to keep the present one" if kept else "As ServiceNow shows it",
+    }
+    return TextField(
+        name=part,
+        label=_LABELS[part],
+        hint=hints[part],
+        required=not kept,
+        max_length=MOST_CHARACTERS,
+        subtype={"url": "url", "client_secret": "password"}.get(part, "text"),
+        value="" if secret else (values.text(part) or getattr(instance, part))[:MOST_CHARACTERS],
+    )
+
+
+def _from_environment(part: str, instance: Instance) -> MarkdownField:
+    shown = "not shown" if part == "client_secret" else f"`{getattr(instance, part)}`"
+    text = f"{_LABELS[part]}: {shown} (set by `{SETTING_NAMES[part]}` in the service's environment)"
+    return MarkdownField(name=part, label=_LABELS[part], text=text)

@@ -1,0 +1,96 @@
+"""Look at an instance before it is put in force: is it there, awake and ServiceNow, and does the client work?"""
+
+from core.accounts import Tokens
+from core.deadline import Deadline
+from core.errors import AccessDenied, CredentialsRefused, Misdirected, NotFound, NotInstalled, OAuthRefused
+from core.instance import Instance, Proof
+from core.ports import Clock
+from servicenow.classify import read_answer, read_token_answer
+from servicenow.oauth import OAuthClient
+from servicenow.transport import NoCredentials, Transport
+
+_PATH = "/api/now/v2/table/sys_user"
+# What a request without credentials is never answered with.
+_NOT_AS_SERVICENOW = (Misdirected, NotInstalled, NotFound, AccessDenied)
+
+
+class NoInstance(Misdirected):
+    """Something answers there, and not as ServiceNow does."""
+
+    tell = "Something answers at this address, but not as ServiceNow does."
+
+
+class Probe:
+    """
+    `core.ports.InstanceProbe`.
+
+    Args:
+        redirect_address: As `OAuthClient`.
+    """
+
+    def __init__(self, redirect_address: str, clock: Clock) -> None:
+        self._redirect_address = redirect_address
+        self._clock = clock
+
+    def look(self, instance: Instance, tokens: Tokens | None, deadline: Deadline) -> Proof:
+        """As the port says; at most two requests."""
+        transport = Transport(instance.url, at_once=1)
+        answer = transport.send(
+            "GET",
+            _PATH,
+            auth=NoCredentials(),
+            person_id=None,
+            deadline=Deadline(deadline.within(8.0)),
+            params={"sysparm_limit": "1"},
+        )
+        try:
+            read_answer("GET", answer.status, answer.headers, answer.body)
+        except CredentialsRefused as refusal:
+            # Without JSON, it is the 401 of something else.
+            if "without JSON" in str(refusal):
+                raise NoInstance(str(refusal)) from refusal
+        except _NOT_AS_SERVICENOW as error:
+            raise NoInstance(str(error)) from error
+        else:
+            raise NoInstance("a table is readable without credentials")
+        oauth = OAuthClient(
+            transport,
+            client_id=instance.client_id,
+            client_secret=instance.client_secret,
+            redirect_address=self._redirect_address,
+            fingerprint_key=b"unused",
+            clock=self._clock,
+        )
+        if tokens is not None and tokens.refresh_token:
+            try:
+                oauth.refresh(tokens, deadline)
+            except OAuthRefused:
+                return Proof.REFUSED
+            return Proof.PROVEN
+        _endpoint_answers(transport, instance, deadline)
+        return Proof.NONE
+
+
+def _endpoint_answers(transport: Transport, instance: Instance, deadline: Deadline) -> None:
+    """
+    Whether OAuth is there at all. With a made-up refresh token a good client and a bad one are refused
+    in the same words (API reference §4.4), so nothing is learnt of the client.
+    """
+    form = {
+        "grant_type": "refresh_token",
+        "refresh_token": "none",
+        "client_id": instance.client_id,
+        "client_secret": instance.client_secret,
+    }
+    answer = transport.send(
+        "POST",
+        "/oauth_token.do",
+        auth=NoCredentials(),
+        person_id=None,
+        deadline=Deadline(deadline.within(8.0)),
+        form=form,
+    )
+    try:
+        read_token_answer(answer.status, answer.headers, answer.body)
+    except Misdirected as error:
+        raise NoInstance(f"token endpoint: {error}") from error
