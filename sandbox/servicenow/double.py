@@ -15,6 +15,7 @@ from sandbox.servicenow.pages import Pages
 from sandbox.servicenow.people import People
 from sandbox.servicenow.query import NotDone
 from sandbox.servicenow.seed import seed
+from sandbox.servicenow.stats_api import StatsApi
 from sandbox.servicenow.store import Row, Store
 from sandbox.servicenow.table_api import TableApi
 
@@ -38,10 +39,12 @@ class ServiceNowDouble(Double):
         app.after_request(lambda response: faults.after_request(self._faults, response))
         app.register_blueprint(TableApi(self.store, people, self._faults).blueprint())
         app.register_blueprint(Meta(self.store, people, self._faults).blueprint())
+        app.register_blueprint(StatsApi(self.store, people).blueprint())
         app.register_blueprint(self._routes.blueprint())
         app.register_blueprint(Pages(self.store, people, self._routes).blueprint())
         app.register_error_handler(HTTPException, _unknown)
         app.register_error_handler(NotDone, _not_done)
+        app.register_error_handler(http.Refused, lambda refused: refused.response)
         seed(self.store)
         self._seeded = self.store.snapshot()
 
@@ -64,7 +67,7 @@ class ServiceNowDouble(Double):
 
 # Parts of a real instance that are not here; any other path under /api is unknown there, too.
 _NOT_HERE = (
-    "/api/now/stats", "/api/now/attachment", "/api/now/import", "/api/now/batch", "/api/now/email", "/api/now/doc",
+    "/api/now/attachment", "/api/now/import", "/api/now/batch", "/api/now/email", "/api/now/doc",
     "/api/now/tinyurl", "/api/now/ui/", "/api/now/oauth/", "/api/sn_chg_rest", "/api/sn_sc", "/api/sn_km_api",
 )  # fmt: skip
 

@@ -22,6 +22,7 @@ class Evaluator:
         is_reference: Whether text operators look at the display value.
         classes: A table and its descendants.
         me: The caller's sys_id, for ``javascript:gs.getUserID()``.
+        case_sensitive: Whether texts differ by case; to a list they do not.
     """
 
     def __init__(
@@ -31,12 +32,14 @@ class Evaluator:
         is_reference: Callable[[str], bool],
         classes: Callable[[str], Sequence[str]],
         me: str,
+        case_sensitive: bool = False,
     ) -> None:
         self._value = value
         self._display = display
         self._is_reference = is_reference
         self._classes = classes
         self._me = me
+        self._fold = str if case_sensitive else str.casefold
 
     def select(self, rows: Sequence[dict[str, str]], parsed: Parsed) -> list[dict[str, str]]:
         """
@@ -45,14 +48,14 @@ class Evaluator:
         Raises:
             NotDone: A script that is not done here.
         """
-        found = [
-            row
-            for row in rows
-            if any(all(any(self._fits(row, term) for term in ors) for ors in ands) for ands in parsed.queries)
-        ]
+        found = [row for row in rows if self.matches(row, parsed)]
         for column, descending in reversed(parsed.order):
             found.sort(key=lambda row: sortable(self._display(row, column)), reverse=descending)
         return found
+
+    def matches(self, row: dict[str, str], parsed: Parsed) -> bool:
+        """Whether a row fits. Raises NotDone."""
+        return any(all(any(self._fits(row, term) for term in ors) for ors in ands) for ands in parsed.queries)
 
     def _fits(self, row: dict[str, str], term: Term) -> bool:
         if term.operator == TEXT:
@@ -64,12 +67,12 @@ class Evaluator:
                 wanted = self._value(row, wanted)
             return value != "" and wanted != "" and _ORDERED[term.operator](sortable(value), sortable(wanted))
         text = self._display(row, term.column) if self._is_reference(term.column) else value
-        low, sought = text.casefold(), wanted.casefold()
+        low, sought, plain = self._fold(text), self._fold(wanted), self._fold(value)
         match term.operator:
             case "=":
-                return value.casefold() == sought
+                return plain == sought
             case "!=":
-                return value.casefold() != sought and not (self._is_reference(term.column) and not value)
+                return plain != sought and not (self._is_reference(term.column) and not value)
             case "LIKE" | "CONTAINS" | "*":
                 return sought in low
             case "NOT LIKE" | "NOTLIKE" | "DOES NOT CONTAIN" | "!*":
@@ -79,9 +82,9 @@ class Evaluator:
             case "ENDSWITH" | "%":
                 return low.endswith(sought)
             case "IN":
-                return value.casefold() in sought.split(",")
+                return plain in sought.split(",")
             case "NOT IN":
-                return value.casefold() not in sought.split(",")
+                return plain not in sought.split(",")
             case "ISEMPTY" | "EMPTYSTRING":
                 return value == ""
             case "ISNOTEMPTY":

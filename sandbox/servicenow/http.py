@@ -12,6 +12,14 @@ _LONG = 2_147_483_647  # seconds, 68 years
 _CANCELLED = "Transaction cancelled: maximum execution time exceeded"
 
 
+class Refused(Exception):
+    """A request that ends with an answer of its own."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status)
+        self.response = response
+
+
 def answer(body: Any, status: int = 200) -> Response:
     """JSON with the headers of a logged-in answer."""
     response = Response(json.dumps(body, ensure_ascii=False), status)

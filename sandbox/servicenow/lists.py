@@ -36,7 +36,7 @@ class Lists:
         columns = {term.column for query in parsed.queries for group in query for term in group}
         if hidden & columns:
             raise Forbidden
-        return self._evaluator(caller, table).select(self._store.rows(table), parsed)
+        return evaluator(self._store, table, caller.sys_id).select(self._store.rows(table), parsed)
 
     def visible(self, caller: Caller, table: str, rows: list[Row]) -> list[Row]:
         """Those that the person may read; the others are left out without a word."""
@@ -67,23 +67,40 @@ class Lists:
             return labels.get(value.casefold(), value)
         return value
 
-    def _evaluator(self, caller: Caller, table: str) -> Evaluator:
-        references = {name for name, column in self._store.columns(table).items() if column.reference}
 
-        def value(row: Any, path: str) -> str:
-            return self._store.value(table, row, path) if "." in path else row.get(path, "")
+def matches(store: Store, table: str, row: Row, query: str, me: str = "", *, case_sensitive: bool = False) -> bool:
+    """
+    Whether one row fits an encoded query; terms on unknown columns are dropped, as in lists.
 
-        def reference(path: str) -> str:
-            if "." not in path:
-                return self._store.columns(table)[path].reference if path in references else ""
-            column = self._store.column(table, path)
-            return column.reference if column else ""
+    Args:
+        table: The row's own class, or one that it extends.
+        me: Whose sys_id ``javascript:gs.getUserID()`` stands for.
 
-        def display(row: Any, path: str) -> str:
-            raw, target = value(row, path), reference(path)
-            return self._store.display(target, raw) if target and raw else raw
+    Raises:
+        NotDone: An operator or a script that is not done here.
+    """
+    parsed = parse(query, lambda column: store.column(table, column) is not None)
+    return evaluator(store, table, me, case_sensitive).matches(row, parsed)
 
-        def classes(name: str) -> list[str]:
-            return self._store.descendants(name) if name in self._store.tables else []
 
-        return Evaluator(value, display, lambda path: bool(reference(path)), classes, caller.sys_id)
+def evaluator(store: Store, table: str, me: str, case_sensitive: bool = False) -> Evaluator:
+    """What applies queries to rows of a table; *me* and *case_sensitive* as for `matches`."""
+    references = {name for name, column in store.columns(table).items() if column.reference}
+
+    def value(row: Any, path: str) -> str:
+        return store.value(table, row, path) if "." in path else row.get(path, "")
+
+    def reference(path: str) -> str:
+        if "." not in path:
+            return store.columns(table)[path].reference if path in references else ""
+        column = store.column(table, path)
+        return column.reference if column else ""
+
+    def display(row: Any, path: str) -> str:
+        raw, target = value(row, path), reference(path)
+        return store.display(target, raw) if target and raw else raw
+
+    def classes(name: str) -> list[str]:
+        return store.descendants(name) if name in store.tables else []
+
+    return Evaluator(value, display, lambda path: bool(reference(path)), classes, me, case_sensitive)

@@ -1,27 +1,12 @@
 """The ServiceNow double's pages: lists, a record as a form, what it refuses, for whom."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 import requests
 
 from sandbox.servicenow import ServiceNowDouble
 from sandbox.servicenow.seed import sys_id
-
-
-@pytest.fixture(scope="module")
-def started() -> Iterator[ServiceNowDouble]:
-    """One double for the module."""
-    with ServiceNowDouble() as double:
-        yield double
-
-
-@pytest.fixture
-def double(started: ServiceNowDouble) -> ServiceNowDouble:
-    """As after the start."""
-    started.reset()
-    return started
 
 
 class Browser:

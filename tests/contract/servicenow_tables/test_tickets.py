@@ -1,41 +1,12 @@
 """Problems, changes, their approvals and articles in the ServiceNow double: states, demands, refusals, rights."""
 
-from collections.abc import Iterator
-from typing import Any
-
-import pytest
-import requests
-
 from sandbox.servicenow import ServiceNowDouble
 from sandbox.servicenow.seed import sys_id
-
-Json = dict[str, Any]
+from tests.contract.servicenow_tables.asking import Json, send
 
 INCIDENT, PROBLEM, CHANGE = (f"/api/now/table/{name}" for name in ("incident", "problem", "change_request"))
 APPROVAL, ARTICLE = "/api/now/table/sysapproval_approver", "/api/now/table/kb_knowledge"
 POLICY = "Data Policy Exception: The following fields are mandatory: "
-
-
-@pytest.fixture(scope="module")
-def started() -> Iterator[ServiceNowDouble]:
-    """One double for the module."""
-    with ServiceNowDouble() as double:
-        yield double
-
-
-@pytest.fixture
-def double(started: ServiceNowDouble) -> ServiceNowDouble:
-    """As after the start."""
-    started.reset()
-    return started
-
-
-def send(
-    double: ServiceNowDouble, method: str, path: str, body: Any = None, who: str = "agent", **params: str
-) -> requests.Response:
-    """A request with basic auth."""
-    url, login = double.url + path, (who, "sandbox-1")
-    return requests.request(method, url, json=body, params=params, auth=login, timeout=10)
 
 
 def insert(double: ServiceNowDouble, path: str, who: str = "agent", **body: str) -> Json:

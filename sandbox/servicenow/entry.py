@@ -1,0 +1,25 @@
+"""Who may come in: what the resources beside the Table API check first."""
+
+from flask import request
+
+from sandbox.servicenow import http
+from sandbox.servicenow.people import Caller, People
+from sandbox.servicenow.store import Store
+
+
+def caller(people: People) -> Caller:
+    """Whoever asks. Raises Refused: 401."""
+    found = people.authenticate(request.headers.get("Authorization", ""))
+    if found is None:
+        raise http.Refused(http.unauthenticated())
+    return found
+
+
+def reader(store: Store, people: People, table: str) -> Caller:
+    """Whoever asks for a table. Raises Refused: 401, or as the Table API does for this table."""
+    found = caller(people)
+    if table not in store.tables:
+        raise http.Refused(http.error(400, f"Invalid table {table}"))
+    if not people.may_open(found, table):
+        raise http.Refused(http.error(403, "User Not Authorized", "Failed API level ACL Validation"))
+    return found

@@ -1,0 +1,94 @@
+"""A person changes records on the ServiceNow double's pages, in a real Chromium."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from sandbox.client import PASSWORD
+from sandbox.servicenow import ServiceNowDouble
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def double() -> Iterator[ServiceNowDouble]:
+    """A fresh instance."""
+    with ServiceNowDouble() as one:
+        yield one
+
+
+def sign_in(page: Page, double: ServiceNowDouble, path: str, who: str = "agent") -> None:
+    """Open an address as somebody who signs in first."""
+    page.goto(double.url + path)
+    page.get_by_label("User name").fill(who)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(re.escape(path.partition("?")[0])))
+
+
+def test_an_agent_works_on_an_incident(page: Page, double: ServiceNowDouble) -> None:
+    """From the list to the record: a refusal is said and keeps what was typed; then it is resolved."""
+    sign_in(page, double, "/incident_list.do")
+    page.get_by_role("link", name="INC0010003").click()
+    page.get_by_label("State").select_option("Resolved")
+    page.get_by_label("Assignment group").select_option("Network")
+    page.get_by_label("Comments", exact=True).fill("Restarted the gateway")
+    page.get_by_role("button", name="Update").click()
+    expect(page.get_by_role("alert")).to_contain_text("mandatory: Resolution code, Close notes")
+    expect(page.get_by_label("Comments", exact=True)).to_have_value("Restarted the gateway")
+    page.get_by_label("Resolution code").select_option("Solution provided")
+    page.get_by_label("Close notes").fill("Restarted")
+    page.get_by_role("button", name="Update").click()
+    expect(page.get_by_role("status")).to_have_text("The record was saved.")
+    expect(page.locator("[data-field=state]")).to_have_text("Resolved")
+    expect(page.locator("[data-field=assignment_group]")).to_have_text("Network")
+    expect(page.locator("[data-field=comments_and_work_notes]")).to_contain_text("Restarted the gateway")
+
+
+def test_a_change_is_made_sent_for_approval_and_decided(page: Page, double: ServiceNowDouble) -> None:
+    """With the keyboard alone where it is typed; the approver's decision moves it on."""
+    sign_in(page, double, "/change_request_list.do")
+    page.get_by_role("link", name="New", exact=True).click()
+    page.get_by_label("Short description").focus()
+    page.keyboard.type("Move the <printer>")
+    page.get_by_label("Assignment group").focus()
+    page.keyboard.type("Hardware")
+    page.get_by_role("button", name="Submit").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_be_visible()
+    number = page.get_by_role("heading", level=1).inner_text()
+    page.get_by_label("State").select_option("Assess")
+    page.get_by_role("button", name="Update").click()
+    expect(page.locator("[data-field=approval]")).to_have_text("Requested")
+    page.get_by_role("link", name="Sign out").click()
+    sign_in(page, double, "/sysapproval_approver_list.do", "approver")
+    row = page.get_by_role("row").filter(has_text=number)
+    expect(row).to_contain_text("Move the <printer>")
+    row.get_by_role("link").click()
+    page.get_by_label("State").select_option("Approved")
+    page.get_by_role("button", name="Update").click()
+    expect(page.get_by_role("status")).to_be_visible()
+    page.goto(f"{double.url}/change_request.do?sysparm_query=number={number}")
+    expect(page.locator("[data-field=state]")).to_have_text("Authorize")
+
+
+def test_pages_fit_a_phone(page: Page, double: ServiceNowDouble) -> None:
+    """Nothing is wider than the window: list, form, refusal."""
+    page.set_viewport_size({"width": 390, "height": 800})
+    sign_in(page, double, "/change_request_list.do", "admin")
+
+    def fits() -> bool:
+        return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+
+    assert fits()
+    page.get_by_role("link", name="CHG0030004").click()
+    assert fits()
+    page.get_by_label("State").select_option("Review")
+    page.get_by_role("button", name="Update").click()
+    expect(page.get_by_role("alert")).to_contain_text("aborted by Business Rule")
+    assert fits()
+    page.get_by_text("Delete…").click()
+    page.get_by_role("button", name="Delete this record").click()
+    expect(page.get_by_role("link", name="CHG0030004")).to_have_count(0)
