@@ -53,6 +53,7 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
             at_once=config.threads - KEPT_FREE,
             clock=clock,
             on_client_suspect=messages.client_suspect,
+            record_links=config.record_links,
         ),
     )
     signer = Signer(keys("states"))

@@ -41,6 +41,7 @@ class Config:
     guests: bool = False
     shared_tables: tuple[str, ...] = ()
     caller_optional: bool = False
+    record_links: str = "classic"
     rate_limits: bool = True
     log_level: str = "info"
     log_format: str = "json"
@@ -80,6 +81,7 @@ class Config:
             "graceful_timeout": env.int("GRACEFUL_TIMEOUT", default=30, validate=validate.Range(1, 600)),
             "guests": env.bool("GUESTS", default=False),
             "caller_optional": env.bool("CALLER_OPTIONAL", default=False),
+            "record_links": env.str("RECORD_LINKS", default="classic", validate=validate.OneOf(_RECORD_LINKS)),
             "rate_limits": env.bool("RATE_LIMITS", default=True),
             "log_level": env.str("LOG_LEVEL", default="info", validate=validate.OneOf(_LOG_LEVELS)),
             "log_format": env.str("LOG_FORMAT", default="json", validate=validate.OneOf(["json", "console"])),
@@ -97,6 +99,7 @@ class Config:
         return cls(servicenow_hosts=hosts, shared_tables=tuple(name.strip() for name in shared), **values)
 
 
+_RECORD_LINKS = ["classic", "workspace"]
 _LOG_LEVELS = ["debug", "info", "warning", "error"]
 
 

@@ -8,6 +8,7 @@ Errors a person can meet.
   x NotPermitted            the person may not do this here
     + AdministratorsOnly
     + MayNotPost            not in this channel
+    + NotShared             not a record of this table
   x NotConfigured           settings are missing
   x NotConnected            no linked ServiceNow account yet
     + Suspended             linked, but ServiceNow refuses its tokens
@@ -29,6 +30,7 @@ Errors a person can meet.
     + CredentialsRefused    401
     + AccessDenied          403: closed table, no right
     + Refused               403 by data policy or business rule; names fields where it can
+    + NotKept               2xx, but what was written is not there: no right to the field
     + NotFound              404: no such record, or an ACL hides it
     + NotInstalled          400: no such table or API on the instance
     + TooLong               414
@@ -115,6 +117,14 @@ class MayNotPost(NotPermitted):
             self.tell = tell
 
 
+class NotShared(NotPermitted):
+    """A record of a class that is not shared here (design §5)."""
+
+    tell = (
+        "Records of this kind are not shown here. An administrator can add their table to the setting `SHARED_TABLES`."
+    )
+
+
 class NotConfigured(AppError):
     """Settings are missing; administrators are told which, everybody else whom to ask."""
 
@@ -164,11 +174,11 @@ class StillWorking(AppError):
 class MayBeSaved(AppError):
     """A write went unanswered, and it could not be found out whether it was saved."""
 
-    def __init__(self, detail: str, records: str) -> None:
+    def __init__(self, detail: str, records: str, what: str = "the list") -> None:
         super().__init__(detail)
         self.tell = (
             "ServiceNow did not say whether it saved this, so it may have been saved. "
-            f"[Look at the list]({records}) before you send it again."
+            f"[Look at {what}]({records}) before you send it again."
         )
 
     may_have_been_saved = True
@@ -299,6 +309,17 @@ class Refused(ServiceNowError):
             self.tell = f"ServiceNow's rule “{rule}” refused this. Nothing was saved."
         else:
             self.tell = "ServiceNow refused these values. Nothing was saved."
+
+
+class NotKept(ServiceNowError):
+    """ServiceNow answered well and did not keep what was written, as it does for fields without right."""
+
+    tell = "ServiceNow did not keep this: your account may not write that field, or its rules forbid the value."
+
+    def __init__(self, detail: str, tell: str | None = None) -> None:
+        super().__init__(detail)
+        if tell is not None:
+            self.tell = tell
 
 
 class NotFound(ServiceNowError):

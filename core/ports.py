@@ -14,6 +14,7 @@ from core.deadline import Deadline
 from core.fields import Option
 from core.instance import Instance, Proof
 from core.notices import DeliveryHealth, WebhookKey
+from core.record_ports import Changes, Journal, Records
 from core.records import Column, Identity, Record
 from core.subscriptions import Grant
 
@@ -192,6 +193,15 @@ class ServiceNow(Protocol):
     Reads are retried at most twice inside the deadline, writes never.
     """
 
+    @property
+    def records(self) -> Records: ...
+
+    @property
+    def journal(self) -> Journal: ...
+
+    @property
+    def changes(self) -> Changes: ...
+
     def create(self, table: str, columns: Mapping[str, str]) -> Record:
         """
         Insert a row of raw values; one round trip.
@@ -290,9 +300,13 @@ class Mattermost(Protocol):
         root_id: str,
         attachment: Mapping[str, Any],
         pending_post_id: str,
+        message: str = "",
+        shows: Mapping[str, str] | None = None,
     ) -> str:
         """
         Post an attachment after checking that the person may post there; the new post's id.
+
+        *shows* (table, sys_id, sys_mod_count) says which record the card is of, for `update_card`.
 
         By the bot, which joins with the person's rights where it is no member; where it may not
         (a direct message of two people), as the person.
@@ -302,12 +316,23 @@ class Mattermost(Protocol):
         """
         ...
 
-    def update_card(self, post_id: str, attachment: Mapping[str, Any]) -> None:
-        """Put *attachment* in place of a card's that the bot posted; nothing else of the post changes."""
+    def update_card(self, *, post_id: str, attachment: Mapping[str, Any], shows: Mapping[str, str]) -> str:
+        """
+        Put *attachment* in place of a card's that the bot posted, unless that card is of another record
+        or shows a newer state already; nothing else of the post changes. The id of its thread's root.
+        """
+        ...
+
+    def direct_channel(self, person_id: str) -> str:
+        """The channel of direct messages between whoever asks and *person_id*; made with the asker's session."""
+        ...
+
+    def person_id(self, username: str) -> str:
+        """The id of a user by name, without ``@``. Raises MattermostRefused where there is none."""
         ...
 
     def reply(self, *, channel_id: str, root_id: str, text: str) -> None:
-        """A line by the bot in a thread that it wrote a card in."""
+        """A line by the bot in a thread, after the same check as `post_card`. Raises MayNotPost."""
         ...
 
     def may_post(self, channel_id: str) -> None:

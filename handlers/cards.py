@@ -2,23 +2,49 @@
 
 from typing import Any
 
+import structlog
+
 from core.actions import CardKey, offer
+from core.errors import MattermostError
 from core.records import Record
 from handlers.context import Context
 from handlers.registry import calls
 from mattermost.cards import record_card
 
+log = structlog.get_logger(__name__)
 
-def card_of(record: Record, channel_id: str, context: Context) -> dict[str, Any]:
+
+def card_of(record: Record, channel_id: str, context: Context, pretext: str = "") -> dict[str, Any]:
     """
     The message attachment.
 
     Args:
         record: With what `mattermost.cards.record_card` shows.
         channel_id: Where the card stands; its buttons work nowhere else.
+        pretext: Markdown above the card, ours or already escaped.
     """
     instance = context.instance.url.partition("://")[2]
-    card = record_card(record, context.links.record(record.table, record.sys_id), instance)
     fitting = offer(record.table, record.value("state")).only(lambda action: calls.has(action.path, action.kind))
     buttons = context.buttons.write(CardKey(record.table, record.sys_id, record.number, channel_id), fitting)
-    return card | ({"actions": buttons} if buttons else {})
+    address = context.links.record(record.table, record.sys_id)
+    return record_card(record, address, instance, actions=buttons, pretext=pretext)
+
+
+def shown_by(record: Record) -> dict[str, str]:
+    """What a card says about itself, so that a later change finds out whether it is newer."""
+    return {"table": record.table, "sys_id": record.sys_id, "sys_mod_count": record.value("sys_mod_count")}
+
+
+def update_card(record: Record, post_id: str, channel_id: str, context: Context) -> str:
+    """
+    Let the card at *post_id* show *record*; the root of its thread, "" when Mattermost does not tell.
+
+    *record* needs its table's card columns: one that lacks some would make the card forget them.
+    """
+    try:
+        return context.mattermost.update_card(
+            post_id=post_id, attachment=card_of(record, channel_id, context), shows=shown_by(record)
+        )
+    except MattermostError as error:
+        log.warning("card not updated", sys_id=record.sys_id, reason=str(error))
+        return ""

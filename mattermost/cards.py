@@ -5,49 +5,83 @@ Record text is data: escaped, defused and cut here and nowhere else. The linked 
 plain text by the clients, everything else as Markdown (native integrations reference §3.1).
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.base import table_label
 from core.records import Identity, Record
+from core.tables import table_of
 from mattermost.markdown import escaped, plain
 
-_FIELDS = (
-    ("state", "State"),
-    ("priority", "Priority"),
-    ("assigned_to", "Assigned to"),
-    ("assignment_group", "Assignment group"),
-)
+NOTHING = "N/A"
+
 # Colour of the bar by priority: 1 critical … 5 planning; grey where a table has none.
 _COLOURS = {"1": "#d24b4e", "2": "#e07f2d", "3": "#d9a62e", "4": "#3d7fc4", "5": "#7b8794"}
 _NO_COLOUR = "#7b8794"
+_TIMES = {"start_date", "end_date"}
 
 _TITLE_CHARACTERS = 200
 _FIELD_CHARACTERS = 300
 
 
-def record_card(record: Record, address: str, instance: str) -> dict[str, Any]:
+def record_card(
+    record: Record,
+    address: str,
+    instance: str,
+    *,
+    actions: Sequence[Mapping[str, Any]] = (),
+    pretext: str = "",
+) -> dict[str, Any]:
     """
-    The card of a record: title with link, four fields, footer, colour by priority.
+    The card of a record: title with link, its table's fields, footer, colour by priority.
 
     Args:
-        record: With display values of state, priority, assigned_to and assignment_group.
+        record: With raw and display values of its table's card columns.
         address: Where the title leads.
         instance: Name of the instance for the footer, such as ``acme.service-now.com``.
+        actions: Buttons, as the host writes them.
+        pretext: Markdown above the card, ours or already escaped.
     """
     title = record_title(record)
-    shown = [(label, record.display(column)) for column, label in _FIELDS]
-    fields = [
-        {"title": label, "value": escaped(text, _FIELD_CHARACTERS) or "–", "short": True} for label, text in shown
-    ]
+    shown = record_fields(record)
     facts = ", ".join(f"{label}: {plain(text, _FIELD_CHARACTERS)}" for label, text in shown if text)
-    return {
+    card: dict[str, Any] = {
         "fallback": f"{title} ({facts})" if facts else title,
         "color": _COLOURS.get(record.value("priority"), _NO_COLOUR),
         "title": title,
         "title_link": address,
-        "fields": fields,
-        "footer": f"{table_label(record.table)} | {instance}",
+        "fields": [
+            {"title": label, "value": escaped(text, _FIELD_CHARACTERS) or NOTHING, "short": True}
+            for label, text in shown
+        ],
+        "footer": f"{table_of(record.table).label} | {instance}",
     }
+    if pretext:
+        card["pretext"] = pretext
+    if actions:
+        card["actions"] = [dict(action) for action in actions]
+    return card
+
+
+def record_fields(record: Record) -> list[tuple[str, str]]:
+    """Labels and texts of the table's card, unescaped; "" for what is empty or may not be read."""
+    return [(label, _text(record, column)) for column, label in table_of(record.table).columns]
+
+
+def record_summary(record: Record, address: str) -> str:
+    """The card as Markdown, for places that take no attachment: linked title, then one line per field."""
+    title = escaped(record.value("short_description"), _TITLE_CHARACTERS)
+    lines = [f"**{record_link(record, address)}: {title or NOTHING}**", ""]
+    fields = record_fields(record)
+    lines += [f"- {label}: {escaped(text, _FIELD_CHARACTERS) or NOTHING}" for label, text in fields]
+    return "\n".join(lines)
+
+
+def _text(record: Record, column: str) -> str:
+    """What is shown of a column; times in UTC, for a card's readers live in many zones."""
+    if column in _TIMES:
+        raw = record.value(column)
+        return f"{raw[:16]} UTC" if raw else ""
+    return record.display(column)
 
 
 def record_title(record: Record) -> str:

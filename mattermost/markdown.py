@@ -23,6 +23,16 @@ def escaped(text: str, most: int) -> str:
     return _defused(_SPECIAL.sub(r"\\\1", _one_line(text, most)))
 
 
+def quoted(text: str, most: int) -> str:
+    """
+    *text* as a quotation that keeps its lines, everything in it as it stands; at most *most* characters
+    of it, cut with ``…``. Empty lines stay, so that nothing leaves the quotation.
+    """
+    whole = text.strip()
+    cut = whole if len(whole) <= most else whole[: most - 1].rstrip() + "…"
+    return "\n".join(f"> {escaped(line, most)}".rstrip() for line in cut.splitlines())
+
+
 def plain(text: str, most: int) -> str:
     """
     *text* for places that draw no Markdown, such as the linked title of an attachment: one line,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 
@@ -14,6 +15,8 @@ from mattermost.client import PLUGIN, MattermostClient
 _RUNNING = 2  # of a plugin's states; 0 is "not running" (recorded)
 
 log = structlog.get_logger(__name__)
+
+_SHOWS = "servicenow"  # the property of a post that says which record it shows, and which state of it
 
 
 class MattermostForPerson:
@@ -47,15 +50,56 @@ class MattermostForPerson:
     def may_post(self, channel_id: str) -> None:
         self._permission(channel_id)
 
-    def post_card(self, *, channel_id: str, root_id: str, attachment: Mapping[str, Any], pending_post_id: str) -> str:
+    def post_card(
+        self,
+        *,
+        channel_id: str,
+        root_id: str,
+        attachment: Mapping[str, Any],
+        pending_post_id: str,
+        message: str = "",
+        shows: Mapping[str, str] | None = None,
+    ) -> str:
         permission = self._permission(channel_id)
+        props: dict[str, Any] = {"attachments": [dict(attachment)]}
+        if shows:
+            props[_SHOWS] = dict(shows)
         post = {
             "channel_id": permission.channel_id,
             "root_id": root_id,
             "pending_post_id": pending_post_id,
-            "message": "",
-            "props": {"attachments": [dict(attachment)]},
+            "message": message,
+            "props": props,
         }
+        return self._post(post, permission)
+
+    def reply(self, *, channel_id: str, root_id: str, text: str) -> None:
+        permission = self._permission(channel_id)
+        self._post({"channel_id": permission.channel_id, "root_id": root_id, "message": text}, permission)
+
+    def update_card(self, *, post_id: str, attachment: Mapping[str, Any], shows: Mapping[str, str]) -> str:
+        post = self._as_bot("GET", f"/api/v4/posts/{post_id}")
+        root_id = str(post.get("root_id") or post["id"])
+        props = post.get("props") or {}
+        shown = props.get(_SHOWS)
+        if post.get("user_id") != self._bot_user_id or not isinstance(shown, dict):
+            return root_id  # not a card of the bot's: in a direct message of two people it is a person's post
+        if any(shown.get(name) != shows[name] for name in ("table", "sys_id")):
+            return root_id
+        if _count(shown) <= _count(shows):
+            # A patch replaces props whole, `from_bot` included: send them all again.
+            changed = {**props, "attachments": [dict(attachment)], _SHOWS: dict(shows)}
+            self._as_bot("PUT", f"/api/v4/posts/{post_id}/patch", json={"props": changed})
+        return root_id
+
+    def direct_channel(self, person_id: str) -> str:
+        members = [self._person.id, person_id]
+        return str(self._as_person("POST", "/api/v4/channels/direct", json=members)["id"])
+
+    def person_id(self, username: str) -> str:
+        return str(self._as_bot("GET", f"/api/v4/users/username/{quote(username, safe='')}")["id"])
+
+    def _post(self, post: Mapping[str, Any], permission: MayPost) -> str:
         if permission.type not in {"D", "G"}:
             try:
                 return self._post_as_bot(post)
@@ -67,15 +111,6 @@ class MattermostForPerson:
             return self._post_as_bot(post)
         # A direct message of two people has no place for the bot: the card is the person's own post.
         return str(self._as_person("POST", "/api/v4/posts", json=post)["id"])
-
-    def update_card(self, post_id: str, attachment: Mapping[str, Any]) -> None:
-        post = self._as_bot("GET", f"/api/v4/posts/{post_id}")
-        # A patch replaces props whole, those of the server included: all of them are sent again.
-        props = {**(post.get("props") or {}), "attachments": [dict(attachment)]}
-        self._as_bot("PUT", f"/api/v4/posts/{post_id}/patch", json={"props": props})
-
-    def reply(self, *, channel_id: str, root_id: str, text: str) -> None:
-        self._as_bot("POST", "/api/v4/posts", json={"channel_id": channel_id, "root_id": root_id, "message": text})
 
     def tell(self, person_id: str, text: str) -> None:
         channel = self._as_bot("POST", "/api/v4/channels/direct", json=[self._bot_user_id, person_id])
@@ -133,3 +168,9 @@ class MattermostForPerson:
         if not self._person_token:
             raise MattermostRefused(f"{method} {path}: the call carries no session of the person", 401)
         return self._client.request(method, path, token=self._person_token, deadline=self._deadline, json=json)
+
+
+def _count(shows: Mapping[str, Any]) -> int:
+    """The record's number of updates that a card shows; one that says none is the oldest."""
+    text = str(shows.get("sys_mod_count", ""))
+    return int(text) if text.isascii() and text.isdecimal() else -1

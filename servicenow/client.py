@@ -1,14 +1,18 @@
 """ServiceNow for one person and one call: the port `core.ports.ServiceNow`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from core.deadline import Deadline
 from core.errors import AccessDenied
 from core.fields import Option
-from core.ports import Accounts
+from core.ports import Accounts, Clock
 from core.records import Column, Identity, Record
+from servicenow.changes import ChangesClient
 from servicenow.choices import ColumnCache
+from servicenow.journal import JournalClient, JournalReaders
+from servicenow.options import unique
 from servicenow.queries import Query, at_or_after, contains, equals, is_me, one_of, starts_with
+from servicenow.records import FoundRecords, RecordsClient
 from servicenow.tables import CARD_COLUMNS, Tables, record_of
 from servicenow.tokens import TokenKeeper
 from servicenow.transport import Transport
@@ -19,13 +23,22 @@ _CLOCK_MARGIN = 300.0  # seconds that the instance's clock may be behind ours
 
 
 class ServiceNowClients:
-    """Makes a client per call; what is shared holds nothing of a person but the columns of a language."""
+    """Makes a client per call; what is shared are columns by language, and what each person found."""
 
-    def __init__(self, transport: Transport, tokens: TokenKeeper, accounts: Accounts, columns: ColumnCache) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        tokens: TokenKeeper,
+        accounts: Accounts,
+        columns: ColumnCache,
+        clock: Clock,
+    ) -> None:
         self._transport = transport
         self._tokens = tokens
         self._accounts = accounts
         self._columns = columns
+        self._found = FoundRecords(clock)
+        self._readers = JournalReaders(clock)
 
     def client_for(self, person_id: str, deadline: Deadline) -> "ServiceNowClient":
         """A client with *person_id*'s rights that keeps *deadline*."""
@@ -33,17 +46,39 @@ class ServiceNowClients:
         language = account.identity.language if account else ""
         tables = Tables(self._transport, self._tokens, person_id, deadline)
         lookups = Tables(self._transport, self._tokens, person_id, deadline, retry=False)
-        return ServiceNowClient(tables, lookups, self._columns, language if language.isalnum() else "en")
+        zone = account.identity.time_zone if account else ""
+        return ServiceNowClient(
+            tables,
+            lookups,
+            self._columns,
+            language if language.isalnum() else "en",
+            records=RecordsClient(tables, self._found, person_id),
+            journal=JournalClient(tables, self._readers, person_id, zone),
+            changes=ChangesClient(tables),
+        )
 
 
 class ServiceNowClient:
     """See the port for what each method promises."""
 
-    def __init__(self, tables: Tables, lookups: Tables, columns: ColumnCache, language: str) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        lookups: Tables,
+        columns: ColumnCache,
+        language: str,
+        *,
+        records: RecordsClient,
+        journal: JournalClient,
+        changes: ChangesClient,
+    ) -> None:
         self._tables = tables
         self._lookups = lookups
         self._columns = columns
         self._language = language
+        self.records = records
+        self.journal = journal
+        self.changes = changes
 
     def create(self, table: str, columns: Mapping[str, str]) -> Record:
         return self._tables.insert(table, columns)
@@ -98,7 +133,7 @@ class ServiceNowClient:
         )
         rows = self._lookups.rows("sys_user", wanted, ("sys_id", "name", "user_name"), _OPTIONS)
         people = (Identity(**{key: str(row.get(key) or "") for key in ("sys_id", "name", "user_name")}) for row in rows)
-        return _options(p.option if p.user_name else Option(p.name, p.sys_id) for p in people)
+        return unique(p.option if p.user_name else Option(p.name, p.sys_id) for p in people)
 
     def find_groups(self, query: str) -> Sequence[Option]:
         wanted = Query().where(equals("active", "true")).where(contains("name", query)).order_by("name")
@@ -109,19 +144,8 @@ class ServiceNowClient:
 
     def _named(self, table: str, query: Query) -> list[Option]:
         rows = self._lookups.rows(table, query, ("sys_id", "name"), _OPTIONS)
-        return _options(Option(str(row.get("name") or ""), str(row.get("sys_id") or "")) for row in rows)
+        return unique(Option(str(row.get("name") or ""), str(row.get("sys_id") or "")) for row in rows)
 
     def _records(self, table: str, query: Query) -> list[Record]:
         rows = self._tables.rows(table, query, CARD_COLUMNS, _OPTIONS, display="all")
         return [record_of(table, row) for row in rows]
-
-
-def _options(found: Iterable[Option]) -> list[Option]:
-    """Options with unique labels, for clients drop the second: namesakes show the end of their sys_id."""
-    options: dict[str, Option] = {}
-    for option in found:
-        if not option.label.strip() or not option.value:
-            continue  # a field that the person may not read
-        label = option.label if option.label not in options else f"{option.label} · {option.value[-6:]}"
-        options[label] = Option(label, option.value)
-    return list(options.values())

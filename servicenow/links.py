@@ -1,10 +1,12 @@
-"""Addresses that people open, in the classic frame; every part encoded once (API reference §9.7)."""
+"""Addresses that people open; every part encoded once (API reference §9.7)."""
 
 from urllib.parse import quote
 
+from core.tables import table_of
+
 
 class ClassicLinks:
-    """`core.ports.Links` for one instance."""
+    """`core.ports.Links` for one instance, in the classic frame."""
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
@@ -17,3 +19,15 @@ class ClassicLinks:
 
     def _framed(self, target: str) -> str:
         return f"{self._origin}/nav_to.do?uri={quote(target, safe='')}"
+
+
+class WorkspaceLinks(ClassicLinks):
+    """Records in Service Operations Workspace; articles, which it does not have, and lists as above."""
+
+    def record(self, table: str, sys_id: str) -> str:
+        if not table_of(table).task:
+            return super().record(table, sys_id)
+        return f"{self._origin}/now/sow/record/{quote(table, safe='')}/{quote(sys_id, safe='')}"
+
+
+LINKS = {"classic": ClassicLinks, "workspace": WorkspaceLinks}

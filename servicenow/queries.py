@@ -61,6 +61,11 @@ def contains(column: str, words: str) -> Term:
     return Term(f"{_column(column)}LIKE{_words(words)}")
 
 
+def text_matches(words: str) -> Term:
+    """Rows whose text index holds all words that a person typed; tables without an index ignore it."""
+    return Term(f"123TEXTQUERY321={_words(words)}")
+
+
 def at_or_after(column: str, moment: float) -> Term:
     """A raw UTC time; *moment* is Unix seconds."""
     return Term(f"{_column(column)}>={datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}")

@@ -6,7 +6,7 @@ from core.instance import Instance
 from core.ports import Accounts, Clock
 from servicenow.choices import ColumnCache
 from servicenow.client import ServiceNowClients
-from servicenow.links import ClassicLinks
+from servicenow.links import LINKS
 from servicenow.oauth import OAuthClient
 from servicenow.tokens import TokenKeeper
 from servicenow.transport import Transport
@@ -21,6 +21,7 @@ class ServiceNowSide:
         fingerprint_key: Keys the OAuth client's fingerprint.
         at_once: Calls to ServiceNow at the same time in all.
         on_client_suspect: See `TokenKeeper`.
+        record_links: Where links to records lead, by its name in `servicenow.links.LINKS`.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class ServiceNowSide:
         at_once: int,
         clock: Clock,
         on_client_suspect: Callable[[], None],
+        record_links: str = "classic",
     ) -> None:
         self.instance = instance
         transport = Transport(instance.url, at_once=at_once)
@@ -52,6 +54,6 @@ class ServiceNowSide:
             clock=clock,
             on_client_suspect=on_client_suspect,
         )
-        clients = ServiceNowClients(transport, tokens, accounts, ColumnCache(clock))
-        self.links = ClassicLinks(instance.url)
+        clients = ServiceNowClients(transport, tokens, accounts, ColumnCache(clock), clock)
+        self.links = LINKS[record_links](instance.url)
         self.servicenow_for = clients.client_for

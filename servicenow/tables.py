@@ -11,7 +11,7 @@ from core.errors import Broken, Busy, CredentialsRefused, Unreachable
 from core.records import Cell, Record
 from servicenow.classify import CutShort, GatewayFailed, read_answer
 from servicenow.limits import Full, Silent
-from servicenow.queries import Query
+from servicenow.queries import Query, is_sys_id
 from servicenow.tokens import TokenKeeper
 from servicenow.transport import BearerToken, ConnectionLost, Transport
 
@@ -88,18 +88,24 @@ class Tables:
         content = self._once(
             "POST",
             table_path(table),
-            {
-                "sysparm_fields": ",".join(CARD_COLUMNS),
-                "sysparm_display_value": "all",
-                "sysparm_exclude_reference_link": "true",
-                "sysparm_input_display_value": "false",
-            },
+            _both(CARD_COLUMNS) | {"sysparm_input_display_value": "false"},
             dict(columns),
         )
-        row = content["result"]
-        if not isinstance(row, dict) or not row.get("sys_id"):
-            raise Broken(f"{table}: insert answered without a row")
-        return record_of(table, row)
+        return _one(table, content)
+
+    def row(self, table: str, sys_id: str, columns: Sequence[str]) -> Record:
+        """One row, raw and as displayed. Raises NotFound."""
+        content = self.get(row_path(table, sys_id), _both(columns))
+        return _one(table, content)
+
+    def update(self, table: str, sys_id: str, given: Mapping[str, str], columns: Sequence[str]) -> Record:
+        """Write raw values to one row and answer *columns*; one request."""
+        params = _both(columns) | {"sysparm_input_display_value": "false"}
+        return _one(table, self._once("PATCH", row_path(table, sys_id), params, dict(given)))
+
+    def post(self, path: str, body: Mapping[str, str]) -> dict[str, Any]:
+        """A write to an API that is no table; never repeated."""
+        return self._once("POST", path, {}, dict(body))
 
     def get(self, path: str, params: Mapping[str, str]) -> dict[str, Any]:
         """A read; repeated at most twice inside the deadline where that can help."""
@@ -159,6 +165,29 @@ def table_path(table: str) -> str:
     if not _TABLE.fullmatch(table):
         raise ValueError(f"{table!r} is no table name")
     return f"/api/now/v2/table/{table}"
+
+
+def row_path(table: str, sys_id: str) -> str:
+    """The address of one row; a sys_id is 32 hex digits, and nothing else gets into an address."""
+    if not is_sys_id(sys_id):
+        raise ValueError("no sys_id")
+    return f"{table_path(table)}/{sys_id}"
+
+
+def _both(columns: Sequence[str]) -> dict[str, str]:
+    """Ask for *columns* in both shapes."""
+    return {
+        "sysparm_fields": ",".join(columns),
+        "sysparm_display_value": "all",
+        "sysparm_exclude_reference_link": "true",
+    }
+
+
+def _one(table: str, content: Mapping[str, Any]) -> Record:
+    row = content["result"]
+    if not isinstance(row, dict) or not row.get("sys_id"):
+        raise Broken(f"{table}: answered without a row")
+    return record_of(table, row)
 
 
 def record_of(table: str, row: Mapping[str, Any]) -> Record:

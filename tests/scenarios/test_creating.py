@@ -91,7 +91,7 @@ def test_the_record_holds_what_was_entered(world: World, agent: MattermostClient
     assert {field["title"]: field["value"] for field in attachment["fields"]} == {
         "State": "New",
         "Priority": "3 \\- Moderate",
-        "Assigned to": "–",
+        "Assigned to": "N/A",
         "Assignment group": "Network",
     }
 

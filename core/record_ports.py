@@ -1,0 +1,127 @@
+"""
+Records, their journal and changes as handlers use them: parts of the port `core.ports.ServiceNow`.
+
+All methods may raise `core.errors.ServiceNowError` classes, `NotConnected` and `Suspended`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from core.fields import Option
+from core.records import Choice, Record
+
+MOST_FOUND = 20
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """
+    One comment or work note.
+
+    Args:
+        element: ``comments`` or ``work_notes``.
+        author: As ServiceNow names the person: full name, or user name.
+        at: In the reader's time zone; ``2026-11-24 13:05`` where the instance's format is understood.
+    """
+
+    element: str
+    author: str
+    at: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Entries:
+    """
+    Some entries, newest first.
+
+    Args:
+        older: Whether there are more behind these.
+        work_notes: Whether the account sees work notes at all.
+    """
+
+    entries: Sequence[JournalEntry]
+    older: bool
+    work_notes: bool
+
+
+class Records(Protocol):
+    """Rows of the shared tables."""
+
+    def search(self, words: str, tables: Sequence[str]) -> Sequence[Record]:
+        """
+        Records by number or by words, at most 20: exact number first, active before inactive, newest first.
+
+        ``tables`` are exact classes. Several cost a request for all tasks and one for articles; where
+        the words begin like a number of one of them, that one alone is asked. Words look in the text
+        index, and only where it finds nothing inside short descriptions. Tables that the account may
+        not read are left out, unless all are. What is found is remembered for `found`.
+        """
+        ...
+
+    def found(self, table: str, sys_id: str) -> Record | None:
+        """What a search of the same person found in the last minutes; never asks."""
+        ...
+
+    def with_number(self, number: str, tables: Sequence[str]) -> Sequence[Record]:
+        """Records with exactly this number, as a card needs them; one request where its prefix is known."""
+        ...
+
+    def read(self, table: str, sys_id: str, columns: Sequence[str]) -> Record:
+        """One record, raw and as displayed; one request. Its ``table`` is its class. Raises NotFound."""
+        ...
+
+    def update(self, table: str, sys_id: str, columns: Mapping[str, str], wanted: Sequence[str]) -> Record:
+        """
+        Write raw values and answer *wanted*; one request.
+
+        A 2xx is no proof that a value stuck (API reference §1.5): compare what comes back.
+        """
+        ...
+
+    def find(self, table: str, query: str) -> Sequence[Option]:
+        """Rows of any table by what stands for them (name, number or title), at most 20."""
+        ...
+
+
+class Journal(Protocol):
+    """Comments and work notes of a record."""
+
+    def latest(self, table: str, sys_id: str, *, skip: int = 0, most: int = 10) -> Entries:
+        """
+        The newest entries after the first *skip*.
+
+        From `sys_journal_field` where the account may read it, else from the journal's text; which of
+        the two is remembered for 15 minutes, so that it is one request then.
+        """
+        ...
+
+    def add(self, table: str, sys_id: str, element: str, text: str, wanted: Sequence[str]) -> Record:
+        """
+        Add an entry; one request. Answers *wanted*.
+
+        Raises:
+            NotKept: ServiceNow said yes, and the entry is not there: the account may not write it.
+        """
+        ...
+
+
+class Changes(Protocol):
+    """The Change Management API (API reference §6)."""
+
+    def next_states(self, sys_id: str) -> Sequence[Choice]:
+        """The current state and those that may follow it now, in the account's language."""
+        ...
+
+    def create(self, kind: str, columns: Mapping[str, str], template: str = "") -> Record:
+        """
+        A ``normal`` or ``emergency`` change, or a ``standard`` one from *template*; raw values, UTC.
+
+        A `may_have_been_saved` error leaves open whether it was saved.
+        """
+        ...
+
+    def find_templates(self, query: str) -> Sequence[Option]:
+        """Approved templates of standard changes by name, at most 20."""
+        ...

@@ -1,0 +1,99 @@
+"""
+The Change Management API (API reference §6.1).
+
+It answers otherwise than the Table API: 200 for an insert, numbers and booleans as JSON's own, one
+object where the documentation prints a list, and in lists a last element that holds only ``__meta``.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.errors import Broken
+from core.fields import Option
+from core.records import Cell, Choice, Record
+from servicenow.options import unique
+from servicenow.queries import Query, contains, equals, is_sys_id
+from servicenow.tables import Tables
+
+TABLE = "change_request"
+_BASE = "/api/sn_chg_rest/v1/change"
+_KINDS = ("normal", "emergency", "standard")
+_MOST = 20
+
+
+class ChangesClient:
+    """`core.record_ports.Changes` with one person's rights."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def next_states(self, sys_id: str) -> Sequence[Choice]:
+        if not is_sys_id(sys_id):
+            raise ValueError("no sys_id")
+        result = self._tables.get(f"{_BASE}/{sys_id}/nextstates", {})["result"]
+        return read_next_states(result)
+
+    def create(self, kind: str, columns: Mapping[str, str], template: str = "") -> Record:
+        if kind not in _KINDS or (kind == "standard") != is_sys_id(template):
+            raise ValueError(f"no kind of change: {kind}")
+        path = f"{_BASE}/standard/{template}" if template else f"{_BASE}/{kind}"
+        return read_change(self._tables.post(path, columns)["result"])
+
+    def find_templates(self, query: str) -> Sequence[Option]:
+        wanted = Query().where(equals("active", "true")).where(contains("name", query)).order_by("name")
+        params = {"sysparm_query": str(wanted), "sysparm_limit": str(_MOST)}
+        rows = self._tables.get(f"{_BASE}/standard/template", params)["result"]
+        records = [read_change(row) for row in rows if isinstance(row, dict) and "sys_id" in row]
+        sought = query.casefold()
+        found = (Option(record.display("name"), record.sys_id) for record in records)
+        # The API tells in `__meta` which filters it ignored; what does not fit is left out here instead.
+        return unique(option for option in found if sought in option.label.casefold())
+
+
+def read_next_states(result: Any) -> list[Choice]:
+    """
+    The states that can be reached by hand, as ServiceNow orders them.
+
+    A transition that only happens by itself (an approval) is listed as a state, too: it is left out.
+    """
+    if not isinstance(result, dict) or not isinstance(result.get("available_states"), list):
+        raise Broken("nextstates without states")
+    labels = result.get("state_label")
+    labels = labels if isinstance(labels, dict) else {}
+    moves = [move for group in result.get("state_transitions") or [] for move in group if isinstance(move, dict)]
+    listed = {str(move.get("to_state")) for move in moves}
+    by_hand = {
+        str(move.get("to_state"))
+        for move in moves
+        if move.get("transition_available") is True and move.get("automatic_transition") is not True
+    }
+    states = [str(state) for state in result["available_states"]]
+    return [
+        Choice(str(labels.get(state) or state), state) for state in states if state in by_hand or state not in listed
+    ]
+
+
+def read_change(result: Any) -> Record:
+    """A change, or a template, as the API writes it. Raises Broken for something else."""
+    row = result[0] if isinstance(result, list) and result else result
+    if not isinstance(row, dict) or not isinstance(row.get("sys_id"), dict):
+        raise Broken("change API answered without a row")
+    cells = {
+        column: Cell(_raw(cell.get("value")), str(cell.get("display_value") or ""))
+        for column, cell in row.items()
+        if isinstance(cell, dict) and "value" in cell
+    }
+    return Record(TABLE, cells["sys_id"].value, cells)
+
+
+def _raw(value: Any) -> str:
+    """As the Table API would write it: ``-5.0`` is ``-5``, a truth is ``true``."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case float() if value.is_integer():
+            return str(int(value))
+        case _:
+            return str(value)

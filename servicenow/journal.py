@@ -1,0 +1,157 @@
+"""
+Comments and work notes (API reference §5.6).
+
+Who may read `sys_journal_field`, mostly administrators, gets rows. Everybody else gets the text that a
+journal column shows: entries one after the other, newest first, each under a heading with time, name and
+the column's label. Blank lines belong to entries, so only headings part them.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cachetools import TTLCache
+
+from core.errors import AccessDenied, NotFound, NotInstalled, NotKept
+from core.ports import Clock
+from core.record_ports import Entries, JournalEntry
+from core.records import Record
+from servicenow.queries import Query, equals, one_of
+from servicenow.tables import Tables
+
+ELEMENTS = ("comments", "work_notes")
+_SECONDS = 900.0
+_TIME = r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4} \d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?: ?[AaPp]\.?[Mm]\.?)?"
+_HEADING = re.compile(rf"(?:\A|(?<=\n\n))(?P<at>{_TIME}) - (?P<author>[^\n]+) \((?P<label>[^()\n]+)\)\n")
+_FORMATS = tuple(
+    f"{day} {time}"
+    for day in ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%Y/%m/%d")
+    for time in ("%H:%M:%S", "%H:%M", "%H.%M.%S", "%I:%M:%S %p", "%I:%M %p")
+)
+_OUT = "%Y-%m-%d %H:%M"
+
+
+class JournalReaders:
+    """Who may read rows of `sys_journal_field`, as far as we have seen; for 15 minutes."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._may: TTLCache[str, bool] = TTLCache(maxsize=5000, ttl=_SECONDS, timer=clock)
+
+    def get(self, person_id: str) -> bool | None:
+        return self._may.get(person_id)
+
+    def put(self, person_id: str, may: bool) -> None:
+        self._may[person_id] = may
+
+
+class JournalClient:
+    """`core.record_ports.Journal` with one person's rights; *zone* is the IANA name of the reader's."""
+
+    def __init__(self, tables: Tables, readers: JournalReaders, person_id: str, zone: str) -> None:
+        self._tables = tables
+        self._readers = readers
+        self._person_id = person_id
+        self._zone = zone
+
+    def latest(self, table: str, sys_id: str, *, skip: int = 0, most: int = 10) -> Entries:
+        may = self._readers.get(self._person_id)
+        if may is not False:
+            rows = self._rows(sys_id, skip + most + 1)
+            if rows:
+                self._readers.put(self._person_id, True)
+                return _page(rows, skip, most, work_notes=True)
+            if may:
+                return Entries((), False, work_notes=True)
+        record = self._tables.row(table, sys_id, ("sys_id", *ELEMENTS))
+        entries = split_columns({name: record.display(name) for name in ELEMENTS})
+        if entries:
+            self._readers.put(self._person_id, False)  # there are some, and their rows were not to be seen
+        return _page(entries, skip, most, work_notes="work_notes" in record.cells)
+
+    def add(self, table: str, sys_id: str, element: str, text: str, wanted: Sequence[str]) -> Record:
+        record = self._tables.update(table, sys_id, {element: text}, tuple(dict.fromkeys((*wanted, element))))
+        newest = split(record.display(element), element)[:1]
+        if element not in record.cells or not newest or _squeezed(newest[0].text) != _squeezed(text):
+            raise NotKept(f"{table}: {element} not kept")
+        return record
+
+    def _rows(self, sys_id: str, most: int) -> list[JournalEntry]:
+        query = (
+            Query()
+            .where(equals("element_id", sys_id))
+            .where(one_of("element", ELEMENTS))
+            .order_by("sys_created_on", descending=True)
+        )
+        columns = ("element_id", "element", "value", "sys_created_on", "sys_created_by")
+        try:
+            rows = self._tables.rows("sys_journal_field", query, columns, most)
+        except (AccessDenied, NotFound, NotInstalled):
+            return []
+        return [
+            JournalEntry(
+                element=str(row["element"]),
+                author=str(row.get("sys_created_by") or ""),
+                at=in_zone(str(row.get("sys_created_on") or ""), self._zone),
+                text=str(row.get("value") or "").strip(),
+            )
+            for row in rows
+            if row.get("element_id") == sys_id and row.get("element") in ELEMENTS
+        ]
+
+
+def split(text: str, element: str) -> list[JournalEntry]:
+    """
+    The entries of one journal column's text, as it stands: time and name as the instance writes them.
+
+    All headings of a column bear the same label; a line that looks like one and bears another is text.
+    """
+    first = _HEADING.match(text)
+    if first is None:
+        return []
+    headings = [found for found in _HEADING.finditer(text) if found["label"] == first["label"]]
+    ends = [found.start() for found in headings[1:]] + [len(text)]
+    return [
+        JournalEntry(element, found["author"], found["at"], text[found.end() : end].strip())
+        for found, end in zip(headings, ends, strict=True)
+    ]
+
+
+def split_columns(texts: Mapping[str, str]) -> list[JournalEntry]:
+    """
+    The entries of several columns as one list, newest first.
+
+    The kind of an entry is the column that it stands in, never a word in its heading. Times are
+    compared in the one format in which every column's times fall; where none fits, columns follow one another.
+    """
+    columns = [split(text, element) for element, text in texts.items()]
+    for form in _FORMATS:
+        try:
+            dated = [[(datetime.strptime(e.at.upper(), form), e) for e in entries] for entries in columns]
+        except ValueError:
+            continue
+        if all(a[0] >= b[0] for column in dated for a, b in pairwise(column)):
+            every = sorted((pair for column in dated for pair in column), key=lambda pair: pair[0], reverse=True)
+            return [JournalEntry(e.element, e.author, at.strftime(_OUT), e.text) for at, e in every]
+    return [entry for entries in columns for entry in entries]
+
+
+def in_zone(moment: str, zone: str) -> str:
+    """A raw UTC time as somebody in *zone* reads it; as it stands when it is no time."""
+    try:
+        at = datetime.strptime(moment, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return moment
+    try:
+        return at.astimezone(ZoneInfo(zone or "UTC")).strftime(_OUT)
+    except (ZoneInfoNotFoundError, ValueError):
+        return at.strftime(f"{_OUT} UTC")
+
+
+def _page(entries: Sequence[JournalEntry], skip: int, most: int, *, work_notes: bool) -> Entries:
+    return Entries(entries[skip : skip + most], len(entries) > skip + most, work_notes)
+
+
+def _squeezed(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,134 @@
+"""Search, read and change records of the shared tables (API reference §1, §2)."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from cachetools import TTLCache
+
+from core.errors import AccessDenied, NotFound, NotInstalled, ServiceNowError
+from core.fields import Option
+from core.ports import Clock
+from core.record_ports import MOST_FOUND
+from core.records import Record
+from core.tables import as_number, card_columns, table_of, table_with
+from servicenow.options import unique
+from servicenow.queries import Query, Term, contains, equals, one_of, starts_with, text_matches
+from servicenow.tables import Tables, record_of
+
+FOUND_SECONDS = 300.0
+_LIKE_A_NUMBER = re.compile(r"[A-Za-z]{2,10}\d{1,15}")
+_NOT_HERE = (AccessDenied, NotFound, NotInstalled)
+
+# What stands for a row, where it is not its name.
+_DISPLAY = {"kb_knowledge_base": "title", "kb_category": "label", "cmn_location": "name", "core_company": "name"}
+
+
+class FoundRecords:
+    """What people found in the last minutes, so that showing it costs nothing; each person's own."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._found: TTLCache[tuple[str, str, str], Record] = TTLCache(maxsize=5000, ttl=FOUND_SECONDS, timer=clock)
+
+    def remember(self, person_id: str, records: Sequence[Record]) -> None:
+        for record in records:
+            self._found[person_id, record.table, record.sys_id] = record
+
+    def get(self, person_id: str, table: str, sys_id: str) -> Record | None:
+        return self._found.get((person_id, table, sys_id))
+
+
+class RecordsClient:
+    """`core.record_ports.Records` with one person's rights."""
+
+    def __init__(self, tables: Tables, found: FoundRecords, person_id: str) -> None:
+        self._tables = tables
+        self._found = found
+        self._person_id = person_id
+
+    def search(self, words: str, tables: Sequence[str]) -> Sequence[Record]:
+        words = " ".join(words.split())
+        wanted = tables
+        if _LIKE_A_NUMBER.fullmatch(words):
+            if (named := table_with(words)) in tables:
+                wanted = [named]
+            found = self._each(wanted, starts_with("number", words.upper()))
+        else:
+            found = self._each(wanted, text_matches(words)) or self._each(wanted, contains("short_description", words))
+        best = _best_first(found, words)[:MOST_FOUND]
+        self._found.remember(self._person_id, best)
+        return best
+
+    def found(self, table: str, sys_id: str) -> Record | None:
+        return self._found.get(self._person_id, table, sys_id)
+
+    def with_number(self, number: str, tables: Sequence[str]) -> Sequence[Record]:
+        exact = as_number(number)
+        named = table_with(exact)
+        found = self._each([named] if named in tables else tables, equals("number", exact)) if exact else []
+        return [record for record in found if record.number.upper() == exact]  # a dropped term finds others
+
+    def read(self, table: str, sys_id: str, columns: Sequence[str]) -> Record:
+        return _of_its_class(self._tables.row(table, sys_id, columns))
+
+    def update(self, table: str, sys_id: str, columns: Mapping[str, str], wanted: Sequence[str]) -> Record:
+        return _of_its_class(self._tables.update(table, sys_id, columns, wanted))
+
+    def find(self, table: str, query: str) -> Sequence[Option]:
+        shown = "number" if table_of(table).prefix else _DISPLAY.get(table, "name")
+        wanted = Query().where(contains(shown, query)).order_by(shown)
+        rows = self._tables.rows(table, wanted, ("sys_id", shown), MOST_FOUND)
+        return unique(Option(str(row.get(shown) or ""), str(row.get("sys_id") or "")) for row in rows)
+
+    def _each(self, tables: Sequence[str], term: Term) -> list[Record]:
+        """Ask for all tasks at once and for articles apart; a table that is closed is no table."""
+        tasks = [name for name in tables if table_of(name).task]
+        refusal: ServiceNowError | None = None
+        found: list[Record] = []
+        answered = False
+        for asked, classes in self._groups(tables, tasks):
+            try:
+                found += self._ask(asked, classes, term)
+                answered = True
+            except _NOT_HERE as error:
+                refusal = error
+        if refusal is not None and not answered:
+            raise refusal
+        return found
+
+    @staticmethod
+    def _groups(tables: Sequence[str], tasks: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
+        """Which table is asked for which classes; articles come in classes of their templates."""
+        groups: list[tuple[str, Sequence[str]]] = []
+        if tasks:
+            groups.append((tasks[0] if len(tasks) == 1 else "task", tasks))
+        groups += [(name, ()) for name in tables if not table_of(name).task]
+        return groups
+
+    def _ask(self, table: str, classes: Sequence[str], term: Term) -> list[Record]:
+        query = Query().where(term)
+        if classes:
+            query = query.where(one_of("sys_class_name", classes))
+        query = query.order_by("active", descending=True).order_by("sys_created_on", descending=True)
+        columns = (*card_columns(table), "sys_created_on")
+        rows = self._tables.rows(table, query, columns, MOST_FOUND + 1, display="all")
+        records = [_of_its_class(record_of(table, row)) for row in rows]
+        # A dropped class term would bring rows of classes that are not shared.
+        return [record for record in records if not classes or record.table in classes]
+
+
+def _of_its_class(record: Record) -> Record:
+    """A task read through a parent table, named by its class; a template of articles is an article."""
+    own = record.value("sys_class_name")
+    return replace(record, table=own) if own and table_of(record.table).task else record
+
+
+def _best_first(found: Sequence[Record], words: str) -> list[Record]:
+    newest = sorted(found, key=lambda record: record.value("sys_created_on"), reverse=True)
+    number = words.upper()
+
+    def rank(record: Record) -> Any:
+        return (record.number.upper() != number, record.value("active") == "false")
+
+    return sorted(newest, key=rank)

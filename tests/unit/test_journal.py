@@ -1,0 +1,75 @@
+"""A journal's text is split at its headings alone; times are read in whatever format the instance uses."""
+
+import pytest
+
+from servicenow.journal import in_zone, split, split_columns
+
+COMMENTS = """2026-07-28 23:46:48 - Abel Tuter (Additional comments)
+text, with
+
+blank lines
+
+2026-07-28 22:10:03 - System Administrator (Additional comments)
+older
+
+"""
+NOTES = "2026-07-28 23:00:00 - Beth Anglin (Work notes)\nbetween\n\n"
+
+
+def test_blank_lines_belong_to_an_entry() -> None:
+    """Two entries, however many empty lines stand in them."""
+    first, second = split(COMMENTS, "comments")
+    assert (first.author, first.text) == ("Abel Tuter", "text, with\n\nblank lines")
+    assert (second.author, second.text) == ("System Administrator", "older")
+
+
+def test_the_kind_is_the_column_s_and_the_order_that_of_time() -> None:
+    """Comments and work notes are merged, newest first; nothing in a heading decides which is which."""
+    merged = split_columns({"comments": COMMENTS, "work_notes": NOTES})
+    assert [(e.element, e.at) for e in merged] == [
+        ("comments", "2026-07-28 23:46"),
+        ("work_notes", "2026-07-28 23:00"),
+        ("comments", "2026-07-28 22:10"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shown"),
+    [
+        ("28/07/2026 23:46:48", "27/07/2026 22:10:03", "2026-07-28 23:46"),
+        ("07/28/2026 11:46:48 PM", "07/27/2026 10:10:03 PM", "2026-07-28 23:46"),
+        ("28.07.2026 23:46", "27.07.2026 22:10", "2026-07-28 23:46"),
+        ("05/07/2026 10:00:00", "04/12/2026 10:00:00", "2026-05-07 10:00"),  # newest first: so month before day
+    ],
+)
+def test_times_are_read_in_the_instance_s_format(first: str, second: str, shown: str) -> None:
+    """Of the formats that fit, the one in which entries stand newest first."""
+    text = f"{first} - A B (Comments)\none\n\n{second} - A B (Comments)\ntwo\n\n"
+    assert split_columns({"comments": text})[0].at == shown
+
+
+def test_what_looks_like_a_heading_inside_an_entry_is_text() -> None:
+    """Another label, or no empty line before it: part of the entry."""
+    text = (
+        "2026-07-28 23:46:48 - Abel Tuter (Comments)\n"
+        "they wrote:\n2026-07-01 10:00:00 - Boss (Comments)\nyes\n\n2026-07-01 10:00:00 - Boss (Work notes)\nno\n\n"
+    )
+    [entry] = split(text, "comments")
+    assert entry.text.endswith("no")
+
+
+def test_an_unknown_format_is_shown_as_it_stands() -> None:
+    """Nothing is guessed and nothing lost: columns follow one another."""
+    text = "31-31-2026 23:46:48 - A B (Comments)\none\n\n"
+    assert [e.at for e in split_columns({"comments": text, "work_notes": NOTES})] == [
+        "31-31-2026 23:46:48",
+        "2026-07-28 23:00:00",
+    ]
+    assert split("no heading at all", "comments") == []
+
+
+def test_stored_times_are_shown_in_the_reader_s_zone() -> None:
+    """UTC in, local out; an unknown zone says that it is UTC."""
+    assert in_zone("2026-07-29 06:46:48", "US/Pacific") == "2026-07-28 23:46"
+    assert in_zone("2026-07-29 06:46:48", "Mars/Base") == "2026-07-29 06:46 UTC"
+    assert in_zone("whenever", "UTC") == "whenever"
