@@ -1,12 +1,9 @@
 """Create an incident: open the form, look people and groups up, submit once (spec §7)."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-
 from core.calls import Call, Options, Post, Reply, ShowForm, Text, Value, Values
-from core.errors import InvalidInput, MattermostError, Refused, ServiceNowError, UnknownRequest
-from core.fields import Option
+from core.errors import InvalidInput, MattermostError, Refused
 from core.menus import Requirement
+from forms.choices import choices_of
 from forms.incident import (
     COLUMNS,
     DESCRIPTION_CHARACTERS,
@@ -14,20 +11,17 @@ from forms.incident import (
     PATH,
     SELECTS,
     SHORT_DESCRIPTION_CHARACTERS,
-    choices_of,
     incident_form,
 )
 from handlers.context import Context
 from handlers.creating import created_once
-from handlers.lookups import Lookups
 from handlers.opened import Opened
+from handlers.references import finder, is_reference, looked_up, reference
+from handlers.refusals import at_its_field, in_words
 from handlers.registry import calls
 from mattermost.markdown import first_words, visible
 
 TABLE = "incident"
-
-_SYS_ID = re.compile(r"[0-9a-f]{32}")
-_lookups = Lookups()
 
 
 @calls.form(PATH, needs=Requirement.CONNECTED)
@@ -53,8 +47,7 @@ def refresh(call: Call, context: Context) -> Reply:
 @calls.lookup(PATH, needs=Requirement.CONNECTED)
 def look_up(call: Call, context: Context) -> Reply:
     """Offer callers, groups or configuration items that match what was typed."""
-    find = _finder(context, call.selected_field)
-    return Options(_lookups.run(call.person.id, call.selected_field, call.query, find))
+    return Options(looked_up(call, context, LOOKUPS))
 
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
@@ -69,7 +62,7 @@ def create(call: Call, context: Context) -> Reply:
     try:
         text = created_once(TABLE, columns, opened, context)
     except Refused as refusal:
-        raise _at_its_field(refusal, context) from refusal
+        raise at_its_field(refusal, context, TABLE, COLUMNS) from refusal
     return Text(text)
 
 
@@ -77,7 +70,7 @@ def _show(call: Call, context: Context, values: Values, caller_default: bool = T
     entered: dict[str, Value] = dict(values)
     for name in LOOKUPS:
         option = values.option(name)
-        if option and not _SYS_ID.fullmatch(option.value):
+        if option and not is_reference(option):
             del entered[name]  # typed in a command, and no reference yet
     account = context.account
     if caller_default and "caller_id" not in entered and account is not None and account.identity.known:
@@ -107,18 +100,6 @@ def _from_message(call: Call, post: Post, context: Context) -> dict[str, str]:
     }
 
 
-def _finder(context: Context, name: str) -> Callable[[str], Sequence[Option]]:
-    match name:
-        case "caller_id":
-            return context.servicenow.find_users
-        case "assignment_group":
-            return context.servicenow.find_groups
-        case "cmdb_ci":
-            return context.servicenow.find_configuration_items
-        case _:
-            raise UnknownRequest(f"no look-up for field {name[:60]!r}")
-
-
 def _columns(call: Call, context: Context) -> dict[str, str]:
     """What is sent to ServiceNow: checked, raw values, empty ones left out."""
     problems: dict[str, str] = {}
@@ -140,7 +121,7 @@ def _columns(call: Call, context: Context) -> dict[str, str]:
             problems[name] = "Choose one of the list."
         columns[name] = chosen[:40]
     for name in LOOKUPS:
-        columns[name], problem = _reference(call.values.option(name), _finder(context, name))
+        columns[name], problem = reference(call.values.option(name), finder(name, context))
         if problem:
             problems[name] = problem
     account = context.account
@@ -149,53 +130,5 @@ def _columns(call: Call, context: Context) -> dict[str, str]:
     if not columns["caller_id"] and not context.settings.caller_optional and "caller_id" not in problems:
         problems["caller_id"] = "Choose whom this incident is for."
     if problems:
-        raise InvalidInput(problems, _in_words(problems) if not call.state else None)
+        raise InvalidInput(problems, in_words(problems) if not call.state else None)
     return {name: value for name, value in columns.items() if value}
-
-
-def _reference(option: Option | None, find: Callable[[str], Sequence[Option]]) -> tuple[str, str]:
-    """The sys_id of a choice; text typed in a command must match exactly one."""
-    if option is None:
-        return "", ""
-    if _SYS_ID.fullmatch(option.value):
-        return option.value, ""
-    found = find(option.value.strip())
-    exact = [one for one in found if one.label.casefold() == option.value.strip().casefold()]
-    match exact or list(found):
-        case [one]:
-            return one.value, ""
-        case []:
-            return "", "Nothing in ServiceNow matches this. Type two letters and choose from the list."
-        case several:
-            names = ", ".join(one.label for one in several[:5])
-            return "", f"Several match: {names}. Choose one from the list."
-
-
-def _at_its_field(refusal: Refused, context: Context) -> ServiceNowError | InvalidInput:
-    """ServiceNow names mandatory fields by their labels; put each at the field that bears it."""
-    meta = context.servicenow.cached_columns(TABLE)
-    by_label = {column.label.casefold(): name for name, column in meta.items()} | _LABELS
-    fields = {
-        by_label[label.casefold()]: f"ServiceNow demands this: {label}."
-        for label in refusal.labels
-        if by_label.get(label.casefold()) in COLUMNS
-    }
-    return InvalidInput(fields, refusal.tell) if fields else refusal
-
-
-_LABELS = {
-    "short description": "short_description",
-    "description": "description",
-    "caller": "caller_id",
-    "impact": "impact",
-    "urgency": "urgency",
-    "category": "category",
-    "subcategory": "subcategory",
-    "assignment group": "assignment_group",
-    "configuration item": "cmdb_ci",
-}
-
-
-def _in_words(problems: Mapping[str, str]) -> str:
-    """A command shows no field errors, only a line."""
-    return " ".join(f"--{name}: {text}" for name, text in problems.items())

@@ -1,0 +1,59 @@
+"""ServiceNow's refusals, put where people typed what was refused."""
+
+from collections.abc import Collection, Mapping
+
+from core.errors import InvalidInput, Refused, ServiceNowError
+from handlers.context import Context
+
+# Labels of base forms; an instance's own come first.
+_LABELS = {
+    "short description": "short_description",
+    "description": "description",
+    "caller": "caller_id",
+    "impact": "impact",
+    "urgency": "urgency",
+    "category": "category",
+    "subcategory": "subcategory",
+    "assignment group": "assignment_group",
+    "assigned to": "assigned_to",
+    "configuration item": "cmdb_ci",
+    "resolution code": "close_code",
+    "close code": "close_code",
+    "close notes": "close_notes",
+    "resolution notes": "close_notes",
+    "on hold reason": "hold_reason",
+    "cause notes": "cause_notes",
+    "fix notes": "fix_notes",
+    "comments": "comments",
+    "additional comments": "comments",
+    "justification": "justification",
+    "planned start date": "start_date",
+    "planned end date": "end_date",
+    "risk": "risk",
+}
+
+
+def at_its_field(
+    refusal: Refused, context: Context, table: str, names: Collection[str]
+) -> ServiceNowError | InvalidInput:
+    """
+    ServiceNow names mandatory fields by their labels; put each at the field of *names* that bears it.
+
+    What no field bears stays in the words above the form.
+    """
+    meta = context.servicenow.cached_columns(table)
+    own = {column.label.casefold(): name for name, column in meta.items() if name in names}
+    by_label = {label: name for label, name in _LABELS.items() if name in names} | own
+    if table == "problem" and "resolution_code" in names:
+        by_label["resolution code"] = "resolution_code"
+    fields = {
+        by_label[label.casefold()]: f"ServiceNow demands this: {label}."
+        for label in refusal.labels
+        if label.casefold() in by_label
+    }
+    return InvalidInput(fields, refusal.tell) if fields else refusal
+
+
+def in_words(problems: Mapping[str, str]) -> str:
+    """A command shows no field errors, only a line."""
+    return " ".join(f"--{name}: {text}" for name, text in problems.items())
