@@ -1,6 +1,6 @@
 """
 The command line: ``serve`` the service, ``check`` the settings, ``demo`` everything without accounts,
-``sandbox`` one of the two counterparts alone.
+``sandbox`` one of the two counterparts alone, ``update-set`` writes the ServiceNow side's XML.
 """
 
 import argparse
@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("serve", help="run the service, from the settings in the environment")
     commands.add_parser("check", help="check the settings and say what is missing")
     commands.add_parser("demo", help="run the service and both counterparts, ready to try in a browser")
+    commands.add_parser("update-set", help="write the ServiceNow side's update set, XML, to the output")
     sandbox = commands.add_parser("sandbox", help="run one counterpart")
     sandbox.add_argument("which", choices=["mattermost", "servicenow"])
     sandbox.add_argument("--port", type=int, default=0)
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from sandbox.demo import demo
 
             return demo()
+        case "update-set":
+            return update_set()
         case _:
             return run_sandbox(options.which, options.port)
 
@@ -72,6 +75,14 @@ def check() -> int:
         print(f"{name}: {value}")
     if missing := config.instance.missing:
         print(f"Not set here, so people can connect once it is set with /servicenow configure: {', '.join(missing)}")
+    return 0
+
+
+def update_set() -> int:
+    """Write the update set and nothing else; reads no settings."""
+    from updateset.build import RELEASE, build
+
+    sys.stdout.buffer.write(build(RELEASE))
     return 0
 
 

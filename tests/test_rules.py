@@ -19,6 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "mattermost": {"core", "mattermost"},
     "servicenow": {"core", "servicenow"},
     "storage": {"core", "storage"},
+    "updateset": {"core", "updateset"},
     "handlers": {"core", "forms", "handlers", "mattermost.cards", "mattermost.markdown"},
     "web": {"core", "handlers", "mattermost", "web"},
     "sandbox": {"sandbox"},

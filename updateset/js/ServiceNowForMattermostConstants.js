@@ -1,0 +1,64 @@
+var ServiceNowForMattermostConstants = Class.create();
+ServiceNowForMattermostConstants.prototype = {
+    VERSION: '3.0.0',
+    ROLE: 'x_830655_mm_std.user',
+    ENABLED: 'x_830655_mm_std.enabled',
+
+    SUBSCRIPTIONS: 'x_830655_mm_std_servicenow_for_mattermost_subscriptions',
+    KEYS: 'x_830655_mm_std_servicenow_for_mattermost_notifications_auth',
+    DELIVERIES: 'x_830655_mm_std_delivery',
+
+    TASK_CHANGED: 'x_830655_mm_std.task_changed',
+    KNOWLEDGE_CHANGED: 'x_830655_mm_std.kb_knowledge_changed',
+    DELIVERY_DUE: 'x_830655_mm_std.delivery_due',
+
+    // What a delivery's column "state" holds. A captured row is a change that nobody has matched yet.
+    CAPTURED: 'captured',
+    QUEUED: 'queued',
+    DELIVERED: 'delivered',
+    DEAD: 'dead',
+
+    PATH: '/webhooks/servicenow',
+    TIMEOUT_MILLISECONDS: 10000,
+    SLOW_MILLISECONDS: 5000,
+    FIRST_RETRY_SECONDS: 60,
+    LAST_RETRY_SECONDS: 3600,
+    LONGEST_RETRY_AFTER_SECONDS: 21600,
+    GIVE_UP_SECONDS: 72 * 3600,
+    CAPTURE_GRACE_SECONDS: 120,
+    KEEP_DELIVERED_SECONDS: 7 * 24 * 3600,
+    KEEP_DEAD_SECONDS: 30 * 24 * 3600,
+    SWEEP_ROWS: 10,
+    PURGE_ROWS: 50,
+
+    SUBSCRIPTIONS_A_REPORT: 200,
+    // Under the receiver's 256 KiB. All bytes are ASCII, so characters are bytes.
+    REPORT_BYTES: 240000,
+    COMMENT_CHARACTERS: 8000,
+
+    // Class by class, for 3 is "On Hold" in one and "Closed" in another. Inactive counts as closed as well.
+    FINISHED: {
+        incident: { resolved: ['6'], closed: ['7', '8'] },
+        problem: { resolved: ['106'], closed: ['107'] },
+        change_request: { resolved: [], closed: ['3', '4'] },
+        change_task: { resolved: [], closed: ['3', '4'] },
+        task: { resolved: [], closed: ['3', '4', '7'] },
+        kb_knowledge: { resolved: [], closed: ['retired', 'outdated'] }
+    },
+
+    // Columns whose value at the time of the save decides about filters, even when the record has moved on.
+    CAPTURED_COLUMNS: [
+        'state', 'workflow_state', 'priority', 'impact', 'urgency', 'assigned_to', 'assignment_group', 'category',
+        'subcategory', 'cmdb_ci', 'business_service', 'short_description', 'active', 'caller_id', 'opened_by'
+    ],
+
+    // Tables whose columns may be asked for.
+    SHARED_TABLES: [
+        'incident', 'problem', 'change_request', 'kb_knowledge', 'task', 'change_task', 'cert_follow_on_task'
+    ],
+    STATE_TABLES: ['incident', 'problem', 'change_request', 'task', 'change_task', 'cert_follow_on_task'],
+
+    initialize: function () {},
+
+    type: 'ServiceNowForMattermostConstants'
+};

@@ -1,0 +1,169 @@
+var ServiceNowForMattermostMatching = Class.create();
+ServiceNowForMattermostMatching.prototype = {
+    initialize: function () {
+        this.constants = new ServiceNowForMattermostConstants();
+        this.utils = new ServiceNowForMattermostUtils();
+    },
+
+    // Rows that count for a record of these classes: active, not paused or broken, on the whole table
+    // or on this record. Columns that old rows do not have filled count as the usual.
+    rows: function (tables, recordId) {
+        var rows = new GlideRecord(this.constants.SUBSCRIPTIONS);
+        rows.addEncodedQuery(
+            'is_active=true^record_typeIN' + tables.join(',') +
+            '^statusISEMPTY^ORstatus=active^record_idISEMPTY^ORrecord_id=' + recordId
+        );
+        return rows;
+    },
+
+    // Whether any row counts: the guard of every save.
+    anybody: function (tables, recordId) {
+        var rows = this.rows(tables, recordId);
+        rows.setLimit(1);
+        rows.query();
+        return rows.next();
+    },
+
+    // The subscriptions that a change concerns, by server_url.
+    concerned: function (change) {
+        var servers = {};
+        var verdicts = {};
+        var rows = this.rows(change.tables, change.record.sys_id);
+        rows.orderBy('sys_id');
+        rows.query();
+        while (rows.next()) {
+            var server = this.utils.text(rows.getValue('server_url'));
+            var tokens = this.utils.tokens(rows.getValue('subscription_events'));
+            if (!server || !this.utils.share(tokens, change.events)) {
+                continue;
+            }
+            var query = this.utils.text(rows.getValue('filter_query'));
+            if (query) {
+                if (!verdicts.hasOwnProperty(query)) {
+                    verdicts[query] = this.judge(query, change);
+                }
+                this.noteError(rows, verdicts[query].error);
+                if (!verdicts[query].holds) {
+                    continue;
+                }
+            }
+            if (!servers.hasOwnProperty(server)) {
+                servers[server] = [];
+            }
+            servers[server].push(this.describe(rows));
+        }
+        return servers;
+    },
+
+    // A subscription as reports name it.
+    describe: function (row) {
+        var query = this.utils.text(row.getValue('filter_query'));
+        return {
+            sys_id: String(row.getUniqueValue()),
+            channel_id: this.utils.text(row.getValue('channel_id')),
+            user_id: this.utils.text(row.getValue('user_id')),
+            record_type: this.utils.text(row.getValue('record_type')),
+            record_id: this.utils.text(row.getValue('record_id')),
+            filter_digest: query ? String(new GlideDigest().getSHA256Hex(query)).toLowerCase() : '',
+            events: this.utils.tokens(row.getValue('subscription_events')),
+            options: this.utils.tokens(row.getValue('options')),
+            created_by: this.utils.text(row.getValue('sys_created_by')),
+            updated_by: this.utils.text(row.getValue('sys_updated_by')),
+            updated_on: this.utils.text(row.getValue('sys_updated_on'))
+        };
+    },
+
+    // Whether a filter holds for the record as it was saved: {holds, error}.
+    judge: function (query, change) {
+        try {
+            var record = this.asSaved(change);
+            if (!record) {
+                return { holds: false, error: '' };
+            }
+            var error = this.refusal(record, query);
+            return { holds: !error && this.holds(record, query), error: error };
+        } catch (error) {
+            return { holds: false, error: 'The filter could not be evaluated.' };
+        }
+    },
+
+    // Why a filter is not evaluated at all, '' when it may be.
+    refusal: function (record, query) {
+        if (this.utils.runsScript(query)) {
+            return 'The filter contains script, which is refused.';
+        }
+        if (record.isValidEncodedQuery && !this.utils.isTrue(record.isValidEncodedQuery(query))) {
+            return 'The filter names a column or an operator that this table does not have.';
+        }
+        return '';
+    },
+
+    holds: function (record, query) {
+        var filter = new GlideFilter(query, 'Mattermost subscription');
+        filter.setCaseSensitive(false); // as lists and the preview of a subscription compare
+        return this.utils.isTrue(filter.match(record, true));
+    },
+
+    // The record with the captured columns put back, in memory alone; null when it is gone.
+    asSaved: function (change) {
+        if (this.saved === undefined) {
+            var record = new GlideRecord(change.record.table);
+            this.saved = record.get(change.record.sys_id) ? record : null;
+            if (this.saved) {
+                for (var column in change.values) {
+                    if (change.values.hasOwnProperty(column)) {
+                        record.setValue(column, change.values[column]);
+                    }
+                }
+            }
+        }
+        return this.saved;
+    },
+
+    noteError: function (row, error) {
+        if (this.utils.text(row.getValue('filter_error')) === error) {
+            return;
+        }
+        var own = new GlideRecord(this.constants.SUBSCRIPTIONS);
+        if (own.get(String(row.getUniqueValue()))) {
+            own.setValue('filter_error', error);
+            own.update();
+        }
+    },
+
+    // The newest record that a subscription matches, null for none.
+    newest: function (row) {
+        var changes = new ServiceNowForMattermostChanges();
+        var table = this.utils.text(row.getValue('record_type'));
+        if (!gs.tableExists(table)) {
+            return null;
+        }
+        var tables = changes.hierarchy(table);
+        if (tables.indexOf('task') < 0 && tables.indexOf('kb_knowledge') < 0) {
+            return null;
+        }
+        var query = this.utils.text(row.getValue('filter_query'));
+        var found = new GlideRecord(table);
+        if (query) {
+            if (this.refusal(found, query)) {
+                return null;
+            }
+            found.addEncodedQuery(query);
+        }
+        if (row.getValue('record_id')) {
+            found.addQuery('sys_id', this.utils.text(row.getValue('record_id')));
+        }
+        found.orderByDesc('sys_updated_on');
+        found.setLimit(20);
+        found.query();
+        while (found.next()) {
+            if (!query || this.holds(found, query)) {
+                var record = new GlideRecord(changes.className(found));
+                return record.get(String(found.getUniqueValue())) ? record : null;
+            }
+        }
+        return null;
+    },
+
+    type: 'ServiceNowForMattermostMatching'
+};

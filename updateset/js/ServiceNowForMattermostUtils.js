@@ -1,0 +1,130 @@
+var ServiceNowForMattermostUtils = Class.create();
+ServiceNowForMattermostUtils.prototype = {
+    initialize: function () {
+        this.constants = new ServiceNowForMattermostConstants();
+    },
+
+    // The words of a comma-separated column, trimmed, each once, in order.
+    tokens: function (text) {
+        var words = String(text === null || text === undefined ? '' : text).split(',');
+        var found = [];
+        for (var i = 0; i < words.length; i++) {
+            var word = words[i].replace(/^\s+|\s+$/g, '');
+            if (word && found.indexOf(word) < 0) {
+                found.push(word);
+            }
+        }
+        return found;
+    },
+
+    // Whether two lists of words have one in common.
+    share: function (some, others) {
+        for (var i = 0; i < some.length; i++) {
+            if (others.indexOf(some[i]) >= 0) {
+                return true;
+            }
+        }
+        return false;
+    },
+
+    // JSON in ASCII alone, so that the signed bytes are the sent bytes whatever the character set.
+    // The dollar sign is escaped too: "${...}" in a request's body would be substituted.
+    asciiJson: function (value) {
+        return JSON.stringify(value).replace(/[\u007f-\uffff$]/g, function (character) {
+            return '\\u' + ('0000' + character.charCodeAt(0).toString(16)).slice(-4);
+        });
+    },
+
+    // At most so many characters, never half of a pair, with a mark where something was cut.
+    cut: function (text, most) {
+        if (text.length <= most) {
+            return text;
+        }
+        var end = most - 1;
+        var last = text.charCodeAt(end - 1);
+        if (last >= 0xd800 && last <= 0xdbff) {
+            end -= 1;
+        }
+        return text.substring(0, end) + '\u2026';
+    },
+
+    // A journal entry without the line "date - name (label)" that the platform puts in front.
+    journalText: function (entry) {
+        var text = String(entry === null || entry === undefined ? '' : entry);
+        var header = /^\s*\d[\d.\/\-: ]*(?:[AaPp]\.?[Mm]\.?)? - [^\r\n]*\([^\r\n]*\)[ \t]*(?:\r?\n|$)/;
+        text = text.replace(header, '').replace(/\s+$/, '');
+        return this.cut(text, this.constants.COMMENT_CHARACTERS);
+    },
+
+    // Seconds until the next try after so many failed ones.
+    backoff: function (attempts) {
+        var seconds = this.constants.FIRST_RETRY_SECONDS;
+        for (var i = 1; i < attempts && seconds < this.constants.LAST_RETRY_SECONDS; i++) {
+            seconds *= 2;
+        }
+        return Math.min(seconds, this.constants.LAST_RETRY_SECONDS);
+    },
+
+    // Seconds that a Retry-After header asks for (a number or a date), 0 for none that can be read.
+    retryAfter: function (header, nowMilliseconds) {
+        var text = String(header === null || header === undefined ? '' : header).replace(/^\s+|\s+$/g, '');
+        var seconds = 0;
+        if (/^\d{1,9}$/.test(text)) {
+            seconds = parseInt(text, 10);
+        } else if (text) {
+            var when = Date.parse(text);
+            seconds = isNaN(when) ? 0 : Math.ceil((when - nowMilliseconds) / 1000);
+        }
+        return Math.max(0, Math.min(seconds, this.constants.LONGEST_RETRY_AFTER_SECONDS));
+    },
+
+    // What an answer means: 'delivered', 'dead' or 'retry'. Everything but the two that can never
+    // become right is tried again: a clock, a rotation in the wrong order, a proxy during a deployment.
+    outcome: function (status) {
+        if (status >= 200 && status < 300) {
+            return this.constants.DELIVERED;
+        }
+        return status === 400 || status === 413 ? this.constants.DEAD : 'retry';
+    },
+
+    // Whether a filter would run script: any spelling, with anything invisible in between.
+    runsScript: function (query) {
+        var plain = String(query).replace(/[\s\u0000-\u001f\u007f-\u00a0\u200b-\u200f\u2060\ufeff]/g, '');
+        return plain.toLowerCase().indexOf('javascript:') >= 0;
+    },
+
+    // 'open', 'resolved' or 'closed'. The tables are the record's class and its ancestors, nearest first.
+    stage: function (tables, state, active) {
+        for (var i = 0; i < tables.length; i++) {
+            var finished = this.constants.FINISHED[tables[i]];
+            if (finished) {
+                if (finished.resolved.indexOf(state) >= 0) {
+                    return 'resolved';
+                }
+                if (finished.closed.indexOf(state) >= 0) {
+                    return 'closed';
+                }
+                break;
+            }
+        }
+        return active === '0' || active === 'false' ? 'closed' : 'open';
+    },
+
+    // The token for going from one stage to another, '' for none.
+    stageEvent: function (before, after) {
+        if (before === after) {
+            return '';
+        }
+        return after === 'open' ? 'reopened' : after;
+    },
+
+    isTrue: function (value) {
+        return value === true || value === '1' || value === 'true';
+    },
+
+    text: function (value) {
+        return value === null || value === undefined ? '' : String(value);
+    },
+
+    type: 'ServiceNowForMattermostUtils'
+};

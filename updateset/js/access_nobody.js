@@ -1,0 +1,2 @@
+// The component's own scripts alone write this table.
+answer = false;

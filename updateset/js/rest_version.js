@@ -1,0 +1,3 @@
+(function process(/*RESTAPIRequest*/ request, /*RESTAPIResponse*/ response) {
+    response.setBody({ version: new ServiceNowForMattermostConstants().VERSION });
+})(request, response);

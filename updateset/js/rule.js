@@ -1,0 +1,12 @@
+(function executeRule(current, previous /*null when async*/) {
+    // A person's save never fails because of us.
+    try {
+        new ServiceNowForMattermostChanges().observe(current, previous);
+    } catch (error) {
+        try {
+            gs.error('Mattermost: a change of {0} could not be kept.', String(current.getUniqueValue()));
+        } catch (ignored) {
+            return;
+        }
+    }
+})(current, previous);

@@ -1,0 +1,249 @@
+"""The component's own tables: columns, labels and who may do what with a row."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from updateset.payload import Record
+from updateset.published import published
+from updateset.scripts import script
+from updateset.shapes import ACL, ACL_ROLE, DICTIONARY, LABEL, SCOPE, TABLE, Kind, Ref, Value
+
+SUBSCRIPTIONS = f"{SCOPE}_servicenow_for_mattermost_subscriptions"
+KEYS = f"{SCOPE}_servicenow_for_mattermost_notifications_auth"
+DELIVERIES = f"{SCOPE}_delivery"
+
+USER_ROLE = Ref("39031c0a2fb3011063df52172799b6cb", f"{SCOPE}.user", f"{SCOPE}.user")
+ADMIN_ROLE = Ref("2831a114c611228501d4ea6c309d626d", "admin", "admin")  # the same on every instance
+
+_TYPES = {
+    "boolean": Ref("boolean", ""),
+    "collection": Ref("collection", "Collection"),
+    "glide_date_time": Ref("glide_date_time", "Date/Time"),
+    "integer": Ref("integer", "Integer"),
+    "password2": Ref("password2", "Password (2 Way Encrypted)"),
+    "string": Ref("string", "String"),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column; *length* in characters."""
+
+    name: str
+    label: str
+    plural: str
+    type: str = "string"
+    length: int = 40
+    default: str = ""
+
+
+@dataclass(frozen=True)
+class Access:
+    """
+    Who may do one operation: holders of *role* for whom the script, if any, says yes.
+
+    Args:
+        acl, link: sys_ids of version 2.1; "" for a new table's.
+        script: Name of a file under ``js``, without its ending.
+        admin_overrides: Administrators pass without being asked.
+    """
+
+    operation: str
+    role: Ref
+    acl: str = ""
+    link: str = ""
+    script: str = ""
+    admin_overrides: bool = True
+
+
+@dataclass(frozen=True)
+class OwnTable:
+    """One table; *readable* by scripts of other scopes."""
+
+    name: str
+    label: str
+    plural: str
+    sys_id: str
+    readable: bool
+    columns: tuple[Column, ...]
+    access: tuple[Access, ...]
+
+
+TABLES = (
+    OwnTable(
+        SUBSCRIPTIONS,
+        "ServiceNow for Mattermost Subscriptions",
+        "ServiceNow for Mattermost Subscriptions",
+        "f6ae121e2f30111063df52172799b6b5",
+        True,
+        (
+            Column("channel_id", "Channel ID", "Channel IDs", length=255),
+            Column("is_active", "Is Active", "Is Active", "boolean", default="true"),
+            Column("record_id", "Record ID", "Record IDs", length=255),
+            Column("record_type", "Record Type", "Record Types", length=255),
+            Column("server_url", "Server URL", "Server URLs", length=255),
+            Column("subscription_events", "Subscription Events", "Subscription Events", length=1000),
+            Column("type", "Type", "Types"),
+            Column("user_id", "User ID", "User IDs", length=255),
+            Column("name", "Name", "Names", length=100),
+            Column("filter_query", "Filter Query", "Filter Queries", length=4000),
+            Column("options", "Options", "Options", length=255),
+            Column("status", "Status", "Statuses"),
+            Column("status_reason", "Status Reason", "Status Reasons", length=255),
+            Column("filter_error", "Filter Error", "Filter Errors", length=255),
+        ),
+        (
+            Access("create", USER_ROLE, "e5ff565e2f30111063df52172799b6ff", "6dff965e2f30111063df52172799b602"),
+            Access("read", USER_ROLE, "61ff965e2f30111063df52172799b61f", "29ff965e2f30111063df52172799b621"),
+            Access(
+                "write",
+                USER_ROLE,
+                "61ff965e2f30111063df52172799b624",
+                "39ff965e2f30111063df52172799b626",
+                script="access_own_row",
+            ),
+            Access(
+                "delete",
+                USER_ROLE,
+                "fdff965e2f30111063df52172799b641",
+                "b5ff965e2f30111063df52172799b644",
+                script="access_own_row",
+            ),
+        ),
+    ),
+    OwnTable(
+        KEYS,
+        "ServiceNow for Mattermost Notifications Auth",
+        "ServiceNow for Mattermost Notifications Auths",
+        "62cf8dba2f40111063df52172799b6cb",
+        False,
+        (
+            Column("api_secret", "API Secret", "API Secrets", length=255),
+            Column("server_url", "Server URL", "Server URLs", length=255),
+            Column("key_id", "Key ID", "Key IDs"),
+            Column("signing_secret", "Signing Secret", "Signing Secrets", "password2", length=255),
+        ),
+        (
+            Access("create", ADMIN_ROLE, "5f60dd722f80111063df52172799b66d", "5360dd722f80111063df52172799b671"),
+            Access("read", ADMIN_ROLE, "d360dd722f80111063df52172799b674", "9b60dd722f80111063df52172799b676"),
+            Access("write", ADMIN_ROLE, "d360dd722f80111063df52172799b679", "9b60dd722f80111063df52172799b67b"),
+            Access("delete", ADMIN_ROLE, "d360dd722f80111063df52172799b67e", "9b60dd722f80111063df52172799b680"),
+        ),
+    ),
+    OwnTable(
+        DELIVERIES,
+        "ServiceNow for Mattermost Delivery",
+        "ServiceNow for Mattermost Deliveries",
+        "",
+        False,
+        (
+            Column("event_id", "Event ID", "Event IDs"),
+            Column("server_url", "Server URL", "Server URLs", length=255),
+            Column("body", "Body", "Bodies", length=262144),
+            Column("state", "State", "States"),
+            Column("attempts", "Attempts", "Attempts", "integer"),
+            Column("next_attempt", "Next Attempt", "Next Attempts", "glide_date_time"),
+            Column("last_status", "Last Status", "Last Statuses", "integer"),
+            Column("last_error", "Last Error", "Last Errors", length=255),
+        ),
+        (
+            # Rows are the component's own business: its scripts alone write them.
+            Access("create", ADMIN_ROLE, script="access_nobody", admin_overrides=False),
+            Access("read", ADMIN_ROLE),
+            Access("write", ADMIN_ROLE, script="access_nobody", admin_overrides=False),
+            Access("delete", ADMIN_ROLE, script="access_nobody", admin_overrides=False),
+        ),
+    ),
+)
+
+
+def new_id(kind: Kind, key: str) -> str:
+    """The sys_id of a record that version 2.1 does not have: the same in every release."""
+    return hashlib.md5(f"{SCOPE}|{kind.table}|{key}".encode(), usedforsecurity=False).hexdigest()
+
+
+def table_records() -> Iterator[Record]:
+    """Everything that makes the tables: definitions, columns, labels, access."""
+    for table in TABLES:
+        yield _table(table)
+        yield from _columns(table)
+        for access in table.access:
+            yield from _access(table, access)
+
+
+def _table(table: OwnTable) -> Record:
+    return Record(
+        kind=TABLE,
+        sys_id=table.sys_id or new_id(TABLE, table.name),
+        values={
+            "label": table.label,
+            "name": table.name,
+            "read_access": "true" if table.readable else "false",
+            "user_role": USER_ROLE,
+        },
+        row_table=table.name,
+    )
+
+
+def _columns(table: OwnTable) -> Iterator[Record]:
+    collection: dict[str, Value] = {"name": table.name, "internal_type": _TYPES["collection"], "max_length": "40"}
+    yield _named(DICTIONARY, table, "", collection, table.label)
+    own_label: dict[str, Value] = {"name": table.name, "label": table.label, "plural": table.plural}
+    yield _named(LABEL, table, "", own_label, table.label)
+    for column in table.columns:
+        target = f"{table.label}.{column.label}"
+        definition: dict[str, Value] = {
+            "name": table.name,
+            "element": column.name,
+            "column_label": column.label,
+            "internal_type": _TYPES[column.type],
+            "max_length": str(column.length),
+            "default_value": column.default,
+        }
+        label: dict[str, Value] = {
+            "name": table.name,
+            "element": column.name,
+            "label": column.label,
+            "plural": column.plural,
+        }
+        yield _named(DICTIONARY, table, column.name, definition, target)
+        yield _named(LABEL, table, column.name, label, target)
+
+
+def _named(kind: Kind, table: OwnTable, element: str, values: dict[str, Value], target: str) -> Record:
+    """A record whose update name is made of names: version 2.1's id is found by it."""
+    record = Record(
+        kind=kind,
+        sys_id=new_id(kind, f"{table.name}|{element}"),
+        values=values,
+        target=target,
+        row_table=table.name,
+    )
+    before = published().get(record.update_name)
+    if before is None:
+        return record
+    return Record(kind=kind, sys_id=before.sys_id, values=record.values, target=target, row_table=table.name)
+
+
+def _access(table: OwnTable, access: Access) -> Iterator[Record]:
+    acl = access.acl or new_id(ACL, f"{table.name}|{access.operation}")
+    yield Record(
+        kind=ACL,
+        sys_id=acl,
+        values={
+            "admin_overrides": "true" if access.admin_overrides else "false",
+            "advanced": "true" if access.script else "false",
+            "description": f"Default access control on {table.name}",
+            "name": table.name,
+            "operation": Ref(access.operation, access.operation),
+            "script": script(access.script) if access.script else "",
+        },
+        row_table=table.name,
+    )
+    yield Record(
+        kind=ACL_ROLE,
+        sys_id=access.link or new_id(ACL_ROLE, f"{table.name}|{access.operation}"),
+        values={"sys_security_acl": Ref(acl, table.name), "sys_user_role": access.role},
+        row_table=table.name,
+    )
