@@ -58,7 +58,8 @@ ServiceNowForMattermostReports.prototype = {
         var size = empty;
         for (var i = 0; i < subscriptions.length; i++) {
             var length = this.utils.asciiJson(subscriptions[i]).length + 1;
-            var full = part.length >= this.constants.SUBSCRIPTIONS_A_REPORT || size + length > this.constants.REPORT_BYTES;
+            var full = part.length >= this.constants.SUBSCRIPTIONS_A_REPORT ||
+                size + length > this.constants.REPORT_BYTES;
             if (part.length && full) {
                 reports.push(this.withSubscriptions(report, part));
                 part = [];
@@ -84,7 +85,8 @@ ServiceNowForMattermostReports.prototype = {
 
     // The same for the same change, server and part.
     eventId: function (keptId, server, part) {
-        return String(new GlideDigest().getSHA256Hex(keptId + '|' + server + '|' + part)).toLowerCase().substring(0, 32);
+        var digest = new GlideDigest().getSHA256Hex(keptId + '|' + server + '|' + part);
+        return String(digest).toLowerCase().substring(0, 32);
     },
 
     // Queue a test of the whole way. Without a subscription the report has no record. Returns the event id.
