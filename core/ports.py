@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from core.accounts import Account, FormResult, Installation, Tokens
 from core.actions import CardKey, Offer
+from core.component import AuthRow, ComponentHealth, ForeignRow
 from core.deadline import Deadline
 from core.fields import Option
 from core.instance import Instance, Proof
@@ -185,6 +186,52 @@ class OAuth(Protocol):
         ...
 
 
+class Component(Protocol):
+    """
+    Our update set in ServiceNow, with one person's rights. All methods raise as `ServiceNow`'s do.
+
+    ``server_url`` is the address that the component reports to.
+    """
+
+    def version(self) -> str:
+        """Such as ``3.0.0``; ``2.1`` for the plugin's, which tells none itself; "" where there is none."""
+        ...
+
+    def may_subscribe(self) -> bool:
+        """Whether the account may read subscriptions, which takes the role or an administrator."""
+        ...
+
+    def auth_rows(self, server_url: str) -> Sequence[AuthRow]:
+        """Oldest first. Raises AccessDenied for everybody but administrators."""
+        ...
+
+    def put_key(self, server_url: str, row: AuthRow | None, key: WebhookKey | None, old_secret: str) -> None:
+        """
+        Write what the component proves itself with; into a new row where *row* is None.
+
+        Args:
+            key: What it signs with; None leaves that alone.
+            old_secret: What a component of version 2.1 sends; "" leaves that alone.
+        """
+        ...
+
+    def send_test(self, server_url: str, nonce: str) -> None:
+        """Have it send a report that carries *nonce*, through its outbox. Administrators only."""
+        ...
+
+    def health(self) -> ComponentHealth:
+        """Administrators only."""
+        ...
+
+    def foreign_rows(self, server_url: str, limit: int) -> Sequence[ForeignRow]:
+        """Subscriptions of another server, at most *limit*, in no order that means anything."""
+        ...
+
+    def move(self, sys_id: str, server_url: str) -> None:
+        """Have a subscription reported to *server_url* from now on."""
+        ...
+
+
 class ServiceNow(Protocol):
     """
     ServiceNow with one person's rights, inside one call's deadline.
@@ -239,6 +286,10 @@ class ServiceNow(Protocol):
 
     def cached_columns(self, table: str) -> Mapping[str, Column]:
         """As `columns`, without asking ServiceNow: what memory holds, else the base system's."""
+        ...
+
+    def component(self) -> Component:
+        """The component, with the same rights and deadline."""
         ...
 
     def find_users(self, query: str) -> Sequence[Option]:
@@ -345,6 +396,15 @@ class Mattermost(Protocol):
 
     def username(self, person_id: str) -> str:
         """The user's name without ``@``."""
+        ...
+
+    def admit(self, person_id: str, channel_id: str) -> None:
+        """
+        Check with the administrator's own session that *person_id* may post in a channel, and have the bot join it.
+
+        Raises:
+            MayNotPost: The person may not, or the bot can't get in.
+        """
         ...
 
     def plugin_runs(self, plugin_id: str) -> bool:

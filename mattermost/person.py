@@ -8,7 +8,7 @@ import structlog
 
 from core.calls import Person
 from core.deadline import Deadline
-from core.errors import MattermostError, MattermostRefused
+from core.errors import MattermostError, MattermostRefused, MayNotPost
 from mattermost.access import Access, MayPost
 from mattermost.client import PLUGIN, MattermostClient
 
@@ -120,6 +120,11 @@ class MattermostForPerson:
         if person_id == self._person.id and self._person.username:
             return self._person.username
         return str(self._as_bot("GET", f"/api/v4/users/{person_id}")["username"])
+
+    def admit(self, person_id: str, channel_id: str) -> None:
+        permission = self._access.may_post(self._as_person, person_id, channel_id)
+        if not self._bot_is_member(permission) and not self._bot_joined(permission):
+            raise MayNotPost("the bot can't join")
 
     def plugin_runs(self, plugin_id: str) -> bool:
         found = self._as_person("GET", "/api/v4/plugins/statuses")

@@ -61,12 +61,12 @@ def read_answer(method: str, status: int, headers: Mapping[str, str], body: byte
     """
     if status == 204:
         return None
-    if status == 202:
-        raise Dropped("202: accepted without an answer")
     content = _json(body)
+    if status == 202 and not (isinstance(content, dict) and "result" in content):
+        raise Dropped("202: accepted without an answer")
     if content is None or 300 <= status < 400:
         raise _no_data(status, headers, body)
-    if status in {200, 201} and isinstance(content, dict) and "result" in content:
+    if status in {200, 201, 202} and isinstance(content, dict) and "result" in content:
         if "error" in content:
             raise CutShort(f"{status}: result and error side by side")
         return content

@@ -9,6 +9,7 @@ from core.ports import Accounts, Clock
 from core.records import Column, Identity, Record
 from servicenow.changes import ChangesClient
 from servicenow.choices import ColumnCache
+from servicenow.component import ComponentClient
 from servicenow.journal import JournalClient, JournalReaders
 from servicenow.options import unique
 from servicenow.queries import Query, at_or_after, contains, equals, is_me, one_of, starts_with
@@ -123,6 +124,9 @@ class ServiceNowClient:
 
     def cached_columns(self, table: str) -> Mapping[str, Column]:
         return self._columns.at_hand(table, self._language)
+
+    def component(self) -> ComponentClient:
+        return ComponentClient(self._tables)
 
     def find_users(self, query: str) -> Sequence[Option]:
         wanted = (

@@ -107,6 +107,10 @@ class Tables:
         """A write to an API that is no table; never repeated."""
         return self._once("POST", path, {}, dict(body))
 
+    def write(self, method: str, path: str, params: Mapping[str, str], body: Any = None) -> Any:
+        """Any other write; sent once, or twice where the access token had just died. None for an empty answer."""
+        return self._once(method, path, params, body)
+
     def get(self, path: str, params: Mapping[str, str]) -> dict[str, Any]:
         """A read; repeated at most twice inside the deadline where that can help."""
         if not self._retry:

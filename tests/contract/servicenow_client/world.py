@@ -71,7 +71,9 @@ class World:
             clock=self.clock,
             on_client_suspect=lambda: None,
         )
-        self.clients = ServiceNowClients(self.transport, self.keeper, self.accounts, ColumnCache(self.clock), self.clock)
+        self.clients = ServiceNowClients(
+            self.transport, self.keeper, self.accounts, ColumnCache(self.clock), self.clock
+        )
 
     def clock(self) -> float:
         """Unix seconds."""

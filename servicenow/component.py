@@ -1,0 +1,121 @@
+"""The component in ServiceNow, looked at and set up with an administrator's own account."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.component import AUTH_TABLE, OLD_VERSION, AuthRow, ComponentHealth, ForeignRow
+from core.errors import AccessDenied, Broken, NotFound, NotInstalled
+from core.notices import WebhookKey
+from core.subscriptions import TABLE
+from servicenow.queries import Query, equals, is_sys_id
+from servicenow.tables import Tables, table_path
+
+_API = "/api/x_830655_mm_std"
+_MOST_ROWS = 20
+# Encrypted columns are stored only from display values (API reference §1.4, update-set reference §3.4).
+_WRITTEN = {
+    "sysparm_input_display_value": "true",
+    "sysparm_fields": "sys_id",
+    "sysparm_exclude_reference_link": "true",
+}
+_SUBSCRIPTION = {
+    "sys_id": "sys_id",
+    "channel_id": "channel_id",
+    "user_id": "user_id",
+    "table": "record_type",
+    "record_id": "record_id",
+    "filter_query": "filter_query",
+    "events": "subscription_events",
+    "options": "options",
+    "name": "name",
+    "created_by": "sys_created_by",
+}
+
+
+class ComponentClient:
+    """The port `core.ports.Component`; see there for what each method promises."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def version(self) -> str:
+        try:
+            return str(_result(self._tables.get(f"{_API}/component/version", {})).get("version") or "")
+        except NotInstalled:
+            pass
+        try:
+            self._tables.get(f"{_API}/getstates/incident", {})
+        except NotInstalled:
+            return ""
+        except (AccessDenied, NotFound):
+            pass  # it is there, and this account may not ask it
+        return OLD_VERSION
+
+    def may_subscribe(self) -> bool:
+        try:
+            self._tables.rows(TABLE, Query(), ("sys_id",), 1)
+        except (AccessDenied, NotInstalled):
+            return False
+        return True
+
+    def auth_rows(self, server_url: str) -> Sequence[AuthRow]:
+        query = Query().where(equals("server_url", server_url)).order_by("sys_created_on")
+        rows = self._tables.rows(AUTH_TABLE, query, ("sys_id", "server_url", "key_id"), _MOST_ROWS)
+        return [
+            AuthRow(sys_id=str(row["sys_id"]), key_id=str(row.get("key_id") or ""))
+            for row in rows
+            # A dropped term would answer with other servers' rows.
+            if row.get("server_url") == server_url and is_sys_id(str(row.get("sys_id")))
+        ]
+
+    def put_key(self, server_url: str, row: AuthRow | None, key: WebhookKey | None, old_secret: str) -> None:
+        columns = {"server_url": server_url}
+        if key is not None:
+            columns |= {"key_id": key.key_id, "signing_secret": key.secret}
+        if old_secret:
+            columns |= {"api_secret": old_secret}
+        address = table_path(AUTH_TABLE)
+        if row is None:
+            self._tables.write("POST", address, _WRITTEN, columns)
+        else:
+            self._tables.write("PATCH", f"{address}/{row.sys_id}", _WRITTEN, columns)
+
+    def send_test(self, server_url: str, nonce: str) -> None:
+        self._tables.post(f"{_API}/component/test", {"server_url": server_url, "nonce": nonce})
+
+    def health(self) -> ComponentHealth:
+        found = _result(self._tables.get(f"{_API}/component/status", {}))
+        return ComponentHealth(
+            version=str(found.get("version") or ""),
+            queued=_number(found.get("queued")),
+            dead=_number(found.get("dead")),
+            oldest_queued=str(found.get("oldest_queued") or ""),
+            last_status=_number(found.get("last_status")),
+            last_error=str(found.get("last_error") or ""),
+        )
+
+    def foreign_rows(self, server_url: str, limit: int) -> Sequence[ForeignRow]:
+        query = Query().where(equals("server_url", server_url)).order_by("sys_id")
+        columns = ("server_url", *_SUBSCRIPTION.values())
+        rows = self._tables.rows(TABLE, query, columns, limit)
+        return [
+            ForeignRow(**{name: str(row.get(column) or "") for name, column in _SUBSCRIPTION.items()})
+            for row in rows
+            if row.get("server_url") == server_url and is_sys_id(str(row.get("sys_id")))
+        ]
+
+    def move(self, sys_id: str, server_url: str) -> None:
+        if not is_sys_id(sys_id):
+            raise NotFound("no sys_id")
+        self._tables.update(TABLE, sys_id, {"server_url": server_url}, ("sys_id",))
+
+
+def _result(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    result = content.get("result")
+    if not isinstance(result, dict):
+        raise Broken("component: no object")
+    return result
+
+
+def _number(value: Any) -> int:
+    return int(value) if str(value).isascii() and str(value).isdecimal() else 0
