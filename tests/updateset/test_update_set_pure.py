@@ -1,0 +1,237 @@
+"""What the scripts work out without any record: tokens, journal text, ASCII JSON, retries, stages, splitting."""
+
+import json
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+import quickjs
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.updateset.artifact import includes
+
+_CLASS = "var Class = {create: function () { return function () { this.initialize.apply(this, arguments); }; }};"
+
+
+@cache
+def context() -> quickjs.Context:
+    """All script includes, with no platform behind them."""
+    engine = quickjs.Context()
+    engine.eval(_CLASS)
+    for text in includes():
+        engine.eval(text)
+    engine.eval(
+        "function ask(name, method, given) {"
+        " var answer = new this[name]()[method].apply(new this[name](), JSON.parse(given));"
+        " return JSON.stringify(answer === undefined ? null : answer); }"
+    )
+    return engine
+
+
+def utils(method: str, *given: Any) -> Any:
+    """Call a method of the utilities."""
+    return _ask("ServiceNowForMattermostUtils", method, *given)
+
+
+def reports(method: str, *given: Any) -> Any:
+    """Call a method of the reports."""
+    return _ask("ServiceNowForMattermostReports", method, *given)
+
+
+def _ask(name: str, method: str, *given: Any) -> Any:
+    ask: Callable[[str, str, str], str] = context().get("ask")
+    return json.loads(ask(name, method, json.dumps(given)))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("state,priority", ["state", "priority"]),
+        (" state ,, priority , state,", ["state", "priority"]),
+        ("", []),
+        (None, []),
+        ("estate", ["estate"]),
+    ],
+)
+def test_tokens_are_whole_words(text: str | None, words: list[str]) -> None:
+    """Split at commas, trimmed, each once; an empty column has none."""
+    assert utils("tokens", text) == words
+
+
+def test_a_token_is_no_part_of_another() -> None:
+    """`estate` and `state_change` do not match `state`, although they contain it."""
+    assert utils("share", ["state"], ["estate", "state_change"]) is False
+    assert utils("share", ["x", "state"], ["state"]) is True
+    assert utils("share", [], ["state"]) is False
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_json_is_ascii_and_means_the_same(value: dict[str, str]) -> None:
+    """Any text survives, in printable ASCII, with no dollar sign that the platform could substitute."""
+    engine = context()
+    engine.eval("function ascii(text) { return new ServiceNowForMattermostUtils().asciiJson(JSON.parse(text)); }")
+    written = engine.get("ascii")(json.dumps(value))
+    assert written.isascii()
+    assert written.isprintable()
+    assert "$" not in written
+    assert json.loads(written) == value
+
+
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        ("2026-07-28 23:46:48 - Abel Tuter (Additional comments)\nfirst\n\nsecond\n\n", "first\n\nsecond"),
+        ("28.07.2026 23:46:48 - Abel Tuter (Zus\u00e4tzliche Kommentare)\r\nja\r\n", "ja"),
+        ("07/28/2026 11:46:48 PM - A - B (C) (Work notes)\ntext", "text"),
+        ("text without a heading (really)\nmore", "text without a heading (really)\nmore"),
+        (
+            "2026-07-28 23:46:48 - A (Comments)\n2026-01-01 10:00:00 - quoted (text)\nx",
+            "2026-01-01 10:00:00 - quoted (text)\nx",
+        ),
+        ("2026-07-28 23:46:48 - A (Comments)\n", ""),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_the_heading_of_a_journal_entry_is_taken_off_once(entry: str | None, text: str) -> None:
+    """Whatever the person's date format and language; what merely looks like a heading inside stays."""
+    assert utils("journalText", entry) == text
+
+
+def test_long_texts_are_cut_with_a_mark() -> None:
+    """A comment ends at its limit, and never inside an emoji."""
+    assert utils("cut", "abcdef", 6) == "abcdef"
+    assert utils("cut", "abcdefg", 6) == "abcde\u2026"
+    assert utils("cut", "abcd\U0001f600xx", 6) == "abcd\u2026"
+    assert len(utils("journalText", "x" * 20000)) == 8000
+
+
+def test_tries_are_a_minute_then_twice_as_far_apart_up_to_an_hour() -> None:
+    """Seconds after the first, second, … failed try."""
+    waits = [utils("backoff", attempt) for attempt in range(1, 10)]
+    assert waits == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+    assert utils("backoff", 10_000) == 3600
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120),
+        (" 7 ", 7),
+        ("Tue, 24 Nov 2026 12:05:00 GMT", 300),
+        ("Tue, 24 Nov 2026 11:00:00 GMT", 0),
+        ("999999999", 21600),
+        ("soon", 0),
+        ("-5", 0),
+        (None, 0),
+    ],
+)
+def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: int) -> None:
+    """What can't be read asks for nothing; no more than six hours are waited."""
+    noon = 1_795_521_600_000  # 24 November 2026, 12:00 UTC
+    assert utils("retryAfter", header, noon) == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (200, "delivered"),
+        (202, "delivered"),
+        (299, "delivered"),
+        (400, "dead"),
+        (413, "dead"),
+        *((status, "retry") for status in (0, 301, 302, 401, 403, 404, 408, 409, 422, 429, 500, 502, 503, 504)),
+    ],
+)
+def test_what_an_answer_means(status: int, outcome: str) -> None:
+    """Two refusals are final; everything else can become right, a wrong key and a missing page too."""
+    assert utils("outcome", status) == outcome
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "caller_id=javascript:gs.getUserID()",
+        "caller_id=JavaScript:x()",
+        "a=java script :x",
+        "a=java\u200bscript\t:\nx",
+        "a=\u00a0j a v a s c r i p t:1",
+    ],
+)
+def test_script_in_a_filter_is_seen_in_any_spelling(query: str) -> None:
+    """Whatever case, spaces or invisible characters are put into it."""
+    assert utils("runsScript", query) is True
+
+
+def test_a_filter_about_javascript_is_no_script() -> None:
+    """The word alone does no harm."""
+    assert utils("runsScript", "short_descriptionLIKEjavascript error^priority<=2") is False
+
+
+INCIDENT = ["incident", "task"]
+
+
+@pytest.mark.parametrize(
+    ("tables", "state", "active", "stage"),
+    [
+        (INCIDENT, "1", "1", "open"),
+        (INCIDENT, "3", "true", "open"),  # on hold, though 3 closes a task
+        (INCIDENT, "6", "1", "resolved"),
+        (INCIDENT, "6", "0", "resolved"),
+        (INCIDENT, "7", "0", "closed"),
+        (INCIDENT, "99", "false", "closed"),
+        (["u_outage", *INCIDENT], "6", "1", "resolved"),
+        (["problem", "task"], "106", "1", "resolved"),
+        (["change_request", "task"], "0", "1", "open"),
+        (["change_request", "task"], "3", "1", "closed"),
+        (["sc_task", "task"], "3", "1", "closed"),
+        (["kb_knowledge"], "published", "1", "open"),
+        (["kb_knowledge"], "retired", "1", "closed"),
+        (["u_other"], "3", "", "open"),
+    ],
+)
+def test_stages_are_told_class_by_class(tables: list[str], state: str, active: str, stage: str) -> None:
+    """The nearest class that is known decides; an inactive record is closed."""
+    assert utils("stage", tables, state, active) == stage
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "event"),
+    [
+        ("open", "resolved", "resolved"),
+        ("open", "closed", "closed"),
+        ("resolved", "closed", "closed"),
+        ("resolved", "open", "reopened"),
+        ("closed", "open", "reopened"),
+        ("closed", "resolved", "resolved"),
+        ("open", "open", ""),
+    ],
+)
+def test_going_from_one_stage_to_another(before: str, after: str, event: str) -> None:
+    """One token for one step."""
+    assert utils("stageEvent", before, after) == event
+
+
+def _subscription(number: int, size: int = 0) -> dict[str, str]:
+    return {"sys_id": f"{number:032x}", "filler": "\u00e9" * size}
+
+
+@pytest.mark.parametrize(("count", "parts"), [(1, [1]), (200, [200]), (201, [200, 1]), (450, [200, 200, 50])])
+def test_no_report_has_over_200_subscriptions(count: int, parts: list[int]) -> None:
+    """More go into further reports, none twice and none lost."""
+    given = [_subscription(number) for number in range(count)]
+    found = reports("split", {"record": {}, "subscriptions": []}, given)
+    assert [len(one["subscriptions"]) for one in found] == parts
+    assert [subscription for one in found for subscription in one["subscriptions"]] == given
+
+
+def test_no_report_is_larger_than_its_receiver_takes() -> None:
+    """Large subscriptions fill a report earlier; its bytes as sent stay under 256 KiB."""
+    given = [_subscription(number, 1000) for number in range(100)]
+    found = reports("split", {"comments": ["\u00e9" * 16000], "subscriptions": []}, given)
+    assert len(found) > 1
+    assert [subscription for one in found for subscription in one["subscriptions"]] == given
+    for one in found:
+        assert len(json.dumps(one, ensure_ascii=True)) < 256 * 1024
