@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException
 
 from sandbox.double import Double
 from sandbox.servicenow import faults, http
+from sandbox.servicenow.change_api import ChangeApi
 from sandbox.servicenow.meta import Meta
 from sandbox.servicenow.oauth_routes import OAuthRoutes
 from sandbox.servicenow.oauth_state import OAuthState
@@ -40,6 +41,7 @@ class ServiceNowDouble(Double):
         app.register_blueprint(TableApi(self.store, people, self._faults).blueprint())
         app.register_blueprint(Meta(self.store, people, self._faults).blueprint())
         app.register_blueprint(StatsApi(self.store, people).blueprint())
+        app.register_blueprint(ChangeApi(self.store, people).blueprint())
         app.register_blueprint(self._routes.blueprint())
         app.register_blueprint(Pages(self.store, people, self._routes).blueprint())
         app.register_error_handler(HTTPException, _unknown)

@@ -23,3 +23,11 @@ def reader(store: Store, people: People, table: str) -> Caller:
     if not people.may_open(found, table):
         raise http.Refused(http.error(403, "User Not Authorized", "Failed API level ACL Validation"))
     return found
+
+
+def number(name: str, default: int) -> int:
+    """A parameter that is a number, or its default when it is none; never negative."""
+    try:
+        return max(int(request.args.get(name, default)), 0)
+    except ValueError:
+        return default

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sandbox.servicenow.schema import Column
-from sandbox.servicenow.tables_change import EMERGENCY_MODEL, NORMAL_MODEL, STANDARD_MODEL
+from sandbox.servicenow.tables_change import EMERGENCY_MODEL, NORMAL_MODEL
 
 Row = dict[str, str]
 
@@ -29,7 +29,7 @@ CHANGE_MOVES = {
     "emergency": {NEW: "-3 4", AUTHORIZE: "-5 4 / -2", SCHEDULED: "-1 -5 4", IMPLEMENT: "0 4", REVIEW: "3"},
     "standard": {NEW: "-2 4", SCHEDULED: "-1 4", IMPLEMENT: "0 4", REVIEW: "3"},
 }  # fmt: skip
-MODELS = {"normal": NORMAL_MODEL, "emergency": EMERGENCY_MODEL, "standard": STANDARD_MODEL}
+_MODELS = {"normal": NORMAL_MODEL, "emergency": EMERGENCY_MODEL}  # a standard one was recorded without
 _TEMPLATE_OWNS = ("description", "backout_plan", "test_plan", "implementation_plan")
 _TRANSITION = "Change Model: Check State Transition", "8ebd9a1ac3033010b0b6f52c1d3ae7f1"
 _TEMPLATE = "Restrict fields from Standard Change", "5230b9179735ca504546f027f053af79"
@@ -133,7 +133,7 @@ def _change(row: Row, before: Mapping[str, str], saving: Saving) -> None:
         if row["type"] == "standard" and not row["std_change_producer_version"]:
             row["type"] = "normal"  # recorded
         row |= {"state": NEW, "requested_by": row["requested_by"] or saving.user_id}
-        row["chg_model"] = MODELS.get(row["type"], NORMAL_MODEL)
+        row["chg_model"] = _MODELS.get(row["type"], "")
     elif row["type"] == "standard" and any(row[name] != before[name] for name in _TEMPLATE_OWNS):
         raise aborted("change_request", *_TEMPLATE)
     if row["on_hold"] == "true":

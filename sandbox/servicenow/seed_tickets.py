@@ -28,7 +28,8 @@ _ARTICLES = (
 def seed_tickets(store: Store, sys_id: Callable[[str], str]) -> None:
     """Add them; *sys_id* makes the same id of the same text."""
     for model, name in _MODELS:
-        store.insert("chg_model", {"sys_id": model, "name": name, "default_change_type": name.lower()}, "system")
+        about = {"sys_id": model, "name": name, "sys_name": name, "record_preset": f"type={name.lower()}^EQ"}
+        store.insert("chg_model", about, "system")
     _template(store, sys_id)
     agent = ("agent", sys_id("user agent"))
     for text, urgency, person, state in _PROBLEMS:
@@ -63,6 +64,7 @@ def _template(store: Store, sys_id: Callable[[str], str]) -> None:
     given = {
         "sys_id": sys_id("template reboot"),
         "name": "Reboot a server - 1",
+        "sys_name": "Reboot a server",
         "short_description": "Reboot a server",
         "description": "A planned restart outside working hours.",
         "implementation_plan": "Announce, restart, check.",

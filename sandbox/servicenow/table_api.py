@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestURITooLarge
 
 from sandbox.common import Faults
-from sandbox.servicenow import http
+from sandbox.servicenow import entry, http
 from sandbox.servicenow.lists import Forbidden, Lists
 from sandbox.servicenow.paging import link_header
 from sandbox.servicenow.people import Caller, People
@@ -111,7 +111,7 @@ class TableApi:
         except Forbidden:
             detail = "Field(s) present in the query do not have permission to be read"
             return http.error(403, "Insufficient rights to query records", detail)
-        limit, offset = _number("sysparm_limit", _MOST_ROWS), _number("sysparm_offset", 0)
+        limit, offset = entry.number("sysparm_limit", _MOST_ROWS), entry.number("sysparm_offset", 0)
         page = self._lists.visible(caller, table, rows[offset : offset + limit])
         if self._faults.take(request.path, "empty_acl"):
             page = []
@@ -216,11 +216,3 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     return json.dumps(value)
-
-
-def _number(name: str, default: int) -> int:
-    """A parameter that is a number, or its default when it is none; never negative."""
-    try:
-        return max(int(request.args.get(name, default)), 0)
-    except ValueError:
-        return default

@@ -29,15 +29,27 @@ def change_tables() -> list[Table]:
         Column("table", "Table", "table_name", max_length=80),
     )
     model = Table("chg_model", "Change Model")
-    model.columns = audit() | columns(
-        Column("name", "Name", max_length=100),
-        Column("description", "Description", max_length=1000),
-        Column("default_change_type", "Default change type"),
-        truth("active", "Active", "true"),
+    model.columns = (
+        audit()
+        | columns(
+            Column("sys_class_name", "Class", "sys_class_name", default="chg_model", max_length=80),
+            Column("name", "Name", max_length=200),
+            Column("sys_name", "Display name", max_length=200),
+            Column("description", "Description", max_length=4000),
+            Column("record_preset", "Record preset", max_length=4000),
+            Column("color", "Color", default="#cbcbcb"),
+            Column("table_name", "Table", default="change_request", max_length=80),
+            Column("state_field", "State field", default="state"),
+            truth("active", "Active", "true"),
+            truth("available_in_ui", "Available in UI", "true"),
+            truth("default_change_model", "Default change model", "false"),
+        )
+        | plain("sys_tags")
     )
     template = Table("std_change_producer_version", "Standard Change Template Version")
     template.columns = audit() | columns(
         Column("name", "Name", max_length=100),
+        Column("sys_name", "Display name", max_length=100),
         whole_number("version", "Version", "1"),
         truth("active", "Active", "true"),
         Column("short_description", "Short description", max_length=160),
