@@ -5,15 +5,42 @@ For the demo's setting up and for tests; speaks to a Mattermost double, or to a 
 """
 
 import re
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
 
 import requests
 
+from sandbox.dialog import Client, OpenDialog
+from sandbox.listening import Listening
+
 Json = dict[str, Any]
 
 PASSWORD = "sandbox-1"
 PLUGIN = "/plugins/com.mattermost.apps"
+
+
+@dataclass(frozen=True)
+class Pressed:
+    """
+    What came of a press.
+
+    Attributes:
+        trigger_id: The client's short id.
+        dialog: What the press opened; None without.
+        private: Posts for this person alone.
+        edited: Posts that changed meanwhile.
+    """
+
+    trigger_id: str
+    dialog: OpenDialog | None
+    private: list[Json]
+    edited: list[Json]
+
+    @property
+    def texts(self) -> list[str]:
+        """What was said to this person alone."""
+        return [str(post["message"]) for post in self.private]
 
 
 class MattermostClient:
@@ -119,6 +146,84 @@ class MattermostClient:
     def refresh(self, form: Json, field: str, values: Json, **where: Any) -> Json:
         """Choose in a field that refreshes."""
         return self.call(form["source"], values=filled(form, values), selected_field=field, submit=False, **where)
+
+    # --- cards and dialogs
+
+    def press_action(self, post_id: str, name: str, option: str = "", cookie: str = "") -> Pressed:
+        """
+        Press a card's button, or choose in its select, by its *name* or id.
+
+        Private posts are not stored: their action is pressed by its id, with its *cookie*.
+        """
+        action_id = name if cookie else self._action(post_id, name)
+        body: Json = {"selected_option": option} | ({"cookie": cookie} if cookie else {})
+        with self.listening() as listening:
+            answer = self.post(f"/api/v4/posts/{post_id}/actions/{action_id}", body)
+            events = listening.heard()
+        opened = [one["data"]["dialog"] for one in events if one["event"] == "open_dialog"]
+        opened = [one for one in opened if one["trigger_id"] == answer["trigger_id"]]
+        return Pressed(
+            answer["trigger_id"],
+            OpenDialog.of_event(opened[-1]) if opened else None,
+            [one["data"]["post"] for one in events if one["event"] == "ephemeral_message"],
+            [one["data"]["post"] for one in events if one["event"] == "post_edited"],
+        )
+
+    def listening(self) -> Listening:
+        """Hear what this person's clients hear, inside ``with``."""
+        return Listening(self.url, str(self.browser.cookies["MMAUTHTOKEN"]))
+
+    def submit_dialog(
+        self,
+        dialog: OpenDialog,
+        values: Json,
+        *,
+        channel_id: str = "",
+        client: Client = "web",
+        cancelled: bool = False,
+    ) -> Json:
+        """Send a dialog; the answer has ``errors``, ``error``, a next ``form``, or nothing."""
+        submission = {} if cancelled else dialog.submission(values, client)
+        body = dialog.body(submission, client) | {"cancelled": cancelled} | self._where(channel_id)
+        answer: Json = self.post("/api/v4/actions/dialogs/submit", body)
+        return answer
+
+    def refresh_dialog(
+        self, dialog: OpenDialog, name: str, values: Json, *, channel_id: str = "", client: Client = "web"
+    ) -> OpenDialog:
+        """Choose in an element that refreshes. The web asks the form's ``source_url``, the app the dialog's own."""
+        submission = dialog.submission(values, client) | {"selected_field": name}
+        url = dialog.form["source_url"] if client == "web" else dialog.url
+        body = dialog.body(submission, client, url) | {"type": "refresh"} | self._where(channel_id)
+        return dialog.refreshed(self.post("/api/v4/actions/dialogs/submit", body))
+
+    def look_up_dialog(
+        self, dialog: OpenDialog, name: str, query: str, values: Json, *, channel_id: str = "", client: Client = "web"
+    ) -> list[Json]:
+        """Type in a dynamic select. The app sends nothing but the element's name, once."""
+        typed = {**dialog.submission(values, client), "query": query} if client == "web" else {}
+        url = str(dialog.element(name)["data_source_url"])
+        body = dialog.body(typed | {"selected_field": name}, client, url) | self._where(channel_id)
+        found: list[Json] = self.post("/api/v4/actions/dialogs/lookup", body)["items"]
+        return found
+
+    def _where(self, channel_id: str) -> Json:
+        return {"channel_id": channel_id or self.channel("town-square"), "team_id": self.team_id}
+
+    def _action(self, post_id: str, name: str) -> str:
+        attachments = self.get(f"/api/v4/posts/{post_id}")["props"].get("attachments", [])
+        actions = [action for one in attachments for action in one.get("actions", [])]
+        found = next((one for one in actions if name in {one["name"], one["id"]}), None)
+        if found is None:
+            raise KeyError(f"the card has {[one['name'] for one in actions]}, not {name}")
+        return str(found["id"])
+
+    def upload(self, channel_id: str, name: str, content: bytes) -> str:
+        """Upload a file for a post in that channel; its id."""
+        files, data = {"files": (name, content)}, {"channel_id": channel_id}
+        response = self.browser.post(f"{self.url}/api/v4/files", files=files, data=data)
+        response.raise_for_status()
+        return str(response.json()["file_infos"][0]["id"])
 
     def install(self, manifest_url: str, secret: str) -> Json:
         """Install an app as `/apps install http` does; the administrator's answer."""

@@ -6,6 +6,8 @@ https://developers.mattermost.com/integrate/reference/message-attachments/
 
 from typing import Any
 
+from sandbox.mattermost.state import new_id
+
 Json = dict[str, Any]
 
 _EMPTY: Json = {
@@ -29,7 +31,7 @@ _ACTION = (
 
 def normalised(props: Json) -> Json:
     """Props with every attachment as the server's struct: all keys, nothing unknown. Other props stay."""
-    attachments = _attachments(props)
+    attachments = attachments_of(props)
     if not attachments:
         return props
     return props | {"attachments": [_attachment(one) for one in attachments]}
@@ -37,7 +39,7 @@ def normalised(props: Json) -> Json:
 
 def shown(post: Json) -> Json:
     """A post as clients get it: where its buttons lead, and what they carry, stays on the server."""
-    attachments = _attachments(post.get("props") or {})
+    attachments = attachments_of(post.get("props") or {})
     if not attachments:
         return post
     public = [
@@ -47,7 +49,8 @@ def shown(post: Json) -> Json:
     return post | {"props": post["props"] | {"attachments": public}, "metadata": metadata}
 
 
-def _attachments(props: Json) -> list[Json]:
+def attachments_of(props: Json) -> list[Json]:
+    """Those of a post's props; none where they are no list of objects."""
     found = props.get("attachments")
     return found if isinstance(found, list) and all(isinstance(one, dict) for one in found) else []
 
@@ -55,8 +58,13 @@ def _attachments(props: Json) -> list[Json]:
 def _attachment(given: Json) -> Json:
     kept = {key: given.get(key, empty) for key, empty in _EMPTY.items()}
     if given.get("actions"):
-        kept["actions"] = [{key: action[key] for key in _ACTION if action.get(key)} for action in given["actions"]]
+        kept["actions"] = [_action(action) for action in given["actions"]]
     return kept
+
+
+def _action(given: Json) -> Json:
+    """An action's known keys; one without an id gets one."""
+    return {key: value for key in _ACTION if (value := given.get(key) or (new_id() if key == "id" else None))}
 
 
 def _public(action: Json) -> Json:

@@ -2,30 +2,51 @@
 
 from pathlib import Path
 
-from flask import Flask, Response, jsonify, request, send_from_directory
+from flask import Flask, Response, g, jsonify, request, send_from_directory
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
+from sandbox.common import Fault
 from sandbox.double import Double
+from sandbox.mattermost.actions import Actions
 from sandbox.mattermost.apps.builtin import Builtin
 from sandbox.mattermost.apps.expand import Expander
 from sandbox.mattermost.apps.install import Installer
 from sandbox.mattermost.apps.registry import PLUGIN, Registry
 from sandbox.mattermost.apps.remote import Remote
 from sandbox.mattermost.apps.routes import AppsRoutes
+from sandbox.mattermost.channels import channels_blueprint
+from sandbox.mattermost.dialogs import Dialogs
+from sandbox.mattermost.ephemeral import Ephemeral
+from sandbox.mattermost.files import files_blueprint
 from sandbox.mattermost.hub import Hub
+from sandbox.mattermost.people import people_blueprint
 from sandbox.mattermost.plugins import APPS, RUNNING, plugins_blueprint
 from sandbox.mattermost.posts import Posts
-from sandbox.mattermost.rest import rest_blueprint
+from sandbox.mattermost.reading import Reading
 from sandbox.mattermost.state import Json, State, new_id, seed
+from sandbox.mattermost.system import system_blueprint
+from sandbox.mattermost.teams import teams_blueprint
 from sandbox.mattermost.tokens import tokens_blueprint
+from sandbox.mattermost.triggers import Triggers
 from sandbox.mattermost.web import ApiError, answer_error, not_found
 
 _PAGE = Path(__file__).parent / "page"
 _LONGEST_URL = 2048
-_KINDS = ("down", "429", "500", "slow")
+_KINDS = ("down", "429", "500", "500_after_commit", "slow")
+_INTERNAL = ApiError(500, "api.sandbox.internal.app_error", "An internal error occurred.")
 _PLUGIN_LATER = tuple(f"{PLUGIN}/api/v1/{name}" for name in ("subscribe", "unsubscribe", "timer", "marketplace"))
-_LATER = ("/api/v4/actions/", "/api/v4/commands", "/api/v4/files", "/api/v4/bots", "/api/v4/config")
+_LATER = (
+    "/api/v4/actions/dialogs/execute",
+    "/api/v4/commands",
+    "/api/v4/files",
+    "/api/v4/bots",
+    "/api/v4/config",
+    "/api/v4/plugins",
+    "/api/v4/reactions",
+    "/api/v4/hooks",
+    "/api/v4/system",
+)
 
 
 class MattermostDouble(Double):
@@ -42,10 +63,12 @@ class MattermostDouble(Double):
         self.state = State(self._clock)
         self.registry = Registry(self.state)
         self.hub = Hub(self.state)
+        self.triggers = Triggers(self.state)
         self.ready = False
         app.before_request(_too_long)
         app.before_request(self._faulty)
-        app.after_request(_versioned)
+        app.after_request(self._unanswered)
+        app.after_request(self._versioned)
         self._routes(app)
         self._fresh()
 
@@ -55,11 +78,19 @@ class MattermostDouble(Double):
         installer = Installer(self.state, self.registry, expander, lambda user: apps.refresh(user), site)
         builtin = Builtin(self.state, self.registry, installer)
         apps = AppsRoutes(self.state, self.hub, self.registry, expander, installer, builtin, site)
-        self.posts = Posts(self.state, self.hub)
-        app.register_blueprint(rest_blueprint(self.state, self.hub))
+        ephemeral = Ephemeral(self.state, self.hub)
+        posts = Posts(self.state, self.hub, ephemeral, self._pause)
+        app.register_blueprint(people_blueprint(self.state, self.hub))
+        app.register_blueprint(teams_blueprint(self.state, self.hub))
+        app.register_blueprint(channels_blueprint(self.state, self.hub))
+        app.register_blueprint(system_blueprint(self.state, self.triggers))
         app.register_blueprint(tokens_blueprint(self.state))
         app.register_blueprint(plugins_blueprint(self.state))
-        app.register_blueprint(self.posts.blueprint())
+        app.register_blueprint(files_blueprint(self.state))
+        app.register_blueprint(posts.blueprint())
+        app.register_blueprint(Reading(self.state).blueprint())
+        app.register_blueprint(Actions(self.state, posts, ephemeral, self.triggers).blueprint())
+        app.register_blueprint(Dialogs(self.state, self.hub, self.triggers).blueprint())
         app.register_blueprint(apps.blueprint())
         app.register_blueprint(installer.blueprint())
         app.register_blueprint(Remote(self.state, self.registry, expander).blueprint())
@@ -92,12 +123,7 @@ class MattermostDouble(Double):
     def _fresh(self) -> None:
         self.ready = False
         self.registry.clear()
-        for table in (
-            self.state.users, self.state.sessions, self.state.access_tokens, self.state.teams, self.state.team_members,
-            self.state.channels, self.state.members, self.state.posts, self.state.pending, self.state.pictures,
-            self.state.plugins,
-        ):  # fmt: skip
-            table.clear()
+        self.state.clear()
         self.state.plugins[APPS] = RUNNING
         seed(self.state)
 
@@ -110,10 +136,12 @@ class MattermostDouble(Double):
         if request.path.startswith("/_sandbox/"):
             return None
         fault = self._faults.take(request.path)
-        if fault is None:
+        g.fault = fault
+        if fault is None or fault.kind == "500_after_commit":
             return None
         if fault.kind == "slow":
-            self._faults.cleared.wait(30.0 if fault.seconds is None else fault.seconds)
+            if request.endpoint != "posts.create":  # that one waits inside, where others can see it at work
+                self._pause()
             return None
         if fault.kind == "down":
             return Response("<html><body>502 Bad Gateway</body></html>", 502, {"Content-Type": "text/html"})
@@ -121,7 +149,28 @@ class MattermostDouble(Double):
             seconds = str(int(fault.seconds or 1))
             headers = {"X-Ratelimit-Limit": "100", "X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": seconds}
             return Response("limit exceeded\n", 429, headers | {"Retry-After": seconds})
-        return answer_error(ApiError(500, "api.sandbox.internal.app_error", "An internal error occurred."))
+        return answer_error(_INTERNAL)
+
+    def _pause(self) -> None:
+        """As long as the request's fault says, or until faults are cleared."""
+        fault: Fault | None = g.get("fault")
+        if fault is not None and fault.kind == "slow":
+            self._faults.cleared.wait(30.0 if fault.seconds is None else fault.seconds)
+
+    def _unanswered(self, response: Response) -> Response:
+        """What was asked has been done, and the answer is lost."""
+        fault: Fault | None = g.get("fault")
+        if fault is None or fault.kind != "500_after_commit":
+            return response
+        lost, _ = answer_error(_INTERNAL)
+        lost.status_code = 500
+        return lost
+
+    def _versioned(self, response: Response) -> Response:
+        if request.path.startswith("/api/v4/"):
+            response.headers["X-Request-Id"] = new_id()
+            response.headers["X-Version-Id"] = f"{self.state.version}.sandbox"
+        return response
 
 
 def _too_long() -> ResponseReturnValue | None:
@@ -131,15 +180,8 @@ def _too_long() -> ResponseReturnValue | None:
     return None
 
 
-def _versioned(response: Response) -> Response:
-    if request.path.startswith("/api/v4/"):
-        response.headers["X-Request-Id"] = new_id()
-        response.headers["X-Version-Id"] = "9.11.0.sandbox"
-    return response
-
-
 def _unknown(problem: HTTPException) -> ResponseReturnValue:
-    if request.path.startswith((*_LATER, *_PLUGIN_LATER)) or "/actions/" in request.path:
+    if request.path.startswith((*_LATER, *_PLUGIN_LATER)):
         text = f"The sandbox does not do this yet: {request.method} {request.path}"
         return answer_error(ApiError(501, "api.sandbox.missing.app_error", text))
     if request.path.startswith("/api/"):

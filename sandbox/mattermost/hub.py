@@ -56,14 +56,16 @@ class Hub:
             connection.close()
 
     def tell(self, event: str, data: Json, *, user_id: str = "", channel_id: str = "", team_id: str = "") -> None:
-        """To one user, the members of a channel, or everybody."""
+        """To one user, the members of a channel or of a team, or everybody."""
         broadcast = _broadcast(user_id, channel_id, team_id)
         with self._lock:
             listeners = list(self._connections)
         for connection in listeners:
             if user_id and connection.user_id != user_id:
                 continue
-            if channel_id and (channel_id, connection.user_id) not in self._state.members:
+            if channel_id and not user_id and (channel_id, connection.user_id) not in self._state.members:
+                continue
+            if team_id and not channel_id and (team_id, connection.user_id) not in self._state.team_members:
                 continue
             connection.send({"event": event, "data": data, "broadcast": broadcast})
 
@@ -110,7 +112,7 @@ class Hub:
         connection.user_id = user_id
         with self._lock:
             self._connections.append(connection)
-        hello = {"connection_id": new_id(), "server_version": "9.11.0.sandbox"}
+        hello = {"connection_id": new_id(), "server_version": f"{self._state.version}.sandbox"}
         connection.send({"event": "hello", "data": hello, "broadcast": _broadcast(user_id=user_id)})
 
 

@@ -1,57 +1,94 @@
-"""REST API v4: posts, threads, edits."""
+"""REST API v4: making, editing and deleting posts."""
 
-import json
+from collections.abc import Callable
 
-from flask import Blueprint, g, jsonify, request
+from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
 from sandbox.mattermost.attachments import normalised, shown
+from sandbox.mattermost.ephemeral import Ephemeral
+from sandbox.mattermost.files import infos
 from sandbox.mattermost.hub import Hub
+from sandbox.mattermost.reading import readable_post
 from sandbox.mattermost.state import Json, State, new_id
-from sandbox.mattermost.web import ApiError, body, forbidden, invalid_body, me
+from sandbox.mattermost.web import ApiError, administrator, body, forbidden, invalid_body, me
 
 LONGEST = 16383
 _PENDING_SECONDS = 30.0
-_MISSING = ApiError(404, "app.post.get.app_error", "Unable to get the post.")
+_MOST_FILES = 10
+# What an integration's update can neither take away nor bring (recorded in post_actions).
+_RETAINED = ("from_webhook", "override_username", "override_icon_url")
 
 
 class Posts:
-    """Posts over one state."""
+    """
+    Posts over one state.
 
-    def __init__(self, state: State, hub: Hub) -> None:
+    Args:
+        pause: Called while a post is being made, with nothing stored yet: how a slow server is slow.
+    """
+
+    def __init__(self, state: State, hub: Hub, ephemeral: Ephemeral, pause: Callable[[], None]) -> None:
         self._state = state
         self._hub = hub
+        self._ephemeral = ephemeral
+        self._pause = pause
 
     def blueprint(self) -> Blueprint:
-        """All routes."""
+        """All routes that write."""
         blueprint = Blueprint("posts", __name__, url_prefix="/api/v4")
         add = blueprint.add_url_rule
         add("/posts", "create", self.create, methods=["POST"])
         add("/posts/ephemeral", "ephemeral", self.ephemeral, methods=["POST"])
-        add("/posts/<post_id>", "get", self.get, methods=["GET"])
         add("/posts/<post_id>", "delete", self.delete, methods=["DELETE"])
         add("/posts/<post_id>", "update", self.update, methods=["PUT"])
         add("/posts/<post_id>/patch", "patch", self.patch, methods=["PUT"])
-        add("/posts/<post_id>/thread", "thread", self.thread)
-        add("/channels/<channel_id>/posts", "list", self.list)
         return blueprint
 
     def create(self) -> ResponseReturnValue:
-        """A new post, as whoever asks."""
+        """A new post, as whoever asks; the same one again for a pending id of the last thirty seconds."""
         person = me(self._state)
         given = body("post")
         if not isinstance(given, dict):
             raise invalid_body("post")
+        pending = str(given.get("pending_post_id", ""))
         with self._state.lock:
-            return jsonify(shown(self._create(person, given))), 201
+            known = self._known(person, pending)
+            if known is not None:
+                return jsonify(known), 201
+            if pending:
+                self._state.pending[pending] = ("", self._state.clock.now())
+        try:
+            self._pause()
+            with self._state.lock:
+                made = self._create(person, given)
+        except BaseException:
+            self._state.pending.pop(pending, None)  # a failed attempt may be repeated at once
+            raise
+        return jsonify(shown(made)), 201
+
+    def _known(self, person: str, pending: str) -> Json | None:
+        """
+        What another request with that pending id has made.
+
+        Raises:
+            ApiError: 500 while it is still at work (recorded).
+        """
+        post_id, at = self._state.pending.get(pending, ("", 0.0)) if pending else ("", 0.0)
+        if not at or self._state.clock.now() - at >= _PENDING_SECONDS:
+            return None
+        if not post_id:
+            text = "Rejected post since another client is making the same request."
+            raise ApiError(500, "api.post.deduplicate_create_post.pending", text)
+        post = self._state.posts[post_id]
+        if not self._state.may_read(person, post["channel_id"]):
+            return None
+        # As recorded: the stored post, whoever asks, and without what only the first answer carries.
+        return {key: value for key, value in shown(post).items() if key != "metadata"}
 
     def _create(self, person: str, given: Json) -> Json:
         channel_id, root_id = str(given.get("channel_id", "")), str(given.get("root_id", ""))
-        pending, now = str(given.get("pending_post_id", "")), self._state.clock.now()
-        known = self._state.pending.get(pending) if pending else None
-        if known is not None and now - known[1] < _PENDING_SECONDS:
-            # As recorded: the stored post, whoever asks, and without what only the first answer carries.
-            return {key: value for key, value in self._state.posts[known[0]].items() if key != "metadata"}
+        pending = str(given.get("pending_post_id", ""))
         channel = self._state.channels.get(channel_id)
         if channel is None or not self._state.may_post(person, channel_id):
             raise forbidden()
@@ -63,14 +100,36 @@ class Posts:
         if kind and not kind.startswith("custom_"):
             raise ApiError(400, "api.context.invalid_param.app_error", "Invalid post.type parameter.")
         message = _checked(str(given.get("message", "")))
+        file_ids = given.get("file_ids") or []
+        if len(file_ids) > _MOST_FILES:
+            raise ApiError(400, "model.post.is_valid.file_ids.app_error", "Invalid file ids.")
         props = normalised(dict(given.get("props") or {}))
         post = self._stored(person, channel_id, root_id, message, props)
         post["type"] = kind
+        self._attach(post, file_ids)
         if pending:
-            self._state.pending[pending] = (post["id"], now)
+            self._state.pending[pending] = (post["id"], self._state.clock.now())
         answered = post | {"pending_post_id": pending}
         self._hub.posted(answered)
         return answered
+
+    def _attach(self, post: Json, file_ids: list[str]) -> None:
+        """One's own unattached files of that channel; others are left out without a word."""
+        taken = []
+        for file_id in file_ids:
+            info, _ = self._state.files.get(file_id, ({}, b""))
+            own = info and info["user_id"] == post["user_id"] and info["channel_id"] == post["channel_id"]
+            if own and not info.get("post_id"):
+                info["post_id"] = post["id"]
+                taken.append(file_id)
+        self._set_files(post, taken)
+
+    def _set_files(self, post: Json, file_ids: list[str]) -> None:
+        post.pop("file_ids", None)
+        post["metadata"].pop("files", None)
+        if file_ids:
+            post["file_ids"] = file_ids
+            post["metadata"]["files"] = infos(self._state, file_ids)
 
     def _stored(self, person: str, channel_id: str, root_id: str, message: str, props: Json) -> Json:
         now = self._state.now()
@@ -102,22 +161,22 @@ class Posts:
             "metadata": {},
         }
         self._state.posts[post["id"]] = post
-        self._count(post)
+        channel = self._state.channels[channel_id]
+        for suffix in ("",) if root_id else ("", "_root"):
+            channel[f"total_msg_count{suffix}"] += 1
+        channel["last_post_at"] = now
+        if root_id:
+            self._count_replies(root_id, now)
+        else:
+            channel["last_root_post_at"] = now
         return post
 
-    def _count(self, post: Json) -> None:
-        """Everybody in a thread shows its number of replies (recorded); channels count posts and roots."""
-        channel = self._state.channels[post["channel_id"]]
-        for suffix in ("",) if post["root_id"] else ("", "_root"):
-            channel[f"total_msg_count{suffix}"] += 1
-        channel["last_post_at"] = post["create_at"]
-        if not post["root_id"]:
-            channel["last_root_post_at"] = post["create_at"]
-            return
-        thread = [p for p in self._state.posts.values() if post["root_id"] in {p["id"], p["root_id"]}]
+    def _count_replies(self, root_id: str, now: int) -> None:
+        """Everybody in a thread shows its number of replies (recorded), and a reply makes its root newer."""
+        thread = self._state.thread(root_id)
         for one in thread:
             one["reply_count"] = sum(not other["delete_at"] for other in thread) - 1
-        self._state.posts[post["root_id"]]["update_at"] = post["create_at"]
+        self._state.posts[root_id]["update_at"] = now
 
     def _check_root(self, root_id: str, channel_id: str) -> None:
         if not root_id:
@@ -131,45 +190,22 @@ class Posts:
 
     def ephemeral(self) -> ResponseReturnValue:
         """Only an administrator may (recorded)."""
-        person = me(self._state)
-        if not self._state.is_admin(person):
-            raise forbidden()
+        person = administrator(self._state)
         given = body("body")
-        post = {
-            "id": new_id(),
-            "create_at": self._state.now(),
-            "update_at": 0,
-            "edit_at": 0,
-            "delete_at": 0,
-            "is_pinned": False,
-            "user_id": person,
-            "channel_id": str(given["post"]["channel_id"]),
-            "root_id": str(given["post"].get("root_id", "")),
-            "original_id": "",
-            "message": str(given["post"].get("message", "")),
-            "type": "system_ephemeral",
-            "props": dict(given["post"].get("props") or {}),
-            "hashtags": "",
-            "pending_post_id": "",
-            "reply_count": 0,
-            "last_reply_at": 0,
-            "participants": None,
-            "metadata": {},
-        }
-        self._hub.tell("ephemeral_message", {"post": json.dumps(post)}, user_id=given["user_id"])
-        return jsonify(post), 201
-
-    def get(self, post_id: str) -> ResponseReturnValue:
-        """One post."""
-        return jsonify(shown(self._readable(me(self._state), post_id)))
+        return jsonify(self._ephemeral.send(str(given["user_id"]), person, given["post"])), 201
 
     def delete(self, post_id: str) -> ResponseReturnValue:
-        """One's own post."""
+        """One's own post, or as administrator of the channel any; a root takes its replies along."""
         person = me(self._state)
-        post = self._readable(person, post_id)
-        if post["user_id"] != person and not self._state.is_admin(person):
+        post = readable_post(self._state, person, post_id)
+        if post["user_id"] != person and not self._state.is_channel_admin(person, post["channel_id"]):
             raise forbidden()
-        post["delete_at"] = self._state.now()
+        with self._state.lock:
+            now = self._state.now()
+            for one in [post] if post["root_id"] else self._state.thread(post_id):
+                one["delete_at"] = one["update_at"] = one["delete_at"] or now
+            if post["root_id"]:
+                self._count_replies(post["root_id"], now)
         self._hub.posted(post, "post_deleted")
         return jsonify({"status": "OK"})
 
@@ -189,9 +225,33 @@ class Posts:
         if self._state.channels[post["channel_id"]]["delete_at"]:
             text = "Can not update a post in a deleted channel."
             raise ApiError(400, "api.post.patch_post.can_not_update_post_in_deleted.error", text)
+        if not self._state.may_post(person, post["channel_id"]):
+            raise forbidden()
         given = body("post")
-        if replace:
-            given = {"message": "", "props": {}} | given
+        if not isinstance(given, dict):
+            raise invalid_body("post")
+        self._write(post, {"message": "", "props": {}} | given if replace else given)
+        return jsonify(shown(post))
+
+    def update_for_integration(self, post_id: str, update: Json) -> None:
+        """
+        What an integration answers as a press's ``update``: no right is asked for, no time limit holds.
+
+        Without a message the text is emptied, without props they all stay, without file_ids the files go.
+
+        Raises:
+            ApiError: 404 where there is no such post, as for private ones.
+        """
+        post = self._state.posts.get(post_id)
+        if post is None or post["delete_at"]:
+            raise ApiError(404, "app.post.get.app_error", "Unable to get the post.")
+        written: Json = {"message": str(update.get("message") or ""), "file_ids": update.get("file_ids") or []}
+        if update.get("props") is not None:
+            own = {key: value for key, value in update["props"].items() if key not in _RETAINED}
+            written["props"] = own | {key: post["props"][key] for key in _RETAINED if key in post["props"]}
+        self._write(post, written)
+
+    def _write(self, post: Json, given: Json) -> None:
         message = _checked(given["message"]) if isinstance(given.get("message"), str) else post["message"]
         with self._state.lock:
             now = self._state.now()
@@ -199,45 +259,11 @@ class Posts:
                 post["message"], post["edit_at"] = message, now
             if isinstance(given.get("props"), dict):
                 post["props"] = normalised(given["props"])
+            if isinstance(given.get("file_ids"), list):
+                kept = [one for one in given["file_ids"] if one in post.get("file_ids", [])]
+                self._set_files(post, kept)
             post["update_at"] = now
         self._hub.posted(post, "post_edited")
-        return jsonify(shown(post))
-
-    def thread(self, post_id: str) -> ResponseReturnValue:
-        """Root and replies."""
-        post = self._readable(me(self._state), post_id)
-        root_id = post["root_id"] or post["id"]
-        found = [p for p in self._state.posts.values() if root_id in {p["id"], p["root_id"]}]
-        return jsonify(_listing(found, newest_first=False))
-
-    def list(self, channel_id: str) -> ResponseReturnValue:
-        """The newest posts of a channel."""
-        person = me(self._state)
-        if not self._state.may_read(person, channel_id):
-            raise forbidden()
-        found = [p for p in self._state.posts.values() if p["channel_id"] == channel_id]
-        most = int(request.args.get("per_page", 60))
-        return jsonify(_listing(found[-most:]))
-
-    def _readable(self, person: str, post_id: str) -> Json:
-        post = self._state.posts.get(post_id)
-        if post is None or post["delete_at"]:
-            raise _MISSING
-        if not self._state.may_read(person, post["channel_id"]):
-            raise forbidden()
-        return post
-
-
-def _listing(posts: "list[Json]", newest_first: bool = True) -> Json:
-    alive = sorted((post for post in posts if not post["delete_at"]), key=lambda post: post["create_at"])
-    return {
-        "order": [post["id"] for post in (reversed(alive) if newest_first else alive)],
-        "posts": {post["id"]: shown(post) for post in alive},
-        "next_post_id": "",
-        "prev_post_id": "",
-        "has_next": False,
-        "first_inaccessible_post_time": 0,
-    }
 
 
 def _checked(message: str) -> str:

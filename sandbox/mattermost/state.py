@@ -9,6 +9,7 @@ from typing import Any
 from sandbox.common import Clock
 
 PASSWORD = "sandbox-1"
+VERSION = "9.11.0"
 _LETTERS = "ybndrfg8ejkmcpqxot1uwisza345h769"  # Mattermost's base32
 
 Json = dict[str, Any]
@@ -68,17 +69,33 @@ class State:
     access_tokens: dict[str, str] = field(default_factory=dict)
     teams: dict[str, Json] = field(default_factory=dict)
     team_members: dict[tuple[str, str], Json] = field(default_factory=dict)
+    former_team_members: dict[tuple[str, str], Json] = field(default_factory=dict)
     channels: dict[str, Json] = field(default_factory=dict)
     members: dict[tuple[str, str], Json] = field(default_factory=dict)
     posts: dict[str, Json] = field(default_factory=dict)
+    files: dict[str, tuple[Json, bytes]] = field(default_factory=dict)
     pending: dict[str, tuple[str, float]] = field(default_factory=dict)
     pictures: dict[str, bytes] = field(default_factory=dict)
     plugins: dict[str, int] = field(default_factory=dict)
+    version: str = VERSION
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def now(self) -> int:
         """Milliseconds."""
         return int(self.clock.now() * 1000)
+
+    def at_least(self, *numbers: int) -> bool:
+        """Whether the server's version is that or a newer one."""
+        return tuple(int(part) for part in self.version.split(".")) >= numbers
+
+    def clear(self) -> None:
+        """Nobody and nothing; the first version again."""
+        for table in (
+            self.users, self.sessions, self.access_tokens, self.teams, self.team_members, self.former_team_members,
+            self.channels, self.members, self.posts, self.files, self.pending, self.pictures, self.plugins,
+        ):  # fmt: skip
+            table.clear()
+        self.version = VERSION
 
     # --- people
 
@@ -135,6 +152,18 @@ class State:
     def is_admin(self, user_id: str) -> bool:
         """System administrator."""
         return "system_admin" in self.roles(user_id)
+
+    def is_team_admin(self, user_id: str, team_id: str) -> bool:
+        """Administrator of the team, or of the system."""
+        member = self.team_members.get((team_id, user_id))
+        return self.is_admin(user_id) or (member is not None and bool(member["scheme_admin"]))
+
+    def is_channel_admin(self, user_id: str, channel_id: str) -> bool:
+        """Administrator of the channel, of its team, or of the system."""
+        channel, member = self.channels.get(channel_id), self.members.get((channel_id, user_id))
+        if channel is not None and self.is_team_admin(user_id, channel["team_id"]):
+            return True
+        return member is not None and bool(member["scheme_admin"])
 
     # --- teams and channels
 
@@ -205,7 +234,16 @@ class State:
             "scheme_admin": False,
             "explicit_roles": "",
         }
+        self.former_team_members.pop((team_id, user_id), None)
         return self.team_members.setdefault((team_id, user_id), member)
+
+    def leave_team(self, team_id: str, user_id: str) -> None:
+        """Out of the team and its channels; who was a member stays known, with the time of leaving."""
+        member = self.team_members.pop((team_id, user_id))
+        self.former_team_members[team_id, user_id] = member | {"delete_at": self.now()}
+        for channel_id, member_id in list(self.members):
+            if member_id == user_id and self.channels[channel_id]["team_id"] == team_id:
+                del self.members[channel_id, member_id]
 
     def join(self, channel_id: str, user_id: str) -> Json:
         """Membership in a channel; the same one when there is one."""
@@ -248,6 +286,10 @@ class State:
         for one in people:
             self.join(channel["id"], one)
         return channel
+
+    def thread(self, root_id: str) -> list[Json]:
+        """A root and its replies, deleted ones too, in the order they were made."""
+        return [post for post in self.posts.values() if root_id in {post["id"], post["root_id"]}]
 
     def may_read(self, user_id: str, channel_id: str) -> bool:
         """Members, and people of the team for public channels."""

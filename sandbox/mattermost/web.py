@@ -82,6 +82,27 @@ def me(state: State) -> str:
     return session.user_id
 
 
+def own(state: State, user_id: str) -> str:
+    """One's own id, written out or as ``me``. Raises ApiError 401, or 403 for somebody else's."""
+    person = me(state)
+    if user_id not in {"me", person}:
+        raise forbidden()
+    return person
+
+
+def named(state: State, user_id: str) -> str:
+    """An id of an address, where ``me`` is oneself."""
+    return me(state) if user_id == "me" else user_id
+
+
+def administrator(state: State) -> str:
+    """The system administrator behind the request. Raises ApiError 401 or 403."""
+    person = me(state)
+    if not state.is_admin(person):
+        raise forbidden()
+    return person
+
+
 def body(what: str) -> Any:
     """The JSON body. Raises ApiError 400."""
     if (request.content_length or 0) > 300_000:

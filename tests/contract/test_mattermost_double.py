@@ -221,9 +221,9 @@ def test_posts_are_refused_in_the_recorded_words(world: World) -> None:
 
 
 def test_what_is_not_there_is_refused_loudly(world: World) -> None:
-    """Buttons, dialogs and timers are a later piece of work: 501 with the path, never an empty 200."""
+    """Slash commands, reactions and timers are not done here: 501 with the path, never an empty 200."""
     double, _, agent = world
-    for path in ("/api/v4/actions/dialogs/open", "/api/v4/posts/x/actions/y", f"{PLUGIN}/api/v1/timer"):
+    for path in ("/api/v4/commands", "/api/v4/reactions", f"{PLUGIN}/api/v1/timer"):
         answer = agent.browser.post(double.url + path, json={})
         assert answer.status_code == 501
         assert path in answer.text

@@ -8,7 +8,7 @@ from websocket import create_connection
 Json = dict[str, Any]
 
 # What the recorder kept; the server sends more, which is of no consequence to an app.
-KINDS = {"posted", "post_edited", "ephemeral_message", "custom_com.mattermost.apps_refresh_bindings"}
+KINDS = {"posted", "post_edited", "ephemeral_message", "open_dialog", "custom_com.mattermost.apps_refresh_bindings"}
 
 
 class Listener:
@@ -30,8 +30,7 @@ class Listener:
             if message.get("seq_reply") == self._asked:
                 return found
             if message.get("event") in KINDS:
-                if "post" in message["data"]:
-                    message["data"]["post"] = json.loads(message["data"]["post"])
+                _unpack(message["data"])
                 found.append(message)
 
     def close(self) -> None:
@@ -44,9 +43,15 @@ def recorded_events(scene: Json) -> list[tuple[str, Json]]:
     found = []
     for one in scene.get("websocket", []):
         event = json.loads(json.dumps(one["event"]))
-        if "post" in event["data"]:
-            event["data"]["post"] = json.loads(event["data"]["post"])
-            if event["data"]["post"]["type"].startswith("system_"):
-                continue
+        _unpack(event["data"])
+        kind = event["data"].get("post", {}).get("type", "")
+        if kind.startswith("system_") and kind != "system_ephemeral":
+            continue
         found.append((one["to"], event))
     return found
+
+
+def _unpack(data: Json) -> None:
+    """Posts and dialogs travel as JSON in a string."""
+    for key in data.keys() & {"post", "dialog"}:
+        data[key] = json.loads(data[key])

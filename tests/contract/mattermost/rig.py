@@ -31,15 +31,17 @@ BOT, APPS_BOT = "k1x9g93hxfb4jyw5rnhf1dfqdo", "riiiccyhepndxm6hitqazptanr"
 TEAM, OTHER_TEAM = "3e6qmh4sgjyotrijuh3i5464gy", "5mw6911g5prybpbzdzjif3kqch"
 INCIDENTS, PUBLIC, PRIVATE = "7ewbxffo6bfzdedq8toxgktt5h", "zui39mer83gbzfhe6hi81zioue", "ufc83imce3rei8pcqx654jntrr"
 DIRECT = "83aoaiakpj8gtqajojh9c8f1rc"  # of alice and bob
+INCIDENT_BOT = "xtnmjsz8hfdxzx3uy999cs3tnr"  # an ordinary bot account, made by an administrator
 ALICE, BOB, ADMIN = "jmscywtegj8mdc87ebmq7gem6a", "ow7rjq44ifnd8j4y1e7yuhjs6e", "ob7k16x7ybbsbxs3tfpzgy5t8e"
 PEOPLE = {  # id: (user name, first, last, system roles, login token)
     ALICE: ("alice", "Alice", "Archer", "system_user", "ryu4fw63bifh7dkiap6aho3wwa"),
     BOB: ("bob", "Bob", "Builder", "system_user", "6q39dju78bng8qdqaceesoyfer"),
     ADMIN: ("sysadmin", "Sys", "Admin", "system_admin system_user", "5rhk19xqhbfmjj71j4p4uyfk8o"),
 }
-# Opaque: an id or token, the random half of an OAuth state, a time in milliseconds.
+# Opaque: an id or token, the random half of an OAuth state, a trigger id, a private post's cookie.
 _OPAQUE = re.compile(
     r"(?<![A-Za-z0-9])[a-z0-9]{26}(?![A-Za-z0-9])|(?<=state=)[\w-]{20}(?=\.)|^[\w-]{20}(?=\.[a-z0-9]*$)"
+    r"|(?<![\w+/])[\w+/]{120,}={0,2}(?![\w+/=])"
 )
 _SINCE_2020 = 1_577_836_800
 # Only developers' servers fill it; nobody may build on it, so the double leaves it empty.
@@ -314,14 +316,26 @@ def replay() -> Iterator[Replay]:
     recorder.server.stop()
 
 
-def post(server: Replay, post_id: str, channel_id: str, message: str = "x", **more: Any) -> None:
-    """A recorded post of alice's that the double holds from the beginning."""
+def post(
+    server: Replay, post_id: str, channel_id: str, message: str = "x", token: str = PEOPLE[ALICE][4], **more: Any
+) -> None:
+    """A recorded post, of alice's unless another token is given, that the double holds from the beginning."""
     state = server.double.state
-    alice = {"Authorization": f"Bearer {PEOPLE[ALICE][4]}"}
+    alice = {"Authorization": f"Bearer {token}"}
     given = {"channel_id": channel_id, "message": message, **more}
     made = requests.post(f"{server.double.url}/api/v4/posts", json=given, headers=alice, timeout=10).json()
     state.posts[post_id] = state.posts.pop(made["id"]) | {"id": post_id}
     server.ours[post_id] = post_id
+
+
+def bot_account(server: Replay) -> None:
+    """The recorded bot account, with its token, in the team and its channel."""
+    state = server.double.state
+    _person(server.double, INCIDENT_BOT, "incidentbot", "Incident bot", "", "system_user", bot=True)
+    server.session("bnhbscwshbgaxrjqexuykk156e", INCIDENT_BOT)
+    server.ours[INCIDENT_BOT] = INCIDENT_BOT
+    state.join_team(TEAM, INCIDENT_BOT)
+    state.join(INCIDENTS, INCIDENT_BOT)
 
 
 def _person(

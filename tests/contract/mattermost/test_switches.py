@@ -1,27 +1,12 @@
 """The double's own switches, and the addresses of its chat page."""
 
-from collections.abc import Iterator
-
 import pytest
 import requests
 
+from sandbox.client import MattermostClient
 from sandbox.mattermost import MattermostDouble
 
 PING = "/api/v4/system/ping"
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[MattermostDouble]:
-    """One for the module."""
-    with MattermostDouble() as double:
-        yield double
-
-
-@pytest.fixture
-def double(running: MattermostDouble) -> MattermostDouble:
-    """As after the start."""
-    running.reset()
-    return running
 
 
 def get(double: MattermostDouble, path: str) -> requests.Response:
@@ -38,7 +23,9 @@ def test_ready_is_said_by_whoever_sets_up(double: MattermostDouble) -> None:
     assert get(double, "/_sandbox/ready").status_code == 503
 
 
-@pytest.mark.parametrize(("kind", "status"), [("down", 502), ("429", 429), ("500", 500), ("slow", 200)])
+@pytest.mark.parametrize(
+    ("kind", "status"), [("down", 502), ("429", 429), ("500", 500), ("500_after_commit", 500), ("slow", 200)]
+)
 def test_a_fault_strikes_its_path_as_often_as_told(double: MattermostDouble, kind: str, status: int) -> None:
     """Once each on the prefix, nowhere else, and then no more; 429 says in seconds when to come again."""
     fault = {"kind": kind, "path": PING, "times": 2, "seconds": 0.01 if kind == "slow" else 3}
@@ -100,3 +87,43 @@ def test_a_reset_makes_the_same_ids(double: MattermostDouble) -> None:
     assert ids() == before
     assert double.state.sessions == {}
     assert double.state.posts == {}
+
+
+def test_a_lost_answer_leaves_the_post(double: MattermostDouble) -> None:
+    """500 after commit: the post is there, and the same pending id finds it."""
+    agent = MattermostClient(double.url, "agent")
+    given = {"channel_id": agent.channel("service-desk"), "message": "once", "pending_post_id": "bot:1"}
+    double.fault("500_after_commit", "/api/v4/posts")
+    assert agent.browser.post(f"{double.url}/api/v4/posts", json=given).status_code == 500
+    [post] = double.posts_in("service-desk")
+    assert agent.post("/api/v4/posts", given)["id"] == post["id"]
+
+
+def test_the_version_is_switched_and_comes_back_with_a_reset(double: MattermostDouble) -> None:
+    """The configuration and every answer name it; what is no version is a 400."""
+    url = f"{double.url}/_sandbox/version"
+    assert requests.post(url, json={"version": "11.6.0"}, timeout=10).status_code == 200
+    answer = get(double, "/api/v4/config/client")
+    assert answer.json()["Version"] == "11.6.0"
+    assert answer.headers["X-Version-Id"].startswith("11.6.0")
+    assert requests.post(url, json={"version": "eleven"}, timeout=10).status_code == 400
+    double.reset()
+    assert get(double, "/api/v4/config/client?format=old").json()["Version"] == "9.11.0"
+    assert get(double, "/api/v4/config/client").status_code == 501
+
+
+def test_the_old_plugin_is_seen_where_it_runs(double: MattermostDouble, admin: MattermostClient) -> None:
+    """Its routes are 404 until it is switched on; then lists name it and strangers are refused by itself."""
+    route, plugin = "/plugins/mattermost-plugin-servicenow/api/v1/connected", {"id": "mattermost-plugin-servicenow"}
+    assert get(double, route).status_code == 404
+    assert get(double, "/api/v4/plugins/webapp").json() == []
+    switched = requests.post(f"{double.url}/_sandbox/plugins", json=plugin | {"running": True}, timeout=10)
+    assert switched.json() == {"running": ["com.mattermost.apps", "mattermost-plugin-servicenow"]}
+    assert [one["id"] for one in get(double, "/api/v4/plugins/webapp").json()] == ["mattermost-plugin-servicenow"]
+    assert len(admin.get("/api/v4/plugins/statuses")) == 2
+    assert get(double, route).status_code == 401
+    old = f"{double.url}/plugins/mattermost-plugin-servicenow/api/v1/notification?secret=x"
+    assert requests.post(old, json={}, timeout=10).status_code == 403
+    admin.post("/api/v4/plugins/mattermost-plugin-servicenow/disable", {})
+    assert get(double, route).status_code == 404
+    assert requests.post(f"{double.url}/_sandbox/plugins", json={"id": "other"}, timeout=10).status_code == 400

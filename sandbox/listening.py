@@ -1,0 +1,49 @@
+"""Somebody listening on a Mattermost server's WebSocket for a while."""
+
+import json
+from types import TracebackType
+from typing import Any, Self
+
+from simple_websocket import Client
+
+Json = dict[str, Any]
+
+
+class Listening:
+    """
+    A connection for one person, open inside ``with``.
+
+    Posts and dialogs, which travel as JSON in a string, are unpacked.
+
+    Args:
+        url: The server's address.
+        token: Of the person's session.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        address = url.replace("http", "ws", 1) + "/api/v4/websocket"
+        self._socket = Client(address, headers={"Authorization": f"Bearer {token}"})
+        self._asked = 0
+
+    def __enter__(self) -> Self:
+        self.heard()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._socket.close()
+
+    def heard(self) -> list[Json]:
+        """Every event since the last time: answers come in order, so what precedes ours is all that came."""
+        self._asked += 1
+        self._socket.send(json.dumps({"action": "ping", "seq": self._asked}))
+        found: list[Json] = []
+        while True:
+            message: Json = json.loads(self._socket.receive(timeout=10) or "{}")
+            if message.get("seq_reply") == self._asked:
+                return found
+            if "event" in message:
+                data = message["data"]
+                found.append(message | {"data": data | {k: json.loads(data[k]) for k in data.keys() & _PACKED}})
+
+
+_PACKED = {"post", "dialog"}

@@ -1,0 +1,189 @@
+"""Dialogs of later servers, and how the two clients encode them. Not recorded: as documented."""
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from sandbox.client import MattermostClient
+from sandbox.dialog import Client, OpenDialog
+from sandbox.mattermost import MattermostDouble
+from tests.contract.mattermost.integration import Integration
+
+Json = dict[str, Any]
+
+EVERY: list[Json] = [
+    {"name": "text", "type": "text", "optional": True, "default": "as given"},
+    {"name": "count", "type": "text", "subtype": "number", "optional": True},
+    {"name": "on", "type": "bool", "optional": True},
+    {"name": "many", "type": "select", "multiselect": True, "options": [{"text": "A", "value": "a"}]},
+    {"name": "day", "type": "date", "optional": True, "min_date": "today"},
+    {"name": "found", "type": "select", "data_source": "dynamic", "data_source_url": "URL", "refresh": True},
+]
+
+
+@pytest.fixture
+def app(double: MattermostDouble) -> Iterator[Integration]:
+    """An integration whose button opens a dialog."""
+    with Integration(double.url) as integration:
+        yield integration
+
+
+def press(app: Integration, agent: MattermostClient, version: str, dialog: Json | None = None) -> OpenDialog:
+    """Switch the version, post a card, press its button; the dialog that opens."""
+    requests.post(f"{app.mattermost}/_sandbox/version", json={"version": version}, timeout=10).raise_for_status()
+    elements = json.loads(json.dumps(EVERY).replace("URL", f"{app.url}/lookup"))
+    form = {"callback_id": "one", "title": "First", "state": "s1", "source_url": f"{app.url}/dialog"}
+    app.answers["press"] = app.opens(dialog or form | {"elements": elements})
+    desk = agent.channel("service-desk")
+    post = agent.post("/api/v4/posts", {"channel_id": desk, "message": "", "props": app.card()})
+    opened = agent.press_action(post["id"], "Go").dialog
+    assert opened is not None
+    return opened
+
+
+def keys(opened: OpenDialog, name: str) -> set[str]:
+    """The keys of an element that only later versions know."""
+    later = {"multiselect", "data_source_url", "refresh", "min_date", "time_interval", "datetime_config"}
+    return later & set(opened.element(name))
+
+
+def test_a_version_drops_what_it_does_not_know(app: Integration, agent: MattermostClient) -> None:
+    """9.11 knows no look-up, refresh or date; 11.0 brings look-ups and multiselect, 11.1 the rest."""
+    old, middle, new = (press(app, agent, version) for version in ("9.11.0", "11.0.2", "11.6.0"))
+    assert [keys(one, "found") for one in (old, middle, new)] == [
+        set(),
+        {"multiselect", "data_source_url"},
+        {"multiselect", "data_source_url", "refresh"},
+    ]
+    assert [keys(one, "day") for one in (old, middle, new)] == [set(), {"multiselect"}, {"multiselect", "min_date"}]
+    assert ["source_url" in one.form for one in (old, middle, new)] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("client", "sent"),
+    [
+        ("web", {"text": "x", "count": 5, "on": True, "many": ["a", "b"], "day": "2026-11-24", "found": ""}),
+        ("mobile", {"text": "x", "count": 5, "on": True, "many": "a,b", "day": "2026-11-24", "found": ""}),
+    ],
+)
+def test_each_client_encodes_in_its_way(app: Integration, agent: MattermostClient, client: Client, sent: Json) -> None:
+    """Lists are joined by the app; what nobody touched is empty in both."""
+    opened = press(app, agent, "11.6.0")
+    values = {"text": "x", "count": 5, "on": True, "many": ["a", "b"], "day": "2026-11-24"}
+    assert agent.submit_dialog(opened, values, client=client) == {}
+    got = app.last("dialog")
+    assert got["submission"] == sent
+    assert (got["type"], got["user_id"], got["state"]) == ("dialog_submission", agent.id, "s1")
+
+
+def test_untouched_elements_send_their_defaults_or_nothing(app: Integration, agent: MattermostClient) -> None:
+    """A number that is empty is "" on the web and left out by the app."""
+    opened = press(app, agent, "11.6.0")
+    agent.submit_dialog(opened, {})
+    empty = {"text": "as given", "on": False, "day": "", "found": ""}
+    assert app.last("dialog")["submission"] == empty | {"count": "", "many": []}
+    agent.submit_dialog(opened, {}, client="mobile")
+    assert app.last("dialog")["submission"] == empty | {"many": ""}
+
+
+@pytest.mark.parametrize("client", ["web", "mobile"])
+def test_a_next_form_carries_what_was_filled(app: Integration, agent: MattermostClient, client: Client) -> None:
+    """Values of all steps are sent again; the web keeps the first callback id, the app turns values into texts."""
+    opened = press(app, agent, "11.6.0")
+    numbers = [{"name": "more", "type": "text", "subtype": "number"}, {"name": "yes", "type": "bool"}]
+    form = {"callback_id": "two", "title": "Second", "state": "s2", "elements": numbers}
+    app.answers["dialog"] = {"type": "form", "form": form}
+    submission = opened.submission({"text": "x"}, client)
+    answer = agent.submit_dialog(opened, {"text": "x"}, client=client)
+    assert answer["form"]["title"] == "Second"
+    app.answers["dialog"] = {"errors": {"more": "too many"}}
+    second = opened.step(answer, submission)
+    assert agent.submit_dialog(second, {"more": 7, "yes": True}, client=client) == {"errors": {"more": "too many"}}
+    got = app.last("dialog")
+    assert got["submission"]["text"] == "x"
+    assert (got["callback_id"], got["state"]) == ("one" if client == "web" else "two", "s2")
+    wanted = (7, True) if client == "web" else ("7", "true")
+    assert (got["submission"]["more"], got["submission"]["yes"]) == wanted
+
+
+@pytest.mark.parametrize("client", ["web", "mobile"])
+def test_a_refresh_asks_with_what_was_chosen(app: Integration, agent: MattermostClient, client: Client) -> None:
+    """Type refresh and the element's name reach the integration; the answer replaces the form."""
+    opened = press(app, agent, "11.6.0")
+    app.answers["dialog"] = {"type": "form", "form": {"title": "Refreshed", "elements": []}}
+    assert agent.refresh_dialog(opened, "found", {"found": "9"}, client=client).form["title"] == "Refreshed"
+    got = app.last("dialog")
+    assert (got["type"], got["submission"]["selected_field"], got["submission"]["found"]) == ("refresh", "found", "9")
+
+
+def test_a_look_up_is_asked_by_key_on_the_web_and_once_by_the_app(app: Integration, agent: MattermostClient) -> None:
+    """The web sends the query and all values, the app the element's name alone."""
+    opened = press(app, agent, "11.6.0")
+    app.answers["lookup"] = {"items": [{"text": "One", "value": "1"}], "other": 1}
+    assert agent.look_up_dialog(opened, "found", "on", {"text": "x"}) == [{"text": "One", "value": "1"}]
+    got = app.last("lookup")
+    assert (got["type"], got["submission"]["query"], got["submission"]["text"]) == ("dialog_lookup", "on", "x")
+    agent.look_up_dialog(opened, "found", "on", {}, client="mobile")
+    assert app.last("lookup")["submission"] == {"selected_field": "found"}
+
+
+@pytest.mark.parametrize("answer", [{"type": "form"}, {"type": "odd"}, {"form": {"title": "T"}}])
+def test_an_answer_that_fits_nothing_is_refused_by_later_servers(
+    app: Integration, agent: MattermostClient, answer: Json
+) -> None:
+    """400 where a form lacks its type or a type its form; 9.11 takes it for nothing."""
+    opened = press(app, agent, "11.6.0")
+    app.answers["dialog"] = answer
+    with pytest.raises(requests.HTTPError, match="400"):
+        agent.submit_dialog(opened, {})
+    requests.post(f"{app.mattermost}/_sandbox/version", json={"version": "9.11.0"}, timeout=10)
+    assert agent.submit_dialog(opened, {}) == {}
+
+
+def test_cancelling_tells_the_integration(app: Integration, agent: MattermostClient) -> None:
+    """Cancelled, with an empty submission."""
+    opened = press(app, agent, "9.11.0")
+    agent.submit_dialog(opened, {}, cancelled=True)
+    assert (app.last("dialog")["cancelled"], app.last("dialog")["submission"]) == (True, {})
+
+
+def test_the_trigger_is_signed_with_the_key_that_everybody_can_read(app: Integration, agent: MattermostClient) -> None:
+    """P-256 over the text up to the third colon; another server's key does not fit."""
+    press(app, agent, "9.11.0")
+    text = base64.b64decode(app.last("press")["trigger_id"]).decode()
+    signed, _, signature = text.rpartition(":")
+    client_id, user_id, _ = signed.split(":")
+    assert (len(client_id), user_id) == (26, agent.id)
+    config = requests.get(f"{app.mattermost}/api/v4/config/client?format=old", timeout=10).json()
+    key = load_der_public_key(base64.b64decode(config["AsymmetricSigningPublicKey"]))
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    assert key.curve.name == "secp256r1"
+    key.verify(base64.b64decode(signature), f"{signed}:".encode(), ec.ECDSA(SHA256()))
+    with pytest.raises(InvalidSignature):
+        key.verify(base64.b64decode(signature), f"{signed};".encode(), ec.ECDSA(SHA256()))
+
+
+def test_a_private_post_s_button_is_pressed_with_its_cookie(
+    app: Integration, agent: MattermostClient, admin: MattermostClient
+) -> None:
+    """The context comes out of the cookie; a cookie of another post, or a changed one, is refused."""
+    app.answers["press"] = {"ephemeral_text": "done"}
+    post = {"channel_id": agent.channel("service-desk"), "message": "", "props": app.card()}
+    with agent.listening() as listening:
+        for _ in range(2):
+            admin.post("/api/v4/posts/ephemeral", {"user_id": agent.id, "post": post})
+        first, second = (one["data"]["post"] for one in listening.heard())
+    [action] = first["props"]["attachments"][0]["actions"]
+    assert agent.press_action(first["id"], action["id"], cookie=action["cookie"]).texts == ["done"]
+    assert app.last("press")["context"] == {"mac": "secret"}
+    for post_id, cookie in ((second["id"], action["cookie"]), (first["id"], action["cookie"][:-6] + "AAAA==")):
+        with pytest.raises(requests.HTTPError, match="400"):
+            agent.press_action(post_id, action["id"], cookie=cookie)
