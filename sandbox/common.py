@@ -18,6 +18,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._offset = 0.0
+        self.moved: list[Callable[[], None]] = []  # told whenever the clock is set
 
     def now(self) -> float:
         """Now, as this double sees it."""
@@ -26,10 +27,16 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self._offset += seconds
+        self._tell()
 
     def reset(self) -> None:
         """Back to the machine's time."""
         self._offset = 0.0
+        self._tell()
+
+    def _tell(self) -> None:
+        for tell in self.moved:
+            tell()
 
 
 @dataclass

@@ -1,8 +1,9 @@
 """The ServiceNow double as a whole."""
 
 import re
+from typing import Self
 
-from flask import Flask, Response, request
+from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
@@ -15,10 +16,14 @@ from sandbox.servicenow.oauth_state import OAuthState
 from sandbox.servicenow.pages import Pages
 from sandbox.servicenow.people import People
 from sandbox.servicenow.query import NotDone
+from sandbox.servicenow.scripting.rest import ScriptedRest
+from sandbox.servicenow.scripting.runtime import Runtime
 from sandbox.servicenow.seed import seed
 from sandbox.servicenow.stats_api import StatsApi
 from sandbox.servicenow.store import Row, Store
 from sandbox.servicenow.table_api import TableApi
+from sandbox.servicenow.update_sets import Outcome, UpdateSets
+from sandbox.servicenow.update_sets.routes import UpdateSetRoutes
 
 
 class ServiceNowDouble(Double):
@@ -35,6 +40,9 @@ class ServiceNowDouble(Double):
         self.store = Store(self._clock)
         self.oauth = OAuthState(self._clock)
         people = People(self.store, self.oauth)
+        self.runtime = Runtime(self.store, people, self._clock, self.url)
+        people.access = self.runtime.access
+        self.update_sets = UpdateSets(self.store)
         self._routes = OAuthRoutes(self.store, people, self.oauth, self._faults)
         app.before_request(lambda: faults.before_request(self._faults))
         app.after_request(lambda response: faults.after_request(self._faults, response))
@@ -44,6 +52,9 @@ class ServiceNowDouble(Double):
         app.register_blueprint(ChangeApi(self.store, people).blueprint())
         app.register_blueprint(self._routes.blueprint())
         app.register_blueprint(Pages(self.store, people, self._routes).blueprint())
+        app.register_blueprint(ScriptedRest(self.store, people, self.runtime).blueprint())
+        app.register_blueprint(UpdateSetRoutes(self.update_sets).blueprint())
+        app.add_url_rule("/_sandbox/settle", "settle", self._settled, methods=["POST"])
         app.register_error_handler(HTTPException, _unknown)
         app.register_error_handler(NotDone, _not_done)
         app.register_error_handler(http.Refused, lambda refused: refused.response)
@@ -61,7 +72,34 @@ class ServiceNowDouble(Double):
             raise KeyError(sys_id)
         return dict(found)
 
+    def start(self) -> Self:
+        """Serve, and process events, in the background."""
+        self.runtime.events.start()
+        return super().start()
+
+    def stop(self) -> None:
+        """Stop both."""
+        self.runtime.clear()
+        self.runtime.events.stop()
+        super().stop()
+
+    def settle(self, seconds: float = 30.0) -> None:
+        """Wait until no due event is left. Raises TimeoutError."""
+        self.runtime.events.settle(seconds)
+
+    def import_update_set(self, xml: bytes, commit: bool = True) -> Outcome:
+        """As by its pages. Raises BadFile, NotDone."""
+        return self.update_sets.import_whole(xml, commit)
+
+    def _settled(self) -> ResponseReturnValue:
+        try:
+            self.settle()
+        except TimeoutError as problem:
+            return jsonify({"error": str(problem)}), 504
+        return jsonify({})
+
     def _fresh(self) -> None:
+        self.runtime.clear()
         self.store.load(self._seeded)
         self.oauth.clear()
         self._routes.sessions.clear()

@@ -39,6 +39,7 @@ class Evaluator:
         self._is_reference = is_reference
         self._classes = classes
         self._me = me
+        self.empty_is_least = False  # filters of scripts: an empty value is below every other
         self._fold = str if case_sensitive else str.casefold
 
     def select(self, rows: Sequence[dict[str, str]], parsed: Parsed) -> list[dict[str, str]]:
@@ -65,6 +66,8 @@ class Evaluator:
         if term.operator in _ORDERED:
             if term.operator.endswith("_FIELD"):
                 wanted = self._value(row, wanted)
+            if self.empty_is_least and wanted != "" and value == "":
+                return _ORDERED[term.operator](0, 1)
             return value != "" and wanted != "" and _ORDERED[term.operator](sortable(value), sortable(wanted))
         text = self._display(row, term.column) if self._is_reference(term.column) else value
         low, sought, plain = self._fold(text), self._fold(wanted), self._fold(value)

@@ -137,9 +137,9 @@ class Pages:
         return redirect(f"/{table}.do?sys_id={row['sys_id']}&saved=yes", 303)
 
     def _delete(self, caller: Caller, table: str, row: Row) -> ResponseReturnValue:
-        if not row.get("sys_id") or not self._people.may_delete(caller):
+        if not row.get("sys_id") or not self._people.may_delete(caller, table, row):
             return self._page(caller, table, row, {}, "ACL Exception Delete Failed due to security constraints")
-        self._store.delete(table, row["sys_id"])
+        self._store.delete(table, row["sys_id"], caller.user_name, caller.sys_id)
         return redirect(f"/{table}_list.do", 303)
 
     def _page(
@@ -164,7 +164,7 @@ class Pages:
             history=shapes.text(table, row, "comments").strip() if table == "sysapproval_approver" else "",
             refused=refused,
             saved="saved" in request.args and not refused,
-            deletable=bool(known) and self._people.may_delete(caller),
+            deletable=bool(known) and self._people.may_delete(caller, table, row),
         )
 
     def _find(self, table: str) -> Row | None:

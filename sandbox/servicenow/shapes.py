@@ -114,7 +114,7 @@ class Shapes:
         if column.type == _UNKNOWN_WHEN_UNSET and not value:
             return "UNKNOWN"
         if column.type in _TIMES and value:
-            return self._local(value)
+            return self.local(value)
         if column.type == "glide_duration" and value:
             return duration(value)
         if column.type == "sys_class_name" and value in self._store.tables:
@@ -137,18 +137,20 @@ class Shapes:
         wanted = [column.name] if column.type == "journal_input" else ["comments"]
         if column.type == "journal_list" and self._caller.itil:
             wanted.append("work_notes")
-        text = ""
-        for entry in self._store.journal(row.get("sys_id", ""), *wanted):
-            label = self._store.columns(entry["name"])[entry["element"]].label
-            heading = f"{self._local(entry['sys_created_on'])} - {self._name(entry['sys_created_by'])} ({label})"
-            text += f"{heading}\n{entry['value']}\n\n"
-        return text
+        return "".join(self.entry(entry) for entry in self._store.journal(row.get("sys_id", ""), *wanted))
+
+    def entry(self, entry: Row) -> str:
+        """One comment or work note with its heading, ended by an empty line."""
+        label = self._store.columns(entry["name"])[entry["element"]].label
+        heading = f"{self.local(entry['sys_created_on'])} - {self._name(entry['sys_created_by'])} ({label})"
+        return f"{heading}\n{entry['value']}\n\n"
 
     def _name(self, user_name: str) -> str:
         users = self._store.rows("sys_user")
         return next((user["name"] for user in users if user["user_name"] == user_name), user_name)
 
-    def _local(self, value: str) -> str:
+    def local(self, value: str) -> str:
+        """A raw time in the reader's zone."""
         try:
             at = datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
         except ValueError:
@@ -167,3 +169,12 @@ def duration(value: str) -> str:
     parts = [(whole.days, "Day"), (hours, "Hour"), (minutes, "Minute")]
     shown = [f"{number} {unit}{'' if number == 1 else 's'}" for number, unit in parts if number]
     return " ".join(shown) or f"{whole.seconds} Seconds"
+
+
+def instant(value: str, zone: ZoneInfo) -> str:
+    """A raw time out of one that a person wrote in *zone*; anything else stays."""
+    try:
+        local = datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=zone)
+    except ValueError:
+        return value
+    return local.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -17,6 +17,7 @@ from sandbox.servicenow import approvals, rules
 from sandbox.servicenow.rules import Refusal, Row, Saving
 from sandbox.servicenow.schema import Column, Table
 from sandbox.servicenow.tables_base import make_tables
+from sandbox.servicenow.triggers import Save, Triggers
 
 __all__ = ["Refusal", "Row", "Store"]
 
@@ -32,6 +33,7 @@ class Store:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.triggers: Triggers | None = None
         self.lock = threading.RLock()
         self._approving = False
         self._restore(make_tables(), {}, {}, {})
@@ -95,6 +97,31 @@ class Store:
             return column
         return self.column(column.reference, rest) if column.reference else None
 
+    def define(self, table: Table) -> None:
+        """A new table, without rows."""
+        with self.lock:
+            self.tables[table.name] = table
+            self._rows.setdefault(table.name, {})
+            self._columns.clear()
+            self._descendants.clear()
+
+    def set_column(self, table: str, column: Column) -> None:
+        """A new or changed column; existing rows have a new one empty."""
+        with self.lock:
+            self.tables[table].columns[column.name] = column
+            self._columns.clear()
+            for name in self.descendants(table):
+                self._rows[name] = {key: {column.name: ""} | row for key, row in self._rows[name].items()}
+
+    def drop_column(self, table: str, name: str) -> None:
+        """Take a column away, with its values."""
+        with self.lock:
+            self.tables[table].columns.pop(name, None)
+            self._columns.clear()
+            for one in self.descendants(table):
+                rows = self._rows[one].items()
+                self._rows[one] = {key: {n: v for n, v in row.items() if n != name} for key, row in rows}
+
     # --- reading
 
     def rows(self, table: str) -> list[Row]:
@@ -154,31 +181,37 @@ class Store:
     def insert(self, table: str, given: Mapping[str, str], user: str, user_id: str = "") -> Row:
         """A new row, with everything that the instance adds. Raises Refusal."""
         with self.lock:
-            row = {name: column.default for name, column in self.columns(table).items()}
-            row |= self._accepted(table, given)
-            row["sys_id"] = given.get("sys_id") or uuid.uuid4().hex
-            if self.find(table, row["sys_id"]):
-                shown = given.get("number") or self.display(table, row["sys_id"])
-                raise Refusal("Operation Failed", f"Error during insert of {table} ({shown})")
-            now = self.now()
-            row |= {"sys_created_on": now, "sys_updated_on": now, "sys_mod_count": "0"}
-            row |= {"sys_created_by": user, "sys_updated_by": user}
-            if "task" in self.ancestors(table):
-                row["sys_class_name"] = table
-                row["opened_at"] = row["opened_at"] or now
-                row["opened_by"] = row["opened_by"] or user_id
-            elif table == "sys_user" and not row["name"]:
-                row["name"] = f"{row['first_name']} {row['last_name']}".strip()
-            self._rules(table, row, {}, given, user_id)
-            if "number" in row:
-                row["number"] = row["task_effective_number"] = row["number"] or self._number(table)
-            if table == "kb_knowledge":
-                row |= {"article_id": row["sys_id"], "display_number": f"{row['number']} v1.0"}
-            self._rows[table][row["sys_id"]] = row
-            self._write_journal(table, row["sys_id"], given, user)
-            self._structure(table, row)
-            approvals.after(self, table, row, {})
-            return self._rows[table][row["sys_id"]]
+            save = self._insert(table, given, user, user_id)
+        return self._saved(save)
+
+    def _insert(self, table: str, given: Mapping[str, str], user: str, user_id: str) -> Save:
+        row = {name: column.default for name, column in self.columns(table).items()}
+        row |= self._accepted(table, given)
+        row["sys_id"] = given.get("sys_id") or uuid.uuid4().hex
+        if self.find(table, row["sys_id"]):
+            shown = given.get("number") or self.display(table, row["sys_id"])
+            raise Refusal("Operation Failed", f"Error during insert of {table} ({shown})")
+        now = self.now()
+        row |= {"sys_created_on": now, "sys_updated_on": now, "sys_mod_count": "0"}
+        row |= {"sys_created_by": user, "sys_updated_by": user}
+        if "task" in self.ancestors(table):
+            row["sys_class_name"] = table
+            row["opened_at"] = row["opened_at"] or now
+            row["opened_by"] = row["opened_by"] or user_id
+        elif table == "sys_user" and not row["name"]:
+            row["name"] = f"{row['first_name']} {row['last_name']}".strip()
+        save = Save("insert", table, row, {}, self._journals(table, given), user, user_id)
+        self._begun(save)
+        self._rules(table, row, {}, given, user_id)
+        if "number" in row:
+            row["number"] = row["task_effective_number"] = row["number"] or self._number(table)
+        if table == "kb_knowledge":
+            row |= {"article_id": row["sys_id"], "display_number": f"{row['number']} v1.0"}
+        self._rows[table][row["sys_id"]] = row
+        self._write_journal(save)
+        self._structure(table, row)
+        approvals.after(self, table, row, {})
+        return save
 
     def update(self, table: str, sys_id: str, given: Mapping[str, str], user: str, user_id: str = "") -> Row:
         """Change what is given; counts only what changes something. Raises Refusal, KeyError."""
@@ -188,30 +221,56 @@ class Store:
                 raise KeyError(sys_id)
             real = self._class(table, sys_id)
             changed = row | self._accepted(real, given)
+            save = Save("update", real, changed, row, self._journals(real, given), user, user_id)
+            self._begun(save)
             self._rules(real, changed, row, given, user_id)
             if "number" in changed:
                 changed["task_effective_number"] = changed["number"]
-            if self._write_journal(real, sys_id, given, user) or changed != row:
-                changed["sys_mod_count"] = str(int(row["sys_mod_count"] or 0) + 1)
-                changed |= {"sys_updated_on": self.now(), "sys_updated_by": user}
-                self._rows[real][sys_id] = changed
-                self._structure(real, changed)
-                approvals.after(self, real, changed, row)
-            return self._rows[real][sys_id]
+            if not save.journals and changed == row:
+                return row
+            self._write_journal(save)
+            changed["sys_mod_count"] = str(int(row["sys_mod_count"] or 0) + 1)
+            changed |= {"sys_updated_on": self.now(), "sys_updated_by": user}
+            self._rows[real][sys_id] = changed
+            self._structure(real, changed)
+            approvals.after(self, real, changed, row)
+        return self._saved(save)
 
     def put(self, table: str, row: Mapping[str, str]) -> None:
         """A row just as it is, without rules: how recorded rows come in."""
         with self.lock:
             self._rows[table][row["sys_id"]] = dict.fromkeys(self.columns(table), "") | dict(row)
 
-    def delete(self, table: str, sys_id: str) -> bool:
-        """Whether there was such a row."""
+    def keep_newest(self, table: str, most: int) -> None:
+        """Forget the oldest rows of a log."""
         with self.lock:
-            for name in self.descendants(table):
-                if (row := self._rows[name].pop(sys_id, None)) is not None:
-                    self._structure(name, row | {"active": "false"})
-                    return True
-        return False
+            rows = self._rows[table]
+            for sys_id in list(rows)[: max(len(rows) - most, 0)]:
+                del rows[sys_id]
+
+    def delete(self, table: str, sys_id: str, user: str = "system", user_id: str = "") -> bool:
+        """Whether there was such a row. Raises Refusal."""
+        with self.lock:
+            row = self.find(table, sys_id)
+            if row is None:
+                return False
+            real = self._class(table, sys_id)
+            save = Save("delete", real, row, row, {}, user, user_id)
+            self._begun(save)
+            del self._rows[real][sys_id]
+            self._structure(real, row | {"active": "false"})
+        self._saved(save)
+        return True
+
+    def _begun(self, save: Save) -> None:
+        if self.triggers is not None:
+            self.triggers.before(save)
+
+    def _saved(self, save: Save) -> Row:
+        """The row after whatever reacts to the write, which may have changed it once more."""
+        if self.triggers is not None:
+            self.triggers.after(save)
+        return self.find(save.table, save.row["sys_id"]) or save.row
 
     @contextmanager
     def approving(self) -> Iterator[None]:
@@ -258,15 +317,14 @@ class Store:
         """Whether a change has tasks that are not done."""
         return any(t["change_request"] == change and t["active"] == "true" for t in self._rows["change_task"].values())
 
-    def _write_journal(self, table: str, sys_id: str, given: Mapping[str, str], user: str) -> bool:
-        written = False
-        for element in _JOURNALS:
-            text = given.get(element, "")
-            if text and element in self.columns(table):
-                entry = {"name": table, "element": element, "element_id": sys_id, "value": text}
-                self._journal.setdefault(sys_id, []).append(self.insert("sys_journal_field", entry, user))
-                written = True
-        return written
+    def _journals(self, table: str, given: Mapping[str, str]) -> Row:
+        return {name: given[name] for name in _JOURNALS if given.get(name) and name in self.columns(table)}
+
+    def _write_journal(self, save: Save) -> None:
+        for element, text in save.journals.items():
+            sys_id = save.row["sys_id"]
+            entry = {"name": save.table, "element": element, "element_id": sys_id, "value": text}
+            self._journal.setdefault(sys_id, []).append(self.insert("sys_journal_field", entry, save.user))
 
     def _structure(self, table: str, row: Row) -> None:
         """A dictionary entry makes a column, and takes it away again."""

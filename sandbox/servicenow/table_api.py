@@ -1,7 +1,6 @@
 """The Table API (API reference §1, §3.1)."""
 
 import json
-from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,7 +14,7 @@ from sandbox.servicenow.lists import Forbidden, Lists
 from sandbox.servicenow.paging import link_header
 from sandbox.servicenow.people import Caller, People
 from sandbox.servicenow.query import NotDone
-from sandbox.servicenow.shapes import Shapes
+from sandbox.servicenow.shapes import Shapes, instant
 from sandbox.servicenow.store import Refusal, Row, Store
 
 _LONGEST_URL = 8192
@@ -79,9 +78,9 @@ class TableApi:
                 return http.no_record()
             return http.answer({"result": self._shaped(caller, table, [row])[0]})
         if method == "DELETE":
-            if not self._people.may_delete(caller):
+            if not self._people.may_delete(caller, table, row):
                 return http.denied("Delete")
-            self._store.delete(table, sys_id)
+            self._store.delete(table, sys_id, caller.user_name, caller.sys_id)
             return http.without_body(204)
         if not self._people.may_write(caller, table, row):
             return http.denied("Update")
@@ -183,21 +182,20 @@ class TableApi:
             return {}, http.error(400, "Exception while reading request", "The payload is not valid JSON.")
         if not isinstance(given, dict):
             return {}, http.error(400, "Exception while reading request", "The payload is not an object.")
-        hidden = self._people.hidden(caller, table)
-        texts = {name: _text(value) for name, value in given.items() if name not in hidden}
+        unwritable = self._people.unwritable(caller, table)
+        texts = {name: _text(value) for name, value in given.items() if name not in unwritable}
         if request.args.get("sysparm_input_display_value") == "true":
-            texts = {name: self._from_display(caller, table, name, value) for name, value in texts.items()}
-        return texts, None
+            return {name: self._from_display(caller, table, name, value) for name, value in texts.items()}, None
+        # Encrypted columns take display values alone (documented); the registry's own column is left out of that here.
+        columns = self._store.columns(table) if table != "oauth_entity" else {}
+        secret = {name for name, column in columns.items() if column.type == "password2"}
+        return {name: value for name, value in texts.items() if name not in secret}, None
 
     def _from_display(self, caller: Caller, table: str, name: str, value: str) -> str:
         column = self._store.column(table, name)
         if column is None or column.type != "glide_date_time":
             return self._lists.raw(table, name, value)
-        try:
-            local = datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=ZoneInfo(caller.time_zone))
-        except ValueError:
-            return value
-        return local.astimezone(ZoneInfo("UTC")).strftime("%Y-%m-%d %H:%M:%S")
+        return instant(value, ZoneInfo(caller.time_zone))
 
     def _closed(self, caller: Caller, table: str) -> Response | None:
         if len(request.full_path) > _LONGEST_URL:

@@ -15,13 +15,16 @@ from sandbox.servicenow.schema import (
 )
 from sandbox.servicenow.tables_change import change_tables
 from sandbox.servicenow.tables_knowledge import knowledge_tables
+from sandbox.servicenow.tables_metadata import add_metadata
 from sandbox.servicenow.tables_task import task_tables
 
 
 def make_tables() -> dict[str, Table]:
     """A fresh set, so that a test's custom column ends with the test."""
-    tables = [*task_tables(), *change_tables(), *knowledge_tables(), *_people(), *_platform()]
-    return {table.name: table for table in tables}
+    made = (*task_tables(), *change_tables(), *knowledge_tables(), *_people(), *_platform())
+    tables = {table.name: table for table in made}
+    add_metadata(tables)
+    return tables
 
 
 def _people() -> list[Table]:

@@ -1,0 +1,81 @@
+"""Access rules of imported tables: who may create, read, write and delete (update-set reference §2.2, §3.7)."""
+
+from collections.abc import Callable, Mapping
+
+from sandbox.servicenow.people import Caller
+from sandbox.servicenow.scripting.engine import Engine, Source
+from sandbox.servicenow.scripting.scopes import Scopes
+from sandbox.servicenow.store import Row, Store
+
+Matches = Callable[[Caller, str, Mapping[str, str], str], bool]
+
+
+class Access:
+    """
+    Evaluates ``sys_security_acl`` rows.
+
+    Args:
+        matches: Whether a row of a table fits an encoded query.
+    """
+
+    def __init__(self, store: Store, engine: Engine, matches: Matches) -> None:
+        self._store = store
+        self._engine = engine
+        self._matches = matches
+        self._scopes = Scopes(store)
+
+    def governs(self, table: str) -> bool:
+        """Whether the table came with an update set: only then its rules count here."""
+        rows = self._store.rows("sys_db_object")
+        return any(row["name"] == table and row["sys_scope"] not in {"", "global"} for row in rows)
+
+    def may(self, caller: Caller, table: str, operation: str, row: Row | None) -> bool:
+        """Whether any rule of the table lets the person do this; no rule lets nobody but administrators."""
+        rules = self._rules("record", table, operation)
+        if not rules:
+            return caller.admin
+        return any(self._passes(rule, caller, table, row) for rule in rules)
+
+    def hidden(self, caller: Caller, table: str, operation: str) -> frozenset[str]:
+        """Columns with a rule of their own that the person does not pass."""
+        found = set()
+        for column in self._store.columns(table):
+            rules = self._rules("record", f"{table}.{column}", operation)
+            if rules and not any(self._passes(rule, caller, table, None) for rule in rules):
+                found.add(column)
+        return frozenset(found)
+
+    def endpoint(self, caller: Caller, sys_ids: str) -> bool:
+        """Whether the person passes any of these rules for scripted REST (comma separated)."""
+        wanted = [one.strip() for one in sys_ids.split(",") if one.strip()]
+        rules = [rule for rule in self._store.rows("sys_security_acl") if rule["sys_id"] in wanted]
+        return any(rule["active"] == "true" and self._passes(rule, caller, "", None) for rule in rules)
+
+    def _rules(self, kind: str, name: str, operation: str) -> list[Row]:
+        wanted = {"type": kind, "name": name, "operation": operation, "active": "true"}
+        return [row for row in self._store.rows("sys_security_acl") if wanted.items() <= row.items()]
+
+    def _passes(self, rule: Row, caller: Caller, table: str, row: Row | None) -> bool:
+        if caller.admin and rule["admin_overrides"] == "true":
+            return True
+        links = self._store.rows("sys_security_acl_role")
+        roles = {
+            self._store.display("sys_user_role", link["sys_user_role"])
+            for link in links
+            if link["sys_security_acl"] == rule["sys_id"]
+        }
+        script = rule["script"].strip() if rule["advanced"] == "true" else ""
+        bare = not roles and not script and not rule["condition"]
+        if bare:  # denies, but for the base system's own
+            return rule["sys_scope"] in {"", "global"}
+        if roles and not roles & caller.roles:
+            return False
+        if rule["condition"] and not (row is not None and self._matches(caller, table, row, rule["condition"])):
+            return False
+        return not script or self._script(rule, script, caller, table, row)
+
+    def _script(self, rule: Row, script: str, caller: Caller, table: str, row: Row | None) -> bool:
+        source = Source(f"sys_security_acl.{rule['sys_id']}.script", self._scopes.of(rule), script)
+        current = None if row is None else {"table": table, "values": row}
+        value, _ = self._engine.attempt(source, caller, {"current": current}, what="truth")
+        return value is True

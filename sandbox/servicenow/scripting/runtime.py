@@ -1,0 +1,123 @@
+"""Everything that runs scripts, put together for one instance."""
+
+import uuid
+from typing import Any
+
+from sandbox.common import Clock
+from sandbox.servicenow.people import Caller, People
+from sandbox.servicenow.scripting.access import Access
+from sandbox.servicenow.scripting.engine import Engine, Source
+from sandbox.servicenow.scripting.events import Events
+from sandbox.servicenow.scripting.host import Services
+from sandbox.servicenow.scripting.outbound import Outbound
+from sandbox.servicenow.scripting.records import Records
+from sandbox.servicenow.scripting.rules import BusinessRules
+from sandbox.servicenow.scripting.scopes import Scope, Scopes
+from sandbox.servicenow.store import Row, Store
+
+SYSTEM = Caller("system", "system", frozenset({"admin"}), "en", "UTC")
+_MOST_LOGGED = 5000
+Json = dict[str, Any]
+
+
+class Runtime:
+    """
+    Args:
+        url: The instance's own address, for scripts that link to it.
+    """
+
+    def __init__(self, store: Store, people: People, clock: Clock, url: str) -> None:
+        self._store = store
+        self._people = people
+        self._clock = clock
+        self._url = url
+        self._scopes = Scopes(store)
+        self.records = Records(store, people)
+        self.events = Events(store, clock, self._process)
+        services = Services(
+            records=self.records,
+            outbound=Outbound(lambda row: self._keep("sys_outbound_http_log", row)),
+            log=self.log,
+            queue=self._queue,
+            property=self._property,
+            includes=self._includes,
+            now=clock.now,
+            may=lambda caller, table, operation, row: self.access.may(caller, table, operation, row),
+        )
+        self.engine = Engine(services)
+        self.access = Access(store, self.engine, self._matches)
+        store.triggers = BusinessRules(store, self.engine, self.events, self.records, self.session)
+
+    def clear(self) -> None:
+        """Scripts in hand are cut off, and nothing waits any more."""
+        self.engine.forget()
+        self.events.clear()
+
+    def log(self, level: str, message: str, source: str) -> None:
+        """A row of ``syslog``: level -1 debug, 0 information, 1 warning, 2 error."""
+        self._keep("syslog", {"sys_id": uuid.uuid4().hex, "level": level, "message": message, "source": source})
+
+    def session(self, user_name: str, user_id: str) -> Caller:
+        """The account behind a save; the system where there is none."""
+        found = self._people.by_id(user_id) if user_id else None
+        if found is None and user_name != SYSTEM.user_name:
+            rows = self._store.rows("sys_user")
+            row = next((row for row in rows if row["user_name"] == user_name), None)
+            found = self._people.by_id(row["sys_id"]) if row else None
+        return found or SYSTEM
+
+    def _keep(self, table: str, row: Row) -> None:
+        now = self._store.now()
+        self._store.put(table, row | {"sys_created_on": now, "sys_updated_on": now})
+        self._store.keep_newest(table, _MOST_LOGGED)
+
+    def _queue(self, given: Json, caller: Caller) -> None:
+        at = None if given["at"] is None else given["at"] / 1000
+        row = {name: given[name] for name in ("name", "table", "instance", "parm1", "parm2", "queue")}
+        if not row["table"]:
+            registered = self._store.rows("sysevent_register")
+            row["table"] = next((one["table"] for one in registered if one["event_name"] == row["name"]), "")
+        self.events.queue(row, caller.sys_id, caller.user_name, at)
+
+    def _process(self, event: Row) -> bool:
+        """Script actions of an event, in order, each with the record as it is by then."""
+        actions = [
+            row
+            for row in self._store.rows("sysevent_script_action")
+            if row["event_name"] == event["name"] and row["active"] == "true"
+        ]
+        went_well = True
+        for action in sorted(actions, key=lambda row: float(row["order"] or 100)):
+            scope, name = self._scopes.of(action), f"sysevent_script_action.{action['sys_id']}"
+            variables = {"event": event, "current": self._current(event)}
+            if action["condition_script"].strip():
+                condition = Source(f"{name}.condition_script", scope, action["condition_script"])
+                wanted, _ = self.engine.attempt(condition, SYSTEM, variables, what="truth")
+                if wanted is not True:
+                    continue
+            went_well &= self.engine.attempt(Source(f"{name}.script", scope, action["script"]), SYSTEM, variables)[1]
+        return went_well
+
+    def _current(self, event: Row) -> Json | None:
+        row = self._store.find(event["table"], event["instance"]) if event["instance"] else None
+        if row is None:
+            return None
+        table = row.get("sys_class_name") or event["table"]
+        return {"table": table if table in self._store.tables else event["table"], "values": row, "background": True}
+
+    def _includes(self, scope: Scope) -> dict[str, str]:
+        """Script includes by bare name: the scope's own, and public ones of the base system."""
+        found = {}
+        for row in self._store.rows("sys_script_include"):
+            if row["active"] == "true" and row["sys_scope"] in {scope.sys_id, "global"}:
+                found[row["name"]] = row["script"]
+        return found
+
+    def _property(self, name: str) -> str | None:
+        if name == "glide.servlet.uri":
+            return f"{self._url}/"
+        return self.records.property(name)
+
+    def _matches(self, caller: Caller, table: str, row: Any, query: str) -> bool:
+        given = {"table": table, "values": dict(row), "query": query, "all": True, "sensitive": True}
+        return self.records.matches(given, caller)

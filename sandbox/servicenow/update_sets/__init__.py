@@ -1,0 +1,89 @@
+"""Update sets: loaded, previewed and committed as under Retrieved Update Sets (update-set reference §1, §5)."""
+
+from dataclasses import dataclass, field
+
+from sandbox.servicenow.store import Row, Store
+from sandbox.servicenow.update_sets.commit import Commit
+from sandbox.servicenow.update_sets.loading import BadFile, load
+from sandbox.servicenow.update_sets.payload import DELETE, read
+from sandbox.servicenow.update_sets.preview import Preview
+
+__all__ = ["BadFile", "Outcome", "Unresolved", "UpdateSets"]
+
+
+class Unresolved(Exception):
+    """A commit is refused: problems of the preview wait for a decision, or there was no preview."""
+
+
+@dataclass
+class Outcome:
+    """What an import came to."""
+
+    set_id: str
+    loaded: int
+    problems: list[Row] = field(default_factory=list)
+    committed: bool = False
+    log: list[str] = field(default_factory=list)
+
+
+class UpdateSets:
+    """The three steps, over one store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def import_whole(self, xml: bytes, commit: bool) -> Outcome:
+        """
+        Load, preview, and commit where nothing stands against it; data loss is confirmed.
+
+        Raises:
+            BadFile: It is no update set.
+            NotDone: It has business rules of a kind that the sandbox does not run.
+        """
+        set_id = self.load(xml)
+        found = self._store.find("sys_remote_update_set", set_id) or {}
+        outcome = Outcome(set_id, int(found["inserted"]), self.preview(set_id))
+        if commit and not outcome.problems:
+            outcome.log = self.commit(set_id)
+            outcome.committed = True
+        return outcome
+
+    def load(self, xml: bytes) -> str:
+        """Load a file; the set's sys_id. Raises BadFile."""
+        return load(self._store, xml)
+
+    def preview(self, set_id: str) -> list[Row]:
+        """Preview a set; its problems."""
+        return Preview(self._store, set_id).run()
+
+    def problems(self, set_id: str) -> list[Row]:
+        """Problems of the last preview."""
+        rows = self._store.rows("sys_update_preview_problem")
+        return [row for row in rows if row["remote_update_set"] == set_id]
+
+    def decide(self, problem_id: str, status: str) -> None:
+        """Accept the remote update (``ignored``) or leave it out (``skipped``). Raises KeyError."""
+        row = self._store.find("sys_update_preview_problem", problem_id)
+        if row is None:
+            raise KeyError(problem_id)
+        self._store.put("sys_update_preview_problem", row | {"status": status})
+
+    def deletes(self, set_id: str) -> list[str]:
+        """What a commit would delete, as people know it."""
+        rows = [row for row in self._store.rows("sys_update_xml") if row["remote_update_set"] == set_id]
+        return [row["target_name"] or row["name"] for row in rows if read(row["payload"], row["name"]).action == DELETE]
+
+    def commit(self, set_id: str) -> list[str]:
+        """
+        Commit a previewed set; the log.
+
+        Raises:
+            Unresolved: Something stands against it.
+            NotDone: See `import_whole`.
+        """
+        found = self._store.find("sys_remote_update_set", set_id)
+        if found is None or found["state"] != "previewed":
+            raise Unresolved("The update set has not been previewed.")
+        if any(not problem["status"] for problem in self.problems(set_id)):
+            raise Unresolved("The preview has problems that are not resolved.")
+        return Commit(self._store, set_id).run()

@@ -1,0 +1,130 @@
+"""Tables, columns, labels and choices out of an update set (update-set reference §1.8, §3.1)."""
+
+import uuid
+from collections.abc import Callable
+
+from sandbox.servicenow.schema import Column, Table, audit
+from sandbox.servicenow.store import Row, Store
+from sandbox.servicenow.update_sets.payload import DELETE, Payload
+
+
+class Structure:
+    """
+    Makes storage.
+
+    Args:
+        log: Takes the commit log's entries.
+    """
+
+    def __init__(self, store: Store, log: Callable[[str], None]) -> None:
+        self._store = store
+        self._log = log
+        self._touched: set[str] = set()
+
+    def column(self, payload: Payload, record: Row, existing: Row | None) -> bool:
+        """
+        A dictionary row: of a table itself, or of a column. Whether it may be stored.
+
+        Storage comes of the platform's own form alone (a handler's payload under its canonical name, with a row for the
+        table itself); a row in any other form is stored and has no effect.
+        """
+        table, element = record.get("name", ""), record.get("element", "")
+        if not payload.canonical:
+            return True
+        if not element:
+            if record.get("internal_type") == "collection" and table not in self._store.tables:
+                self._create(table)
+            return True
+        if table not in self._store.tables:
+            return True
+        wanted = _column(table, record)
+        known = self._store.tables[table].columns.get(element)
+        if known is not None and self._keeps(table, known, wanted):
+            return False
+        self._store.set_column(table, wanted)
+        self._touched.add(table)
+        return True
+
+    def label(self, record: Row) -> None:
+        """The label of a table or column, in English."""
+        table = self._store.tables.get(record.get("name", ""))
+        if table is None or record.get("language") != "en" or not record.get("label"):
+            return
+        column = table.columns.get(record.get("element", ""))
+        if not record.get("element"):
+            table.label = record["label"]
+        elif column is not None:
+            column.label = record["label"]
+
+    def choices(self, payload: Payload) -> str:
+        """A column's whole list, which replaces the one before."""
+        table, element = payload.attributes.get("table", ""), payload.attributes.get("field", "")
+        for row in self._store.rows("sys_choice"):
+            if row["name"] == table and row["element"] == element:
+                self._store.delete("sys_choice", row["sys_id"])
+        if payload.action == DELETE:
+            return "deleted"
+        for record in payload.records:
+            known = self._store.columns("sys_choice")
+            row = {name: value for name, value in record.items() if name in known}
+            self._store.put("sys_choice", {"sys_id": uuid.uuid4().hex, "language": "en", "inactive": "false"} | row)
+        column = self._store.tables[table].columns.get(element) if table in self._store.tables else None
+        if column is not None:
+            column.choices = table
+        return "inserted"
+
+    def deleted(self, payload: Payload, existing: Row) -> None:
+        """A deleted column takes its values along; a table is never removed by a set."""
+        table, element = existing.get("name", ""), existing.get("element", "")
+        if payload.table == "sys_dictionary" and element and table in self._store.tables:
+            self._store.drop_column(table, element)
+
+    def finish(self) -> None:
+        """What stands for a row, now that all columns are there."""
+        for name in self._touched:
+            columns = self._store.columns(name)
+            rows = self._store.rows("sys_dictionary")
+            marked = (row["element"] for row in rows if row["name"] == name and row.get("display") == "true")
+            usual = (one for one in ("name", "number") if one in columns)
+            self._store.tables[name].display = next(
+                (one for one in marked if one in columns), next(usual, "sys_created_on")
+            )
+
+    def _create(self, table: str) -> None:
+        about = next((row for row in self._store.rows("sys_db_object") if row["name"] == table), None)
+        if about is None:  # without its own row a table gets no storage
+            return
+        parent = self._store.find("sys_db_object", about["super_class"])
+        extends = parent["name"] if parent and parent["name"] in self._store.tables else ""
+        columns = {} if extends else audit()
+        self._store.define(Table(table, about["label"] or table, extends, display="sys_created_on", columns=columns))
+        self._touched.add(table)
+        self._log(f"Creating table {table}")
+
+    def _keeps(self, table: str, known: Column, wanted: Column) -> bool:
+        """Whether the column stays as it is: its values would not survive the change."""
+        used = any(row.get(known.name) for row in self._store.rows(table))
+        if not used:
+            return False
+        if known.type != wanted.type:
+            self._log(f"Skipped: type of {table}.{known.name} stays {known.type}, not {wanted.type}: there is data")
+            return True
+        if wanted.max_length < known.max_length:
+            lengths = f"{known.max_length}, not {wanted.max_length}"
+            self._log(f"Skipped: length of {table}.{known.name} stays {lengths}: there is data")
+            return True
+        return False
+
+
+def _column(table: str, record: Row) -> Column:
+    length = record.get("max_length", "")
+    return Column(
+        record["element"],
+        record.get("column_label") or record["element"],
+        record.get("internal_type") or "string",
+        record.get("reference", ""),
+        int(length) if length.isdigit() else 40,
+        record.get("mandatory") == "true",
+        record.get("default_value", ""),
+        table if record.get("choice", "") in {"1", "2", "3"} else "",
+    )
