@@ -7,13 +7,17 @@ is no second declaration.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from core.calls import Kind
 from core.fields import Form, TextField
 from core.menus import Command, Entry, Menus, Standing
 from core.records import Column
+from forms.assign import assign_flags
+from forms.comments import COMMENT, NOTE, comments_flags
 from forms.incident import incident_flags
+from forms.share import share_flags
+from forms.state import RESOLVE, STATE, state_flags
+from forms.view import view_flags
 from handlers.registry import calls
 
 
@@ -31,6 +35,13 @@ class _Row:
 # The order is the order of the autocomplete list and of the help.
 _COMMANDS = (
     _Row("incident create", "incident/create", "Create an incident", "[--short_description “…”]", "incident"),
+    _Row("share", "record/share", "Find a record and share its card", "[number or words]", "share"),
+    _Row("view", "record/view", "Show a record to you alone", "[number]", "view"),
+    _Row("comment", "record/comment", "Read and add comments of a record", "[number] [text]", "comment"),
+    _Row("note", "record/note", "Read and add work notes of a record", "[number] [text]", "note"),
+    _Row("state", "record/state", "Change the state of a record", "[number] [state]", "state"),
+    _Row("assign", "record/assign", "Give a record to somebody", "[number] [me | @user]", "assign"),
+    _Row("resolve", "record/resolve", "Resolve a record", "[number]", "resolve"),
     _Row("connect", "account/connect", "Connect your ServiceNow account"),
     _Row("me", "account/me", "Show the account that you are connected with"),
     _Row("disconnect", "account/disconnect", "Disconnect your ServiceNow account"),
@@ -89,16 +100,23 @@ def _offered(standing: Standing, path: str, kind: Kind) -> bool:
 
 
 def _flags(name: str, columns: Mapping[str, Column]) -> Form | None:
-    match name:
-        case "incident":
-            return incident_flags(columns)
-        case "help":
-            return _help_flags()
-        case _:
-            return None
+    return incident_flags(columns) if name == "incident" else _FLAGS.get(name)
 
 
-@lru_cache(maxsize=1)
-def _help_flags() -> Form:
-    words = TextField(name="command", label="Command", position=-1, max_length=100, hint="[command]")
-    return Form(path="help/show", title="Help", fields=[words])
+_HELP_FLAGS = Form(
+    path="help/show",
+    title="Help",
+    fields=[TextField(name="command", label="Command", position=-1, max_length=100, hint="[command]")],
+)
+
+# Forms of what can be typed, where nothing in them changes.
+_FLAGS = {
+    "share": share_flags(),
+    "view": view_flags(),
+    "comment": comments_flags(COMMENT),
+    "note": comments_flags(NOTE),
+    "state": state_flags(STATE),
+    "assign": assign_flags(),
+    "resolve": state_flags(RESOLVE),
+    "help": _HELP_FLAGS,
+}

@@ -8,7 +8,7 @@ from core.errors import InvalidInput
 from core.fields import Option
 from core.menus import Requirement
 from forms.menu import PATH, menu_form
-from handlers import account, help, incident
+from handlers import account, help, incident, share, view
 from handlers.context import Context
 from handlers.opened import Opened
 from handlers.registry import calls
@@ -16,6 +16,8 @@ from mattermost.cards import person_line
 
 _ACTIONS: dict[str, tuple[str, str, Kind, Callable[[Call, Context], Reply]]] = {
     "incident": ("Create incident", "incident/create", Kind.FORM, incident.open_form),
+    "share": ("Search and share", "record/share", Kind.FORM, share.open_form),
+    "view": ("View a record", "record/view", Kind.FORM, view.open_form),
     "me": ("My account", "account/me", Kind.SUBMIT, account.me),
     "help": ("Help", "help/show", Kind.SUBMIT, help.show_help),
 }

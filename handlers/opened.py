@@ -7,6 +7,7 @@ one record, however often and however parallel it is sent.
 
 import uuid
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from core.calls import Call
 from handlers.context import Context
@@ -38,6 +39,7 @@ class Opened:
             root_id = call.post.root_id or call.post.id
         return cls(uuid.uuid4().hex, channel_id, root_id)
 
-    def signed(self, path: str, context: Context) -> str:
-        """The state that travels through the client, for the form at *path*."""
-        return context.signer.sign(asdict(self), person=context.person.id, path=path, expires_at=context.clock() + LIFE)
+    def signed(self, path: str, context: Context, **more: Any) -> str:
+        """The state that travels through the client, for the form at *path*; *more* are JSON values."""
+        content = asdict(self) | more
+        return context.signer.sign(content, person=context.person.id, path=path, expires_at=context.clock() + LIFE)

@@ -67,11 +67,11 @@ def record_fields(record: Record) -> list[tuple[str, str]]:
     return [(label, _text(record, column)) for column, label in table_of(record.table).columns]
 
 
-def record_summary(record: Record, address: str) -> str:
-    """The card as Markdown, for places that take no attachment: linked title, then one line per field."""
+def record_summary(record: Record, address: str, most: int = 99) -> str:
+    """The card as Markdown, for places that take no attachment: linked title, then its first *most* fields."""
     title = escaped(record.value("short_description"), _TITLE_CHARACTERS)
     lines = [f"**{record_link(record, address)}: {title or NOTHING}**", ""]
-    fields = record_fields(record)
+    fields = record_fields(record)[:most]
     lines += [f"- {label}: {escaped(text, _FIELD_CHARACTERS) or NOTHING}" for label, text in fields]
     return "\n".join(lines)
 

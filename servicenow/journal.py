@@ -23,6 +23,7 @@ from servicenow.tables import Tables
 
 ELEMENTS = ("comments", "work_notes")
 _SECONDS = 900.0
+_NEWEST = 5
 _TIME = r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4} \d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?: ?[AaPp]\.?[Mm]\.?)?"
 _HEADING = re.compile(rf"(?:\A|(?<=\n\n))(?P<at>{_TIME}) - (?P<author>[^\n]+) \((?P<label>[^()\n]+)\)\n")
 _FORMATS = tuple(
@@ -72,9 +73,13 @@ class JournalClient:
 
     def add(self, table: str, sys_id: str, element: str, text: str, wanted: Sequence[str]) -> Record:
         record = self._tables.update(table, sys_id, {element: text}, tuple(dict.fromkeys((*wanted, element))))
-        newest = split(record.display(element), element)[:1]
-        if element not in record.cells or not newest or _squeezed(newest[0].text) != _squeezed(text):
-            raise NotKept(f"{table}: {element} not kept")
+        # Somebody else's may have come in at the same moment, and a text of ours may hold a heading of its own.
+        newest = split(record.display(element), element)[:_NEWEST]
+        if not any(entry.text and _squeezed(text).startswith(_squeezed(entry.text)) for entry in newest):
+            raise NotKept(
+                f"{table}: {element} not kept",
+                "ServiceNow shows no such entry afterwards: your account may not write it here, or not see it.",
+            )
         return record
 
     def _rows(self, sys_id: str, most: int) -> list[JournalEntry]:

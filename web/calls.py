@@ -9,7 +9,7 @@ from core.calls import Call, Kind
 from core.deadline import Deadline
 from core.errors import MattermostError, Suspended, UnknownRequest
 from core.ports import Installations
-from handlers import account, configure, help, incident, menu  # noqa: F401 - registers their paths
+from handlers import capabilities  # noqa: F401 - registers every path
 from handlers.context import Context, Services
 from handlers.registry import calls
 from handlers.reminders import remind_of_endings, tell_of_suspension

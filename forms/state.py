@@ -1,0 +1,128 @@
+"""
+Change a record's state, with the fields that the chosen state demands. Pure.
+
+One builder for the four ways there: any state, resolve, close and reopen.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core.calls import Values
+from core.fields import LABEL_BYTES, AnyField, Form, Option, TextField
+from core.lifecycle import demanded, demanded_by_any, offered
+from core.records import Column
+from forms.choices import area, choices_of, lookup, select
+from forms.record import pick_form, record_field, titled
+
+STATE = "record/state"
+RESOLVE = "record/resolve"
+CLOSE = "record/close"
+REOPEN = "record/reopen"
+PATHS = (STATE, RESOLVE, CLOSE, REOPEN)
+
+_TITLES = {STATE: "State of", RESOLVE: "Resolve", CLOSE: "Close", REOPEN: "Reopen"}
+_LABELS = {
+    "close_code": "Resolution code",
+    "close_notes": "Close notes",
+    "hold_reason": "On hold reason",
+    "resolution_code": "Resolution code",
+    "cause_notes": "Cause notes",
+    "fix_notes": "Fix notes",
+    "assigned_to": "Assigned to",
+    "assignment_group": "Assignment group",
+    "comments": "Comment",
+}
+_LOOKUPS = ("assigned_to", "assignment_group")
+_REFRESHING = ("hold_reason",)  # what it is decides whether a comment is needed
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateOf:
+    """
+    What the form is about.
+
+    Args:
+        path: One of `PATHS`; all but `STATE` have their state fixed.
+        states: The states that are offered, the current one among them, in order.
+        columns: Columns of the table with their choices.
+    """
+
+    path: str
+    table: str
+    number: str
+    states: Sequence[Option]
+    columns: Mapping[str, Column]
+
+
+def state_form(about: StateOf, values: Values, *, state: str, header: str = "", steps: bool = True) -> Form:
+    """
+    Build the form; *values* hold the chosen state and what was entered so far.
+
+    Args:
+        steps: Whether a change of the state can show other fields; else every field that an offered
+            state demands is there, none of them required, each saying for which.
+    """
+    chosen = values.text("state")
+    fields: list[AnyField] = []
+    if about.path == STATE:
+        fields += select("state", "State", about.states, values, required=True, refresh=steps)
+    if steps or about.path != STATE:
+        needed = demanded(about.table, chosen)
+        for name in offered(about.table, chosen):
+            fields += _field(name, about, values, required=name in needed)
+    else:
+        for name in demanded_by_any(about.table):
+            fields += _field(name, about, values, required=False)
+    return Form(
+        path=about.path,
+        title=titled(_TITLES[about.path], about.number),
+        header=header,
+        submit_label="Save",
+        state=state,
+        fields=fields,
+    )
+
+
+def state_pick_form(path: str, values: Values, header: str = "") -> Form:
+    """Ask which record is meant."""
+    return pick_form(path, f"{_TITLES[path]} a record", values, header=header)
+
+
+def state_flags(path: str) -> Form:
+    """What can be typed behind ``/servicenow state`` and ``resolve``."""
+    fields: list[AnyField] = [record_field(Values(), position=1, required=False)]
+    if path == STATE:
+        fields.append(TextField(name="state", label="State", hint="[state]", position=-1, max_length=80))
+    else:
+        fields += [area(name, _LABELS[name], Values()) for name in ("close_code", "close_notes")]
+    return Form(path=path, title=_TITLES[path], fields=fields)
+
+
+def label_of(name: str, columns: Mapping[str, Column]) -> str:
+    """The column's label where a dialog has room for it, else ours."""
+    known = columns.get(name)
+    if known is not None and known.label.strip() and len(known.label.encode()) <= LABEL_BYTES:
+        return known.label
+    return _LABELS.get(name) or fitted(known.label if known else name)
+
+
+def fitted(label: str) -> str:
+    """*label* cut to what a dialog takes."""
+    while len(label.encode()) > LABEL_BYTES:
+        label = label[:-1]
+    return label.strip()
+
+
+def _field(name: str, about: StateOf, values: Values, *, required: bool) -> list[AnyField]:
+    label = label_of(name, about.columns)
+    if name in _LOOKUPS:
+        return [lookup(name, label, "Two letters of the name", values, required=required)]
+    if options := choices_of(about.columns, name):
+        return select(name, label, options, values, required=required, refresh=name in _REFRESHING)
+    hint = "" if required else _needed_for(name, about)
+    return [area(name, label, values, required=required, hint=hint)]
+
+
+def _needed_for(name: str, about: StateOf) -> str:
+    states = [option.label for option in about.states if name in demanded(about.table, option.value)]
+    return f"Needed for {', '.join(states)}"[:100] if states else ""

@@ -1,0 +1,128 @@
+"""
+What every action on a record does: compare with what the person saw, write once, look when the answer is
+missing, show it on the card and say it in its thread.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from core.calls import Text
+from core.errors import AppError, Broken, MattermostError, MayBeSaved, NotKept, NotPermitted, ServiceNowError
+from core.records import Record
+from core.tables import card_columns
+from handlers.cards import update_card
+from handlers.context import Context
+from handlers.opened_record import OpenedRecord
+from mattermost.cards import record_link
+from mattermost.markdown import escaped
+
+log = structlog.get_logger(__name__)
+
+_SHOWN = 300  # characters of a value in a line
+
+
+def overtaken(opened: OpenedRecord | None, now: Record) -> bool:
+    """Whether somebody changed the record since the person saw it."""
+    return opened is not None and opened.sys_mod_count not in {"", now.value("sys_mod_count")}
+
+
+def overtaken_words(now: Record) -> str:
+    """Who changed it and what it looks like now, above a form that is shown again."""
+    who = escaped(now.value("sys_updated_by"), 60) or "Somebody"
+    shown = [
+        f"{label}: **{escaped(now.display(column), _SHOWN) or 'N/A'}**"
+        for label, column in (("State", "state"), ("Priority", "priority"), ("Assigned to", "assigned_to"))
+    ]
+    return (
+        f":warning: **{who}** changed {escaped(now.number, 40)} since you opened it. It is now: "
+        f"{', '.join(shown)}. Nothing was saved; send this again to overwrite."
+    )
+
+
+def written(now: Record, columns: Mapping[str, str], context: Context, more: Sequence[str] = ()) -> Record:
+    """
+    Write *columns* to the record and return it as it is then, with its card's columns and *more*.
+
+    Raises:
+        MayBeSaved: No answer, and looking did not tell either.
+        NotKept: ServiceNow said yes and kept something else.
+        ServiceNowError: Nothing was saved, with the reason.
+    """
+    # What a journal holds is read back elsewhere: a journal column is empty as a value.
+    compared = {name: value for name, value in columns.items() if name not in {"comments", "work_notes"}}
+    wanted = tuple(dict.fromkeys((*card_columns(now.table), *compared, *more)))
+    try:
+        after = context.servicenow.records.update(now.table, now.sys_id, columns, wanted)
+    except ServiceNowError as error:
+        if not error.may_have_been_saved:
+            raise
+        after = _looked_for(now, compared, wanted, error, context)
+    dropped = [name for name, value in compared.items() if after.value(name) != value]
+    if dropped:
+        raise NotKept(f"{now.table}: not kept: {', '.join(dropped)}", _kept_words(after, dropped))
+    log.info("record changed", table=now.table, sys_id=now.sys_id, columns=sorted(columns))
+    return after
+
+
+def _looked_for(
+    now: Record, compared: Mapping[str, str], wanted: Sequence[str], error: ServiceNowError, context: Context
+) -> Record:
+    """Whether an unanswered write was saved, found out by one read."""
+    address = context.links.record(now.table, now.sys_id)
+    try:
+        found = context.servicenow.records.read(now.table, now.sys_id, wanted)
+    except AppError as second:
+        raise MayBeSaved(f"looking failed: {second}", address, "the record") from error
+    if found.value("sys_mod_count") != now.value("sys_mod_count") and all(
+        found.value(name) == value for name, value in compared.items()
+    ):
+        return found
+    if isinstance(error, Broken):
+        raise error  # the transaction is over and left nothing behind
+    raise MayBeSaved(f"no answer, and not there yet: {error}", address, "the record") from error
+
+
+def _kept_words(after: Record, dropped: Sequence[str]) -> str:
+    if "state" in dropped:
+        state = escaped(after.display("state"), _SHOWN)
+        return f"ServiceNow kept the state {state}: its rules do not allow this step now, or not for your account."
+    return NotKept.tell
+
+
+def done(after: Record, opened: OpenedRecord | None, line: str, told: str, context: Context) -> Text:
+    """
+    Update the card, say *line* in its thread, and answer *told*.
+
+    What Mattermost refuses here undoes nothing: the record is changed already.
+
+    Args:
+        line: What the person did, as it goes on after ``@name ``, such as ``added a comment``.
+        told: The private confirmation.
+    """
+    announced = False
+    if opened is not None and opened.post_id:
+        root_id = update_card(after, opened.post_id, opened.channel_id, context) or opened.root_id
+        announced = bool(root_id) and _said(opened.channel_id, root_id, line, context)
+    return Text(told, announced=announced)
+
+
+def _said(channel_id: str, root_id: str, line: str, context: Context) -> bool:
+    try:
+        name = context.mattermost.username(context.person.id)
+        context.mattermost.reply(channel_id=channel_id, root_id=root_id, text=f"@{name} {line}")
+    except (MattermostError, NotPermitted) as error:
+        log.warning("thread line not posted", channel=channel_id, reason=str(error))
+        return False
+    return True
+
+
+def linked(record: Record, context: Context) -> str:
+    """The record's number as a link."""
+    return record_link(record, context.links.record(record.table, record.sys_id))
+
+
+def step(label: str, before: Record, after: Record, column: str) -> str:
+    """``State New → In Progress``, escaped."""
+    old, new = (escaped(record.display(column), _SHOWN) or "N/A" for record in (before, after))
+    return f"{label} {old} → {new}"

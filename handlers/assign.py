@@ -1,0 +1,161 @@
+"""Give a record to a person or a group, or take it."""
+
+from core.calls import Call, Options, Reply, ShowForm, Text, Value, Values
+from core.errors import InvalidInput, MattermostRefused, Refused
+from core.fields import Option
+from core.menus import Requirement
+from core.records import Record
+from core.tables import table_of
+from forms.assign import LOOKUPS, MINE, PATH, assign_form, assign_pick_form
+from handlers.acting import done, linked, overtaken, overtaken_words, step, written
+from handlers.context import Context
+from handlers.finding import NoSuchRecord, looked_up, record_of
+from handlers.opened_record import OpenedRecord
+from handlers.references import finder, is_reference, overtaking, reference
+from handlers.refusals import at_its_field, in_words
+from handlers.registry import calls
+from mattermost.markdown import escaped
+
+_ME = "me"
+
+
+@calls.form(PATH, needs=Requirement.CONNECTED)
+def open_form(call: Call, context: Context) -> Reply:
+    """Show who has it now."""
+    record = _read(call, context)
+    return ShowForm(assign_pick_form(PATH, Values())) if record is None else _show(call, context, record)
+
+
+@calls.lookup(PATH, needs=Requirement.CONNECTED)
+def look_up(call: Call, context: Context) -> Reply:
+    """Offer records, people or groups."""
+    if call.selected_field in LOOKUPS:
+        return Options(overtaking(call, finder(call.selected_field, context)))
+    return Options(looked_up(call, context))
+
+
+@calls.submit(PATH, needs=Requirement.CONNECTED)
+def assign(call: Call, context: Context) -> Reply:
+    """Write person and group; what changed meanwhile is shown first."""
+    opened = OpenedRecord.of(call)
+    try:
+        now = _read(call, context)
+    except NoSuchRecord as error:
+        if call.state:
+            raise
+        return ShowForm(assign_pick_form(PATH, Values(), escaped(error.tell, 600)))
+    if now is None:
+        return ShowForm(assign_pick_form(PATH, Values()))
+    entered = Values({name: call.values[name] for name in LOOKUPS if name in call.values})
+    if opened is None and not entered:
+        return _show(call, context, now)
+    columns = _columns(entered, now, context, typed=opened is None)
+    if overtaken(opened, now):
+        return _show(call, context, now, entered, overtaken_words(now))
+    return _saved(now, opened, columns, context)
+
+
+@calls.submit(MINE, needs=Requirement.CONNECTED)
+def take(call: Call, context: Context) -> Reply:
+    """Assign it to whoever asks; only somebody else's work is not taken without asking once more."""
+    opened = OpenedRecord.of(call)
+    now = _read(call, context)
+    if now is None:
+        raise InvalidInput({}, "Name the record: `/servicenow assign INC0010001 me`.")
+    me = _myself(context)
+    if now.value("assigned_to") not in {"", me.value} and overtaken_or_unknown(opened, now):
+        # Pressed on a card that may not show who has it: show it, filled in, before it is taken away.
+        return _show(call, context, now, Values({"assigned_to": me}), overtaken_words(now))
+    return _saved(now, opened, {"assigned_to": me.value}, context)
+
+
+def overtaken_or_unknown(opened: OpenedRecord | None, now: Record) -> bool:
+    """Whether the person may not have seen the record as it is: a card's button does not say what it showed."""
+    return opened is None or not opened.sys_mod_count or overtaken(opened, now)
+
+
+def _read(call: Call, context: Context) -> Record | None:
+    record = record_of(call, context)
+    if record is not None and not table_of(record.table).task:
+        told = "Knowledge articles are assigned to nobody."
+        raise InvalidInput({"record": told}, told)
+    return record
+
+
+def _show(call: Call, context: Context, record: Record, values: Values | None = None, header: str = "") -> ShowForm:
+    entered: dict[str, Value] = {
+        name: Option(record.display(name) or record.value(name), record.value(name))
+        for name in LOOKUPS
+        if record.value(name)
+    }
+    for name in values or ():
+        option = values.option(name) if values else None
+        if option is not None and is_reference(option):
+            entered[name] = option
+    state = OpenedRecord.to(record, call).signed(PATH, context)
+    return ShowForm(assign_form(record.number, Values(entered), state=state, header=header))
+
+
+def _columns(entered: Values, now: Record, context: Context, *, typed: bool) -> dict[str, str]:
+    """Raw values; a field that was cleared in the form is cleared, one that a command left out stays."""
+    columns: dict[str, str] = {}
+    problems: dict[str, str] = {}
+    for name in LOOKUPS:
+        option = entered.option(name)
+        if option is None and typed:
+            continue
+        columns[name], problem = _referred(name, option, context)
+        if problem:
+            problems[name] = problem
+    if problems:
+        raise InvalidInput(problems, in_words(problems) if typed else None)
+    if all(now.value(name) == value for name, value in columns.items()):
+        raise InvalidInput({}, f"{escaped(now.number, 40)} is assigned so already; nothing was changed.")
+    return columns
+
+
+def _referred(name: str, option: Option | None, context: Context) -> tuple[str, str]:
+    if name == "assigned_to" and option is not None and not is_reference(option):
+        typed = option.value.strip()
+        if typed.casefold() == _ME:
+            return _myself(context).value, ""
+        if typed.startswith("@"):
+            return _mentioned(typed[1:], context)
+    return reference(option, finder(name, context))
+
+
+def _mentioned(username: str, context: Context) -> tuple[str, str]:
+    """The ServiceNow user of somebody here: whom that person connected as, else who bears the same user name."""
+    try:
+        account = context.accounts.get(context.mattermost.person_id(username))
+    except MattermostRefused:
+        return "", f"There is nobody called @{escaped(username, 60)} here."
+    if account is not None and account.instance == context.instance.url and account.identity.known:
+        return account.identity.sys_id, ""
+    found, problem = reference(Option(username, username), context.servicenow.find_users)
+    if problem:
+        problem = f"@{escaped(username, 60)} has not connected a ServiceNow account. {problem}"
+    return found, problem
+
+
+def _myself(context: Context) -> Option:
+    account = context.account
+    if account is None or not account.identity.known:
+        raise InvalidInput(
+            {"assigned_to": "ServiceNow does not say who you are: choose yourself from the list."},
+            "ServiceNow does not say who you are there, so this can't be assigned to you here.",
+        )
+    return account.identity.option
+
+
+def _saved(now: Record, opened: OpenedRecord | None, columns: dict[str, str], context: Context) -> Text:
+    if all(now.value(name) == value for name, value in columns.items()):
+        return Text(f"{linked(now, context)} is assigned so already; nothing was changed.")
+    try:
+        after = written(now, columns, context)
+    except Refused as refusal:
+        raise at_its_field(refusal, context, now.table, LOOKUPS) from refusal
+    labels = {"assigned_to": "Assigned to", "assignment_group": "Assignment group"}
+    steps = [step(labels[name], now, after, name) for name in LOOKUPS if now.value(name) != after.value(name)]
+    changed = ", ".join(steps)
+    return done(after, opened, f"set {changed}", f"{linked(after, context)}: {changed}.", context)

@@ -1,0 +1,18 @@
+"""Every capability there is: importing this registers their paths."""
+
+from handlers import (
+    account,
+    assign,
+    comments,
+    configure,
+    help,
+    incident,
+    menu,
+    priority,
+    share,
+    state,
+    view,
+    watch,
+)
+
+CAPABILITIES = (account, assign, comments, configure, help, incident, menu, priority, share, state, view, watch)

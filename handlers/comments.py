@@ -1,0 +1,196 @@
+"""Comments and work notes: read the last ones, add one (spec §9)."""
+
+import uuid
+
+import structlog
+
+from core.accounts import FormResult
+from core.calls import Call, Options, Reply, ShowForm, Text, Value, Values
+from core.errors import AppError, Broken, InvalidInput, MayBeSaved, ServiceNowError
+from core.menus import Requirement
+from core.record_ports import Entries, JournalEntry
+from core.records import Record
+from core.tables import card_columns, table_of
+from forms.choices import LONG_TEXT_CHARACTERS
+from forms.comments import ACTION, ADD_AS, COMMENT, ELEMENT, NOTE, OLDER, comments_form, comments_pick_form
+from forms.record import RECORD
+from handlers.acting import done, linked
+from handlers.context import Context
+from handlers.finding import NoSuchRecord, looked_up, record_of
+from handlers.opened_record import OpenedRecord
+from handlers.registry import calls
+from mattermost.markdown import escaped, quoted, visible
+
+log = structlog.get_logger(__name__)
+
+SHOWN = 10
+_ENTRY_CHARACTERS = 500
+_KINDS = {"comments": ":speech_balloon: Comment", "work_notes": ":lock: Work note"}
+_WORDS = {"comments": "a comment", "work_notes": "a work note"}
+
+
+@calls.form(COMMENT, needs=Requirement.CONNECTED)
+@calls.form(NOTE, needs=Requirement.CONNECTED)
+def open_form(call: Call, context: Context) -> Reply:
+    """Show the last entries and a box."""
+    opened = OpenedRecord.of(call)
+    if opened is None:
+        return _picked(call, context)
+    return _show(call, context, opened, Values())
+
+
+@calls.lookup(COMMENT, needs=Requirement.CONNECTED)
+@calls.lookup(NOTE, needs=Requirement.CONNECTED)
+def look_up(call: Call, context: Context) -> Reply:
+    """Offer records that take comments."""
+    return Options(looked_up(call, context))
+
+
+@calls.submit(COMMENT, needs=Requirement.CONNECTED)
+@calls.submit(NOTE, needs=Requirement.CONNECTED)
+def submit(call: Call, context: Context) -> Reply:
+    """Add what was written, or show older entries; without a record, ask which."""
+    opened = OpenedRecord.of(call)
+    if opened is None:
+        return _picked(call, context)
+    if call.values.text(ACTION) == OLDER:
+        return _show(call, context, opened, call.values, skip=int(call.state.get("skip", 0)) + SHOWN)
+    text = _checked(call)
+    element = _element(call)
+    form_id = str(call.state.get("form_id") or uuid.uuid4().hex)
+    with context.form_results.claim(form_id):
+        before = context.form_results.get(form_id)
+        if before is not None and before.person_id == context.person.id:
+            reply = Text(before.text)  # the same form, sent again: it is there once
+        else:
+            reply = _added(opened, element, text, context)
+            context.form_results.put(
+                FormResult(
+                    form_id, context.person.id, opened.table, opened.sys_id, opened.number, reply.text, context.clock()
+                )
+            )
+    if not call.steps:
+        return reply
+    try:
+        return _show(call, context, opened, Values(_kind_kept(call)), header=reply.text)
+    except ServiceNowError as error:
+        log.info("entries not read again", reason=str(error))
+        return reply
+
+
+def _picked(call: Call, context: Context) -> Reply:
+    """A command, or the form that asks for the record: add at once where everything is there."""
+    text_name = ELEMENT[call.path]
+    typed = Values({text_name: call.values.text(text_name)})
+    try:
+        record = record_of(call, context)
+    except NoSuchRecord as error:
+        if call.values.option(RECORD) is not None and call.kind is not call.kind.FORM and not typed.text(text_name):
+            return ShowForm(comments_pick_form(call.path, typed, escaped(error.tell, 600)))
+        raise
+    if record is None:
+        return ShowForm(comments_pick_form(call.path, typed))
+    _refuse_without_journal(record.table)
+    opened = OpenedRecord.to(record, call)
+    if not visible(typed.text(text_name)):
+        return _show(call, context, opened, Values())
+    return _added(opened, text_name, _checked(call), context)
+
+
+def _refuse_without_journal(table: str) -> None:
+    if not table_of(table).task:
+        raise InvalidInput({RECORD: "Knowledge articles take no comments."}, "Knowledge articles take no comments.")
+
+
+def _checked(call: Call) -> str:
+    """The text, trimmed. Raises InvalidInput for one that nobody could see, or that is too long."""
+    name = ELEMENT[call.path]
+    text = call.values.text(name).strip()
+    if not visible(text):
+        raise InvalidInput({name: "Write something first."}, "There is nothing to add: write something first.")
+    if len(text) > LONG_TEXT_CHARACTERS:
+        raise InvalidInput({name: f"At most {LONG_TEXT_CHARACTERS:,} characters fit here."})
+    return text
+
+
+def _element(call: Call) -> str:
+    chosen = call.values.text(ADD_AS) or ELEMENT[call.path]
+    if chosen not in _KINDS:
+        raise InvalidInput({ADD_AS: "Choose one of the list."})
+    return chosen
+
+
+def _kind_kept(call: Call) -> dict[str, Value]:
+    return {ADD_AS: call.values.text(ADD_AS)} if call.values.text(ADD_AS) else {}
+
+
+def _added(opened: OpenedRecord, element: str, text: str, context: Context) -> Text:
+    try:
+        after = context.servicenow.journal.add(opened.table, opened.sys_id, element, text, card_columns(opened.table))
+    except ServiceNowError as error:
+        if not error.may_have_been_saved:
+            raise
+        after = _looked_for(opened, element, text, error, context)
+    log.info("journal entry added", table=opened.table, sys_id=opened.sys_id, element=element)
+    words = _WORDS[element]
+    return done(after, opened, f"added {words}", f"Added {words} to {linked(after, context)}.", context)
+
+
+def _looked_for(opened: OpenedRecord, element: str, text: str, error: ServiceNowError, context: Context) -> Record:
+    """Whether an unanswered entry is there: the newest of its kind bears our text."""
+    address = context.links.record(opened.table, opened.sys_id)
+    try:
+        entries = context.servicenow.journal.latest(opened.table, opened.sys_id).entries
+        newest = next((entry for entry in entries if entry.element == element), None)
+        if newest is not None and newest.text.split() == text.split():
+            return context.servicenow.records.read(opened.table, opened.sys_id, card_columns(opened.table))
+    except AppError as second:
+        raise MayBeSaved(f"looking failed: {second}", address, "the record") from error
+    if isinstance(error, Broken):
+        raise error
+    raise MayBeSaved(f"no answer, and not there yet: {error}", address, "the record") from error
+
+
+def _show(
+    call: Call, context: Context, opened: OpenedRecord, values: Values, *, skip: int = 0, header: str = ""
+) -> ShowForm:
+    _refuse_without_journal(opened.table)
+    found = context.servicenow.journal.latest(opened.table, opened.sys_id, skip=skip, most=SHOWN)
+    if call.path == NOTE and not found.work_notes:
+        raise InvalidInput({}, "Your account sees no work notes, so it can't add any. Add a comment instead.")
+    state = opened.signed(call.path, context, skip=skip, form_id=uuid.uuid4().hex)
+    form = comments_form(
+        call.path,
+        opened.number,
+        entries_text(found, skip),
+        values,
+        work_notes=found.work_notes,
+        older=found.older and call.steps,
+        state=state,
+        header=header or _link(opened, found, call, context),
+    )
+    return ShowForm(form)
+
+
+def _link(opened: OpenedRecord, found: Entries, call: Call, context: Context) -> str:
+    """Where the rest is, for forms that can't be shown again."""
+    if call.steps or not found.older:
+        return ""
+    address = context.links.record(opened.table, opened.sys_id)
+    return f"Older entries: [{escaped(opened.number, 60)}]({address})."
+
+
+def entries_text(found: Entries, skip: int = 0) -> str:
+    """Entries as Markdown, newest first: kind, author, time, and the text as a quotation."""
+    if not found.entries:
+        return "No older comments." if skip else "No comments yet."
+    lines = [_entry(entry) for entry in found.entries]
+    if not found.older:
+        lines.append("*These are all.*")
+    return "\n\n".join(lines)
+
+
+def _entry(entry: JournalEntry) -> str:
+    kind = _KINDS[entry.element]
+    heading = f"{kind} · **{escaped(entry.author, 100)}** · {escaped(entry.at, 40)}"
+    return f"{heading}\n{quoted(entry.text, _ENTRY_CHARACTERS)}"

@@ -1,0 +1,111 @@
+"""Which record is meant: carried by a form or a button, chosen from a look-up, or typed."""
+
+import re
+from collections.abc import Sequence
+
+from core.calls import Call
+from core.errors import InvalidInput, NotShared
+from core.fields import Option
+from core.records import Record
+from core.tables import as_number, card_columns, table_with, tables_shared
+from forms.record import RECORD, record_option
+from handlers.context import Context
+from handlers.lookups import LEAST_CHARACTERS
+from handlers.opened_record import OpenedRecord
+from handlers.references import named, overtaking
+
+_CHOSEN = re.compile(r"([a-z][a-z0-9_]*)\.([0-9a-f]{32})")
+
+
+class NoSuchRecord(InvalidInput):
+    """Nothing, or several, match what was typed; the sentence stands at the field and above it."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__({RECORD: sentence}, sentence)
+
+
+def shared_names(context: Context) -> list[str]:
+    """The tables whose records may be shown here."""
+    return [table.name for table in tables_shared(context.settings.shared_tables)]
+
+
+def record_of(call: Call, context: Context, more: Sequence[str] = ()) -> Record | None:
+    """
+    The record that *call* is about, read now with its card's columns and *more*; None where it names none.
+
+    Raises:
+        NoSuchRecord: What was typed matches nothing, or several.
+        NotFound: It is gone, or hidden from this account.
+        NotShared: Its class is not shared here.
+    """
+    opened = OpenedRecord.of(call)
+    if opened is not None:
+        return read(opened.table, opened.sys_id, context, more)
+    option = call.values.option(RECORD)
+    return None if option is None else _named(option, context, more)
+
+
+def read(table: str, sys_id: str, context: Context, more: Sequence[str] = ()) -> Record:
+    """One record with its card's columns, of a class that is shared. Raises as `record_of`."""
+    if table not in shared_names(context):
+        raise NotShared(f"table {table[:80]!r}")
+    record = context.servicenow.records.read(table, sys_id, (*card_columns(table), *more))
+    return _shared(record, context)
+
+
+def found(words: str, tables: Sequence[str], context: Context) -> tuple[Option, ...]:
+    """Records that match, as choices; labels are unique, for they begin with the number."""
+    options: dict[str, Option] = {}
+    for record in context.servicenow.records.search(words, tables):
+        option = record_option(record)
+        if option.label in options:  # two rows may bear one number
+            option = Option(f"{option.label} · {record.sys_id[-6:]}", option.value)
+        options[option.label] = option
+    return tuple(options.values())
+
+
+def looked_up(call: Call, context: Context, tables: Sequence[str] = ()) -> tuple[Option, ...]:
+    """Answer the look-up of a record field."""
+    return overtaking(call, lambda words: found(words, tables or shared_names(context), context))
+
+
+def _named(option: Option, context: Context, more: Sequence[str]) -> Record:
+    if chosen := _CHOSEN.fullmatch(option.value):
+        return read(chosen[1], chosen[2], context, more)
+    words = " ".join(option.value.split())
+    if number := as_number(words):
+        return _numbered(number, context, more)
+    if len(words) < LEAST_CHARACTERS:
+        raise NoSuchRecord("Type a number such as INC0010001, or at least two letters of the record's text.")
+    match found(words, shared_names(context), context):
+        case []:
+            raise NoSuchRecord(f"ServiceNow finds no record for {_shown(words)} that your account may see.")
+        case [one]:
+            return _named(one, context, more)
+        case several:
+            raise NoSuchRecord(f"Several records match {_shown(words)}: {named(several)}. Name its number.")
+
+
+def _numbered(number: str, context: Context, more: Sequence[str]) -> Record:
+    names = shared_names(context)
+    match context.servicenow.records.with_number(number, names):
+        case []:
+            raise NoSuchRecord(f"ServiceNow has no record {number}, or your account may not see it.")
+        case [record]:
+            if not more and table_with(number) == record.table:
+                return _shared(record, context)
+            return read(record.table, record.sys_id, context, more)  # it was seen through its parent table
+        case several:
+            options = [record_option(record) for record in several]
+            raise NoSuchRecord(f"Several records bear the number {number}: {named(options)}. Choose one from the list.")
+
+
+def _shared(record: Record, context: Context) -> Record:
+    """Only what is of a shared class: a row read through its parent may be anything."""
+    if record.table not in shared_names(context):
+        raise NotShared(f"class {record.table[:80]!r}")
+    return record
+
+
+def _shown(words: str) -> str:
+    return f"“{words[:60]}”"

@@ -1,0 +1,70 @@
+"""Change a record's priority, by impact and urgency."""
+
+from collections.abc import Mapping
+
+from core.base import BASE_COLUMNS
+from core.calls import Call, Reply, ShowForm, Text, Value, Values
+from core.errors import InvalidInput, Refused
+from core.menus import Requirement
+from core.records import Column, Record
+from core.tables import table_of
+from forms.choices import choices_of
+from forms.priority import COLUMNS, PATH, priority_form
+from handlers.acting import done, linked, overtaken, overtaken_words, step, written
+from handlers.context import Context
+from handlers.finding import record_of
+from handlers.opened_record import OpenedRecord
+from handlers.refusals import at_its_field
+from handlers.registry import calls
+
+
+@calls.form(PATH, needs=Requirement.CONNECTED)
+def open_form(call: Call, context: Context) -> Reply:
+    """Show impact and urgency as they are."""
+    record = _read(call, context)
+    held: dict[str, Value] = {name: record.value(name) for name in COLUMNS}
+    return _show(call, context, record, Values(held))
+
+
+@calls.submit(PATH, needs=Requirement.CONNECTED)
+def save(call: Call, context: Context) -> Reply:
+    """Write both; what changed meanwhile is shown first."""
+    opened = OpenedRecord.of(call)
+    now = _read(call, context)
+    known = _known(now.table, context)
+    columns = {name: call.values.text(name) for name in COLUMNS}
+    allowed = {name: {option.value for option in choices_of(known, name)} for name in COLUMNS}
+    problems = {name: "Choose one of the list." for name, value in columns.items() if value not in allowed[name]}
+    if problems:
+        raise InvalidInput(problems)
+    if overtaken(opened, now):
+        return _show(call, context, now, call.values, overtaken_words(now))
+    if all(now.value(name) == value for name, value in columns.items()):
+        return Text(f"{linked(now, context)} has these already; nothing was changed.")
+    try:
+        after = written(now, columns, context)
+    except Refused as refusal:
+        raise at_its_field(refusal, context, now.table, COLUMNS) from refusal
+    changed = step("Priority", now, after, "priority")
+    return done(after, opened, f"set {changed}", f"{linked(after, context)}: {changed}.", context)
+
+
+def _read(call: Call, context: Context) -> Record:
+    record = record_of(call, context)
+    if record is None:
+        raise InvalidInput({}, "Open the record first: `/servicenow view INC0010001`.")
+    if not table_of(record.table).by_impact:
+        raise InvalidInput({}, f"The priority of a {table_of(record.table).label.lower()} is not set this way.")
+    return record
+
+
+def _known(table: str, context: Context) -> Mapping[str, Column]:
+    """The table's levels; an incident's where the instance tells nothing of it."""
+    known = context.servicenow.columns(table)
+    return known if all(choices_of(known, name) for name in COLUMNS) else BASE_COLUMNS["incident"]
+
+
+def _show(call: Call, context: Context, record: Record, values: Values, header: str = "") -> ShowForm:
+    state = OpenedRecord.to(record, call).signed(PATH, context)
+    form = priority_form(record.number, _known(record.table, context), values, state=state, header=header)
+    return ShowForm(form)

@@ -1,0 +1,163 @@
+"""Find a record and share its card with a channel or a person (spec §8)."""
+
+import structlog
+
+from core.accounts import FormResult
+from core.calls import Call, Channel, Options, Reply, ShowForm, Text, Value, Values
+from core.errors import InvalidInput, MattermostRefused, MayNotPost, NotFound
+from core.fields import Option
+from core.menus import Requirement
+from core.records import Record
+from core.tables import tables_shared
+from forms.record import RECORD, record_option
+from forms.share import NOTE_CHARACTERS, PATH, share_form
+from handlers.acting import linked
+from handlers.cards import card_of, shown_by
+from handlers.context import Context
+from handlers.finding import NoSuchRecord, looked_up, read, record_of, shared_names
+from handlers.opened import Opened
+from handlers.registry import calls
+from mattermost.cards import record_summary, record_title
+from mattermost.markdown import escaped, quoted
+
+log = structlog.get_logger(__name__)
+
+_PREVIEWED = 4  # fields beside the title: those that a search in all tables finds, too
+
+
+@calls.form(PATH, needs=Requirement.CONNECTED)
+def open_form(call: Call, context: Context) -> Reply:
+    """Open the form; the channel is the one being viewed."""
+    return _show(call, context, call.values)
+
+
+@calls.refresh(PATH, needs=Requirement.CONNECTED)
+def refresh(call: Call, context: Context) -> Reply:
+    """Another type forgets the record; a chosen record shows its preview."""
+    values = dict(call.values)
+    if call.selected_field == "table":
+        values.pop(RECORD, None)
+    return _show(call, context, Values(values))
+
+
+@calls.lookup(PATH, needs=Requirement.CONNECTED)
+def look_up(call: Call, context: Context) -> Reply:
+    """Offer records of the chosen type, or of all."""
+    chosen = call.values.text("table")
+    names = shared_names(context)
+    return Options(looked_up(call, context, [chosen] if chosen in names else names))
+
+
+@calls.submit(PATH, needs=Requirement.CONNECTED)
+def share(call: Call, context: Context) -> Reply:
+    """Read the record once more, with the sharer's rights, and post its card."""
+    if not call.state:
+        return _typed(call, context)
+    option = call.values.option(RECORD)
+    if option is None:
+        raise InvalidInput({RECORD: "Choose the record to share."})
+    if call.steps and not call.state.get("asked"):
+        return _show(call, context, call.values)  # the record was typed and sent before its preview came
+    place = _place(call)
+    note = call.values.text("note").strip()
+    if len(note) > NOTE_CHARACTERS:
+        raise InvalidInput({"note": f"At most {NOTE_CHARACTERS:,} characters fit here."})
+    opened = Opened.of(call)
+    with context.form_results.claim(opened.form_id):
+        before = context.form_results.get(opened.form_id)
+        if before is not None and before.person_id == context.person.id:
+            return Text(before.text)
+        try:
+            record = record_of(call, context)
+        except NotFound as error:
+            raise InvalidInput({RECORD: error.tell}, error.tell) from error
+        assert record is not None  # the field is filled
+        text = _shared(record, place, note, opened, context)
+        context.form_results.put(
+            FormResult(
+                opened.form_id, context.person.id, record.table, record.sys_id, record.number, text, context.clock()
+            )
+        )
+    log.info("record shared", table=record.table, sys_id=record.sys_id, person=context.person.id)
+    return Text(text)
+
+
+def _typed(call: Call, context: Context) -> Reply:
+    """A command: what was typed is looked for, and the form opens with what was found."""
+    typed = call.values.text(RECORD).strip()
+    if not typed:
+        return _show(call, context, Values())
+    try:
+        record = record_of(call, context)
+    except NoSuchRecord as error:
+        return _show(call, context, Values(), header=f"{escaped(error.tell, 600)}")
+    assert record is not None  # something was typed
+    return _show(call, context, Values({RECORD: record_option(record)}), record=record)
+
+
+def _show(call: Call, context: Context, values: Values, *, record: Record | None = None, header: str = "") -> ShowForm:
+    entered: dict[str, Value] = dict(values)
+    option = values.option(RECORD)
+    preview = ""
+    if option is not None:
+        record = record or _seen(option, context)
+        address = context.links.record(record.table, record.sys_id)
+        preview = record_summary(record, address, _PREVIEWED)
+    if "channel" not in entered and "person" not in entered and call.channel is not None:
+        entered |= _here(call.channel)
+    form = share_form(
+        tables_shared(context.settings.shared_tables),
+        Values(entered),
+        preview=preview,
+        state=Opened.of(call).signed(PATH, context, asked=bool(preview)),
+        header=header,
+        steps=call.steps,
+    )
+    return ShowForm(form)
+
+
+def _here(channel: Channel) -> dict[str, Value]:
+    """The viewed channel as the default; a client may not offer direct messages in its list."""
+    name = channel.display_name or channel.name
+    return {"channel": Option(name, channel.id)} if name and channel.type not in {"D", "G"} else {}
+
+
+def _seen(option: Option, context: Context) -> Record:
+    """The chosen record as the search found it; read only where that is forgotten."""
+    table, _, sys_id = option.value.partition(".")
+    return context.servicenow.records.found(table, sys_id) or read(table, sys_id, context)
+
+
+def _place(call: Call) -> tuple[str, Option]:
+    """Where the card goes: ``channel`` or ``person``, and which."""
+    channel, person = call.values.option("channel"), call.values.option("person")
+    if channel is not None and person is not None:
+        raise InvalidInput({"person": "Choose a channel or a person, not both: clear one of them."})
+    if person is not None:
+        return "person", person
+    if channel is not None:
+        return "channel", channel
+    raise InvalidInput({"channel": "Choose a channel, or a person below."})
+
+
+def _shared(record: Record, place: tuple[str, Option], note: str, opened: Opened, context: Context) -> str:
+    kind, target = place
+    try:
+        channel_id = context.mattermost.direct_channel(target.value) if kind == "person" else target.value
+        name = context.mattermost.username(context.person.id)
+        here = channel_id == opened.channel_id
+        context.mattermost.post_card(
+            channel_id=channel_id,
+            root_id=opened.root_id if here else "",
+            attachment=card_of(record, channel_id, context, f"Shared by @{name}"),
+            pending_post_id=f"{context.person.id}:{opened.form_id}",
+            message=quoted(note, NOTE_CHARACTERS) if note else "",
+            shows=shown_by(record),
+        )
+    except MayNotPost as error:
+        raise InvalidInput({kind: error.tell}, f"{error.tell} Nothing was shared.") from error
+    except MattermostRefused as error:
+        raise InvalidInput({kind: "Mattermost does not let you write there."}, f"{error.tell}") from error
+    where = escaped(target.label, 100)
+    title = escaped(record_title(record).partition(": ")[2], 160)
+    return f"Shared {linked(record, context)} ({title}) with {where}."

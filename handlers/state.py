@@ -1,0 +1,269 @@
+"""Change a record's state: any, resolved, closed, reopened (spec §10)."""
+
+from collections.abc import Mapping, Sequence
+
+from core.calls import Call, Options, Reply, ShowForm, Text, Value, Values
+from core.errors import AccessDenied, InvalidInput, NotFound, NotInstalled, Refused
+from core.fields import Option
+from core.lifecycle import AWAITING_CALLER, base_states, demanded, demanded_by_any, offered
+from core.menus import Requirement
+from core.records import Choice, Column, Record
+from core.tables import table_of
+from forms.choices import choices_of, options_of
+from forms.state import CLOSE, PATHS, REOPEN, RESOLVE, STATE, StateOf, state_form, state_pick_form
+from handlers.acting import done, linked, overtaken, overtaken_words, step, written
+from handlers.context import Context
+from handlers.finding import NoSuchRecord, looked_up, record_of
+from handlers.opened_record import OpenedRecord
+from handlers.references import finder, is_reference, overtaking, reference
+from handlers.refusals import at_its_field, in_words
+from handlers.registry import calls
+from mattermost.markdown import escaped
+
+_FIXED = {CLOSE: "7", REOPEN: "2"}
+_LOOKUPS = ("assigned_to", "assignment_group")
+
+
+def open_form(call: Call, context: Context) -> Reply:
+    """Read the record, so that nobody fills in a form for one that is gone; show what can follow."""
+    record = _read(call, context)
+    if record is None:
+        return ShowForm(state_pick_form(call.path, Values()))
+    return _opened(call, context, record)
+
+
+def refresh(call: Call, context: Context) -> Reply:
+    """Another state is chosen: show the fields that it demands; nothing is asked of ServiceNow."""
+    opened = OpenedRecord.of(call)
+    if opened is None:
+        return ShowForm(state_pick_form(call.path, call.values))
+    return _show(call, context, opened, _carried(call), call.values, was=str(call.state.get("was", "")))
+
+
+def look_up(call: Call, context: Context) -> Reply:
+    """Offer records, people or groups."""
+    if call.selected_field in _LOOKUPS:
+        return Options(overtaking(call, finder(call.selected_field, context)))
+    return Options(looked_up(call, context))
+
+
+def submit(call: Call, context: Context) -> Reply:
+    """Compare with what the person saw, then write; a command writes where nothing is missing."""
+    opened = OpenedRecord.of(call)
+    if opened is None or "states" not in call.state:
+        return _typed(call, context)
+    states = _carried(call)
+    values = _with_fixed(call, opened.table, call.values)
+    columns = _columns(call.path, opened.table, states, values, context)
+    now = _read(call, context)
+    assert now is not None  # the form names its record
+    if overtaken(opened, now):
+        again = OpenedRecord.to(now, call)
+        return _show(call, context, again, states, values, was=now.value("state"), header=overtaken_words(now))
+    return _saved(call, context, now, opened, columns)
+
+
+for _path in PATHS:
+    calls.form(_path, needs=Requirement.CONNECTED)(open_form)
+    calls.refresh(_path, needs=Requirement.CONNECTED)(refresh)
+    calls.lookup(_path, needs=Requirement.CONNECTED)(look_up)
+    calls.submit(_path, needs=Requirement.CONNECTED)(submit)
+
+
+def _typed(call: Call, context: Context) -> Reply:
+    try:
+        record = _read(call, context)
+    except NoSuchRecord as error:
+        return ShowForm(state_pick_form(call.path, Values(), escaped(error.tell, 600)))
+    if record is None:
+        return ShowForm(state_pick_form(call.path, Values()))
+    typed = call.values.text("state").strip()
+    states = _states(record, context)
+    known = context.servicenow.columns(record.table)
+    entered: dict[str, Value] = {
+        name: _as_chosen(name, call.values, known) for name in call.values if name in demanded_by_any(record.table)
+    }
+    if call.path == STATE and typed:
+        fitting = [o for o in states if typed.casefold() in {o.value.casefold(), o.label.casefold()}]
+        if not fitting:
+            names = ", ".join(option.label for option in states)
+            header = f"“{escaped(typed, 60)}” can't follow now. Choose one of: {escaped(names, 300)}."
+            return _opened(call, context, record, states=states, header=header)
+        entered["state"] = fitting[0]
+    values = _with_fixed(call, record.table, Values(entered))
+    if (call.path == STATE and not typed) or _missing(record.table, values):
+        return _opened(call, context, record, values=values, states=states)
+    columns = _columns(call.path, record.table, states, values, context, typed=True)
+    return _saved(call, context, record, OpenedRecord.of(call), columns)
+
+
+def _as_chosen(name: str, values: Values, known: Mapping[str, Column]) -> Value:
+    """A choice that was typed by its label counts as that choice."""
+    typed = values.text(name).strip().casefold()
+    return next((o for o in choices_of(known, name) if typed in {o.label.casefold(), o.value.casefold()}), values[name])
+
+
+def _read(call: Call, context: Context) -> Record | None:
+    opened = OpenedRecord.of(call)
+    more = demanded_by_any(opened.table) if opened else ()
+    record = record_of(call, context, [name for name in more if name != "comments"])
+    if record is None:
+        return None
+    if not table_of(record.table).task:
+        raise InvalidInput({"record": "Knowledge articles have no state to set."}, "Knowledge articles have no state.")
+    if call.path == RESOLVE and not table_of(record.table).resolved:
+        told = f"{table_of(record.table).label}s are not resolved: use `/servicenow state`."
+        raise InvalidInput({"record": told}, told)
+    if call.path in _FIXED and record.table != "incident":
+        told = "Only incidents are closed and reopened by their callers: use `/servicenow state`."
+        raise InvalidInput({"record": told}, told)
+    return record
+
+
+def _states(record: Record, context: Context) -> list[Option]:
+    """The current state and those that can follow, in the person's language and in order."""
+    if record.table == "change_request":
+        try:
+            states = options_of(context.servicenow.changes.next_states(record.sys_id))
+        except (AccessDenied, NotFound, NotInstalled):
+            states = []  # without the API, ServiceNow's own rules decide when it is saved
+        if states:
+            return _with_current(states, record)
+    known = choices_of(context.servicenow.columns(record.table), "state")
+    return _with_current(known or options_of(base_states(record.table)), record)
+
+
+def _with_current(states: Sequence[Option], record: Record) -> list[Option]:
+    current = record.value("state")
+    if not current or any(option.value == current for option in states):
+        return list(states)
+    return options_of([Choice(record.display("state"), current), *(Choice(o.label, o.value) for o in states)])
+
+
+def _carried(call: Call) -> list[Option]:
+    """The states that the open form offers, so that a refresh and a check ask nothing."""
+    return [Option(label, value) for label, value in call.state.get("states", [])]
+
+
+def _with_fixed(call: Call, table: str, values: Values) -> Values:
+    if call.path == STATE:
+        return values
+    return Values({**values, "state": _FIXED.get(call.path) or table_of(table).resolved})
+
+
+def _opened(
+    call: Call,
+    context: Context,
+    record: Record,
+    *,
+    values: Values | None = None,
+    states: Sequence[Option] | None = None,
+    header: str = "",
+) -> ShowForm:
+    """The form as it opens: the current state and what the record holds already."""
+    entered: dict[str, Value] = {"state": record.value("state"), **_held(record)}
+    if values is not None:
+        entered |= dict(values)
+    offered_states = list(states) if states is not None else _states(record, context)
+    chosen = _with_fixed(call, record.table, Values(entered))
+    context.servicenow.columns(record.table)  # the form and its refreshes draw on what memory holds
+    opened = OpenedRecord.to(record, call)
+    return _show(call, context, opened, offered_states, chosen, was=record.value("state"), header=header)
+
+
+def _held(record: Record) -> dict[str, Value]:
+    held: dict[str, Value] = {}
+    for name in demanded_by_any(record.table):
+        if value := record.value(name):
+            held[name] = Option(record.display(name) or value, value) if name in _LOOKUPS else value
+    return held
+
+
+def _show(
+    call: Call,
+    context: Context,
+    opened: OpenedRecord,
+    states: Sequence[Option],
+    values: Values,
+    *,
+    was: str,
+    header: str = "",
+) -> ShowForm:
+    values = _with_fixed(call, opened.table, values)
+    entered = {
+        name: value
+        for name, value in values.items()
+        if name not in _LOOKUPS or is_reference(values.option(name) or Option("", ""))
+    }
+    carried = [[option.label, option.value] for option in states]
+    about = StateOf(
+        path=call.path,
+        table=opened.table,
+        number=opened.number,
+        states=states,
+        columns=context.servicenow.cached_columns(opened.table),
+    )
+    state = opened.signed(call.path, context, states=carried, was=was)
+    return ShowForm(state_form(about, Values(entered), state=state, header=header, steps=call.steps))
+
+
+def _missing(table: str, values: Values) -> dict[str, str]:
+    """What the chosen state demands and nobody entered, by field."""
+    state = values.text("state")
+    needed = list(demanded(table, state))
+    if table == "incident" and state == "3" and values.text("hold_reason") == AWAITING_CALLER:
+        needed.append("comments")
+    words = {"comments": "Say to the caller what you wait for."}
+    return {name: words.get(name, "This state needs it.") for name in needed if not values.text(name).strip()}
+
+
+def _columns(
+    path: str, table: str, states: Sequence[Option], values: Values, context: Context, *, typed: bool = False
+) -> dict[str, str]:
+    """
+    What is written: the state and the fields that belong to it.
+
+    Raises:
+        InvalidInput: A choice that was not offered, or something that the state demands is missing.
+    """
+    state = values.text("state")
+    if not state:
+        raise InvalidInput({"state": "Choose a state."})
+    if path == STATE and state not in {option.value for option in states}:
+        raise InvalidInput({"state": "Choose one of the list."}, "That state can't follow now: choose one of the list.")
+    problems = _missing(table, values)
+    columns = {"state": state}
+    known = context.servicenow.cached_columns(table)
+    for name in offered(table, state):
+        value = values.text(name).strip()
+        if name in _LOOKUPS:
+            value, problem = reference(values.option(name), finder(name, context))
+            if problem:
+                problems[name] = problem
+        elif problem := _not_offered(name, value, known):
+            problems[name] = problem
+        if value:
+            columns[name] = value
+    if problems:
+        raise InvalidInput(problems, in_words(problems) if typed else None)
+    return columns
+
+
+def _not_offered(name: str, value: str, known: Mapping[str, Column]) -> str:
+    offered_values = {option.value for option in choices_of(known, name)}
+    return "Choose one of the list." if value and offered_values and value not in offered_values else ""
+
+
+def _saved(call: Call, context: Context, now: Record, opened: OpenedRecord | None, columns: Mapping[str, str]) -> Text:
+    if now.value("state") == columns["state"] and not any(
+        name in {"comments"} or now.value(name) != value for name, value in columns.items()
+    ):
+        return Text(f"{linked(now, context)} is {escaped(now.display('state'), 60)} already; nothing was changed.")
+    try:
+        after = written(now, columns, context)
+    except Refused as refusal:
+        names = ["state", *offered(now.table, columns["state"])]
+        raise at_its_field(refusal, context, now.table, names) from refusal
+    line = f"set {step('State', now, after, 'state')}"
+    told = f"{linked(after, context)}: {step('state', now, after, 'state')}."
+    return done(after, opened, line, told, context)

@@ -1,0 +1,61 @@
+"""Show a record to whoever asks, alone; its buttons lead to the card's actions (a private answer has none)."""
+
+from dataclasses import replace
+
+from core.actions import BY_WORD, offer
+from core.calls import Call, Options, Reply, ShowForm, Values
+from core.errors import InvalidInput
+from core.fields import Form
+from core.menus import Requirement
+from core.records import Record
+from core.tables import table_of
+from forms.view import ACTION, PATH, view_form, view_pick_form
+from handlers.context import Context
+from handlers.finding import NoSuchRecord, looked_up, record_of
+from handlers.opened_record import OpenedRecord
+from handlers.registry import calls
+from mattermost.cards import record_summary
+from mattermost.markdown import escaped
+
+
+@calls.form(PATH, needs=Requirement.CONNECTED)
+def open_form(call: Call, context: Context) -> Reply:
+    """Ask for the record, or show the one that is named."""
+    return _show(call, context)
+
+
+@calls.lookup(PATH, needs=Requirement.CONNECTED)
+def look_up(call: Call, context: Context) -> Reply:
+    """Offer records of all shared tables."""
+    return Options(looked_up(call, context))
+
+
+@calls.submit(PATH, needs=Requirement.CONNECTED)
+def choose(call: Call, context: Context) -> Reply:
+    """A command or a chosen record: show it. A pressed button: go where it leads, in the same modal."""
+    if OpenedRecord.of(call) is None:
+        return _show(call, context)
+    action = BY_WORD.get(call.values.text(ACTION))
+    if action is None or not calls.has(action.path, action.kind):
+        raise InvalidInput({}, "Press one of the buttons.")
+    return calls.answer(replace(call, path=action.path, kind=action.kind, values=Values()), context)
+
+
+def _show(call: Call, context: Context) -> Reply:
+    try:
+        record = record_of(call, context)
+    except NoSuchRecord as error:
+        if call.state:
+            raise
+        return ShowForm(view_pick_form(Values(), escaped(error.tell, 600)))
+    if record is None:
+        return ShowForm(view_pick_form(Values()))
+    return ShowForm(view_of(record, call, context))
+
+
+def view_of(record: Record, call: Call, context: Context) -> Form:
+    """The view's form for *record*."""
+    fitting = offer(record.table, record.value("state")).only(lambda action: calls.has(action.path, action.kind))
+    state = OpenedRecord.to(record, call).signed(PATH, context)
+    summary = record_summary(record, context.links.record(record.table, record.sys_id))
+    return view_form(record.number, table_of(record.table).label, summary, [*fitting.buttons, *fitting.more], state)

@@ -1,0 +1,54 @@
+"""Watch a record in ServiceNow or stop; bring its card up to date."""
+
+from core.calls import Call, Reply, Text
+from core.errors import InvalidInput
+from core.menus import Requirement
+from core.records import Record
+from core.tables import table_of
+from handlers.acting import done, linked, written
+from handlers.cards import update_card
+from handlers.context import Context
+from handlers.finding import record_of
+from handlers.opened_record import OpenedRecord
+from handlers.registry import calls
+
+WATCH = "record/watch"
+REFRESH = "record/refresh"
+_LIST = "watch_list"
+
+
+@calls.submit(WATCH, needs=Requirement.CONNECTED)
+def watch(call: Call, context: Context) -> Reply:
+    """Put whoever asks on the watch list, or take that one name off; the rest of the list stays."""
+    account = context.account
+    if account is None or not account.identity.known:
+        raise InvalidInput({}, "ServiceNow does not say who you are there, so you can't be put on the watch list.")
+    record = _read(call, context, (_LIST,))
+    if not table_of(record.table).task:
+        raise InvalidInput({}, "Knowledge articles have no watch list.")
+    watching = [one for one in record.value(_LIST).split(",") if one]
+    me = account.identity.sys_id
+    stop = me in watching
+    names = [one for one in watching if one != me] if stop else [*watching, me]
+    after = written(record, {_LIST: ",".join(names)}, context)
+    told = f"You {'no longer watch' if stop else 'now watch'} {linked(after, context)}"
+    told += "." if stop else ": ServiceNow tells you of its changes."
+    opened = OpenedRecord.of(call)
+    return done(after, opened, "stopped watching this" if stop else "watches this", told, context)
+
+
+@calls.submit(REFRESH, needs=Requirement.CONNECTED)
+def refresh(call: Call, context: Context) -> Reply:
+    """Read the record and let its card show it."""
+    record = _read(call, context)
+    opened = OpenedRecord.of(call)
+    if opened is not None and opened.post_id:
+        update_card(record, opened.post_id, opened.channel_id, context)
+    return Text(f"{linked(record, context)} is up to date.")
+
+
+def _read(call: Call, context: Context, more: tuple[str, ...] = ()) -> Record:
+    record = record_of(call, context, more)
+    if record is None:
+        raise InvalidInput({}, "Open the record first: `/servicenow view INC0010001`.")
+    return record
