@@ -1,0 +1,348 @@
+"""Find a record and share it: the right ones, best first; its card where the sharer may post, and nowhere else."""
+
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from sandbox.client import MattermostClient
+from tests.acts import attachment, choice, default, facts, field, labels, names, opened, row
+from tests.world import World
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def agent(world: World) -> MattermostClient:
+    """A connected agent."""
+    agent = world.connected("agent")
+    world.servicenow.clear_requests()
+    return agent
+
+
+def share_form(person: MattermostClient, channel: str = "service-desk") -> Json:
+    """The form from the app bar."""
+    menu = person.press("/channel_header", "ServiceNow", channel=channel)["form"]
+    return opened(person.submit(menu, {"action": "share"}, channel=channel))
+
+
+def offered(person: MattermostClient, form: Json, query: str, values: Json | None = None) -> list[str]:
+    """What the record field offers."""
+    items = person.look_up(form, "record", query, values, channel="service-desk")["data"]["items"]
+    return [item["label"] for item in items]
+
+
+def chosen(person: MattermostClient, form: Json, query: str, **values: Any) -> tuple[Json, Json]:
+    """Choose the first record found; the form with its preview, and the choice."""
+    option = person.look_up(form, "record", query, values, channel="service-desk")["data"]["items"][0]
+    answer = person.refresh(form, "record", {**values, "record": option}, channel="service-desk")
+    return opened(answer), option
+
+
+def queries(world: World) -> list[str]:
+    """The encoded queries that ServiceNow was asked."""
+    return [parse_qs(entry["query"])["sysparm_query"][0] for entry in world.asked()]
+
+
+def test_the_record_types_are_those_of_the_design(agent: MattermostClient) -> None:
+    """Seven tables, all of them at once unless one is chosen."""
+    form = share_form(agent)
+    assert labels(form, "table") == [
+        "All types",
+        "Incident",
+        "Problem",
+        "Change request",
+        "Knowledge article",
+        "Task",
+        "Change task",
+        "Follow-on task",
+    ]
+    assert default(form, "table") == "every"
+    assert names(form) == ["table", "record"]
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("INC0010001", "INC0010001: Email is slow in the morning"),
+        ("badge reader", "INC0010002: Badge reader at the back door does not open"),
+        ("switch in rack", "CHG0030001: Replace the switch in rack 4"),
+        ("connect to the vpn", "KB0010001: How to connect to the VPN"),
+    ],
+)
+def test_numbers_and_words_find_records_of_all_tables(agent: MattermostClient, query: str, first: str) -> None:
+    """A number goes to its table; words search every table."""
+    assert offered(agent, share_form(agent), query)[0] == first
+
+
+def test_a_number_asks_its_table_alone(world: World, agent: MattermostClient) -> None:
+    """One request, to the table whose numbers begin like that; words ask tasks and articles."""
+    form = share_form(agent)
+    world.servicenow.clear_requests()
+    offered(agent, form, "CHG0030001")
+    assert [entry["path"] for entry in world.asked()] == ["/api/now/v2/table/change_request"]
+    world.servicenow.clear_requests()
+    offered(agent, form, "vpn")
+    assert [entry["path"] for entry in world.asked()] == ["/api/now/v2/table/task", "/api/now/v2/table/kb_knowledge"]
+    assert all(query.startswith("123TEXTQUERY321=vpn^") for query in queries(world))
+    assert all("sysparm_no_count=true" in entry["query"] for entry in world.asked())
+
+
+def test_the_exact_number_comes_first_then_active_then_new(world: World, agent: MattermostClient) -> None:
+    """A number that others begin with stands before them, though they are newer; closed ones stand last."""
+    for number, text in (("INC00100017", "Older"), ("INC00100019", "Newer"), ("INC00100018", "Closed")):
+        world.servicenow.advance(60)
+        world.administer("POST", "/api/now/table/incident", {"number": number, "short_description": text})
+    closed = row(world, "INC00100018")
+    done = {"state": "7", "close_code": "Duplicate", "close_notes": "x"}
+    world.administer("PATCH", f"/api/now/table/incident/{closed['sys_id']}", done)
+    assert offered(agent, share_form(agent), "INC0010001") == [
+        "INC0010001: Email is slow in the morning",
+        "INC00100019: Newer",
+        "INC00100017: Older",
+        "INC00100018: Closed",
+    ]
+
+
+def test_words_are_looked_for_inside_texts_when_the_index_has_none(world: World, agent: MattermostClient) -> None:
+    """The text index comes first; a part of a word is found by looking inside short descriptions."""
+    form = share_form(agent)
+    values = {"table": choice(form, "table", "Incident")}
+    world.servicenow.clear_requests()
+    assert offered(agent, form, "zzqq", values) == []
+    assert [query.split("^")[0] for query in queries(world)] == ["123TEXTQUERY321=zzqq", "short_descriptionLIKEzzqq"]
+
+
+@pytest.mark.parametrize("query", ["e", " ", "^"])
+def test_too_short_a_query_asks_nothing(world: World, agent: MattermostClient, query: str) -> None:
+    """Under two characters ServiceNow is not asked."""
+    form = share_form(agent)
+    world.servicenow.clear_requests()
+    assert offered(agent, form, query) == []
+    assert world.asked() == []
+
+
+@pytest.mark.parametrize("query", ["email^NQactive=true", "email^ORsys_idISNOTEMPTY", "javascript:gs.getUserID()"])
+def test_what_is_typed_changes_no_query(agent: MattermostClient, query: str) -> None:
+    """Separators and scripts are words like others, and such words are in no record."""
+    assert offered(agent, share_form(agent), query) == []
+
+
+def test_at_most_twenty_are_offered_and_the_field_says_so(world: World, agent: MattermostClient) -> None:
+    """Twenty of twenty-five, with a hint to type more."""
+    for number in range(25):
+        world.administer("POST", "/api/now/table/incident", {"short_description": f"Flood in cellar {number}"})
+    form = share_form(agent)
+    assert len(offered(agent, form, "flood in")) == 20
+    assert "type more" in field(form, "record")["description"]
+
+
+def test_two_records_with_the_same_text_are_both_offered(world: World, agent: MattermostClient) -> None:
+    """Labels begin with the number, so clients drop neither."""
+    for _ in range(2):
+        world.administer("POST", "/api/now/table/incident", {"short_description": "Twins"})
+    found = offered(agent, share_form(agent), "twins")
+    assert len(found) == 2
+    assert len(set(found)) == 2
+
+
+def test_another_type_forgets_the_record(agent: MattermostClient) -> None:
+    """The choice of a record is cleared with its type, and so is the preview."""
+    form, option = chosen(agent, share_form(agent), "INC0010001")
+    values = {"table": choice(form, "table", "Problem"), "record": option}
+    again = opened(agent.refresh(form, "table", values, channel="service-desk"))
+    assert default(again, "record") is None
+    assert names(again) == ["table", "record"]
+    assert offered(agent, again, "vpn", {"table": choice(again, "table", "Problem")}) == [
+        "PRB0040001: VPN sessions end after an hour"
+    ]
+
+
+def test_the_preview_shows_the_fields_of_the_table(agent: MattermostClient) -> None:
+    """Tasks and articles have their own; what is empty is N/A."""
+    form, _ = chosen(agent, share_form(agent), "INC0010001")
+    preview = field(form, "preview")["description"]
+    assert "Email is slow in the morning" in preview
+    assert "- State: New\n- Priority: 4 \\- Low\n- Assigned to: N/A\n- Assignment group: N/A" in preview
+    form, _ = chosen(agent, share_form(agent), "connect to the vpn")
+    preview = field(form, "preview")["description"]
+    assert [line.split(":")[0] for line in preview.splitlines()[2:]] == [
+        "- Knowledge base",
+        "- Workflow",
+        "- Category",
+        "- Author",
+    ]
+    assert "- Workflow: Published" in preview
+
+
+def test_sharing_reads_the_record_once_and_posts_its_card(world: World, agent: MattermostClient) -> None:
+    """One read after the search; the bot's card with the sharer's name and note; a private answer."""
+    form, option = chosen(agent, share_form(agent), "INC0010003")
+    world.servicenow.clear_requests()
+    answer = agent.submit(form, {"record": option, "note": "Please **look**, @all"}, channel="service-desk")
+    assert answer["type"] == "ok", answer
+    incident = row(world, "INC0010003")
+    assert [entry["path"] for entry in world.asked()] == [f"/api/now/v2/table/incident/{incident['sys_id']}"]
+    card = world.mattermost.posts_in("service-desk")[-1]
+    assert world.mattermost.state.users[card["user_id"]]["username"] == "servicenow"
+    assert attachment(card)["pretext"] == "Shared by @agent"
+    assert attachment(card)["title"] == "INC0010003: VPN drops every hour"
+    assert facts(card)["State"] == "New"
+    assert attachment(card)["footer"].startswith("Incident | ")
+    assert card["message"].startswith("> Please \\*\\*look\\*\\*, @\u200ball")
+    assert "INC0010003" in answer["text"]
+    assert "Service Desk" in answer["text"]
+
+
+def test_a_change_s_card_has_its_own_fields(world: World, agent: MattermostClient) -> None:
+    """Type, risk, planned times and approval; times say that they are UTC."""
+    form, option = chosen(agent, share_form(agent), "CHG0030002")
+    agent.submit(form, {"record": option}, channel="service-desk")
+    shown = facts(world.mattermost.posts_in("service-desk")[-1])
+    assert list(shown) == [
+        "State",
+        "Priority",
+        "Assigned to",
+        "Assignment group",
+        "Type",
+        "Risk",
+        "Planned start",
+        "Planned end",
+        "Approval",
+    ]
+    assert shown["Type"] == "Normal"
+    assert shown["Planned start"].endswith(" UTC")
+    assert shown["Approval"] == "Requested"
+
+
+def test_an_article_s_card_is_shared_too(world: World, agent: MattermostClient) -> None:
+    """Knowledge has its own four fields."""
+    form, option = chosen(agent, share_form(agent), "connect to the vpn")
+    agent.submit(form, {"record": option}, channel="service-desk")
+    card = world.mattermost.posts_in("service-desk")[-1]
+    assert list(facts(card)) == ["Knowledge base", "Workflow", "Category", "Author"]
+    assert attachment(card)["footer"].startswith("Knowledge article | ")
+
+
+def test_a_person_gets_it_as_a_direct_message(world: World, agent: MattermostClient) -> None:
+    """The bot has no place in a direct message of two: the card is the sharer's own post."""
+    form, option = chosen(agent, share_form(agent), "INC0010001")
+    requester = world.person("requester")
+    person = {"label": "requester", "value": requester.id}
+    answer = agent.submit(form, {"record": option, "channel": None, "person": person}, channel="service-desk")
+    assert answer["type"] == "ok", answer
+    [post] = [p for p in world.mattermost.state.posts.values() if p["props"].get("attachments")]
+    channel = world.mattermost.state.channels[post["channel_id"]]
+    assert channel["type"] == "D"
+    assert set(channel["name"].split("__")) == {agent.id, requester.id}
+    assert attachment(post)["title"].startswith("INC0010001")
+
+
+@pytest.mark.parametrize("channel", ["operations", "archive"])
+def test_where_the_sharer_may_not_post_nothing_is_shared(world: World, agent: MattermostClient, channel: str) -> None:
+    """A channel that one is not in, or that is archived: refused at the field, with no card anywhere."""
+    form, option = chosen(agent, share_form(agent), "INC0010001")
+    target = next(one for one in world.mattermost.state.channels.values() if one["name"] == channel)
+    where = {"label": channel, "value": target["id"]}
+    answer = agent.submit(form, {"record": option, "channel": where}, channel="service-desk")
+    assert answer["type"] == "error"
+    assert set(answer["data"]["errors"]) == {"channel"}
+    assert "Nothing was shared" in answer["text"]
+    assert not [p for p in world.mattermost.state.posts.values() if p["props"].get("attachments")]
+
+
+def test_a_place_is_needed_and_only_one(agent: MattermostClient) -> None:
+    """Neither channel nor person, or both: said at the field."""
+    form, option = chosen(agent, share_form(agent), "INC0010001")
+    neither = agent.submit(form, {"record": option, "channel": None}, channel="service-desk")
+    assert "channel" in neither["data"]["errors"]
+    person = {"label": "agent", "value": agent.id}
+    both = agent.submit(form, {"record": option, "person": person}, channel="service-desk")
+    assert "person" in both["data"]["errors"]
+
+
+def test_one_form_shares_once(world: World, agent: MattermostClient) -> None:
+    """Sent twice, one card."""
+    form, option = chosen(agent, share_form(agent), "INC0010001")
+    first = agent.submit(form, {"record": option}, channel="service-desk")
+    second = agent.submit(form, {"record": option}, channel="service-desk")
+    assert first["text"] == second["text"]
+    assert len(world.mattermost.posts_in("service-desk")) == 1
+
+
+def test_a_typed_number_opens_the_form_with_its_preview(world: World, agent: MattermostClient) -> None:
+    """The record is chosen, the channel is the one being viewed; one press shares it."""
+    form = opened(agent.command("share", {"record": "inc0010002"}, channel="service-desk"))
+    assert default(form, "record").startswith("incident.")
+    assert default(form, "channel") == agent.channel("service-desk")
+    assert agent.submit(form, {}, channel="service-desk")["type"] == "ok"
+    assert attachment(world.mattermost.posts_in("service-desk")[-1])["title"].startswith("INC0010002")
+
+
+def test_typed_words_that_fit_several_name_them(agent: MattermostClient) -> None:
+    """The form opens and says which; nothing typed opens it empty."""
+    form = opened(agent.command("share", {"record": "vpn"}, channel="service-desk"))
+    assert "INC0010003" in form["header"]
+    assert "PRB0040001" in form["header"]
+    assert default(form, "record") is None
+    assert "header" not in opened(agent.command("share", {}, channel="service-desk"))
+
+
+def test_a_record_that_the_sharer_may_not_see_is_not_shared(world: World, agent: MattermostClient) -> None:
+    """Found by an agent, sent by somebody who may not read it: the refusal is named, nothing is posted."""
+    _, option = chosen(agent, share_form(agent), "INC0010001")
+    requester = world.connected("requester")
+    assert offered(requester, share_form(requester), "INC0010001") == []
+    form, mine = chosen(requester, share_form(requester), "INC0010003")
+    assert mine["label"].startswith("INC0010003")
+    answer = requester.submit(form, {"record": option}, channel="service-desk")
+    assert answer["type"] == "error"
+    assert "may not see it" in answer["data"]["errors"]["record"]
+    assert world.mattermost.posts_in("service-desk") == []
+
+
+def test_a_class_that_nobody_shares_is_neither_found_nor_shared(world: World, agent: MattermostClient) -> None:
+    """A child of incident stays out of searches and of cards until an administrator names its table."""
+    made = world.administer(
+        "POST", "/api/now/table/u_facility_incident", {"short_description": "Secret leak", "u_building": "B1"}
+    ).json()["result"]
+    form = share_form(agent)
+    assert offered(agent, form, "secret leak") == []
+    assert offered(agent, form, "secret leak", {"table": choice(form, "table", "Incident")}) == []
+    form, _ = chosen(agent, form, "INC0010001")
+    smuggled = {"label": "x", "value": f"incident.{made['sys_id']}"}
+    answer = agent.submit(form, {"record": smuggled}, channel="service-desk")
+    assert "SHARED_TABLES" in answer["text"]
+    world.restart(shared_tables=("u_facility_incident",))
+    assert offered(agent, share_form(agent), "secret leak") == [f"{made['number']}: Secret leak"]
+    assert "U facility incident" in labels(share_form(agent), "table")
+
+
+def test_links_lead_to_the_workspace_where_that_is_set(world: World, agent: MattermostClient) -> None:
+    """Records open in the workspace; articles, which it has not, in the classic frame."""
+    world.restart(record_links="workspace")
+    for query, path in (("INC0010001", "/now/sow/record/incident/"), ("connect to the vpn", "/nav_to.do?uri=kb_")):
+        form, option = chosen(agent, share_form(agent), query)
+        agent.submit(form, {"record": option}, channel="service-desk")
+        assert path in attachment(world.mattermost.posts_in("service-desk")[-1])["title_link"]
+
+
+def test_a_silent_servicenow_shares_nothing_and_says_so(world: World, agent: MattermostClient) -> None:
+    """The form stays, and works as soon as ServiceNow does."""
+    form, option = chosen(agent, share_form(agent), "INC0010001")
+    world.servicenow.fault("hibernating", "/api/now/v2/table/incident")
+    answer = agent.submit(form, {"record": option}, channel="service-desk")
+    assert answer["type"] == "error"
+    assert "asleep" in answer["text"]
+    assert world.mattermost.posts_in("service-desk") == []
+    assert agent.submit(form, {"record": option}, channel="service-desk")["type"] == "ok"
+
+
+def test_nobody_shares_without_a_connected_account(world: World, agent: MattermostClient) -> None:
+    """The command is not offered; an open form is answered with the way to connect."""
+    form, option = chosen(agent, share_form(agent), "INC0010001")
+    agent.command("disconnect")
+    answer = agent.submit(form, {"record": option}, channel="service-desk")
+    assert answer["type"] == "error"
+    assert "oauth2/remote/connect" in answer["text"]
+    assert "servicenow share" not in agent.entries("/command")
