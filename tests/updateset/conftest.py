@@ -1,0 +1,28 @@
+"""An instance with the component for each test; the double behind it is one for the module."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.servicenow import ServiceNowDouble
+from tests.updateset.instance import Instance, Receiver, receiving
+
+
+@pytest.fixture(scope="module")
+def double() -> Iterator[ServiceNowDouble]:
+    """A double of its own."""
+    with ServiceNowDouble() as double:
+        yield double
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Where reports go."""
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def instance(double: ServiceNowDouble, receiver: Receiver) -> Instance:
+    """The component is installed and has a key; nobody subscribed."""
+    return Instance.begin(double, receiver)

@@ -1,0 +1,217 @@
+"""Sending until it is taken: tries, their times, what is final, and what becomes of a row."""
+
+import pytest
+
+from tests.updateset.facts import DELIVERIES, KEYS
+from tests.updateset.instance import KEY_ID, SECRET, Instance, Receiver, receiving
+
+HOUR = 3600
+
+
+def _changed(instance: Instance) -> None:
+    """One change that somebody subscribed to; the answer is what the receiver was told."""
+    instance.subscribe("state")
+    incident = instance.incident()
+    instance.save("incident", incident, state="2")
+    instance.settle()
+
+
+def test_what_was_taken_is_done_and_its_text_dropped(instance: Instance) -> None:
+    """The row stays for seven days, without the body."""
+    _changed(instance)
+    [row] = instance.deliveries()
+    assert (row["state"], row["body"], row["attempts"], row["last_status"]) == ("delivered", "", "1", "202")
+    instance.advance(2 * HOUR)
+    assert len(instance.receiver.requests) == 1
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_two_refusals_are_final(instance: Instance, status: int) -> None:
+    """Never sent again; the row has the reason and keeps the body for whoever looks into it."""
+    instance.receiver.answer(status, text="subscriptions: not a list")
+    _changed(instance)
+    [row] = instance.deliveries()
+    assert (row["state"], row["last_status"], row["last_error"]) == (
+        "dead",
+        str(status),
+        f"{status}: subscriptions: not a list",
+    )
+    assert row["body"]
+    instance.advance(80 * HOUR)
+    assert len(instance.receiver.requests) == 1
+
+
+@pytest.mark.parametrize("status", [301, 401, 403, 404, 409, 429, 500, 502, 503])
+def test_everything_else_is_tried_again(instance: Instance, status: int) -> None:
+    """After a minute, with the same event id and body and a signature of that moment."""
+    instance.receiver.answer(status)
+    _changed(instance)
+    [row] = instance.deliveries()
+    assert (row["state"], row["attempts"], row["last_status"]) == ("queued", "1", str(status))
+    instance.advance(50)
+    assert len(instance.receiver.requests) == 1
+    instance.advance(15)
+    first, second = instance.receiver.requests
+    assert first.body == second.body
+    assert int(second.headers["X-ServiceNow-Timestamp"]) - int(first.headers["X-ServiceNow-Timestamp"]) >= 60
+    assert second.signed_with(SECRET)
+    [row] = instance.deliveries()
+    assert (row["state"], row["attempts"], row["last_error"]) == ("delivered", "2", "")
+
+
+def test_tries_are_further_and_further_apart(instance: Instance) -> None:
+    """A minute, then twice as long each time, an hour at most."""
+    for _ in range(9):
+        instance.receiver.answer(503)
+    _changed(instance)
+    waits = []
+    for _ in range(9):
+        before, waited = len(instance.receiver.requests), 0
+        while len(instance.receiver.requests) == before:
+            instance.advance(30)
+            waited += 30
+        waits.append(waited)
+    for waited, wanted in zip(waits, [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600], strict=True):
+        assert abs(waited - wanted) <= 30
+    assert instance.deliveries()[0]["state"] == "delivered"
+
+
+def test_after_72_hours_it_is_given_up(instance: Instance) -> None:
+    """The last try is an hour at most before that; the row says so and is found as dead."""
+    for _ in range(200):
+        instance.receiver.answer(500)
+    _changed(instance)
+    for _ in range(71):
+        instance.advance(HOUR)
+    assert instance.deliveries()[0]["state"] == "queued"
+    instance.advance(2 * HOUR)
+    assert instance.deliveries()[0]["state"] == "dead"
+    sent = len(instance.receiver.requests)
+    instance.advance(10 * HOUR)
+    assert len(instance.receiver.requests) == sent
+
+
+def test_nobody_listening_is_no_answer(instance: Instance) -> None:
+    """A refused connection is kept and tried again; once somebody listens it arrives."""
+    with receiving() as gone:
+        url = gone.url
+    row = next(row["sys_id"] for row in instance.rows(KEYS))
+    instance.save(KEYS, row, "admin", server_url=url)
+    instance.subscribe("state", server_url=url)
+    incident = instance.incident()
+    instance.save("incident", incident, state="2")
+    [delivery] = instance.deliveries()
+    assert (delivery["state"], delivery["last_status"]) == ("queued", "0")
+    assert delivery["last_error"].startswith("No answer")
+
+
+@pytest.mark.parametrize(("status", "header"), [(429, "600"), (503, "600")])
+def test_retry_after_is_honoured(instance: Instance, status: int, header: str) -> None:
+    """Not a minute later, but when the receiver said."""
+    instance.receiver.answer(status, {"Retry-After": header})
+    _changed(instance)
+    instance.advance(300)
+    assert len(instance.receiver.requests) == 1
+    instance.advance(310)
+    assert len(instance.receiver.requests) == 2
+    assert instance.deliveries()[0]["state"] == "delivered"
+
+
+def test_a_rotation_in_the_wrong_order_loses_nothing(instance: Instance) -> None:
+    """Refused with 401 while the receiver knows the new secret alone; signed with it once it is here."""
+    instance.receiver.answer(401, text="bad_mac")
+    _changed(instance)
+    key = next(row["sys_id"] for row in instance.rows(KEYS))
+    instance.call("admin", "DELETE", f"/api/now/table/{KEYS}/{key}")
+    instance.make_key("another secret, of more than thirty-two characters")
+    instance.advance(65)
+    refused, taken = instance.receiver.requests
+    assert refused.signed_with(SECRET)
+    assert taken.signed_with("another secret, of more than thirty-two characters")
+
+
+def test_without_a_key_nothing_is_sent_or_queued(instance: Instance) -> None:
+    """A row of the old plugin alone has an api_secret, which signs nothing; the log says it once."""
+    key = next(row["sys_id"] for row in instance.rows(KEYS))
+    instance.save(KEYS, key, "admin", key_id="", api_secret="old plugin")
+    _changed(instance)
+    assert instance.receiver.requests == []
+    assert instance.rows(DELIVERIES) == []
+    assert len([line for line in instance.log() if "no signing key" in line]) == 1
+
+
+def test_a_key_that_goes_missing_meanwhile_is_waited_for(instance: Instance) -> None:
+    """What is queued stays queued until there is a key again."""
+    instance.receiver.answer(500)
+    _changed(instance)
+    key = next(row["sys_id"] for row in instance.rows(KEYS))
+    instance.save(KEYS, key, "admin", key_id="")
+    instance.advance(65)
+    assert len(instance.receiver.requests) == 1
+    instance.save(KEYS, key, "admin", key_id=KEY_ID)
+    instance.advance(125)
+    assert len(instance.receiver.requests) == 2
+
+
+def test_two_servers_get_a_report_each(instance: Instance, receiver: Receiver) -> None:
+    """One that is down does not hold the other up; each hears of its own subscriptions."""
+    with receiving() as second:
+        instance.insert(KEYS, {"server_url": second.url, "key_id": "k2", "signing_secret": "s" * 32}, "admin")
+        instance.subscribe("state", server_url=second.url)
+        receiver.answer(503)
+        _changed(instance)
+        [ours], [theirs] = receiver.requests, second.requests
+        assert theirs.signed_with("s" * 32)
+        assert ours.report["event_id"] != theirs.report["event_id"]
+        assert [one["sys_id"] for one in ours.report["subscriptions"]] != [
+            one["sys_id"] for one in theirs.report["subscriptions"]
+        ]
+        assert sorted(row["state"] for row in instance.deliveries()) == ["delivered", "queued"]
+
+
+def test_what_was_interrupted_is_found_at_the_next_event(instance: Instance) -> None:
+    """A change that was kept and never reported goes out with the next one, once."""
+    instance.subscribe("state")
+    incident = instance.incident()
+    instance.load(lambda xml: xml.replace(b"Reports().process(String(event.parm1))", b"Missing(event.parm1)"))
+    instance.save("incident", incident, state="2")
+    assert instance.reports() == []
+    assert [row["state"] for row in instance.deliveries()] == ["captured"]
+    instance.load()
+    instance.advance(180)
+    instance.save("incident", incident, state="3", hold_reason="1")
+    assert len(instance.reports()) == 2
+    assert [row["state"] for row in instance.deliveries()] == ["delivered", "delivered"]
+
+
+def test_a_row_whose_event_was_lost_is_found_at_the_next_one(instance: Instance) -> None:
+    """The platform may lose a scheduled event; any later change sends what is due."""
+    instance.receiver.answer(500)
+    _changed(instance)
+    instance.double.runtime.events.clear()
+    instance.advance(65)
+    assert len(instance.receiver.requests) == 1
+    instance.insert("incident", {"short_description": "Another"})
+    first, again = instance.reports()
+    assert first == again
+
+
+def test_old_rows_are_dropped_a_few_at_a_time(instance: Instance) -> None:
+    """Delivered ones after 7 days, dead ones after 30; never more than fifty of each at one event."""
+    instance.subscribe("state")
+    incident = instance.incident()
+    for number in range(60):
+        instance.save("incident", incident, state="1" if number % 2 else "2")
+    instance.receiver.answer(400)
+    instance.save("incident", incident, state="2")
+    assert len(instance.deliveries()) == 61
+    instance.advance(6 * 24 * HOUR)
+    instance.save("incident", incident, state="1")
+    assert len(instance.deliveries()) == 62
+    instance.advance(2 * 24 * HOUR)
+    assert len(instance.deliveries()) == 12
+    instance.save("incident", incident, state="2")
+    assert sorted(row["state"] for row in instance.deliveries()) == ["dead", "delivered", "delivered"]
+    instance.advance(24 * 24 * HOUR)
+    instance.save("incident", incident, state="1")
+    assert [row["state"] for row in instance.deliveries()] == ["delivered"]
