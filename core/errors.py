@@ -8,8 +8,9 @@ Errors a person can meet.
   x NotPermitted            the person may not do this here
     + AdministratorsOnly
     + MayNotPost            not in this channel
-      - ChannelClosed       nobody may, or the bot may not
     + NotShared             not a record of this table
+    + BotNotIn              the bot may not post there, and the person may not let it in
+    + NotYours              somebody else's, and the person administrates nothing there
   x NotConfigured           settings are missing
   x NotConnected            no linked ServiceNow account yet
     + Suspended             linked, but ServiceNow refuses its tokens
@@ -20,7 +21,6 @@ Errors a person can meet.
   x MattermostError         Mattermost did not do what was asked
     + MattermostSilent      no answer, or 429 or 5xx                               retryable
     + MattermostRefused     4xx
-      - RootGone            the thread's first post was deleted
   x ServiceNowError         ServiceNow did not do what was asked
     + Unreachable           refused, no route, TLS: nothing was sent               retryable
     + Unanswered            sent, and no answer in time                            retryable
@@ -35,6 +35,7 @@ Errors a person can meet.
     + NotKept               2xx, but what was written is not there: no right to the field
     + NotFound              404: no such record, or an ACL hides it
     + NotInstalled          400: no such table or API on the instance
+      - OldComponent        the table is there as an older update set made it
     + TooLong               414
     + OAuthRefused          the token endpoint refused
 
@@ -127,8 +128,31 @@ class NotShared(NotPermitted):
     )
 
 
-class ChannelClosed(MayNotPost):
-    """Nothing of ours can be posted in the channel: archived, gone, or the bot is no member; ``tell`` says which."""
+class BotNotIn(NotPermitted):
+    """The bot is no member of the channel, and could not be let in with the person's rights."""
+
+    tell = (
+        "The ServiceNow bot is not in this channel and you may not add it. Ask somebody who manages the channel "
+        "to run `/invite @servicenow` there, then try again; nothing was saved."
+    )
+    tell_direct = (
+        "The ServiceNow bot takes no part in direct and group messages, so it can't post here. Choose a channel, or "
+        "have the notices sent to you alone; nothing was saved."
+    )
+
+    def __init__(self, detail: str, *, direct: bool = False) -> None:
+        super().__init__(detail)
+        if direct:
+            self.tell = self.tell_direct
+
+
+class NotYours(NotPermitted):
+    """Only its creator or an administrator of the channel, the team or the system may do this."""
+
+    tell = (
+        "Only who made this subscription, or an administrator of its channel, team or of Mattermost may change it. "
+        "Ask one of them."
+    )
 
 
 class NotConfigured(AppError):
@@ -204,19 +228,10 @@ class MattermostError(AppError):
 
 
 class MattermostSilent(MattermostError):
-    """
-    No answer from Mattermost, or one that asks to come later.
-
-    ``status`` is 0 without an answer; ``retry_after`` is in seconds, where Mattermost said so.
-    """
+    """No answer from Mattermost, or one that asks to come later."""
 
     tell = "Mattermost is not answering our service right now. Try again in a minute."
     retryable = True
-
-    def __init__(self, detail: str, status: int = 0, retry_after: float | None = None) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.retry_after = retry_after
 
 
 class MattermostRefused(MattermostError):
@@ -226,10 +241,6 @@ class MattermostRefused(MattermostError):
         super().__init__(detail)
         self.status = status
         self.error_id = error_id
-
-
-class RootGone(MattermostRefused):
-    """The first post of the thread is gone, so nothing can reply to it."""
 
 
 class ServiceNowError(AppError):
@@ -351,6 +362,19 @@ class NotInstalled(ServiceNowError):
     """400: the instance has no such table or API."""
 
     tell = "The ServiceNow instance lacks something this needs. Ask an administrator."
+
+
+class OldComponent(NotInstalled):
+    """The table is as update set 2.1 made it. ``sys_id`` is the row that was made all the same, to be removed."""
+
+    tell = (
+        "The ServiceNow side is of an older version, so nothing was saved. Ask a Mattermost system administrator "
+        "to run `/servicenow setup` and to have the current update set installed."
+    )
+
+    def __init__(self, detail: str, sys_id: str) -> None:
+        super().__init__(detail)
+        self.sys_id = sys_id
 
 
 class TooLong(ServiceNowError):

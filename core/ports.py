@@ -4,12 +4,13 @@ What handlers need of the outside, as Protocols. `app.py` passes the implementat
 Every method may raise the errors of `core.errors` that its docstring names, and no others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from core.accounts import Account, FormResult, Installation, Tokens
 from core.actions import CardKey, Offer
+from core.calls import Channel
 from core.component import AuthRow, ComponentHealth, ForeignRow
 from core.deadline import Deadline
 from core.fields import Option
@@ -17,6 +18,7 @@ from core.instance import Instance, Proof
 from core.notices import DeliveryHealth, WebhookKey
 from core.record_ports import Changes, Journal, Records
 from core.records import Column, Identity, Record
+from core.subscription_ports import Subscriptions
 from core.subscriptions import Grant
 
 
@@ -276,10 +278,6 @@ class ServiceNow(Protocol):
         """
         ...
 
-    def sees_any(self, table: str) -> bool:
-        """Whether the account may read any of the table's twenty newest records; one round trip."""
-        ...
-
     def columns(self, table: str) -> Mapping[str, Column]:
         """
         Columns with their choices, from memory for 15 minutes per table and language (design §5).
@@ -288,12 +286,20 @@ class ServiceNow(Protocol):
         """
         ...
 
+    def visible_columns(self, table: str) -> Mapping[str, Column]:
+        """The columns that this very account may see, asked for now; empty where ServiceNow does not say."""
+        ...
+
     def cached_columns(self, table: str) -> Mapping[str, Column]:
         """As `columns`, without asking ServiceNow: what memory holds, else the base system's."""
         ...
 
     def component(self) -> Component:
         """The component, with the same rights and deadline."""
+        ...
+
+    def subscriptions(self, server_url: str) -> Subscriptions:
+        """The subscriptions of the Mattermost server at *server_url*."""
         ...
 
     def find_users(self, query: str) -> Sequence[Option]:
@@ -392,6 +398,41 @@ class Mattermost(Protocol):
 
     def may_post(self, channel_id: str) -> None:
         """The same check alone. Raises MayNotPost."""
+        ...
+
+    def may_manage(self, channel_id: str) -> None:
+        """
+        Check that the person administrates the channel, its team or the system.
+
+        Raises:
+            NotYours: None of them, or not to be found out.
+        """
+        ...
+
+    def let_bot_in(self, channel_id: str) -> None:
+        """
+        Have the bot where it may post, with the person's rights where it is no member yet.
+
+        Raises:
+            MayNotPost: The person may not post there.
+            BotNotIn: The bot is no member and can't become one.
+        """
+        ...
+
+    def bot_channel(self) -> str:
+        """The channel of the person and the bot alone."""
+        ...
+
+    def channels(self) -> Mapping[str, Channel]:
+        """Channels that the person is in, of every team, archived and direct ones too, by id."""
+        ...
+
+    def channel(self, channel_id: str) -> Channel:
+        """A channel as the person may read it; MattermostRefused where that is not so."""
+        ...
+
+    def usernames(self, person_ids: Collection[str]) -> Mapping[str, str]:
+        """Names by user id; unknown people are missing."""
         ...
 
     def tell(self, person_id: str, text: str) -> None:

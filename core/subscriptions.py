@@ -80,9 +80,11 @@ class Subscription:
         user_id: Mattermost id of the creator; proves nothing (design §5).
         filter_query: Encoded query on the record; "" for none.
         events: Tokens of `Event`; unknown ones of later versions are kept as they are.
+        is_active: False in rows that somebody switched off by hand; they read as paused.
         status_reason: Why it is broken, for people.
+        filter_error: What the component met when it evaluated the filter, "" for nothing.
         created_by: ServiceNow user name (``sys_created_by``); ``updated_by`` likewise.
-        updated_on: Raw UTC time, ``YYYY-MM-DD HH:MM:SS``.
+        created_on, updated_on: Raw UTC times, ``YYYY-MM-DD HH:MM:SS``.
     """
 
     sys_id: str = ""
@@ -94,11 +96,44 @@ class Subscription:
     filter_query: str = ""
     events: tuple[str, ...] = DEFAULT_EVENTS
     options: tuple[str, ...] = ()
+    is_active: bool = True
     status: Status = Status.ACTIVE
     status_reason: str = ""
+    filter_error: str = ""
     created_by: str = ""
+    created_on: str = ""
     updated_by: str = ""
     updated_on: str = ""
+
+    @property
+    def key(self) -> "Key":
+        """Where it stands in a list."""
+        return Key(self.created_on, self.sys_id)
+
+    def same_as(self, other: "Subscription") -> bool:
+        """Whether both would post the same records' notices in the same channel."""
+        return _identity(self) == _identity(other)
+
+
+def _identity(of: "Subscription | Grant") -> tuple[str, str, str, str]:
+    return of.channel_id, of.table, of.record_id, of.filter_query
+
+
+@dataclass(frozen=True)
+class Key:
+    """A place in a list that is ordered by creation; ``created_on`` is raw UTC."""
+
+    created_on: str
+    sys_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which subscriptions of this Mattermost server a list shows; "" demands nothing."""
+
+    user_id: str = ""
+    channel_id: str = ""
+    table: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +164,10 @@ class Grant:
     told_at: float = 0.0
     granted_at: float = 0.0
     version: int = field(default=1)
+
+    def same_as(self, subscription: Subscription) -> bool:
+        """Whether *subscription* would post the same records' notices in the same channel."""
+        return _identity(self) == _identity(subscription)
 
     def covers(self, *, channel_id: str, table: str, record_id: str, filter_digest: str) -> bool:
         """Whether a row with these columns is still the one that was granted."""

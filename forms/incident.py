@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from core.calls import Values
-from core.fields import AnyField, Form, SelectField
+from core.fields import AnyField, Form, SelectField, SwitchField
 from core.records import Column
 from forms.choices import LONG_TEXT_CHARACTERS, SHORT_TEXT_CHARACTERS, among, area, choices_of, line, lookup
 
@@ -52,6 +52,12 @@ def incident_form(columns: Mapping[str, Column], values: Values, *, state: str, 
             *_categories(columns, values),
             lookup("assignment_group", "Assignment group", "Two letters of its name", values),
             lookup("cmdb_ci", "Configuration item", "Two letters of its name", values),
+            SwitchField(
+                name="subscribe",
+                label="Subscribe the channel",
+                description="This channel then sees what becomes of the new incident.",
+                value=values.flag("subscribe"),
+            ),
         ],
     )
 

@@ -11,8 +11,23 @@ from handlers import (
     priority,
     share,
     state,
+    subscriptions_manage,
     view,
     watch,
 )
 
-CAPABILITIES = (account, assign, comments, configure, help, incident, menu, priority, share, state, view, watch)
+CAPABILITIES = (
+    account,
+    assign,
+    comments,
+    configure,
+    help,
+    incident,
+    menu,
+    priority,
+    share,
+    state,
+    subscriptions_manage,
+    view,
+    watch,
+)

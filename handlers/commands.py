@@ -17,6 +17,8 @@ from forms.comments import COMMENT, NOTE, comments_flags
 from forms.incident import incident_flags
 from forms.share import share_flags
 from forms.state import RESOLVE, STATE, state_flags
+from forms.subscriptions import ADD, EDIT
+from forms.subscriptions_list import DELETE, LIST, PAUSE, RESUME, SEND_TEST, id_flags, list_flags
 from forms.view import view_flags
 from handlers.registry import calls
 
@@ -42,6 +44,14 @@ _COMMANDS = (
     _Row("state", "record/state", "Change the state of a record", "[number] [state]", "state"),
     _Row("assign", "record/assign", "Give a record to somebody", "[number] [me | @user]", "assign"),
     _Row("resolve", "record/resolve", "Resolve a record", "[number]", "resolve"),
+    _Row("subscriptions list", LIST, "Show subscriptions", "[me | anyone] [this_channel | all_channels]", "list"),
+    _Row("subscriptions add", ADD, "Subscribe a channel to a record or a table"),
+    _Row("subscriptions edit", EDIT, "Change a subscription", "[id]", EDIT),
+    _Row("subscriptions delete", DELETE, "Delete a subscription", "[id]", DELETE),
+    _Row("subscriptions pause", PAUSE, "Pause a subscription", "[id]", PAUSE),
+    _Row("subscriptions resume", RESUME, "Resume a subscription, a broken one too", "[id]", RESUME),
+    _Row("subscriptions test", SEND_TEST, "Send a test of a subscription", "[id]", SEND_TEST),
+    _Row("unsubscribe", DELETE, "Delete a subscription", "[id]", DELETE),
     _Row("connect", "account/connect", "Connect your ServiceNow account"),
     _Row("me", "account/me", "Show the account that you are connected with"),
     _Row("disconnect", "account/disconnect", "Disconnect your ServiceNow account"),
@@ -119,4 +129,6 @@ _FLAGS = {
     "assign": assign_flags(),
     "resolve": state_flags(RESOLVE),
     "help": _HELP_FLAGS,
+    "list": list_flags(),
+    **{path: id_flags(path) for path in (EDIT, DELETE, PAUSE, RESUME, SEND_TEST)},
 }

@@ -16,14 +16,12 @@ from core.ports import (
     Buttons,
     ChannelGrants,
     Clock,
-    Deliveries,
     FormResults,
     InstanceProbe,
     Links,
     Mattermost,
     OAuth,
     ServiceNow,
-    TestReports,
 )
 from core.settings import LiveInstance
 from core.signing import Signer
@@ -41,6 +39,7 @@ class Settings:
         app_url: Where ServiceNow reaches us; the ``server_url`` of our rows there.
         servicenow_hosts: Origins beside ``https://*.service-now.com`` that may be the instance.
         caller_optional: Whether an incident may have no caller.
+        guests: Whether Mattermost guests may use the app.
         shared_tables: Tables beside `core.base.TABLES` that may be shared and subscribed to.
     """
 
@@ -50,6 +49,7 @@ class Settings:
     app_url: str
     servicenow_hosts: tuple[str, ...] = ()
     caller_optional: bool = False
+    guests: bool = False
     shared_tables: tuple[str, ...] = ()
 
 
@@ -86,8 +86,6 @@ class Services:
     keys: KeyRing
     old_dialect: OldDialectSwitch
     grants: ChannelGrants
-    test_reports: TestReports
-    deliveries: Deliveries
     buttons: Buttons
     signer: Signer
     clock: Clock
@@ -107,8 +105,6 @@ class Context:
         self.keys = services.keys
         self.old_dialect = services.old_dialect
         self.grants = services.grants
-        self.test_reports = services.test_reports
-        self.deliveries = services.deliveries
         self.oauth = self._parts.oauth
         self.links = self._parts.links
         self.buttons = services.buttons

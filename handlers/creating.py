@@ -6,7 +6,7 @@ before it is given. A form that is sent again continues where it stopped, and an
 have been saved is looked for before anything is said.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import structlog
@@ -23,9 +23,18 @@ from mattermost.markdown import escaped
 log = structlog.get_logger(__name__)
 
 
-def created_once(table: str, columns: Mapping[str, str], opened: Opened, context: Context) -> str:
+def created_once(
+    table: str,
+    columns: Mapping[str, str],
+    opened: Opened,
+    context: Context,
+    then: Callable[[Record], str] = lambda _record: "",
+) -> str:
     """
     Insert *columns*, post the card and return the confirmation; the first result when sent again.
+
+    *then* does what follows from the record and says how that went, as a further paragraph; it raises
+    nothing, for the record exists in any case, and may run again after a crash.
 
     Raises:
         StillWorking: The same form is being submitted by another request.
@@ -45,7 +54,7 @@ def created_once(table: str, columns: Mapping[str, str], opened: Opened, context
         if record is None:
             record = _insert(table, columns, attempt, context)
         context.form_results.put(replace(attempt, sys_id=record.sys_id, number=record.number))
-        text = _confirmation(record, _card_problem(record, opened, context), context)
+        text = _confirmation(record, _card_problem(record, opened, context), context) + then(record)
         context.form_results.put(replace(attempt, sys_id=record.sys_id, number=record.number, text=text))
     log.info("record created", table=table, sys_id=record.sys_id, person=context.person.id)
     return text

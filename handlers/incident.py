@@ -1,8 +1,11 @@
 """Create an incident: open the form, look people and groups up, submit once (spec §7)."""
 
+from collections.abc import Callable
+
 from core.calls import Call, Options, Post, Reply, ShowForm, Text, Value, Values
 from core.errors import InvalidInput, MattermostError, Refused
 from core.menus import Requirement
+from core.records import Record
 from forms.choices import choices_of
 from forms.incident import (
     COLUMNS,
@@ -19,6 +22,7 @@ from handlers.opened import Opened
 from handlers.references import finder, is_reference, looked_up, reference
 from handlers.refusals import at_its_field, in_words
 from handlers.registry import calls
+from handlers.subscriptions_new import subscribed
 from mattermost.markdown import first_words, visible
 
 TABLE = "incident"
@@ -60,10 +64,21 @@ def create(call: Call, context: Context) -> Reply:
     columns = _columns(call, context)
     columns["correlation_id"] = opened.form_id
     try:
-        text = created_once(TABLE, columns, opened, context)
+        text = created_once(TABLE, columns, opened, context, _followed_up(call, opened, context))
     except Refused as refusal:
         raise at_its_field(refusal, context, TABLE, COLUMNS) from refusal
     return Text(text)
+
+
+def _followed_up(call: Call, opened: Opened, context: Context) -> Callable[[Record], str]:
+    """What else was asked for; its failure does not hide the new incident."""
+
+    def subscribe(record: Record) -> str:
+        if not call.values.flag("subscribe"):
+            return ""
+        return "\n\n" + subscribed(record, opened.channel_id, f"{opened.form_id}-subscription", context)
+
+    return subscribe
 
 
 def _show(call: Call, context: Context, values: Values, caller_default: bool = True) -> ShowForm:

@@ -8,7 +8,9 @@ from core.errors import InvalidInput
 from core.fields import Option
 from core.menus import Requirement
 from forms.menu import PATH, menu_form
-from handlers import account, help, incident, share, view
+from forms.subscriptions import ADD
+from forms.subscriptions_list import LIST
+from handlers import account, help, incident, share, subscriptions, subscriptions_list, view
 from handlers.context import Context
 from handlers.opened import Opened
 from handlers.registry import calls
@@ -18,6 +20,8 @@ _ACTIONS: dict[str, tuple[str, str, Kind, Callable[[Call, Context], Reply]]] = {
     "incident": ("Create incident", "incident/create", Kind.FORM, incident.open_form),
     "share": ("Search and share", "record/share", Kind.FORM, share.open_form),
     "view": ("View a record", "record/view", Kind.FORM, view.open_form),
+    "subscribe": ("Add subscription", ADD, Kind.FORM, subscriptions.open_add),
+    "subscriptions": ("Subscriptions", LIST, Kind.FORM, subscriptions_list.open_list),
     "me": ("My account", "account/me", Kind.SUBMIT, account.me),
     "help": ("Help", "help/show", Kind.SUBMIT, help.show_help),
 }

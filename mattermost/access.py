@@ -5,13 +5,13 @@ The framework's bot could post wherever it is a member; without this, anybody co
 channels where that person may not (spec D-12, D-43).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cachetools import TTLCache
 
-from core.errors import MattermostRefused, MayNotPost
+from core.errors import MattermostRefused, MayNotPost, NotYours
 
 Ask = Callable[..., Any]  # method, path, json=…: one request with the token that fits
 
@@ -66,12 +66,36 @@ class Access:
             raise MayNotPost(f"not readable: {error}") from error
         return MayPost(channel_id, person_id, str(team_id or ""), str(channel.get("type", "")))
 
+    def may_manage(self, ask: Ask, person_id: str, channel_id: str) -> None:
+        """
+        Check that *person_id* administrates the system, the channel or its team. Roles count by their exact names.
+
+        Raises:
+            NotYours: None of them, or not to be found out.
+        """
+        if "system_admin" in _roles(ask("GET", f"/api/v4/users/{person_id}").get("roles")):
+            return
+        try:
+            channel = ask("GET", f"/api/v4/channels/{channel_id}")
+            if _administrates(ask("GET", f"/api/v4/channels/{channel_id}/members/{person_id}"), "channel_admin"):
+                return
+            team_id = channel.get("team_id")
+            if team_id and _administrates(ask("GET", f"/api/v4/teams/{team_id}/members/{person_id}"), "team_admin"):
+                return
+        except MattermostRefused as error:
+            raise NotYours(f"not readable: {error}") from error
+        raise NotYours("administrates neither channel nor team")
+
     def _of(self, ask: Ask, roles: set[str]) -> list[frozenset[str]]:
         unknown = sorted(role for role in roles if role not in self._permissions)
         if unknown:
             for role in ask("POST", "/api/v4/roles/names", json=unknown):
                 self._permissions[role["name"]] = frozenset(role.get("permissions") or ())
         return [self._permissions.get(role, frozenset()) for role in roles]
+
+
+def _administrates(member: Mapping[str, Any], role: str) -> bool:
+    return member.get("scheme_admin") is True or role in _roles(member.get("roles"))
 
 
 def _roles(*texts: str | None) -> set[str]:

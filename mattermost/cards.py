@@ -84,6 +84,24 @@ def _text(record: Record, column: str) -> str:
     return record.display(column)
 
 
+def subscription_card(summary: str, headline: str, facts: Sequence[tuple[str, str]], sys_id: str) -> dict[str, Any]:
+    """
+    What a channel is told of a subscription that was made, changed or removed.
+
+    Args:
+        summary: Who did what, for notifications: plain text.
+        headline: The same as Markdown.
+        facts: Title and Markdown of each line.
+    """
+    return {
+        "fallback": plain(summary, _FIELD_CHARACTERS),
+        "color": _NO_COLOUR,
+        "text": headline,
+        "fields": [{"title": title, "value": text, "short": False} for title, text in facts],
+        "footer": f"Subscription {sys_id}",
+    }
+
+
 def record_title(record: Record) -> str:
     """``INC0010001: what is wrong``, as plain text."""
     return plain(f"{record.number}: {record.value('short_description')}", _TITLE_CHARACTERS)

@@ -1,14 +1,14 @@
 """Mattermost as one call may use it: the bot's session, and the person's where the call carries one."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import quote
 
 import structlog
 
-from core.calls import Person
+from core.calls import Channel, Person
 from core.deadline import Deadline
-from core.errors import MattermostError, MattermostRefused, MayNotPost
+from core.errors import BotNotIn, MattermostError, MattermostRefused, MayNotPost
 from mattermost.access import Access, MayPost
 from mattermost.client import PLUGIN, MattermostClient
 
@@ -16,7 +16,7 @@ _RUNNING = 2  # of a plugin's states; 0 is "not running" (recorded)
 
 log = structlog.get_logger(__name__)
 
-SHOWS = "servicenow"  # the property of a post that says which record it shows, and which state of it
+_SHOWS = "servicenow"  # the property of a post that says which record it shows, and which state of it
 
 
 class MattermostForPerson:
@@ -63,7 +63,7 @@ class MattermostForPerson:
         permission = self._permission(channel_id)
         props: dict[str, Any] = {"attachments": [dict(attachment)]}
         if shows:
-            props[SHOWS] = dict(shows)
+            props[_SHOWS] = dict(shows)
         post = {
             "channel_id": permission.channel_id,
             "root_id": root_id,
@@ -81,14 +81,14 @@ class MattermostForPerson:
         post = self._as_bot("GET", f"/api/v4/posts/{post_id}")
         root_id = str(post.get("root_id") or post["id"])
         props = post.get("props") or {}
-        shown = props.get(SHOWS)
+        shown = props.get(_SHOWS)
         if post.get("user_id") != self._bot_user_id or not isinstance(shown, dict):
             return root_id  # not a card of the bot's: in a direct message of two people it is a person's post
         if any(shown.get(name) != shows[name] for name in ("table", "sys_id")):
             return root_id
-        if count_shown(shown) <= count_shown(shows):
+        if _count(shown) <= _count(shows):
             # A patch replaces props whole, `from_bot` included: send them all again.
-            changed = {**props, "attachments": [dict(attachment)], SHOWS: dict(shows)}
+            changed = {**props, "attachments": [dict(attachment)], _SHOWS: dict(shows)}
             self._as_bot("PUT", f"/api/v4/posts/{post_id}/patch", json={"props": changed})
         return root_id
 
@@ -111,6 +111,38 @@ class MattermostForPerson:
             return self._post_as_bot(post)
         # A direct message of two people has no place for the bot: the card is the person's own post.
         return str(self._as_person("POST", "/api/v4/posts", json=post)["id"])
+
+    def may_manage(self, channel_id: str) -> None:
+        self._access.may_manage(self._ask, self._person.id, channel_id)
+
+    def let_bot_in(self, channel_id: str) -> None:
+        permission = self._permission(channel_id)
+        if self._bot_is_member(permission):
+            return
+        direct = permission.type in {"D", "G"}
+        if direct or not self._bot_joined(permission):
+            raise BotNotIn("the bot is no member and may not join", direct=direct)
+
+    def bot_channel(self) -> str:
+        found = self._as_bot("POST", "/api/v4/channels/direct", json=[self._bot_user_id, self._person.id])
+        return str(found["id"])
+
+    def channels(self) -> Mapping[str, Channel]:
+        found: dict[str, Channel] = {}
+        for team in self._ask("GET", f"/api/v4/users/{self._person.id}/teams"):
+            path = f"/api/v4/users/{self._person.id}/teams/{team['id']}/channels?include_deleted=true"
+            for row in self._ask("GET", path):
+                found[str(row["id"])] = _channel(row)
+        return found
+
+    def channel(self, channel_id: str) -> Channel:
+        return _channel(self._ask("GET", f"/api/v4/channels/{channel_id}"))
+
+    def usernames(self, person_ids: Collection[str]) -> Mapping[str, str]:
+        if not person_ids:
+            return {}
+        rows = self._as_bot("POST", "/api/v4/users/ids", json=sorted(person_ids))
+        return {str(row["id"]): str(row["username"]) for row in rows}
 
     def tell(self, person_id: str, text: str) -> None:
         channel = self._as_bot("POST", "/api/v4/channels/direct", json=[self._bot_user_id, person_id])
@@ -136,8 +168,12 @@ class MattermostForPerson:
         self._as_person("POST", f"{PLUGIN}/api/v1/oauth2/user", json={"connected": True} if connected else {})
 
     def _permission(self, channel_id: str) -> MayPost:
+        return self._access.may_post(self._ask, self._person.id, channel_id)
+
+    def _ask(self, method: str, path: str, json: Any = None) -> Any:
+        """With the person's session, or the bot's where the call carries none."""
         ask = self._as_person if self._person_token else self._as_bot
-        return self._access.may_post(ask, self._person.id, channel_id)
+        return ask(method, path, json=json)
 
     def _post_as_bot(self, post: Mapping[str, Any]) -> str:
         return str(self._as_bot("POST", "/api/v4/posts", json=post)["id"])
@@ -175,7 +211,18 @@ class MattermostForPerson:
         return self._client.request(method, path, token=self._person_token, deadline=self._deadline, json=json)
 
 
-def count_shown(shows: Mapping[str, Any]) -> int:
+def _count(shows: Mapping[str, Any]) -> int:
     """The record's number of updates that a card shows; one that says none is the oldest."""
     text = str(shows.get("sys_mod_count", ""))
     return int(text) if text.isascii() and text.isdecimal() else -1
+
+
+def _channel(row: Mapping[str, Any]) -> Channel:
+    return Channel(
+        id=str(row["id"]),
+        type=str(row.get("type", "")),
+        team_id=str(row.get("team_id") or ""),
+        name=str(row.get("name") or ""),
+        display_name=str(row.get("display_name") or ""),
+        archived=bool(row.get("delete_at")),
+    )

@@ -87,7 +87,7 @@ def ask_columns(table: str, language: str, tables: Tables) -> Columns:
     """
     wanted: Sequence[str] = _DEPENDENT.get(table, ())
     try:
-        columns = read_meta(tables.get(f"/api/now/ui/meta/{table}", {}))
+        columns = read_meta(tables.get(_meta_path(table), {}))
     except _REFUSALS as error:
         log.info("ui/meta refused", table=table, reason=type(error).__name__)
         columns, wanted = {}, _OFFERED.get(table, ())
@@ -95,6 +95,14 @@ def ask_columns(table: str, language: str, tables: Tables) -> Columns:
         known = columns.get(name) or _base(table).get(name) or Column(name, name.replace("_", " ").capitalize())
         columns[name] = replace(known, choices=choices)
     return {**_base(table), **columns}
+
+
+def own_columns(table: str, tables: Tables) -> Columns:
+    """What this one account may see, past all memory; empty where it is refused."""
+    try:
+        return read_meta(tables.get(_meta_path(table), {}))
+    except _REFUSALS:
+        return {}
 
 
 def read_meta(content: Mapping[str, Any]) -> dict[str, Column]:
@@ -164,3 +172,7 @@ def _readable_choices(table: str, names: Sequence[str], language: str, tables: T
 
 def _base(table: str) -> Columns:
     return BASE_COLUMNS.get(table, {})
+
+
+def _meta_path(table: str) -> str:
+    return f"/api/now/ui/meta/{table}"

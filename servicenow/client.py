@@ -8,12 +8,13 @@ from core.fields import Option
 from core.ports import Accounts, Clock
 from core.records import Column, Identity, Record
 from servicenow.changes import ChangesClient
-from servicenow.choices import ColumnCache
+from servicenow.choices import ColumnCache, own_columns
 from servicenow.component import ComponentClient
 from servicenow.journal import JournalClient, JournalReaders
 from servicenow.options import unique
 from servicenow.queries import Query, at_or_after, contains, equals, is_me, one_of, starts_with
 from servicenow.records import FoundRecords, RecordsClient
+from servicenow.subscriptions import SubscriptionRows
 from servicenow.tables import CARD_COLUMNS, Tables, record_of
 from servicenow.tokens import TokenKeeper
 from servicenow.transport import Transport
@@ -119,18 +120,20 @@ class ServiceNowClient:
         # A dropped term would answer with other rows: only what was asked for counts.
         return {sys_id: found[sys_id] for sys_id in sys_ids if sys_id in found}
 
-    def sees_any(self, table: str) -> bool:
-        newest = Query().order_by("sys_created_on", descending=True)
-        return bool(self._tables.rows(table, newest, ("sys_id",), _OPTIONS))
-
     def columns(self, table: str) -> Mapping[str, Column]:
         return self._columns.columns(table, self._language, self._tables)
+
+    def visible_columns(self, table: str) -> Mapping[str, Column]:
+        return own_columns(table, self._tables)
 
     def cached_columns(self, table: str) -> Mapping[str, Column]:
         return self._columns.at_hand(table, self._language)
 
     def component(self) -> ComponentClient:
         return ComponentClient(self._tables)
+
+    def subscriptions(self, server_url: str) -> SubscriptionRows:
+        return SubscriptionRows(self._tables, server_url)
 
     def find_users(self, query: str) -> Sequence[Option]:
         wanted = (

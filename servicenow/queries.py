@@ -8,7 +8,7 @@ drops terms that it does not understand without a word, so columns come from our
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 _COLUMN = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
@@ -18,6 +18,12 @@ _SCRIPT = re.compile(r"\s*javascript\s*:", re.IGNORECASE)
 # Operators that begin with IN: a list's first value must not make one of them.
 _AFTER_IN = ("STANCEOF", "_HIERARCHY")
 NOTHING = "\ufffd"  # a value that no record has
+# What `compare` takes: operators on one column and plain values, understood by lists and by the component alike.
+_WITHOUT_VALUE = ("ISEMPTY", "ISNOTEMPTY")
+_LISTS = ("IN", "NOT IN")
+OPERATORS = (
+    *_WITHOUT_VALUE, *_LISTS, "=", "!=", "<", "<=", ">", ">=", "LIKE", "NOT LIKE", "STARTSWITH", "ENDSWITH",
+)  # fmt: skip
 
 
 class UnsafeValue(ValueError):
@@ -66,6 +72,24 @@ def text_matches(words: str) -> Term:
     return Term(f"123TEXTQUERY321={_words(words)}")
 
 
+def compare(column: str, operator: str, value: str) -> Term:
+    """
+    A comparison that a person wrote; *operator* is one of `OPERATORS`, lists are comma separated.
+
+    Raises:
+        UnsafeValue: The value would mean something else, or is missing where one is needed.
+    """
+    if operator not in OPERATORS:
+        raise UnsafeValue(f"{column}: no operator that is taken")
+    if operator in _WITHOUT_VALUE:
+        if value:
+            raise UnsafeValue(f"{column}: a value behind {operator}")
+        return Term(f"{_column(column)}{operator}")
+    if not value.strip() or (operator in _LISTS and value.startswith(_AFTER_IN)):
+        raise UnsafeValue(f"{column}: no value, or one that reads as an operator")
+    return Term(f"{_column(column)}{operator}{_exact(column, value)}")
+
+
 def at_or_after(column: str, moment: float) -> Term:
     """A raw UTC time; *moment* is Unix seconds."""
     return Term(f"{_column(column)}>={datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}")
@@ -73,25 +97,38 @@ def at_or_after(column: str, moment: float) -> Term:
 
 @dataclass(frozen=True)
 class Query:
-    """Terms joined by AND, each a term or a group joined by OR, and a sort order."""
+    """
+    Terms joined by AND, each a term or a group joined by OR, and a sort order.
+
+    ``others`` are further such queries; a row of any of them counts. The order is the first one's.
+    """
 
     groups: tuple[tuple[Term, ...], ...] = ()
     order: tuple[str, ...] = ()
+    others: tuple["Query", ...] = ()
 
     def where(self, *alternatives: Term) -> "Query":
         """Also demand one of *alternatives*."""
         if not alternatives:
             raise ValueError("a group needs a term")
-        return Query((*self.groups, alternatives), self.order)
+        return replace(self, groups=(*self.groups, alternatives))
+
+    def or_else(self, other: "Query") -> "Query":
+        """Rows of *other* count, too; what is demanded after this belongs to the first part alone."""
+        return replace(self, others=(*self.others, other))
 
     def order_by(self, column: str, *, descending: bool = False) -> "Query":
         """Sort, after what was asked for before."""
         direction = "ORDERBYDESC" if descending else "ORDERBY"
-        return Query(self.groups, (*self.order, f"{direction}{_column(column)}"))
+        return replace(self, order=(*self.order, f"{direction}{_column(column)}"))
 
     def __str__(self) -> str:
         """The encoded query; percent-encoding is the HTTP client's."""
-        return "^".join([*("^OR".join(term.text for term in group) for group in self.groups), *self.order])
+        parts = ["^".join(query._terms()) for query in (self, *self.others)]
+        return "^".join(["^NQ".join(parts), *self.order] if self.groups else self.order)
+
+    def _terms(self) -> list[str]:
+        return ["^OR".join(term.text for term in group) for group in self.groups]
 
 
 def is_sys_id(value: str) -> bool:

@@ -21,17 +21,9 @@ ALLOWED: dict[str, set[str]] = {
     "storage": {"core", "storage"},
     "updateset": {"core", "updateset"},
     "handlers": {"core", "forms", "handlers", "mattermost.cards", "mattermost.markdown"},
-    "notifications": {
-        "core",
-        "forms",
-        "notifications",
-        "mattermost.cards",
-        "mattermost.markdown",
-        "mattermost.notice_cards",
-    },
-    "web": {"core", "handlers", "mattermost", "notifications", "web"},
+    "web": {"core", "handlers", "mattermost", "web"},
     "sandbox": {"sandbox"},
-    "config": {"core.instance", "core.notices"},
+    "config": {"core.instance"},
 }
 OURS = {*ALLOWED, "app", "cli"}
 

@@ -1,0 +1,122 @@
+"""The forms with which subscriptions are looked after: the list, one of them, the question before deleting. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core.fields import AnyField, Form, LookupField, Option, SelectField
+from core.subscriptions import Status
+
+LIST = "subscriptions/list"
+SHOW = "subscriptions/show"
+DELETE = "subscriptions/delete"
+PAUSE = "subscriptions/pause"
+RESUME = "subscriptions/resume"
+SEND_TEST = "subscriptions/test"
+
+ME, ANYONE = "me", "anyone"
+THIS_CHANNEL, ALL_CHANNELS = "this_channel", "all_channels"
+ANY = "any"
+
+_OWNERS = (Option("Me", ME), Option("Anyone", ANYONE))
+_PLACES = (Option("This channel", THIS_CHANNEL), Option("All channels", ALL_CHANNELS))
+_STATUSES = (
+    Option("Any status", ANY),
+    Option("Active", Status.ACTIVE.value),
+    Option("Paused", Status.PAUSED.value),
+    Option("Broken", Status.BROKEN.value),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What a list shows. ``table`` and ``status`` are "" for any."""
+
+    owner: str = ME
+    channel: str = THIS_CHANNEL
+    table: str = ""
+    status: str = ""
+
+
+def list_form(
+    view: View,
+    tables: Mapping[str, str],
+    lines: Sequence[str],
+    picks: Sequence[Option],
+    *,
+    state: str,
+    previous: bool,
+    further: bool,
+) -> Form:
+    """
+    Build the list.
+
+    Args:
+        lines: A Markdown line for each subscription of the page; or one that says that there are none.
+        picks: The same subscriptions as choices: numbered label and sys_id.
+        previous, further: Whether there are pages before and after.
+    """
+    buttons = [Option("Open", "open")] if picks else []
+    if previous:
+        buttons.append(Option("Previous", "previous"))
+    if further:
+        buttons.append(Option("Next", "next"))
+    buttons += [Option("Filter", "filter"), Option("Add", "add")]
+    fields: list[AnyField] = [SelectField(name="pick", label="Subscription", options=picks)] if picks else []
+    tables = {ANY: "Any table", **tables}
+    fields += [
+        SelectField(name="owner", label="Made by", options=_OWNERS, value=view.owner),
+        SelectField(name="where", label="In", options=_PLACES, value=view.channel),
+        SelectField(
+            name="table",
+            label="Table",
+            options=[Option(label, name) for name, label in tables.items()],
+            value=view.table or ANY,
+        ),
+        SelectField(name="status", label="Status", options=_STATUSES, value=view.status or ANY),
+        SelectField(name="action", label="Action", options=buttons, buttons=True),
+    ]
+    return Form(path=LIST, title="Subscriptions", header="\n".join(lines), fields=fields, state=state)
+
+
+def list_flags() -> Form:
+    """What can be typed behind ``/servicenow subscriptions list``."""
+    owner = SelectField(name="owner", label="Made by", options=_OWNERS, position=1, hint="[me | anyone]")
+    where = SelectField(name="where", label="In", options=_PLACES, position=2, hint="[this_channel | all_channels]")
+    return Form(path=LIST, title="Subscriptions", fields=[owner, where])
+
+
+def id_flags(path: str) -> Form:
+    """The id behind ``/servicenow subscriptions edit`` and its like."""
+    one = LookupField(name="subscription", label="Subscription", position=1, hint="[id]")
+    return Form(path=path, title="Subscription", fields=[one])
+
+
+def detail_form(lines: Sequence[str], status: Status, *, state: str, among: bool) -> Form:
+    """
+    Build what is seen of one subscription.
+
+    Args:
+        lines: Markdown.
+        among: Whether it was picked from a list, so that one can go on from it.
+    """
+    match status:
+        case Status.ACTIVE:
+            change = Option("Pause", "pause")
+        case Status.PAUSED:
+            change = Option("Resume", "resume")
+        case Status.BROKEN:
+            change = Option("Try again", "resume")
+    buttons = [Option("Edit", "edit"), change, Option("Send a test", "test"), Option("Delete", "delete")]
+    if among:
+        buttons += [Option("Previous", "previous"), Option("Next", "next"), Option("Back to list", "back")]
+    action = SelectField(name="action", label="Action", options=buttons, buttons=True)
+    return Form(path=SHOW, title="Subscription", header="\n".join(lines), fields=[action], state=state)
+
+
+def confirm_form(subject: str, *, state: str) -> Form:
+    """Ask before deleting. *subject* is Markdown."""
+    action = SelectField(
+        name="action", label="Action", options=[Option("Delete", "delete"), Option("Keep", "keep")], buttons=True
+    )
+    header = f"Delete this subscription? {subject}\n\nIts channel gets no further notices of it, and is told."
+    return Form(path=DELETE, title="Delete subscription", header=header, fields=[action], state=state)

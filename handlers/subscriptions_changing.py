@@ -1,0 +1,97 @@
+"""
+Changes of a subscription: what differs is sent, the grant follows, the channel is told.
+
+The grant is stored first. Until the row in ServiceNow says the same the two disagree and nothing is
+posted; where the row can't be changed the grant goes back to what it was.
+"""
+
+from dataclasses import replace
+
+import structlog
+
+from core.accounts import FormResult
+from core.errors import AccessDenied, AppError, MayBeSaved, ServiceNowError
+from core.subscriptions import TABLE, Status, Subscription
+from handlers.context import Context
+from handlers.subscriptions_effects import Told, announce, grant_of
+from handlers.subscriptions_rights import NotYoursThere, check_may_manage, is_creator, rows_of
+from handlers.subscriptions_saving import AlreadyThere, once, one_at_a_time
+from handlers.subscriptions_words import events_text
+
+log = structlog.get_logger(__name__)
+
+_REASON_CHARACTERS = 255  # of the column
+
+
+def change(before: Subscription, after: Subscription, told: Told, form_id: str, context: Context) -> str:
+    """
+    Save what differs; the confirmation. The creator stays who it was. Raises as `create`, and:
+
+    Raises:
+        NotYours, NotYoursThere: The person may not change it.
+    """
+
+    def work(_attempt: FormResult, _again: bool) -> str:
+        creator = check_may_manage(before, context)
+        for channel_id in dict.fromkeys((before.channel_id, after.channel_id)):
+            context.mattermost.may_post(channel_id)
+        context.mattermost.let_bot_in(after.channel_id)
+        if after == before:
+            return "Nothing was changed."
+        with one_at_a_time(after, context):
+            if not after.same_as(before):
+                _refuse_twins(after, context)
+            update(before, after, context, creator=creator)
+        mark = f"{context.person.id}:{form_id}"
+        problem = announce(after, "changed a subscription of this channel", told, mark, context)
+        if after.channel_id != before.channel_id:
+            announce(before, "moved a subscription away from this channel", told, f"{mark}:old", context)
+        return f"Saved: {told.subject} ({events_text(after.events)}).{problem}"
+
+    return once(form_id, context, work)
+
+
+def update(before: Subscription, after: Subscription, context: Context, *, creator: bool) -> Subscription:
+    """Store the grant and send what differs; as stored. Where that fails all stays as it was."""
+    granted = context.grants.get(before.sys_id)
+    grant = grant_of(after, context, granted)
+    if granted is not None or creator:
+        context.grants.put(grant)
+    try:
+        with rows_of(context) as rows:
+            return rows.update(before, after)
+    except AppError as error:
+        if error.may_have_been_saved:
+            raise MayBeSaved(f"update unanswered: {error}", context.links.list(TABLE)) from error
+        if granted is not None:
+            context.grants.put(granted)
+        elif creator:
+            context.grants.delete(before.sys_id)
+        if isinstance(error, AccessDenied) and not creator:
+            raise NotYoursThere(str(error)) from error
+        raise
+
+
+def _refuse_twins(wanted: Subscription, context: Context) -> None:
+    with rows_of(context) as rows:
+        others = [one for one in rows.twins(wanted) if one.sys_id != wanted.sys_id]
+    if others:
+        raise AlreadyThere(others[0])
+
+
+def with_known_state(stored: Subscription, context: Context) -> Subscription:
+    """
+    What broke is known here first; its creator carries it to the row, where other tools read it.
+
+    One round trip where there is something to tell, none else; a failure waits for the next time.
+    """
+    grant = context.grants.get(stored.sys_id)
+    if grant is None or grant.status != Status.BROKEN or not is_creator(stored, context):
+        return stored
+    told = replace(stored, status=Status.BROKEN, status_reason=grant.reason[:_REASON_CHARACTERS])
+    try:
+        with rows_of(context) as rows:
+            return rows.update(stored, told)
+    except ServiceNowError as error:
+        log.warning("broken state not copied", subscription=stored.sys_id, reason=type(error).__name__)
+        return stored

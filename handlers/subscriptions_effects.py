@@ -1,0 +1,60 @@
+"""What follows from a subscription that is saved: the grant that we keep, and what its channel is told."""
+
+from dataclasses import dataclass
+
+import structlog
+
+from core.errors import MattermostError, NotPermitted
+from core.subscriptions import Grant, Subscription
+from handlers.context import Context
+from handlers.subscriptions_words import events_text
+from mattermost.cards import subscription_card
+from mattermost.markdown import escaped
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What people read of a subscription. ``subject`` and ``filter`` are Markdown."""
+
+    subject: str
+    filter: str = ""
+
+
+def grant_of(subscription: Subscription, context: Context, granted: Grant | None = None) -> Grant:
+    """What the owner may have posted from now on; *granted* is what was so far, whose owner stays."""
+    return Grant(
+        sys_id=subscription.sys_id,
+        owner_id=granted.owner_id if granted else context.person.id,
+        channel_id=subscription.channel_id,
+        table=subscription.table,
+        record_id=subscription.record_id,
+        filter_query=subscription.filter_query,
+        events=",".join(subscription.events),
+        options=",".join(subscription.options),
+        name=subscription.name,
+        status=subscription.status.value,
+        reason=subscription.status_reason,
+        granted_at=context.clock(),
+        version=granted.version + 1 if granted else 1,
+    )
+
+
+def announce(subscription: Subscription, did: str, told: Told, mark: str, context: Context) -> str:
+    """Tell the channel who did what; why it could not be told as a further sentence, "" when it was."""
+    facts = [("Subject", told.subject), ("Events", events_text(subscription.events))]
+    if told.filter:
+        facts.append(("Only", told.filter))
+    if subscription.name:
+        facts.insert(0, ("Name", escaped(subscription.name, 100)))
+    name = context.person.username
+    card = subscription_card(f"@{name} {did}", f"**{escaped(name, 64)}** {did}", facts, subscription.sys_id)
+    try:
+        context.mattermost.post_card(
+            channel_id=subscription.channel_id, root_id="", attachment=card, pending_post_id=mark
+        )
+    except (MattermostError, NotPermitted) as error:
+        log.warning("subscription not announced", subscription=subscription.sys_id, reason=str(error))
+        return f"\n\nIts channel was not told: {error.tell}"
+    return ""

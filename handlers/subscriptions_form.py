@@ -1,0 +1,232 @@
+"""What was entered in the form of a subscription, checked; and a stored one as what is entered there."""
+
+import re
+from collections.abc import Sequence
+
+from core.base import table_label
+from core.calls import Call, Value, Values
+from core.errors import InvalidInput, MattermostError, MayNotPost, ServiceNowError, UnknownRequest
+from core.fields import Option as Choice
+from core.filters import Filter
+from core.records import Record
+from core.subscriptions import NAME_CHARACTERS, Event, Option, Subscription
+from core.tables import tables_shared
+from forms.choices import choices_of
+from forms.subscriptions import ONE_RECORD, WHOLE_TABLE, events_of, kind_of
+from handlers.context import Context
+from handlers.references import finder, is_reference, reference
+from handlers.subscriptions_effects import Told
+from handlers.subscriptions_words import filter_text, subject
+
+_CHANNEL_ID = re.compile(r"[a-z0-9]{26}")
+_TITLE_COLUMNS = ("number", "short_description")
+_NAMED = {"assignment_group": "sys_user_group", "cmdb_ci": "cmdb_ci"}
+
+
+def tables_of(context: Context) -> dict[str, str]:
+    """What may be subscribed to, with labels."""
+    labels: dict[str, str] = {}
+    for table in tables_shared(context.settings.shared_tables):
+        taken = table.label in labels.values()
+        labels[table.name] = f"{table.label} ({table.name})" if taken else table.label
+    return labels
+
+
+def find_records(call: Call, query: str, context: Context) -> Sequence[Choice]:
+    """Records of the chosen table that match *query*; choosing one of them costs nothing more."""
+    table = call.values.text("table") or next(iter(tables_of(context)))
+    if table not in tables_of(context):
+        raise UnknownRequest("look-up in a table that is not shared")
+    found = context.servicenow.records.search(query, [table])
+    labels = {f"{record.number}: {record.value('short_description')}": record.sys_id for record in found}
+    return [Choice(label, sys_id) for label, sys_id in labels.items()]
+
+
+def read_form(call: Call, context: Context, before: Subscription | None = None) -> tuple[Subscription, Told]:
+    """
+    The subscription that was entered, and how it reads; *before* is the one that is changed.
+
+    Raises:
+        InvalidInput: Sentences at the fields.
+        MattermostError, ServiceNowError: Looking something up failed; nothing was saved.
+    """
+    values = call.values
+    problems: dict[str, str] = {}
+    channel_id = _channel(values, problems, context)
+    table, kind = values.text("table"), kind_of(values)
+    if table not in tables_of(context):
+        raise InvalidInput({"table": "Choose one of the list."})
+    record_id, record = _record(call, table, kind, problems, context)
+    events = _events(values, table, kind, problems, before)
+    name = " ".join(values.text("name").split())
+    if len(name) > NAME_CHARACTERS:
+        problems["name"] = f"At most {NAME_CHARACTERS} characters fit here."
+    filter_query, only = "", ""
+    if kind == WHOLE_TABLE:
+        filter_query, only = _filter(values, table, problems, context)
+    if problems:
+        raise InvalidInput(problems)
+    entered = Subscription(
+        sys_id=before.sys_id if before else "",
+        name=name,
+        channel_id=channel_id,
+        user_id=before.user_id if before else context.person.id,
+        table=table,
+        record_id=record_id,
+        filter_query=filter_query,
+        events=events,
+        options=_options(values, before),
+    )
+    return entered, Told(subject(entered, record, context), only)
+
+
+def entered_values(subscription: Subscription, context: Context) -> Values:
+    """A stored subscription as the form shows it. One round trip for the record, one for each name in its filter."""
+    stored: dict[str, Value] = {
+        "kind": ONE_RECORD if subscription.record_id else WHOLE_TABLE,
+        "table": subscription.table,
+        "events": tuple(Choice(event, event) for event in subscription.events),
+        "name": subscription.name,
+        "show_comment": Option.HIDE_COMMENT not in subscription.options,
+        "in_thread": Option.IN_CHANNEL not in subscription.options,
+        "mention_assignee": Option.MENTION_ASSIGNEE in subscription.options,
+    }
+    stored |= _stored_channel(subscription.channel_id, context)
+    if subscription.record_id:
+        record = read_title(subscription, context)
+        label = f"{record.number}: {record.value('short_description')}" if record else "A record that you may not see"
+        stored["record"] = Choice(label, subscription.record_id)
+    wanted = context.servicenow.subscriptions(context.settings.app_url).decode(
+        subscription.filter_query, subscription.table
+    )
+    names = names_in(wanted, context)
+    for field in ("assignment_group", "cmdb_ci"):
+        if value := getattr(wanted, field):
+            stored[field] = Choice(names.get(value, value), value)
+    stored |= {"priority": wanted.priority, "category": wanted.category, "text": wanted.text, "filter": wanted.query}
+    return Values({name: value for name, value in stored.items() if value != ""})
+
+
+def names_in(wanted: Filter, context: Context) -> dict[str, str]:
+    """What the sys_ids of a filter stand for, as far as the person may read it."""
+    names: dict[str, str] = {}
+    for field, table in _NAMED.items():
+        if value := getattr(wanted, field):
+            try:
+                found = context.servicenow.read_records(table, [value], ("name",))
+            except ServiceNowError:
+                continue  # the sys_id has to do
+            names |= {sys_id: record.value("name") for sys_id, record in found.items()}
+    return names
+
+
+def read_title(subscription: Subscription, context: Context) -> Record | None:
+    """Number and title of the one record; None where there is none, or none to be seen."""
+    if not is_reference(Choice(subscription.record_id, subscription.record_id)):
+        return None
+    try:
+        found = context.servicenow.read_records(subscription.table, [subscription.record_id], _TITLE_COLUMNS)
+    except ServiceNowError:
+        return None  # a list or a form is worth more than its title
+    return found.get(subscription.record_id)
+
+
+def _channel(values: Values, problems: dict[str, str], context: Context) -> str:
+    if values.flag("direct"):
+        return context.mattermost.bot_channel()
+    channel_id = values.text("channel")
+    if not _CHANNEL_ID.fullmatch(channel_id):
+        problems["channel"] = "Choose a channel, or switch on “Send to me alone”."
+        return ""
+    try:
+        context.mattermost.may_post(channel_id)
+    except MayNotPost as error:
+        problems["channel"] = error.tell
+    return channel_id
+
+
+def _stored_channel(channel_id: str, context: Context) -> dict[str, Value]:
+    """The channel by its name, of whatever team; nothing where the person may not see it any more."""
+    try:
+        channel = context.mattermost.channel(channel_id)
+        if channel.type == "D" and channel.id == context.mattermost.bot_channel():
+            return {"direct": True}
+    except MattermostError:
+        return {}
+    return {"channel": Choice(channel.display_name or channel.name or channel.id, channel.id)}
+
+
+def _record(call: Call, table: str, kind: str, problems: dict[str, str], context: Context) -> tuple[str, Record | None]:
+    if kind != ONE_RECORD:
+        return "", None
+    sys_id, problem = reference(call.values.option("record"), lambda words: find_records(call, words, context))
+    if not sys_id:
+        problems["record"] = problem or "Choose the record, by its number or by words of its title."
+        return "", None
+    record = context.servicenow.records.found(table, sys_id)
+    if record is None:
+        record = context.servicenow.read_records(table, [sys_id], _TITLE_COLUMNS).get(sys_id)
+    if record is None:
+        problems["record"] = f"There is no such {table_label(table).lower()}, or you may not see it."
+    return sys_id, record
+
+
+def _events(
+    values: Values, table: str, kind: str, problems: dict[str, str], before: Subscription | None
+) -> tuple[str, ...]:
+    asked = [option.value for option in values.options("events")]
+    offered = events_of(table, kind)
+    if wrong := [event for event in asked if event not in offered]:
+        if Event.CREATED in wrong and kind == ONE_RECORD:
+            problems["events"] = "A record that exists is never created; leave out “New record created”."
+        else:
+            problems["events"] = "Choose from the list."
+    elif not asked:
+        problems["events"] = "Choose at least one event."
+    later = [event for event in before.events if event not in set(Event)] if before else []
+    return (*(event.value for event in offered if event in asked), *later)
+
+
+def _options(values: Values, before: Subscription | None) -> tuple[str, ...]:
+    ours = {
+        Option.HIDE_COMMENT: not _flag(values, "show_comment", True),
+        Option.IN_CHANNEL: not _flag(values, "in_thread", True),
+        Option.MENTION_ASSIGNEE: _flag(values, "mention_assignee", False),
+    }
+    later = [option for option in before.options if option not in set(Option)] if before else []
+    return (*(option.value for option, on in ours.items() if on), *later)
+
+
+def _flag(values: Values, name: str, default: bool) -> bool:
+    return values.flag(name) if name in values else default
+
+
+def _filter(values: Values, table: str, problems: dict[str, str], context: Context) -> tuple[str, str]:
+    columns = context.servicenow.columns(table)
+    ids: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for field in _NAMED:
+        option = values.option(field)
+        ids[field], problem = reference(option, finder(field, context))
+        if problem:
+            problems[field] = problem
+        if option is not None and ids[field]:
+            names[ids[field]] = option.label
+    category, known = values.text("category"), choices_of(columns, "category")
+    if category and known and category not in {option.value for option in known}:
+        problems["category"] = "Choose one of the list."
+    wanted = Filter(
+        priority=values.text("priority"),
+        category=category,
+        text=values.text("text"),
+        query=values.text("filter").strip(),
+        **ids,
+    )
+    # A query may name what this very person sees, whoever filled the memory of columns.
+    visible = context.servicenow.visible_columns(table) if wanted.query else columns
+    try:
+        encoded = context.servicenow.subscriptions(context.settings.app_url).encode(wanted, table, visible)
+    except InvalidInput as wrong:
+        problems |= wrong.fields
+        return "", ""
+    return encoded, filter_text(wanted, names, columns)

@@ -1,0 +1,122 @@
+"""Who may do what with subscriptions, and what ServiceNow's refusals mean here."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from core.errors import AccessDenied, NotFound, NotInstalled, NotPermitted, NotYours, OldComponent
+from core.subscription_ports import Subscriptions
+from core.subscriptions import ROLE, Subscription
+from handlers.context import Context
+
+
+class NotSetUp(NotInstalled):
+    """The component is not installed on the instance."""
+
+    tell = "Subscriptions are not set up in ServiceNow yet. Ask a Mattermost system administrator to finish it."
+    tell_administrator = (
+        "Subscriptions are not set up in ServiceNow yet: the instance lacks our update set. "
+        "Run `/servicenow setup`; it has the file and says what to do with it."
+    )
+
+    def __init__(self, detail: str, administrator: bool) -> None:
+        super().__init__(detail)
+        if administrator:
+            self.tell = self.tell_administrator
+
+
+class NotAuthorized(AccessDenied):
+    """The account lacks the role."""
+
+    tell = (
+        f"Your ServiceNow account may not manage subscriptions. Ask your ServiceNow administrator for the role "
+        f"`{ROLE}`."
+    )
+    tell_administrator = (
+        f"Your ServiceNow account may not manage subscriptions: it lacks the role `{ROLE}`. In ServiceNow open Users, "
+        "the person, the tab Roles, press Edit, add the role and save."
+    )
+
+    def __init__(self, detail: str, administrator: bool) -> None:
+        super().__init__(detail)
+        if administrator:
+            self.tell = self.tell_administrator
+
+
+class NotYoursThere(NotPermitted):
+    """Mattermost's rights would do, but ServiceNow lets only the row's creator and its administrators write."""
+
+    tell = (
+        "ServiceNow lets only who made this subscription, or a ServiceNow administrator, change it. "
+        "You can pause or delete it: then nothing is posted here any more."
+    )
+
+
+class Gone(NotFound):
+    """There is no such subscription, or it is of another Mattermost server."""
+
+    tell = (
+        "There is no such subscription, it was removed meanwhile, or your ServiceNow account lacks the role "
+        f"`{ROLE}`. `/servicenow subscriptions list` shows what there is."
+    )
+
+
+class GuestsOut(NotPermitted):
+    """Guests may not subscribe."""
+
+    tell = "Guests can't use subscriptions here. Ask a member of the channel."
+
+
+@contextmanager
+def rows_of(context: Context) -> Iterator[Subscriptions]:
+    """
+    The subscriptions table with the person's rights; refusals about the table come out as what they mean.
+
+    Raises:
+        NotSetUp, NotAuthorized, Gone: Instead of NotInstalled, AccessDenied and NotFound.
+    """
+    administrator = context.person.administrator
+    try:
+        yield context.servicenow.subscriptions(context.settings.app_url)
+    except OldComponent:
+        raise
+    except NotInstalled as error:
+        raise NotSetUp(str(error), administrator) from error
+    except NotFound as error:
+        raise Gone(str(error)) from error
+    except AccessDenied as error:
+        raise NotAuthorized(str(error), administrator) from error
+
+
+def refuse_guests(context: Context) -> None:
+    """Raise GuestsOut where guests may not use the app."""
+    if context.person.guest and not context.settings.guests:
+        raise GuestsOut("a guest")
+
+
+def is_creator(subscription: Subscription, context: Context) -> bool:
+    """
+    Whether the person made it. What was set up through us says so itself; else ServiceNow's user name counts,
+    never ``user_id``, which any holder of the role can write.
+    """
+    grant = context.grants.get(subscription.sys_id)
+    if grant is not None:
+        return grant.owner_id == context.person.id
+    account = context.account
+    return account is not None and account.identity.known and subscription.created_by == account.identity.user_name
+
+
+def check_may_manage(subscription: Subscription, context: Context) -> bool:
+    """
+    Check that the person may change or remove it; True for its creator.
+
+    Raises:
+        NotYours: Neither its creator nor an administrator of its channel, team or the system.
+    """
+    if is_creator(subscription, context):
+        return True
+    if not subscription.channel_id:
+        raise NotYours("a row without channel")
+    grant = context.grants.get(subscription.sys_id)
+    for channel_id in {subscription.channel_id, grant.channel_id if grant else subscription.channel_id}:
+        context.mattermost.may_manage(channel_id)
+    return False

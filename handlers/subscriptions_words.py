@@ -1,0 +1,96 @@
+"""How a subscription reads: in lists, details and in what is posted about it. Markdown, record text escaped."""
+
+from collections.abc import Mapping
+
+from core.base import table_label
+from core.filters import Filter
+from core.records import Column, Record
+from core.subscriptions import EVENT_LABELS, Event, Grant, Option, Status, Subscription
+from handlers.context import Context
+from mattermost.markdown import escaped
+
+_TITLE = 80  # characters of a record's title in a line
+
+STATUS_LABELS = {Status.ACTIVE: "active", Status.PAUSED: "paused", Status.BROKEN: "broken"}
+NO_RECORD = "a record that you may not see, or that is gone"
+
+
+def subject(subscription: Subscription, record: Record | None, context: Context) -> str:
+    """``Incident [INC0010001](…): what is wrong`` or ``every [Incident](…)``, with links."""
+    label = escaped(table_label(subscription.table), 60)
+    if not subscription.record_id:
+        return f"every [{label}]({context.links.list(subscription.table)})"
+    if record is None:
+        return f"{label}: {NO_RECORD}"
+    link = f"[{escaped(record.number, 60)}]({context.links.record(subscription.table, record.sys_id)})"
+    title = escaped(record.value("short_description"), _TITLE)
+    return f"{label} {link}: {title}" if title else f"{label} {link}"
+
+
+def short_subject(subscription: Subscription, record: Record | None) -> str:
+    """The same as plain text, for the labels of choices: its name, else what it is about."""
+    if subscription.name:
+        return subscription.name
+    label = table_label(subscription.table)
+    if not subscription.record_id:
+        return f"every {label}"
+    return f"{label} {record.number}" if record is not None else f"{label}: one record"
+
+
+def events_text(events: tuple[str, ...]) -> str:
+    """Labels by commas; tokens of later versions as they are."""
+    labels = [EVENT_LABELS[Event(one)] if one in set(Event) else escaped(one, 40) for one in events]
+    return ", ".join(labels) or "none"
+
+
+def options_text(options: tuple[str, ...]) -> str:
+    """What differs from the usual, and what does not."""
+    words = [
+        "comment text hidden" if Option.HIDE_COMMENT in options else "comment text shown",
+        "posts in the channel" if Option.IN_CHANNEL in options else "replies in a thread",
+    ]
+    if Option.MENTION_ASSIGNEE in options:
+        words.append("mentions the assignee")
+    return ", ".join(words)
+
+
+def filter_text(wanted: Filter, names: Mapping[str, str], columns: Mapping[str, Column]) -> str:
+    """
+    A filter in words; "" for none.
+
+    Args:
+        names: What sys_ids and values stand for, where known.
+        columns: For the labels of choices.
+    """
+    parts = []
+    if wanted.priority:
+        parts.append(f"priority {_label('priority', wanted.priority, names, columns)} or above")
+    for column, label in (
+        ("assignment_group", "assignment group"),
+        ("category", "category"),
+        ("cmdb_ci", "configuration item"),
+    ):
+        if value := getattr(wanted, column):
+            parts.append(f"{label} {_label(column, value, names, columns)}")
+    if wanted.text:
+        parts.append(f"text contains “{escaped(wanted.text, 100)}”")
+    if wanted.query:
+        parts.append(f"query {escaped(wanted.query, 300)}")
+    return "; ".join(parts)
+
+
+def _label(column: str, value: str, names: Mapping[str, str], columns: Mapping[str, Column]) -> str:
+    choices = columns[column].choices if column in columns else ()
+    label = next((choice.label for choice in choices if choice.value == value), "")
+    return escaped(names.get(value) or label or value, 100)
+
+
+def standing(subscription: Subscription, grant: Grant | None) -> tuple[Status, str]:
+    """How it is doing, and why it is broken, "" unless it is. What we know ourselves is newer than the row."""
+    if grant is not None and grant.status == Status.BROKEN:
+        return Status.BROKEN, grant.reason or subscription.status_reason
+    if subscription.status is Status.BROKEN:
+        return Status.BROKEN, subscription.status_reason
+    if subscription.filter_error and subscription.status is Status.ACTIVE:
+        return Status.BROKEN, f"ServiceNow can't evaluate its filter: {subscription.filter_error}"
+    return subscription.status, ""

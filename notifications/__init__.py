@@ -1,1 +1,0 @@
-"""Notices: what the component reports, from the webhook to the channel (design §9)."""
