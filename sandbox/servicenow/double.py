@@ -9,6 +9,8 @@ from werkzeug.exceptions import HTTPException
 
 from sandbox.double import Double
 from sandbox.servicenow import faults, http
+from sandbox.servicenow.attachment_api import AttachmentApi
+from sandbox.servicenow.attachments import Attachments
 from sandbox.servicenow.change_api import ChangeApi
 from sandbox.servicenow.meta import Meta
 from sandbox.servicenow.oauth_routes import OAuthRoutes
@@ -50,11 +52,13 @@ class ServiceNowDouble(Double):
         app.register_blueprint(Meta(self.store, people, self._faults).blueprint())
         app.register_blueprint(StatsApi(self.store, people).blueprint())
         app.register_blueprint(ChangeApi(self.store, people).blueprint())
+        attachments = Attachments(self.store)
+        app.register_blueprint(AttachmentApi(self.store, people, attachments).blueprint())
         app.register_blueprint(self._routes.blueprint())
-        app.register_blueprint(Pages(self.store, people, self._routes).blueprint())
         app.register_blueprint(ScriptedRest(self.store, people, self.runtime).blueprint())
         app.register_blueprint(UpdateSetRoutes(self.update_sets).blueprint())
         app.add_url_rule("/_sandbox/settle", "settle", self._settled, methods=["POST"])
+        app.register_blueprint(Pages(self.store, people, self._routes, attachments).blueprint())
         app.register_error_handler(HTTPException, _unknown)
         app.register_error_handler(NotDone, _not_done)
         app.register_error_handler(http.Refused, lambda refused: refused.response)
@@ -107,7 +111,7 @@ class ServiceNowDouble(Double):
 
 # Parts of a real instance that are not here; any other path under /api is unknown there, too.
 _NOT_HERE = (
-    "/api/now/attachment", "/api/now/import", "/api/now/batch", "/api/now/email", "/api/now/doc",
+    "/api/now/import", "/api/now/batch", "/api/now/email", "/api/now/doc",
     "/api/now/tinyurl", "/api/now/ui/", "/api/now/oauth/", "/api/sn_chg_rest", "/api/sn_sc", "/api/sn_km_api",
 )  # fmt: skip
 

@@ -7,6 +7,8 @@ from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup, escape
 
+from sandbox.servicenow.attachment_api import download
+from sandbox.servicenow.attachments import TABLE, Attachments
 from sandbox.servicenow.lists import Forbidden, Lists
 from sandbox.servicenow.oauth_routes import OAuthRoutes
 from sandbox.servicenow.people import Caller, People
@@ -50,10 +52,11 @@ _ADDRESS = re.compile(r"https?://[^\s<>\"')\]]+")
 class Pages:
     """Everything that a browser opens."""
 
-    def __init__(self, store: Store, people: People, oauth: OAuthRoutes) -> None:
+    def __init__(self, store: Store, people: People, oauth: OAuthRoutes, attachments: Attachments) -> None:
         self._store = store
         self._people = people
         self._oauth = oauth
+        self._attachments = attachments
         self._lists = Lists(store, people)
 
     def blueprint(self) -> Blueprint:
@@ -63,6 +66,7 @@ class Pages:
         blueprint.add_url_rule("/nav_to.do", "framed", self.framed)
         target = "/now/nav/ui/classic/params/target/<path:target>"
         blueprint.add_url_rule(target, "next", lambda target: redirect(f"/{unquote(target)}"))
+        blueprint.add_url_rule("/sys_attachment.do", "attachment", self.attachment)
         blueprint.add_url_rule("/<table>.do", "record", self.record)
         blueprint.add_url_rule("/<table>.do", "save", self.save, methods=["POST"])
         blueprint.add_url_rule("/<table>_list.do", "list", self.list)
@@ -136,6 +140,16 @@ class Pages:
             return _not_found()
         return redirect(f"/{table}.do?sys_id={row['sys_id']}&saved=yes", 303)
 
+    def attachment(self) -> ResponseReturnValue:
+        """Download a record's file."""
+        caller = self._oauth.signed_in()
+        if caller is None:
+            return _sign_in()
+        row = self._store.find(TABLE, request.args.get("sys_id", ""))
+        if row is None or not self._people.may_read(caller, TABLE, row):
+            return _not_found()
+        return download(row, self._attachments.content(row["sys_id"]))
+
     def _delete(self, caller: Caller, table: str, row: Row) -> ResponseReturnValue:
         if not row.get("sys_id") or not self._people.may_delete(caller, table, row):
             return self._page(caller, table, row, {}, "ACL Exception Delete Failed due to security constraints")
@@ -161,6 +175,7 @@ class Pages:
             was=row,
             row=row,
             journal=shapes.text(table, row, "comments_and_work_notes").strip(),
+            files=self._attachments.of(table, row["sys_id"]) if known else [],
             history=shapes.text(table, row, "comments").strip() if table == "sysapproval_approver" else "",
             refused=refused,
             saved="saved" in request.args and not refused,

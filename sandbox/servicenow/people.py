@@ -135,6 +135,9 @@ class People:
                 return row["workflow_state"] == "published"
             case "sysapproval_approver":
                 return row["approver"] == caller.sys_id
+            case "sys_attachment":
+                parent = self._store.find(row["table_name"], row["table_sys_id"])
+                return parent is not None and self.may_read(caller, row["table_name"], parent)
             case _:
                 return self._is_task(table) and (_own(caller, row) or self._approves(caller, row))
 

@@ -13,6 +13,7 @@ from sandbox.servicenow.schema import (
     truth,
     whole_number,
 )
+from sandbox.servicenow.tables_attachment import attachment_tables
 from sandbox.servicenow.tables_change import change_tables
 from sandbox.servicenow.tables_knowledge import knowledge_tables
 from sandbox.servicenow.tables_metadata import add_metadata
@@ -21,7 +22,7 @@ from sandbox.servicenow.tables_task import task_tables
 
 def make_tables() -> dict[str, Table]:
     """A fresh set, so that a test's custom column ends with the test."""
-    made = (*task_tables(), *change_tables(), *knowledge_tables(), *_people(), *_platform())
+    made = (*task_tables(), *change_tables(), *knowledge_tables(), *attachment_tables(), *_people(), *_platform())
     tables = {table.name: table for table in made}
     add_metadata(tables)
     return tables
