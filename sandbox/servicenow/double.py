@@ -12,6 +12,7 @@ from sandbox.servicenow import faults, http
 from sandbox.servicenow.attachment_api import AttachmentApi
 from sandbox.servicenow.attachments import Attachments
 from sandbox.servicenow.change_api import ChangeApi
+from sandbox.servicenow.knowledge_api import KnowledgeApi
 from sandbox.servicenow.meta import Meta
 from sandbox.servicenow.oauth_routes import OAuthRoutes
 from sandbox.servicenow.oauth_state import OAuthState
@@ -52,6 +53,7 @@ class ServiceNowDouble(Double):
         app.register_blueprint(Meta(self.store, people, self._faults).blueprint())
         app.register_blueprint(StatsApi(self.store, people).blueprint())
         app.register_blueprint(ChangeApi(self.store, people).blueprint())
+        app.register_blueprint(KnowledgeApi(self.store, people).blueprint())
         attachments = Attachments(self.store)
         app.register_blueprint(AttachmentApi(self.store, people, attachments).blueprint())
         app.register_blueprint(self._routes.blueprint())
