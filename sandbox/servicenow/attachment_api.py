@@ -8,6 +8,7 @@ from urllib.parse import quote
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
+from sandbox.common import Faults
 from sandbox.servicenow import entry, http
 from sandbox.servicenow.attachments import TABLE, Attachments, TooLarge
 from sandbox.servicenow.lists import Lists
@@ -20,10 +21,11 @@ _MOST = 1000
 class AttachmentApi:
     """The routes, over one store."""
 
-    def __init__(self, store: Store, people: People, attachments: Attachments) -> None:
+    def __init__(self, store: Store, people: People, attachments: Attachments, faults: Faults) -> None:
         self._store = store
         self._people = people
         self._attachments = attachments
+        self._faults = faults
         self._lists = Lists(store, people)
 
     def blueprint(self) -> Blueprint:
@@ -58,7 +60,7 @@ class AttachmentApi:
             return http.answer({"result": self._about(row)})
         if not self._writes(caller, row["table_name"], row["table_sys_id"]):
             return http.denied("Delete")
-        self._store.delete(TABLE, sys_id)
+        self._store.delete(TABLE, sys_id, caller.user_name, caller.sys_id)
         return http.without_body(204)
 
     def file(self, sys_id: str) -> ResponseReturnValue:
@@ -101,6 +103,8 @@ class AttachmentApi:
             return http.error(400, "Exception while reading request", told)
         except Refusal as refusal:
             return http.error(403, refusal.message, refusal.detail)
+        if self._faults.take(request.path, "500_after_commit"):
+            return http.cancelled()
         about = self._about(row)
         response = http.answer({"result": about}, 201)
         response.headers["Location"] = about["download_link"]

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
+from sandbox.common import Faults
 from sandbox.servicenow import entry, http
 from sandbox.servicenow.conflicts import Conflicts
 from sandbox.servicenow.lists import Forbidden, Lists
@@ -26,9 +27,10 @@ _TYPES = ("normal", "emergency", "standard")
 class ChangeApi:
     """The routes, over one store."""
 
-    def __init__(self, store: Store, people: People) -> None:
+    def __init__(self, store: Store, people: People, faults: Faults) -> None:
         self._store = store
         self._people = people
+        self._faults = faults
         self._lists = Lists(store, people)
         self._conflicts = Conflicts(store)
 
@@ -177,6 +179,8 @@ class ChangeApi:
             row = self._store.insert(_CHANGE, given, caller.user_name, caller.sys_id)
         except Refusal as refusal:
             return http.error(403, f"Change Request record could not be created. {refusal.detail}", "")
+        if self._faults.take(request.path, "500_after_commit"):
+            return http.cancelled()
         return http.answer({"result": self._shaped(caller, _CHANGE, row) | {"__meta": {"ignoredFields": ignored}}})
 
     def _lister(self, table: str) -> Any:

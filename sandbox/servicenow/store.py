@@ -35,7 +35,7 @@ class Store:
         self._clock = clock
         self.triggers: Triggers | None = None
         self.lock = threading.RLock()
-        self._approving = False
+        self._approving = threading.local()
         self._restore(make_tables(), {}, {}, {})
 
     # --- the whole
@@ -210,7 +210,6 @@ class Store:
         self._rows[table][row["sys_id"]] = row
         self._write_journal(save)
         self._structure(table, row)
-        approvals.after(self, table, row, {})
         return save
 
     def update(self, table: str, sys_id: str, given: Mapping[str, str], user: str, user_id: str = "") -> Row:
@@ -233,7 +232,6 @@ class Store:
             changed |= {"sys_updated_on": self.now(), "sys_updated_by": user}
             self._rows[real][sys_id] = changed
             self._structure(real, changed)
-            approvals.after(self, real, changed, row)
         return self._saved(save)
 
     def put(self, table: str, row: Mapping[str, str]) -> None:
@@ -270,17 +268,18 @@ class Store:
         """The row after whatever reacts to the write, which may have changed it once more."""
         if self.triggers is not None:
             self.triggers.after(save)
+        approvals.after(self, save.table, save.row, save.previous)
         return self.find(save.table, save.row["sys_id"]) or save.row
 
     @contextmanager
     def approving(self) -> Iterator[None]:
         """What is saved meanwhile is saved by the approval engine."""
-        with self.lock:
-            self._approving = True
-            try:
-                yield
-            finally:
-                self._approving = False
+        before = getattr(self._approving, "now", False)
+        self._approving.now = True
+        try:
+            yield
+        finally:
+            self._approving.now = before
 
     def now(self) -> str:
         """The instance's time, raw."""
@@ -307,9 +306,8 @@ class Store:
         return accepted
 
     def _rules(self, table: str, row: Row, before: Mapping[str, str], given: Mapping[str, str], user_id: str) -> None:
-        saving = Saving(
-            self.now(), user_id, self._approving, bool(given.get("comments")), self.open_tasks(row["sys_id"])
-        )
+        approving, open_tasks = getattr(self._approving, "now", False), self.open_tasks(row["sys_id"])
+        saving = Saving(self.now(), user_id, approving, bool(given.get("comments")), open_tasks)
         rules.save(self.ancestors(table), row, before, saving)
         rules.mandatory(self.columns(table).values(), row)
 

@@ -136,11 +136,13 @@ def _platform() -> list[Table]:
         reference("super_class", "Extends table", "sys_db_object"),
     )
     journal = Table("sys_journal_field", "Journal Entry", display="element")
-    journal.columns = audit() | columns(
+    journal.columns = {name: column for name, column in audit().items() if not name.startswith(("sys_upd", "sys_mod"))}
+    journal.columns |= columns(
         Column("name", "Table", max_length=80),
         Column("element", "Element", max_length=80),
         Column("element_id", "Element ID", max_length=32),
         Column("value", "Value", max_length=4000),
+        Column("sys_tags", "Tags"),
     )
     client = Table("oauth_entity", "Application Registry")
     client.columns = audit() | columns(

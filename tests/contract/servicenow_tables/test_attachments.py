@@ -149,3 +149,20 @@ def test_the_page_lists_a_record_s_files(double: ServiceNowDouble) -> None:
         assert (file.status_code, file.content == DATA) == (status, status == 200)
         browser.close()
     assert sys_id("user requester") == row["caller_id"]
+
+
+def test_an_instance_limits_size_and_type(double: ServiceNowDouble) -> None:
+    """By its two properties: too large is a 400 with both numbers, a type that is not listed a 403."""
+    limits = {"com.glide.attachment.max_size": "0.001", "glide.attachment.extensions": "txt, PNG"}
+    for name, value in limits.items():
+        made = send(double, "POST", "/api/now/table/sys_properties", {"name": name, "value": value}, "admin")
+        assert made.status_code == 201
+    row = record(double)
+    assert upload(double, row, "ok.TXT", data=b"x" * 1048).status_code == 201
+    assert upload(double, row, "ok.png", data=b"x").status_code == 201
+    told = "Rejected large REST payload with content-length = 1049 bytes. Max allowed: 1048 bytes."
+    large = upload(double, row, data=b"x" * 1049)
+    assert error(large) == (400, "Exception while reading request", told)
+    refused = upload(double, row, "run.exe", data=b"x")
+    assert error(refused) == (403, "Operation Failed", "Error during insert of sys_attachment (run.exe)")
+    assert len(double.rows("sys_attachment")) == 2

@@ -2,7 +2,7 @@
 
 from sandbox.servicenow import ServiceNowDouble
 from sandbox.servicenow.seed import sys_id
-from tests.contract.servicenow_tables.asking import Json, send
+from tests.contract.servicenow_tables.asking import Json, error, recorded, send
 
 INCIDENT, PROBLEM, CHANGE = (f"/api/now/table/{name}" for name in ("incident", "problem", "change_request"))
 APPROVAL, ARTICLE = "/api/now/table/sysapproval_approver", "/api/now/table/kb_knowledge"
@@ -203,3 +203,61 @@ def test_states_are_shown_by_class(double: ServiceNowDouble) -> None:
         ("Incident", "New"), ("Problem", "Assess"), ("Change Request", "Implement"), ("Change Task", "Open"),
         ("Follow On Task", "Open"),
     } <= shown  # fmt: skip
+
+
+# --- journals, metadata, faults
+
+
+def test_journal_rows_are_the_recorded_ones(double: ServiceNowDouble) -> None:
+    """Read as administrator, without columns of updates; nobody else reads any, whatever the filter."""
+    entry = recorded("journal", "Journal rows read as admin")
+    rows = [
+        row | {"sys_id": row["sys_id"].replace("<sys_id>", "0" * 32)} for row in entry["response"]["body"]["result"]
+    ]
+    for row in rows:
+        double.store.put("sys_journal_field", row)
+    asked = entry["request"]
+    assert send(double, "GET", asked["path"], who="admin", **asked["query"]).json()["result"] == rows
+    hidden = send(double, "GET", asked["path"], who="agent", **asked["query"])
+    assert (hidden.json()["result"], hidden.headers["X-Total-Count"]) == ([], "2")
+
+
+def test_every_table_tells_its_columns_and_choices(double: ServiceNowDouble) -> None:
+    """By class: the states of the class, in the reader's language; a mandatory column added by an administrator."""
+
+    def about(table: str, who: str = "agent") -> Json:
+        found: Json = send(double, "GET", f"/api/now/ui/meta/{table}", who=who).json()["result"]["columns"]
+        return found
+
+    states = {table: [one["value"] for one in about(table)["state"]["choices"]] for table in STATES}
+    assert states == STATES
+    assert about("change_request", "agent2")["state"]["choices"][1]["label"] == "Bewerten"
+    assert about("problem")["resolution_code"]["choices"][0]["label"] == "Fix Applied"
+    article = about("kb_knowledge")
+    assert "state" not in article
+    assert [one["value"] for one in article["workflow_state"]["choices"]][:3] == ["draft", "review", "published"]
+    column = {"name": "change_request", "element": "u_site", "column_label": "Site", "mandatory": "true"}
+    send(double, "POST", "/api/now/table/sys_dictionary", column | {"internal_type": "string"}, "admin")
+    assert about("change_request")["u_site"]["mandatory"] is True
+    refused = send(double, "POST", CHANGE, {"short_description": "x"})
+    assert error(refused) == (403, "Operation Failed", f"{POLICY}Site")
+
+
+STATES = {
+    "problem": ["101", "102", "103", "104", "106", "107"],
+    "change_request": ["-5", "-4", "-3", "-2", "-1", "0", "3", "4"],
+    "change_task": ["-5", "1", "2", "3", "4"],
+    "cert_follow_on_task": ["-5", "1", "2", "3", "4", "7"],
+}
+
+
+def test_a_save_may_go_unanswered(double: ServiceNowDouble) -> None:
+    """The fault after the commit is there for changes by their own API and for files, too: saved, and 500."""
+    for path in ("/api/sn_chg_rest/change/normal", "/api/now/attachment/file"):
+        double.fault("500_after_commit", path)
+    assert send(double, "POST", "/api/sn_chg_rest/change/normal", {"short_description": "Once"}).status_code == 500
+    assert double.rows("change_request")[-1]["short_description"] == "Once"
+    where = {"table_name": "incident", "table_sys_id": double.rows("incident")[0]["sys_id"], "file_name": "x"}
+    assert send(double, "POST", "/api/now/attachment/file", {}, **where).status_code == 500
+    assert len(double.rows("sys_attachment")) == 1
+    assert double.armed() == 0
