@@ -15,9 +15,11 @@ from core.settings import LiveInstance
 from core.signing import Signer
 from handlers.context import ServiceNowParts, Services, Settings
 from mattermost.access import Access
+from mattermost.bot_tokens import BotTokens
 from mattermost.card_buttons import CardButtons
 from mattermost.client import APP_ID, PLUGIN, MattermostClient
 from mattermost.proofs import TokenOwners
+from notifications.health import Health
 from servicenow.probe import Probe
 from servicenow.side import ServiceNowSide
 from storage.sealing import derive_keys
@@ -26,11 +28,10 @@ from web.background import Background, Every
 from web.calls import Door
 from web.limits import PersonLimits
 from web.messages import AdministratorMessages
+from web.notices import notices_of
 from web.plain import PRESS_PATH, PlainHost, plain_blueprint
 from web.verify import Verifier
 from web.wsgi import Service, web_app
-
-KEPT_FREE = 8  # threads that never wait for ServiceNow (design §11)
 
 
 def create_app(config: Config, *, clock: Clock = time.time) -> Service:
@@ -39,25 +40,24 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
     stores = open_storage(config.storage_url, keys, clock=clock, wait=config.graceful_timeout)
     background = Background()
     mattermost = MattermostClient(config.mattermost_url, config.threads)
-    messages = AdministratorMessages(mattermost, stores.installations, background, config.mattermost_bot_token)
+    tokens = BotTokens(mattermost, stores.installations, clock, config.mattermost_bot_token)
+    messages = AdministratorMessages(mattermost, stores.installations, background, tokens)
 
     remote = f"{config.mattermost_url}{PLUGIN}/apps/{APP_ID}/oauth2/remote"
-    live: LiveInstance[ServiceNowParts] = LiveInstance(
-        config.instance,
-        stores.settings,
-        partial(
-            ServiceNowSide,
-            accounts=stores.accounts,
-            remote=remote,
-            fingerprint_key=keys("oauth client")[-1],
-            at_once=config.threads - KEPT_FREE,
-            clock=clock,
-            on_client_suspect=messages.client_suspect,
-            record_links=config.record_links,
-        ),
+    side = partial(
+        ServiceNowSide,
+        accounts=stores.accounts,
+        remote=remote,
+        fingerprint_key=keys("oauth client")[-1],
+        at_once=config.servicenow_calls,
+        clock=clock,
+        on_client_suspect=messages.client_suspect,
+        record_links=config.record_links,
     )
+    live: LiveInstance[ServiceNowParts] = LiveInstance(config.instance, stores.settings, side)
     signer = Signer(keys("states"))
     buttons = CardButtons(signer, config.app_url + PRESS_PATH)
+    health = Health(stores.outbox, clock)
     services = Services(
         settings=Settings(
             connect_address=f"{remote}/connect",
@@ -73,15 +73,17 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
         probe=Probe(f"{remote}/complete", clock),
         accounts=stores.accounts,
         form_results=stores.form_results,
-        keys=KeyRing((), stores.settings, clock),
+        keys=KeyRing(config.webhook_keys, stores.settings, clock),
         old_dialect=OldDialectSwitch(stores.settings, clock),
         grants=stores.grants,
+        test_reports=health.arrivals,
+        deliveries=health,
         buttons=buttons,
         signer=signer,
         clock=clock,
     )
     door = Door(
-        verifier=Verifier(config.mattermost_app_jwt_secret, stores.installations, TokenOwners(mattermost), clock),
+        verifier=Verifier(config.mattermost_app_jwt_secret, TokenOwners(mattermost), tokens, clock),
         services=services,
         installations=stores.installations,
         client=mattermost,
@@ -91,9 +93,8 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
         reminders=Every(3600.0, clock),
     )
 
-    def close() -> None:
-        background.close()
-        stores.close()
-
+    notices = notices_of(door, stores, tokens, health, config.work_notes_in_channels)
+    notices.worker.start()
     plain = plain_blueprint(PlainHost.of(door, buttons, messages.bot_session, config.app_url))
-    return Service(web_app(door, config.app_url, {"storage": stores.check}, plain), background.settle, close)
+    app = web_app(door, config.app_url, {"storage": stores.check, "bot token": tokens.check}, plain, notices.blueprint)
+    return Service.of(app, workers=(background, notices.worker), release=stores.close)

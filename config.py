@@ -15,6 +15,7 @@ from environs import EnvValidationError, FileAwareEnv
 from marshmallow import ValidationError, validate
 
 from core.instance import Instance, instance_problem
+from core.notices import WebhookKey
 
 
 class ConfigError(Exception):
@@ -40,11 +41,18 @@ class Config:
     graceful_timeout: int = 30
     guests: bool = False
     shared_tables: tuple[str, ...] = ()
+    webhook_keys: tuple[WebhookKey, ...] = field(default=(), repr=False)
+    work_notes_in_channels: bool = False
     caller_optional: bool = False
     record_links: str = "classic"
     rate_limits: bool = True
     log_level: str = "info"
     log_format: str = "json"
+
+    @property
+    def servicenow_calls(self) -> int:
+        """Calls to ServiceNow at once: eight threads never wait for it (design §11)."""
+        return self.threads - 8
 
     @property
     def instance(self) -> Instance:
@@ -66,6 +74,7 @@ class Config:
         env = _Environment(eager=False, strip_whitespace=True)
         hosts: tuple[str, ...] = tuple(env.list("SERVICENOW_HOSTS", default=[], validate=_each(_origin)) or ())
         shared: list[str] = env.list("SHARED_TABLES", default=[], validate=_each(_table)) or []
+        pairs: list[str] = env.list("WEBHOOK_SECRETS", default=[], validate=_webhook_secrets) or []
         values: dict[str, Any] = {
             "app_url": env.str("APP_URL", validate=_address),
             "mattermost_url": env.str("MATTERMOST_URL", validate=_address),
@@ -80,6 +89,7 @@ class Config:
             "threads": env.int("THREADS", default=cls.threads, validate=validate.Range(min=10, max=256)),
             "graceful_timeout": env.int("GRACEFUL_TIMEOUT", default=30, validate=validate.Range(1, 600)),
             "guests": env.bool("GUESTS", default=False),
+            "work_notes_in_channels": env.bool("WORK_NOTES_IN_CHANNELS", default=False),
             "caller_optional": env.bool("CALLER_OPTIONAL", default=False),
             "record_links": env.str("RECORD_LINKS", default="classic", validate=validate.OneOf(_RECORD_LINKS)),
             "rate_limits": env.bool("RATE_LIMITS", default=True),
@@ -96,10 +106,12 @@ class Config:
         for name in ("app_url", "mattermost_url", "servicenow_url"):
             values[name] = values[name].rstrip("/")
         values["app_secrets"] = tuple(values["app_secrets"])
+        values["webhook_keys"] = tuple(_webhook_key(pair) for pair in pairs)
         return cls(servicenow_hosts=hosts, shared_tables=tuple(name.strip() for name in shared), **values)
 
 
 _RECORD_LINKS = ["classic", "workspace"]
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _LOG_LEVELS = ["debug", "info", "warning", "error"]
 
 
@@ -151,6 +163,22 @@ def _table(value: str) -> None:
 def _secret(value: str) -> None:
     if len(value) < 32:
         raise ValidationError("must have at least 32 characters; make one with `openssl rand -hex 32`")
+
+
+def _webhook_key(pair: str) -> WebhookKey:
+    key_id, _, secret = pair.strip().partition(":")
+    return WebhookKey(key_id=key_id, secret=secret, from_environment=True)
+
+
+def _webhook_secrets(pairs: list[str]) -> None:
+    keys = [_webhook_key(pair) for pair in pairs]
+    for key in keys:
+        if not _KEY_ID.fullmatch(key.key_id):
+            raise ValidationError("must be pairs of KEY-ID:SECRET; a key id has 1 to 40 letters, digits, _ and -")
+        if len(key.secret) < 32 or not key.secret.isascii():
+            raise ValidationError("must have secrets of at least 32 ASCII characters; try `openssl rand -hex 32`")
+    if len({key.key_id for key in keys}) < len(keys):
+        raise ValidationError("must have another key id for every secret")
 
 
 def _listen(value: str) -> None:

@@ -8,6 +8,7 @@ Errors a person can meet.
   x NotPermitted            the person may not do this here
     + AdministratorsOnly
     + MayNotPost            not in this channel
+      - ChannelClosed       nobody may, or the bot may not
     + NotShared             not a record of this table
     + BotNotIn              the bot may not post there, and the person may not let it in
     + NotYours              somebody else's, and the person administrates nothing there
@@ -21,6 +22,7 @@ Errors a person can meet.
   x MattermostError         Mattermost did not do what was asked
     + MattermostSilent      no answer, or 429 or 5xx                               retryable
     + MattermostRefused     4xx
+      - RootGone            the thread's first post was deleted
   x ServiceNowError         ServiceNow did not do what was asked
     + Unreachable           refused, no route, TLS: nothing was sent               retryable
     + Unanswered            sent, and no answer in time                            retryable
@@ -128,6 +130,10 @@ class NotShared(NotPermitted):
     )
 
 
+class ChannelClosed(MayNotPost):
+    """Nothing of ours can be posted in the channel: archived, gone, or the bot is no member; ``tell`` says which."""
+
+
 class BotNotIn(NotPermitted):
     """The bot is no member of the channel, and could not be let in with the person's rights."""
 
@@ -228,10 +234,19 @@ class MattermostError(AppError):
 
 
 class MattermostSilent(MattermostError):
-    """No answer from Mattermost, or one that asks to come later."""
+    """
+    No answer from Mattermost, or one that asks to come later.
+
+    ``status`` is 0 without an answer; ``retry_after`` is in seconds, where Mattermost said so.
+    """
 
     tell = "Mattermost is not answering our service right now. Try again in a minute."
     retryable = True
+
+    def __init__(self, detail: str, status: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.retry_after = retry_after
 
 
 class MattermostRefused(MattermostError):
@@ -241,6 +256,10 @@ class MattermostRefused(MattermostError):
         super().__init__(detail)
         self.status = status
         self.error_id = error_id
+
+
+class RootGone(MattermostRefused):
+    """The first post of the thread is gone, so nothing can reply to it."""
 
 
 class ServiceNowError(AppError):

@@ -1,6 +1,6 @@
 """What the component in ServiceNow reports: one change of one record, and who wants to know (design §9)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.records import Cell
@@ -112,6 +112,9 @@ class DeliveryHealth:
         delivered_at: When the last one was posted.
         refused_at, refused_reason: The last request that the webhook refused, and why (``stale``, ``bad_mac`` …).
         clock_offset: Seconds that ServiceNow's clock was ahead of ours in the last request whose signature held.
+        refused: How many requests were refused since the start of the process, by reason.
+        delivered, given_up: Notices since the start of the process; given up after 24 hours of tries.
+        trouble: Why the oldest batch that failed was not delivered, for administrators; "" where none waits.
     """
 
     waiting: int = 0
@@ -120,6 +123,10 @@ class DeliveryHealth:
     refused_at: float = 0.0
     refused_reason: str = ""
     clock_offset: float = 0.0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    delivered: int = 0
+    given_up: int = 0
+    trouble: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -278,6 +278,10 @@ class ServiceNow(Protocol):
         """
         ...
 
+    def sees_any(self, table: str) -> bool:
+        """Whether the account may read any of the table's twenty newest records; one round trip."""
+        ...
+
     def columns(self, table: str) -> Mapping[str, Column]:
         """
         Columns with their choices, from memory for 15 minutes per table and language (design §5).

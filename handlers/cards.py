@@ -6,6 +6,8 @@ import structlog
 
 from core.actions import CardKey, offer
 from core.errors import MattermostError
+from core.instance import Instance
+from core.ports import Buttons, Links
 from core.records import Record
 from handlers.context import Context
 from handlers.registry import calls
@@ -23,11 +25,17 @@ def card_of(record: Record, channel_id: str, context: Context, pretext: str = ""
         channel_id: Where the card stands; its buttons work nowhere else.
         pretext: Markdown above the card, ours or already escaped.
     """
-    instance = context.instance.url.partition("://")[2]
+    return drawn(record, channel_id, context.instance, context.links, context.buttons, pretext)
+
+
+def drawn(
+    record: Record, channel_id: str, instance: Instance, links: Links, buttons: Buttons, pretext: str = ""
+) -> dict[str, Any]:
+    """As `card_of`, outside any call."""
     fitting = offer(record.table, record.value("state")).only(lambda action: calls.has(action.path, action.kind))
-    buttons = context.buttons.write(CardKey(record.table, record.sys_id, record.number, channel_id), fitting)
-    address = context.links.record(record.table, record.sys_id)
-    return record_card(record, address, instance, actions=buttons, pretext=pretext)
+    actions = buttons.write(CardKey(record.table, record.sys_id, record.number, channel_id), fitting)
+    address = links.record(record.table, record.sys_id)
+    return record_card(record, address, instance.url.partition("://")[2], actions=actions, pretext=pretext)
 
 
 def shown_by(record: Record) -> dict[str, str]:

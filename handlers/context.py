@@ -16,12 +16,14 @@ from core.ports import (
     Buttons,
     ChannelGrants,
     Clock,
+    Deliveries,
     FormResults,
     InstanceProbe,
     Links,
     Mattermost,
     OAuth,
     ServiceNow,
+    TestReports,
 )
 from core.settings import LiveInstance
 from core.signing import Signer
@@ -86,6 +88,8 @@ class Services:
     keys: KeyRing
     old_dialect: OldDialectSwitch
     grants: ChannelGrants
+    test_reports: TestReports
+    deliveries: Deliveries
     buttons: Buttons
     signer: Signer
     clock: Clock
@@ -105,6 +109,8 @@ class Context:
         self.keys = services.keys
         self.old_dialect = services.old_dialect
         self.grants = services.grants
+        self.test_reports = services.test_reports
+        self.deliveries = services.deliveries
         self.oauth = self._parts.oauth
         self.links = self._parts.links
         self.buttons = services.buttons

@@ -71,6 +71,9 @@ class MattermostClient:
         """
         Ask once and return the decoded JSON, or None for an empty answer.
 
+        Args:
+            token: Whose session it is; "" for none.
+
         Raises:
             MattermostSilent: No connection, no answer in time, 429 or 5xx, or something that is no JSON.
             MattermostRefused: 4xx, with Mattermost's own error id.
@@ -102,7 +105,8 @@ def _decode(method: str, path: str, response: requests.Response) -> Any:
     status = response.status_code
     where = f"{method} {_shape(path)}: {status}"
     if status == 429 or status >= 500:
-        raise MattermostSilent(where)
+        after = response.headers.get("Retry-After", "")
+        raise MattermostSilent(where, status, float(after) if after.isdecimal() else None)
     try:
         body = response.json() if response.content else None
     except ValueError:

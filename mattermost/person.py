@@ -16,7 +16,7 @@ _RUNNING = 2  # of a plugin's states; 0 is "not running" (recorded)
 
 log = structlog.get_logger(__name__)
 
-_SHOWS = "servicenow"  # the property of a post that says which record it shows, and which state of it
+SHOWS = "servicenow"  # the property of a post that says which record it shows, and which state of it
 
 
 class MattermostForPerson:
@@ -63,7 +63,7 @@ class MattermostForPerson:
         permission = self._permission(channel_id)
         props: dict[str, Any] = {"attachments": [dict(attachment)]}
         if shows:
-            props[_SHOWS] = dict(shows)
+            props[SHOWS] = dict(shows)
         post = {
             "channel_id": permission.channel_id,
             "root_id": root_id,
@@ -81,14 +81,14 @@ class MattermostForPerson:
         post = self._as_bot("GET", f"/api/v4/posts/{post_id}")
         root_id = str(post.get("root_id") or post["id"])
         props = post.get("props") or {}
-        shown = props.get(_SHOWS)
+        shown = props.get(SHOWS)
         if post.get("user_id") != self._bot_user_id or not isinstance(shown, dict):
             return root_id  # not a card of the bot's: in a direct message of two people it is a person's post
         if any(shown.get(name) != shows[name] for name in ("table", "sys_id")):
             return root_id
-        if _count(shown) <= _count(shows):
+        if count_shown(shown) <= count_shown(shows):
             # A patch replaces props whole, `from_bot` included: send them all again.
-            changed = {**props, "attachments": [dict(attachment)], _SHOWS: dict(shows)}
+            changed = {**props, "attachments": [dict(attachment)], SHOWS: dict(shows)}
             self._as_bot("PUT", f"/api/v4/posts/{post_id}/patch", json={"props": changed})
         return root_id
 
@@ -211,7 +211,7 @@ class MattermostForPerson:
         return self._client.request(method, path, token=self._person_token, deadline=self._deadline, json=json)
 
 
-def _count(shows: Mapping[str, Any]) -> int:
+def count_shown(shows: Mapping[str, Any]) -> int:
     """The record's number of updates that a card shows; one that says none is the oldest."""
     text = str(shows.get("sys_mod_count", ""))
     return int(text) if text.isascii() and text.isdecimal() else -1

@@ -120,6 +120,10 @@ class ServiceNowClient:
         # A dropped term would answer with other rows: only what was asked for counts.
         return {sys_id: found[sys_id] for sys_id in sys_ids if sys_id in found}
 
+    def sees_any(self, table: str) -> bool:
+        newest = Query().order_by("sys_created_on", descending=True)
+        return bool(self._tables.rows(table, newest, ("sys_id",), _OPTIONS))
+
     def columns(self, table: str) -> Mapping[str, Column]:
         return self._columns.columns(table, self._language, self._tables)
 

@@ -12,13 +12,15 @@ import structlog
 from filelock import FileLock, Timeout
 
 from core.errors import StorageFailed
+from core.notice_ports import Outbox, ParkedSubscriptions, Threads
 from core.ports import Accounts, ChannelGrants, Clock, FormResults, Installations, SavedSettings
 from storage.disk import Disk
-from storage.files import TableFile
 from storage.grants import StoredGrants
+from storage.outbox import StoredOutbox
 from storage.sealing import Sealer
 from storage.settings import StoredSettings
 from storage.stores import StoredAccounts, StoredFormResults, StoredInstallations
+from storage.threads import StoredParked, StoredThreads
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +49,9 @@ class Stores:
     form_results: FormResults
     settings: SavedSettings
     grants: ChannelGrants
+    outbox: Outbox
+    threads: Threads
+    parked: ParkedSubscriptions
     check: Callable[[], None]
     close: Callable[[], None]
 
@@ -76,7 +81,7 @@ def open_storage(
     """
     folder = folder_of(url)
     disk = disk or Disk()
-    sealers = [Sealer(keys(purpose)) for purpose in ("accounts", "installation", "settings")]
+    sealers = [Sealer(keys(purpose)) for purpose in ("accounts", "installation", "settings", "outbox")]
     lock = _locked(folder, disk, wait)
     try:
         accounts = StoredAccounts(folder, disk, sealers[0])
@@ -84,13 +89,16 @@ def open_storage(
         form_results = StoredFormResults(folder, disk, clock)
         settings = StoredSettings(folder, disk, sealers[2])
         grants = StoredGrants(folder, disk)
-        files = [accounts.file, installations.file, form_results.file, settings.file, grants.file]
+        outbox = StoredOutbox(folder, disk, sealers[3], clock)
+        threads, parked = StoredThreads(folder, disk, clock), StoredParked(folder, disk, clock)
+        tables = (accounts, installations, form_results, settings, grants, outbox, threads, parked)
+        files: list[_File] = [*(table.file for table in tables), outbox.delivered]
         check, close = _watched(folder, lock, files)
     except (StorageFailed, OSError) as error:
         lock.release()
         log.error("storage can't be opened", folder=str(folder), reason=str(error))
         raise error if isinstance(error, StorageFailed) else StorageFailed(str(error)) from error
-    return Stores(accounts, installations, form_results, settings, grants, check, close)
+    return Stores(accounts, installations, form_results, settings, grants, outbox, threads, parked, check, close)
 
 
 def folder_of(url: str) -> Path:
@@ -125,7 +133,13 @@ def _locked(folder: Path, disk: Disk, wait: float) -> FileLock:
     return lock
 
 
-def _watched(folder: Path, lock: FileLock, files: list[TableFile]) -> tuple[Callable[[], None], Callable[[], None]]:
+class _File(Protocol):
+    def check(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _watched(folder: Path, lock: FileLock, files: list[_File]) -> tuple[Callable[[], None], Callable[[], None]]:
     path = folder / "lock"
     ours = path.stat().st_ino
 

@@ -21,9 +21,17 @@ ALLOWED: dict[str, set[str]] = {
     "storage": {"core", "storage"},
     "updateset": {"core", "updateset"},
     "handlers": {"core", "forms", "handlers", "mattermost.cards", "mattermost.markdown"},
-    "web": {"core", "handlers", "mattermost", "web"},
+    "notifications": {
+        "core",
+        "forms",
+        "notifications",
+        "mattermost.cards",
+        "mattermost.markdown",
+        "mattermost.notice_cards",
+    },
+    "web": {"core", "handlers", "mattermost", "notifications", "web"},
     "sandbox": {"sandbox"},
-    "config": {"core.instance"},
+    "config": {"core.instance", "core.notices"},
 }
 OURS = {*ALLOWED, "app", "cli"}
 

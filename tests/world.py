@@ -125,6 +125,10 @@ class World:
         """Stop the service and start it with other settings, on the same storage and port."""
         self.running.stop()
         self.config = replace(self.config, **changes)
+        self.start()
+
+    def start(self) -> None:
+        """Start the service again after its `Running.stop`."""
         self.running = Running.start(self.config, self.now, self.port)
 
     def settle(self) -> None:

@@ -3,6 +3,7 @@
 from core.deadline import Deadline
 from core.ports import Installations
 from handlers.reminders import client_suspect_text
+from mattermost.bot_tokens import BotTokens, NoBotToken
 from mattermost.client import MattermostClient
 from web.background import Background
 
@@ -12,26 +13,27 @@ class AdministratorMessages:
     Direct messages by the bot.
 
     Args:
-        bot_token: A lasting token of the bot; without one the newest session seen is used, which is
-            alive whenever a call was just answered (protocol reference §3.1).
+        tokens: Where a live token of the bot comes from.
     """
 
     def __init__(
-        self, client: MattermostClient, installations: Installations, background: Background, bot_token: str
+        self, client: MattermostClient, installations: Installations, background: Background, tokens: BotTokens
     ) -> None:
         self._client = client
         self._installations = installations
         self._background = background
-        self._bot_token = bot_token
+        self._tokens = tokens
 
     def client_suspect(self) -> None:
         """Tell that the OAuth client should be checked; after the answer, never instead of it."""
         self._background.submit(lambda: self._tell(client_suspect_text()))
 
     def bot_session(self) -> str:
-        """A token of the bot that should be alive now; "" before the installation."""
-        installation = self._installations.get()
-        return self._bot_token or (installation.bot_token if installation else "")
+        """A token of the bot that should be alive now; "" where there is none."""
+        try:
+            return self._tokens.current()
+        except NoBotToken:
+            return ""
 
     def _tell(self, text: str) -> None:
         installation = self._installations.get()

@@ -6,7 +6,7 @@ Nothing of a request is believed before both proofs hold; then the plugin itself
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -14,9 +14,10 @@ from flask import Request
 
 from core.accounts import Installation
 from core.calls import Person
-from core.errors import AdministratorsOnly, InvalidInput, NotVerified, StorageFailed
-from core.ports import Clock, Installations
+from core.errors import AdministratorsOnly, InvalidInput, NotVerified
+from core.ports import Clock
 from mattermost.apps_framework import CallRequest, read, read_asker
+from mattermost.bot_tokens import BotTokens
 from mattermost.proofs import HEADER, TokenOwners, acting_user_id
 
 log = structlog.get_logger(__name__)
@@ -33,10 +34,11 @@ class Caller:
 class Verifier:
     """Design §4, "Who is asking", for the Apps host."""
 
-    def __init__(self, jwt_secret: str, installations: Installations, owners: TokenOwners, clock: Clock) -> None:
+    def __init__(self, jwt_secret: str, owners: TokenOwners, tokens: BotTokens, clock: Clock) -> None:
         self._jwt_secret = jwt_secret
-        self._installations = installations
+        self._installations = tokens.installations
         self._owners = owners
+        self._tokens = tokens
         self._clock = clock
 
     def bindings(self, request: Request) -> Caller:
@@ -59,13 +61,9 @@ class Verifier:
         installation = self._installations.get()
         if installation is None or owner.user_id != installation.bot_user_id:
             raise NotVerified("not the pinned bot's token")
-        if token != installation.bot_token:
-            seen = replace(installation, bot_token=token, bot_token_seen_at=self._clock())
-            try:
-                self._installations.put(seen)
-            except StorageFailed as error:
-                # Only later messages would use it: a full disk must not refuse calls that need no disk.
-                log.warning("newest bot session not stored", reason=str(error))
+        self._tokens.seen(token)
+        if caller.person.administrator and caller.request.webhook_secret:
+            self._tokens.webhook_secret(caller.request.webhook_secret)
         return caller
 
     def administrator(self, request: Request) -> Caller:
@@ -102,6 +100,22 @@ class Verifier:
         )
         log.info("installed", by=person_id, bot=bot.user_id)
         return caller
+
+    def wake_up(self, request: Request) -> None:
+        """
+        Our own call of the framework's webhook, which comes back with a live session of the bot.
+
+        There is no acting user: the framework's token names the bot, and the secret in the address was ours.
+        """
+        if self._installations.get() is None:
+            raise NotVerified("nothing is installed")
+        named = self._named(request)
+        incoming = read(payload(request))
+        self._tokens.check_wake_up(named, str(incoming.values.get("rawQuery", "")))
+        token = incoming.bot_access_token
+        if self._owners.owner(token).user_id != named:
+            raise NotVerified("not the pinned bot's token")
+        self._tokens.seen(token)
 
     def _named(self, request: Request) -> str:
         return acting_user_id(request.headers.get(HEADER, ""), self._jwt_secret, self._clock())

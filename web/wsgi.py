@@ -1,8 +1,9 @@
 """The Flask application around a `Door`: limits, errors, logs and the blueprints."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from flask import Blueprint, Flask
 
@@ -15,6 +16,18 @@ from web.logs import log_requests
 MOST_BODY = 1024 * 1024  # bytes of a request
 
 
+class Works(Protocol):
+    """A thread behind the answers."""
+
+    def settle(self) -> None:
+        """Return once what is to be done now is done."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is under way and end."""
+        ...
+
+
 @dataclass(frozen=True)
 class Service:
     """The WSGI application; how to wait for its errands; how to end it and give the storage back."""
@@ -22,6 +35,21 @@ class Service:
     app: Flask
     settle: Callable[[], None]
     close: Callable[[], None]
+
+    @classmethod
+    def of(cls, app: Flask, workers: Sequence[Works], release: Callable[[], None]) -> "Service":
+        """*app* with what works behind it; workers end before the storage is given back."""
+
+        def settle() -> None:
+            for worker in workers:
+                worker.settle()
+
+        def close() -> None:
+            for worker in reversed(workers):
+                worker.close()
+            release()
+
+        return cls(app, settle, close)
 
 
 def web_app(door: Door, app_url: str, checks: Mapping[str, Check], *others: Blueprint) -> Flask:

@@ -1,0 +1,182 @@
+"""Mattermost as the bot, outside any call: the port `core.ports.Bot`."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from cachetools import TTLCache
+
+from core.deadline import Deadline
+from core.errors import ChannelClosed, MattermostRefused, MattermostSilent, MayNotPost, RootGone
+from core.outbox import Card, Posted
+from mattermost.access import Access
+from mattermost.bot_tokens import BotTokens
+from mattermost.client import MattermostClient
+from mattermost.person import SHOWS, count_shown
+
+log = structlog.get_logger(__name__)
+
+BATCH = "servicenow_batch"  # the prop by which a post of ours is found again
+_ARCHIVED = "api.post.create_post.can_not_post_to_deleted.error"
+_ROOT_GONE = {"api.post.create_post.root_id.app_error", "api.post.create_post.channel_root_id.app_error"}
+_PAGE = 200
+_PAGES = 50
+_CLOCK_MARGIN = 300.0  # seconds that Mattermost's clock may be behind ours
+_SECONDS = 15.0  # a request may take
+_REMEMBERED = 300.0
+
+ARCHIVED = "The channel is archived."
+NO_CHANNEL = "There is no such channel any more."
+NO_MEMBER = "The bot is no member of the channel. Invite it there again."
+GONE = "The owner's Mattermost account is deactivated."
+NO_RIGHT = "The owner may not post in the channel any more."
+
+
+class MattermostBot:
+    """See the port for what each method promises."""
+
+    def __init__(
+        self,
+        client: MattermostClient,
+        tokens: BotTokens,
+        access: Access,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._tokens = tokens
+        self._access = access
+        self._allowed: TTLCache[tuple[str, str], bool] = TTLCache(maxsize=10_000, ttl=_REMEMBERED, timer=timer)
+        self._names: TTLCache[str, str] = TTLCache(maxsize=1000, ttl=_REMEMBERED, timer=timer)
+
+    def post(self, channel_id: str, message: str, *, card: Card | None, root_id: str, batch_id: str) -> str:
+        props: dict[str, Any] = {BATCH: batch_id}
+        if card is not None:
+            props |= {"attachments": [dict(card.attachment)], SHOWS: dict(card.shows)}
+        post = {
+            "channel_id": channel_id,
+            "root_id": root_id,
+            # Not told apart by user on Mattermost's side, hence our id in front (native integrations reference §4.5).
+            "pending_post_id": f"{self._tokens.bot_user_id}:{batch_id}",
+            "message": message,
+            "props": props,
+        }
+        try:
+            return str(self._ask("POST", "/api/v4/posts", json=post)["id"])
+        except MattermostRefused as error:
+            if error.error_id in _ROOT_GONE and root_id:
+                raise RootGone(str(error), error.status, error.error_id) from error
+            if error.error_id == _ARCHIVED:
+                raise ChannelClosed(str(error), ARCHIVED) from error
+            if error.status in {403, 404}:
+                raise self._closed(channel_id, error) from error
+            raise
+
+    def show(self, post_id: str, card: Card) -> None:
+        props = self._ask("GET", f"/api/v4/posts/{post_id}").get("props") or {}
+        shown = props.get(SHOWS)
+        if isinstance(shown, dict) and count_shown(shown) > count_shown(card.shows):
+            return
+        # A patch replaces props whole, `from_bot` included (recorded), so all are sent again.
+        changed = {**props, "attachments": [dict(card.attachment)], SHOWS: dict(card.shows)}
+        self._ask("PUT", f"/api/v4/posts/{post_id}/patch", json={"props": changed})
+
+    def find(self, channel_id: str, batch_id: str, since: float) -> Posted | None:
+        path = f"/api/v4/channels/{channel_id}/posts"
+        after = int((since - _CLOCK_MARGIN) * 1000)
+        try:
+            # Deleted posts come with `since` alone: what somebody deleted must not come back.
+            posts = _listed(self._ask("GET", path, params={"since": str(after)}))
+            for _ in range(_PAGES):
+                if found := next((one for one in posts if _batch_of(one) == batch_id), None):
+                    return Posted(str(found["id"]), str(found.get("root_id") or ""))
+                made = sorted((int(one.get("create_at", 0)), str(one["id"])) for one in posts)
+                if len(posts) < _PAGE or not made or made[0][0] < after:
+                    return None
+                query = {"before": made[0][1], "per_page": str(_PAGE)}
+                posts = _listed(self._ask("GET", path, params=query))
+        except MattermostRefused as error:
+            raise self._closed(channel_id, error) from error
+        log.error("too many posts to look for one", channel=channel_id)
+        return None
+
+    def may_post(self, person_id: str, channel_id: str) -> None:
+        if self._allowed.get((person_id, channel_id)):
+            return
+        try:
+            user = self._ask("GET", f"/api/v4/users/{person_id}")
+        except MattermostRefused as error:
+            raise MayNotPost(f"owner: {error}", GONE) from error
+        if user.get("delete_at"):
+            raise MayNotPost("owner deactivated", GONE)
+        try:
+            self._access.may_post(self._ask, person_id, channel_id)
+        except MayNotPost as error:
+            raise self._why_not(channel_id, error) from error
+        self._allowed[person_id, channel_id] = True
+
+    def username(self, person_id: str) -> str:
+        name = self._names.get(person_id)
+        if name is None:
+            try:
+                user = self._ask("GET", f"/api/v4/users/{person_id}")
+            except MattermostRefused:
+                user = {}
+            name = "" if user.get("delete_at") else str(user.get("username", ""))
+            self._names[person_id] = name
+        return name
+
+    def tell(self, person_id: str, text: str) -> None:
+        channel = self._ask("POST", "/api/v4/channels/direct", json=[self._tokens.bot_user_id, person_id])
+        self._ask("POST", "/api/v4/posts", json={"channel_id": channel["id"], "message": text})
+
+    def _closed(self, channel_id: str, cause: Exception) -> ChannelClosed:
+        """What is wrong with a channel that refused the bot."""
+        try:
+            channel = self._ask("GET", f"/api/v4/channels/{channel_id}")
+        except MattermostRefused as error:
+            return ChannelClosed(f"{cause}; {error}", NO_CHANNEL if error.status == 404 else NO_MEMBER)
+        return ChannelClosed(str(cause), ARCHIVED if channel.get("delete_at") else NO_MEMBER)
+
+    def _why_not(self, channel_id: str, cause: MayNotPost) -> MayNotPost:
+        """Whether it is the channel, the bot or the person that *cause* is about; the check reads as the bot."""
+        closed = self._closed(channel_id, cause)
+        if closed.tell != NO_MEMBER:
+            return closed
+        try:
+            self._ask("GET", f"/api/v4/channels/{channel_id}/members/{self._tokens.bot_user_id}")
+        except MattermostRefused:
+            return closed
+        return MayNotPost(str(cause), NO_RIGHT)
+
+    def _ask(self, method: str, path: str, json: Any = None, params: Mapping[str, str] | None = None) -> Any:
+        """One request with a live token; a second one where the first token had just died."""
+        token = self._tokens.current()
+        try:
+            return self._client.request(
+                method, path, token=token, deadline=Deadline(_SECONDS), json=json, params=params
+            )
+        except MattermostRefused as error:
+            if error.status != 401:
+                raise
+        # 401 is said before anything is done, so nothing happens twice.
+        self._tokens.refused(token)
+        token = self._tokens.current()
+        try:
+            return self._client.request(
+                method, path, token=token, deadline=Deadline(_SECONDS), json=json, params=params
+            )
+        except MattermostRefused as error:
+            if error.status == 401:
+                self._tokens.refused(token)
+                raise MattermostSilent(f"no token is accepted: {error}", 401) from error
+            raise
+
+
+def _batch_of(post: Mapping[str, Any]) -> str:
+    return str((post.get("props") or {}).get(BATCH, ""))
+
+
+def _listed(answer: Any) -> list[dict[str, Any]]:
+    posts = answer.get("posts") if isinstance(answer, Mapping) else None
+    return [one for one in (posts or {}).values() if isinstance(one, dict) and "id" in one]

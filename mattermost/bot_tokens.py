@@ -1,0 +1,177 @@
+"""
+A live token of the bot outside any call (design §4).
+
+Calls carry the bot's session, which lives ten minutes. Without a lasting token, and when the newest
+session is old or refused, we wake ourselves up: a POST to our own webhook at the Apps framework makes it
+call us back, and that call carries a live session (protocol reference §9).
+"""
+
+import hmac
+import threading
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qs
+
+import structlog
+
+from core.deadline import Deadline
+from core.errors import MattermostError, MattermostRefused, MattermostSilent, NotVerified, StorageFailed
+from core.ports import Clock, Installations
+from mattermost.client import APP_ID, PLUGIN, MattermostClient
+
+log = structlog.get_logger(__name__)
+
+WAKE_UP = "wake-up"  # the segment behind the framework's webhook path
+OLD_SECONDS = 540.0  # of the ten minutes that a session lives
+_WAIT_SECONDS = 5.0
+
+
+class NoBotToken(MattermostSilent):
+    """Nothing that Mattermost takes as the bot's token can be had now."""
+
+    tell = "The bot can't post right now. Ask an administrator to look at `/servicenow status`."
+
+
+class BotTokens:
+    """
+    Args:
+        lasting: `MATTERMOST_BOT_TOKEN`, or "".
+    """
+
+    def __init__(
+        self,
+        client: MattermostClient,
+        installations: Installations,
+        clock: Clock,
+        lasting: str,
+        wait: float = _WAIT_SECONDS,
+    ) -> None:
+        self._client = client
+        self.installations = installations
+        self._clock = clock
+        self._lasting = lasting
+        self._wait = wait
+        self._changed = threading.Condition()
+        self._waking = threading.Lock()
+        self._refused: set[str] = set()
+        self._seen: tuple[str, float] = ("", 0.0)  # newest session, and when a call last carried it
+        self._calls = 0
+        self._trouble = ""
+
+    @property
+    def bot_user_id(self) -> str:
+        """The pinned bot's id. Raises NoBotToken while there is none."""
+        installation = self.installations.get()
+        if installation is None:
+            raise NoBotToken("not installed in Mattermost yet")
+        return installation.bot_user_id
+
+    def seen(self, token: str) -> None:
+        """
+        A verified call of the framework carried *token*: a live session, for five minutes at least.
+
+        It is stored where it is new; a full disk is no reason to refuse a call.
+        """
+        installation = self.installations.get()
+        now = self._clock()
+        with self._changed:
+            self._seen = token, now
+            self._calls += 1
+            self._refused.discard(token)
+            self._trouble = ""
+            self._changed.notify_all()
+        if installation is None or token == installation.bot_token:
+            return
+        try:
+            self.installations.put(replace(installation, bot_token=token, bot_token_seen_at=now))
+        except StorageFailed as error:
+            log.warning("newest bot session not stored", reason=str(error))
+
+    def current(self) -> str:
+        """
+        A token that ought to be live.
+
+        Raises:
+            NoBotToken: None is known, and the wake-up brought none.
+        """
+        if self._lasting and self._lasting not in self._refused:
+            return self._lasting
+        token, at = self._newest()
+        age = self._clock() - at
+        if token and token not in self._refused and 0 <= age < OLD_SECONDS:
+            return token
+        return self._woken()
+
+    def refused(self, token: str) -> None:
+        """Mattermost answered 401 to *token*."""
+        if token == self._lasting and token not in self._refused:
+            log.error("MATTERMOST_BOT_TOKEN is refused by Mattermost")
+        with self._changed:
+            self._refused.add(token)
+
+    def check(self) -> None:
+        """For `/readyz`; from memory. Raises NoBotToken while neither a token nor the wake-up works."""
+        if self._trouble:
+            raise NoBotToken(self._trouble)
+
+    def check_wake_up(self, named: str, query: str) -> None:
+        """
+        Whether a call of the framework's webhook is our own.
+
+        Args:
+            named: The person that the framework's token names; for a webhook that is the bot.
+            query: The webhook's query string.
+
+        Raises:
+            NotVerified: It is not.
+        """
+        installation = self.installations.get()
+        given = parse_qs(query).get("secret", [""])[0]
+        if installation is None or not installation.webhook_secret or named != installation.bot_user_id:
+            raise NotVerified("webhook: not in the bot's name")
+        if not hmac.compare_digest(given.encode(), installation.webhook_secret.encode()):
+            raise NotVerified("webhook: another secret")
+
+    def webhook_secret(self, secret: str) -> None:
+        """A verified call of an administrator told the framework's webhook secret. Raises StorageFailed."""
+        installation = self.installations.get()
+        if installation is not None and installation.webhook_secret != secret:
+            self.installations.put(replace(installation, webhook_secret=secret))
+
+    def _newest(self) -> tuple[str, float]:
+        installation = self.installations.get()
+        stored = (installation.bot_token, installation.bot_token_seen_at) if installation else ("", 0.0)
+        return max(self._seen, stored, key=lambda one: one[1])
+
+    def _woken(self) -> str:
+        with self._waking:
+            try:
+                return self._wake()
+            except MattermostError as error:
+                if not self._trouble:
+                    log.error("the bot has no live token", reason=str(error))
+                self._trouble = str(error)
+                raise
+
+    def _wake(self) -> str:
+        installation = self.installations.get()
+        if installation is None or not installation.webhook_secret:
+            raise NoBotToken("no webhook secret of the framework is known")
+        with self._changed:
+            before = self._calls
+        try:
+            self._call_ourselves(installation.webhook_secret)
+        except MattermostRefused as error:
+            raise NoBotToken(f"wake-up refused: {error}") from error
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._calls > before, self._wait):
+                raise NoBotToken("the framework did not call back")
+            token = self._seen[0]
+        if token in self._refused:
+            raise NoBotToken("the framework's newest session is refused")
+        return token
+
+    def _call_ourselves(self, secret: str) -> None:
+        path = f"{PLUGIN}/apps/{APP_ID}/webhook/{WAKE_UP}"
+        empty: dict[str, Any] = {}
+        self._client.request("POST", path, token="", deadline=Deadline(10.0), params={"secret": secret}, json=empty)

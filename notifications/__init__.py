@@ -1,0 +1,1 @@
+"""Notices: what the component reports, from the webhook to the channel (design §9)."""

@@ -1,0 +1,344 @@
+"""
+Batches become posts: who may read what is settled first, then the bot posts and remembers what it posted.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from core.errors import (
+    ChannelClosed,
+    MattermostError,
+    MayNotPost,
+    RootGone,
+    ServiceNowError,
+)
+from core.notice_ports import Bot, Threads
+from core.notices import Report
+from core.outbox import THREAD_LIFE, Batch, Card, Content, Posted, Queued, Thread
+from core.ports import Accounts, ChannelGrants, Clock
+from core.records import Record
+from core.subscriptions import Event, Grant, Option, Status, tokens
+from mattermost.notice_cards import Save, bare_text, notice_text
+from notifications.adoption import Adoption
+from notifications.old_dialect import Hints
+from notifications.owners import Owners
+from notifications.reading import Later, Readings, Refused, ServiceNowFor, Unconnected
+from notifications.schema import read_report
+
+log = structlog.get_logger(__name__)
+
+Draw = Callable[[Record, str], Card]  # a record and its channel: how it looks there
+Link = Callable[[str, str, str], str]  # table, sys_id, number: a Markdown link
+
+
+_NOTHING = Report(event_id="", occurred_at=0.0, component="", server_url="", record=None)
+
+
+@dataclass
+class Row:
+    """One event for one channel, and the subscriptions that may have it."""
+
+    report: Report
+    grants: list[Grant]
+    hint: bool = False  # a report of update set v2.1: only what is newer than the last post is news
+    read: Record | Unconnected | None = None  # what its reader may see; None where nobody may see anything
+    reader: Grant | None = None
+
+
+@dataclass
+class Work:
+    """A batch on its way."""
+
+    batch: Batch
+    rows: list[Row] = field(default_factory=list)
+    later: str = ""  # why it is tried again, "" for now
+    at_least: float = 0.0  # seconds that the other side asked for
+
+    @property
+    def place(self) -> tuple[str, str]:
+        return self.batch.channel_id, self.batch.record_id
+
+
+class Delivery:
+    """
+    Args:
+        draw: Draws a record for a channel.
+        link: A Markdown link to a record.
+        work_notes: `WORK_NOTES_IN_CHANNELS`.
+    """
+
+    def __init__(
+        self,
+        *,
+        grants: ChannelGrants,
+        accounts: Accounts,
+        threads: Threads,
+        bot: Bot,
+        owners: Owners,
+        adoption: Adoption,
+        hints: Hints,
+        servicenow_for: ServiceNowFor,
+        draw: Draw,
+        link: Link,
+        work_notes: bool,
+        clock: Clock,
+    ) -> None:
+        self._grants = grants
+        self._accounts = accounts
+        self._threads = threads
+        self._bot = bot
+        self._owners = owners
+        self._adoption = adoption
+        self._hints = hints
+        self._servicenow_for = servicenow_for
+        self._draw = draw
+        self._link = link
+        self._work_notes = work_notes
+        self._clock = clock
+
+    def prepare(self, contents: Sequence[tuple[Batch, Sequence[tuple[Queued, Content]]]]) -> list[Work]:
+        """
+        Open batches, hold them against the grants of this moment, and read their records as their owners.
+
+        What is left without rows has nothing to post.
+        """
+        works = [self._opened(batch, rows) for batch, rows in contents]
+        readings = Readings(self._servicenow_for)
+        waiting = [work for work in works if not work.later]
+        for work in waiting:
+            self._check_owners(work)
+        readings.fetch(
+            (row.grants[0].owner_id, row.report)
+            for work in waiting
+            if not work.later
+            for row in work.rows
+            if row.grants
+        )
+        for work in waiting:
+            for row in work.rows:
+                self._read(work, row, readings)
+            work.rows = [row for row in work.rows if row.read is not None]
+        return works
+
+    def post(self, work: Work) -> Thread | None:
+        """
+        Post a prepared batch; what its record has in the channel now. None where nothing was to be said.
+
+        Raises:
+            MattermostSilent: Try again.
+            MattermostRefused: Mattermost will never take this post.
+        """
+        if not work.rows:
+            return None
+        try:
+            return self._posted(work)
+        except ChannelClosed as error:
+            self._owners.channel_closed(work.batch.channel_id, error.tell)
+            return None
+
+    def found(self, batch: Batch) -> Thread | None:
+        """
+        What an earlier try left behind, looked up in the channel. None where it posted nothing.
+
+        Raises:
+            MattermostSilent: Try again.
+            ChannelClosed: The bot can't look there.
+        """
+        posted = self._bot.find(batch.channel_id, batch.batch_id, batch.claimed_at)
+        return None if posted is None else self._thread(batch, posted, 0)
+
+    # --- who may have it
+
+    def _opened(self, batch: Batch, rows: Sequence[tuple[Queued, Content]]) -> Work:
+        work = Work(batch)
+        for _, content in rows:
+            try:
+                report, sys_ids = self._meant(content)
+            except (MattermostError, ServiceNowError) as error:
+                work.later = str(error)
+                continue
+            grants = [grant for sys_id in sys_ids if (grant := self._live(sys_id, batch.channel_id)) is not None]
+            if grants:
+                work.rows.append(Row(report, grants, "hint" in content))
+        return work
+
+    def _meant(self, content: Content) -> tuple[Report, list[str]]:
+        """What a row reports, and the subscriptions that may have it."""
+        if "hint" in content:
+            found = self._hints.report(content)
+            return (found[0], [found[1]]) if found is not None else (_NOTHING, [])
+        report = read_report(content["report"])
+        claimed = [one for one in content.get("claimed", ()) if self._adopted(report, one)]
+        return report, [*content.get("granted", ()), *claimed]
+
+    def _adopted(self, report: Report, sys_id: str) -> bool:
+        match = next(one for one in report.matches if one.sys_id == sys_id)
+        grant = self._adoption.adopt(match)
+        return grant is not None and bool(report.test or set(report.events) & set(tokens(grant.events)))
+
+    def _live(self, sys_id: str, channel_id: str) -> Grant | None:
+        grant = self._grants.get(sys_id)
+        usable = grant is not None and grant.status == Status.ACTIVE and grant.channel_id == channel_id
+        return grant if usable else None
+
+    def _check_owners(self, work: Work) -> None:
+        """Leave out what owners may not post any more."""
+        for grant in {grant.sys_id: grant for row in work.rows for grant in row.grants}.values():
+            try:
+                self._bot.may_post(grant.owner_id, grant.channel_id)
+            except ChannelClosed as error:
+                self._owners.channel_closed(grant.channel_id, error.tell)
+                work.rows = []
+                return
+            except MayNotPost as error:
+                self._owners.broken([grant], error.tell)
+                self._without(work, grant)
+            except MattermostError as error:
+                work.later = str(error)
+                return
+
+    @staticmethod
+    def _without(work: Work, grant: Grant) -> None:
+        for row in work.rows:
+            row.grants = [one for one in row.grants if one.sys_id != grant.sys_id]
+
+    def _read(self, work: Work, row: Row, readings: Readings) -> None:
+        """Find the first owner who may see the record; subscriptions of those who may not are broken."""
+        for grant in row.grants:
+            answer = readings.answer(grant, row.report)
+            if isinstance(answer, Record):
+                if row.hint and not self._newer(work, answer):
+                    return
+                row.read, row.reader = answer, grant
+                return
+            if isinstance(answer, Later):
+                work.later = answer.reason
+            elif isinstance(answer, Refused) and answer.reason:
+                self._owners.broken([grant], answer.reason)
+            elif isinstance(answer, Unconnected):
+                self._owners.not_connected(grant)
+                row.read, row.reader = answer, grant
+
+    def _newer(self, work: Work, record: Record) -> bool:
+        thread = self._threads.get(*work.place)
+        return thread is None or _mod_count(record) > thread.mod_count
+
+    # --- the post
+
+    def _posted(self, work: Work) -> Thread:
+        batch = work.batch
+        record = next((row.read for row in reversed(work.rows) if isinstance(row.read, Record)), None)
+        thread = self._threads.get(*work.place)
+        now = self._clock()
+        root_id = thread.root_id if thread is not None and now - thread.root_at < THREAD_LIFE else ""
+        reply = bool(root_id) and not self._in_channel(work)
+        card = self._draw(record, batch.channel_id) if record is not None else None
+        message = self._message(work, record)
+        posted: Posted | None = None
+        if reply:
+            try:
+                post_id = self._bot.post(batch.channel_id, message, card=None, root_id=root_id, batch_id=batch.batch_id)
+                posted = Posted(post_id, root_id)
+            except RootGone:
+                root_id = ""
+        if posted is None:
+            post_id = self._bot.post(batch.channel_id, message, card=card, root_id="", batch_id=batch.batch_id)
+            posted = Posted(post_id)
+        if not root_id:
+            thread = None
+        shown = thread.mod_count if thread is not None else _mod_count(record)
+        if thread is not None and card is not None and _mod_count(record) > shown and self._renewed(thread, card):
+            shown = _mod_count(record)
+        return self._thread(batch, posted, shown, anew=thread is None)
+
+    def _renewed(self, thread: Thread, card: Card) -> bool:
+        """Show the newest state on the first card; where that fails, the next notice does it."""
+        try:
+            self._bot.show(thread.root_id, card)
+        except MattermostError as error:
+            log.info("card not renewed", reason=str(error))
+            return False
+        return True
+
+    def _thread(self, batch: Batch, posted: Posted, mod_count: int, anew: bool = False) -> Thread:
+        now = self._clock()
+        known = self._threads.get(batch.channel_id, batch.record_id)
+        if known is not None and not anew and now - known.root_at < THREAD_LIFE:
+            return replace(known, last_at=now, mod_count=max(known.mod_count, mod_count))
+        return Thread(
+            channel_id=batch.channel_id,
+            table=batch.table,
+            record_id=batch.record_id,
+            root_id=posted.root_id or posted.post_id,
+            root_at=now,
+            last_at=now,
+            mod_count=mod_count,
+        )
+
+    def _in_channel(self, work: Work) -> bool:
+        wished = any(Option.IN_CHANNEL in tokens(grant.options) for row in work.rows for grant in _of_reader(row))
+        return wished or any(_urgent(row.report) for row in work.rows)
+
+    def _message(self, work: Work, record: Record | None) -> str:
+        last = work.rows[-1].report.record
+        assert last is not None
+        link = self._link(last.table, last.sys_id, last.number)
+        if record is None:
+            return bare_text(link, connect=True)
+        return notice_text(
+            [self._save(row) for row in work.rows],
+            mention=self._assignee(work, record),
+            test=any(row.report.test for row in work.rows),
+        )
+
+    def _save(self, row: Row) -> Save:
+        """What of a save may be shown: columns that the reader may read, texts that the subscription shows."""
+        report, grants = row.report, _of_reader(row)
+        if not isinstance(row.read, Record):
+            return Save(())
+        wanted = {token for grant in grants for token in tokens(grant.events)}
+        readable = row.read.cells
+        hide = all(Option.HIDE_COMMENT in tokens(grant.options) for grant in grants)
+        kinds = set()
+        if Event.COMMENTED in wanted and not hide:
+            kinds.add("comments")
+        if Event.WORK_NOTES in wanted and not hide and self._work_notes:
+            kinds.add("work_notes")
+        return Save(
+            [event for event in report.events if event in wanted],
+            [change for change in report.changes if change.field in readable],
+            [one for one in report.comments if one.kind in kinds and one.kind in readable],
+            report.actor,
+        )
+
+    def _assignee(self, work: Work, record: Record) -> str:
+        """User name of the linked assignee where a subscription wants that; not of who did it."""
+        assigned = record.value("assigned_to")
+        wished = any(Option.MENTION_ASSIGNEE in tokens(grant.options) for row in work.rows for grant in _of_reader(row))
+        if not assigned or not wished or all(row.report.actor.sys_id == assigned for row in work.rows):
+            return ""
+        person = next((one.person_id for one in self._accounts.all() if one.identity.sys_id == assigned), "")
+        return self._bot.username(person) if person else ""
+
+
+def _of_reader(row: Row) -> list[Grant]:
+    """The row's subscriptions of the person with whose rights it was read."""
+    return [grant for grant in row.grants if row.reader is not None and grant.owner_id == row.reader.owner_id]
+
+
+def _mod_count(record: Record | None) -> int:
+    value = record.value("sys_mod_count") if record is not None else ""
+    return int(value) if value.isdecimal() else 0
+
+
+def _urgent(report: Report) -> bool:
+    """Priority raised, or reopened: told in the channel itself."""
+    if Event.REOPENED in report.events:
+        return True
+    for change in report.changes:
+        old, new = change.old[:1], change.new[:1]
+        if change.field == "priority" and old.isdecimal() and new.isdecimal() and int(new) < int(old):
+            return True
+    return False

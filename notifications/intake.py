@@ -1,0 +1,178 @@
+"""
+Reports come in: proof, shape, replay, then one row per channel on disk, and only then the answer.
+
+A request proves itself before anything of it is read or looked up.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+
+from core.accounts import Account
+from core.errors import InvalidInput
+from core.notice_ports import Outbox, ParkedSubscriptions
+from core.notices import Match, Report
+from core.outbox import Content, Parked, Queued
+from core.ports import Accounts, ChannelGrants, Clock
+from notifications.arrivals import Arrivals
+from notifications.grants import Claimed, Foreign, Granted, judge
+from notifications.refusals import Refusals
+from notifications.schema import read_report
+from notifications.signatures import ReportRefused, Signatures
+
+log = structlog.get_logger(__name__)
+
+_PARKED_NOTED = 3600.0  # seconds; how exact the time of a parked subscription's last match is
+
+
+class Intake:
+    """
+    Args:
+        app_url: Our address; reports for another one are refused.
+        instance: Origin of the instance in force; accounts of another one own nothing here.
+        stored: Called after rows were stored, so that somebody looks at them.
+    """
+
+    def __init__(
+        self,
+        signatures: Signatures,
+        refusals: Refusals,
+        arrivals: Arrivals,
+        *,
+        outbox: Outbox,
+        parked: ParkedSubscriptions,
+        grants: ChannelGrants,
+        accounts: Accounts,
+        app_url: str,
+        instance: Callable[[], str],
+        clock: Clock,
+        stored: Callable[[], None],
+    ) -> None:
+        self._signatures = signatures
+        self.refusals = refusals
+        self._arrivals = arrivals
+        self._outbox = outbox
+        self._parked = parked
+        self._grants = grants
+        self._accounts = accounts
+        self._app_url = app_url
+        self._instance = instance
+        self._clock = clock
+        self._stored = stored
+
+    def receive(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """
+        Take a report in; it is on disk when this returns. False for one that came before.
+
+        Raises:
+            ReportRefused: It is not the component's, or too old.
+            InvalidInput: It is not of the schema, or meant for another server.
+            StorageFailed: The disk did not take it.
+        """
+        try:
+            offset = self._signatures.check(headers, body)
+        except ReportRefused as refusal:
+            if refusal.offset is not None:
+                self.refusals.proved(refusal.offset)
+            self.refusals.refused(refusal.reason, str(refusal))
+            raise
+        self.refusals.proved(offset)
+        try:
+            content = _json(body)
+            report = read_report(content)
+        except InvalidInput as error:
+            self.refusals.refused("malformed", str(error))
+            raise
+        if report.server_url.rstrip("/") != self._app_url:
+            self.refusals.refused("wrong_server")
+            raise InvalidInput({"server_url": "Is not the address of this server."})
+        return self.accept(report, content)
+
+    def accept(self, report: Report, content: Mapping[str, Any]) -> bool:
+        """
+        As `receive`, of a report that is believed.
+
+        Args:
+            content: What *report* was read from.
+        """
+        if report.test:
+            self._arrivals.note(report.test)
+        if report.record is None:
+            return True
+        if self._outbox.known(report.event_id):
+            return False
+        wanted: dict[str, dict[str, list[str]]] = {}
+        for match in report.matches:
+            self._sort(match, report, wanted)
+        now = self._clock()
+        rows: list[tuple[Queued, Content]] = []
+        for channel_id, chosen in wanted.items():
+            queued = Queued(
+                key=f"{report.event_id}/{channel_id}",
+                event_id=report.event_id,
+                channel_id=channel_id,
+                table=report.record.table,
+                record_id=report.record.sys_id,
+                stored_at=now,
+            )
+            rows.append((queued, {"report": _for_channel(content, channel_id), **chosen}))
+        added = self._outbox.add(report.event_id, rows)
+        if added and rows:
+            self._stored()
+        return added
+
+    def _sort(self, match: Match, report: Report, wanted: dict[str, dict[str, list[str]]]) -> None:
+        grant = self._grants.get(match.sys_id)
+        owner = self._owner(grant.owner_id if grant is not None else match.user_id)
+        match judge(match, grant, owner, report.events, bool(report.test)):
+            case Granted():
+                wanted.setdefault(match.channel_id, {}).setdefault("granted", []).append(match.sys_id)
+            case Claimed():
+                wanted.setdefault(match.channel_id, {}).setdefault("claimed", []).append(match.sys_id)
+            case Foreign(reason=reason):
+                self._park(match, reason)
+
+    def _owner(self, person_id: str) -> Account | None:
+        account = self._accounts.get(person_id)
+        return account if account is not None and account.instance == self._instance() else None
+
+    def _park(self, match: Match, reason: str) -> None:
+        known, now = self._parked.get(match.sys_id), self._clock()
+        told_at = known.told_at if known is not None else 0.0
+        if known is not None and known.reason == reason and 0 <= now - known.seen_at < _PARKED_NOTED:
+            return
+        log.warning("subscription parked", subscription=match.sys_id, reason=reason)
+        self._parked.put([parked(match, reason, now, told_at)])
+
+
+def parked(match: Match, reason: str, now: float, told_at: float = 0.0) -> Parked:
+    """What is kept of a subscription of which nothing is posted."""
+    return Parked(
+        sys_id=match.sys_id,
+        channel_id=match.channel_id,
+        created_by=match.created_by,
+        updated_by=match.updated_by,
+        reason=reason,
+        seen_at=now,
+        told_at=told_at,
+    )
+
+
+def _for_channel(content: Mapping[str, Any], channel_id: str) -> dict[str, Any]:
+    """A report with what concerns one channel alone."""
+    found = [one for one in content.get("subscriptions") or [] if one["channel_id"] == channel_id]
+    return {**content, "subscriptions": found}
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(body)
+        # Half a character (a lone surrogate) is legal JSON and breaks every encoder behind us.
+        content = json.loads(json.dumps(content, ensure_ascii=False).encode(errors="replace"))
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput({"": "Not JSON."}) from error
+    if not isinstance(content, dict):
+        raise InvalidInput({"": "Not a JSON object."})
+    return content

@@ -1,0 +1,153 @@
+"""Subscriptions that stopped working, and what their owners and administrators are told of it."""
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import structlog
+
+from core.accounts import Account
+from core.base import table_label
+from core.errors import AppError, MattermostSilent
+from core.notice_ports import Bot, ParkedSubscriptions
+from core.ports import Accounts, ChannelGrants, Clock
+from core.subscriptions import Grant, Status
+from mattermost.markdown import escaped
+
+log = structlog.get_logger(__name__)
+
+DAY = 86_400.0
+_LISTED = 20
+
+
+class Owners:
+    """
+    Marks subscriptions broken and tells of it, once each.
+
+    Args:
+        gone: Reasons that mean that the owner can't be told; administrators are, in the owner's place.
+        connect_address: Where a person connects.
+        administrator: Mattermost id of the person who installed the app, "" while there is none.
+    """
+
+    def __init__(
+        self,
+        *,
+        grants: ChannelGrants,
+        parked: ParkedSubscriptions,
+        accounts: Accounts,
+        bot: Bot,
+        clock: Clock,
+        gone: Iterable[str],
+        connect_address: str,
+        administrator: Callable[[], str],
+    ) -> None:
+        self._grants = grants
+        self._parked = parked
+        self._accounts = accounts
+        self._bot = bot
+        self._clock = clock
+        self._gone = frozenset(gone)
+        self._connect_address = connect_address
+        self._administrator = administrator
+        self._lock = threading.Lock()
+        self._untold = {one.sys_id for one in grants.all() if one.status == Status.BROKEN and not one.told_at}
+
+    def broken(self, grants: Iterable[Grant], reason: str) -> None:
+        """Mark those that are still active; their owners are told with the next `tell_all`. Raises StorageFailed."""
+        for grant in grants:
+            stored = self._grants.get(grant.sys_id)
+            if stored is None or stored.status != Status.ACTIVE:
+                continue
+            log.warning("subscription broken", subscription=grant.sys_id, reason=reason)
+            self._grants.put(
+                replace(stored, status=Status.BROKEN.value, reason=reason, told_at=0.0, version=stored.version + 1)
+            )
+            with self._lock:
+                self._untold.add(grant.sys_id)
+
+    def channel_closed(self, channel_id: str, reason: str) -> None:
+        """Mark everything that posts in a channel."""
+        self.broken([one for one in self._grants.all() if one.channel_id == channel_id], reason)
+
+    def not_connected(self, grant: Grant) -> None:
+        """Ask the owner to connect, at most once a day."""
+        account, now = self._accounts.get(grant.owner_id), self._clock()
+        told_at = account.suspension_told_at if account is not None else grant.told_at
+        if 0 <= now - told_at < DAY:
+            return
+        self._mark(account, grant, now)
+        what = "Your ServiceNow connection has ended" if account else "Your ServiceNow account is not connected"
+        self._say(
+            grant.owner_id,
+            f"{what}, so notices of {_named(grant)} say only that something changed. "
+            f"[Connect]({self._connect_address}) and they are whole again.",
+        )
+
+    def tell_all(self) -> None:
+        """Tell owners of what broke, and administrators once a day of what is parked."""
+        with self._lock:
+            untold, self._untold = self._untold, set()
+        found = [grant for sys_id in sorted(untold) if (grant := self._grants.get(sys_id)) is not None]
+        messages: dict[tuple[str, str], list[Grant]] = {}
+        for grant in found:
+            if grant.status == Status.BROKEN and not grant.told_at:
+                messages.setdefault((grant.owner_id, grant.reason), []).append(grant)
+        for (owner_id, reason), grants in messages.items():
+            self._tell_of(owner_id, reason, grants)
+        self._tell_of_parked()
+
+    def _tell_of(self, owner_id: str, reason: str, grants: list[Grant]) -> None:
+        now = self._clock()
+        # Marked before it is sent: a crash tells nobody twice.
+        for grant in grants:
+            self._grants.put(replace(grant, told_at=now))
+        names = "\n".join(f"- {_named(grant)}" for grant in grants[:_LISTED])
+        text = (
+            f"These subscriptions to ServiceNow stopped posting. {reason}\n{names}\n"
+            "When that is mended, resume them with `/servicenow subscriptions list`."
+        )
+        person = self._administrator() if reason in self._gone else owner_id
+        try:
+            self._say(person, text)
+        except MattermostSilent:
+            for grant in grants:
+                self._grants.put(replace(grant, told_at=0.0))
+            with self._lock:
+                self._untold.update(grant.sys_id for grant in grants)
+
+    def _tell_of_parked(self) -> None:
+        everything, now = self._parked.all(), self._clock()
+        new = [one for one in everything if one.seen_at > one.told_at]
+        if not new or 0 <= now - max(one.told_at for one in everything) < DAY:
+            return
+        self._parked.put([replace(one, told_at=now) for one in new])
+        rows = "\n".join(f"- `{one.sys_id}`: {one.reason}" for one in new[:_LISTED])
+        more = f"\n- and {len(new) - _LISTED} more" if len(new) > _LISTED else ""
+        text = (
+            "These rows of ServiceNow's subscriptions table were not set up through this app, so nothing of "
+            f"them is posted:\n{rows}{more}\n"
+            "Their owners can set them up with `/servicenow subscriptions add`; rows that nobody knows should be "
+            "deleted in ServiceNow."
+        )
+        self._say(self._administrator(), text)
+
+    def _mark(self, account: Account | None, grant: Grant, now: float) -> None:
+        if account is not None:
+            self._accounts.put(replace(account, suspension_told_at=now, version=account.version + 1))
+        else:
+            self._grants.put(replace(grant, told_at=now))
+
+    def _say(self, person_id: str, text: str) -> None:
+        if not person_id:
+            return
+        try:
+            self._bot.tell(person_id, text)
+        except MattermostSilent:
+            raise
+        except AppError as error:
+            log.warning("somebody could not be told", person=person_id, reason=str(error))
+
+
+def _named(grant: Grant) -> str:
+    return f"**{escaped(grant.name, 100)}**" if grant.name else f"{table_label(grant.table)} (`{grant.sys_id}`)"

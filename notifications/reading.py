@@ -1,0 +1,125 @@
+"""
+Records read with the rights of subscriptions' owners, many in one request.
+
+What ServiceNow's scripts report was read as the system; nothing of it is shown before the owner's own
+token has shown it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from core.deadline import Deadline
+from core.errors import AccessDenied, NotConnected, NotInstalled, ServiceNowError
+from core.notices import Report
+from core.ports import ServiceNow
+from core.records import Record
+from core.subscriptions import Grant
+from core.tables import table_of
+
+SECONDS = 20.0  # for one request and its repetitions
+_TITLE = ("number", "short_description", "priority", "state", "assigned_to")
+
+NO_TABLE = "ServiceNow does not let its owner read this table any more."
+NO_RECORD = "ServiceNow has no such record any more, or its owner may not see it."
+NO_RECORDS = "ServiceNow shows its owner no record of this table any more."
+
+ServiceNowFor = Callable[[str, Deadline], ServiceNow]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """
+    The owner may not read the record.
+
+    ``reason`` is "" where that concerns this record alone: it was deleted, or is one that a subscription
+    to a whole table does not show to its owner.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Unconnected:
+    """The owner's account is suspended or not connected, so nothing can be read."""
+
+
+@dataclass(frozen=True)
+class Later:
+    """ServiceNow did not answer; the same may work later."""
+
+    reason: str
+
+
+Answer = Record | Refused | Unconnected | Later
+
+
+class Readings:
+    """What one round of deliveries reads; each record once per owner."""
+
+    def __init__(self, servicenow_for: ServiceNowFor) -> None:
+        self._servicenow_for = servicenow_for
+        self._found: dict[tuple[str, str], Mapping[str, Record]] = {}
+        self._failed: dict[tuple[str, str], Answer] = {}
+        self._asked: dict[tuple[str, str], set[str]] = {}
+        self._sees: dict[tuple[str, str], bool] = {}
+
+    def fetch(self, wanted: Iterable[tuple[str, Report]]) -> None:
+        """Read records ahead: of pairs of owner and report, one request per owner, table and hundred records."""
+        groups: dict[tuple[str, str], list[Report]] = {}
+        for owner_id, report in wanted:
+            if report.record is not None:
+                groups.setdefault((owner_id, report.record.table), []).append(report)
+        for (owner_id, table), reports in groups.items():
+            self._read(owner_id, table, reports)
+
+    def answer(self, grant: Grant, report: Report) -> Answer:
+        """What *grant*'s owner may see of *report*'s record now."""
+        record = report.record
+        if record is None:
+            return Refused("")
+        place = (grant.owner_id, record.table)
+        if record.sys_id not in self._asked.get(place, ()):
+            self._read(*place, [report])
+        if place in self._failed:
+            return self._failed[place]
+        found = self._found.get(place, {}).get(record.sys_id)
+        if found is not None:
+            return found
+        if grant.record_id:
+            return Refused(NO_RECORD)
+        try:
+            return Refused("" if self._sees_any(*place) else NO_RECORDS)
+        except ServiceNowError as error:
+            return Later(str(error))
+
+    def _read(self, owner_id: str, table: str, reports: list[Report]) -> None:
+        place = (owner_id, table)
+        sys_ids = list(dict.fromkeys(one.record.sys_id for one in reports if one.record is not None))
+        self._asked.setdefault(place, set()).update(sys_ids)
+        try:
+            servicenow = self._servicenow_for(owner_id, Deadline(SECONDS))
+            found = servicenow.read_records(table, sys_ids, _columns(table, reports))
+            self._found[place] = {**self._found.get(place, {}), **found}
+        except NotConnected:
+            self._failed[place] = Unconnected()
+        except (AccessDenied, NotInstalled):
+            self._failed[place] = Refused(NO_TABLE)
+        except ServiceNowError as error:
+            self._failed[place] = Later(str(error))
+
+    def _sees_any(self, owner_id: str, table: str) -> bool:
+        place = (owner_id, table)
+        if place not in self._sees:
+            self._sees[place] = self._servicenow_for(owner_id, Deadline(SECONDS)).sees_any(table)
+        return self._sees[place]
+
+
+def _columns(table: str, reports: Iterable[Report]) -> list[str]:
+    """A card's columns, those that changed, and journals that were written to: whether they may be read decides."""
+    known = table_of(table)
+    named = dict.fromkeys(column for column in _TITLE if known.task or column in {"number", "short_description"})
+    named.update(dict.fromkeys(column for column, _ in known.columns))
+    for report in reports:
+        named.update(dict.fromkeys(change.field for change in report.changes))
+        named.update(dict.fromkeys(comment.kind for comment in report.comments))
+    return list(named)

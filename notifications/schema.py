@@ -1,0 +1,169 @@
+"""The shape of the component's reports: JSON in, `core.notices.Report` out, or what is wrong with it."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
+
+from core.errors import InvalidInput
+from core.notices import Actor, Change, Comment, Match, Report, ReportedRecord
+from core.records import Cell
+
+MOST_SUBSCRIPTIONS = 200
+_SYS_ID = validate.Regexp(re.compile(r"[0-9a-f]{32}\Z"), error="Not a sys_id.")
+_NO_SYS_ID = validate.Regexp(re.compile(r"([0-9a-f]{32})?\Z"), error="Not a sys_id.")
+_TABLE = validate.Regexp(re.compile(r"[a-z][a-z0-9_]{0,79}\Z"), error="Not a table's name.")
+_MATTERMOST_ID = validate.Regexp(re.compile(r"[a-z0-9]{26}\Z"), error="Not an id of Mattermost.")
+_DIGEST = validate.Regexp(re.compile(r"([0-9a-f]{64})?\Z"), error="Not a SHA-256 in hex.")
+_ID = validate.Regexp(re.compile(r"[A-Za-z0-9-]{1,64}\Z"), error="1 to 64 letters, digits and hyphens.")
+_SHORT = validate.Length(max=255)
+_TOKENS = validate.Length(max=50)
+
+
+class _Loose(Schema):
+    """Later versions of the component may say more; null is what an empty column can come as."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    @pre_load
+    def _without_nulls(self, data: Any, **_: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        return {key: value for key, value in data.items() if value is not None}
+
+
+def _text(most: int = 8000, **more: Any) -> fields.Str:
+    return fields.Str(load_default="", validate=validate.Length(max=most), **more)
+
+
+def _tokens() -> fields.List[str]:
+    return fields.List(fields.Str(validate=_SHORT), load_default=list, validate=_TOKENS)
+
+
+class _Cell(_Loose):
+    value = _text()
+    display_value = _text()
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Cell:
+        return Cell(**data)
+
+
+def _cell() -> fields.Nested:
+    return fields.Nested(_Cell, load_default=Cell)
+
+
+class _Record(_Loose):
+    table = fields.Str(required=True, validate=_TABLE)
+    sys_id = fields.Str(required=True, validate=_SYS_ID)
+    number = _text(255)
+    short_description = _text()
+    class_label = _text(255)
+    state = _cell()
+    priority = _cell()
+    assigned_to = _cell()
+    assignment_group = _cell()
+    sys_mod_count = fields.Int(load_default=0, validate=validate.Range(0, 2**53))
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> ReportedRecord:
+        return ReportedRecord(**data)
+
+
+class _Change(_Loose):
+    field = fields.Str(required=True, validate=validate.Regexp(re.compile(r"[a-z][a-z0-9_]{0,79}\Z")))
+    label = _text(255)
+    old = _text(70_000)
+    new = _text(70_000)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Change:
+        return Change(**data)
+
+
+class _Comment(_Loose):
+    kind = fields.Str(required=True, validate=validate.OneOf(["comments", "work_notes"]))
+    text = _text(262_144)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Comment:
+        return Comment(**data)
+
+
+class _Actor(_Loose):
+    sys_id = _text(32)
+    user_name = _text(255)
+    name = _text(255)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Actor:
+        return Actor(**data)
+
+
+class _Match(_Loose):
+    sys_id = fields.Str(required=True, validate=_SYS_ID)
+    channel_id = fields.Str(required=True, validate=_MATTERMOST_ID)
+    user_id = _text(64)
+    table = fields.Str(required=True, data_key="record_type", validate=_TABLE)
+    record_id = fields.Str(load_default="", validate=_NO_SYS_ID)
+    filter_digest = fields.Str(load_default="", validate=_DIGEST)
+    events = _tokens()
+    options = _tokens()
+    created_by = _text(255)
+    updated_by = _text(255)
+    updated_on = _text(40)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Match:
+        return Match(**data | {"events": tuple(data["events"]), "options": tuple(data["options"])})
+
+
+class _Report(_Loose):
+    event_id = fields.Str(required=True, validate=_ID)
+    occurred_at = fields.AwareDateTime(required=True, format="iso")
+    component = _text(40)
+    server_url = fields.Str(required=True, validate=_SHORT)
+    record = fields.Nested(_Record, load_default=None)
+    events = _tokens()
+    changes = fields.List(fields.Nested(_Change), load_default=list, validate=validate.Length(max=500))
+    comments = fields.List(fields.Nested(_Comment), load_default=list, validate=validate.Length(max=50))
+    actor = fields.Nested(_Actor, load_default=Actor)
+    matches = fields.List(
+        fields.Nested(_Match),
+        data_key="subscriptions",
+        load_default=list,
+        validate=validate.Length(max=MOST_SUBSCRIPTIONS),
+    )
+    test = fields.Str(load_default="", validate=validate.Length(max=64))
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Report:
+        if data["record"] is None and (not data["test"] or data["matches"]):
+            raise ValidationError("Missing data for required field.", "record")
+        found = {**data, "occurred_at": data["occurred_at"].timestamp(), "events": tuple(data["events"])}
+        return Report(**found)
+
+
+_SCHEMA = _Report()
+
+
+def read_report(body: Any) -> Report:
+    """
+    Raises:
+        InvalidInput: Names each key that is wrong, and why; never a value.
+    """
+    try:
+        report: Report = _SCHEMA.load(body)
+    except ValidationError as error:
+        raise InvalidInput(
+            dict(_flat("", error.messages)), "The report is not of the form that is expected."
+        ) from error
+    return report
+
+
+def _flat(before: str, messages: Any) -> list[tuple[str, str]]:
+    if isinstance(messages, Mapping):
+        return [found for key, inner in messages.items() for found in _flat(f"{before}.{key}".strip("."), inner)]
+    return [(before, " ".join(map(str, messages if isinstance(messages, list) else [messages])))]

@@ -1,0 +1,220 @@
+"""
+The worker: one thread that claims what is due, lets it be delivered, and settles it.
+
+Every step is on disk before the next: stored, claimed, posted, settled. A process that dies anywhere
+goes on from there; of a batch that may have been posted, the post is looked for first.
+"""
+
+import secrets
+import threading
+from collections.abc import Sequence
+
+import structlog
+
+from core.errors import AppError, ChannelClosed, MattermostRefused, MattermostSilent, StorageFailed
+from core.notice_ports import Outbox, Threads
+from core.outbox import Batch, Thread
+from core.ports import Clock
+from notifications.delivery import Delivery, Work
+from notifications.health import Health
+from notifications.outbox import due, next_at, postponed
+from notifications.owners import Owners
+
+log = structlog.get_logger(__name__)
+
+BATCHES = 50  # in one round
+_LONGEST_WAIT = 30.0  # seconds; clocks can be set
+_AFTER_CRASH = 1.0
+_LETTERS = "ybndrfg8ejkmcpqxot1uwisza345h769"  # Mattermost's own alphabet of ids
+
+
+class Worker:
+    """The thread, and what it does in a round. Start it in the process that serves."""
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        threads: Threads,
+        delivery: Delivery,
+        owners: Owners,
+        health: Health,
+        clock: Clock,
+    ) -> None:
+        self._outbox = outbox
+        self._threads = threads
+        self._delivery = delivery
+        self._owners = owners
+        self._health = health
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._woken = False
+        self._stopping = False
+        self._begun = 0  # rounds
+        self._idle = 0  # number of the last round that found nothing to do
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something was stored: look at it."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
+
+    def settle(self, seconds: float = 30.0) -> None:
+        """Return once nothing is due any more, at the latest after *seconds*."""
+        with self._changed:
+            begun = self._begun
+            self._woken = True
+            self._changed.notify_all()
+            # A round that began before may have missed what is due now; one after it that found nothing has not.
+            self._changed.wait_for(lambda: self._idle > begun or self._stopping, seconds)
+
+    def close(self, seconds: float = 20.0) -> None:
+        """Finish the round under way, at most *seconds*."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if self._stopping:
+                    return
+                self._begun += 1
+                number = self._begun
+                self._woken = False
+            try:
+                busy = self._round()
+                wait = 0.0 if busy else self._wait()
+            except StorageFailed as error:
+                log.error("round of notices failed", reason=str(error))
+                busy, wait = False, _AFTER_CRASH
+            except Exception as error:
+                log.error("round of notices failed", exc_info=error)
+                busy, wait = False, _AFTER_CRASH
+            with self._changed:
+                if not busy:
+                    self._idle = number
+                    self._changed.notify_all()
+                if wait and not self._woken and not self._stopping:
+                    self._changed.wait(wait)
+
+    def _wait(self) -> float:
+        at = next_at(self._outbox.waiting(), self._outbox.batches(), self._last_post, self._clock())
+        return _LONGEST_WAIT if at is None else min(max(at - self._clock(), 0.01), _LONGEST_WAIT)
+
+    def _last_post(self, channel_id: str, record_id: str) -> float:
+        thread = self._threads.get(channel_id, record_id)
+        return thread.last_at if thread is not None else 0.0
+
+    def _round(self) -> bool:
+        """Deliver what is due; whether there was anything."""
+        now = self._clock()
+        plan = due(self._outbox.waiting(), self._outbox.batches(), self._last_post, now, most=BATCHES, new_id=_new_id)
+        claimed = self._outbox.claim(plan.claims) if plan.claims else ()
+        if not plan.again and not claimed:
+            self._tell()
+            return False
+        self._deliver(plan.again, claimed)
+        self._tell()
+        return True
+
+    def _deliver(self, again: Sequence[Batch], claimed: Sequence[Batch]) -> None:
+        outcome = _Outcome()
+        left = [batch for batch in again if not self._settled_before(batch, outcome)]
+        batches = [*left, *claimed]
+        contents = self._outbox.contents([batch.batch_id for batch in batches])
+        works = self._delivery.prepare([(batch, contents[batch.batch_id]) for batch in batches])
+        silent: MattermostSilent | None = None
+        for work in works:
+            if work.later:
+                self._again(work.batch, work.later, work.at_least, outcome)
+            elif silent is not None:
+                self._again(work.batch, str(silent), silent.retry_after or 0.0, outcome)
+            else:
+                silent = self._post(work, outcome)
+        if outcome.threads:
+            self._threads.put(outcome.threads)
+        if outcome.settled:
+            self._outbox.settle(outcome.settled)
+        if outcome.postponed:
+            self._outbox.postpone(outcome.postponed)
+        self._count(outcome, {batch.batch_id: len(contents.get(batch.batch_id, ())) for batch in batches})
+
+    def _settled_before(self, batch: Batch, outcome: "_Outcome") -> bool:
+        """Whether an earlier try has posted *batch*, or it can't be found out now."""
+        try:
+            thread = self._delivery.found(batch)
+        except ChannelClosed:
+            return False  # posting finds out the same, and says so
+        except AppError as error:
+            self._again(batch, str(error), getattr(error, "retry_after", None) or 0.0, outcome)
+            return True
+        if thread is None:
+            return False
+        outcome.posted(batch, thread)
+        return True
+
+    def _post(self, work: Work, outcome: "_Outcome") -> MattermostSilent | None:
+        """Post one batch; returns Mattermost's silence where that concerns all others as well."""
+        try:
+            thread = self._delivery.post(work)
+        except MattermostSilent as error:
+            self._again(work.batch, str(error), error.retry_after or 0.0, outcome)
+            return error if error.status in {0, 401, 429} else None
+        except MattermostRefused as error:
+            log.error("Mattermost takes this notice never", batch=work.batch.batch_id, reason=str(error))
+            outcome.given_up.append(work.batch.batch_id)
+        else:
+            outcome.posted(work.batch, thread)
+        return None
+
+    def _again(self, batch: Batch, reason: str, at_least: float, outcome: "_Outcome") -> None:
+        later = postponed(batch, self._clock(), reason, at_least)
+        if later is None:
+            log.error("notice given up", batch=batch.batch_id, attempts=batch.attempts, reason=reason)
+            outcome.given_up.append(batch.batch_id)
+        else:
+            outcome.postponed.append(later)
+
+    def _count(self, outcome: "_Outcome", rows: dict[str, int]) -> None:
+        if outcome.given_up:
+            self._outbox.settle(outcome.given_up)
+            self._health.given_up(sum(rows.get(batch_id, 1) for batch_id in outcome.given_up))
+        if outcome.said:
+            self._health.delivered(sum(rows.get(batch_id, 1) for batch_id in outcome.said))
+
+    def _tell(self) -> None:
+        try:
+            self._owners.tell_all()
+        except AppError as error:
+            log.warning("owners could not be told", reason=str(error))
+
+
+class _Outcome:
+    """What one round did, written at its end."""
+
+    def __init__(self) -> None:
+        self.threads: list[Thread] = []
+        self.settled: list[str] = []
+        self.said: list[str] = []
+        self.postponed: list[Batch] = []
+        self.given_up: list[str] = []
+
+    def posted(self, batch: Batch, thread: Thread | None) -> None:
+        """*batch* is done; *thread* is what its record has now, None where nothing was said."""
+        self.settled.append(batch.batch_id)
+        if thread is not None:
+            self.threads.append(thread)
+            self.said.append(batch.batch_id)
+
+
+def _new_id() -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(26))

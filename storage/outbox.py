@@ -1,0 +1,240 @@
+"""Notices on disk: rows and batches in ``outbox.json``, delivered event ids in ``delivered/``, an hour a file."""
+
+import threading
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import structlog
+
+from core.errors import StorageFailed
+from core.outbox import REMEMBERED, Batch, Claim, Content, Queued
+from core.ports import Clock
+from storage.disk import Disk
+from storage.files import Changes, Row, TableFile
+from storage.rows import check_row
+from storage.sealing import Sealer, Unreadable
+
+log = structlog.get_logger(__name__)
+
+_HOUR = 3600
+
+
+class StoredOutbox:
+    """
+    `core.ports.Outbox` for one process.
+
+    A write costs what waits: the whole queue goes to disk anew. Delivered ids are kept apart, by the
+    hour, so that a week of them costs nothing.
+    """
+
+    def __init__(self, folder: Path, disk: Disk, sealer: Sealer, clock: Clock) -> None:
+        self.file = TableFile(folder / "outbox.json", disk, _check)
+        self.delivered = DeliveredEvents(folder / "delivered", disk, clock)
+        self._sealer = sealer
+        self._lock = threading.Lock()
+        self._read: dict[str, tuple[Row, Queued]] = {}
+        queued = self.waiting()
+        self._next = max((row.number for row in queued), default=0) + 1
+        self._events = Counter(row.event_id for row in queued)
+
+    def add(self, event_id: str, rows: Sequence[tuple[Queued, Content]]) -> bool:
+        """As the port says."""
+        if self.known(event_id):
+            return False
+        if not rows:
+            self.delivered.add([event_id])
+            return True
+        sealed = [(row, self._sealer.seal(_place(row.key), content)) for row, content in rows]
+
+        def change(table: Changes) -> bool:
+            if any(table.get(_row(row.key)) is not None for row, _ in sealed):
+                return False
+            first, self._next = self._next, self._next + len(sealed)
+            table.put_all(
+                {
+                    _row(row.key): asdict(replace(row, number=number)) | {"sealed": text}
+                    for number, (row, text) in enumerate(sealed, first)
+                }
+            )
+            return True
+
+        added = self.file.change(change)
+        if added:
+            with self._lock:
+                self._events[event_id] += len(sealed)
+        return added
+
+    def known(self, event_id: str) -> bool:
+        """As the port says."""
+        return self._events[event_id] > 0 or event_id in self.delivered
+
+    def waiting(self) -> Sequence[Queued]:
+        """As the port says; from memory."""
+        read: dict[str, tuple[Row, Queued]] = {}
+        for row in self.file.rows():
+            if "key" in row:
+                known = self._read.get(row["key"])
+                read[row["key"]] = known if known is not None and known[0] is row else (row, _queued(row))
+        self._read = read
+        return sorted((queued for _, queued in read.values()), key=lambda queued: queued.number)
+
+    def batches(self) -> Sequence[Batch]:
+        """As the port says; from memory."""
+        return [Batch(**row) for row in self.file.rows() if "key" not in row]
+
+    def claim(self, claims: Sequence[Claim]) -> Sequence[Batch]:
+        """As the port says."""
+
+        def change(table: Changes) -> list[Batch]:
+            claimed = []
+            for claim in claims:
+                rows = [table.get(_row(key)) for key in claim.keys]
+                if any(row is None or row["batch_id"] for row in rows):
+                    continue
+                held = {_row(row["key"]): {**row, "batch_id": claim.batch.batch_id} for row in rows if row is not None}
+                table.put_all(held | {_batch(claim.batch.batch_id): asdict(claim.batch)})
+                claimed.append(claim.batch)
+            return claimed
+
+        return self.file.change(change)
+
+    def contents(self, batch_ids: Collection[str]) -> Mapping[str, Sequence[tuple[Queued, Content]]]:
+        """As the port says."""
+        opened: dict[str, list[tuple[Queued, Content]]] = {batch_id: [] for batch_id in batch_ids}
+        for queued in self.waiting():
+            row = self.file.get(_row(queued.key))
+            if queued.batch_id not in opened or row is None:
+                continue
+            try:
+                content = self._sealer.open(_place(queued.key), row["sealed"])
+            except Unreadable:
+                log.error("a stored notice can't be opened: was a key taken out of APP_SECRET?", event=queued.event_id)
+            else:
+                opened[queued.batch_id].append((queued, content))
+        return opened
+
+    def postpone(self, batches: Sequence[Batch]) -> None:
+        """As the port says."""
+        rows = {_batch(batch.batch_id): asdict(batch) for batch in batches}
+        self.file.change(lambda table: table.put_all(rows))
+
+    def settle(self, batch_ids: Sequence[str]) -> None:
+        """As the port says. Between the two writes a crash leaves rows that are known to be delivered."""
+        wanted = set(batch_ids)
+        rows = [queued for queued in self.waiting() if queued.batch_id in wanted]
+        self.delivered.add([queued.event_id for queued in rows])
+        keys = [*(_row(queued.key) for queued in rows), *(_batch(one) for one in batch_ids)]
+        self.file.change(lambda table: table.drop_all(keys))
+        with self._lock:
+            self._events.subtract(queued.event_id for queued in rows)
+            for queued in rows:
+                if self._events[queued.event_id] <= 0:
+                    del self._events[queued.event_id]
+
+
+class DeliveredEvents:
+    """
+    Ids of the last seven days: in memory all of them, on disk a file for every hour.
+
+    Only the file of the present hour is ever written, so the cost of a write does not grow with the week.
+    """
+
+    def __init__(self, folder: Path, disk: Disk, clock: Clock) -> None:
+        self._folder = folder
+        self._disk = disk
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._hours: dict[int, set[str]] = {}
+        for path in sorted(folder.glob("hour-*.json")):
+            hour = path.stem.removeprefix("hour-")
+            if hour.isdecimal():
+                self._hours[int(hour)] = set(self._open(int(hour)).keys())
+        self._hour, self._file = self._begin(self._now())
+
+    def __contains__(self, event_id: str) -> bool:
+        oldest = (self._clock() - REMEMBERED) / _HOUR - 1
+        return any(event_id in ids for hour, ids in list(self._hours.items()) if hour > oldest)
+
+    def add(self, event_ids: Sequence[str]) -> None:
+        """Remember them from now on. Raises StorageFailed."""
+        with self._lock:
+            hour = self._now()
+            if hour != self._hour:
+                self._file.close()
+                self._hour, self._file = self._begin(hour)
+                self._forget(hour)
+            if not self._folder.is_dir():
+                self._make_folder()
+            file, ids = self._file, self._hours[hour]
+        file.change(lambda table: table.put_all({event_id: {} for event_id in event_ids}))
+        ids.update(event_ids)
+
+    def check(self) -> None:
+        """See `TableFile.check`."""
+        self._file.check()
+
+    def close(self) -> None:
+        """See `TableFile.close`."""
+        with self._lock:
+            self._file.close()
+
+    def _make_folder(self) -> None:
+        try:
+            self._folder.mkdir(mode=0o700)
+            self._disk.fsync_folder(self._folder.parent)
+        except OSError as error:
+            raise StorageFailed(f"{self._folder}: {error.strerror}") from error
+
+    def _now(self) -> int:
+        return int(self._clock() // _HOUR)
+
+    def _begin(self, hour: int) -> tuple[int, TableFile]:
+        file = self._open(hour)
+        self._hours[hour] = set(file.keys())
+        return hour, file
+
+    def _open(self, hour: int) -> TableFile:
+        return TableFile(self._folder / f"hour-{hour}.json", self._disk, _check_delivered)
+
+    def _forget(self, hour: int) -> None:
+        for old in [one for one in self._hours if one < hour - REMEMBERED / _HOUR - 1]:
+            with suppress(OSError):  # it is looked at again in an hour
+                (self._folder / f"hour-{old}.json").unlink(missing_ok=True)
+                del self._hours[old]
+
+
+def _queued(row: Row) -> Queued:
+    return Queued(**{name: value for name, value in row.items() if name != "sealed"})
+
+
+def _row(key: str) -> str:
+    return f"row/{key}"
+
+
+def _batch(batch_id: str) -> str:
+    return f"batch/{batch_id}"
+
+
+def _place(key: str) -> str:
+    return f"notice/{key}"
+
+
+def _check(key: str, row: Row) -> None:
+    if key.startswith("row/"):
+        check_row(row, Queued, (), "sealed")
+        if _row(row["key"]) != key:
+            raise ValueError("key is not the row's key")
+    elif key.startswith("batch/"):
+        check_row(row, Batch)
+        if _batch(row["batch_id"]) != key:
+            raise ValueError("batch_id is not the row's key")
+    else:
+        raise ValueError("neither a row nor a batch")
+
+
+def _check_delivered(_key: str, row: Row) -> None:
+    if row:
+        raise ValueError("holds more than its key")

@@ -1,0 +1,73 @@
+"""What records have in channels, and subscriptions nobody who may has asked for: ``threads.json``, ``parked.json``."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from core.outbox import THREAD_LIFE, Parked, Thread
+from core.ports import Clock
+from storage.disk import Disk
+from storage.files import Changes, Row, TableFile
+from storage.rows import check_row
+
+SWEEP_EVERY = 600.0  # seconds; what is too old is never used, so when it goes matters little
+
+
+class StoredThreads:
+    """`core.ports.Threads`, keyed by channel and record."""
+
+    def __init__(self, folder: Path, disk: Disk, clock: Clock) -> None:
+        self.file = TableFile(folder / "threads.json", disk, lambda _key, row: check_row(row, Thread))
+        self._clock = clock
+        self._sweep_at = 0.0
+
+    def get(self, channel_id: str, record_id: str) -> Thread | None:
+        """As the port says."""
+        row = self.file.get(f"{channel_id}/{record_id}")
+        return None if row is None else Thread(**row)
+
+    def put(self, threads: Sequence[Thread]) -> None:
+        """As the port says. Drops what is too old, at most every ten minutes."""
+        now = self._clock()
+
+        def change(table: Changes) -> None:
+            if now >= self._sweep_at:
+                table.drop_where(lambda row: row["root_at"] + THREAD_LIFE < now and row["last_at"] + SWEEP_EVERY < now)
+                self._sweep_at = now + SWEEP_EVERY
+            table.put_all({f"{one.channel_id}/{one.record_id}": asdict(one) for one in threads})
+
+        self.file.change(change)
+
+
+class StoredParked:
+    """`core.ports.ParkedSubscriptions`, keyed by sys_id."""
+
+    def __init__(self, folder: Path, disk: Disk, clock: Clock) -> None:
+        self.file = TableFile(folder / "parked.json", disk, lambda _key, row: check_row(row, Parked))
+        self._clock = clock
+
+    def get(self, sys_id: str) -> Parked | None:
+        """As the port says."""
+        row = self.file.get(sys_id)
+        return None if row is None or self._old(row) else Parked(**row)
+
+    def put(self, parked: Sequence[Parked]) -> None:
+        """As the port says."""
+
+        def change(table: Changes) -> None:
+            table.drop_where(self._old)
+            table.put_all({one.sys_id: asdict(one) for one in parked})
+
+        self.file.change(change)
+
+    def delete(self, sys_id: str) -> None:
+        """As the port says."""
+        if self.file.get(sys_id) is not None:
+            self.file.change(lambda table: table.drop(sys_id))
+
+    def all(self) -> Sequence[Parked]:
+        """As the port says."""
+        return [Parked(**row) for row in self.file.rows() if not self._old(row)]
+
+    def _old(self, row: Row) -> bool:
+        return bool(row["seen_at"] + THREAD_LIFE < self._clock())

@@ -1,0 +1,146 @@
+"""Reports as the component sends them, made and signed with Python's own parts; and what they need around them."""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import requests
+
+from core.subscriptions import Grant, digest_of
+from storage.sealing import derive_keys
+from storage.tinydb import open_storage
+from tests.world import World
+
+Json = dict[str, Any]
+
+KEY_ID = "test-1"
+SECRET = "a secret of the component, thirty-two letters"
+
+
+def signed(body: bytes, at: float, key_id: str = KEY_ID, secret: str = SECRET) -> dict[str, str]:
+    """The headers of the signed dialect."""
+    stamp = str(int(at))
+    mac = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).digest()
+    return {
+        "Content-Type": "application/json",
+        "X-ServiceNow-Timestamp": stamp,
+        "X-ServiceNow-Key": key_id,
+        "X-ServiceNow-Signature": "v1=" + base64.b64encode(mac).decode(),
+    }
+
+
+@dataclass
+class Component:
+    """ServiceNow's side of notices, as far as the service can tell."""
+
+    world: World
+
+    @property
+    def address(self) -> str:
+        """Where reports go."""
+        return f"{self.world.config.app_url}/webhooks/servicenow"
+
+    def send(self, report: Json, **more: Any) -> requests.Response:
+        """Sign and send."""
+        body = json.dumps(report).encode()
+        return requests.post(self.address, data=body, headers=signed(body, self.world.now(), **more), timeout=20)
+
+    def report(self, record: Json, grants: list[Grant], **more: Any) -> Json:
+        """A change of state of *record* (a row of the double), matching subscriptions as they were granted."""
+        report = {
+            "event_id": secrets.token_hex(16),
+            "occurred_at": datetime.fromtimestamp(self.world.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "component": "3.0.0",
+            "server_url": self.world.config.app_url,
+            "record": {
+                "table": "incident",
+                "sys_id": record["sys_id"],
+                "number": record["number"],
+                "short_description": record["short_description"],
+                "class_label": "Incident",
+                "state": {"value": "2", "display_value": "In Progress"},
+                "priority": {"value": "3", "display_value": "3 - Moderate"},
+                "assigned_to": {"value": "", "display_value": ""},
+                "assignment_group": {"value": "", "display_value": ""},
+                "sys_mod_count": 1,
+            },
+            "events": ["state"],
+            "changes": [{"field": "state", "label": "State", "old": "New", "new": "In Progress"}],
+            "comments": [],
+            "actor": {"sys_id": "0" * 32, "user_name": "agent2", "name": "Aiko Agent"},
+            "subscriptions": [matching(grant) for grant in grants],
+            "test": "",
+        }
+        return report | more
+
+    def changed(self, record: Json, grants: list[Grant], **more: Any) -> requests.Response:
+        """Report a change; it has to be taken."""
+        response = self.send(self.report(record, grants, **more))
+        assert response.status_code == 202, response.text
+        return response
+
+
+def matching(grant: Grant, **more: Any) -> Json:
+    """The subscription's row, as a report names it."""
+    return {
+        "sys_id": grant.sys_id,
+        "channel_id": grant.channel_id,
+        "user_id": grant.owner_id,
+        "record_type": grant.table,
+        "record_id": grant.record_id,
+        "filter_digest": digest_of(grant.filter_query),
+        "events": grant.events.split(","),
+        "options": [one for one in grant.options.split(",") if one],
+        "created_by": "agent",
+        "updated_by": "agent",
+        "updated_on": "2026-11-24 12:00:00",
+    } | more
+
+
+def grant(world: World, channel: str = "service-desk", owner: str = "agent", **more: Any) -> Grant:
+    """A subscription to all incidents, as it would be granted; not stored yet."""
+    person = world.person(owner)
+    given: Json = {
+        "sys_id": secrets.token_hex(16),
+        "owner_id": person.id,
+        "channel_id": person.channel(channel),
+        "table": "incident",
+        "events": "created,state,priority,commented,work_notes,reopened",
+        "name": "All incidents",
+        "granted_at": world.now(),
+    }
+    return Grant(**given | more)
+
+
+def stored(world: World, *grants: Grant) -> list[Grant]:
+    """Put grants where an earlier process would have left them, and start the service on them."""
+    world.running.stop()
+    stores = open_storage(world.config.storage_url, partial(derive_keys, world.config.app_secrets), clock=world.now)
+    for one in grants:
+        stores.grants.put(one)
+    stores.close()
+    world.start()
+    return list(grants)
+
+
+def kept(world: World, sys_id: str) -> Grant:
+    """A grant as it stands on disk."""
+    name = world.config.storage_url.removeprefix("tinydb://")
+    with open(f"{name}/channel_grants.json", encoding="utf-8") as file:
+        return Grant(**json.load(file)["channel_grants"][sys_id])
+
+
+def invite_bot(world: World, *channels: str) -> str:
+    """The bot joins the team and channels, as somebody of them invites it; its id."""
+    admin = world.person("admin")
+    bot = str(world.mattermost.registry.apps["servicenow"].bot_user_id)
+    admin.post(f"/api/v4/teams/{admin.team_id}/members", {"team_id": admin.team_id, "user_id": bot})
+    for channel in channels:
+        admin.post(f"/api/v4/channels/{admin.channel(channel)}/members", {"user_id": bot})
+    return bot

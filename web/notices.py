@@ -1,0 +1,129 @@
+"""Notices, wired: intake, worker and their doors around one `Door`."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from flask import Blueprint
+
+from core.base import tables_with
+from core.deadline import Deadline
+from core.notice_ports import Outbox, ParkedSubscriptions, Threads
+from core.outbox import Card
+from core.ports import ServiceNow
+from core.records import Record
+from handlers.cards import drawn, shown_by
+from mattermost.bot import GONE, MattermostBot
+from mattermost.bot_tokens import BotTokens
+from mattermost.markdown import escaped
+from notifications.adoption import Adoption
+from notifications.delivery import Delivery
+from notifications.health import Health
+from notifications.intake import Intake
+from notifications.old_dialect import Hints, OldReports
+from notifications.owners import Owners
+from notifications.signatures import Signatures
+from notifications.worker import Worker
+from web.calls import Door
+from web.webhooks import webhooks_blueprint
+
+
+class NoticeStores(Protocol):
+    """What notices keep on disk."""
+
+    @property
+    def outbox(self) -> Outbox: ...
+
+    @property
+    def threads(self) -> Threads: ...
+
+    @property
+    def parked(self) -> ParkedSubscriptions: ...
+
+
+@dataclass(frozen=True)
+class Notices:
+    """The routes, and the worker behind them: not started yet."""
+
+    blueprint: Blueprint
+    worker: Worker
+
+
+def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Health, work_notes: bool) -> Notices:
+    """Build everything between ServiceNow's report and the post in the channel."""
+    services = door.services
+    clock, live = services.clock, services.live
+    bot = MattermostBot(door.client, tokens, door.access, clock)
+
+    def servicenow_for(person_id: str, deadline: Deadline) -> ServiceNow:
+        return live.current.servicenow_for(person_id, deadline)
+
+    def draw(record: Record, channel_id: str) -> Card:
+        parts = live.current
+        attachment = drawn(record, channel_id, parts.instance, parts.links, services.buttons)
+        return Card(attachment, shown_by(record))
+
+    def link(table: str, sys_id: str, number: str) -> str:
+        return f"[{escaped(number, 60) or 'A record'}]({live.current.links.record(table, sys_id)})"
+
+    def administrator() -> str:
+        installation = door.installations.get()
+        return installation.installed_by if installation is not None else ""
+
+    owners = Owners(
+        grants=services.grants,
+        parked=stores.parked,
+        accounts=services.accounts,
+        bot=bot,
+        clock=clock,
+        gone=(GONE,),
+        connect_address=services.settings.connect_address,
+        administrator=administrator,
+    )
+    adoption = Adoption(
+        accounts=services.accounts,
+        grants=services.grants,
+        parked=stores.parked,
+        bot=bot,
+        servicenow_for=servicenow_for,
+        tables=tables_with(services.settings.shared_tables),
+        clock=clock,
+    )
+    delivery = Delivery(
+        grants=services.grants,
+        accounts=services.accounts,
+        threads=stores.threads,
+        bot=bot,
+        owners=owners,
+        adoption=adoption,
+        hints=Hints(services.grants, adoption, servicenow_for),
+        servicenow_for=servicenow_for,
+        draw=draw,
+        link=link,
+        work_notes=work_notes,
+        clock=clock,
+    )
+    worker = Worker(
+        outbox=stores.outbox, threads=stores.threads, delivery=delivery, owners=owners, health=health, clock=clock
+    )
+    intake = Intake(
+        Signatures(services.keys, clock),
+        health.refusals,
+        health.arrivals,
+        outbox=stores.outbox,
+        parked=stores.parked,
+        grants=services.grants,
+        accounts=services.accounts,
+        app_url=services.settings.app_url,
+        instance=lambda: live.current.instance.url,
+        clock=clock,
+        stored=worker.wake,
+    )
+    old = OldReports(
+        services.old_dialect,
+        health.refusals,
+        outbox=stores.outbox,
+        grants=services.grants,
+        clock=clock,
+        stored=worker.wake,
+    )
+    return Notices(webhooks_blueprint(intake, old, door.verifier), worker)
