@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from sandbox.client import MattermostClient
 from sandbox.dialog import Client, OpenDialog
 from sandbox.mattermost import MattermostDouble
-from tests.contract.mattermost.integration import Integration
+from tests.integration import Integration
 
 Json = dict[str, Any]
 

@@ -31,11 +31,12 @@ function cookie(name) {
 
 async function ask(method, path, body) {
   const headers = { "X-Requested-With": "XMLHttpRequest" };
+  const whole = body === undefined || body instanceof FormData;
   if (method !== "GET") headers["X-CSRF-Token"] = cookie("MMCSRF");
-  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (!whole) headers["Content-Type"] = "application/json";
   let response;
   try {
-    response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+    response = await fetch(path, { method, headers, body: whole ? body : JSON.stringify(body) });
   } catch {
     throw new ApiError("The server cannot be reached. Check your connection and try again.");
   }
@@ -82,6 +83,19 @@ export const api = {
       selected_option: option,
       ...(action.cookie ? { cookie: action.cookie } : {}),
     }),
+  submitDialog: (request) => post("/actions/dialogs/submit", request),
+  lookUpInDialog: (request) => post("/actions/dialogs/lookup", request),
+  upload(channel, file) {
+    const form = new FormData();
+    form.append("channel_id", channel);
+    form.append("files", file);
+    return post("/files", form);
+  },
+  archive: (channel) => ask("DELETE", `/api/v4/channels/${channel}`),
+  unarchive: (channel) => post(`/channels/${channel}/restore`, {}),
+  addMember: (channel, user) => post(`/channels/${channel}/members`, { user_id: user }),
+  removeMember: (channel, user) => ask("DELETE", `/api/v4/channels/${channel}/members/${user}`),
+  file: (id) => `/api/v4/files/${id}`,
   bindings: (channel, team) =>
     ask("GET", `${APPS}/api/v1/bindings?${query({ channel_id: channel, team_id: team, user_agent: "webapp" })}`),
   call: (request) => ask("POST", `${APPS}/api/v1/call`, request),

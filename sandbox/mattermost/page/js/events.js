@@ -2,6 +2,7 @@
 
 import { fetchBindings } from "./apps/bindings.js";
 import { loadChannels, loadUsers } from "./load.js";
+import { toldToOpen } from "./modal/triggers.js";
 import { addPosts, changed, markViewed, removePost, store } from "./store.js";
 
 /** One event. Posts come as JSON in a string. */
@@ -15,12 +16,15 @@ export async function arrive(event, data) {
       return removePost(JSON.parse(data.post).id);
     case "ephemeral_message":
       return ephemeral(typeof data.post === "string" ? JSON.parse(data.post) : data.post);
+    case "open_dialog":
+      return toldToOpen(JSON.parse(data.dialog));
     case "direct_added":
     case "group_added":
     case "user_added":
     case "user_removed":
     case "channel_created":
     case "channel_deleted":
+    case "channel_restored":
     case "channel_updated":
       return loadChannels().catch(() => {}); // the next event, or coming back, reads them again
     case "custom_com.mattermost.apps_refresh_bindings":

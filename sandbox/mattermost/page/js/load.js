@@ -8,6 +8,8 @@ export async function loadChannels() {
   const [channels, users] = await Promise.all([api.channels(store.team.id), api.users(store.team.id)]);
   addUsers(users);
   const viewed = viewedTimes();
+  const mine = new Set(channels.map((one) => one.id));
+  for (const id of store.channels.keys()) if (!mine.has(id) && id !== store.channel?.id) store.channels.delete(id);
   for (const channel of channels) {
     store.channels.set(channel.id, channel);
     const seen = viewed[channel.id] ?? (channel.type === "D" ? 0 : Infinity);
@@ -16,6 +18,7 @@ export async function loadChannels() {
   }
   const strangers = channels.filter((one) => one.type === "D").flatMap((one) => one.name.split("__"));
   await loadUsers(strangers);
+  if (store.channel) store.channel = store.channels.get(store.channel.id) ?? store.channel;
   changed();
 }
 

@@ -9,6 +9,8 @@ import { threadPanel } from "./chat/thread.js";
 import { h } from "./dom.js";
 import { drawLogin } from "./login.js";
 import { arrive } from "./events.js";
+import { openDialog } from "./modal/dialog.js";
+import { setOpener } from "./modal/triggers.js";
 import { followLinks, go, setFollower } from "./navigate.js";
 import { listen } from "./socket.js";
 import { addPosts, addUsers, changed, channelPath, markViewed, onChange, store } from "./store.js";
@@ -35,7 +37,15 @@ function openThread(post) {
 
 function draw() {
   const side = sidebar({ onSignOut: signOut, onClose: closeSidebar });
-  const middle = centre({ onReply: openThread, onMenu: () => document.body.classList.add("has-sidebar") });
+  const middle = centre({
+    onReply: openThread,
+    onMenu: () => document.body.classList.add("has-sidebar"),
+    onProblem: toast,
+    onLeft: () => {
+      store.channels.delete(store.channel.id);
+      go("/");
+    },
+  });
   const thread = threadPanel(closeThread);
   const bar = appBar();
   const shade = h("div", { class: "shade", on: { click: closeSidebar } });
@@ -136,6 +146,7 @@ async function start(user) {
   draw();
   onChange(() => store.channel && view.parts.forEach((part) => part.update()));
   setFollower(follow);
+  setOpener(openDialog);
   onExpired(() => location.reload());
   followLinks(document);
   window.addEventListener("popstate", follow);
@@ -143,8 +154,9 @@ async function start(user) {
     onEvent: arrive,
     // Between reading and listening something may have been posted, the first time, too.
     onBack: (first) => (first ? store.channel && loadPosts(store.channel).catch(() => {}) : reload()),
-    onChange: (up) => {
+    onChange: (up, version) => {
       store.online = up;
+      if (version) store.version = version.split(".").slice(0, 3).map(Number);
       changed();
     },
   });

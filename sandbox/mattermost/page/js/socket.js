@@ -6,7 +6,7 @@ const LONGEST_PAUSE = 15000;
  * Listen to the server's events.
  *
  * `onEvent(event, data, broadcast)` gets each; `onBack(first)` is called whenever a connection stands, when
- * what may have been missed has to be read anew; `onChange(up)` tells each change.
+ * what may have been missed has to be read anew; `onChange(up, version)` tells each change.
  * Returns a function that hangs up.
  */
 export function listen({ onEvent, onBack, onChange }) {
@@ -23,7 +23,7 @@ export function listen({ onEvent, onBack, onChange }) {
       const { event, data, broadcast } = JSON.parse(message.data);
       if (event === "hello") {
         pause = 500;
-        onChange(true);
+        onChange(true, data?.server_version ?? "");
         onBack(!before);
         before = true;
       } else if (event) {

@@ -12,6 +12,7 @@ export const store = {
   unread: new Map(), // channel id -> number of messages
   bindings: { channel: {}, thread: {} }, // cleaned, by place; see apps/bindings.js
   online: true,
+  version: [9, 11, 0], // of the server, as its greeting says
   loaded: new Set(), // ids of channels whose messages have been read
   whole: new Set(), // ids of those of which all messages are here
   memberCount: 0, // of the open channel
@@ -23,6 +24,11 @@ let queued = false;
 /** Call *listener* once after each batch of changes. */
 export function onChange(listener) {
   target.addEventListener("change", listener);
+}
+
+/** Whether the server, and so the client that it brings, is that version or a newer one. */
+export function atLeast(major, minor) {
+  return store.version[0] > major || (store.version[0] === major && store.version[1] >= minor);
 }
 
 /** Tell that something changed; listeners run once, before the next frame. */

@@ -1,11 +1,17 @@
 /** Message attachments: cards. https://developers.mattermost.com/integrate/reference/message-attachments/ */
 
 import { api } from "../api.js";
-import { h, slug } from "../dom.js";
+import { freshId, h, slug } from "../dom.js";
 import { markdown } from "../markdown.js";
 import { link, safeAddress } from "../markdown_inline.js";
+import { channels, people } from "../modal/choices.js";
+import { select } from "../modal/select.js";
+import { learned } from "../modal/triggers.js";
+import { atLeast } from "../store.js";
 
 const COLORS = { good: "#3db887", warning: "#f0ad4e", danger: "#d24b4e" };
+const LONG = 1200; // characters of a text that is drawn whole
+const MANY_LINES = 20;
 const STYLES = new Set(["primary", "good", "success", "warning", "danger"]);
 
 /** All attachments of a post, in order. */
@@ -17,7 +23,7 @@ function draw(post, attachment) {
   const given = COLORS[attachment.color] ?? attachment.color;
   const color = /^#[0-9a-f]{3,8}$/i.test(given ?? "") ? `--card: ${given}` : null;
   const content = [author(attachment), title(attachment)];
-  if (attachment.text) content.push(markdown(attachment.text));
+  if (attachment.text) content.push(text(attachment.text));
   content.push(fields(attachment.fields ?? []), image(attachment.image_url, "card-image"), footer(attachment));
   content.push(actions(post, attachment.actions ?? []));
   return h(
@@ -31,6 +37,26 @@ function draw(post, attachment) {
       image(attachment.thumb_url, "card-thumb"),
     ),
   );
+}
+
+/** Long text is cut until the reader wants all of it. */
+function text(written) {
+  const whole = markdown(written);
+  if (written.length <= LONG && written.split("\n").length <= MANY_LINES) return whole;
+  const more = h(
+    "button",
+    { class: "more", type: "button", "aria-expanded": "false", on: { click: () => show(more.getAttribute("aria-expanded") === "false") } },
+    "Show more",
+  );
+  const frame = h("div", { class: "long cut" }, whole, more);
+
+  function show(all) {
+    frame.classList.toggle("cut", !all);
+    more.setAttribute("aria-expanded", String(all));
+    more.textContent = all ? "Show less" : "Show more";
+  }
+
+  return frame;
 }
 
 function image(address, name) {
@@ -66,12 +92,24 @@ function fields(list) {
   return h("dl", { class: "card-fields" }, drawn);
 }
 
-/** Buttons and selects. As in the real client a press that fails shows nothing. */
+/**
+ * Buttons and selects. In 9.11 a press that fails shows nothing (recorded); since 11.5 its reason stands under them.
+ */
 function actions(post, list) {
   if (!list.length) return null;
-  const press = (action, option) => api.pressAction(post.id, action, option).catch(() => {});
-  const drawn = list.map((action) => (action.type === "select" ? select(action, press) : button(action, press)));
-  return h("div", { class: "card-actions" }, drawn);
+  const error = h("div", { class: "card-error", role: "alert", "data-testid": "card-error" });
+
+  async function press(action, option) {
+    error.textContent = "";
+    try {
+      learned((await api.pressAction(post.id, action, option)).trigger_id);
+    } catch (failure) {
+      if (atLeast(11, 5)) error.textContent = failure.message;
+    }
+  }
+
+  const drawn = list.map((action) => (action.type === "select" ? choice(action, press) : button(action, press)));
+  return [h("div", { class: "card-actions" }, drawn), error];
 }
 
 function button(action, press) {
@@ -87,14 +125,29 @@ function button(action, press) {
   );
 }
 
-function select(action, press) {
+/** Fixed options in the browser's own control, people and channels with type-ahead; choosing sends at once. */
+function choice(action, press) {
+  const search = { users: (query) => people(query, { bots: true }), channels }[action.data_source];
+  if (search) return lookup(action, press, search);
   const options = (action.options ?? []).map((one) =>
     h("option", { value: one.value, selected: one.value === action.default_option }, one.text));
   const first = action.default_option ? null : h("option", { value: "", disabled: true, selected: true }, action.name);
   return h(
     "select",
-    { class: "card-select", "aria-label": action.name, on: { change: (event) => press(action, event.target.value) } },
+    {
+      class: "card-select", "aria-label": action.name, disabled: Boolean(action.disabled), "data-testid": `card-select-${slug(action.name ?? "")}`,
+      on: { change: (event) => press(action, event.target.value) },
+    },
     first,
     options,
   );
+}
+
+function lookup(action, press, search) {
+  const built = select({
+    name: action.id, id: freshId("action"), label: action.name, hint: action.name, multi: false, readonly: Boolean(action.disabled), search,
+    value: null, onChange: (value) => value && press(action, value.value),
+  });
+  built.load();
+  return h("div", { class: "card-lookup", "data-testid": `card-select-${slug(action.name ?? "")}` }, built.element);
 }

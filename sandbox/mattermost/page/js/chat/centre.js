@@ -4,13 +4,17 @@ import { h } from "../dom.js";
 import { icon } from "../icons.js";
 import { channelPosts, channelTitle, partner, store } from "../store.js";
 import { avatar } from "./post.js";
+import { channelMenu } from "./channel_menu.js";
 import { composer } from "./composer.js";
 import { postList } from "./post_list.js";
 
 const SIGNS = { O: "hash", P: "lock", G: "people" };
 
-/** Build the middle; `update()` draws what changed. `onMenu` opens the sidebar on narrow screens. */
-export function centre({ onReply, onMenu }) {
+/**
+ * Build the middle; `update()` draws what changed. `onMenu` opens the sidebar on narrow screens, `onProblem(text)`
+ * hears of a refused change to the channel, `onLeft()` that it was left.
+ */
+export function centre({ onReply, onMenu, onProblem, onLeft }) {
   const list = postList("channel", onReply, "Messages");
   const write = composer("channel", () => "");
   const sign = h("span", { class: "header-sign" });
@@ -22,7 +26,8 @@ export function centre({ onReply, onMenu }) {
     { class: "icon-button only-narrow", type: "button", "aria-label": "Channels", "aria-controls": "sidebar", on: { click: onMenu } },
     icon("menu", 22),
   );
-  const root = h("main", { class: "centre" }, h("header", { class: "channel-header" }, menu, sign, title, note), offline, list.root, write.root);
+  const actions = channelMenu({ onDone: (problem) => problem && onProblem(problem), onLeft });
+  const root = h("main", { class: "centre" }, h("header", { class: "channel-header" }, menu, sign, title, note, actions), offline, list.root, write.root);
 
   function signOf(channel) {
     if (channel.type === "D") return avatar(partner(channel), 26);
@@ -38,6 +43,7 @@ export function centre({ onReply, onMenu }) {
 
   function introOf(channel) {
     const name = channelTitle(channel);
+    if (channel.type === "G") return { title: name, text: `Your conversation with ${name}. Nobody else can read it.` };
     if (channel.type !== "D") {
       const purpose = channel.purpose || "Write a message below, or type / to see what apps can do.";
       return { title: name, text: `The beginning of ${name}. ${purpose}` };
@@ -55,6 +61,7 @@ export function centre({ onReply, onMenu }) {
     note.textContent = noteOf(channel);
     document.title = `${name} · ${store.team.display_name}`;
     offline.hidden = store.online;
+    actions.hidden = channel.type === "D" || channel.type === "G";
     const intro = store.whole.has(channel.id) ? introOf(channel) : null;
     list.update(channel.id, channelPosts(channel.id), store.loaded.has(channel.id) ? intro : { loading: true });
     const refusal = channel.delete_at ? "This channel is archived. Nothing new can be written in it." : "";

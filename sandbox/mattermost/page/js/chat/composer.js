@@ -11,6 +11,7 @@ import { h, spinner } from "../dom.js";
 import { icon } from "../icons.js";
 import { openForm } from "../modal/form.js";
 import { addPosts, store } from "../store.js";
+import { attaching } from "./attach.js";
 import { suggestions } from "./suggestions.js";
 
 const HIGHEST = 240; // pixels a box grows to
@@ -50,9 +51,17 @@ export function composer(place, rootId) {
       { class: "tool", type: "button", "aria-label": label, "data-tip": label, on: { click: () => wrap(before, after) } },
       icon(name, 17),
     ));
-  const bar = h("div", { class: "composer-bar" }, h("div", { class: "formats", role: "toolbar", "aria-label": "Formatting" }, formats), sendButton);
+  const files = attaching({
+    testId: place === "thread" ? "thread-composer" : "composer",
+    onChange: () => working(busy),
+    onError: (text) => {
+      error.textContent = text;
+    },
+  });
+  const tools = h("div", { class: "composer-send" }, files.button, sendButton);
+  const bar = h("div", { class: "composer-bar" }, h("div", { class: "formats", role: "toolbar", "aria-label": "Formatting" }, formats), tools);
   const refused = h("div", { class: "composer-refused", hidden: true });
-  const box = h("div", { class: "composer-box" }, input, bar);
+  const box = h("div", { class: "composer-box" }, input, files.row, bar, files.input);
   const list = suggestions({ input, testId: place === "thread" ? "thread-suggestions" : "suggestions", rootId, roots, choose });
   const root = h("div", { class: "composer" }, list.element, box, refused, error);
 
@@ -70,7 +79,12 @@ export function composer(place, rootId) {
     input.style.height = "auto";
     input.style.height = `${Math.min(input.scrollHeight, HIGHEST)}px`;
     drafts.set(key, input.value);
-    sendButton.disabled = busy || !input.value.trim();
+    sendButton.disabled = busy || nothing();
+  }
+
+  /** Nothing to send, or a file still on its way. */
+  function nothing() {
+    return files.busy() || (!input.value.trim() && !files.ids().length);
   }
 
   function choose(entry) {
@@ -94,7 +108,7 @@ export function composer(place, rootId) {
   async function submit() {
     const text = input.value;
     const mine = key;
-    if (busy || !text.trim()) return;
+    if (busy || nothing()) return;
     list.hide();
     error.textContent = "";
     working(true);
@@ -107,8 +121,12 @@ export function composer(place, rootId) {
     working(false);
     if (!problem) drafts.set(mine, "");
     if (mine !== key) return;
-    if (problem) error.textContent = problem;
-    else if (input.value === text) set("");
+    if (problem) {
+      error.textContent = problem;
+    } else {
+      files.clear();
+      if (input.value === text) set("");
+    }
   }
 
   async function deliver(text) {
@@ -118,7 +136,7 @@ export function composer(place, rootId) {
       await api.executeCommand(line, { channel_id: store.channel.id, team_id: store.team.id, root_id: rootId() });
       return "";
     }
-    const message = { channel_id: store.channel.id, message: text.trimEnd(), root_id: rootId() };
+    const message = { channel_id: store.channel.id, message: text.trimEnd(), root_id: rootId(), file_ids: files.ids() };
     const pending = `${store.me.id}:${Date.now()}`;
     addPosts([await api.send({ ...message, user_id: store.me.id, pending_post_id: pending })]);
     return "";
@@ -127,7 +145,7 @@ export function composer(place, rootId) {
   function working(now) {
     busy = now;
     sendButton.replaceChildren(now ? spinner("Sending") : icon("send", 18));
-    sendButton.disabled = now || !input.value.trim();
+    sendButton.disabled = now || nothing();
   }
 
   function wrap(before, after) {
@@ -160,6 +178,7 @@ export function composer(place, rootId) {
     if (next === key) return;
     key = next;
     list.hide();
+    files.clear();
     error.textContent = "";
     set(drafts.get(key) ?? "");
   }

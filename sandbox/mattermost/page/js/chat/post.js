@@ -10,12 +10,13 @@ import { openForm } from "../modal/form.js";
 import { displayName, removePost, replies, store } from "../store.js";
 import { ago, clock, full } from "../time.js";
 import { drawAttachments } from "./attachments.js";
+import { drawFiles } from "./files.js";
 import { toggleMenu } from "./menu.js";
 
 /** The name over a message: bots and "System" by user name, people by full name. */
 function authorOf(post) {
   const user = store.users.get(post.user_id);
-  const system = !post.user_id || (post.type?.startsWith("system_") && !post.local);
+  const system = !post.user_id || post.type?.startsWith("system_"); // private posts of the server, too (recorded)
   if (system) return { name: "System", user: null, bot: false };
   const bot = Boolean(user?.is_bot || post.props?.from_bot === "true" || post.local);
   const name = (bot && post.props?.override_username) || (bot ? (user?.username ?? "Bot") : displayName(user));
@@ -49,6 +50,7 @@ export function drawPost(post, { place, compact, onReply }) {
     post.local ? h("span", { class: "only-you" }, icon("eye", 14), "(Only visible to you)") : null,
   );
   const body = h("div", { class: "post-body" }, post.message ? markdown(post.message) : null, drawAttachments(post));
+  body.append(...drawFiles(post));
   if (post.edit_at > 0) body.append(h("span", { class: "edited" }, "(edited)"));
   return h(
     "article",

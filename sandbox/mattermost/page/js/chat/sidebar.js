@@ -14,6 +14,8 @@ const SIGNS = { O: "hash", P: "lock", G: "people" };
 export function sidebar({ onSignOut, onClose }) {
   const channels = h("ul", { class: "channel-list" });
   const people = h("ul", { class: "channel-list" });
+  const archive = h("ul", { class: "channel-list" });
+  const archived = h("details", { class: "archived" }, h("summary", {}, "Archived channels"), archive);
   const newMessage = h(
     "button",
     {
@@ -30,6 +32,7 @@ export function sidebar({ onSignOut, onClose }) {
     channels,
     h("div", { class: "section-title" }, h("h2", {}, "Direct messages"), newMessage),
     people,
+    archived,
   );
   const name = h("span", { class: "team-name" });
   const team = h("div", { class: "team" }, h("span", { class: "team-sign", "aria-hidden": "true" }), name);
@@ -71,11 +74,16 @@ export function sidebar({ onSignOut, onClose }) {
   function update() {
     name.textContent = store.team.display_name;
     root.querySelector(".team-sign").textContent = store.team.display_name.slice(0, 1).toUpperCase();
-    const shown = [...store.channels.values()].filter((one) => !one.delete_at || one.id === store.channel?.id);
+    const all = [...store.channels.values()];
+    const shown = all.filter((one) => !one.delete_at || one.id === store.channel?.id);
+    const personal = (one) => one.type === "D" || one.type === "G";
     const byTitle = (one, other) => channelTitle(one).localeCompare(channelTitle(other));
     const byUse = (one, other) => (other.last_post_at ?? 0) - (one.last_post_at ?? 0);
-    draw(channels, shown.filter((one) => one.type !== "D").sort(byTitle));
-    draw(people, shown.filter((one) => one.type === "D" && partner(one)).sort(byUse));
+    draw(channels, shown.filter((one) => !personal(one)).sort(byTitle));
+    draw(people, shown.filter((one) => personal(one) && (one.type === "G" || partner(one))).sort(byUse));
+    const gone = all.filter((one) => one.delete_at && one.id !== store.channel?.id).sort(byTitle);
+    draw(archive, gone);
+    archived.hidden = !gone.length;
     who.replaceChildren(
       avatar(store.me, 32),
       h("div", { class: "signed-in-name" }, h("strong", {}, displayName(store.me)), h("span", {}, `@${store.me.username}`)),
@@ -88,7 +96,7 @@ export function sidebar({ onSignOut, onClose }) {
     const old = cache.get(list) ?? new Map();
     const next = new Map();
     for (const channel of found) {
-      const sign = JSON.stringify([channel.id === store.channel?.id, store.unread.get(channel.id), channelTitle(channel), channelPath(channel)]);
+      const sign = JSON.stringify([channel.id === store.channel?.id, store.unread.get(channel.id), channelTitle(channel), channelPath(channel), Boolean(channel.delete_at)]);
       const kept = old.get(channel.id);
       next.set(channel.id, kept?.sign === sign ? kept : { sign, node: item(channel) });
     }

@@ -1,9 +1,8 @@
 /** Form fields by type, as the real client draws them and as it encodes what they hold. */
 
-import { api } from "../api.js";
 import { h } from "../dom.js";
 import { markdown } from "../markdown.js";
-import { store } from "../store.js";
+import { channels, people } from "./choices.js";
 import { select } from "./select.js";
 
 const LONGEST = 150;
@@ -74,7 +73,7 @@ function control(field, parts) {
     case "dynamic_select":
       return selectControl(field, parts, (query) => parts.lookup(field, query));
     case "user":
-      return selectControl(field, parts, people);
+      return selectControl(field, parts, (query) => people(query));
     default:
       return selectControl(field, parts, channels);
   }
@@ -120,23 +119,4 @@ function matching(options, query) {
   const typed = query.toLowerCase();
   const drawn = options.map((option) => ({ label: option.label || option.value, value: option.value }));
   return drawn.filter((option) => option.label.toLowerCase().includes(typed));
-}
-
-async function people(query) {
-  const found = await api.findUsers(query);
-  return [...(found.users ?? []), ...(found.out_of_channel ?? [])]
-    .filter((user) => !user.is_bot)
-    .map((user) => {
-      const name = [user.first_name, user.last_name].filter(Boolean).join(" ");
-      const nick = user.nickname ? ` (${user.nickname})` : "";
-      const text = name || nick ? `@${user.username} - ${name}${nick}` : `@${user.username}`;
-      return { label: user.username, value: user.id, text, picture: api.image(user.id) };
-    });
-}
-
-async function channels(query) {
-  const found = await api.findChannels(store.team.id, query);
-  return found.map((channel) => ({
-    label: channel.display_name, value: channel.id, text: `${channel.display_name} (~${channel.name})`,
-  }));
 }

@@ -1,0 +1,32 @@
+/**
+ * Which dialog may open: the one whose trigger is the latest that this client learned, in either order of its two
+ * halves, the answer to a press and the event. A newer press drops an older dialog.
+ */
+
+let latest = "";
+let waiting = null;
+let open = () => {};
+
+/** main.js says how a dialog is opened. */
+export function setOpener(opener) {
+  open = opener;
+}
+
+/** A press was answered with a trigger id. */
+export function learned(triggerId) {
+  latest = triggerId;
+  meet();
+}
+
+/** The server wants a dialog opened. */
+export function toldToOpen(told) {
+  waiting = told;
+  meet();
+}
+
+function meet() {
+  if (!waiting || waiting.trigger_id !== latest) return;
+  const told = waiting;
+  waiting = null;
+  open(told);
+}
