@@ -92,7 +92,6 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
         background=background,
         reminders=Every(3600.0, clock),
     )
-
     notices = notices_of(door, stores, tokens, health, config.work_notes_in_channels)
     notices.worker.start()
     plain = plain_blueprint(PlainHost.of(door, buttons, messages.bot_session, config.app_url))
