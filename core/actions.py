@@ -89,5 +89,6 @@ def offer(table: str, state: str) -> Offer:
         buttons = (COMMENT, CLOSE, REOPEN) if table == "incident" else (COMMENT, STATE)
         more = (STATE, NOTE, ASSIGN, WATCH, SUBSCRIBE, REFRESH)
         return Offer(buttons, tuple(action for action in more if action not in buttons))
-    resolve = (RESOLVE,) if table in _RESOLVABLE else ()
-    return Offer((COMMENT, STATE, ASSIGN_TO_ME), (NOTE, ASSIGN, *resolve, PRIORITY, WATCH, SUBSCRIBE, REFRESH))
+    # Elsewhere work is not resolved but closed, and priority does not follow from impact and urgency.
+    support = (RESOLVE, PRIORITY) if table in _RESOLVABLE else ()
+    return Offer((COMMENT, STATE, ASSIGN_TO_ME), (NOTE, ASSIGN, *support, WATCH, SUBSCRIBE, REFRESH))

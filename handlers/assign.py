@@ -51,7 +51,8 @@ def assign(call: Call, context: Context) -> Reply:
         return _show(call, context, now)
     columns = _columns(entered, now, context, typed=opened is None)
     if overtaken(opened, now):
-        return _show(call, context, now, entered, overtaken_words(now))
+        wanted = {name: Option(_label(name, entered), value) for name, value in columns.items() if value}
+        return _show(call, context, now, Values(wanted), overtaken_words(now))
     return _saved(now, opened, columns, context)
 
 
@@ -94,6 +95,11 @@ def _show(call: Call, context: Context, record: Record, values: Values | None = 
             entered[name] = option
     state = OpenedRecord.to(record, call).signed(PATH, context)
     return ShowForm(assign_form(record.number, Values(entered), state=state, header=header))
+
+
+def _label(name: str, entered: Values) -> str:
+    option = entered.option(name)
+    return option.label if option else name
 
 
 def _columns(entered: Values, now: Record, context: Context, *, typed: bool) -> dict[str, str]:

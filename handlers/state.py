@@ -22,6 +22,7 @@ from mattermost.markdown import escaped
 
 _FIXED = {CLOSE: "7", REOPEN: "2"}
 _LOOKUPS = ("assigned_to", "assignment_group")
+_CARRIED_CHARACTERS = 300
 
 
 def open_form(call: Call, context: Context) -> Reply:
@@ -37,7 +38,7 @@ def refresh(call: Call, context: Context) -> Reply:
     opened = OpenedRecord.of(call)
     if opened is None:
         return ShowForm(state_pick_form(call.path, call.values))
-    return _show(call, context, opened, _carried(call), call.values, was=str(call.state.get("was", "")))
+    return _show(call, context, opened, _carried(call), _with_held(call, opened.table), held=_held_before(call))
 
 
 def look_up(call: Call, context: Context) -> Reply:
@@ -59,7 +60,7 @@ def submit(call: Call, context: Context) -> Reply:
     assert now is not None  # the form names its record
     if overtaken(opened, now):
         again = OpenedRecord.to(now, call)
-        return _show(call, context, again, states, values, was=now.value("state"), header=overtaken_words(now))
+        return _show(call, context, again, states, values, held=_held_before(call), header=overtaken_words(now))
     return _saved(call, context, now, opened, columns)
 
 
@@ -168,15 +169,29 @@ def _opened(
     chosen = _with_fixed(call, record.table, Values(entered))
     context.servicenow.columns(record.table)  # the form and its refreshes draw on what memory holds
     opened = OpenedRecord.to(record, call)
-    return _show(call, context, opened, offered_states, chosen, was=record.value("state"), header=header)
+    return _show(call, context, opened, offered_states, chosen, held=_held(record), header=header)
 
 
 def _held(record: Record) -> dict[str, Value]:
+    """What the record has already of what its states demand."""
     held: dict[str, Value] = {}
     for name in demanded_by_any(record.table):
         if value := record.value(name):
             held[name] = Option(record.display(name) or value, value) if name in _LOOKUPS else value
     return held
+
+
+def _held_before(call: Call) -> dict[str, Value]:
+    """The same, as the open form carries it."""
+    carried = call.state.get("held", {})
+    return {name: Option(*value) if isinstance(value, list) else value for name, value in carried.items()}
+
+
+def _with_held(call: Call, table: str) -> Values:
+    """What was entered, and what the record has in fields that the form did not show before."""
+    shown = offered(table, str(call.state.get("drawn", "")))
+    held = {name: value for name, value in _held_before(call).items() if name not in shown}
+    return Values({**held, **call.values})
 
 
 def _show(
@@ -186,7 +201,7 @@ def _show(
     states: Sequence[Option],
     values: Values,
     *,
-    was: str,
+    held: Mapping[str, Value],
     header: str = "",
 ) -> ShowForm:
     values = _with_fixed(call, opened.table, values)
@@ -203,7 +218,14 @@ def _show(
         states=states,
         columns=context.servicenow.cached_columns(opened.table),
     )
-    state = opened.signed(call.path, context, states=carried, was=was)
+    # Fields that another state demands come with what the record has; a state has no room for long texts.
+    brief = {
+        name: [value.label, value.value] if isinstance(value, Option) else value
+        for name, value in held.items()
+        if isinstance(value, Option) or len(str(value)) <= _CARRIED_CHARACTERS
+    }
+    drawn = values.text("state")
+    state = opened.signed(call.path, context, states=carried, held=brief, drawn=drawn)
     return ShowForm(state_form(about, Values(entered), state=state, header=header, steps=call.steps))
 
 
