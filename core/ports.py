@@ -15,8 +15,9 @@ from core.component import AuthRow, ComponentHealth, ForeignRow
 from core.deadline import Deadline
 from core.fields import Option
 from core.instance import Instance, Proof
+from core.messages import Message
 from core.notices import DeliveryHealth, WebhookKey
-from core.record_ports import Changes, Journal, Records
+from core.record_ports import Attachments, Changes, Journal, Records
 from core.records import Column, Identity, Record
 from core.subscription_ports import Subscriptions
 from core.subscriptions import Grant
@@ -251,6 +252,9 @@ class ServiceNow(Protocol):
     @property
     def changes(self) -> Changes: ...
 
+    @property
+    def attachments(self) -> Attachments: ...
+
     def create(self, table: str, columns: Mapping[str, str]) -> Record:
         """
         Insert a row of raw values; one round trip.
@@ -441,6 +445,14 @@ class Mattermost(Protocol):
 
     def tell(self, person_id: str, text: str) -> None:
         """A direct message from the bot."""
+        ...
+
+    def thread(self, post_id: str) -> Sequence[Message]:
+        """The thread that a message belongs to, oldest first, with the person's own session."""
+        ...
+
+    def file(self, file_id: str, most: int) -> bytes:
+        """A file's content with the person's own session. Raises MattermostRefused above *most* bytes."""
         ...
 
     def username(self, person_id: str) -> str:

@@ -125,3 +125,16 @@ class Changes(Protocol):
     def find_templates(self, query: str) -> Sequence[Option]:
         """Approved templates of standard changes by name, at most 20."""
         ...
+
+
+class Attachments(Protocol):
+    """Files of a record."""
+
+    def add(self, table: str, sys_id: str, name: str, media_type: str, content: bytes) -> None:
+        """
+        Attach *content* as a file; one request, never repeated.
+
+        Raises:
+            AccessDenied: The account may not write the record, or the instance refuses such files.
+        """
+        ...

@@ -63,7 +63,10 @@ _HEADER = (
     Entry("connect", "Connect to ServiceNow", "account/connect", Kind.FORM),
     Entry("open", "ServiceNow", "menu/open", Kind.FORM),
 )
-_POST_MENU = (Entry("incident", "Create ServiceNow incident", "incident/create", Kind.FORM),)
+_POST_MENU = (
+    Entry("incident", "Create ServiceNow incident", "incident/create", Kind.FORM),
+    Entry("message", "Add to ServiceNow record", "message/add", Kind.FORM),
+)
 
 
 def menus_of(standing: Standing, columns: Mapping[str, Column]) -> Menus:

@@ -6,16 +6,16 @@ import structlog
 
 from core.accounts import FormResult
 from core.calls import Call, Options, Reply, ShowForm, Text, Value, Values
-from core.errors import AppError, Broken, InvalidInput, MayBeSaved, ServiceNowError
+from core.errors import InvalidInput, ServiceNowError
 from core.menus import Requirement
 from core.record_ports import Entries, JournalEntry
-from core.records import Record
-from core.tables import card_columns, table_of
+from core.tables import table_of
 from forms.choices import LONG_TEXT_CHARACTERS
 from forms.comments import ACTION, ADD_AS, COMMENT, ELEMENT, NOTE, OLDER, comments_form, comments_pick_form
 from forms.record import RECORD
 from handlers.acting import done, linked
 from handlers.context import Context
+from handlers.entries import add_entry
 from handlers.finding import NoSuchRecord, looked_up, record_of
 from handlers.opened_record import OpenedRecord
 from handlers.registry import calls
@@ -125,30 +125,10 @@ def _kind_kept(call: Call) -> dict[str, Value]:
 
 
 def _added(opened: OpenedRecord, element: str, text: str, context: Context) -> Text:
-    try:
-        after = context.servicenow.journal.add(opened.table, opened.sys_id, element, text, card_columns(opened.table))
-    except ServiceNowError as error:
-        if not error.may_have_been_saved:
-            raise
-        after = _looked_for(opened, element, text, error, context)
+    after = add_entry(opened.table, opened.sys_id, element, text, context)
     log.info("journal entry added", table=opened.table, sys_id=opened.sys_id, element=element)
     words = _WORDS[element]
     return done(after, opened, f"added {words}", f"Added {words} to {linked(after, context)}.", context)
-
-
-def _looked_for(opened: OpenedRecord, element: str, text: str, error: ServiceNowError, context: Context) -> Record:
-    """Whether an unanswered entry is there: the newest of its kind bears our text."""
-    address = context.links.record(opened.table, opened.sys_id)
-    try:
-        entries = context.servicenow.journal.latest(opened.table, opened.sys_id).entries
-        newest = next((entry for entry in entries if entry.element == element), None)
-        if newest is not None and newest.text.split() == text.split():
-            return context.servicenow.records.read(opened.table, opened.sys_id, card_columns(opened.table))
-    except AppError as second:
-        raise MayBeSaved(f"looking failed: {second}", address, "the record") from error
-    if isinstance(error, Broken):
-        raise error
-    raise MayBeSaved(f"no answer, and not there yet: {error}", address, "the record") from error
 
 
 def _show(

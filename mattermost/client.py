@@ -23,6 +23,7 @@ PLUGIN = "/plugins/com.mattermost.apps"
 
 _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 10.0
+_CHUNK = 64 * 1024  # bytes
 _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "gzip, deflate",
@@ -80,6 +81,46 @@ class MattermostClient:
 
         Source: Mattermost API reference v4; answers as recorded in recorded/mattermost.
         """
+        response = self._send(method, path, token=token, deadline=deadline, json=json, params=params)
+        log.debug("mattermost answered", method=method, path=_shape(path), status=response.status_code)
+        return _decode(method, path, response)
+
+    def download(self, path: str, *, token: str, deadline: Deadline, most: int) -> bytes:
+        """
+        A file's content.
+
+        Raises:
+            MattermostRefused: As `request`; with status 413 for more than *most* bytes.
+            MattermostSilent: As `request`; also where it breaks off.
+        """
+        with self._send("GET", path, token=token, deadline=deadline, stream=True) as response:
+            if response.status_code >= 300:
+                _decode("GET", path, response)
+            parts: list[bytes] = []
+            size = 0
+            try:
+                for part in response.iter_content(_CHUNK):
+                    size += len(part)
+                    if size > most:
+                        raise MattermostRefused(f"GET {_shape(path)}: more than {most} bytes", 413)
+                    parts.append(part)
+                    if not deadline.left():
+                        raise MattermostSilent(f"GET {_shape(path)}: deadline passed while reading")
+            except requests.RequestException as error:
+                raise MattermostSilent(f"GET {_shape(path)}: {type(error).__name__}") from error
+            return b"".join(parts)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str,
+        deadline: Deadline,
+        json: Any = None,
+        params: Mapping[str, str] | None = None,
+        stream: bool = False,
+    ) -> requests.Response:
         prepared = requests.Request(
             method,
             self.url + path,
@@ -89,16 +130,15 @@ class MattermostClient:
             auth=Bearer(token) if token else None,
         ).prepare()
         try:
-            response = self._adapter.send(
+            return self._adapter.send(
                 prepared,
+                stream=stream,
                 timeout=(deadline.within(_CONNECT_SECONDS) or 0.001, deadline.within(_READ_SECONDS) or 0.001),
                 verify=self._verify,
                 proxies=self._proxies,
             )
         except requests.RequestException as error:
             raise MattermostSilent(f"{method} {_shape(path)}: {type(error).__name__}") from error
-        log.debug("mattermost answered", method=method, path=_shape(path), status=response.status_code)
-        return _decode(method, path, response)
 
 
 def _decode(method: str, path: str, response: requests.Response) -> Any:

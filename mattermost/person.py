@@ -1,6 +1,6 @@
 """Mattermost as one call may use it: the bot's session, and the person's where the call carries one."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -9,8 +9,10 @@ import structlog
 from core.calls import Channel, Person
 from core.deadline import Deadline
 from core.errors import BotNotIn, MattermostError, MattermostRefused, MayNotPost
+from core.messages import Message
 from mattermost.access import Access, MayPost
 from mattermost.client import PLUGIN, MattermostClient
+from mattermost.threads import read_thread
 
 _RUNNING = 2  # of a plugin's states; 0 is "not running" (recorded)
 
@@ -147,6 +149,15 @@ class MattermostForPerson:
     def tell(self, person_id: str, text: str) -> None:
         channel = self._as_bot("POST", "/api/v4/channels/direct", json=[self._bot_user_id, person_id])
         self._as_bot("POST", "/api/v4/posts", json={"channel_id": channel["id"], "message": text})
+
+    def thread(self, post_id: str) -> Sequence[Message]:
+        return read_thread(self._as_person, post_id)
+
+    def file(self, file_id: str, most: int) -> bytes:
+        if not self._person_token:
+            raise MattermostRefused("file: the call carries no session of the person", 401)
+        path = f"/api/v4/files/{quote(file_id, safe='')}"
+        return self._client.download(path, token=self._person_token, deadline=self._deadline, most=most)
 
     def username(self, person_id: str) -> str:
         if person_id == self._person.id and self._person.username:

@@ -7,6 +7,7 @@ from core.errors import AccessDenied
 from core.fields import Option
 from core.ports import Accounts, Clock
 from core.records import Column, Identity, Record
+from servicenow.attachments import AttachmentsClient
 from servicenow.changes import ChangesClient
 from servicenow.choices import ColumnCache, own_columns
 from servicenow.component import ComponentClient
@@ -57,6 +58,7 @@ class ServiceNowClients:
             records=RecordsClient(tables, self._found, person_id),
             journal=JournalClient(tables, self._readers, person_id, zone),
             changes=ChangesClient(tables),
+            attachments=AttachmentsClient(tables),
         )
 
 
@@ -73,6 +75,7 @@ class ServiceNowClient:
         records: RecordsClient,
         journal: JournalClient,
         changes: ChangesClient,
+        attachments: AttachmentsClient,
     ) -> None:
         self._tables = tables
         self._lookups = lookups
@@ -81,6 +84,7 @@ class ServiceNowClient:
         self.records = records
         self.journal = journal
         self.changes = changes
+        self.attachments = attachments
 
     def create(self, table: str, columns: Mapping[str, str]) -> Record:
         return self._tables.insert(table, columns)

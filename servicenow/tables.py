@@ -111,6 +111,10 @@ class Tables:
         """Any other write; sent once, or twice where the access token had just died. None for an empty answer."""
         return self._once(method, path, params, body)
 
+    def upload(self, path: str, params: Mapping[str, str], media_type: str, content: bytes) -> dict[str, Any]:
+        """A file as the body of a write; never repeated."""
+        return self._once("POST", path, params, file=(media_type, content))
+
     def get(self, path: str, params: Mapping[str, str]) -> dict[str, Any]:
         """A read; repeated at most twice inside the deadline where that can help."""
         if not self._retry:
@@ -138,19 +142,34 @@ class Tables:
         passing = isinstance(error, Busy | CutShort | GatewayFailed | ConnectionLost | Unreachable)
         return passing and self._deadline.left() > _LEAST_SECONDS
 
-    def _once(self, method: str, path: str, params: Mapping[str, str], body: Any = None) -> dict[str, Any]:
+    def _once(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        body: Any = None,
+        file: tuple[str, bytes] | None = None,
+    ) -> dict[str, Any]:
         token = self._tokens.bearer(self._person_id, self._deadline)
         try:
-            return self._ask(method, path, params, body, token)
+            return self._ask(method, path, params, body, file, token)
         except CredentialsRefused:
             # A token may die between two calls; 401 is said before anything is done, so a write is safe.
             token = self._tokens.renew(self._person_id, token, self._deadline)
         try:
-            return self._ask(method, path, params, body, token)
+            return self._ask(method, path, params, body, file, token)
         except CredentialsRefused as error:
             raise self._tokens.suspend(self._person_id, token) from error
 
-    def _ask(self, method: str, path: str, params: Mapping[str, str], body: Any, token: str) -> dict[str, Any]:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        body: Any,
+        file: tuple[str, bytes] | None,
+        token: str,
+    ) -> dict[str, Any]:
         answer = self._transport.send(
             method,
             path,
@@ -159,6 +178,7 @@ class Tables:
             deadline=self._deadline,
             params=params,
             json=body,
+            file=file,
         )
         content: dict[str, Any] = read_answer(method, answer.status, answer.headers, answer.body)
         return content

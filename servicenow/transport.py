@@ -108,6 +108,7 @@ class Transport:
         params: Mapping[str, str] | None = None,
         json: Any = None,
         form: Mapping[str, str] | None = None,
+        file: tuple[str, bytes] | None = None,
     ) -> Answer:
         """
         Send once and return whatever came back, unread.
@@ -115,6 +116,7 @@ class Transport:
         Args:
             path: Without a query; it is logged.
             person_id: Whose share of the places this takes; None for sign-ins, which have no share.
+            file: Media type and content, as the whole body.
             deadline: Connecting, waiting and reading together; looking up the name is not in our hands.
 
         Raises:
@@ -123,8 +125,10 @@ class Transport:
             Broken: More than 8 MiB came back.
             Full, Silent: Our own limits, before anything was sent.
         """
+        headers = _HEADERS if file is None else _HEADERS | {"Content-Type": file[0]}
+        data = form if file is None else file[1]
         request = requests.Request(
-            method, self.origin + path, params=params, json=json, data=form, auth=auth, headers=_HEADERS
+            method, self.origin + path, params=params, json=json, data=data, auth=auth, headers=headers
         ).prepare()
         if deadline.left() < _LEAST_SECONDS:
             raise Unreachable("no time left to ask")

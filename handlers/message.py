@@ -1,0 +1,119 @@
+"""Add a message, or the whole thread, and its files to a record (post menu "Add to ServiceNow record")."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from core.accounts import FormResult
+from core.calls import Call, Options, Post, Reply, ShowForm, Text, Value, Values
+from core.errors import InvalidInput, MattermostError, ServiceNowError
+from core.fields import Option
+from core.menus import Requirement
+from core.records import Record
+from core.tables import numbers_in, table_of
+from forms.message import COMMENT, PATH, WORK_NOTE, message_form
+from forms.record import RECORD
+from handlers.acting import linked
+from handlers.context import Context
+from handlers.conversation import as_entries, attach, conversation
+from handlers.entries import add_entry
+from handlers.finding import looked_up, record_of, shared_names
+from handlers.opened import LIFE, Opened
+from handlers.registry import calls
+from mattermost.markdown import visible
+
+log = structlog.get_logger(__name__)
+
+
+@calls.form(PATH, needs=Requirement.CONNECTED)
+def open_form(call: Call, context: Context) -> Reply:
+    """Open the form; a record that the message names stands in it already."""
+    post = call.post
+    if post is None or post.type.startswith("system_"):
+        return Text("This message can't be added to a record. Choose one that somebody wrote.")
+    messages, files = counted(post, context)
+    if not visible(post.message) and not files:
+        return Text("This message has neither text nor files to add. Choose another one.")
+    values: dict[str, Value] = dict(call.values)
+    if number := next(iter(numbers_in(post.message)), ""):
+        values[RECORD] = Option(number, number)  # looked for on submit: opening asks ServiceNow nothing
+    return ShowForm(message_form(Values(values), messages=messages, files=files, state=_state(call, post, context)))
+
+
+@calls.lookup(PATH, needs=Requirement.CONNECTED)
+def look_up(call: Call, context: Context) -> Reply:
+    """Offer records that take comments."""
+    return Options(looked_up(call, context, [name for name in shared_names(context) if table_of(name).task]))
+
+
+@calls.submit(PATH, needs=Requirement.CONNECTED)
+def add(call: Call, context: Context) -> Reply:
+    """Add it once, however often the form is sent, and say what became of each part."""
+    post_id = str(call.state.get("post_id", ""))
+    if not post_id:
+        return Text("Open a message's menu and choose “Add to ServiceNow record” there.")
+    element = call.values.text("kind") or WORK_NOTE
+    if element not in {COMMENT, WORK_NOTE}:
+        raise InvalidInput({"kind": "Choose comment or work note."})
+    form_id = Opened.of(call).form_id
+    with context.form_results.claim(form_id):
+        known = context.form_results.get(form_id)
+        if known is not None and known.person_id == context.person.id:
+            return Text(known.text)
+        record = record_of(call, context)
+        if record is None:
+            raise InvalidInput({RECORD: "Choose the record: type its number, or words of its text."})
+        if not table_of(record.table).task:
+            raise InvalidInput({RECORD: "Knowledge articles take no comments."})
+        text = _added(call, post_id, record, element, context)
+        context.form_results.put(
+            FormResult(form_id, context.person.id, record.table, record.sys_id, record.number, text, context.clock())
+        )
+    log.info("message added", table=record.table, sys_id=record.sys_id, person=context.person.id)
+    return Text(text)
+
+
+def _added(call: Call, post_id: str, record: Record, element: str, context: Context) -> str:
+    taken = conversation(call, post_id, context, whole=call.values.flag("whole_thread"))
+    if not taken.messages:
+        raise InvalidInput({}, "The message is no longer there, so nothing was added.")
+    entries = as_entries(taken, context)
+    done = _written(record, element, entries, context)
+    count = len(taken.messages)
+    what = "The message is" if count == 1 else f"{count} messages are"
+    told = f"{what} in {linked(record, context)} as a {'comment' if element == COMMENT else 'work note'}."
+    if done < len(entries):
+        told = (
+            f"Only {done} of {len(entries)} parts are in {linked(record, context)}: ServiceNow stopped answering. "
+            "Add the rest by hand; sending this again would add the first ones twice."
+        )
+    files = attach(record, taken.files, context) if call.values.flag("files") else ""
+    return f"{told} {files}".strip()
+
+
+def _written(record: Record, element: str, entries: Sequence[str], context: Context) -> int:
+    """Write the entries in order; how many are there. Raises what the first one meets, for then nothing is."""
+    for done, entry in enumerate(entries):
+        try:
+            add_entry(record.table, record.sys_id, element, entry, context)
+        except ServiceNowError as error:
+            if not done:
+                raise
+            log.warning("entries stopped", sys_id=record.sys_id, done=done, reason=str(error))
+            return done
+    return len(entries)
+
+
+def counted(post: Post, context: Context) -> tuple[int, int]:
+    """How many messages and files there are to take along; one and none where Mattermost does not tell now."""
+    try:
+        messages = context.mattermost.thread(post.id)
+    except MattermostError as error:
+        log.info("thread not read", reason=str(error))
+        return 1, 0
+    return len(messages), sum(len(message.files) for message in messages)
+
+
+def _state(call: Call, post: Post, context: Context) -> str:
+    content = {**vars(Opened.of(call)), "post_id": post.id}
+    return context.signer.sign(content, person=context.person.id, path=PATH, expires_at=context.clock() + LIFE)

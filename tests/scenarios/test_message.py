@@ -1,0 +1,181 @@
+"""Messages, threads and files go into a record: whole, once, with author, time and link."""
+
+from typing import Any
+
+import pytest
+
+from sandbox.client import MattermostClient
+from tests.acts import field, names, opened
+from tests.world import World
+
+Json = dict[str, Any]
+MENU = "Add to ServiceNow record"
+
+
+@pytest.fixture
+def agent(world: World) -> MattermostClient:
+    """A connected agent."""
+    agent = world.connected("agent")
+    world.servicenow.clear_requests()
+    return agent
+
+
+def pressed(person: MattermostClient, post: Json) -> Json:
+    """The form of the post's menu."""
+    return opened(person.press("/post_menu", MENU, channel="service-desk", post_id=post["id"]))
+
+
+def send(person: MattermostClient, form: Json, **values: Any) -> Json:
+    """Submit the form."""
+    return person.submit(form, values, channel="service-desk")
+
+
+def entries(world: World, number: str, element: str) -> list[str]:
+    """Journal texts of a record, newest first."""
+    row = next(row for row in world.servicenow.rows("task") if row["number"] == number)
+    return [entry["value"] for entry in world.servicenow.store.journal(row["sys_id"], element)]
+
+
+NUMBER = "INC0010001"
+
+
+def test_a_message_that_names_a_record_offers_it_first(world: World, agent: MattermostClient) -> None:
+    """The number stands in the form; opening asks ServiceNow nothing; the default is internal."""
+    post = agent.say("service-desk", f"Same as {NUMBER.lower()}, it seems")
+    form = pressed(agent, post)
+    assert field(form, "record")["value"]["value"] == NUMBER
+    assert field(form, "kind")["value"]["value"] == "work_notes"
+    assert names(form) == ["record", "kind"]
+    assert world.asked() == []
+
+
+@pytest.mark.parametrize(("kind", "word"), [("work_notes", "work note"), ("comments", "comment")])
+def test_a_message_becomes_an_entry(world: World, agent: MattermostClient, kind: str, word: str) -> None:
+    """Author, time, link and text, in the right journal and in no other."""
+    other = "comments" if kind == "work_notes" else "work_notes"
+    before = entries(world, NUMBER, other)
+    post = agent.say("service-desk", f"Seen on {NUMBER}: **two** lines\nand [code]<b>this</b>[/code]")
+    answer = send(agent, pressed(agent, post), kind={"label": "x", "value": kind})
+    assert answer["type"] == "ok"
+    assert f"as a {word}" in answer["text"]
+    assert NUMBER in answer["text"]
+    [newest, *_] = entries(world, NUMBER, kind)
+    heading, *text = newest.split("\n")
+    assert heading.startswith("@agent, 20")
+    assert heading.endswith(f"{world.mattermost.url}/sandbox/pl/{post['id']}")
+    assert text == [f"Seen on {NUMBER}: **two** lines", "and [\u200bcode]<b>this</b>[\u200b/code]"]
+    assert entries(world, NUMBER, other) == before
+
+
+def test_the_whole_thread_is_one_entry(world: World, agent: MattermostClient) -> None:
+    """All messages in order, each with its author; the switch says how many, and is off unless pressed."""
+    other = world.person("requester")
+    root = agent.say("service-desk", "First")
+    other.say("service-desk", "Second", root["id"])
+    reply = agent.say("service-desk", "Third", root["id"])
+    form = pressed(agent, reply)
+    assert "All 3 messages" in field(form, "whole_thread")["description"]
+    answer = send(agent, form, record={"label": NUMBER, "value": NUMBER}, whole_thread=True)
+    assert "3 messages are in" in answer["text"]
+    [newest, *_] = entries(world, NUMBER, "work_notes")
+    parts = [part.split("\n") for part in newest.split("\n\n")]
+    assert [(part[0].partition(",")[0], part[1]) for part in parts] == [
+        ("@agent", "First"),
+        ("@requester", "Second"),
+        ("@agent", "Third"),
+    ]
+    send(agent, pressed(agent, reply), record={"label": NUMBER, "value": NUMBER})
+    assert entries(world, NUMBER, "work_notes")[0].endswith("\nThird")
+
+
+def test_a_form_sent_twice_adds_once(world: World, agent: MattermostClient) -> None:
+    """The second submit gets the first one's answer."""
+    form = pressed(agent, agent.say("service-desk", f"Once, {NUMBER}"))
+    first, second = send(agent, form), send(agent, form)
+    assert first["text"] == second["text"]
+    assert len([text for text in entries(world, NUMBER, "work_notes") if "Once, " in text]) == 1
+
+
+def test_an_unanswered_entry_is_looked_for(world: World, agent: MattermostClient) -> None:
+    """ServiceNow saved it and failed to say so: it is found, not written again."""
+    form = pressed(agent, agent.say("service-desk", f"Lost answer, {NUMBER}"))
+    world.servicenow.fault("500_after_commit", "/api/now/v2/table/incident/", method="PATCH")
+    answer = send(agent, form)
+    assert answer["type"] == "ok", answer
+    assert len([text for text in entries(world, NUMBER, "work_notes") if "Lost answer" in text]) == 1
+
+
+def test_what_cant_be_added_is_said(world: World, agent: MattermostClient) -> None:
+    """No record, an unknown number, an article: the sentence stands at the field and nothing is written."""
+    post = agent.say("service-desk", "Nothing named here")
+    form = pressed(agent, post)
+    for value, words in [(None, "Choose the record"), ("INC9999999", "no record"), ("KB0010001", "no comments")]:
+        record = {"label": value, "value": value} if value else None
+        answer = send(agent, form, record=record)
+        assert answer["type"] == "error"
+        assert words in answer["data"]["errors"]["record"]
+    assert not world.asked(method="PATCH")
+
+
+def test_a_person_without_role_writes_comments_alone(world: World) -> None:
+    """A work note that ServiceNow drops without a word is reported, not claimed."""
+    requester = world.connected("requester")
+    form = opened(requester.command("incident create"))
+    requester.submit(form, {"short_description": "Mine"})
+    number = next(row for row in world.servicenow.rows("incident") if row["short_description"] == "Mine")["number"]
+    post = requester.say("service-desk", f"About {number}")
+    refused = send(requester, pressed(requester, post))
+    assert refused["type"] == "error"
+    assert entries(world, number, "work_notes") == []
+    told = send(requester, pressed(requester, post), kind={"label": "Comment", "value": "comments"})
+    assert told["type"] == "ok", told
+    assert len(entries(world, number, "comments")) == 1
+
+
+def test_a_thread_longer_than_an_entry_is_several(world: World, agent: MattermostClient) -> None:
+    """Nothing is cut: what an entry does not hold goes on in the next one, in order."""
+    root = agent.say("service-desk", "Start")
+    agent.say("service-desk", "".join(f"{number:05}" for number in range(2000)), root["id"])
+    answer = send(agent, pressed(agent, root), record={"label": NUMBER, "value": NUMBER}, whole_thread=True)
+    assert "2 messages are in" in answer["text"]
+    written = [text for text in reversed(entries(world, NUMBER, "work_notes")) if "/pl/" in text]
+    assert all(len(text) <= 4000 for text in written)
+    assert "Start" in written[0]
+    digits = "".join(line for text in written for line in text.splitlines() if line.isdigit())
+    assert digits == "".join(f"{number:05}" for number in range(2000))
+
+
+def test_a_thread_without_end_is_cut_with_a_link(world: World, agent: MattermostClient) -> None:
+    """Twelve entries at most; the last one says that there is more, and where."""
+    root = agent.say("service-desk", "Start")
+    for _ in range(4):
+        agent.say("service-desk", "x" * 16_000, root["id"])
+    send(agent, pressed(agent, root), record={"label": NUMBER, "value": NUMBER}, whole_thread=True)
+    newest, *others = (text for text in entries(world, NUMBER, "work_notes") if "/pl/" in text)
+    assert len(others) == 11
+    assert len(newest) <= 4000
+    assert "… more than fits here: " in newest
+
+
+def test_a_first_entry_that_is_refused_leaves_nothing(world: World, agent: MattermostClient) -> None:
+    """ServiceNow is busy: nothing is written, the form can be sent again."""
+    root = agent.say("service-desk", "Start")
+    agent.say("service-desk", "x" * 9_000, root["id"])
+    form = pressed(agent, root)
+    values = {"record": {"label": NUMBER, "value": NUMBER}, "whole_thread": True}
+    world.servicenow.fault("429_bare", "/api/now/v2/table/incident/", times=1, method="PATCH")
+    refused = send(agent, form, **values)
+    assert refused["type"] == "error"
+    assert not [text for text in entries(world, NUMBER, "work_notes") if "/pl/" in text]
+    assert send(agent, form, **values)["type"] == "ok"
+    assert len([text for text in entries(world, NUMBER, "work_notes") if "/pl/" in text]) == 4
+
+
+def test_a_deleted_message_is_said(world: World, agent: MattermostClient) -> None:
+    """Gone between opening and sending: nothing is written."""
+    post = agent.say("service-desk", f"Soon gone {NUMBER}")
+    form = pressed(agent, post)
+    agent.browser.delete(f"{agent.url}/api/v4/posts/{post['id']}").raise_for_status()
+    answer = send(agent, form)
+    assert answer["type"] == "error"
+    assert not world.asked(method="PATCH")
