@@ -26,7 +26,9 @@ from sandbox.servicenow.stats_api import StatsApi
 from sandbox.servicenow.store import Row, Store
 from sandbox.servicenow.table_api import TableApi
 from sandbox.servicenow.update_sets import Outcome, UpdateSets
+from sandbox.servicenow.update_sets.pages import UpdateSetPages
 from sandbox.servicenow.update_sets.routes import UpdateSetRoutes
+from sandbox.servicenow.update_sets.tracking import Tracking
 
 
 class ServiceNowDouble(Double):
@@ -45,6 +47,7 @@ class ServiceNowDouble(Double):
         people = People(self.store, self.oauth)
         self.runtime = Runtime(self.store, people, self._clock, self.url)
         people.access = self.runtime.access
+        self.store.triggers = Tracking(self.store, self.runtime.rules)
         self.update_sets = UpdateSets(self.store)
         self._routes = OAuthRoutes(self.store, people, self.oauth, self._faults)
         app.before_request(lambda: faults.before_request(self._faults))
@@ -60,7 +63,10 @@ class ServiceNowDouble(Double):
         app.register_blueprint(ScriptedRest(self.store, people, self.runtime).blueprint())
         app.register_blueprint(UpdateSetRoutes(self.update_sets).blueprint())
         app.add_url_rule("/_sandbox/settle", "settle", self._settled, methods=["POST"])
-        app.register_blueprint(Pages(self.store, people, self._routes, attachments).blueprint())
+        pages = Pages(self.store, people, self._routes, attachments)
+        app.register_blueprint(pages.blueprint())
+        own_pages = UpdateSetPages(self.store, self.update_sets, self._routes, pages.frame)
+        app.register_blueprint(own_pages.blueprint())
         app.register_error_handler(HTTPException, _unknown)
         app.register_error_handler(NotDone, _not_done)
         app.register_error_handler(http.Refused, lambda refused: refused.response)

@@ -30,6 +30,7 @@ _LISTS = {
     "sys_user_group": "Groups",
     "cmdb_ci": "Configuration Items",
 }
+_FOR_ADMINISTRATORS = {"sys_remote_update_set": "Retrieved Update Sets"}  # with pages of their own
 _SHOWN: dict[str, tuple[str, ...]] = {
     "sys_user": ("user_name", "name", "email", "active"),
     "sys_user_group": ("name", "manager", "active"),
@@ -98,7 +99,7 @@ class Pages:
         shown = [(row["sys_id"], [shapes.text(table, row, name) for name in names]) for row in rows[:_MOST_SHOWN]]
         labels = [column.label for name in names if (column := self._store.column(table, name))]
         new = table in CREATED and self._people.may_insert(caller, table)
-        frame = self._frame(caller, table)
+        frame = self.frame(caller, table)
         return render_template("list.html", **frame, labels=labels, rows=shown, total=len(rows), new=new)
 
     def record(self, table: str) -> ResponseReturnValue:
@@ -168,7 +169,7 @@ class Pages:
         known = row.get("sys_id")
         return render_template(
             "record.html",
-            **self._frame(caller, table),
+            **self.frame(caller, table),
             title=row.get("number") or row.get("name") or (shapes.text(table, row, "sysapproval") if known else "New"),
             fields=[(columns[name].label, name, shapes.text(table, row, name)) for name in names] if known else [],
             form=form,
@@ -208,12 +209,13 @@ class Pages:
     def _class(self, table: str, row: Row) -> str:
         return row["sys_class_name"] if row.get("sys_class_name") in self._store.descendants(table) else table
 
-    def _frame(self, caller: Caller, table: str) -> dict[str, object]:
+    def frame(self, caller: Caller, table: str) -> dict[str, object]:
+        """What every page shows: who is signed in, and the lists."""
         return {
             "who": self._store.display("sys_user", caller.sys_id),
             "table": table,
             "heading": _LISTS.get(table, table),
-            "lists": list(_LISTS.items()),
+            "lists": [*_LISTS.items(), *(_FOR_ADMINISTRATORS.items() if caller.admin else ())],
         }
 
     def _shapes(self, caller: Caller) -> Shapes:

@@ -17,6 +17,7 @@ from sandbox.servicenow import approvals, rules
 from sandbox.servicenow.rules import Refusal, Row, Saving
 from sandbox.servicenow.schema import Column, Table
 from sandbox.servicenow.tables_base import make_tables
+from sandbox.servicenow.tables_metadata import METADATA
 from sandbox.servicenow.triggers import Save, Triggers
 
 __all__ = ["Refusal", "Row", "Store"]
@@ -58,6 +59,7 @@ class Store:
         self._rows: dict[str, dict[str, Row]] = {name: rows.get(name, {}) for name in tables}
         self._counters: dict[str, int] = counters
         self._journal: dict[str, list[Row]] = journal
+        self.revision = getattr(self, "revision", 0) + 1  # counts changes of metadata
         self._columns: dict[str, dict[str, Column]] = {}
         self._descendants: dict[str, list[str]] = {}
 
@@ -238,6 +240,7 @@ class Store:
         """A row just as it is, without rules: how recorded rows come in."""
         with self.lock:
             self._rows[table][row["sys_id"]] = dict.fromkeys(self.columns(table), "") | dict(row)
+            self.revision += table in METADATA
 
     def keep_newest(self, table: str, most: int) -> None:
         """Forget the oldest rows of a log."""
@@ -326,6 +329,7 @@ class Store:
 
     def _structure(self, table: str, row: Row) -> None:
         """A dictionary entry makes a column, and takes it away again."""
+        self.revision += table in METADATA
         if table != "sys_dictionary" or row["name"] not in self.tables or not row["element"]:
             return
         definition = self.tables[row["name"]]

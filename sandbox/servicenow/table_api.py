@@ -22,6 +22,7 @@ _MOST_BODY = 10 * 1024 * 1024
 _MOST_ROWS = 10_000
 _TYPES = "[application/json, application/xml, text/xml]"
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_UPDATE_TABLES = {"sys_remote_update_set", "sys_update_xml", "sys_update_preview_problem"}
 _STRIPPED = "correlation_id"  # what the fault `strip_field` leaves out
 
 
@@ -80,7 +81,10 @@ class TableApi:
         if method == "DELETE":
             if not self._people.may_delete(caller, table, row):
                 return http.denied("Delete")
-            self._store.delete(table, sys_id, caller.user_name, caller.sys_id)
+            try:
+                self._store.delete(table, sys_id, caller.user_name, caller.sys_id)
+            except Refusal as refusal:
+                return http.error(403, refusal.message, refusal.detail)
             return http.without_body(204)
         if not self._people.may_write(caller, table, row):
             return http.denied("Update")
@@ -139,6 +143,8 @@ class TableApi:
     # --- writes
 
     def _insert(self, caller: Caller, table: str) -> Response:
+        if table in _UPDATE_TABLES:  # an export is no row: it comes in through its page
+            return http.error(400, "Exception while reading request", "The payload is not valid JSON.")
         if not self._people.may_insert(caller, table):
             return http.denied("Insert")
         given, refused = self._given(caller, table)

@@ -150,6 +150,7 @@ _OWN = {
         "replace_on_upgrade sys_recorded_at table target_name type update_domain update_guid "
         "update_guid_history update_set view",
     ),
+    "sys_update_set_log": ("Update Set Log", "message", "message update_set"),
     "sys_update_preview_problem": (
         "Update Set Preview Problem",
         "description",

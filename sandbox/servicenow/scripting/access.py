@@ -1,6 +1,7 @@
 """Access rules of imported tables: who may create, read, write and delete (update-set reference §2.2, §3.7)."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from sandbox.servicenow.people import Caller
 from sandbox.servicenow.scripting.engine import Engine, Source
@@ -23,9 +24,14 @@ class Access:
         self._engine = engine
         self._matches = matches
         self._scopes = Scopes(store)
+        self._known: dict[tuple[str, ...], Any] = {}
+        self._revision = -1
 
     def governs(self, table: str) -> bool:
         """Whether the table came with an update set: only then its rules count here."""
+        return bool(self._remembered(("governs", table), lambda: self._is_scoped(table)))
+
+    def _is_scoped(self, table: str) -> bool:
         rows = self._store.rows("sys_db_object")
         return any(row["name"] == table and row["sys_scope"] not in {"", "global"} for row in rows)
 
@@ -41,6 +47,7 @@ class Access:
         found = set()
         for column in self._store.columns(table):
             rules = self._rules("record", f"{table}.{column}", operation)
+            rules = rules or self._rules("record", f"{table}.*", operation)
             if rules and not any(self._passes(rule, caller, table, None) for rule in rules):
                 found.add(column)
         return frozenset(found)
@@ -53,17 +60,37 @@ class Access:
 
     def _rules(self, kind: str, name: str, operation: str) -> list[Row]:
         wanted = {"type": kind, "name": name, "operation": operation, "active": "true"}
-        return [row for row in self._store.rows("sys_security_acl") if wanted.items() <= row.items()]
+
+        def find() -> list[Row]:
+            return [row for row in self._store.rows("sys_security_acl") if wanted.items() <= row.items()]
+
+        found: list[Row] = self._remembered(("rules", kind, name, operation), find)
+        return found
+
+    def _roles(self, rule: str) -> set[str]:
+        """The names of the roles of which a rule asks for one."""
+
+        def find() -> set[str]:
+            links = self._store.rows("sys_security_acl_role")
+            roles = [link["sys_user_role"] for link in links if link["sys_security_acl"] == rule]
+            return {self._store.display("sys_user_role", role) for role in roles}
+
+        found: set[str] = self._remembered(("roles", rule), find)
+        return found
+
+    def _remembered(self, key: tuple[str, ...], find: Callable[[], Any]) -> Any:
+        """Rules are asked for every row of a list; what they say changes with the metadata alone."""
+        if self._revision != self._store.revision:
+            self._revision = self._store.revision
+            self._known = {}
+        if key not in self._known:
+            self._known[key] = find()
+        return self._known[key]
 
     def _passes(self, rule: Row, caller: Caller, table: str, row: Row | None) -> bool:
         if caller.admin and rule["admin_overrides"] == "true":
             return True
-        links = self._store.rows("sys_security_acl_role")
-        roles = {
-            self._store.display("sys_user_role", link["sys_user_role"])
-            for link in links
-            if link["sys_security_acl"] == rule["sys_id"]
-        }
+        roles = self._roles(rule["sys_id"])
         script = rule["script"].strip() if rule["advanced"] == "true" else ""
         bare = not roles and not script and not rule["condition"]
         if bare:  # denies, but for the base system's own

@@ -46,7 +46,7 @@ class Runtime:
         )
         self.engine = Engine(services)
         self.access = Access(store, self.engine, self._matches)
-        store.triggers = BusinessRules(store, self.engine, self.events, self.records, self.session)
+        self.rules = BusinessRules(store, self.engine, self.events, self.records, self.session)
 
     def clear(self) -> None:
         """Scripts in hand are cut off, and nothing waits any more."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from sandbox.servicenow.store import Row, Store
 from sandbox.servicenow.update_sets.commit import Commit
 from sandbox.servicenow.update_sets.loading import BadFile, load
-from sandbox.servicenow.update_sets.payload import DELETE, read
+from sandbox.servicenow.update_sets.payload import DELETE, BadPayload, read
 from sandbox.servicenow.update_sets.preview import Preview
 
 __all__ = ["BadFile", "Outcome", "Unresolved", "UpdateSets"]
@@ -68,10 +68,18 @@ class UpdateSets:
             raise KeyError(problem_id)
         self._store.put("sys_update_preview_problem", row | {"status": status})
 
+    def log(self, set_id: str) -> list[str]:
+        """What the commit said, in order."""
+        found = self._store.find("sys_remote_update_set", set_id)
+        local = found["update_set"] if found else ""
+        return [
+            row["message"] for row in self._store.rows("sys_update_set_log") if local and row["update_set"] == local
+        ]
+
     def deletes(self, set_id: str) -> list[str]:
         """What a commit would delete, as people know it."""
         rows = [row for row in self._store.rows("sys_update_xml") if row["remote_update_set"] == set_id]
-        return [row["target_name"] or row["name"] for row in rows if read(row["payload"], row["name"]).action == DELETE]
+        return [row["target_name"] or row["name"] for row in rows if _action(row) == DELETE]
 
     def commit(self, set_id: str) -> list[str]:
         """
@@ -87,3 +95,10 @@ class UpdateSets:
         if any(not problem["status"] for problem in self.problems(set_id)):
             raise Unresolved("The preview has problems that are not resolved.")
         return Commit(self._store, set_id).run()
+
+
+def _action(update: Row) -> str:
+    try:
+        return read(update["payload"], update["name"]).action
+    except BadPayload:
+        return ""

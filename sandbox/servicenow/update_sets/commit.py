@@ -5,7 +5,7 @@ import uuid
 from sandbox.servicenow.scripting.rules import refuse_unknown
 from sandbox.servicenow.store import Row, Store
 from sandbox.servicenow.tables_metadata import METADATA
-from sandbox.servicenow.update_sets.payload import DELETE, Payload, read
+from sandbox.servicenow.update_sets.payload import DELETE, BadPayload, Payload, read
 from sandbox.servicenow.update_sets.structure import Structure
 
 # Applied in this order, whatever the file's: what others rest on comes first.
@@ -52,7 +52,12 @@ class Commit:
         Raises:
             NotDone: A business rule of a kind that the sandbox does not run; nothing is committed then.
         """
-        work = [(update, read(update["payload"], update["name"])) for update in self._updates]
+        work = []
+        for update in self._updates:
+            try:
+                work.append((update, read(update["payload"], update["name"])))
+            except BadPayload as problem:
+                self.log.append(f"Refused: {update['name']}: {problem}")
         for _, payload in work:
             if payload.table == "sys_script" and payload.action != DELETE:
                 refuse_unknown(dict.fromkeys(self._store.columns("sys_script"), "") | payload.record)
@@ -128,6 +133,9 @@ class Commit:
         local = {"sys_id": uuid.uuid4().hex, "name": self._set["name"], "state": "complete"}
         local |= {"application": self._set["application"], "remote_sys_id": self._set["remote_sys_id"]}
         self._store.put("sys_update_set", local | stamp)
+        for message in self.log:
+            entry = {"sys_id": uuid.uuid4().hex, "update_set": local["sys_id"], "message": message}
+            self._store.put("sys_update_set_log", entry | stamp)
         for update, _ in work:
             own = {"sys_id": uuid.uuid4().hex, "update_set": local["sys_id"], "remote_update_set": ""}
             self._store.put("sys_update_xml", update | own)

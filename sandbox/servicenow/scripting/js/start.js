@@ -61,7 +61,8 @@
       }
       if (what === "answer") return JSON.stringify(response.answer);
       state = sandbox.stateOf(global.current);
-      return JSON.stringify({ touched: state.touched, shown: state.shown, aborted: state.aborted });
+      Object.keys(state.shown).forEach(function (name) { state.touched[name] = state.values[name]; });
+      return JSON.stringify({ touched: state.touched, aborted: state.aborted });
     };
   };
 })(this, sandbox);

@@ -1,0 +1,77 @@
+"""What the platform does around update sets on every write: it notes local changes, and guards its own tables."""
+
+import uuid
+from datetime import UTC, datetime
+
+from sandbox.servicenow.rules import Refusal
+from sandbox.servicenow.store import Row, Store
+from sandbox.servicenow.tables_metadata import METADATA
+from sandbox.servicenow.triggers import Save, Triggers
+
+RETRIEVED, LOCAL, UPDATES, PROBLEMS = (
+    "sys_remote_update_set", "sys_update_set", "sys_update_xml", "sys_update_preview_problem",
+)  # fmt: skip
+_DEFAULT = "Default"
+
+
+class Tracking:
+    """
+    Wraps the triggers that run business rules.
+
+    Every change that a person makes to a script, a right or another piece of metadata is recorded in the local set
+    "Default": what a later preview finds newer than its own update (update-set reference §5).
+    """
+
+    def __init__(self, store: Store, inner: Triggers) -> None:
+        self._store = store
+        self._inner = inner
+
+    def before(self, save: Save) -> None:
+        """A set's state moves by its buttons alone (recorded); a local set stays (recorded). Raises Refusal."""
+        if save.table == RETRIEVED and save.operation == "update":
+            save.row["state"] = save.previous["state"]
+        if save.table == LOCAL and save.operation == "delete":
+            raise Refusal("Operation Failed", "ACL Exception Delete Failed due to security constraints")
+        self._inner.before(save)
+
+    def after(self, save: Save) -> None:
+        """Parts of a deleted set go with it (recorded); local changes are noted."""
+        if save.table == RETRIEVED and save.operation == "delete":
+            for table in (UPDATES, PROBLEMS):
+                for row in self._store.rows(table):
+                    if row["remote_update_set"] == save.row["sys_id"]:
+                        self._store.delete(table, row["sys_id"])
+        if save.table in METADATA:
+            self._note(save)
+        self._inner.after(save)
+
+    def _note(self, save: Save) -> None:
+        now = self._store.now()
+        at = datetime.strptime(now, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
+        stamp = {"sys_created_on": now, "sys_updated_on": now, "sys_created_by": save.user, "sys_updated_by": save.user}
+        row = {
+            "sys_id": uuid.uuid4().hex,
+            "name": update_name(save.table, save.row),
+            "action": "DELETE" if save.operation == "delete" else "INSERT_OR_UPDATE",
+            "application": save.row.get("sys_scope", "") or "global",
+            "update_set": self._default(),
+            "sys_recorded_at": f"{int(at * 1000):011x}0000001",
+        }
+        self._store.put(UPDATES, row | stamp)
+
+    def _default(self) -> str:
+        for row in self._store.rows(LOCAL):
+            if row["name"] == _DEFAULT:
+                return row["sys_id"]
+        made = {"sys_id": uuid.uuid4().hex, "name": _DEFAULT, "state": "in progress", "application": "global"}
+        self._store.put(LOCAL, made)
+        return made["sys_id"]
+
+
+def update_name(table: str, row: Row) -> str:
+    """The name under which a record's changes travel (update-set reference §1.5)."""
+    if table == "sys_dictionary":
+        return f"sys_dictionary_{row['name']}_{row['element'] or 'null'}"
+    if table == "sys_documentation":
+        return f"sys_documentation_{row['name']}_{row['element']}_{row['language']}"
+    return f"{table}_{row['sys_id']}"

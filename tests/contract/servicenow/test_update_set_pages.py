@@ -1,0 +1,180 @@
+"""Retrieved Update Sets as an administrator uses them: upload, preview, problems, commit."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from sandbox.client import PASSWORD
+from tests.contract.servicenow.conftest import Instance
+from tests.contract.servicenow.update_set import UpdateSet, sys_id
+
+LIST = "/sys_remote_update_set_list.do"
+UPLOAD = "/upload.do?sysparm_target=sys_remote_update_set"
+
+
+class Browser:
+    """A signed-in browser."""
+
+    def __init__(self, instance: Instance, who: str) -> None:
+        self.url = instance.url
+        self.http = requests.Session()
+        self.http.trust_env = False
+        self.post("/login.do", {"user_name": who, "user_password": PASSWORD})
+
+    def get(self, path: str) -> requests.Response:
+        """Open a page."""
+        return self.http.get(self.url + path, timeout=10)
+
+    def post(self, path: str, form: dict[str, str], **more: Any) -> requests.Response:
+        """Send a form, and follow where it leads."""
+        return self.http.post(self.url + path, data=form, timeout=10, **more)
+
+    def token(self, path: str = UPLOAD) -> str:
+        """The hidden token of a page's form."""
+        found = re.search(r'name="sysparm_ck" value="(\w+)"', self.get(path).text)
+        assert found is not None
+        return found[1]
+
+    def upload(self, xml: bytes) -> requests.Response:
+        """Choose a file and press Upload."""
+        form = {"sysparm_ck": self.token(), "sysparm_target": "sys_remote_update_set"}
+        form["sysparm_referring_url"] = "sys_remote_update_set"
+        return self.post("/sys_upload.do", form, files={"attachFile": ("set.xml", xml, "text/xml")})
+
+    def press(self, page: requests.Response, action: str, problem: str = "") -> requests.Response:
+        """Press a button of a set's page, which has to be there."""
+        assert f'value="{action}"' in page.text, page.text
+        path = page.url.removeprefix(self.url)
+        return self.post(path, {"sysparm_ck": self.token(path), "sys_action": action, "problem": problem})
+
+
+@pytest.fixture
+def browser(instance: Instance) -> Iterator[Browser]:
+    """The administrator's."""
+    made = Browser(instance, "admin")
+    yield made
+    made.http.close()
+
+
+def shown(page: requests.Response, name: str) -> str:
+    """What a page shows of a field."""
+    found = re.search(rf'data-field="{name}">([^<]*)<', page.text)
+    assert found is not None
+    return found[1]
+
+
+def test_a_set_is_uploaded_previewed_and_committed(instance: Instance, browser: Browser) -> None:
+    """The file becomes a loaded set, its preview finds nothing, its commit makes the table; the list shows it."""
+    update_set = UpdateSet("Page 1")
+    update_set.table("x_example_thing", {"name": "string:100"})
+    assert "Import Update Set from XML" in browser.get(LIST).text
+    page = browser.upload(update_set.xml())
+    assert shown(page, "state") == "Loaded"
+    assert shown(page, "summary") == "4"
+    page = browser.press(page, "preview")
+    assert "The preview found no problems." in page.text
+    page = browser.press(page, "commit")
+    assert shown(page, "state") == "Committed"
+    assert "Creating table x_example_thing" in page.text
+    assert "Page 1" in browser.get(LIST).text
+    assert instance.insert("x_example_thing", {"name": "one"})["name"] == "one"
+
+
+def test_problems_are_decided_before_the_commit(instance: Instance, browser: Browser) -> None:
+    """While a problem waits there is no commit button, and a commit is refused; a skipped update is left out."""
+    update_set = UpdateSet("Page 2")
+    update_set.include("Good", "var Good = 1;")
+    update_set.record(
+        "sys_ws_operation", sys_id("stray"), {"name": "Stray", "web_service_definition": sys_id("nowhere")}
+    )
+    page = browser.press(browser.upload(update_set.xml()), "preview")
+    assert "Could not find a record in sys_ws_definition for column web_service_definition" in page.text
+    assert 'value="commit"' not in page.text
+    path = page.url.removeprefix(browser.url)
+    forced = browser.post(path, {"sysparm_ck": browser.token(path), "sys_action": "commit"})
+    assert "problems that are not resolved" in forced.text
+    found = re.search(r'name="problem" value="(\w+)"><button name="sys_action" value="skip"', page.text)
+    assert found is not None
+    page = browser.press(browser.press(page, "skip", found[1]), "commit")
+    assert shown(page, "state") == "Committed"
+    assert [row["name"] for row in instance.double.rows("sys_script_include")] == ["Good"]
+    assert instance.double.rows("sys_ws_operation") == []
+
+
+def test_an_accepted_problem_is_committed(instance: Instance, browser: Browser) -> None:
+    """Accept Remote Update lets the update through as it is."""
+    update_set = UpdateSet("Page 3")
+    update_set.record(
+        "sys_ws_operation", sys_id("stray"), {"name": "Stray", "web_service_definition": sys_id("nowhere")}
+    )
+    page = browser.press(browser.upload(update_set.xml()), "preview")
+    found = re.search(r'name="problem" value="(\w+)"><button name="sys_action" value="accept"', page.text)
+    assert found is not None
+    browser.press(browser.press(page, "accept", found[1]), "commit")
+    assert [row["name"] for row in instance.double.rows("sys_ws_operation")] == ["Stray"]
+
+
+def test_deletes_are_confirmed(instance: Instance, browser: Browser) -> None:
+    """A commit that deletes asks first and names what goes; until then nothing has changed."""
+    first = UpdateSet("Page 4")
+    first.include("Old", "var Old = 1;")
+    instance.commit(first)
+    second = UpdateSet("Page 5")
+    second.record("sys_script_include", sys_id("include Old"), {"name": "Old"}, action="DELETE")
+    page = browser.press(browser.press(browser.upload(second.xml()), "preview"), "commit")
+    assert "Confirm Data Loss" in page.text
+    assert instance.double.rows("sys_script_include")
+    page = browser.press(page, "proceed")
+    assert shown(page, "state") == "Committed"
+    assert instance.double.rows("sys_script_include") == []
+
+
+@pytest.mark.parametrize(
+    ("xml", "says"),
+    [
+        (b"not xml", "Not XML"),
+        (
+            b'<unload unload_date="2026-01-01 00:00:00"><incident/></unload>',
+            "first element is not sys_remote_update_set",
+        ),
+        (b"<xml/>", "root element is not unload"),
+    ],
+)
+def test_other_files_are_refused(instance: Instance, browser: Browser, xml: bytes, says: str) -> None:
+    """What is no update set is not loaded; the page and the switch say why."""
+    assert says in browser.upload(xml).text
+    response = requests.post(f"{instance.url}/_sandbox/update-sets", data=xml, timeout=10)
+    assert response.status_code == 400
+    assert says in response.json()["error"]
+    assert instance.double.rows("sys_remote_update_set") == []
+
+
+def test_the_pages_are_for_administrators_with_the_forms_token(instance: Instance, browser: Browser) -> None:
+    """Others are told that there is nothing, strangers are sent to sign in; a form without its token does nothing."""
+    xml = UpdateSet("Page 6").xml()
+    page = browser.upload(xml)
+    path = page.url.removeprefix(browser.url)
+    assert browser.post(path, {"sys_action": "preview"}).status_code == 404
+    assert browser.post("/sys_upload.do", {"sysparm_target": "sys_remote_update_set"}).status_code == 403
+    agent = Browser(instance, "agent")
+    for address in (LIST, UPLOAD, path):
+        assert agent.get(address).status_code == 404
+        stranger = requests.get(instance.url + address, timeout=10, allow_redirects=False)
+        assert stranger.headers["Location"].startswith("/login.do")
+    assert instance.double.row("sys_remote_update_set", sys_id("set Page 6"))["state"] == "loaded"
+    agent.http.close()
+
+
+def test_deleting_a_retrieved_set_takes_its_parts_along(instance: Instance, browser: Browser) -> None:
+    """The set's updates and problems go; what was committed stays."""
+    update_set = UpdateSet("Page 7")
+    update_set.include("Kept", "var Kept = 1;")
+    instance.commit(update_set)
+    page = browser.get(f"/sys_remote_update_set.do?sys_id={update_set.sys_id}")
+    browser.press(page, "delete")
+    assert instance.double.rows("sys_remote_update_set") == []
+    assert all(row["update_set"] for row in instance.double.rows("sys_update_xml"))
+    assert instance.double.rows("sys_script_include")
