@@ -147,7 +147,7 @@ class MattermostDouble(Double):
             return Response("<html><body>502 Bad Gateway</body></html>", 502, {"Content-Type": "text/html"})
         if fault.kind == "429":
             seconds = str(int(fault.seconds or 1))
-            headers = {"X-Ratelimit-Limit": "100", "X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": seconds}
+            headers = {"X-Ratelimit-Limit": "101", "X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": seconds}
             return Response("limit exceeded\n", 429, headers | {"Retry-After": seconds})
         return answer_error(_INTERNAL)
 

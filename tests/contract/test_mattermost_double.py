@@ -193,6 +193,21 @@ def test_webhooks_need_the_secret_and_tell_the_sender_nothing(world: World) -> N
     assert requests.post(f"{url}/deeper", timeout=10).status_code == 404
 
 
+def test_a_webhook_an_hour_later_brings_a_living_token(world: World) -> None:
+    """The bot's session of the last call has ended; the webhook's call carries a fresh one, good for ten minutes."""
+    double, app, agent = world
+    old = context_of(app, agent)["bot_access_token"]
+    double.advance(3600)
+    me = f"{double.url}/api/v4/users/me"
+    assert requests.get(me, headers={"Authorization": f"Bearer {old}"}, timeout=10).status_code == 401
+    registered = double.registry.apps["talkative"]
+    url = f"{double.url}{PLUGIN}/apps/talkative/webhook/wake"
+    assert requests.post(url, params={"secret": registered.webhook_secret}, timeout=10).status_code == 200
+    token = app.last("/webhook/wake")[0]["context"]["bot_access_token"]
+    answer = requests.get(me, headers={"Authorization": f"Bearer {token}"}, timeout=10)
+    assert answer.json()["id"] == registered.bot_user_id
+
+
 def test_posts_are_refused_in_the_recorded_words(world: World) -> None:
     """Membership, archive, roots, length, and one post per pending id within thirty seconds."""
     double, app, agent = world

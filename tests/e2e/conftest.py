@@ -7,6 +7,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from sandbox.mattermost import MattermostDouble
+from tests.e2e.chat_page import Chat, RecorderApp, installed, serving
+
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -45,3 +48,16 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert not errors
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[tuple[MattermostDouble, RecorderApp]]:
+    """The double, which serves the chat page, and an app of the framework, for one file."""
+    with serving() as both:
+        yield both
+
+
+@pytest.fixture
+def chat(servers: tuple[MattermostDouble, RecorderApp], page: Page) -> Chat:
+    """A fresh server with the app installed, and a window."""
+    return installed(servers, page)

@@ -1,27 +1,11 @@
 """Commands in the chat page: suggestions, execution and refusals as recorded of the real client."""
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from sandbox.mattermost import MattermostDouble
-from tests.e2e.chat_page import Chat, RecorderApp, installed, serving, text
+from tests.e2e.chat_page import Chat, text
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[tuple[MattermostDouble, RecorderApp]]:
-    """The double and the app, for this file."""
-    with serving() as both:
-        yield both
-
-
-@pytest.fixture
-def chat(servers: tuple[MattermostDouble, RecorderApp], page: Page) -> Chat:
-    """A fresh server with the app installed."""
-    return installed(servers, page)
 
 
 def commands(chat: Chat) -> None:

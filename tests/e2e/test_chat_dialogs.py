@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
 from sandbox.mattermost import MattermostDouble
-from tests.e2e.chat_page import Chat, RecorderApp, installed, serving
+from tests.e2e.chat_page import Chat, RecorderApp
 from tests.integration import Integration, Json
 
 pytestmark = pytest.mark.browser
@@ -38,19 +38,6 @@ EVERY: list[Json] = [
     {"name": "day", "display_name": "Day", "type": "date", "optional": True},
     {"name": "when", "display_name": "When", "type": "datetime", "optional": True},
 ]
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[tuple[MattermostDouble, RecorderApp]]:
-    """The double and the app, for this file."""
-    with serving() as both:
-        yield both
-
-
-@pytest.fixture
-def chat(servers: tuple[MattermostDouble, RecorderApp], page: Page) -> Chat:
-    """A fresh server."""
-    return installed(servers, page)
 
 
 @pytest.fixture

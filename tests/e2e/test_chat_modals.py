@@ -1,28 +1,13 @@
 """Modals in the chat page: every field type, look-ups, refresh, errors, steps and keys."""
 
 import threading
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from sandbox.mattermost import MattermostDouble
-from tests.e2e.chat_page import Chat, Json, RecorderApp, installed, option, serving, text
+from tests.e2e.chat_page import Chat, Json, option, text
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[tuple[MattermostDouble, RecorderApp]]:
-    """The double and the app, for this file."""
-    with serving() as both:
-        yield both
-
-
-@pytest.fixture
-def chat(servers: tuple[MattermostDouble, RecorderApp], page: Page) -> Chat:
-    """A fresh server with the app installed."""
-    return installed(servers, page)
 
 
 EVERY: list[Json] = [

@@ -1,28 +1,12 @@
 """The chat page in a browser: messages, threads, cards, addresses, app bar, message menu."""
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from sandbox.client import PASSWORD
-from sandbox.mattermost import MattermostDouble
-from tests.e2e.chat_page import Chat, Json, RecorderApp, installed, serving
+from tests.e2e.chat_page import Chat, Json
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[tuple[MattermostDouble, RecorderApp]]:
-    """The double and the app, for this file."""
-    with serving() as both:
-        yield both
-
-
-@pytest.fixture
-def chat(servers: tuple[MattermostDouble, RecorderApp], page: Page) -> Chat:
-    """A fresh server with the app installed."""
-    return installed(servers, page)
 
 
 def test_a_wrong_password_is_said_and_the_right_one_opens_the_channel_of_the_address(chat: Chat) -> None:

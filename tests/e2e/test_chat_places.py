@@ -1,32 +1,18 @@
 """Channels, files and narrow screens in the chat page."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from sandbox.client import PASSWORD
 from sandbox.mattermost import MattermostDouble
-from tests.e2e.chat_page import ICON, Chat, RecorderApp, installed, serving
+from tests.e2e.chat_page import ICON, Chat, RecorderApp, installed
 from tests.integration import Integration
 
 pytestmark = pytest.mark.browser
 
 LONG = "A line of a long comment.\n" * 60
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[tuple[MattermostDouble, RecorderApp]]:
-    """The double and the app, for this file."""
-    with serving() as both:
-        yield both
-
-
-@pytest.fixture
-def chat(servers: tuple[MattermostDouble, RecorderApp], page: Page) -> Chat:
-    """A fresh server."""
-    return installed(servers, page)
 
 
 def act(chat: Chat, label: str) -> None:
