@@ -204,7 +204,7 @@ class ChangeApi:
         try:
             rows = self._lists.select(caller, table, self._lists.parse(table, "^".join(t for t in terms if t)))
         except Forbidden:
-            return http.error(403, "Insufficient rights to query records", None)
+            return http.unreadable_filter()
         offset, limit = entry.number("sysparm_offset", 0), entry.number("sysparm_limit", 10_000)
         page = self._lists.visible(caller, table, rows[offset : offset + limit])
         parsed = self._lists.parse(table, query)

@@ -70,6 +70,12 @@ def denied(verb: str) -> Response:
     return error(403, "Operation Failed", f"ACL Exception {verb} Failed due to security constraints")
 
 
+def unreadable_filter() -> Response:
+    """403: the query names a column that the person may not read."""
+    detail = "Field(s) present in the query do not have permission to be read"
+    return error(403, "Insufficient rights to query records", detail)
+
+
 def not_supported(method: str) -> Response:
     """405: the resource does not offer this verb."""
     return error(405, "Method not Supported", f"{method} method not supported for API")

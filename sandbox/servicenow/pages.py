@@ -3,10 +3,11 @@
 import re
 from urllib.parse import quote, unquote
 
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, Response, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup, escape
 
+from sandbox.servicenow import http
 from sandbox.servicenow.attachment_api import download
 from sandbox.servicenow.attachments import TABLE, Attachments
 from sandbox.servicenow.lists import Forbidden, Lists
@@ -83,9 +84,7 @@ class Pages:
 
     def list(self, table: str) -> ResponseReturnValue:
         """The newest rows that the person may see, of those that `sysparm_query` asks for."""
-        caller = self._oauth.signed_in()
-        if caller is None:
-            return _sign_in()
+        caller = self._caller()
         if table not in _LISTS:
             return render_template("message.html", title="Not found", message="There is no such list."), 404
         parsed = self._lists.parse(table, request.args.get("sysparm_query", ""))
@@ -104,22 +103,12 @@ class Pages:
 
     def record(self, table: str) -> ResponseReturnValue:
         """One record by sys_id, or by number as `sysparm_query=number=…`; `sys_id=-1` is a new one."""
-        caller = self._oauth.signed_in()
-        if caller is None:
-            return _sign_in()
-        row = self._find(table)
-        if row is None or not self._visible(caller, table, row):
-            return _not_found()
+        caller, row = self._opened(table)
         return self._page(caller, self._class(table, row), row)
 
     def save(self, table: str) -> ResponseReturnValue:
         """Take what was changed on the form; what is refused is said on the page, and what was typed stays."""
-        caller = self._oauth.signed_in()
-        if caller is None:
-            return _sign_in()
-        row = self._find(table)
-        if row is None or not self._visible(caller, table, row):
-            return _not_found()
+        caller, row = self._opened(table)
         table = self._class(table, row)
         if "delete" in request.form:
             return self._delete(caller, table, row)
@@ -143,13 +132,26 @@ class Pages:
 
     def attachment(self) -> ResponseReturnValue:
         """Download a record's file."""
-        caller = self._oauth.signed_in()
-        if caller is None:
-            return _sign_in()
+        caller = self._caller()
         row = self._store.find(TABLE, request.args.get("sys_id", ""))
         if row is None or not self._people.may_read(caller, TABLE, row):
             return _not_found()
         return download(row, self._attachments.content(row["sys_id"]))
+
+    def _caller(self) -> Caller:
+        """Whose browser this is. Raises Refused: on to the sign-in form."""
+        caller = self._oauth.signed_in()
+        if caller is None:
+            there = "/login.do?to=" + quote(request.full_path, safe="")
+            raise http.Refused(make_response(redirect(there)))
+        return caller
+
+    def _opened(self, table: str) -> tuple[Caller, Row]:
+        """Who opens which record. Raises Refused: on to the sign-in form, or 404."""
+        caller, row = self._caller(), self._find(table)
+        if row is None or not self._visible(caller, table, row):
+            raise http.Refused(_not_found())
+        return caller, row
 
     def _delete(self, caller: Caller, table: str, row: Row) -> ResponseReturnValue:
         if not row.get("sys_id") or not self._people.may_delete(caller, table, row):
@@ -232,10 +234,6 @@ def linked(text: str) -> Markup:
     return Markup("").join([*parts, escape(text[position:])])
 
 
-def _sign_in() -> ResponseReturnValue:
-    return redirect("/login.do?to=" + quote(request.full_path, safe=""))
-
-
-def _not_found() -> ResponseReturnValue:
+def _not_found() -> Response:
     text = "Record doesn't exist, or your account may not see it."
-    return render_template("message.html", title="Record not found", message=text), 404
+    return make_response(render_template("message.html", title="Record not found", message=text), 404)

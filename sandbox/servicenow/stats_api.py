@@ -45,8 +45,7 @@ class StatsApi:
         try:
             rows = self._lists.select(caller, table, parsed)
         except Forbidden:
-            detail = "Field(s) present in the query do not have permission to be read"
-            return http.error(403, "Insufficient rights to query records", detail)
+            return http.unreadable_filter()
         by = [name for name in _names("sysparm_group_by") if self._store.column(table, name)]
         if not by:
             return http.answer({"result": {"stats": self._figures(table, rows)}})

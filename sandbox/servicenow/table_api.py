@@ -112,8 +112,7 @@ class TableApi:
         try:
             rows = self._lists.select(caller, table, parsed)
         except Forbidden:
-            detail = "Field(s) present in the query do not have permission to be read"
-            return http.error(403, "Insufficient rights to query records", detail)
+            return http.unreadable_filter()
         limit, offset = entry.number("sysparm_limit", _MOST_ROWS), entry.number("sysparm_offset", 0)
         page = self._lists.visible(caller, table, rows[offset : offset + limit])
         if self._faults.take(request.path, "empty_acl"):

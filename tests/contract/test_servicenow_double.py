@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -35,13 +34,6 @@ class Instance:
         """Numbers that a query finds."""
         found = self.get(TABLE, who, sysparm_query=query, sysparm_fields="number").json()["result"]
         return [row["number"] for row in found]
-
-
-@pytest.fixture(scope="module")
-def started() -> Iterator[ServiceNowDouble]:
-    """One double for the module."""
-    with ServiceNowDouble() as double:
-        yield double
 
 
 @pytest.fixture

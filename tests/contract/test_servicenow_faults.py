@@ -3,7 +3,6 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,20 +14,6 @@ from sandbox.servicenow.faults import KINDS
 LOGIN = ("admin", "sandbox-1")
 TABLE = "/api/now/v2/table/incident"
 CLIENT = {"client_id": "c" * 32, "client_secret": "s", "redirect_url": "http://127.0.0.1/back"}
-
-
-@pytest.fixture(scope="module")
-def started() -> Iterator[ServiceNowDouble]:
-    """One double for the module."""
-    with ServiceNowDouble() as double:
-        yield double
-
-
-@pytest.fixture
-def double(started: ServiceNowDouble) -> ServiceNowDouble:
-    """As after the start."""
-    started.reset()
-    return started
 
 
 def get(double: ServiceNowDouble, path: str = TABLE, who: str = "admin", **params: str) -> requests.Response:

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,20 +14,6 @@ from sandbox.servicenow.seed import sys_id
 Json = dict[str, Any]
 
 TABLE = "/api/now/table/incident"
-
-
-@pytest.fixture(scope="module")
-def started() -> Iterator[ServiceNowDouble]:
-    """One double for the module."""
-    with ServiceNowDouble() as double:
-        yield double
-
-
-@pytest.fixture
-def double(started: ServiceNowDouble) -> ServiceNowDouble:
-    """As after the start."""
-    started.reset()
-    return started
 
 
 def send(

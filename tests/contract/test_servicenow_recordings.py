@@ -7,7 +7,7 @@ states the facts alone. What differs stands in DIFFERENT, with its reason.
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -64,13 +64,6 @@ def recorded(name: str, fits: Callable[[Json], object] = table_of, kinds: str = 
         for number, entry in enumerate(entries)
         if entry["kind"] in kinds.split() and fits(entry)
     ]
-
-
-@pytest.fixture(scope="module")
-def started() -> Iterator[ServiceNowDouble]:
-    """One double for the module."""
-    with ServiceNowDouble() as double:
-        yield double
 
 
 @pytest.fixture

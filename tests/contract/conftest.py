@@ -1,4 +1,4 @@
-"""One ServiceNow double for the package; each test begins with a fresh instance."""
+"""A ServiceNow double for the modules of this folder; each test begins with a fresh instance."""
 
 from collections.abc import Iterator
 
@@ -7,9 +7,9 @@ import pytest
 from sandbox.servicenow import ServiceNowDouble
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def started() -> Iterator[ServiceNowDouble]:
-    """The server."""
+    """One double for the module."""
     with ServiceNowDouble() as double:
         yield double
 
