@@ -1,0 +1,276 @@
+"""Cards that work on every server: buttons, dialogs, the same forms and handlers (design §4, §8)."""
+
+from typing import Any
+
+import pytest
+import requests
+
+from sandbox.client import MattermostClient
+from tests.acts import attachment, opened, row
+from tests.world import World
+
+Json = dict[str, Any]
+
+
+def as_version(world: World, version: str) -> None:
+    """Let the server be of that version from its next answer on; the service remembers none yet."""
+    answer = requests.post(f"{world.mattermost.url}/_sandbox/version", json={"version": version}, timeout=10)
+    answer.raise_for_status()
+
+
+def card_of(world: World, person: MattermostClient) -> tuple[Json, str]:
+    """A new incident's card in the service desk's channel, and the incident's number."""
+    form = opened(person.command("incident create", channel="service-desk"))
+    answer = person.submit(form, {"short_description": "Card"}, channel="service-desk")
+    assert answer["type"] == "ok", answer
+    channel_id = person.channel("service-desk")
+    posts = person.get(f"/api/v4/channels/{channel_id}/posts")
+    post = next(posts["posts"][one] for one in posts["order"] if posts["posts"][one]["props"].get("attachments"))
+    number = next(one["number"] for one in world.servicenow.rows("incident") if one["short_description"] == "Card")
+    return post, number
+
+
+def test_a_card_has_the_buttons_that_fit(world: World) -> None:
+    """Comment, State, Assign to me and More…; nothing of what a button carries reaches a client."""
+    agent = world.connected("agent")
+    post, _ = card_of(world, agent)
+    actions = attachment(post)["actions"]
+    assert [action["name"] for action in actions] == ["Comment", "State", "Assign to me", "More…"]
+    assert not any("integration" in action for action in actions)
+
+
+def test_assign_to_me_is_done_at_once(world: World) -> None:
+    """The record is the presser's, the card shows it, the thread says it, the presser is told."""
+    world.connected("agent")
+    post, number = card_of(world, world.person("agent"))
+    other = world.connected("agent2")
+    pressed = other.press_action(post["id"], "Assign to me")
+    assert pressed.dialog is None
+    incident = row(world, number)
+    assert incident["assigned_to"] == next(
+        one["sys_id"] for one in world.servicenow.rows("sys_user") if one["user_name"] == "agent2"
+    )
+    assert number in pressed.texts[0]
+    card = attachment(other.get(f"/api/v4/posts/{post['id']}"))
+    assert "Assigned to" in str(card)
+    thread = other.get(f"/api/v4/posts/{post['id']}/thread")["posts"].values()
+    assert any(one["message"].startswith("@agent2 ") for one in thread)
+
+
+@pytest.mark.parametrize("client", ["web", "mobile"])
+@pytest.mark.parametrize("version", ["9.11.0", "11.6.0"])
+def test_a_comment_by_a_dialog(world: World, version: str, client: Any) -> None:
+    """The dialog opens, the comment lands in the record, the thread says so."""
+    as_version(world, version)
+    agent = world.connected("agent")
+    post, number = card_of(world, agent)
+    dialog = agent.press_action(post["id"], "Comment").dialog
+    assert dialog is not None
+    answer = agent.submit_dialog(dialog, {"comments": "From a dialog"}, client=client)
+    assert not answer.get("error"), answer
+    assert not answer.get("errors"), answer
+    texts = [entry["value"] for entry in world.servicenow.store.journal(row(world, number)["sys_id"], "comments")]
+    assert texts == ["From a dialog"]
+    thread = agent.get(f"/api/v4/posts/{post['id']}/thread")["posts"].values()
+    assert any("added a comment" in one["message"] for one in thread)
+
+
+VERSIONS = ["9.11.0", "11.6.0"]
+CLIENTS: list[Any] = ["web", "mobile"]
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_resolving_on_an_old_server_names_what_is_missing(world: World, client: Any) -> None:
+    """One dialog holds everything, as optional; what was needed is said at its field and nothing is saved."""
+    as_version(world, "9.11.0")
+    agent = world.connected("agent")
+    post, number = card_of(world, agent)
+    dialog = agent.press_action(post["id"], "State").dialog
+    assert dialog is not None
+    assert "source_url" not in dialog.form
+    assert {"state", "close_code", "close_notes", "hold_reason"} <= set(dialog.names)
+    refused = agent.submit_dialog(dialog, {"state": "6"}, client=client)
+    assert set(refused["errors"]) <= set(dialog.names)
+    assert "close_notes" in refused["errors"]
+    assert row(world, number)["state"] == "1"
+    done = {"state": "6", "close_code": "Duplicate", "close_notes": "Same as before"}
+    assert not agent.submit_dialog(dialog, done, client=client).get("errors")
+    assert row(world, number)["state"] == "6"
+    card = attachment(agent.get(f"/api/v4/posts/{post['id']}"))
+    assert "Resolved" in str(card["fields"])
+    assert [action["name"] for action in card["actions"]][:3] == ["Comment", "Close", "Reopen"]
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_new_server_asks_for_more_when_the_state_is_chosen(world: World, client: Any) -> None:
+    """On Hold asks for its reason, as a required field, once it is chosen."""
+    as_version(world, "11.6.0")
+    agent = world.connected("agent")
+    post, number = card_of(world, agent)
+    dialog = agent.press_action(post["id"], "State").dialog
+    assert dialog is not None
+    assert "hold_reason" not in dialog.names
+    dialog = agent.refresh_dialog(dialog, "state", {"state": "3"}, client=client)
+    assert dialog.element("hold_reason")["optional"] is False
+    values = {"state": "3", "hold_reason": "4"}
+    assert not agent.submit_dialog(dialog, values, client=client).get("errors")
+    assert (row(world, number)["state"], row(world, number)["hold_reason"]) == ("3", "4")
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_assigning_from_the_select(world: World, version: str, client: Any) -> None:
+    """“More…” opens the dialog of what was chosen; a person is found by typing, as the server allows."""
+    as_version(world, version)
+    agent = world.connected("agent")
+    post, number = card_of(world, agent)
+    dialog = agent.press_action(post["id"], "More…", "assign").dialog
+    assert dialog is not None
+    if version == "9.11.0":
+        chosen = "agent2"
+    else:
+        found = agent.look_up_dialog(dialog, "assigned_to", "agent2", {}, client=client)
+        chosen = found[0]["value"] if found else "agent2"
+    answer = agent.submit_dialog(dialog, {"assigned_to": chosen}, client=client)
+    assert not answer.get("errors"), answer
+    expected = next(one["sys_id"] for one in world.servicenow.rows("sys_user") if one["user_name"] == "agent2")
+    assert row(world, number)["assigned_to"] == expected
+
+
+@pytest.mark.parametrize("button", ["Comment", "State", "Assign to me"])
+def test_a_press_by_somebody_not_connected_is_answered_privately(world: World, button: str) -> None:
+    """The way to connect, for the presser alone; nothing opens, nothing changes."""
+    post, number = card_of(world, world.connected("agent"))
+    before = row(world, number)
+    pressed = world.person("newcomer").press_action(post["id"], button)
+    assert pressed.dialog is None
+    assert "/oauth2/remote/connect" in pressed.texts[0]
+    assert row(world, number) == before
+
+
+def test_a_press_without_the_right_is_answered_privately(world: World) -> None:
+    """ServiceNow's refusal in words; the record stays."""
+    post, number = card_of(world, world.connected("agent"))
+    before = row(world, number)
+    pressed = world.connected("requester").press_action(post["id"], "Assign to me")
+    assert "may not" in pressed.texts[0]
+    assert "Reference" in pressed.texts[0]
+    assert row(world, number) == before
+
+
+def test_a_record_that_is_gone_is_said(world: World) -> None:
+    """The card outlives the record: a press says so."""
+    agent = world.connected("agent")
+    post, number = card_of(world, agent)
+    world.servicenow.store.delete("incident", row(world, number)["sys_id"])
+    pressed = agent.press_action(post["id"], "Assign to me")
+    assert "no such record" in pressed.texts[0]
+
+
+def test_servicenows_silence_is_said(world: World) -> None:
+    """A press that ServiceNow does not answer opens nothing, or what needs no answer, and says it."""
+    agent = world.connected("agent")
+    post, _ = card_of(world, agent)
+    world.servicenow.fault("500", times=20)
+    pressed = agent.press_action(post["id"], "Assign to me")
+    assert "Reference" in pressed.texts[0]
+    assert pressed.edited == []
+
+
+@pytest.fixture
+def genuine(world: World) -> tuple[Json, MattermostClient]:
+    """A press as Mattermost forwards it, taken apart so that tests can change it."""
+    agent = world.connected("agent")
+    post, _ = card_of(world, agent)
+    stored = world.mattermost.state.posts[post["id"]]
+    [card] = stored["props"]["attachments"]
+    context = next(action for action in card["actions"] if action["id"] == "mine")["integration"]["context"]
+    _, trigger_id = world.mattermost.triggers.mint(agent.id)
+    body = {
+        "user_id": agent.id,
+        "user_name": "agent",
+        "channel_id": post["channel_id"],
+        "post_id": post["id"],
+        "trigger_id": trigger_id,
+        "type": "button",
+        "context": context,
+    }
+    return body, agent
+
+
+def forward(world: World, body: Json) -> str:
+    """Post what Mattermost posts; the private answer."""
+    answer = requests.post(f"{world.config.app_url}/plain/press", json=body, timeout=20)
+    assert answer.status_code == 200
+    return str(answer.json()["ephemeral_text"])
+
+
+def assigned(world: World) -> str:
+    """Whose the card's incident is."""
+    return next(one["assigned_to"] for one in world.servicenow.rows("incident") if one["short_description"] == "Card")
+
+
+def test_the_same_press_counts_once(world: World, genuine: tuple[Json, MattermostClient]) -> None:
+    """Forwarded twice, done once; the second is told so."""
+    body, _ = genuine
+    assert "verified" not in forward(world, body)
+    assert assigned(world)
+    asked = len(world.asked())
+    assert "pressed already" in forward(world, body)
+    assert len(world.asked()) == asked
+
+
+Change = dict[str, Any]
+
+
+@pytest.mark.parametrize(
+    "what", ["another person's trigger", "another person", "old", "another channel", "a client id"]
+)
+def test_a_changed_press_is_refused(world: World, genuine: tuple[Json, MattermostClient], what: str) -> None:
+    """Each part belongs to the others: person, trigger, time and channel."""
+    body, agent = genuine
+    admin = world.person("admin")
+    others, theirs = world.mattermost.triggers.mint(admin.id)
+    changes: dict[str, Change] = {
+        "another person's trigger": {"trigger_id": theirs},
+        "another person": {"user_id": admin.id},
+        "old": {},
+        "another channel": {"channel_id": agent.channel("town-square")},
+        "a client id": {"trigger_id": others},
+    }
+    if what == "old":
+        world.offset += 61
+    told = forward(world, body | changes[what])
+    assert "verified" in told or "too long" in told
+    assert assigned(world) == ""
+
+
+def test_a_dialog_of_another_person_is_refused(world: World) -> None:
+    """The state was made for who pressed."""
+    agent, other = world.connected("agent"), world.connected("agent2")
+    post, number = card_of(world, agent)
+    dialog = agent.press_action(post["id"], "Comment").dialog
+    assert dialog is not None
+    assert other.submit_dialog(dialog, {"comments": "Not mine"})["error"]
+    assert world.servicenow.store.journal(row(world, number)["sys_id"], "comments") == []
+
+
+def test_a_dialog_that_is_sent_twice_adds_once(world: World) -> None:
+    """A double submit of one dialog is one comment."""
+    agent = world.connected("agent")
+    post, number = card_of(world, agent)
+    dialog = agent.press_action(post["id"], "Comment").dialog
+    assert dialog is not None
+    for _ in range(2):
+        agent.submit_dialog(dialog, {"comments": "Once"})
+    assert len(world.servicenow.store.journal(row(world, number)["sys_id"], "comments")) == 1
+
+
+def test_a_blank_comment_is_refused_at_its_field(world: World) -> None:
+    """Blanks are no comment; the dialog stays open."""
+    agent = world.connected("agent")
+    post, _ = card_of(world, agent)
+    dialog = agent.press_action(post["id"], "Comment").dialog
+    assert dialog is not None
+    answer = agent.submit_dialog(dialog, {"comments": "  \u200b "})
+    assert "comments" in answer["errors"]
