@@ -96,4 +96,4 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
     notices.worker.start()
     plain = plain_blueprint(PlainHost.of(door, buttons, messages.bot_session, config.app_url))
     app = web_app(door, config.app_url, {"storage": stores.check, "bot token": tokens.check}, plain, notices.blueprint)
-    return Service.of(app, workers=(background, notices.worker), release=stores.close)
+    return Service.of(app, services, workers=(background, notices.worker), release=stores.close)

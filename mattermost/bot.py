@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 BATCH = "servicenow_batch"  # the prop by which a post of ours is found again
 _ARCHIVED = "api.post.create_post.can_not_post_to_deleted.error"
 _ROOT_GONE = {"api.post.create_post.root_id.app_error", "api.post.create_post.channel_root_id.app_error"}
+_SINCE_MOST = 1000  # posts that Mattermost answers to `since`
 _PAGE = 200
 _PAGES = 50
 _CLOCK_MARGIN = 300.0  # seconds that Mattermost's clock may be behind ours
@@ -87,13 +88,13 @@ class MattermostBot:
         try:
             # Deleted posts come with `since` alone: what somebody deleted must not come back.
             posts = _listed(self._ask("GET", path, params={"since": str(after)}))
+            more = len(posts) >= _SINCE_MOST
             for _ in range(_PAGES):
                 if found := next((one for one in posts if _batch_of(one) == batch_id), None):
                     return Posted(str(found["id"]), str(found.get("root_id") or ""))
-                made = sorted((int(one.get("create_at", 0)), str(one["id"])) for one in posts)
-                if len(posts) < _PAGE or not made or made[0][0] < after:
+                if not more or not posts or int(posts[-1].get("create_at", 0)) < after:
                     return None
-                query = {"before": made[0][1], "per_page": str(_PAGE)}
+                query = {"before": str(posts[-1]["id"]), "per_page": str(_PAGE)}
                 posts = _listed(self._ask("GET", path, params=query))
         except MattermostRefused as error:
             raise self._closed(channel_id, error) from error
@@ -178,5 +179,6 @@ def _batch_of(post: Mapping[str, Any]) -> str:
 
 
 def _listed(answer: Any) -> list[dict[str, Any]]:
-    posts = answer.get("posts") if isinstance(answer, Mapping) else None
-    return [one for one in (posts or {}).values() if isinstance(one, dict) and "id" in one]
+    """Newest first; the threads of what is listed come along in the answer and are left out."""
+    posts = answer.get("posts") or {}
+    return [posts[post_id] for post_id in answer.get("order") or () if post_id in posts]

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import structlog
 
+from core.notices import WebhookKey
 from sandbox.mattermost import MattermostDouble
 from sandbox.servicenow import ServiceNowDouble
+from tests.reports import KEY_ID, SECRET, Component, invite_bot
 from tests.world import World
 from web.logs import configure_logs
 
@@ -45,3 +47,12 @@ def world(empty_world: World) -> World:
     """The app is installed."""
     empty_world.install()
     return empty_world
+
+
+@pytest.fixture
+def component(world: World) -> Component:
+    """ServiceNow's sender, whose key the service knows; `agent` is connected, the bot is in two channels."""
+    world.connected("agent")
+    invite_bot(world, "service-desk", "town-square")
+    world.restart(webhook_keys=(WebhookKey(key_id=KEY_ID, secret=SECRET, from_environment=True),))
+    return Component(world)

@@ -144,3 +144,25 @@ def invite_bot(world: World, *channels: str) -> str:
     for channel in channels:
         admin.post(f"/api/v4/channels/{admin.channel(channel)}/members", {"user_id": bot})
     return bot
+
+
+def incident(world: World, number: int = 0) -> Json:
+    """One of the double's incidents."""
+    return dict(world.servicenow.rows("incident")[number])
+
+
+def notices(world: World, channel: str = "service-desk") -> list[Json]:
+    """What the bot posted in a channel, oldest first."""
+    bot = world.mattermost.registry.apps["servicenow"].bot_user_id
+    return [post for post in world.mattermost.posts_in(channel) if post["user_id"] == bot and not post["type"]]
+
+
+def told(world: World, username: str) -> list[str]:
+    """Direct messages of the bot to somebody, oldest first."""
+    return [post["message"] for post in world.mattermost.direct_posts(username)]
+
+
+def pass_time(world: World, seconds: float) -> None:
+    """Let time pass, and what is due then be done."""
+    world.advance(seconds)
+    world.settle()

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from flask import Blueprint, Flask
 
+from handlers.context import Services
 from web.answers import install_error_handlers
 from web.apps import apps_blueprint
 from web.calls import Door, calls_blueprint
@@ -30,14 +31,19 @@ class Works(Protocol):
 
 @dataclass(frozen=True)
 class Service:
-    """The WSGI application; how to wait for its errands; how to end it and give the storage back."""
+    """
+    The WSGI application; how to wait for its errands; how to end it and give the storage back.
+
+    ``services`` is what its handlers use, for whoever runs it inside another process.
+    """
 
     app: Flask
+    services: Services
     settle: Callable[[], None]
     close: Callable[[], None]
 
     @classmethod
-    def of(cls, app: Flask, workers: Sequence[Works], release: Callable[[], None]) -> "Service":
+    def of(cls, app: Flask, services: Services, workers: Sequence[Works], release: Callable[[], None]) -> "Service":
         """*app* with what works behind it; workers end before the storage is given back."""
 
         def settle() -> None:
@@ -49,7 +55,7 @@ class Service:
                 worker.close()
             release()
 
-        return cls(app, settle, close)
+        return cls(app, services, settle, close)
 
 
 def web_app(door: Door, app_url: str, checks: Mapping[str, Check], *others: Blueprint) -> Flask:

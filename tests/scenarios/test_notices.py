@@ -1,55 +1,18 @@
 """A change in ServiceNow appears in the channel: signed report, stored, posted (design §9)."""
 
+import re
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
-from core.notices import WebhookKey
-from sandbox.client import MattermostClient
-from tests.reports import KEY_ID, SECRET, Component, grant, invite_bot, stored
+from tests.reports import Component, grant, incident, notices, pass_time, stored
 from tests.world import World
 
 Json = dict[str, Any]
 
 
-@pytest.fixture
-def agent(world: World) -> MattermostClient:
-    """A connected agent; the bot is in the service desk's channel, the component's key is known."""
-    agent = world.connected("agent")
-    invite_bot(world, "service-desk", "town-square")
-    world.restart(webhook_keys=(WebhookKey(key_id=KEY_ID, secret=SECRET, from_environment=True),))
-    return agent
-
-
-@pytest.fixture
-def component(world: World) -> Component:
-    """ServiceNow's sender."""
-    return Component(world)
-
-
-def incident(world: World, number: int = 0) -> Json:
-    """One of the double's incidents."""
-    return dict(world.servicenow.rows("incident")[number])
-
-
-def notices(world: World, channel: str = "service-desk") -> list[Json]:
-    """What the bot posted in a channel, oldest first."""
-    bot = world.mattermost.registry.apps["servicenow"].bot_user_id
-    return [post for post in world.mattermost.posts_in(channel) if post["user_id"] == bot and not post["type"]]
-
-
-def told(world: World, username: str) -> list[str]:
-    """Direct messages of the bot to somebody, oldest first."""
-    return [post["message"] for post in world.mattermost.direct_posts(username)]
-
-
-def pass_time(world: World, seconds: float) -> None:
-    """Let time pass, and what is due then be done."""
-    world.advance(seconds)
-    world.settle()
-
-
-def test_a_change_appears_in_the_channel(world: World, agent: MattermostClient, component: Component) -> None:
+def test_a_change_appears_in_the_channel(world: World, component: Component) -> None:
     """Two seconds after the report: what changed from what to what, by whom, and the record's card with its link."""
     [one] = stored(world, grant(world))
     record = incident(world)
@@ -63,3 +26,239 @@ def test_a_change_appears_in_the_channel(world: World, agent: MattermostClient, 
     [card] = post["props"]["attachments"]
     assert card["title"] == f"{record['number']}: {record['short_description']}"
     assert record["sys_id"] in card["title_link"]
+
+
+def said(world: World, channel: str = "service-desk") -> list[str]:
+    """The words of the notices in a channel."""
+    return [post["message"] for post in notices(world, channel)]
+
+
+def test_later_changes_reply_and_gather(world: World, component: Component) -> None:
+    """What comes within twenty seconds after a notice is one reply, in its order, and the first card shows it all."""
+    [one] = stored(world, grant(world))
+    record = incident(world)
+    component.changed(record, [one])
+    pass_time(world, 2)
+    world.administer("PATCH", f"/api/now/table/incident/{record['sys_id']}", {"short_description": "Newer words"})
+    for old, new in (("In Progress", "On Hold"), ("On Hold", "Resolved")):
+        component.changed(record, [one], changes=[{"field": "state", "label": "State", "old": old, "new": new}])
+        pass_time(world, 5)
+    assert len(notices(world)) == 1
+    pass_time(world, 20)
+    root, reply = notices(world)
+    assert reply["root_id"] == root["id"]
+    assert reply["message"].index("In Progress → On Hold") < reply["message"].index("On Hold → Resolved")
+    assert not reply["props"].get("attachments")
+    assert root["props"]["attachments"][0]["title"].endswith(": Newer words")
+    assert root["props"]["from_bot"] == "true"
+    assert "New → In Progress" in root["message"]
+
+
+def test_a_card_never_goes_back(world: World, component: Component) -> None:
+    """Where somebody's action has renewed the card meanwhile, an older reading leaves it alone."""
+    [one] = stored(world, grant(world))
+    record = incident(world)
+    component.changed(record, [one])
+    pass_time(world, 2)
+    root = world.mattermost.state.posts[notices(world)[0]["id"]]
+    root["props"]["servicenow"]["sys_mod_count"] = "99"
+    root["props"]["attachments"][0]["title"] = "the newest"
+    world.administer("PATCH", f"/api/now/table/incident/{record['sys_id']}", {"short_description": "older"})
+    component.changed(record, [one])
+    pass_time(world, 30)
+    assert len(notices(world)) == 2
+    assert notices(world)[0]["props"]["attachments"][0]["title"] == "the newest"
+
+
+def test_many_subscriptions_of_a_channel_are_one_post(world: World, component: Component) -> None:
+    """Two owners and three subscriptions match in one channel, and one in another: one post in each."""
+    world.connected("agent2")
+    here = stored(world, grant(world), grant(world, owner="agent2"), grant(world), grant(world, "town-square"))
+    record = incident(world)
+    report = component.report(record, here)
+    report["subscriptions"][1] |= {"created_by": "agent2", "updated_by": "agent2"}
+    assert component.send(report).status_code == 202
+    pass_time(world, 2)
+    assert len(notices(world)) == 1
+    assert len(notices(world, "town-square")) == 1
+
+
+def test_a_new_root_after_thirty_days_and_when_the_root_is_gone(world: World, component: Component) -> None:
+    """A thread ends when its card was deleted, and after thirty days."""
+    [one] = stored(world, grant(world))
+    record = incident(world)
+
+    def another() -> Json:
+        component.changed(record, [one])
+        pass_time(world, 30)
+        return notices(world)[-1]
+
+    first = another()
+    world.person("admin").browser.delete(f"{world.mattermost.url}/api/v4/posts/{first['id']}")
+    second = another()
+    assert second["root_id"] == ""
+    assert another()["root_id"] == second["id"]
+    pass_time(world, 30 * 86_400)
+    assert another()["root_id"] == ""
+
+
+@pytest.mark.parametrize(
+    ("events", "change"),
+    [
+        (["reopened", "state"], ("state", "Closed", "In Progress")),
+        (["priority"], ("priority", "4 - Low", "1 - Critical")),
+    ],
+)
+def test_what_is_urgent_is_posted_in_the_channel(
+    world: World, component: Component, events: list[str], change: tuple[str, str, str]
+) -> None:
+    """Reopened, and a raised priority, are no replies; a lowered priority is one."""
+    [one] = stored(world, grant(world))
+    record = incident(world)
+    component.changed(record, [one])
+    pass_time(world, 2)
+    field, old, new = change
+    component.changed(record, [one], events=events, changes=[{"field": field, "label": field, "old": old, "new": new}])
+    pass_time(world, 30)
+    lowered = [{"field": "priority", "label": "Priority", "old": "1 - Critical", "new": "4 - Low"}]
+    component.changed(record, [one], events=["priority"], changes=lowered)
+    pass_time(world, 30)
+    first, urgent, last = notices(world)
+    assert urgent["root_id"] == ""
+    assert urgent["props"]["attachments"]
+    assert last["root_id"] == first["id"]
+
+
+def test_options_of_the_grant_decide(world: World, component: Component) -> None:
+    """Posts in the channel, the assignee mentioned, the comment hidden: as granted, whatever the row says."""
+    world.connected("agent2")
+    [one] = stored(world, grant(world, options="in_channel,mention_assignee,hide_comment"))
+    record = incident(world)
+    person = next(row for row in world.servicenow.rows("sys_user") if row["user_name"] == "agent2")
+    path = f"/api/now/table/incident/{record['sys_id']}"
+    world.administer("PATCH", path, {"assigned_to": person["sys_id"]})
+    comment = [{"kind": "comments", "text": "only for some"}]
+    for _ in range(2):
+        component.changed(record, [one], events=["commented"], comments=comment, changes=[])
+        pass_time(world, 30)
+    first, second = notices(world)
+    assert second["root_id"] == ""
+    assert "@agent2" in first["message"].splitlines()
+    assert "only for some" not in first["message"]
+
+
+def test_the_assignee_is_not_told_of_own_work(world: World, component: Component) -> None:
+    """Nobody is mentioned in what they did themselves."""
+    world.connected("agent2")
+    [one] = stored(world, grant(world, options="mention_assignee"))
+    record = incident(world)
+    person = next(row for row in world.servicenow.rows("sys_user") if row["user_name"] == "agent2")
+    world.administer("PATCH", f"/api/now/table/incident/{record['sys_id']}", {"assigned_to": person["sys_id"]})
+    component.changed(record, [one], actor={"sys_id": person["sys_id"], "user_name": "agent2", "name": "Aiko Agent"})
+    pass_time(world, 2)
+    assert "@" not in said(world)[0]
+
+
+def test_comments_are_quoted_and_work_notes_only_where_allowed(world: World, component: Component) -> None:
+    """A comment's text is shown; a work note's only with `WORK_NOTES_IN_CHANNELS` and a subscription to them."""
+    plain, noted = stored(world, grant(world, events="commented,state"), grant(world, "town-square"))
+    record = incident(world)
+    both: Json = {
+        "events": ["commented", "work_notes"],
+        "comments": [{"kind": "comments", "text": "hello\nyou"}, {"kind": "work_notes", "text": "the secret note"}],
+        "changes": [],
+    }
+    component.changed(record, [plain, noted], **both)
+    pass_time(world, 30)
+    assert "> hello\n> you" in said(world)[0]
+    assert "**New comment, New work note**" in said(world, "town-square")[0]
+    assert "secret" not in str(said(world) + said(world, "town-square"))
+    world.restart(work_notes_in_channels=True)
+    component.changed(record, [plain, noted], **both)
+    pass_time(world, 30)
+    assert "> the secret note" in said(world, "town-square")[1]
+    assert "secret" not in str(said(world))
+
+
+HOSTILE = "@all @channel ~town-square [click](https://evil.example) **bold** `code` # head | | <b> :smile: http://evil"
+
+
+def test_hostile_text_is_harmless(world: World, component: Component) -> None:
+    """Markdown, mentions, links and line breaks of a record, of its values and its comments mean nothing."""
+    [one] = stored(world, grant(world))
+    record = incident(world)
+    world.administer("PATCH", f"/api/now/table/incident/{record['sys_id']}", {"short_description": HOSTILE})
+    component.changed(
+        record,
+        [one],
+        events=["commented", "state"],
+        changes=[{"field": "state", "label": HOSTILE, "old": f"x\n# {HOSTILE}", "new": HOSTILE}],
+        comments=[{"kind": "comments", "text": f"line\n\n# head\n> {HOSTILE}\n```\n@here"}],
+        actor={"sys_id": "0" * 32, "user_name": HOSTILE, "name": HOSTILE},
+    )
+    pass_time(world, 2)
+    [post] = notices(world)
+    card = post["props"]["attachments"][0]
+    drawn = [post["message"], card["title"], card["fallback"], *(field["value"] for field in card["fields"])]
+    for text in drawn:
+        assert not re.search(r"(^|\W)[@~]\w", text), text
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(post["message"])
+    inline = [child for token in tokens for child in token.children or []]
+    assert not [child for child in inline if child.type in {"link_open", "image", "code_inline", "html_inline"}]
+    assert not [token for token in tokens if token.type in {"heading_open", "fence", "html_block", "table_open"}]
+
+
+def test_a_very_long_save_fits_into_a_post(world: World, component: Component) -> None:
+    """Many saves with long comments at once are cut with a word, and delivered."""
+    [one] = stored(world, grant(world))
+    record = incident(world)
+    for number in range(30):
+        component.changed(
+            record, [one], events=["commented"], comments=[{"kind": "comments", "text": f"{number} " + "word " * 900}]
+        )
+    pass_time(world, 2)
+    [text] = said(world)
+    assert "20 earlier changes are not listed" in text
+    assert len(text) < 16_383
+    assert "in ServiceNow" in text
+
+
+def test_a_test_of_a_subscription_is_marked(world: World, component: Component) -> None:
+    """The newest record with a word that nothing has changed; whatever the subscription listens to."""
+    [one] = stored(world, grant(world, events="created"))
+    component.changed(incident(world), [one], events=[], changes=[], test="nonce-3")
+    pass_time(world, 2)
+    [post] = notices(world)
+    assert "This is a test" in post["message"]
+    assert post["props"]["attachments"]
+    assert world.running.service.services.test_reports.arrived("nonce-3", 0)
+
+
+def test_what_is_not_subscribed_to_is_not_posted(world: World, component: Component) -> None:
+    """Events come from the grant: the row may name others, nothing comes of it."""
+    [one] = stored(world, grant(world, events="priority"))
+    component.changed(incident(world), [one])
+    pass_time(world, 2)
+    assert notices(world) == []
+
+
+def test_a_paused_or_deleted_subscription_posts_nothing_more(world: World, component: Component) -> None:
+    """Also what was waiting when it was paused is not posted."""
+    active, paused = stored(world, grant(world), grant(world, "town-square", status="paused"))
+    record = incident(world)
+    component.changed(record, [active, paused])
+    world.running.service.services.grants.delete(active.sys_id)
+    pass_time(world, 2)
+    assert notices(world) == notices(world, "town-square") == []
+    assert world.running.service.services.deliveries.health().waiting == 0
+
+
+def test_one_read_for_all_records_of_an_owner(world: World, component: Component) -> None:
+    """What is due at once for one owner costs one round trip to ServiceNow."""
+    [one] = stored(world, grant(world))
+    for number in range(3):
+        component.changed(incident(world, number), [one])
+    world.servicenow.clear_requests()
+    pass_time(world, 2)
+    assert len(notices(world)) == 3
+    assert len(world.asked(method="GET", path="/api/now/v2/table/incident")) == 1
