@@ -240,11 +240,14 @@ class Posts:
         Without a message the text is emptied, without props they all stay, without file_ids the files go.
 
         Raises:
-            ApiError: 404 where there is no such post, as for private ones.
+            ApiError: 404 where there is no such post, as for private ones; 400 in an archived channel.
         """
         post = self._state.posts.get(post_id)
         if post is None or post["delete_at"]:
             raise ApiError(404, "app.post.get.app_error", "Unable to get the post.")
+        if self._state.channels[post["channel_id"]]["delete_at"]:
+            text = "Can not update a post in a deleted channel."
+            raise ApiError(400, "api.post.update_post.can_not_update_post_in_deleted.error", text)
         written: Json = {"message": str(update.get("message") or ""), "file_ids": update.get("file_ids") or []}
         if update.get("props") is not None:
             own = {key: value for key, value in update["props"].items() if key not in _RETAINED}

@@ -171,6 +171,20 @@ def test_the_trigger_is_signed_with_the_key_that_everybody_can_read(app: Integra
         key.verify(base64.b64decode(signature), f"{signed};".encode(), ec.ECDSA(SHA256()))
 
 
+def test_an_update_in_an_archived_channel_is_refused(
+    app: Integration, agent: MattermostClient, admin: MattermostClient
+) -> None:
+    """The press reaches the integration, the card stays as it is, and the person is told nothing but the refusal."""
+    app.answers["press"] = {"update": {"message": "changed"}, "ephemeral_text": "done"}
+    desk = agent.channel("service-desk")
+    post = agent.post("/api/v4/posts", {"channel_id": desk, "message": "as it was", "props": app.card()})
+    admin.browser.delete(f"{admin.url}/api/v4/channels/{desk}").raise_for_status()
+    with pytest.raises(requests.HTTPError, match="400"):
+        agent.press_action(post["id"], "Go")
+    assert app.last("press")["post_id"] == post["id"]
+    assert agent.get(f"/api/v4/posts/{post['id']}")["message"] == "as it was"
+
+
 def test_a_private_post_s_button_is_pressed_with_its_cookie(
     app: Integration, agent: MattermostClient, admin: MattermostClient
 ) -> None:
