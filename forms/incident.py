@@ -30,7 +30,14 @@ SELECTS = ("impact", "urgency", "category", "subcategory")
 _DEFAULT_LEVEL = "3"  # Low: what ServiceNow itself stores when nothing is said
 
 
-def incident_form(columns: Mapping[str, Column], values: Values, *, state: str, caller_optional: bool = False) -> Form:
+def incident_form(
+    columns: Mapping[str, Column],
+    values: Values,
+    *,
+    state: str,
+    caller_optional: bool = False,
+    more: Sequence[AnyField] = (),
+) -> Form:
     """
     Build the form for a modal.
 
@@ -39,6 +46,7 @@ def incident_form(columns: Mapping[str, Column], values: Values, *, state: str, 
         values: What was entered or prefilled so far.
         state: Signed state of this opened form.
         caller_optional: Whether the caller may be left empty.
+        more: What else can be taken along from the message.
     """
     return Form(
         path=PATH,
@@ -58,6 +66,7 @@ def incident_form(columns: Mapping[str, Column], values: Values, *, state: str, 
                 description="This channel then sees what becomes of the new incident.",
                 value=values.flag("subscribe"),
             ),
+            *more,
         ],
     )
 

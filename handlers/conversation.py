@@ -45,6 +45,36 @@ class Conversation:
         return [file for message in self.messages for file in message.files]
 
 
+@dataclass(frozen=True)
+class Along:
+    """
+    What can be taken along from where a form was opened; travels in its state.
+
+    Args:
+        post_id: The message, "" for a form that was opened elsewhere.
+        messages, files: How many its thread has.
+    """
+
+    post_id: str = ""
+    messages: int = 1
+    files: int = 0
+
+    @classmethod
+    def of(cls, call: Call, context: Context) -> "Along":
+        """Of the form that *call* opens or belongs to; a message alone where Mattermost does not tell now."""
+        if call.state:
+            known = call.state
+            return cls(str(known.get("post_id", "")), int(known.get("messages", 1)), int(known.get("files", 0)))
+        if call.post is None:
+            return cls()
+        try:
+            messages = context.mattermost.thread(call.post.id)
+        except MattermostError as error:
+            log.info("thread not read", reason=str(error))
+            return cls(call.post.id)
+        return cls(call.post.id, len(messages), sum(len(message.files) for message in messages))
+
+
 def conversation(call: Call, post_id: str, context: Context, *, whole: bool) -> Conversation:
     """
     The message, or its *whole* thread, as the person may read it.

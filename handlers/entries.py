@@ -1,9 +1,15 @@
 """Journal entries, written once even where ServiceNow leaves the answer out."""
 
+from collections.abc import Sequence
+
+import structlog
+
 from core.errors import AppError, Broken, MayBeSaved, ServiceNowError
 from core.records import Record
 from core.tables import card_columns
 from handlers.context import Context
+
+log = structlog.get_logger(__name__)
 
 
 def add_entry(table: str, sys_id: str, element: str, text: str, context: Context) -> Record:
@@ -24,6 +30,19 @@ def add_entry(table: str, sys_id: str, element: str, text: str, context: Context
         if not error.may_have_been_saved:
             raise
         return _looked_for(table, sys_id, element, text, error, context)
+
+
+def add_entries(record: Record, element: str, entries: Sequence[str], context: Context) -> int:
+    """Write the entries in order; how many are there. Raises what the first one meets, for then nothing is."""
+    for done, entry in enumerate(entries):
+        try:
+            add_entry(record.table, record.sys_id, element, entry, context)
+        except ServiceNowError as error:
+            if not done:
+                raise
+            log.warning("entries stopped", sys_id=record.sys_id, done=done, reason=str(error))
+            return done
+    return len(entries)
 
 
 def _looked_for(table: str, sys_id: str, element: str, text: str, error: ServiceNowError, context: Context) -> Record:

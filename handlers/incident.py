@@ -16,13 +16,16 @@ from forms.incident import (
     SHORT_DESCRIPTION_CHARACTERS,
     incident_form,
 )
+from forms.message import thread_fields
 from handlers.context import Context
+from handlers.conversation import Along, permalink
 from handlers.creating import created_once
 from handlers.opened import Opened
 from handlers.references import finder, is_reference, looked_up, reference
 from handlers.refusals import at_its_field, in_words
 from handlers.registry import calls
 from handlers.subscriptions_new import subscribed
+from handlers.taking_along import taken_along
 from mattermost.markdown import first_words, visible
 
 TABLE = "incident"
@@ -73,12 +76,13 @@ def create(call: Call, context: Context) -> Reply:
 def _followed_up(call: Call, opened: Opened, context: Context) -> Callable[[Record], str]:
     """What else was asked for; its failure does not hide the new incident."""
 
-    def subscribe(record: Record) -> str:
-        if not call.values.flag("subscribe"):
-            return ""
-        return "\n\n" + subscribed(record, opened.channel_id, f"{opened.form_id}-subscription", context)
+    def follow_up(record: Record) -> str:
+        told = taken_along(call, record, context)
+        if call.values.flag("subscribe"):
+            told.append(subscribed(record, opened.channel_id, f"{opened.form_id}-subscription", context))
+        return "".join(f"\n\n{one}" for one in told)
 
-    return subscribe
+    return follow_up
 
 
 def _show(call: Call, context: Context, values: Values, caller_default: bool = True) -> ShowForm:
@@ -90,19 +94,20 @@ def _show(call: Call, context: Context, values: Values, caller_default: bool = T
     account = context.account
     if caller_default and "caller_id" not in entered and account is not None and account.identity.known:
         entered["caller_id"] = account.identity.option
+    along = Along.of(call, context)
     form = incident_form(
         context.servicenow.columns(TABLE),
         Values(entered),
-        state=Opened.of(call).signed(PATH, context),
+        state=Opened.of(call).signed(PATH, context, **vars(along)),
         caller_optional=context.settings.caller_optional,
+        more=thread_fields(values, messages=along.messages, files=along.files),
     )
     return ShowForm(form)
 
 
 def _from_message(call: Call, post: Post, context: Context) -> dict[str, str]:
     """The message whole, with who wrote it and where it stands; its first words as the title."""
-    team = f"/{call.team_name}" if call.team_name else "/_redirect"
-    address = f"{context.settings.mattermost_url}{team}/pl/{post.id}"
+    address = permalink(post.id, call.team_name, context)
     try:
         source = f"Mattermost message of @{context.mattermost.username(post.user_id)}: {address}"
     except MattermostError:

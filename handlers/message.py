@@ -1,12 +1,10 @@
 """Add a message, or the whole thread, and its files to a record (post menu "Add to ServiceNow record")."""
 
-from collections.abc import Sequence
-
 import structlog
 
 from core.accounts import FormResult
-from core.calls import Call, Options, Post, Reply, ShowForm, Text, Value, Values
-from core.errors import InvalidInput, MattermostError, ServiceNowError
+from core.calls import Call, Options, Reply, ShowForm, Text, Value, Values
+from core.errors import InvalidInput
 from core.fields import Option
 from core.menus import Requirement
 from core.records import Record
@@ -15,10 +13,10 @@ from forms.message import COMMENT, PATH, WORK_NOTE, message_form
 from forms.record import RECORD
 from handlers.acting import linked
 from handlers.context import Context
-from handlers.conversation import as_entries, attach, conversation
-from handlers.entries import add_entry
+from handlers.conversation import Along, as_entries, attach, conversation
+from handlers.entries import add_entries
 from handlers.finding import looked_up, record_of, shared_names
-from handlers.opened import LIFE, Opened
+from handlers.opened import Opened
 from handlers.registry import calls
 from mattermost.markdown import visible
 
@@ -31,13 +29,14 @@ def open_form(call: Call, context: Context) -> Reply:
     post = call.post
     if post is None or post.type.startswith("system_"):
         return Text("This message can't be added to a record. Choose one that somebody wrote.")
-    messages, files = counted(post, context)
-    if not visible(post.message) and not files:
+    along = Along.of(call, context)
+    if not visible(post.message) and not along.files:
         return Text("This message has neither text nor files to add. Choose another one.")
     values: dict[str, Value] = dict(call.values)
     if number := next(iter(numbers_in(post.message)), ""):
         values[RECORD] = Option(number, number)  # looked for on submit: opening asks ServiceNow nothing
-    return ShowForm(message_form(Values(values), messages=messages, files=files, state=_state(call, post, context)))
+    state = Opened.of(call).signed(PATH, context, **vars(along))
+    return ShowForm(message_form(Values(values), messages=along.messages, files=along.files, state=state))
 
 
 @calls.lookup(PATH, needs=Requirement.CONNECTED)
@@ -78,7 +77,7 @@ def _added(call: Call, post_id: str, record: Record, element: str, context: Cont
     if not taken.messages:
         raise InvalidInput({}, "The message is no longer there, so nothing was added.")
     entries = as_entries(taken, context)
-    done = _written(record, element, entries, context)
+    done = add_entries(record, element, entries, context)
     count = len(taken.messages)
     what = "The message is" if count == 1 else f"{count} messages are"
     told = f"{what} in {linked(record, context)} as a {'comment' if element == COMMENT else 'work note'}."
@@ -89,31 +88,3 @@ def _added(call: Call, post_id: str, record: Record, element: str, context: Cont
         )
     files = attach(record, taken.files, context) if call.values.flag("files") else ""
     return f"{told} {files}".strip()
-
-
-def _written(record: Record, element: str, entries: Sequence[str], context: Context) -> int:
-    """Write the entries in order; how many are there. Raises what the first one meets, for then nothing is."""
-    for done, entry in enumerate(entries):
-        try:
-            add_entry(record.table, record.sys_id, element, entry, context)
-        except ServiceNowError as error:
-            if not done:
-                raise
-            log.warning("entries stopped", sys_id=record.sys_id, done=done, reason=str(error))
-            return done
-    return len(entries)
-
-
-def counted(post: Post, context: Context) -> tuple[int, int]:
-    """How many messages and files there are to take along; one and none where Mattermost does not tell now."""
-    try:
-        messages = context.mattermost.thread(post.id)
-    except MattermostError as error:
-        log.info("thread not read", reason=str(error))
-        return 1, 0
-    return len(messages), sum(len(message.files) for message in messages)
-
-
-def _state(call: Call, post: Post, context: Context) -> str:
-    content = {**vars(Opened.of(call)), "post_id": post.id}
-    return context.signer.sign(content, person=context.person.id, path=PATH, expires_at=context.clock() + LIFE)

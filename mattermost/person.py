@@ -151,7 +151,7 @@ class MattermostForPerson:
         self._as_bot("POST", "/api/v4/posts", json={"channel_id": channel["id"], "message": text})
 
     def thread(self, post_id: str) -> Sequence[Message]:
-        return read_thread(self._as_person, post_id)
+        return read_thread(self._as_person, post_id, without=self._bot_user_id)
 
     def file(self, file_id: str, most: int) -> bytes:
         if not self._person_token:

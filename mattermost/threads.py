@@ -10,11 +10,12 @@ Ask = Callable[..., Any]  # method, path, json=…: one request with the person'
 _MOST_PEOPLE = 200
 
 
-def read_thread(ask: Ask, post_id: str) -> Sequence[Message]:
+def read_thread(ask: Ask, post_id: str, *, without: str) -> Sequence[Message]:
     """
     The thread that *post_id* belongs to, oldest first; a message without replies is a thread of one.
 
-    What the system says (somebody joined) and deleted messages are left out.
+    What the system says (somebody joined), deleted messages and those of the user *without*, our own
+    bot with its cards, are left out.
     """
     found = ask("GET", f"/api/v4/posts/{post_id}/thread")
     posts = found.get("posts") if isinstance(found, Mapping) else None
@@ -30,8 +31,9 @@ def read_thread(ask: Ask, post_id: str) -> Sequence[Message]:
     return [_message(post, names) for post in wanted]
 
 
-def _is_message(post: Mapping[str, Any]) -> bool:
-    return not post.get("delete_at") and not str(post.get("type", "")).startswith("system_")
+def _is_message(post: Mapping[str, Any], without: str) -> bool:
+    said = not post.get("delete_at") and not str(post.get("type", "")).startswith("system_")
+    return said and post.get("user_id") != without
 
 
 def _names(ask: Ask, people: set[str]) -> dict[str, str]:

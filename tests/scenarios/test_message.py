@@ -179,3 +179,91 @@ def test_a_deleted_message_is_said(world: World, agent: MattermostClient) -> Non
     answer = send(agent, form)
     assert answer["type"] == "error"
     assert not world.asked(method="PATCH")
+
+
+def files_of(world: World, number: str) -> dict[str, str]:
+    """Names and media types of a record's attachments."""
+    row = next(row for row in world.servicenow.rows("task") if row["number"] == number)
+    found = [one for one in world.servicenow.rows("sys_attachment") if one["table_sys_id"] == row["sys_id"]]
+    return {one["file_name"]: one["content_type"] for one in found}
+
+
+def incident(world: World, short_description: str) -> dict[str, str]:
+    """A new incident."""
+    return next(one for one in world.servicenow.rows("incident") if one["short_description"] == short_description)
+
+
+def with_files(person: MattermostClient, message: str, **files: bytes) -> Json:
+    """A message with files; ``__`` in a name stands for the dot."""
+    channel_id = person.channel("service-desk")
+    ids = [person.upload(channel_id, name.replace("__", "."), content) for name, content in files.items()]
+    post: Json = person.post("/api/v4/posts", {"channel_id": channel_id, "message": message, "file_ids": ids})
+    return post
+
+
+def test_files_become_attachments(world: World, agent: MattermostClient) -> None:
+    """Each by its name and media type; the entry names them; the switch is on."""
+    post = with_files(agent, f"Log of {NUMBER}", trace__txt=b"stack", screen__png=b"\x89PNG\r\n")
+    form = pressed(agent, post)
+    assert field(form, "files")["value"] is True
+    answer = send(agent, form)
+    assert "2 files attached." in answer["text"]
+    assert set(files_of(world, NUMBER)) == {"trace.txt", "screen.png"}
+    assert entries(world, NUMBER, "work_notes")[0].endswith("Files: trace.txt, screen.png")
+
+
+def test_files_stay_behind_when_asked(world: World, agent: MattermostClient) -> None:
+    """The switch off: text alone."""
+    form = pressed(agent, with_files(agent, f"Log of {NUMBER}", trace__txt=b"stack"))
+    answer = send(agent, form, files=False)
+    assert "attached" not in answer["text"]
+    assert files_of(world, NUMBER) == {}
+
+
+def test_a_refused_file_is_named_and_the_others_go(world: World, agent: MattermostClient) -> None:
+    """The instance allows some extensions alone: each refusal is named with what to do."""
+    world.administer(
+        "POST", "/api/now/table/sys_properties", {"name": "glide.attachment.extensions", "value": "txt,png"}
+    )
+    post = with_files(agent, f"Log of {NUMBER}", trace__txt=b"stack", tool__exe=b"MZ")
+    answer = send(agent, pressed(agent, post))
+    assert answer["type"] == "ok"
+    assert "1 file attached." in answer["text"]
+    assert "tool\\.exe" in answer["text"]
+    assert set(files_of(world, NUMBER)) == {"trace.txt"}
+
+
+def test_an_incident_takes_its_thread_along(world: World, agent: MattermostClient) -> None:
+    """From the message menu: the thread as work notes, its files as attachments, the card in the thread."""
+    root = with_files(agent, "The printer is on fire", photo__png=b"\x89PNG")
+    world.person("requester").say("service-desk", "Confirmed", root["id"])
+    form = opened(agent.press("/post_menu", "Create ServiceNow incident", channel="service-desk", post_id=root["id"]))
+    assert "All 2 messages" in field(form, "whole_thread")["description"]
+    chosen = {"label": "Hardware", "value": "hardware"}
+    form = opened(agent.refresh(form, "category", {"whole_thread": True, "category": chosen}, channel="service-desk"))
+    assert field(form, "whole_thread")["value"] is True
+    answer = agent.submit(form, {}, channel="service-desk")
+    assert answer["type"] == "ok", answer
+    assert "The thread (2 messages) is in its work notes." in answer["text"]
+    assert "1 file attached." in answer["text"]
+    made = next(
+        one for one in world.servicenow.rows("incident") if one["short_description"] == "The printer is on fire"
+    )
+    [entry] = entries(world, made["number"], "work_notes")
+    assert "Confirmed" in entry
+    assert set(files_of(world, made["number"])) == {"photo.png"}
+
+
+def test_a_requesters_thread_becomes_comments(world: World) -> None:
+    """Who may write no work notes has it as comments, and is told."""
+    requester = world.connected("requester")
+    root = requester.say("service-desk", "My screen flickers")
+    requester.say("service-desk", "Since Monday", root["id"])
+    form = opened(
+        requester.press("/post_menu", "Create ServiceNow incident", channel="service-desk", post_id=root["id"])
+    )
+    answer = requester.submit(form, {"whole_thread": True}, channel="service-desk")
+    assert "in its comments" in answer["text"], answer
+    made = incident(world, "My screen flickers")
+    assert len(entries(world, made["number"], "comments")) == 1
+    assert entries(world, made["number"], "work_notes") == []

@@ -1,0 +1,47 @@
+"""The thread and the files of the message that a new record was made from."""
+
+import structlog
+
+from core.calls import Call
+from core.errors import AppError, MattermostError, NotKept
+from core.records import Record
+from handlers.context import Context
+from handlers.conversation import Conversation, as_entries, attach, conversation
+from handlers.entries import add_entries
+
+log = structlog.get_logger(__name__)
+
+
+def taken_along(call: Call, record: Record, context: Context) -> list[str]:
+    """
+    Put what was asked for into the new *record*; a sentence about each.
+
+    The record exists in any case, so nothing is raised.
+    """
+    post_id = str(call.state.get("post_id", ""))
+    whole, files = call.values.flag("whole_thread"), call.values.flag("files")
+    if not post_id or not (whole or files):
+        return []
+    try:
+        taken = conversation(call, post_id, context, whole=whole)
+    except MattermostError as error:
+        log.warning("thread not read", reason=str(error))
+        return ["Neither thread nor files were taken along: Mattermost did not give them out. Add them by hand."]
+    told = [_thread(taken, record, context)] if whole else []
+    return told + ([attach(record, taken.files, context)] if files and taken.files else [])
+
+
+def _thread(taken: Conversation, record: Record, context: Context) -> str:
+    """As work notes, for a chat is internal; as comments where the account may write no work notes."""
+    entries = as_entries(taken, context)
+    try:
+        try:
+            done, kind = add_entries(record, "work_notes", entries, context), "work notes"
+        except NotKept:
+            done, kind = add_entries(record, "comments", entries, context), "comments"
+    except AppError as error:
+        log.warning("thread not added", sys_id=record.sys_id, reason=str(error))
+        return f"The thread was not added: {error.tell}"
+    if done < len(entries):
+        return f"Only {done} of {len(entries)} parts of the thread were added: ServiceNow stopped answering."
+    return f"The thread ({len(taken.messages)} messages) is in its {kind}."
