@@ -122,6 +122,22 @@ class Changes(Protocol):
         """
         ...
 
+    def overlapping(self, item: str, start: str, end: str) -> Sequence[Record]:
+        """
+        Changes that are open and planned for the configuration item *item* in the same time, soonest first.
+
+        ``start`` and ``end`` are raw UTC; a few are enough, so five at most, with what a card shows.
+        """
+        ...
+
+    def check_conflicts(self, sys_id: str) -> str:
+        """
+        Let ServiceNow check a change for conflicts and say what it found, in the account's language.
+
+        "" where it has no result within the call's time. Three requests.
+        """
+        ...
+
     def find_templates(self, query: str) -> Sequence[Option]:
         """Approved templates of standard changes by name, at most 20."""
         ...

@@ -13,6 +13,7 @@ from core.fields import Form, TextField
 from core.menus import Command, Entry, Menus, Standing
 from core.records import Column
 from forms.assign import assign_flags
+from forms.change import change_flags
 from forms.comments import COMMENT, NOTE, comments_flags
 from forms.incident import incident_flags
 from forms.share import share_flags
@@ -37,6 +38,7 @@ class _Row:
 # The order is the order of the autocomplete list and of the help.
 _COMMANDS = (
     _Row("incident create", "incident/create", "Create an incident", "[--short_description “…”]", "incident"),
+    _Row("change create", "change/create", "Create a change request", "[--short_description “…”]", "change"),
     _Row("share", "record/share", "Find a record and share its card", "[number or words]", "share"),
     _Row("view", "record/view", "Show a record to you alone", "[number]", "view"),
     _Row("comment", "record/comment", "Read and add comments of a record", "[number] [text]", "comment"),
@@ -124,6 +126,7 @@ _HELP_FLAGS = Form(
 
 # Forms of what can be typed, where nothing in them changes.
 _FLAGS = {
+    "change": change_flags(),
     "share": share_flags(),
     "view": view_flags(),
     "comment": comments_flags(COMMENT),

@@ -29,12 +29,14 @@ def created_once(
     opened: Opened,
     context: Context,
     then: Callable[[Record], str] = lambda _record: "",
+    insert: Callable[[Mapping[str, str]], Record] | None = None,
 ) -> str:
     """
     Insert *columns*, post the card and return the confirmation; the first result when sent again.
 
     *then* does what follows from the record and says how that went, as a further paragraph; it raises
-    nothing, for the record exists in any case, and may run again after a crash.
+    nothing, for the record exists in any case, and may run again after a crash. *insert* is what inserts,
+    where that is not the Table API.
 
     Raises:
         StillWorking: The same form is being submitted by another request.
@@ -52,7 +54,7 @@ def created_once(
         else:
             record = _look(table, columns, attempt, context)
         if record is None:
-            record = _insert(table, columns, attempt, context)
+            record = _insert(table, columns, attempt, context, insert)
         context.form_results.put(replace(attempt, sys_id=record.sys_id, number=record.number))
         text = _confirmation(record, _card_problem(record, opened, context), context) + then(record)
         context.form_results.put(replace(attempt, sys_id=record.sys_id, number=record.number, text=text))
@@ -60,9 +62,15 @@ def created_once(
     return text
 
 
-def _insert(table: str, columns: Mapping[str, str], attempt: FormResult, context: Context) -> Record:
+def _insert(
+    table: str,
+    columns: Mapping[str, str],
+    attempt: FormResult,
+    context: Context,
+    insert: Callable[[Mapping[str, str]], Record] | None,
+) -> Record:
     try:
-        return context.servicenow.create(table, columns)
+        return insert(columns) if insert else context.servicenow.create(table, columns)
     except ServiceNowError as error:
         if not error.may_have_been_saved:
             context.form_results.forget(attempt.form_id)

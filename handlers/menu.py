@@ -10,7 +10,7 @@ from core.menus import Requirement
 from forms.menu import PATH, menu_form
 from forms.subscriptions import ADD
 from forms.subscriptions_list import LIST
-from handlers import account, help, incident, share, subscriptions, subscriptions_list, view
+from handlers import account, change, help, incident, share, subscriptions, subscriptions_list, view
 from handlers.context import Context
 from handlers.opened import Opened
 from handlers.registry import calls
@@ -18,6 +18,7 @@ from mattermost.cards import person_line
 
 _ACTIONS: dict[str, tuple[str, str, Kind, Callable[[Call, Context], Reply]]] = {
     "incident": ("Create incident", "incident/create", Kind.FORM, incident.open_form),
+    "change": ("Create change request", "change/create", Kind.FORM, change.open_form),
     "share": ("Search and share", "record/share", Kind.FORM, share.open_form),
     "view": ("View a record", "record/view", Kind.FORM, view.open_form),
     "subscribe": ("Add subscription", ADD, Kind.FORM, subscriptions.open_add),

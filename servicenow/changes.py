@@ -11,14 +11,18 @@ from typing import Any
 from core.errors import Broken
 from core.fields import Option
 from core.records import Cell, Choice, Record
+from core.tables import card_columns
 from servicenow.options import unique
-from servicenow.queries import Query, contains, equals, is_sys_id
-from servicenow.tables import Tables
+from servicenow.queries import Query, contains, equals, is_sys_id, overlapping
+from servicenow.tables import Tables, record_of
 
 TABLE = "change_request"
 _BASE = "/api/sn_chg_rest/v1/change"
 _KINDS = ("normal", "emergency", "standard")
 _MOST = 20
+_OVERLAPPING = 5
+_LOOKS = 3  # at a job; it is quick or it is not waited for
+_COMPLETE = "3"
 
 
 class ChangesClient:
@@ -28,9 +32,7 @@ class ChangesClient:
         self._tables = tables
 
     def next_states(self, sys_id: str) -> Sequence[Choice]:
-        if not is_sys_id(sys_id):
-            raise ValueError("no sys_id")
-        result = self._tables.get(f"{_BASE}/{sys_id}/nextstates", {})["result"]
+        result = self._tables.get(f"{_BASE}/{_checked(sys_id)}/nextstates", {})["result"]
         return read_next_states(result)
 
     def create(self, kind: str, columns: Mapping[str, str], template: str = "") -> Record:
@@ -38,6 +40,25 @@ class ChangesClient:
             raise ValueError(f"no kind of change: {kind}")
         path = f"{_BASE}/standard/{template}" if template else f"{_BASE}/{kind}"
         return read_change(self._tables.post(path, columns)["result"])
+
+    def overlapping(self, item: str, start: str, end: str) -> Sequence[Record]:
+        query = Query().where(equals("cmdb_ci", item)).where(equals("active", "true"))
+        for term in overlapping("start_date", "end_date", start, end):
+            query = query.where(term)
+        columns = (*card_columns(TABLE), "cmdb_ci")
+        rows = self._tables.rows(TABLE, query.order_by("start_date"), columns, _OVERLAPPING, display="all")
+        # A dropped term would bring changes of other items.
+        return [record for record in (record_of(TABLE, row) for row in rows) if record.value("cmdb_ci") == item]
+
+    def check_conflicts(self, sys_id: str) -> str:
+        worker = self._tables.post(f"{_BASE}/{_checked(sys_id)}/conflict", {})["result"]
+        for _ in range(_LOOKS):
+            if _is_complete(worker):
+                return self._tables.row(TABLE, sys_id, ("sys_id", "conflict_status")).display("conflict_status")
+            job = worker.get("worker") if isinstance(worker, dict) else None
+            job_id = str(job.get("sysId") or "") if isinstance(job, dict) else ""
+            worker = self._tables.get(f"{_BASE}/worker/{_checked(job_id)}", {})["result"]
+        return ""
 
     def find_templates(self, query: str) -> Sequence[Option]:
         wanted = Query().where(equals("active", "true")).where(contains("name", query)).order_by("name")
@@ -48,6 +69,18 @@ class ChangesClient:
         found = (Option(record.display("name"), record.sys_id) for record in records)
         # The API tells in `__meta` which filters it ignored; what does not fit is left out here instead.
         return unique(option for option in found if sought in option.label.casefold())
+
+
+def _checked(sys_id: str) -> str:
+    """Only ids get into an address. Raises Broken for what ServiceNow named instead of one."""
+    if not is_sys_id(sys_id):
+        raise Broken("no sys_id")
+    return sys_id
+
+
+def _is_complete(worker: Any) -> bool:
+    state = worker.get("state") if isinstance(worker, dict) else None
+    return isinstance(state, dict) and str(state.get("value")) in {_COMPLETE, f"{_COMPLETE}.0"}
 
 
 def read_next_states(result: Any) -> list[Choice]:

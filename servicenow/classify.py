@@ -150,7 +150,7 @@ def _refusal(method: str, status: int, headers: Mapping[str, str], content: Any)
     if isinstance(error, dict):
         message, detail = str(error.get("message") or ""), str(error.get("detail") or "")
     what = f"{status} {message}"[:200].rstrip()
-    if status in {200, 201, 403} and (refused := _values_refused(what, f"{message}: {detail}")):
+    if status in {200, 201, 403} and (refused := _values_refused(what, ": ".join(filter(None, (message, detail))))):
         return refused
     match status:
         case 400 | 404 if "does not represent any resource" in message:

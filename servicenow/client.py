@@ -16,7 +16,7 @@ from servicenow.options import unique
 from servicenow.queries import Query, at_or_after, contains, equals, is_me, one_of, starts_with
 from servicenow.records import FoundRecords, RecordsClient
 from servicenow.subscriptions import SubscriptionRows
-from servicenow.tables import CARD_COLUMNS, Tables, record_of
+from servicenow.tables import Tables, created_columns, record_of
 from servicenow.tokens import TokenKeeper
 from servicenow.transport import Transport
 
@@ -108,7 +108,7 @@ class ServiceNowClient:
         same = [
             record
             for record in self._records(table, recent)
-            if record.value("short_description").strip() == columns["short_description"].strip()
+            if record.value("short_description").strip() == columns.get("short_description", "").strip()
             and record.value("correlation_id") in {"", columns["correlation_id"]}
         ]
         return same[0] if same else None
@@ -166,5 +166,5 @@ class ServiceNowClient:
         return unique(Option(str(row.get("name") or ""), str(row.get("sys_id") or "")) for row in rows)
 
     def _records(self, table: str, query: Query) -> list[Record]:
-        rows = self._tables.rows(table, query, CARD_COLUMNS, _OPTIONS, display="all")
+        rows = self._tables.rows(table, query, created_columns(table), _OPTIONS, display="all")
         return [record_of(table, row) for row in rows]

@@ -8,9 +8,8 @@ the column's label. Blank lines belong to entries, so only headings part them.
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import pairwise
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cachetools import TTLCache
 
@@ -18,6 +17,7 @@ from core.errors import AccessDenied, NotFound, NotInstalled, NotKept
 from core.ports import Clock
 from core.record_ports import Entries, JournalEntry
 from core.records import Record
+from core.times import shown
 from servicenow.queries import Query, equals, one_of
 from servicenow.tables import Tables
 
@@ -98,7 +98,7 @@ class JournalClient:
             JournalEntry(
                 element=str(row["element"]),
                 author=str(row.get("sys_created_by") or ""),
-                at=in_zone(str(row.get("sys_created_on") or ""), self._zone),
+                at=shown(str(row.get("sys_created_on") or ""), self._zone),
                 text=str(row.get("value") or "").strip(),
             )
             for row in rows
@@ -140,18 +140,6 @@ def split_columns(texts: Mapping[str, str]) -> list[JournalEntry]:
             every = sorted((pair for column in dated for pair in column), key=lambda pair: pair[0], reverse=True)
             return [JournalEntry(e.element, e.author, at.strftime(_OUT), e.text) for at, e in every]
     return [entry for entries in columns for entry in entries]
-
-
-def in_zone(moment: str, zone: str) -> str:
-    """A raw UTC time as somebody in *zone* reads it; as it stands when it is no time."""
-    try:
-        at = datetime.strptime(moment, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-    except ValueError:
-        return moment
-    try:
-        return at.astimezone(ZoneInfo(zone or "UTC")).strftime(_OUT)
-    except (ZoneInfoNotFoundError, ValueError):
-        return at.strftime(f"{_OUT} UTC")
 
 
 def _page(entries: Sequence[JournalEntry], skip: int, most: int, *, work_notes: bool) -> Entries:

@@ -95,6 +95,14 @@ def at_or_after(column: str, moment: float) -> Term:
     return Term(f"{_column(column)}>={datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}")
 
 
+def overlapping(first_column: str, last_column: str, start: str, end: str) -> tuple[Term, Term]:
+    """Rows whose own window from *first_column* to *last_column* meets the one from *start* to *end* (raw UTC)."""
+    return (
+        Term(f"{_column(first_column)}<={_exact(first_column, end)}"),
+        Term(f"{_column(last_column)}>={_exact(last_column, start)}"),
+    )
+
+
 @dataclass(frozen=True)
 class Query:
     """

@@ -9,26 +9,13 @@ import stamina
 from core.deadline import Deadline
 from core.errors import Broken, Busy, CredentialsRefused, Unreachable
 from core.records import Cell, Record
+from core.tables import card_columns
 from servicenow.classify import CutShort, GatewayFailed, read_answer
 from servicenow.limits import Full, Silent
 from servicenow.queries import Query, is_sys_id
 from servicenow.tokens import TokenKeeper
 from servicenow.transport import BearerToken, ConnectionLost, Transport
 
-# What a card, a confirmation and a later look for it need.
-CARD_COLUMNS = (
-    "sys_id",
-    "number",
-    "short_description",
-    "state",
-    "priority",
-    "assigned_to",
-    "assignment_group",
-    "caller_id",
-    "opened_at",
-    "correlation_id",
-    "sys_mod_count",
-)
 _TABLE = re.compile(r"[a-z][a-z0-9_]*")
 _RETRIES = 2
 _LONGEST_PAUSE = 5.0  # seconds
@@ -88,7 +75,7 @@ class Tables:
         content = self._once(
             "POST",
             table_path(table),
-            _both(CARD_COLUMNS) | {"sysparm_input_display_value": "false"},
+            _both(created_columns(table)) | {"sysparm_input_display_value": "false"},
             dict(columns),
         )
         return _one(table, content)
@@ -182,6 +169,11 @@ class Tables:
         )
         content: dict[str, Any] = read_answer(method, answer.status, answer.headers, answer.body)
         return content
+
+
+def created_columns(table: str) -> tuple[str, ...]:
+    """What a new record's card and confirmation, and a later look for it, need."""
+    return (*card_columns(table), "opened_at", "correlation_id")
 
 
 def table_path(table: str) -> str:

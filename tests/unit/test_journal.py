@@ -2,7 +2,7 @@
 
 import pytest
 
-from servicenow.journal import in_zone, split, split_columns
+from servicenow.journal import split, split_columns
 
 COMMENTS = """2026-07-28 23:46:48 - Abel Tuter (Additional comments)
 text, with
@@ -66,10 +66,3 @@ def test_an_unknown_format_is_shown_as_it_stands() -> None:
         "2026-07-28 23:00:00",
     ]
     assert split("no heading at all", "comments") == []
-
-
-def test_stored_times_are_shown_in_the_reader_s_zone() -> None:
-    """UTC in, local out; an unknown zone says that it is UTC."""
-    assert in_zone("2026-07-29 06:46:48", "US/Pacific") == "2026-07-28 23:46"
-    assert in_zone("2026-07-29 06:46:48", "Mars/Base") == "2026-07-29 06:46 UTC"
-    assert in_zone("whenever", "UTC") == "whenever"
