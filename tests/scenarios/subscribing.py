@@ -7,8 +7,10 @@ from urllib.parse import urlsplit
 
 import requests
 
+from core.component import AUTH_TABLE
 from core.subscriptions import TABLE
 from sandbox.client import PASSWORD, MattermostClient
+from tests.reports import KEY_ID, SECRET
 from tests.world import World
 from updateset.build import RELEASE, build
 
@@ -32,13 +34,25 @@ def give_role(world: World, name: str) -> None:
     world.administer("POST", "/api/now/table/sys_user_has_role", {"user": user, "role": ROLE_ID})
 
 
+def make_key(world: World) -> None:
+    """Give the component something to sign with."""
+    response = requests.post(
+        f"{world.servicenow.url}/api/now/table/{AUTH_TABLE}?sysparm_input_display_value=true",
+        json={"server_url": world.config.app_url, "key_id": KEY_ID, "signing_secret": SECRET},
+        auth=("admin", PASSWORD),
+        timeout=30,
+    )
+    assert response.status_code == 201, response.text
+    world.servicenow.clear_requests()
+
+
 def rows(world: World) -> list[dict[str, str]]:
     """All subscriptions in ServiceNow, oldest first."""
     return world.servicenow.rows(TABLE)
 
 
 def foreign_row(world: World, who: str = "agent", **columns: str) -> str:
-    """A row that somebody wrote past us, with the Table API; its sys_id."""
+    """A row that somebody wrote past us; its sys_id."""
     row = {
         "type": "object",
         "record_type": "incident",
@@ -46,12 +60,7 @@ def foreign_row(world: World, who: str = "agent", **columns: str) -> str:
         "server_url": world.config.app_url,
         "is_active": "true",
     }
-    response = requests.post(
-        f"{world.servicenow.url}/api/now/table/{TABLE}", json=row | columns, auth=(who, PASSWORD), timeout=30
-    )
-    assert response.status_code == 201, response.text
-    world.servicenow.clear_requests()
-    return str(response.json()["result"]["sys_id"])
+    return world.servicenow.store.insert(TABLE, row | columns, who)["sys_id"]
 
 
 def grants(world: World) -> list[Json]:
