@@ -19,13 +19,7 @@ def read_thread(ask: Ask, post_id: str, *, without: str) -> Sequence[Message]:
     """
     found = ask("GET", f"/api/v4/posts/{post_id}/thread")
     posts = found.get("posts") if isinstance(found, Mapping) else None
-    wanted = [
-        post
-        for post in (posts or {}).values()
-        if isinstance(post, Mapping)
-        and not post.get("delete_at")
-        and not str(post.get("type", "")).startswith("system_")
-    ]
+    wanted = [post for post in (posts or {}).values() if isinstance(post, Mapping) and _is_message(post, without)]
     wanted.sort(key=lambda post: (int(post.get("create_at") or 0), str(post.get("id"))))
     names = _names(ask, {str(post.get("user_id")) for post in wanted})
     return [_message(post, names) for post in wanted]
