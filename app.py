@@ -17,15 +17,17 @@ from handlers.context import ServiceNowParts, Services, Settings
 from mattermost.access import Access
 from mattermost.bot_tokens import BotTokens
 from mattermost.card_buttons import CardButtons
-from mattermost.client import APP_ID, PLUGIN, MattermostClient
+from mattermost.client import REMOTE, MattermostClient
 from mattermost.proofs import TokenOwners
 from notifications.health import Health
 from servicenow.probe import Probe
 from servicenow.side import ServiceNowSide
 from storage.sealing import derive_keys
 from storage.tinydb import open_storage
+from updateset.build import RELEASE, build
 from web.background import Background, Every
 from web.calls import Door
+from web.downloads import downloads_blueprint
 from web.limits import PersonLimits
 from web.messages import AdministratorMessages
 from web.notices import notices_of
@@ -43,7 +45,7 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
     tokens = BotTokens(mattermost, stores.installations, clock, config.mattermost_bot_token)
     messages = AdministratorMessages(mattermost, stores.installations, background, tokens)
 
-    remote = f"{config.mattermost_url}{PLUGIN}/apps/{APP_ID}/oauth2/remote"
+    remote = config.mattermost_url + REMOTE
     side = partial(
         ServiceNowSide,
         accounts=stores.accounts,
@@ -60,8 +62,7 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
     health = Health(stores.outbox, clock)
     services = Services(
         settings=Settings(
-            connect_address=f"{remote}/connect",
-            redirect_address=f"{remote}/complete",
+            remote=remote,
             servicenow_hosts=config.servicenow_hosts,
             mattermost_url=config.mattermost_url,
             app_url=config.app_url,
@@ -70,12 +71,11 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
             shared_tables=config.shared_tables,
         ),
         live=live,
-        probe=Probe(f"{remote}/complete", clock),
-        accounts=stores.accounts,
-        form_results=stores.form_results,
+        probe=Probe(remote, clock),
+        stores=stores,
         keys=KeyRing(config.webhook_keys, stores.settings, clock),
         old_dialect=OldDialectSwitch(stores.settings, clock),
-        grants=stores.grants,
+        bot_token=tokens,
         test_reports=health.arrivals,
         deliveries=health,
         buttons=buttons,
@@ -85,7 +85,6 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
     door = Door(
         verifier=Verifier(config.mattermost_app_jwt_secret, TokenOwners(mattermost), tokens, clock),
         services=services,
-        installations=stores.installations,
         client=mattermost,
         access=Access(config.guests),
         limits=PersonLimits(config.rate_limits),
@@ -95,5 +94,6 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
     notices = notices_of(door, stores, tokens, health, config.work_notes_in_channels)
     notices.worker.start()
     plain = plain_blueprint(PlainHost.of(door, buttons, messages.bot_session, config.app_url))
-    app = web_app(door, config.app_url, {"storage": stores.check, "bot token": tokens.check}, plain, notices.blueprint)
+    others = (plain, notices.blueprint, downloads_blueprint(signer, clock, partial(build, RELEASE)))
+    app = web_app(door, config.app_url, {"storage": stores.check, "bot token": tokens.check}, *others)
     return Service.of(app, services, workers=(background, notices.worker), release=stores.close)

@@ -1,6 +1,7 @@
 """
 The command line: ``serve`` the service, ``check`` the settings, ``demo`` everything without accounts,
-``sandbox`` one of the two counterparts alone, ``update-set`` writes the ServiceNow side's XML.
+``sandbox`` one of the two counterparts alone, ``update-set`` writes the ServiceNow side's XML,
+``rotate-secret`` makes a new webhook key.
 """
 
 import argparse
@@ -10,8 +11,8 @@ from collections.abc import Callable, Sequence
 from flask import Flask
 
 from config import Config, ConfigError, redacted
-from core.errors import StorageFailed
-from storage.tinydb import folder_of
+from core.errors import AppError, StorageFailed
+from storage.tinydb import InUse, folder_of
 from web.logs import configure_logs
 
 
@@ -21,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="run the service, from the settings in the environment")
     commands.add_parser("check", help="check the settings and say what is missing")
+    rotate = commands.add_parser("rotate-secret", help="make a new webhook key while the service is stopped")
+    rotate.add_argument("--account", default="", help="ServiceNow user name of a connected administrator")
     commands.add_parser("demo", help="run the service and both counterparts, ready to try in a browser")
     commands.add_parser("update-set", help="write the ServiceNow side's update set, XML, to the output")
     sandbox = commands.add_parser("sandbox", help="run one counterpart")
@@ -36,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from sandbox.demo import demo
 
             return demo()
+        case "rotate-secret":
+            return rotate_secret(options.account)
         case "update-set":
             return update_set()
         case _:
@@ -75,6 +80,30 @@ def check() -> int:
         print(f"{name}: {value}")
     if missing := config.instance.missing:
         print(f"Not set here, so people can connect once it is set with /servicenow configure: {', '.join(missing)}")
+    return 0
+
+
+def rotate_secret(user_name: str) -> int:
+    """
+    Make a webhook key and write it to ServiceNow, with the account of *user_name* or of who installed the app.
+
+    The storage belongs to the running service, which has a button for this; so it has to be stopped.
+    """
+    from stopped import rotate_stopped
+
+    config = _config()
+    if config is None:
+        return 2
+    configure_logs("error", "console")
+    try:
+        key = rotate_stopped(config, user_name)
+    except InUse:
+        print("The service runs and owns the storage: press New key in /servicenow setup, or stop it.", file=sys.stderr)
+        return 1
+    except AppError as error:
+        print(error.tell, file=sys.stderr)
+        return 1
+    print(f"ServiceNow signs with the new key {key.key_id} from now on; the former one is retired after a day.")
     return 0
 
 

@@ -68,6 +68,23 @@ class Installation:
     webhook_secret: str = field(default="", repr=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class BotTokenHealth:
+    """
+    What messages outside any call are posted with.
+
+    Args:
+        lasting: Whether a token is set that does not end with a session; ``refused``: Mattermost refuses it.
+        seen_at: When a call last brought a session of the bot, Unix seconds; 0.0 for never.
+        trouble: Why the last wake-up brought none, for the log; "" where it did.
+    """
+
+    lasting: bool
+    refused: bool
+    seen_at: float
+    trouble: str
+
+
 @dataclass(frozen=True)
 class FormResult:
     """What became of one opened form: the answer it got, and the record it made."""

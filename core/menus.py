@@ -50,7 +50,8 @@ class Command:
     """
     A command as typed after ``/servicenow``.
 
-    ``form`` holds what can be typed behind it; what runs is ``path`` with ``kind``.
+    ``form`` holds what can be typed behind it; what runs is ``path`` with ``kind``. ``administrators``: whether
+    it is for them alone.
     """
 
     words: tuple[str, ...]
@@ -59,6 +60,7 @@ class Command:
     description: str
     hint: str = ""
     form: Form | None = None
+    administrators: bool = False
 
 
 @dataclass(frozen=True)

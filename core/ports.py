@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from core.accounts import Account, FormResult, Installation, Tokens
+from core.accounts import Account, BotTokenHealth, FormResult, Installation, Tokens
 from core.actions import CardKey, Offer
 from core.calls import Channel
 from core.component import AuthRow, ComponentHealth, ForeignRow
@@ -117,6 +117,14 @@ class WebhookKeys(Protocol):
 
     def used(self, key_id: str) -> None:
         """Remember that a request with a good signature came with this key; cheap, so call it for every one."""
+        ...
+
+
+class BotToken(Protocol):
+    """The bot's token outside any call."""
+
+    def health(self) -> BotTokenHealth:
+        """From memory."""
         ...
 
 

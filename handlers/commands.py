@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from core.calls import Kind
 from core.fields import Form, TextField
-from core.menus import Command, Entry, Menus, Standing
+from core.menus import Command, Entry, Menus, Requirement, Standing
 from core.records import Column
 from forms.assign import assign_flags
 from forms.change import change_flags
@@ -58,6 +58,8 @@ _COMMANDS = (
     _Row("me", "account/me", "Show the account that you are connected with"),
     _Row("disconnect", "account/disconnect", "Disconnect your ServiceNow account"),
     _Row("configure", "configure/settings", "Choose the ServiceNow instance and its OAuth client"),
+    _Row("setup", "setup/steps", "Set up the ServiceNow side, step by step"),
+    _Row("status", "status/show", "Show how the service does: queues, keys, broken subscriptions"),
     _Row("help", "help/show", "Show what you can do here", "[command]", "help"),
 )
 
@@ -87,6 +89,7 @@ def menus_of(standing: Standing, columns: Mapping[str, Column]) -> Menus:
                 description=row.description,
                 hint=row.hint,
                 form=_flags(row.flags, columns),
+                administrators=calls.route(row.path, Kind.SUBMIT).needs is Requirement.ADMINISTRATOR,
             )
             for row in _COMMANDS
             if _offered(standing, row.path, Kind.SUBMIT)

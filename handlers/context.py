@@ -13,11 +13,11 @@ from core.menus import Standing
 from core.old_dialect import OldDialectSwitch
 from core.ports import (
     Accounts,
+    BotToken,
     Buttons,
     ChannelGrants,
     Clock,
     Deliveries,
-    FormResults,
     InstanceProbe,
     Links,
     Mattermost,
@@ -27,6 +27,7 @@ from core.ports import (
 )
 from core.settings import LiveInstance
 from core.signing import Signer
+from core.stores import Stores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +36,7 @@ class Settings:
     The settings that handlers read and that stay while the service runs.
 
     Args:
-        connect_address: Where a person starts to connect; shown as the target of links only.
-        redirect_address: Where ServiceNow sends people back to; registered there to the letter.
+        remote: The framework's ``…/oauth2/remote``, under which people connect and come back.
         mattermost_url: Site URL, for permalinks.
         app_url: Where ServiceNow reaches us; the ``server_url`` of our rows there.
         servicenow_hosts: Origins beside ``https://*.service-now.com`` that may be the instance.
@@ -45,14 +45,23 @@ class Settings:
         shared_tables: Tables beside `core.base.TABLES` that may be shared and subscribed to.
     """
 
-    connect_address: str
-    redirect_address: str
+    remote: str
     mattermost_url: str
     app_url: str
     servicenow_hosts: tuple[str, ...] = ()
     caller_optional: bool = False
     guests: bool = False
     shared_tables: tuple[str, ...] = ()
+
+    @property
+    def connect_address(self) -> str:
+        """Where a person starts to connect; shown as the target of links only."""
+        return f"{self.remote}/connect"
+
+    @property
+    def redirect_address(self) -> str:
+        """Where ServiceNow sends people back to; registered there to the letter."""
+        return f"{self.remote}/complete"
 
 
 class ServiceNowParts(Protocol):
@@ -83,16 +92,23 @@ class Services:
     settings: Settings
     live: LiveInstance[ServiceNowParts]
     probe: InstanceProbe
-    accounts: Accounts
-    form_results: FormResults
+    stores: Stores
     keys: KeyRing
     old_dialect: OldDialectSwitch
-    grants: ChannelGrants
+    bot_token: BotToken
     test_reports: TestReports
     deliveries: Deliveries
     buttons: Buttons
     signer: Signer
     clock: Clock
+
+    @property
+    def accounts(self) -> Accounts:
+        return self.stores.accounts
+
+    @property
+    def grants(self) -> ChannelGrants:
+        return self.stores.grants
 
 
 class Context:
@@ -104,11 +120,14 @@ class Context:
         self._parts = services.live.current
         self.settings = services.settings
         self.instance = self._parts.instance
-        self.accounts = services.accounts
-        self.form_results = services.form_results
+        self.accounts = services.stores.accounts
+        self.form_results = services.stores.form_results
         self.keys = services.keys
         self.old_dialect = services.old_dialect
-        self.grants = services.grants
+        self.saved = services.stores.settings
+        self.check_storage = services.stores.check
+        self.grants = services.stores.grants
+        self.bot_token = services.bot_token
         self.test_reports = services.test_reports
         self.deliveries = services.deliveries
         self.oauth = self._parts.oauth

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from core.menus import Command, Entry, Menus
-from mattermost.apps_forms import ICON, write_call, write_form
+from mattermost.apps_forms import EXPAND_AS_PERSON, ICON, write_call, write_form
 
 ROOT = "servicenow"
 _ROOT_DESCRIPTION = "Incidents and more, without leaving the conversation"
@@ -54,7 +54,11 @@ def _node(word: str, group: list[Command], depth: int) -> dict[str, Any]:
         node["hint"] = command.hint
     if command.form is not None:
         return node | {"form": write_form(command.form, in_command=True)}
-    return node | {"submit": write_call(command.path, command.kind, as_person=True)}
+    submit = write_call(command.path, command.kind, as_person=True)
+    if command.administrators:
+        # A new installation makes a new webhook secret, with which we wake ourselves up (design §4).
+        submit["expand"] = EXPAND_AS_PERSON | {"app": "all"}
+    return node | {"submit": submit}
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 
 import structlog
 
+from core.accounts import BotTokenHealth
 from core.deadline import Deadline
 from core.errors import MattermostError, MattermostRefused, MattermostSilent, NotVerified, StorageFailed
 from core.ports import Clock, Installations
@@ -34,6 +35,8 @@ class NoBotToken(MattermostSilent):
 
 class BotTokens:
     """
+    `core.ports.BotToken`, and where the token comes from.
+
     Args:
         lasting: `MATTERMOST_BOT_TOKEN`, or "".
     """
@@ -113,6 +116,15 @@ class BotTokens:
         """For `/readyz`; from memory. Raises NoBotToken while neither a token nor the wake-up works."""
         if self._trouble:
             raise NoBotToken(self._trouble)
+
+    def health(self) -> BotTokenHealth:
+        """As the port says."""
+        return BotTokenHealth(
+            lasting=bool(self._lasting),
+            refused=self._lasting in self._refused,
+            seen_at=self._newest()[1],
+            trouble=self._trouble,
+        )
 
     def check_wake_up(self, named: str, query: str) -> None:
         """

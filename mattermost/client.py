@@ -20,6 +20,7 @@ from core.errors import MattermostRefused, MattermostSilent
 
 APP_ID = "servicenow"
 PLUGIN = "/plugins/com.mattermost.apps"
+REMOTE = f"{PLUGIN}/apps/{APP_ID}/oauth2/remote"  # under which people connect and come back
 
 _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 10.0

@@ -25,11 +25,11 @@ class Probe:
     `core.ports.InstanceProbe`.
 
     Args:
-        redirect_address: As `OAuthClient`.
+        remote: As `ServiceNowSide`.
     """
 
-    def __init__(self, redirect_address: str, clock: Clock) -> None:
-        self._redirect_address = redirect_address
+    def __init__(self, remote: str, clock: Clock) -> None:
+        self._redirect_address = f"{remote}/complete"
         self._clock = clock
 
     def look(self, instance: Instance, tokens: Tokens | None, deadline: Deadline) -> Proof:

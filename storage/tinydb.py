@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -12,8 +11,8 @@ import structlog
 from filelock import FileLock, Timeout
 
 from core.errors import StorageFailed
-from core.notice_ports import Outbox, ParkedSubscriptions, Threads
-from core.ports import Accounts, ChannelGrants, Clock, FormResults, Installations, SavedSettings
+from core.ports import Clock
+from core.stores import Stores
 from storage.disk import Disk
 from storage.grants import StoredGrants
 from storage.outbox import StoredOutbox
@@ -33,27 +32,6 @@ class InUse(StorageFailed):
 
 class _Sealing(Protocol):
     def __call__(self, purpose: str) -> list[bytes]: ...
-
-
-@dataclass(frozen=True)
-class Stores:
-    """
-    The ports, and how to give the storage back.
-
-    ``check()`` raises StorageFailed where writes are known not to work; it is cheap, for ``/readyz``.
-    ``close()`` finishes writes under way, refuses later ones and lets the next process in; twice is fine.
-    """
-
-    accounts: Accounts
-    installations: Installations
-    form_results: FormResults
-    settings: SavedSettings
-    grants: ChannelGrants
-    outbox: Outbox
-    threads: Threads
-    parked: ParkedSubscriptions
-    check: Callable[[], None]
-    close: Callable[[], None]
 
 
 def open_storage(

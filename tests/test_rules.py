@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "sandbox": {"sandbox"},
     "config": {"core.instance", "core.notices"},
 }
-OURS = {*ALLOWED, "app", "cli"}
+OURS = {*ALLOWED, "app", "cli", "stopped"}
 
 
 def _modules(package: str) -> list[Path]:
@@ -79,7 +79,7 @@ def test_modules_stay_readable() -> None:
     """No module has over 500 lines, and `app.py`, which only wires, has under 100."""
     lengths = {
         path: len(path.read_text(encoding="utf-8").splitlines())
-        for package in (*ALLOWED, "app", "cli")
+        for package in (*ALLOWED, "app", "cli", "stopped")
         for path in _modules(package)
     }
     assert not {str(path.relative_to(ROOT)): n for path, n in lengths.items() if n > 500}

@@ -31,13 +31,16 @@ class Door:
 
     verifier: Verifier
     services: Services
-    installations: Installations
     client: MattermostClient
     access: Access
     limits: PersonLimits
     background: Background
     reminders: Every
     bot_token: str = ""
+
+    @property
+    def installations(self) -> Installations:
+        return self.services.stores.installations
 
     def context(self, caller: Caller, seconds: float) -> Context:
         """The context of one verified call."""

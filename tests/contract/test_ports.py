@@ -13,9 +13,10 @@ import pytest
 from core.accounts import Account, FormResult, Installation, Tokens
 from core.errors import StillWorking
 from core.records import Identity
+from core.stores import Stores
 from core.subscriptions import Grant, Status
 from storage.sealing import derive_keys
-from storage.tinydb import Stores, open_storage
+from storage.tinydb import open_storage
 
 OLD, NEW = "an old secret of thirty-two letters", "a new secret of thirty-two letters."
 NOW = 1_800_000_000.0

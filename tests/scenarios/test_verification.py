@@ -75,6 +75,7 @@ def test_every_route_is_known_to_this_test(world: World) -> None:
     rules = {rule.rule for rule in world.running.service.app.url_map.iter_rules()}
     assert rules == OPEN | PLAIN | WEBHOOKS | {
         "/bindings",
+        "/update-set",
         "/lifecycle/install",
         "/lifecycle/uninstall",
         "/lifecycle/enable",

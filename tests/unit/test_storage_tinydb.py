@@ -14,10 +14,11 @@ import pytest
 from core.accounts import Account, FormResult, Installation, Tokens
 from core.errors import StorageFailed
 from core.records import Identity
+from core.stores import Stores
 from storage.disk import Disk
 from storage.files import Damaged
 from storage.sealing import derive_keys
-from storage.tinydb import InUse, Stores, open_storage
+from storage.tinydb import InUse, open_storage
 
 ROOT = Path(__file__).parent.parent.parent
 KEYS = partial(derive_keys, ("a secret of thirty-two characters",))

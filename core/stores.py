@@ -1,0 +1,28 @@
+"""Everything that is kept on disk, as ports."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.notice_ports import Outbox, ParkedSubscriptions, Threads
+from core.ports import Accounts, ChannelGrants, FormResults, Installations, SavedSettings
+
+
+@dataclass(frozen=True)
+class Stores:
+    """
+    The ports, and how to give the storage back.
+
+    ``check()`` raises StorageFailed where writes are known not to work; it is cheap, for ``/readyz``.
+    ``close()`` finishes writes under way, refuses later ones and lets the next process in; twice is fine.
+    """
+
+    accounts: Accounts
+    installations: Installations
+    form_results: FormResults
+    settings: SavedSettings
+    grants: ChannelGrants
+    outbox: Outbox
+    threads: Threads
+    parked: ParkedSubscriptions
+    check: Callable[[], None]
+    close: Callable[[], None]

@@ -1,0 +1,63 @@
+"""The forms of ``/servicenow setup``: what is done, what to do next, and the buttons for it. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.fields import Form, Option, SelectField
+
+PATH = "setup/steps"
+TAKEOVER_PATH = "setup/takeover"
+
+
+class Mark(StrEnum):
+    """How a step stands, as Mattermost's emoji."""
+
+    DONE = ":white_check_mark:"
+    TO_DO = ":x:"
+    WAITS = ":hourglass:"  # for a step above it
+    NOTE = ":information_source:"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step. ``text`` says what was found and, where something is to do, the exact fix."""
+
+    title: str
+    mark: Mark
+    text: str
+
+
+class Button(StrEnum):
+    """What can be pressed; the value that comes back."""
+
+    CHECK = "check"
+    WRITE_KEY = "write_key"
+    NEW_KEY = "new_key"
+    TEST = "test"
+    TAKE_OVER = "take_over"
+    GRANT = "grant"
+    GIVE_BACK = "give_back"
+    CANCEL = "cancel"
+
+
+def setup_form(steps: Sequence[Step], buttons: Sequence[tuple[Button, str]], notice: str, state: str) -> Form:
+    """
+    Args:
+        buttons: What can be pressed now, with its label.
+        notice: What the last press did; "" when the form opens.
+    """
+    lines = [f"{step.mark.value} **{step.title}**: {step.text}" for step in steps]
+    header = "\n\n".join([notice, "---", *lines] if notice else lines)
+    return _form(PATH, "Set up ServiceNow", header, buttons, state)
+
+
+def confirm_form(text: str, buttons: Sequence[tuple[Button, str]], state: str) -> Form:
+    """Ask before subscriptions are taken over or given back."""
+    return _form(TAKEOVER_PATH, "Plugin's subscriptions", text, buttons, state)
+
+
+def _form(path: str, title: str, header: str, buttons: Sequence[tuple[Button, str]], state: str) -> Form:
+    options = [Option(label, button.value) for button, label in buttons]
+    field = SelectField(name="action", label="Action", options=options, buttons=True)
+    return Form(path=path, title=title, header=header, fields=[field], state=state)

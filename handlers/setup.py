@@ -1,0 +1,168 @@
+"""``/servicenow setup``: the ServiceNow side, step by step, each with its fix and a button where we can do it."""
+
+import secrets
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from core.calls import Call, Reply, ShowForm
+from core.errors import InvalidInput, NotPermitted
+from core.menus import Requirement
+from forms.setup import PATH, TAKEOVER_PATH, Button, confirm_form, setup_form
+from handlers import takeover
+from handlers.configure import OLD_PLUGIN
+from handlers.context import Context
+from handlers.opened import Opened
+from handlers.registry import calls
+from handlers.rotation import NotWritten, own_row, rotate, write
+from handlers.setup_checks import MOST_COUNTED, Found, how_many, look
+
+log = structlog.get_logger(__name__)
+
+_TEST_SECONDS = 8.0  # of the call's 20; what comes later is seen at the next press
+
+
+class PluginRuns(NotPermitted):
+    """Its subscriptions would be served twice, or by nobody."""
+
+    tell = (
+        "The ServiceNow plugin still runs, so nothing was moved. Disable it under **System Console > Plugins** "
+        "first; its subscriptions stay."
+    )
+
+
+@calls.form(PATH, needs=Requirement.ADMINISTRATOR)
+def open_steps(call: Call, context: Context) -> Reply:
+    """Check everything and show it."""
+    return _show(call, context, "")
+
+
+@calls.submit(PATH, needs=Requirement.ADMINISTRATOR)
+def press(call: Call, context: Context) -> Reply:
+    """Do what was pressed, then check everything again; the answer stands above the steps."""
+    pressed = call.values.text("action")
+    if not call.state or pressed in {"", Button.CHECK}:
+        return _show(call, context, "")
+    if pressed in {Button.TAKE_OVER, Button.GIVE_BACK}:
+        return _confirm(Button(pressed), call, context)
+    action = _ACTIONS.get(pressed)
+    if action is None:
+        raise InvalidInput({}, "Press one of the buttons.")
+    with context.form_results.claim(Opened.of(call).form_id):
+        notice = action(context)
+    return _show(call, context, notice)
+
+
+@calls.submit(TAKEOVER_PATH, needs=Requirement.ADMINISTRATOR)
+def decide(call: Call, context: Context) -> Reply:
+    """Take the plugin's subscriptions over, or give them back, once that was confirmed."""
+    if not call.state:
+        return _show(call, context, "")
+    with context.form_results.claim(Opened.of(call).form_id):
+        match call.values.text("action"):
+            case Button.TAKE_OVER:
+                _without_plugin(context)
+                notice = takeover.take_over(context).told
+            case Button.GIVE_BACK:
+                notice = takeover.give_back(context)
+            case _:
+                notice = "Nothing was changed."
+    return _show(call, context, notice)
+
+
+def _show(call: Call, context: Context, notice: str) -> Reply:
+    found = look(context)
+    state = Opened.of(call).signed(PATH, context)
+    return ShowForm(setup_form(found.steps, _buttons(found, context), notice, state))
+
+
+def _buttons(found: Found, context: Context) -> list[tuple[Button, str]]:
+    """What can be pressed now, in the order of the steps."""
+    newest = context.keys.newest
+    offered = [(Button.CHECK, "Check again")]
+    if found.may_write_keys and newest is not None and (found.row is None or found.row.key_id != newest.key_id):
+        offered.append((Button.WRITE_KEY, "Write key"))
+    if found.may_write_keys and not (newest is not None and newest.from_environment):
+        offered.append((Button.NEW_KEY, "New key"))
+    if found.current and found.key_in_place:
+        offered.append((Button.TEST, "Send a test"))
+    if found.foreign and found.plugin_runs is False:
+        offered.append((Button.TAKE_OVER, "Take over"))
+    if takeover.taken(context):
+        if takeover.parked(context):
+            offered.append((Button.GRANT, "Grant waiting ones"))
+        offered.append((Button.GIVE_BACK, "Give back"))
+    return offered
+
+
+def _new_key(context: Context) -> str:
+    component = context.servicenow.component()
+    try:
+        key = rotate(component, context.keys, context.settings.app_url, context.old_dialect.secret())
+    except NotWritten as error:
+        return f"{error.tell} Press **Write key** to try again."
+    return f"ServiceNow signs with the new key `{key.key_id}` from now on; the former one is retired after a day."
+
+
+def _write_key(context: Context) -> str:
+    component, address = context.servicenow.component(), context.settings.app_url
+    write(component, context.keys, address, own_row(component, address), context.old_dialect.secret())
+    newest = context.keys.newest
+    return f"ServiceNow signs with `{newest.key_id}` from now on." if newest else "Written."
+
+
+def _test(context: Context) -> str:
+    """A report with a nonce goes the whole way: the component, its outbox, our webhook."""
+    nonce = secrets.token_hex(16)
+    context.servicenow.component().send_test(context.settings.app_url, nonce)
+    if context.test_reports.arrived(nonce, context.deadline.within(_TEST_SECONDS)):
+        return "**The test came back:** ServiceNow's reports reach this service, and their signature holds."
+    health = context.deliveries.health()
+    hint = f" The last request that was refused here: `{health.refused_reason}`." if health.refused_reason else ""
+    return (
+        f"ServiceNow took the test, and it is still on its way. Press **Check again** in a minute.{hint} If nothing "
+        f"comes, ServiceNow can't reach `{context.settings.app_url}`: look at its outbox with `/servicenow status`."
+    )
+
+
+def _grant(context: Context) -> str:
+    outcome = takeover.grant_parked(context)
+    waits = "".join(f"\n- {count:,} wait: {reason}" for reason, count in outcome.parked.most_common(10))
+    return f"**Granted: {outcome.granted:,}.**{waits}"
+
+
+_ACTIONS: Mapping[str, Callable[[Context], str]] = {
+    Button.NEW_KEY: _new_key,
+    Button.WRITE_KEY: _write_key,
+    Button.TEST: _test,
+    Button.GRANT: _grant,
+}
+
+
+def _confirm(button: Button, call: Call, context: Context) -> Reply:
+    """Say how many before anything moves; what is done is looked up again then."""
+    state = Opened.of(call).signed(TAKEOVER_PATH, context)
+    cancel = (Button.CANCEL, "Cancel")
+    if button is Button.GIVE_BACK:
+        count = len(takeover.taken(context))
+        text = (
+            f"{how_many(count)} reported to this service since they were taken over. Give them back to the plugin's "
+            "address? Here they end; enable the plugin to have them go on."
+        )
+        return ShowForm(confirm_form(text, [(button, "Give back"), cancel], state))
+    _without_plugin(context)
+    rows = context.servicenow.component().foreign_rows(context.settings.mattermost_url, MOST_COUNTED)
+    if not rows:
+        return _show(call, context, "No subscription is reported to the plugin any more.")
+    text = (
+        f"{how_many(len(rows))} reported to the plugin. Take them over? Their rows stay; from then on they are "
+        "reported here. Those go on at once whose creator has connected a ServiceNow account here and may post in the "
+        "channel; the others wait. All of it can be given back."
+    )
+    return ShowForm(confirm_form(text, [(button, "Take over"), cancel], state))
+
+
+def _without_plugin(context: Context) -> None:
+    """Raises PluginRuns, or what Mattermost says when it can't be found out."""
+    if context.mattermost.plugin_runs(OLD_PLUGIN):
+        raise PluginRuns("the plugin runs")

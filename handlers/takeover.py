@@ -1,0 +1,212 @@
+"""
+Take the plugin's subscriptions over: their rows stay and report to us; whose they are is granted anew.
+
+What is moved is noted before it is moved, so all of it can be given back, whatever failed in between.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from core.accounts import Account
+from core.component import ForeignRow
+from core.errors import MayNotPost, NotFound, ServiceNowError
+from core.records import Record
+from core.subscriptions import TABLE, Grant
+from handlers.context import Context
+from mattermost.markdown import escaped
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 200  # subscriptions of one press; each is a request to ServiceNow
+_LEAST_SECONDS = 5.0  # that must remain for another one and the answer
+_SAVED_AS = "takeover"
+_NAMED = 10
+_COLUMNS = (
+    "server_url", "channel_id", "user_id", "record_type", "record_id", "filter_query", "subscription_events", "options",
+    "name", "sys_created_by",
+)  # fmt: skip
+
+
+@dataclass
+class Outcome:
+    """What one press did. ``parked`` counts, by reason, those that are reported to us and posted for nobody."""
+
+    moved: int = 0
+    granted: int = 0
+    parked: Counter[str] = field(default_factory=Counter)
+    left: int = 0
+    problem: str = ""
+
+    @property
+    def told(self) -> str:
+        """For the administrator."""
+        lines = [f"**Taken over: {self.moved:,}**, of which {self.granted:,} go on as before."]
+        lines += [f"- {count:,} wait: {reason}" for reason, count in self.parked.most_common(_NAMED)]
+        if rest := len(self.parked) - _NAMED:
+            lines += [f"- … and {rest} more reasons, in the log"] if rest > 0 else []
+        if self.problem:
+            lines.append(f"It stopped early: {self.problem}")
+        if self.left:
+            lines.append(f"{self.left:,} are left. Press **Take over** again to go on.")
+        return "\n".join(lines)
+
+
+def taken(context: Context) -> Mapping[str, str]:
+    """What was taken over: creator's ServiceNow user name by sys_id."""
+    return dict(context.saved.get(_SAVED_AS).get("rows", {}))
+
+
+def parked(context: Context) -> int:
+    """How many of them nothing is posted of, for want of a grant."""
+    return sum(context.grants.get(sys_id) is None for sys_id in taken(context))
+
+
+def take_over(context: Context) -> Outcome:
+    """
+    Move what is reported to the plugin, and grant each to its creator where that can be.
+
+    Raises:
+        StorageFailed: Nothing more was moved than what was noted.
+        ServiceNowError: The rows could not be read; nothing was moved.
+    """
+    component, outcome = context.servicenow.component(), Outcome()
+    rows = component.foreign_rows(context.settings.mattermost_url, AT_ONCE)
+    noted = {**taken(context), **{row.sys_id: row.created_by for row in rows}}
+    context.saved.put(_SAVED_AS, {"from": context.settings.mattermost_url, "rows": noted})
+    granting = _Granting(context)
+    for done, row in enumerate(rows):
+        outcome.left = len(rows) - done
+        if context.deadline.left() < _LEAST_SECONDS:
+            break
+        try:
+            component.move(row.sys_id, context.settings.app_url)
+        except NotFound:
+            continue  # deleted meanwhile
+        except ServiceNowError as error:
+            log.warning("takeover stopped", reason=str(error))
+            outcome.problem = error.tell
+            break
+        outcome.moved += 1
+        granting.grant(row, outcome)
+    else:
+        outcome.left = 0
+    if len(rows) == AT_ONCE and not outcome.problem:
+        outcome.left += len(component.foreign_rows(context.settings.mattermost_url, 1))
+    log.info("taken over", by=context.person.id, moved=outcome.moved, granted=outcome.granted, left=outcome.left)
+    return outcome
+
+
+def grant_parked(context: Context) -> Outcome:
+    """Grant what was taken over and waited, where its creator has connected or joined the channel since."""
+    outcome, granting = Outcome(), _Granting(context)
+    waiting = [sys_id for sys_id in taken(context) if context.grants.get(sys_id) is None][:AT_ONCE]
+    for record in context.servicenow.read_records(TABLE, waiting, _COLUMNS).values():
+        if record.value("server_url") == context.settings.app_url:
+            granting.grant(_row_of(record), outcome)
+    outcome.moved = outcome.granted + outcome.parked.total()
+    return outcome
+
+
+def give_back(context: Context) -> str:
+    """Have everything that was taken over reported to the plugin again; for the administrator."""
+    component, noted = context.servicenow.component(), dict(taken(context))
+    back_to = str(context.saved.get(_SAVED_AS).get("from", ""))
+    given, problem = 0, ""
+    for sys_id, row in _still_there(list(noted)[:AT_ONCE], context).items():
+        if context.deadline.left() < _LEAST_SECONDS:
+            break
+        try:
+            if row is not None and row.value("server_url") == context.settings.app_url:
+                component.move(sys_id, back_to)
+                given += 1
+        except NotFound:
+            pass  # deleted meanwhile
+        except ServiceNowError as error:
+            log.warning("giving back stopped", reason=str(error))
+            problem = f" It stopped early: {error.tell}"
+            break
+        context.grants.delete(sys_id)
+        del noted[sys_id]
+    context.saved.put(_SAVED_AS, {"from": back_to, "rows": noted} if noted else {})
+    log.info("given back", by=context.person.id, given=given, left=len(noted))
+    rest = f" {len(noted):,} are left; press **Give back** again." if noted else ""
+    return f"**Given back: {given:,}.** They are reported to the plugin's address again.{problem}{rest}"
+
+
+class _Granting:
+    """Grants to creators; what was learnt of people and channels holds for one press."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._admitted: dict[tuple[str, str], str] = {}
+        self._people: dict[str, list[Account]] = {}
+        for account in context.accounts.all():
+            if account.instance == context.instance.url and account.identity.user_name:
+                self._people.setdefault(account.identity.user_name, []).append(account)
+
+    def grant(self, row: ForeignRow, outcome: Outcome) -> None:
+        """Grant it, or count why not."""
+        owner, who = self._owner(row), escaped(row.created_by, 60) or "nobody"
+        if owner is None:
+            outcome.parked[f"their creator {who} has no connected account here"] += 1
+            return
+        key = (owner.person_id, row.channel_id)
+        if key not in self._admitted:
+            self._admitted[key] = self._problem(*key)
+        if problem := self._admitted[key]:
+            outcome.parked[f"{who}: {problem}"] += 1
+            return
+        before = self._context.grants.get(row.sys_id)
+        self._context.grants.put(
+            Grant(
+                sys_id=row.sys_id,
+                owner_id=owner.person_id,
+                channel_id=row.channel_id,
+                table=row.table,
+                record_id=row.record_id,
+                filter_query=row.filter_query,
+                events=row.events,
+                options=row.options,
+                name=row.name,
+                granted_at=self._context.clock(),
+                version=before.version + 1 if before else 1,
+            )
+        )
+        outcome.granted += 1
+
+    def _owner(self, row: ForeignRow) -> Account | None:
+        """The column ``user_id`` proves nothing; it only says which of one creator's accounts is meant."""
+        people = self._people.get(row.created_by, [])
+        named = [account for account in people if account.person_id == row.user_id]
+        return (named or people)[0] if len(named or people) == 1 else None
+
+    def _problem(self, person_id: str, channel_id: str) -> str:
+        try:
+            self._context.mattermost.admit(person_id, channel_id)
+        except MayNotPost as error:
+            log.info("not granted", person=person_id, reason=str(error))
+            return "the person may not post in the channel, or the bot can't join it"
+        return ""
+
+
+def _still_there(sys_ids: Sequence[str], context: Context) -> Mapping[str, Record | None]:
+    found = context.servicenow.read_records(TABLE, sys_ids, ("server_url",))
+    return {sys_id: found.get(sys_id) for sys_id in sys_ids}
+
+
+def _row_of(record: Record) -> ForeignRow:
+    return ForeignRow(
+        sys_id=record.sys_id,
+        channel_id=record.value("channel_id"),
+        user_id=record.value("user_id"),
+        table=record.value("record_type"),
+        record_id=record.value("record_id"),
+        filter_query=record.value("filter_query"),
+        events=record.value("subscription_events"),
+        options=record.value("options"),
+        name=record.value("name"),
+        created_by=record.value("sys_created_by"),
+    )
