@@ -13,7 +13,7 @@ from sandbox.servicenow.attachments import TABLE, Attachments
 from sandbox.servicenow.lists import Forbidden, Lists
 from sandbox.servicenow.oauth_routes import OAuthRoutes
 from sandbox.servicenow.people import Caller, People
-from sandbox.servicenow.record_form import CREATED, EDITED, RecordForm
+from sandbox.servicenow.record_form import CREATED, RecordForm
 from sandbox.servicenow.shapes import Shapes
 from sandbox.servicenow.store import Refusal, Row, Store
 
@@ -48,6 +48,8 @@ _TASK_FORM = (
     "correlation_id", "sys_mod_count",
 )  # fmt: skip
 _MOST_SHOWN = 50
+_MOST_COLUMNS = 7
+_MOST_SHOWN_OF_TEXT = 160
 _ADDRESS = re.compile(r"https?://[^\s<>\"')\]]+")
 
 
@@ -85,7 +87,7 @@ class Pages:
     def list(self, table: str) -> ResponseReturnValue:
         """The newest rows that the person may see, of those that `sysparm_query` asks for."""
         caller = self._caller()
-        if table not in _LISTS:
+        if not self._has_pages(caller, table):
             return render_template("message.html", title="Not found", message="There is no such list."), 404
         parsed = self._lists.parse(table, request.args.get("sysparm_query", ""))
         try:
@@ -93,9 +95,13 @@ class Pages:
         except Forbidden:
             found = []
         rows = found if parsed.order else found[::-1]
-        names = [n for n in _SHOWN.get(table, _TASK_LIST) if self._store.column(table, n) is not None]
+        wanted = _SHOWN.get(table, _TASK_LIST) if table in _LISTS else self._own(table)[:_MOST_COLUMNS]
+        names = [name for name in wanted if self._store.column(table, name) is not None]
         shapes = self._shapes(caller)
-        shown = [(row["sys_id"], [shapes.text(table, row, name) for name in names]) for row in rows[:_MOST_SHOWN]]
+        shown = [
+            (row["sys_id"], [shapes.text(table, row, name)[:_MOST_SHOWN_OF_TEXT] for name in names])
+            for row in rows[:_MOST_SHOWN]
+        ]
         labels = [column.label for name in names if (column := self._store.column(table, name))]
         new = table in CREATED and self._people.may_insert(caller, table)
         frame = self.frame(caller, table)
@@ -148,7 +154,8 @@ class Pages:
 
     def _opened(self, table: str) -> tuple[Caller, Row]:
         """Who opens which record. Raises Refused: on to the sign-in form, or 404."""
-        caller, row = self._caller(), self._find(table)
+        caller = self._caller()
+        row = self._find(table) if self._has_pages(caller, table) else None
         if row is None or not self._visible(caller, table, row):
             raise http.Refused(_not_found())
         return caller, row
@@ -165,9 +172,9 @@ class Pages:
         columns = self._store.columns(table)
         form = RecordForm(self._store, self._people, caller, table, row).fields(typed)
         shapes = self._shapes(caller)
-        names = [name for name in _SHOWN.get(table, ()) if table not in EDITED and name in columns]
-        names += [name for name in _TASK_FORM if name in columns]
-        names += [name for name in columns if name.startswith("u_")]
+        usual = (*_SHOWN.get(table, ()), *_TASK_FORM, *(name for name in columns if name.startswith("u_")))
+        wanted = dict.fromkeys(usual if table in self._listed() else self._own(table))
+        names = [name for name in wanted if name in columns and name != "short_description"]
         known = row.get("sys_id")
         return render_template(
             "record.html",
@@ -185,9 +192,18 @@ class Pages:
             deletable=bool(known) and self._people.may_delete(caller, table, row),
         )
 
+    def _has_pages(self, caller: Caller, table: str) -> bool:
+        """The usual tables; an administrator may look at every other one, too."""
+        return table in _LISTS or (caller.admin and table in self._store.tables)
+
+    def _listed(self) -> set[str]:
+        return {name for table in _LISTS for name in self._store.descendants(table)}
+
+    def _own(self, table: str) -> tuple[str, ...]:
+        """A table's columns but those that every table has."""
+        return tuple(name for name in self._store.columns(table) if not name.startswith("sys_"))
+
     def _find(self, table: str) -> Row | None:
-        if table not in _LISTS:
-            return None
         sys_id, query = request.args.get("sys_id", ""), request.args.get("sysparm_query", "")
         if sys_id == "-1":
             return self._new(table, query)
@@ -216,7 +232,7 @@ class Pages:
         return {
             "who": self._store.display("sys_user", caller.sys_id),
             "table": table,
-            "heading": _LISTS.get(table, table),
+            "heading": _LISTS.get(table) or self._store.tables[table].label,
             "lists": [*_LISTS.items(), *(_FOR_ADMINISTRATORS.items() if caller.admin else ())],
         }
 

@@ -23,6 +23,7 @@ EDITED = {
     "task": (*_WORK, "close_notes", *_SAID),
     "kb_knowledge": ("short_description", "workflow_state", "kb_knowledge_base", "kb_category", "text"),
     "sysapproval_approver": ("state", "comments"),
+    "sys_user": ("active", "locked_out"),
 }
 _ON_INSERT = {
     "incident": ("caller_id", "short_description", "description"),
@@ -63,12 +64,12 @@ class RecordForm:
     def fields(self, typed: Mapping[str, str] | None = None) -> list[Field]:
         """The controls in order, with what was typed where that was refused; none where nothing may be changed."""
         row = self._row | dict(typed or {})
-        return [self._field(column, row.get(column.name, "")) for column in self._columns()] if self._may else []
+        return [self._field(column, row.get(column.name, "")) for column in self._columns()]
 
     def given(self, form: Mapping[str, str]) -> dict[str, str]:
         """What was changed: columns that differ from what the page showed, which is sent along as ``was.…``."""
         found = {}
-        for column in self._columns() if self._may else ():
+        for column in self._columns():
             name = column.name
             if column.type == "boolean":
                 value = "true" if name in form else "false"
@@ -95,9 +96,11 @@ class RecordForm:
         return [columns[name].label for name in wanted if not row.get(name, "").strip()]
 
     def _columns(self) -> Iterator[Column]:
+        if not self._may:
+            return
         columns = self._store.columns(self._table)
         computed = {_COMPUTED[name] for name in self._store.ancestors(self._table) if name in _COMPUTED}
-        names = next(EDITED[name] for name in self._store.ancestors(self._table) if name in EDITED)
+        names = next((EDITED[name] for name in self._store.ancestors(self._table) if name in EDITED), ())
         if not self._row.get("sys_id"):
             names = (*_ON_INSERT[self._table], *names)
         own = [name for name in columns if name.startswith("u_")]

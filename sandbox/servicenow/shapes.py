@@ -104,6 +104,8 @@ class Shapes:
 
     def _display(self, column: Column, value: str, row: Row) -> str:
         """What a person reads."""
+        if column.type == "password2" and value:
+            return _SECRET
         if column.choices:
             table = row.get("sys_class_name") or ""
             return self._choices(table if table in self._store.tables else column.choices, column.name).get(

@@ -178,6 +178,34 @@ def test_administrators_delete(double: ServiceNowDouble) -> None:
     assert browser.get(address).status_code == 404
 
 
+def test_administrators_look_at_every_table(double: ServiceNowDouble) -> None:
+    """Those without a page of their own, too; secrets stay secret; others find no such page."""
+    client = {"name": "Client", "client_id": "c" * 32, "client_secret": "very secret", "redirect_url": "http://x"}
+    row = double.store.insert("oauth_entity", client, "admin")
+    browser = Browser(double, "admin")
+    for address in ("/oauth_entity_list.do", f"/oauth_entity.do?sys_id={row['sys_id']}"):
+        page = browser.get(address)
+        assert page.status_code == 200
+        assert "c" * 32 in page.text
+        assert "very secret" not in page.text
+        assert Browser(double).get(address).status_code == 404
+    assert browser.get("/nosuch_list.do").status_code == 404
+    assert browser.get("/nosuch.do?sys_id=1").status_code == 404
+
+
+def test_administrators_lock_people_out(double: ServiceNowDouble) -> None:
+    """On a person's page; agents read it."""
+    address = f"/sys_user.do?sys_id={sys_id('user newcomer')}"
+    assert "<form" not in Browser(double).get(address).text
+    browser = Browser(double, "admin")
+    assert controls(browser.get(address).text) == {"active", "locked_out"}
+    browser.post(address, active="true", locked_out="true")
+    assert double.row("sys_user", sys_id("user newcomer"))["locked_out"] == "true"
+    assert (
+        "not right" in Browser(double, "admin").post("/login.do", user_name="newcomer", user_password="sandbox-1").text
+    )
+
+
 def test_hostile_text_stays_text(double: ServiceNowDouble) -> None:
     """In titles, controls, hidden fields, journals and lists."""
     browser, hostile = Browser(double), '"><script>alert(1)</script>'
