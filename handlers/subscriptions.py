@@ -10,9 +10,10 @@ from core.fields import Option
 from core.menus import Requirement
 from core.records import Column
 from core.subscriptions import Event, Status, Subscription
-from forms.subscriptions import ADD, EDIT, FILTER_FIELDS, LOOKUPS, TEST, subscription_form, table_of
+from forms.subscriptions import ADD, EDIT, FILTER_FIELDS, LOOKUPS, ONE_RECORD, TEST, subscription_form, table_of
 from handlers.context import Context
 from handlers.opened import LIFE, Opened
+from handlers.opened_record import OpenedRecord
 from handlers.references import is_reference, looked_up, overtaking
 from handlers.registry import calls
 from handlers.subscriptions_changing import change
@@ -31,7 +32,11 @@ _SAMPLES = 3
 def open_add(call: Call, context: Context) -> Reply:
     """Open the form for the channel that is viewed."""
     refuse_guests(context)
-    values = {name: value for name, value in call.values.items() if name in {"table", "kind", "record", "name"}}
+    values: dict[str, Value] = {
+        name: value for name, value in call.values.items() if name in {"table", "kind", "record", "name"}
+    }
+    if (card := OpenedRecord.of(call)) is not None:
+        values |= {"kind": ONE_RECORD, "table": card.table, "record": Option(card.number, card.sys_id)}
     return _show(call, context, Values({**_here(call.channel), **values}), ADD, fresh=True)
 
 

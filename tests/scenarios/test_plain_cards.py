@@ -7,6 +7,7 @@ import requests
 
 from sandbox.client import MattermostClient
 from tests.acts import attachment, opened, row
+from tests.scenarios.subscribing import install_component
 from tests.world import World
 
 Json = dict[str, Any]
@@ -274,3 +275,20 @@ def test_a_blank_comment_is_refused_at_its_field(world: World) -> None:
     assert dialog is not None
     answer = agent.submit_dialog(dialog, {"comments": "  \u200b "})
     assert "comments" in answer["errors"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_channel_is_subscribed_from_a_card(world: World, version: str) -> None:
+    """“More…” → Subscribe: the record and the channel stand in the dialog; one press saves it."""
+    as_version(world, version)
+    install_component(world, "agent")
+    agent = world.connected("agent")
+    post, number = card_of(world, agent)
+    dialog = agent.press_action(post["id"], "More…", "subscribe").dialog
+    assert dialog is not None
+    assert dialog.element("channel")["default"] == post["channel_id"]
+    assert number in dialog.element("record")["default"]
+    answer = agent.submit_dialog(dialog, {"action": "save"})
+    assert not answer.get("error"), answer
+    [stored] = world.servicenow.rows("x_830655_mm_std_servicenow_for_mattermost_subscriptions")
+    assert (stored["record_id"], stored["channel_id"]) == (row(world, number)["sys_id"], post["channel_id"])
