@@ -1,5 +1,6 @@
 """An integration that keeps what reaches it and answers as told; in a press it may open a dialog."""
 
+import threading
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -23,6 +24,7 @@ class Integration:
         self.mattermost = mattermost
         self.answers: dict[str, Json | Callable[[Json], Json]] = {}
         self.got: list[tuple[str, Json]] = []
+        self._arrived = threading.Condition()
         app = Flask("integration", static_folder=None)
         app.add_url_rule("/<path:path>", "any", self._answer, methods=["POST"])
         self._server = SandboxServer(app)
@@ -37,13 +39,24 @@ class Integration:
 
     def _answer(self, path: str) -> ResponseReturnValue:
         body: Json = request.get_json()
-        self.got.append((path, body))
+        with self._arrived:
+            self.got.append((path, body))
+            self._arrived.notify_all()
         answer = self.answers.get(path, {})
         return jsonify(answer(body) if callable(answer) else answer)
 
+    def wait(self, path: str, count: int) -> list[Json]:
+        """Every body that came to a path, once there are *count*; at most ten seconds."""
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: len(self._of(path)) >= count, 10), self.got
+            return self._of(path)
+
+    def _of(self, path: str) -> list[Json]:
+        return [body for got, body in self.got if got == path]
+
     def last(self, path: str) -> Json:
         """The last body that came to a path."""
-        return [body for got, body in self.got if got == path][-1]
+        return self._of(path)[-1]
 
     def opens(self, dialog: Json) -> Callable[[Json], Json]:
         """An answer to a press that opens *dialog* first; submissions go to ``/dialog``."""
