@@ -354,6 +354,10 @@ class Links(Protocol):
 
     def list(self, table: str) -> str: ...
 
+    def new(self, table: str, columns: Mapping[str, str]) -> str:
+        """The form for a new record with these raw values in it; long ones are cut, for addresses have a limit."""
+        ...
+
 
 class Buttons(Protocol):
     """Buttons of cards, which prove what they are when they come back."""

@@ -55,6 +55,7 @@ class Column:
     max_length: int = 0
     reference: str = ""
     choices: Sequence[Choice] = ()
+    read_only: bool = False
 
 
 @dataclass(frozen=True)

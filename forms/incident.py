@@ -1,11 +1,12 @@
 """The incident form. Pure: choices and values in, a form out; built again on refresh, never patched."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from core.calls import Values
 from core.fields import AnyField, Form, SelectField, SwitchField
 from core.records import Column
 from forms.choices import LONG_TEXT_CHARACTERS, SHORT_TEXT_CHARACTERS, among, area, choices_of, line, lookup
+from forms.demanded import demanded_columns, demanded_fields
 
 PATH = "incident/create"
 TITLE = "Create incident"
@@ -37,6 +38,8 @@ def incident_form(
     state: str,
     caller_optional: bool = False,
     more: Sequence[AnyField] = (),
+    also: Collection[str] = (),
+    header: str = "",
 ) -> Form:
     """
     Build the form for a modal.
@@ -47,28 +50,27 @@ def incident_form(
         state: Signed state of this opened form.
         caller_optional: Whether the caller may be left empty.
         more: What else can be taken along from the message.
+        also: Columns that a data policy was seen to demand beside the mandatory ones.
     """
-    return Form(
-        path=PATH,
-        title=TITLE,
-        submit_label="Create",
-        state=state,
-        fields=[
-            *_texts(values),
-            lookup("caller_id", "Caller", "Name, user name or e-mail", values, required=not caller_optional),
-            *_levels(columns, values),
-            *_categories(columns, values),
-            lookup("assignment_group", "Assignment group", "Two letters of its name", values),
-            lookup("cmdb_ci", "Configuration item", "Two letters of its name", values),
-            SwitchField(
-                name="subscribe",
-                label="Subscribe the channel",
-                description="This channel then sees what becomes of the new incident.",
-                value=values.flag("subscribe"),
-            ),
-            *more,
-        ],
-    )
+    fields: list[AnyField] = [
+        *_texts(values),
+        lookup("caller_id", "Caller", "Name, user name or e-mail", values, required=not caller_optional),
+        *_levels(columns, values),
+        *_categories(columns, values),
+        lookup("assignment_group", "Assignment group", "Two letters of its name", values),
+        lookup("cmdb_ci", "Configuration item", "Two letters of its name", values),
+        SwitchField(
+            name="subscribe",
+            label="Subscribe the channel",
+            description="This channel then sees what becomes of the new incident.",
+            value=values.flag("subscribe"),
+        ),
+        *more,
+    ]
+    own = demanded_fields(demanded_columns(columns, COLUMNS, also), values, {field.label for field in fields})
+    # What is demanded stands where people still look: after the texts.
+    fields[2:2] = own
+    return Form(path=PATH, title=TITLE, header=header, submit_label="Create", state=state, fields=fields)
 
 
 def incident_flags(columns: Mapping[str, Column]) -> Form:

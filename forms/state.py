@@ -12,6 +12,7 @@ from core.fields import LABEL_BYTES, AnyField, Form, Option, TextField
 from core.lifecycle import demanded, demanded_by_any, offered
 from core.records import Column
 from forms.choices import area, choices_of, lookup, select
+from forms.demanded import fitted
 from forms.record import pick_form, record_field, titled
 
 STATE = "record/state"
@@ -104,13 +105,6 @@ def label_of(name: str, columns: Mapping[str, Column]) -> str:
     if known is not None and known.label.strip() and len(known.label.encode()) <= LABEL_BYTES:
         return known.label
     return _LABELS.get(name) or fitted(known.label if known else name)
-
-
-def fitted(label: str) -> str:
-    """*label* cut to what a dialog takes."""
-    while len(label.encode()) > LABEL_BYTES:
-        label = label[:-1]
-    return label.strip()
 
 
 def _field(name: str, about: StateOf, values: Values, *, required: bool) -> list[AnyField]:

@@ -1,12 +1,13 @@
 """Create an incident: open the form, look people and groups up, submit once (spec §7)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from core.calls import Call, Options, Post, Reply, ShowForm, Text, Value, Values
 from core.errors import InvalidInput, MattermostError, Refused
 from core.menus import Requirement
-from core.records import Record
+from core.records import Column, Record
 from forms.choices import choices_of
+from forms.demanded import demanded_columns
 from forms.incident import (
     COLUMNS,
     DESCRIPTION_CHARACTERS,
@@ -20,8 +21,9 @@ from forms.message import thread_fields
 from handlers.context import Context
 from handlers.conversation import Along, permalink
 from handlers.creating import created_once
+from handlers.demanded import beyond_the_form, elsewhere_text, find_referred, read_demanded
 from handlers.opened import Opened
-from handlers.references import finder, is_reference, looked_up, reference
+from handlers.references import finder, is_reference, looked_up, overtaking, reference
 from handlers.refusals import at_its_field, in_words
 from handlers.registry import calls
 from handlers.subscriptions_new import subscribed
@@ -54,6 +56,9 @@ def refresh(call: Call, context: Context) -> Reply:
 @calls.lookup(PATH, needs=Requirement.CONNECTED)
 def look_up(call: Call, context: Context) -> Reply:
     """Offer callers, groups or configuration items that match what was typed."""
+    extra = {column.name: column for column in _demanded(call, context)}
+    if call.selected_field in extra:
+        return Options(overtaking(call, find_referred(extra[call.selected_field], context)))
     return Options(looked_up(call, context, LOOKUPS))
 
 
@@ -61,7 +66,7 @@ def look_up(call: Call, context: Context) -> Reply:
 def create(call: Call, context: Context) -> Reply:
     """Create the incident as the person who asked; answer with its link, show its card."""
     opened = Opened.of(call)
-    if not call.state and not visible(call.values.text("short_description")):
+    if not call.state and (not visible(call.values.text("short_description")) or _demanded(call, context)):
         # A command: the client opens no modal for what is missing, so we do, with what was typed.
         return _show(call, context, call.values)
     columns = _columns(call, context)
@@ -69,7 +74,11 @@ def create(call: Call, context: Context) -> Reply:
     try:
         text = created_once(TABLE, columns, opened, context, _followed_up(call, opened, context))
     except Refused as refusal:
-        raise at_its_field(refusal, context, TABLE, COLUMNS) from refusal
+        known = (*COLUMNS, *(column.name for column in _demanded(call, context)))
+        if call.steps and (also := beyond_the_form(refusal, context.servicenow.cached_columns(TABLE), known)):
+            # A data policy that the dictionary does not know: the form is shown again with its fields.
+            return _show(call, context, call.values, caller_default=False, also=also, header=refusal.tell)
+        raise at_its_field(refusal, context, TABLE, known) from refusal
     return Text(text)
 
 
@@ -85,7 +94,20 @@ def _followed_up(call: Call, opened: Opened, context: Context) -> Callable[[Reco
     return follow_up
 
 
-def _show(call: Call, context: Context, values: Values, caller_default: bool = True) -> ShowForm:
+def _demanded(call: Call, context: Context, also: Sequence[str] = ()) -> list[Column]:
+    """Columns that this instance demands and the form lacks; those of a refusal come with the form's state."""
+    carried = [str(name) for name in call.state.get("also", ())]
+    return demanded_columns(context.servicenow.columns(TABLE), COLUMNS, (*carried, *also))
+
+
+def _show(
+    call: Call,
+    context: Context,
+    values: Values,
+    caller_default: bool = True,
+    also: Sequence[str] = (),
+    header: str = "",
+) -> ShowForm:
     entered: dict[str, Value] = dict(values)
     for name in LOOKUPS:
         option = values.option(name)
@@ -95,12 +117,18 @@ def _show(call: Call, context: Context, values: Values, caller_default: bool = T
     if caller_default and "caller_id" not in entered and account is not None and account.identity.known:
         entered["caller_id"] = account.identity.option
     along = Along.of(call, context)
+    demanded = _demanded(call, context, also)
+    texts = {name: values.text(name) for name in ("short_description", "description")}
+    elsewhere = elsewhere_text(demanded, TABLE, texts, context)
+    names = [column.name for column in demanded]
     form = incident_form(
         context.servicenow.columns(TABLE),
         Values(entered),
-        state=Opened.of(call).signed(PATH, context, **vars(along)),
+        state=Opened.of(call).signed(PATH, context, **vars(along), also=names),
         caller_optional=context.settings.caller_optional,
         more=thread_fields(values, messages=along.messages, files=along.files),
+        also=names,
+        header=" ".join(filter(None, (header, elsewhere))),
     )
     return ShowForm(form)
 
@@ -144,6 +172,7 @@ def _columns(call: Call, context: Context) -> dict[str, str]:
         columns[name], problem = reference(call.values.option(name), finder(name, context))
         if problem:
             problems[name] = problem
+    columns |= read_demanded(_demanded(call, context), call.values, context, problems)
     account = context.account
     if not call.state and not columns["caller_id"] and account is not None:
         columns["caller_id"] = account.identity.sys_id  # a command names nobody: the person

@@ -10,7 +10,7 @@ from handlers.context import Context
 from handlers.lookups import Lookups
 
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
-_PEOPLE = ("caller_id", "assigned_to")
+PEOPLE = ("caller_id", "assigned_to")
 _MOST_NAMED = 5
 
 _lookups = Lookups()
@@ -25,7 +25,7 @@ def finder(name: str, context: Context) -> Find:
     Raises:
         UnknownRequest: The column is no reference of ours.
     """
-    if name in _PEOPLE:
+    if name in PEOPLE:
         return context.servicenow.find_users
     match name:
         case "assignment_group":

@@ -130,6 +130,7 @@ def _column(name: str, meta: Mapping[str, Any]) -> Column:
         max_length=int(length) if length.isascii() and length.isdecimal() else 0,
         reference=str(meta.get("reference") or ""),
         choices=tuple(_choices(choices if isinstance(choices, list) else [])),
+        read_only=str(meta.get("read_only")).lower() == "true",
     )
 
 

@@ -1,8 +1,11 @@
 """Addresses that people open; every part encoded once (API reference §9.7)."""
 
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from core.tables import table_of
+
+_PRESET_CHARACTERS = 500
 
 
 class ClassicLinks:
@@ -16,6 +19,16 @@ class ClassicLinks:
 
     def list(self, table: str) -> str:
         return self._framed(f"{table}_list.do?sysparm_query=ORDERBYDESCsys_created_on")
+
+    def new(self, table: str, columns: Mapping[str, str]) -> str:
+        # `^` would begin another preset, and there is no escape for it.
+        presets = "^".join(
+            f"{name}={' '.join(value.replace('^', ' ').split())[:_PRESET_CHARACTERS]}"
+            for name, value in columns.items()
+            if value.strip()
+        )
+        target = f"{table}.do?sys_id=-1" + (f"&sysparm_query={quote(presets, safe='')}" if presets else "")
+        return self._framed(target)
 
     def _framed(self, target: str) -> str:
         return f"{self._origin}/nav_to.do?uri={quote(target, safe='')}"

@@ -1,0 +1,106 @@
+"""Fields for columns that an instance demands and a form lacks, by their type. Pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from core.calls import Values
+from core.fields import (
+    LABEL_BYTES,
+    AnyField,
+    DateField,
+    LookupField,
+    SelectField,
+    SwitchField,
+    TextAreaField,
+    TextField,
+)
+from core.records import Column
+from forms.choices import among, options_of
+
+MOMENTS = ("glide_date_time",)
+DAYS = ("glide_date", "due_date")
+TRUTHS = ("boolean",)
+NUMBERS = ("integer", "longint", "decimal", "float", "currency", "price")
+_LINES = {"string": "text", "email": "email", "url": "url", "phone_number_e164": "tel", "ph_number": "tel"}
+_AREAS = ("journal_input", "string_full_utf8", "translated_text", "html", "multi_two_lines")
+
+# What the instance fills in itself, whatever its dictionary says.
+_FILLED = frozenset(
+    {
+        "number", "task_effective_number", "active", "state", "incident_state", "priority", "opened_by", "opened_at",
+        "approval", "upon_approval", "upon_reject", "escalation", "made_sla", "knowledge", "reassignment_count",
+        "reopen_count", "child_incidents", "severity", "notify", "type", "chg_model", "phase", "phase_state",
+        "requested_by", "sys_class_name",
+    }
+)  # fmt: skip
+_LONG_LINE = 255  # characters; what is longer gets several lines
+_MOST = 4000
+
+
+def demanded_columns(columns: Mapping[str, Column], known: Collection[str], also: Collection[str] = ()) -> list[Column]:
+    """
+    Columns that are mandatory and not among the form's *known* ones.
+
+    Args:
+        also: Columns that a data policy was seen to demand, though the dictionary does not say so.
+    """
+    return [
+        column
+        for name, column in columns.items()
+        if name not in known
+        and not column.read_only
+        and (name in also or (column.mandatory and name not in _FILLED and not name.startswith("sys_")))
+    ]
+
+
+def can_be_shown(column: Column) -> bool:
+    """Whether a form has a field for a column of this type."""
+    if column.choices or column.reference:
+        return True
+    return column.type in {*_LINES, *_AREAS, *MOMENTS, *DAYS, *TRUTHS, *NUMBERS}
+
+
+def demanded_fields(columns: Sequence[Column], values: Values, labels: Collection[str]) -> list[AnyField]:
+    """A field for each of *columns* that can be shown; *labels* are the form's own, which stay unique."""
+    taken = set(labels)
+    fields: list[AnyField] = []
+    for column in columns:
+        if can_be_shown(column):
+            label = _unique(column.label.strip() or column.name, taken)
+            taken.add(label)
+            fields.append(_field(column, label, values))
+    return fields
+
+
+def fitted(label: str, most: int = LABEL_BYTES) -> str:
+    """*label* cut to what a dialog takes."""
+    while len(label.encode()) > most:
+        label = label[:-1]
+    return label.strip()
+
+
+def _unique(label: str, taken: Collection[str]) -> str:
+    found, number = fitted(label), 2
+    while found in taken:
+        found, number = f"{fitted(label, LABEL_BYTES - 3)} {number}", number + 1
+    return found
+
+
+def _field(column: Column, label: str, values: Values) -> AnyField:
+    name = column.name
+    if column.choices:
+        options = options_of(column.choices)
+        chosen = among(options, values.text(name))
+        return SelectField(name=name, label=label, required=True, options=options, value=chosen)
+    if column.reference:
+        return LookupField(name=name, label=label, required=True, hint="Type two letters", value=values.option(name))
+    if column.type in TRUTHS:
+        return SwitchField(name=name, label=label, value=values.flag(name))
+    if column.type in {*MOMENTS, *DAYS}:
+        timed = column.type in MOMENTS
+        return DateField(name=name, label=label, required=True, time=timed, value=values.text(name))
+    most = min(column.max_length or _LONG_LINE, _MOST)
+    value = values.text(name)[:most]
+    if column.type in _AREAS or most > _LONG_LINE:
+        return TextAreaField(name=name, label=label, required=True, max_length=most, value=value)
+    subtype = "number" if column.type in NUMBERS else _LINES[column.type]
+    return TextField(name=name, label=label, required=True, max_length=most, value=value, subtype=subtype)
