@@ -1,6 +1,6 @@
 """The ServiceNow side of ours, as its administrators see it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 VERSION = "3.0.0"  # of the component that belongs to this release
 OLD_VERSION = "2.1"  # of the plugin's update set, which tells no version itself
@@ -10,14 +10,16 @@ AUTH_TABLE = "x_830655_mm_std_servicenow_for_mattermost_notifications_auth"
 @dataclass(frozen=True, kw_only=True)
 class AuthRow:
     """
-    A row of `AUTH_TABLE`: what the component proves itself with at one server. Secrets are not read.
+    A row of `AUTH_TABLE`: what the component proves itself with at one server. The key itself can't be read.
 
     Args:
         key_id: Of the key that it signs with; "" in rows of the old component.
+        old_secret: What a component of version 2.1 sends.
     """
 
     sys_id: str
     key_id: str = ""
+    old_secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

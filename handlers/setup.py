@@ -80,9 +80,9 @@ def _buttons(found: Found, context: Context) -> list[tuple[Button, str]]:
     """What can be pressed now, in the order of the steps."""
     newest = context.keys.newest
     offered = [(Button.CHECK, "Check again")]
-    if found.may_write_keys and newest is not None and (found.row is None or found.row.key_id != newest.key_id):
+    if found.to_write:
         offered.append((Button.WRITE_KEY, "Write key"))
-    if found.may_write_keys and not (newest is not None and newest.from_environment):
+    if found.may_write_keys and found.current and not (newest is not None and newest.from_environment):
         offered.append((Button.NEW_KEY, "New key"))
     if found.current and found.key_in_place:
         offered.append((Button.TEST, "Send a test"))
@@ -108,7 +108,9 @@ def _write_key(context: Context) -> str:
     component, address = context.servicenow.component(), context.settings.app_url
     write(component, context.keys, address, own_row(component, address), context.old_dialect.secret())
     newest = context.keys.newest
-    return f"ServiceNow signs with `{newest.key_id}` from now on." if newest else "Written."
+    return (
+        f"ServiceNow signs with `{newest.key_id}` from now on." if newest else "The old component's secret is written."
+    )
 
 
 def _test(context: Context) -> str:

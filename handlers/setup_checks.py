@@ -34,6 +34,7 @@ class Found:
         version: Of the component; "" for none, or not to be found out.
         may_write_keys: Whether the account may read and write `core.component.AUTH_TABLE`.
         row: Our row there.
+        to_write: Whether something that we have is not there yet.
         foreign: How many subscriptions report to the plugin, at most `MOST_COUNTED`.
     """
 
@@ -42,6 +43,7 @@ class Found:
     may_write_keys: bool = False
     row: AuthRow | None = None
     key_in_place: bool = False
+    to_write: bool = False
     plugin_runs: bool | None = None
     foreign: int = 0
 
@@ -154,6 +156,14 @@ def _key(found: Found, component: Component, context: Context) -> None:
     newest = context.keys.newest
     accepted = {key.key_id for key in context.keys.accepted()}
     found.key_in_place = bool(held) and held in accepted
+    secret = context.old_dialect.secret()
+    old_lacks = bool(secret) and (found.row is None or found.row.old_secret != secret)
+    found.to_write = old_lacks or (newest is not None and held != newest.key_id)
+    if old_lacks:
+        text = "the component of version 2.1 has no secret for this service yet. Press **Write key**."
+        found.add("Reports of version 2.1", Mark.TO_DO, text)
+    if not found.current:
+        return
     if newest is None:
         found.add(title, Mark.TO_DO, "there is none yet. Press **New key**.")
     elif held == newest.key_id:

@@ -20,8 +20,11 @@ from sandbox.client import PASSWORD, PLUGIN, MattermostClient
 from sandbox.mattermost import MattermostDouble
 from sandbox.servicenow import ServiceNowDouble
 
+ROLE = "x_830655_mm_std.user"
+SUBSCRIBERS = ("admin", "agent", "agent2")
 CONNECTED = ("admin", "agent", "agent2", "requester", "approver")
 _PATIENCE = 60.0
+_CLI = Path(__file__).parent.parent / "cli.py"
 
 
 def demo() -> int:
@@ -65,7 +68,7 @@ def _run(
         "LOG_FORMAT": "console",
         "LOG_LEVEL": environment.get("LOG_LEVEL", "error"),
     }
-    command = [sys.executable, str(Path(__file__).parent.parent / "cli.py"), "serve"]
+    command = [sys.executable, str(_CLI), "serve"]
     # A session of its own: Ctrl-C reaches us, and we end the service in order.
     service = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
@@ -98,6 +101,33 @@ def _answers(app_url: str, service: subprocess.Popen[bytes], stop: threading.Eve
     return False
 
 
+def _install_component(servicenow: ServiceNowDouble) -> None:
+    """Import the service's update set and give its role to those who may subscribe."""
+    command = [sys.executable, str(_CLI), "update-set"]
+    xml = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+    outcome = servicenow.import_update_set(xml)
+    if not outcome.committed:
+        raise RuntimeError(f"the update set was not committed: {outcome.problems}")
+    rows = servicenow.rows
+    role = next(row["sys_id"] for row in rows("sys_user_role") if row["name"] == ROLE)
+    for user in [row["sys_id"] for row in rows("sys_user") if row["user_name"] in SUBSCRIBERS]:
+        given = requests.post(
+            f"{servicenow.url}/api/now/table/sys_user_has_role",
+            json={"user": user, "role": role},
+            auth=("admin", PASSWORD),
+            timeout=10,
+        )
+        given.raise_for_status()
+
+
+def _make_key(admin: MattermostClient) -> None:
+    """Have the service make a webhook key and write it to ServiceNow, as an administrator does."""
+    steps = admin.command("setup")["form"]
+    answer = admin.submit(steps, {"action": {"label": "New key", "value": "new_key"}})
+    if answer["type"] != "form" or "signs with the new key" not in answer["form"]["header"]:
+        raise RuntimeError(f"no webhook key: {answer}")
+
+
 def _set_up(
     mattermost: MattermostDouble,
     servicenow: ServiceNowDouble,
@@ -106,7 +136,7 @@ def _set_up(
     client_id: str,
     client_secret: str,
 ) -> None:
-    """Register the OAuth client, install the app, connect people: what an administrator and people do."""
+    """Register the OAuth client, install app and component, connect people: what administrators and people do."""
     registered = requests.post(
         f"{servicenow.url}/api/now/table/oauth_entity",
         json={
@@ -122,10 +152,12 @@ def _set_up(
     answer = MattermostClient(mattermost.url, "admin").install(f"{app_url}/manifest.json", jwt_secret)
     if answer["type"] != "ok" or "despite" in answer["text"]:
         raise RuntimeError(answer["text"])
+    _install_component(servicenow)
     for username in CONNECTED:
         page = MattermostClient(mattermost.url, username).connect()
         if "Completed connecting" not in page.text:
             raise RuntimeError(f"{username} could not connect: {page.text}")
+    _make_key(MattermostClient(mattermost.url, "admin"))
     agent = MattermostClient(mattermost.url, "agent")
     agent.say("service-desk", "Morning! Tickets start as messages here: open a message's menu to make one.")
     MattermostClient(mattermost.url, "requester").say(
@@ -149,4 +181,5 @@ _WELCOME = """
   Try this: sign in to the chat as newcomer, press the ServiceNow icon at the right edge and connect.
   Then as agent: write a message in Service Desk, open its menu (Message actions) and choose
   "Create ServiceNow incident". Or type /servicenow and follow the suggestions.
+  And: /servicenow subscriptions add in Service Desk, then change the record in ServiceNow and see the notice.
 """

@@ -67,9 +67,14 @@ class ComponentClient:
         except NotInstalled:
             pass  # the old component, whose table is open to role holders
         query = Query().where(equals("server_url", server_url)).order_by("sys_created_on")
-        rows = self._tables.rows(AUTH_TABLE, query, ("sys_id", "server_url", "key_id"), _MOST_ROWS)
+        columns = ("sys_id", "server_url", "key_id", "api_secret")
+        rows = self._tables.rows(AUTH_TABLE, query, columns, _MOST_ROWS)
         return [
-            AuthRow(sys_id=str(row["sys_id"]), key_id=str(row.get("key_id") or ""))
+            AuthRow(
+                sys_id=str(row["sys_id"]),
+                key_id=str(row.get("key_id") or ""),
+                old_secret=str(row.get("api_secret") or ""),
+            )
             for row in rows
             # A dropped term would answer with other servers' rows.
             if row.get("server_url") == server_url and is_sys_id(str(row.get("sys_id")))

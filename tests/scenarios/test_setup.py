@@ -11,8 +11,8 @@ import requests
 import structlog
 
 from sandbox.client import MattermostClient
+from tests.scenarios.subscribing import install_component
 from tests.world import World
-from updateset.build import RELEASE, build
 
 Json = dict[str, Any]
 
@@ -131,8 +131,7 @@ KEYS = "x_830655_mm_std_servicenow_for_mattermost_notifications_auth"
 @pytest.fixture
 def installed(world: World) -> World:
     """The component is in ServiceNow, and the administrator is connected."""
-    outcome = world.servicenow.import_update_set(build(RELEASE))
-    assert outcome.committed, outcome
+    install_component(world)
     world.connected("admin")
     return world
 
@@ -319,3 +318,25 @@ def test_the_command_line_rotates_while_the_service_is_stopped(installed: World)
     assert len(accepted(installed)) == 2
     secret = key_row(installed)["signing_secret"][-64:]
     assert secret not in done.stdout + done.stderr + again.stdout + again.stderr
+
+
+def test_the_old_components_secret_is_written_where_it_is_to_be_heard(installed: World) -> None:
+    """Switched on, then written with one press: what the component of version 2.1 sends is let in then."""
+    admin = installed.person("admin")
+    form = admin.command("configure")["form"]
+    assert admin.submit(form, {"old_dialect": True})["type"] == "ok"
+    assert "Press **Write key**" in step(opened(installed), "Reports of version 2.1")
+
+    pressed(installed, "Write key")
+
+    secret = key_row(installed)["api_secret"]
+    assert "version 2.1**" not in opened(installed)["header"]
+    door = f"{installed.config.app_url}/plugins/mattermost-plugin-servicenow/api/v1/notification"
+    hint = {"sys_id": "a" * 32, "record_id": "b" * 32}
+    statuses = [
+        requests.post(door, params={"secret": one}, json=hint, timeout=10).status_code for one in (secret, "wrong")
+    ]
+    assert statuses[0] != 403
+    assert statuses[1] == 403
+    installed.advance(31 * 86_400)
+    assert requests.post(door, params={"secret": secret}, json=hint, timeout=10).status_code == 403

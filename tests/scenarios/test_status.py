@@ -14,8 +14,8 @@ from core.stores import Stores
 from core.subscriptions import Grant
 from storage.sealing import derive_keys
 from storage.tinydb import open_storage
+from tests.scenarios.subscribing import install_component
 from tests.world import World
-from updateset.build import RELEASE, build
 
 Json = dict[str, Any]
 
@@ -23,7 +23,7 @@ Json = dict[str, Any]
 @pytest.fixture
 def installed(world: World) -> World:
     """The component is in ServiceNow and has a key; an administrator is connected."""
-    assert world.servicenow.import_update_set(build(RELEASE)).committed
+    install_component(world)
     world.connected("admin")
     press(world, "new_key")
     return world
@@ -143,7 +143,7 @@ def test_what_can_not_be_found_out_hides_nothing_else(world: World) -> None:
 def test_keys_of_the_environment_are_named_as_such(world: World) -> None:
     """And are changed there: no button makes one."""
     world.restart(webhook_keys=(WebhookKey(key_id="outside", secret="s" * 40, from_environment=True),))
-    assert world.servicenow.import_update_set(build(RELEASE)).committed
+    install_component(world)
     world.connected("admin")
     assert "from `WEBHOOK_SECRETS`" in line(status(world), "Webhook key `outside`")
     form = world.person("admin").command("setup")["form"]

@@ -8,8 +8,8 @@ import pytest
 
 from core.subscriptions import ROLE, TABLE
 from sandbox.client import MattermostClient
+from tests.scenarios.subscribing import install_component
 from tests.world import World
-from updateset.build import RELEASE, build
 
 Json = dict[str, Any]
 PLUGIN = "mattermost-plugin-servicenow"
@@ -40,7 +40,7 @@ def rows(world: World) -> dict[str, str]:
 @pytest.fixture
 def installed(world: World) -> World:
     """The component is in ServiceNow; an administrator and an agent are connected; the plugin is switched off."""
-    assert world.servicenow.import_update_set(build(RELEASE)).committed
+    install_component(world)
     world.connected("admin")
     world.connected("agent")
     world.mattermost.state.plugins[PLUGIN] = 0
