@@ -41,7 +41,7 @@ class Tracking:
                 for row in self._store.rows(table):
                     if row["remote_update_set"] == save.row["sys_id"]:
                         self._store.delete(table, row["sys_id"])
-        if save.table in METADATA:
+        if save.table in METADATA and save.user != "system":
             self._note(save)
         self._inner.after(save)
 

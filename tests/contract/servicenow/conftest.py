@@ -1,5 +1,6 @@
 """A ServiceNow double into which a test imports its own update set."""
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -96,11 +97,14 @@ def instance(started: ServiceNowDouble) -> Instance:
 
 
 class Listener:
-    """A server that keeps what arrives; answers with the statuses it is told, then 200."""
+    """A server that keeps what arrives; answers with the statuses it is told, then 200, and not while it is held."""
 
     def __init__(self) -> None:
         self.requests: list[Json] = []
         self.statuses: list[int] = []
+        self.arrived = threading.Event()
+        self.held = threading.Event()  # cleared: no answer until it is set
+        self.held.set()
         listener = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -108,10 +112,13 @@ class Listener:
                 body = self.rfile.read(int(self.headers["Content-Length"] or 0))
                 headers = dict(self.headers.items())
                 listener.requests.append({"path": self.path, "headers": headers, "body": body, "method": self.command})
+                listener.arrived.set()
+                listener.held.wait(10)
                 self.send_response(listener.statuses.pop(0) if listener.statuses else 200)
                 self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"ok")
+                with contextlib.suppress(OSError):  # whoever asked has gone
+                    self.end_headers()
+                    self.wfile.write(b"ok")
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Quiet."""
@@ -127,6 +134,7 @@ class Listener:
 
     def stop(self) -> None:
         """End it."""
+        self.held.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)

@@ -7,7 +7,6 @@ from xml.sax.saxutils import escape, quoteattr
 from lxml import etree
 
 SCOPE = "x_example"
-APP = hashlib.md5(b"app x_example").hexdigest()
 ALL = ("create", "read", "write", "delete")
 
 
@@ -25,19 +24,26 @@ class UpdateSet:
         recorded: When its changes were recorded, Unix seconds.
     """
 
-    def __init__(self, name: str = "Example 1", *, recorded: int = 1_700_000_000, tracking: str = "permissive") -> None:
+    def __init__(
+        self,
+        name: str = "Example 1",
+        *,
+        scope: str = SCOPE,
+        recorded: int = 1_700_000_000,
+        tracking: str = "permissive",
+    ) -> None:
         self.name = name
         self.sys_id = sys_id(f"set {name}")
-        self.application = APP
+        self.application = sys_id(f"app {scope}")
         self._recorded = recorded
         self._updates: list[tuple[str, str, str, str]] = []
-        about = {"name": "Example", "scope": SCOPE, "version": "1.0.0", "runtime_access_tracking": tracking}
-        self.record("sys_app", APP, about | {"js_level": "helsinki_es5"})
+        about = {"name": "Example", "scope": scope, "version": "1.0.0", "runtime_access_tracking": tracking}
+        self.record("sys_app", self.application, about | {"js_level": "helsinki_es5"})
 
     def record(self, table: str, key: str, values: dict[str, str], *, action: str = "INSERT_OR_UPDATE") -> None:
         """A row of metadata under its sys_id."""
         name = f"{table}_{key}"
-        inner = _row(table, {"sys_id": key, "sys_scope": APP, "sys_update_name": name} | values, action)
+        inner = _row(table, {"sys_id": key, "sys_scope": self.application, "sys_update_name": name} | values, action)
         self.raw(name, f'<record_update table="{table}">{inner}</record_update>', action)
 
     def raw(self, name: str, document: str, action: str = "INSERT_OR_UPDATE", application: str = "") -> None:
@@ -73,7 +79,7 @@ class UpdateSet:
         values = {"name": table, "element": column, "internal_type": internal_type, "max_length": length or "40"}
         values |= {
             "sys_id": sys_id(f"column {table} {column}"),
-            "sys_scope": APP,
+            "sys_scope": self.application,
             "column_label": column.title(),
         } | more
         about = f"element={quoteattr(column)} table={quoteattr(table)}"

@@ -1,0 +1,119 @@
+"""Who may do what with the rows of an imported table (update-set reference §2.2, §3.7; API reference §1.6)."""
+
+from typing import Any
+
+import pytest
+
+from tests.contract.servicenow.conftest import Instance
+from tests.contract.servicenow.update_set import UpdateSet
+
+TABLE = "x_example_note"
+PATH = f"/api/now/table/{TABLE}"
+MINE = "answer = gs.hasRole('admin') || current.sys_created_by == gs.getUserName();"
+
+
+@pytest.fixture
+def ruled(instance: Instance) -> Instance:
+    """A table: the role reads and creates, its creators write and delete, `secret` is the administrator's."""
+    update_set = UpdateSet()
+    role = update_set.role("x_example.user")
+    update_set.table(TABLE, {"text": "string:100", "secret": "string:100"})
+    for operation in ("read", "create"):
+        update_set.access(TABLE, operation, role=role)
+    for operation in ("write", "delete"):
+        update_set.access(TABLE, operation, role=role, script=MINE)
+    for operation in ("read", "write"):
+        update_set.access(f"{TABLE}.secret", operation, script="answer = gs.hasRole('admin');")
+    instance.commit(update_set)
+    instance.grant("x_example.user", "agent", "agent2")
+    return instance
+
+
+def test_the_role_reads_and_creates(ruled: Instance) -> None:
+    """Without it a list is empty though counted, one row is not found, an insert is refused."""
+    row = ruled.insert(TABLE, {"text": "a"}, "agent")
+    assert [one["text"] for one in ruled.send("GET", PATH, who="agent2").json()["result"]] == ["a"]
+    hidden = ruled.send("GET", PATH, who="newcomer")
+    assert (hidden.json()["result"], hidden.headers["X-Total-Count"]) == ([], "1")
+    assert ruled.send("GET", f"{PATH}/{row['sys_id']}", who="newcomer").status_code == 404
+    refused = ruled.send("POST", PATH, {"text": "b"}, "newcomer")
+    assert refused.status_code == 403
+    assert refused.json()["error"]["detail"] == "ACL Exception Insert Failed due to security constraints"
+
+
+def test_creators_and_administrators_write_and_delete(ruled: Instance) -> None:
+    """The rule's script sees the row and who asks."""
+    row = ruled.insert(TABLE, {"text": "a"}, "agent")
+    path = f"{PATH}/{row['sys_id']}"
+    assert ruled.send("PATCH", path, {"text": "b"}, "agent2").status_code == 403
+    assert ruled.send("DELETE", path, who="agent2").status_code == 403
+    assert ruled.send("PATCH", path, {"text": "b"}, "agent").json()["result"]["text"] == "b"
+    assert ruled.send("PATCH", path, {"text": "c"}, "admin").status_code == 200
+    assert ruled.send("DELETE", path, who="agent").status_code == 204
+
+
+def test_a_columns_own_rule(ruled: Instance) -> None:
+    """Others neither see it, nor filter by it, and what they send for it is dropped."""
+    row = ruled.insert(TABLE, {"text": "a", "secret": "x"}, "agent")
+    assert "secret" not in row
+    assert ruled.double.row(TABLE, row["sys_id"])["secret"] == ""
+    ruled.update(TABLE, row["sys_id"], {"secret": "y"})
+    assert ruled.send("GET", PATH, who="admin").json()["result"][0]["secret"] == "y"
+    assert ruled.send("GET", PATH, who="agent", sysparm_query="secret=y").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("rule", "who", "may"),
+    [
+        ({}, "agent", False),
+        ({}, "admin", True),
+        ({"admin_overrides": "false"}, "admin", False),
+        ({"script": "answer = true;"}, "agent", True),
+        ({"script": "true;"}, "agent", True),
+        ({"script": "answer = false;"}, "agent", False),
+        ({"script": "current.nothing.more;"}, "agent", False),
+        ({"script": "let x = true;"}, "agent", False),
+        ({"script": "answer = false;"}, "admin", True),
+        ({"script": "answer = false;", "admin_overrides": "false"}, "admin", False),
+        ({"condition": "text=a"}, "agent", True),
+        ({"condition": "text=b"}, "agent", False),
+        ({"script": "answer = true;", "active": "false"}, "agent", False),
+    ],
+)
+def test_what_makes_a_rule_pass(instance: Instance, rule: dict[str, Any], who: str, may: bool) -> None:
+    """Role, condition and script all have to hold; a rule with none lets nobody through; a broken script is a no."""
+    update_set = UpdateSet()
+    update_set.table(TABLE, {"text": "string:100"})
+    update_set.access(TABLE, "read", **rule)
+    instance.commit(update_set)
+    row = instance.double.store.insert(TABLE, {"text": "a"}, "system")
+    assert (instance.send("GET", f"{PATH}/{row['sys_id']}", who=who).status_code == 200) is may
+
+
+def test_scripts_pass_access_by_but_can_ask(ruled: Instance) -> None:
+    """A script reads every row, and `canRead` and its like tell what its user may."""
+    row = ruled.insert(TABLE, {"text": "a"}, "agent")
+    update_set = UpdateSet("Second")
+    script = f"""
+        var g = new GlideRecord('{TABLE}'); g.get('{row["sys_id"]}');
+        gs.info([g.text, g.canRead(), g.canWrite(), g.canCreate(), g.canDelete()].join());
+    """
+    update_set.rule("incident", script)
+    ruled.commit(update_set)
+    for who in ("newcomer", "agent2", "agent"):
+        ruled.insert("incident", {"short_description": "Printer"}, who)
+    assert ruled.logged() == ["a,false,false,false,false", "a,true,false,true,false", "a,true,true,true,true"]
+
+
+def test_a_withdrawn_rule_counts_at_once(ruled: Instance) -> None:
+    """Rules are read as they are by then."""
+    ruled.insert(TABLE, {"text": "a"}, "agent")
+    assert len(ruled.send("GET", PATH, who="agent").json()["result"]) == 1
+    [link] = [row for row in ruled.double.rows("sys_user_has_role") if row["sys_created_by"] == "admin"][:1]
+    ruled.send("DELETE", f"/api/now/table/sys_user_has_role/{link['sys_id']}")
+    assert ruled.send("GET", PATH, who="agent").json()["result"] == []
+    [rule] = [
+        row for row in ruled.double.rows("sys_security_acl") if row["operation"] == "read" and row["name"] == TABLE
+    ]
+    ruled.update("sys_security_acl", rule["sys_id"], {"active": "false"})
+    assert ruled.send("GET", PATH, who="agent2").json()["result"] == []

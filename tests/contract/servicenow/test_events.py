@@ -1,0 +1,200 @@
+"""Events, their script actions, and what these send (update-set reference §4.5; API reference §11.3, §11.4)."""
+
+import socket
+import threading
+
+import pytest
+
+from tests.contract.servicenow.conftest import Instance, Listener
+from tests.contract.servicenow.update_set import UpdateSet
+
+EVENT = "x_example.changed"
+QUEUE = f"gs.eventQueue('{EVENT}', current, 'one', gs.getUserID());"
+
+
+def send(url: str, more: str = "") -> str:
+    """A script that posts, and logs what came back."""
+    return f"""
+        var m = new sn_ws.RESTMessageV2();
+        m.setEndpoint('{url}/path?a=1'); m.setHttpMethod('post');
+        m.setRequestHeader('Content-Type', 'application/json');
+        m.setQueryParameter('secret', current.number); m.setRequestBody('{{"text": "Gr\\u00fc\\u00dfe"}}'); {more}
+        try {{
+          var r = m.execute();
+          var length = r.getHeader('content-length');
+          gs.info([r.getStatusCode(), r.getBody(), length, r.haveError(), r.getErrorCode()].join());
+        }} catch (e) {{ gs.info('thrown ' + e.getMessage()); }}
+    """
+
+
+def test_an_event_reaches_its_actions_in_the_background(instance: Instance) -> None:
+    """Name, record, parameters and user travel; actions run in order, as the system, with `current` read anew."""
+    update_set = UpdateSet()
+    update_set.rule("incident", QUEUE)
+    script = (
+        "gs.info([event.name == undefined, event.parm1, event.user_name, gs.getUserName(), current.number].join());"
+    )
+    update_set.action(EVENT, f"gs.info('second {{0}}', event.parm2); {script}", "b", order="200")
+    update_set.action(
+        EVENT, "gs.info('first ' + current.getTableName() + ' ' + current.state.changes());", "a", order="100"
+    )
+    update_set.action(EVENT, "gs.info('off');", "c", active="false")
+    update_set.action(EVENT, "gs.info('kept back');", "d", condition_script="event.parm1 == 'two'")
+    update_set.action(EVENT, "gs.info('let through');", "e", condition_script="event.parm1 == 'one'", order="300")
+    update_set.action("x_example.other", "gs.info('other');")
+    instance.commit(update_set)
+    incident = instance.insert("incident", {"short_description": "Printer"}, "agent")
+    instance.settle()
+    user = incident["opened_by"]["value"]
+    assert instance.logged() == [
+        "first incident false",
+        f"second {user}",
+        f"false,one,agent,system,{incident['number']}",
+        "let through",
+    ]
+    [event] = instance.double.rows("sysevent")
+    assert (event["state"], event["table"], event["instance"]) == ("processed", "incident", incident["sys_id"])
+
+
+def test_events_keep_their_order_and_see_the_newest_record(instance: Instance, listener: Listener) -> None:
+    """A slow action holds the queue; the next one reads the record as it is by then, or none where it is gone."""
+    update_set = UpdateSet()
+    update_set.rule("incident", "gs.eventQueue('x_example.changed', current, current.short_description, '');")
+    script = "gs.info(event.parm1 + ' ' + (current ? current.short_description : 'gone'));"
+    update_set.action(EVENT, f"{script} if (event.parm1 == 'First') {{ {send(listener.url)} }}")
+    instance.commit(update_set)
+    listener.held.clear()
+    first = instance.insert("incident", {"short_description": "First"}, "agent")
+    assert listener.arrived.wait(10)
+    instance.update("incident", first["sys_id"], {"short_description": "Second"}, "agent")
+    instance.update("incident", first["sys_id"], {"short_description": "Third"}, "agent")
+    other = instance.insert("incident", {"short_description": "Other"}, "agent")
+    instance.send("DELETE", f"/api/now/table/incident/{other['sys_id']}")
+    listener.held.set()
+    instance.settle()
+    assert [line for line in instance.logged() if "," not in line] == [
+        "First First",
+        "Second Third",
+        "Third Third",
+        "Other gone",
+    ]
+
+
+def test_a_scheduled_event_waits_for_its_time(instance: Instance) -> None:
+    """Nothing happens before; letting time pass wakes it. A record may be named by its id alone."""
+    update_set = UpdateSet()
+    script = """
+        var at = new GlideDateTime(); at.addSeconds(3600);
+        gs.eventQueueScheduled('x_example.changed', current.getUniqueValue(), 'later', '', at);
+    """
+    update_set.rule("incident", script)
+    update_set.action(EVENT, "gs.info(event.parm1 + ' ' + current.number);")
+    instance.commit(update_set)
+    incident = instance.insert("incident", {"short_description": "Printer"}, "agent")
+    instance.settle()
+    instance.double.advance(3500)
+    instance.settle()
+    assert instance.logged() == []
+    assert instance.double.rows("sysevent")[0]["state"] == "ready"
+    instance.double.advance(101)
+    instance.settle()
+    assert instance.logged() == [f"later {incident['number']}"]
+
+
+def test_an_action_that_throws_is_an_error_of_its_event(instance: Instance) -> None:
+    """It is logged, the event is in error, and the next event runs."""
+    update_set = UpdateSet()
+    update_set.rule("incident", QUEUE)
+    update_set.action(EVENT, "if (current.short_description == 'Bad') throw new Error('no'); gs.info('fine');")
+    instance.commit(update_set)
+    for text in ("Bad", "Good"):
+        instance.insert("incident", {"short_description": text}, "agent")
+    instance.settle()
+    assert [row["state"] for row in instance.double.rows("sysevent")] == ["error", "processed"]
+    assert instance.logged() == ["fine"]
+    assert instance.logged("2") == ["Evaluator: Error: no"]
+
+
+def test_parameters_are_short(instance: Instance) -> None:
+    """What is longer than 255 characters is cut."""
+    update_set = UpdateSet()
+    update_set.rule("incident", "gs.eventQueue('x_example.changed', current, new Array(400).join('x'), '');")
+    update_set.action(EVENT, "gs.info('' + event.parm1.length);")
+    instance.commit(update_set)
+    instance.insert("incident", {"short_description": "Printer"}, "agent")
+    instance.settle()
+    assert instance.logged() == ["255"]
+
+
+def test_a_reset_forgets_events_and_what_came_with_sets(instance: Instance, listener: Listener) -> None:
+    """After it nothing of the set runs, not even the rest of what was running."""
+    update_set = UpdateSet()
+    update_set.table("x_example_thing", {"name": "string"})
+    update_set.rule("incident", QUEUE)
+    update_set.action(EVENT, f"{send(listener.url)} gs.info('after');")
+    instance.commit(update_set)
+    listener.held.clear()
+    instance.insert("incident", {"short_description": "Printer"}, "agent")
+    assert listener.arrived.wait(10)
+    threading.Timer(0.2, listener.held.set).start()
+    instance.double.reset()
+    instance.settle()
+    instance.insert("incident", {"short_description": "Printer"}, "agent")
+    instance.settle()
+    assert instance.double.rows("syslog") == []
+    assert instance.double.rows("sysevent") == []
+    assert instance.send("GET", "/api/now/table/x_example_thing").status_code == 400
+    assert len(listener.requests) == 1
+
+
+def test_what_a_script_sends_arrives(instance: Instance, listener: Listener) -> None:
+    """Method, query, headers and UTF-8 body; the answer's status is no exception; the log has all but the query."""
+    listener.statuses = [200, 503]
+    update_set = UpdateSet()
+    update_set.rule("incident", QUEUE)
+    update_set.action(EVENT, send(listener.url) + send(listener.url))
+    instance.commit(update_set)
+    incident = instance.insert("incident", {"short_description": "Printer"}, "agent")
+    instance.settle()
+    assert instance.logged() == ["200,ok,2,false,0", "503,ok,2,true,0"]
+    request = listener.requests[0]
+    assert request["path"] == f"/path?a=1&secret={incident['number']}"
+    assert request["headers"]["Content-Type"] == "application/json"
+    assert request["headers"]["User-Agent"] == "ServiceNow/1.0"
+    assert listener.bodies()[0] == {"text": "Grüße"}
+    logged = instance.double.rows("sys_outbound_http_log")
+    assert [(row["method"], row["path"], row["response_status"]) for row in logged] == [
+        ("POST", "/path", "200"),
+        ("POST", "/path", "503"),
+    ]
+    assert all(incident["number"] not in str(row) for row in logged)
+
+
+def test_nobody_there_is_thrown_and_silence_is_an_answer(instance: Instance, listener: Listener) -> None:
+    """A refused connection throws; a time-out, which the script set, is status 0 with error code 1."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        update_set = UpdateSet()
+        update_set.rule("incident", QUEUE)
+        update_set.action(EVENT, send(nobody) + send(listener.url, "m.setHttpTimeout(200);"))
+        instance.commit(update_set)
+        listener.held.clear()
+        instance.insert("incident", {"short_description": "Printer"}, "agent")
+        instance.settle()
+        listener.held.set()
+    thrown, answer = instance.logged()
+    assert thrown.startswith("thrown java.net.ConnectException")
+    assert answer == "0,,,true,1"
+    assert [row["response_status"] for row in instance.double.rows("sys_outbound_http_log")] == ["0", "0"]
+
+
+@pytest.mark.parametrize("url", ["http://example.com", "https://10.0.0.1", "http://[2001:db8::1]", "nonsense"])
+def test_other_machines_are_not_asked(instance: Instance, url: str) -> None:
+    """The sandbox speaks to this machine alone: any other host is like an unreachable one."""
+    update_set = UpdateSet()
+    update_set.rule("incident", send(url))
+    instance.commit(update_set)
+    instance.insert("incident", {"short_description": "Printer"}, "agent")
+    [line] = instance.logged()
+    assert line.startswith("thrown java.net.")
