@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.servicenow.conftest import Instance, Listener
+from tests.updateset.artifact import content
 
 SUBSCRIPTIONS = "x_830655_mm_std_servicenow_for_mattermost_subscriptions"
 AUTH = "x_830655_mm_std_servicenow_for_mattermost_notifications_auth"
@@ -43,4 +44,24 @@ def test_the_public_update_set_runs(instance: Instance, listener: Listener) -> N
     assert changed["record_type_name"] == "Incident"
     states = instance.send("GET", "/api/x_830655_mm_std/getstates/incident", who="newcomer").json()["result"]
     assert {"label": "On Hold", "value": "3"} in states
+    assert instance.logged("2") == []
+
+
+def test_our_update_set_goes_over_it(instance: Instance, listener: Listener) -> None:
+    """Subscriptions stay as they are, with the new columns empty; one change makes no old request any more."""
+    instance.commit(Path(FILE).read_bytes())
+    instance.grant("x_830655_mm_std.user", "agent")
+    row = {"channel_id": "c1", "user_id": "u1", "is_active": "true", "server_url": listener.url, "type": "object"}
+    row |= {"record_type": "incident", "subscription_events": "created,state"}
+    before = instance.insert(SUBSCRIPTIONS, row, "agent")
+    instance.insert(AUTH, {"server_url": listener.url, "api_secret": "secret"}, "agent")
+    found = instance.commit(content())
+    assert found["problems"] == []
+    assert not [line for line in found["log"] if line.startswith(("Skipped", "Refused", "Confirmed"))]
+    after = instance.send("GET", f"/api/now/table/{SUBSCRIPTIONS}/{before['sys_id']}", who="agent").json()["result"]
+    assert before.items() <= after.items()
+    assert set(after.values()) - set(before.values()) <= {""}
+    instance.insert("incident", {"short_description": "Printer"}, "agent")
+    instance.settle()
+    assert listener.requests == []
     assert instance.logged("2") == []
