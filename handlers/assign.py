@@ -66,7 +66,7 @@ def take(call: Call, context: Context) -> Reply:
     me = _myself(context)
     if now.value("assigned_to") not in {"", me.value} and overtaken_or_unknown(opened, now):
         # Pressed on a card that may not show who has it: show it, filled in, before it is taken away.
-        return _show(call, context, now, Values({"assigned_to": me}), overtaken_words(now))
+        return _show(call, context, now, Values({**_held(now), "assigned_to": me}), overtaken_words(now))
     return _saved(now, opened, {"assigned_to": me.value}, context)
 
 
@@ -84,17 +84,19 @@ def _read(call: Call, context: Context) -> Record | None:
 
 
 def _show(call: Call, context: Context, record: Record, values: Values | None = None, header: str = "") -> ShowForm:
-    entered: dict[str, Value] = {
+    """The form; *values* are what was entered, without them it shows who has the record."""
+    if values is None:
+        values = Values(_held(record))
+    state = OpenedRecord.to(record, call).signed(PATH, context)
+    return ShowForm(assign_form(record.number, values, state=state, header=header))
+
+
+def _held(record: Record) -> dict[str, Value]:
+    return {
         name: Option(record.display(name) or record.value(name), record.value(name))
         for name in LOOKUPS
         if record.value(name)
     }
-    for name in values or ():
-        option = values.option(name) if values else None
-        if option is not None and is_reference(option):
-            entered[name] = option
-    state = OpenedRecord.to(record, call).signed(PATH, context)
-    return ShowForm(assign_form(record.number, Values(entered), state=state, header=header))
 
 
 def _label(name: str, entered: Values) -> str:

@@ -9,20 +9,30 @@ from typing import Any
 
 import pytest
 
+from core.actions import offer
 from core.base import BASE_COLUMNS
 from core.calls import Values
-from core.fields import Option
+from core.fields import Form, Option
 from core.menus import Standing
 from core.records import Choice, Column
+from core.tables import tables_shared
+from forms.assign import assign_form
+from forms.change import change_form
+from forms.comments import COMMENT, NOTE, comments_form
+from forms.demanded import demanded_fields
 from forms.incident import incident_form
 from forms.menu import menu_form
-from handlers import account, help, incident, menu
+from forms.priority import priority_form
+from forms.share import share_form
+from forms.state import STATE, StateOf, state_form
+from forms.view import view_form
+from handlers import capabilities
 from handlers.commands import menus_of
 from mattermost.apps_bindings import write_bindings
 from mattermost.apps_forms import write_form
 
 CLIENT = Path(__file__).parent.parent / "web_client"
-REGISTERED = (account, help, incident, menu)  # their imports register the handlers that menus lead to
+REGISTERED = capabilities.CAPABILITIES  # their imports register the handlers that menus lead to
 
 pytestmark = [
     pytest.mark.node,
@@ -78,6 +88,30 @@ def test_menus_pass_whole(configured: bool, linked: bool, connected: bool, admin
     assert leaves(written)
 
 
+def record_forms(values: Values) -> list[Form]:
+    """The forms of records, with everything in them that they can hold."""
+    choices = (Choice("Duplicate", "Duplicate"), Choice("duplicate ", "x"))
+    columns = {name: Column(name, name, choices=choices) for name in ("close_code", "risk", "impact", "urgency")}
+    states = [Option("New", "1"), Option("Resolved", "6")]
+    about = StateOf(path=STATE, table="incident", number="INC0010001", states=states, columns=columns)
+    offered = offer("incident", "1")
+    record = Values({"record": Option("INC0010001: x", f"incident.{'0' * 32}")})
+    demanded = [Column("u_floor", "Floor", type="string", max_length=40), Column("u_day", "Day", type="glide_date")]
+    return [
+        share_form(tables_shared(("u_own",)), record, preview="x", state="s"),
+        view_form("INC0010001", "Incident", "x", [*offered.buttons, *offered.more], "s"),
+        *(
+            comments_form(path, "INC0010001", "x", values, work_notes=True, older=True, state="s")
+            for path in (COMMENT, NOTE)
+        ),
+        state_form(about, Values({"state": "6"}), state="s"),
+        assign_form("INC0010001", values, state="s"),
+        priority_form("INC0010001", columns, values, state="s"),
+        change_form(columns, Values({"type": "standard"}), zone="UTC", state="s", conflict="x"),
+        Form(path="x", title="x", fields=demanded_fields(demanded, values, ())),
+    ]
+
+
 def test_forms_pass_whole() -> None:
     """Every field and option of our forms survives, odd labels among the choices included."""
     choices = tuple(Choice(label, str(n)) for n, label in enumerate(("A b", "A  b", "ä", "*bold*", "1", "A b")))
@@ -86,6 +120,7 @@ def test_forms_pass_whole() -> None:
     forms = [
         write_form(incident_form(columns, values, state="s")),
         write_form(menu_form([Option("Create incident", "incident")], "Connected.", "s")),
+        *map(write_form, record_forms(values)),
     ]
     after = cleaned([], forms)["forms"]
     for before, kept in zip(forms, after, strict=True):

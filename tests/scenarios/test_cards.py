@@ -1,0 +1,139 @@
+"""What becomes of a card: brought up to date by every action, never back, and nothing undone when it can't be."""
+
+from typing import Any
+
+import pytest
+
+from sandbox.client import MattermostClient
+from tests.acts import attachment, facts, opened, row
+from tests.world import World
+
+Json = dict[str, Any]
+NUMBER = "INC0010001"
+
+
+@pytest.fixture
+def agent(world: World) -> MattermostClient:
+    """A connected agent."""
+    return world.connected("agent")
+
+
+def shared(world: World, person: MattermostClient, channel: str = "service-desk") -> Json:
+    """A shared card, as its channel holds it."""
+    form = opened(person.command("share", {"record": NUMBER}, channel=channel))
+    assert person.submit(form, {}, channel=channel)["type"] == "ok"
+    return world.mattermost.posts_in(channel)[-1]
+
+
+def now(person: MattermostClient, post: Json) -> Json:
+    """The post as it is now."""
+    found: Json = person.get(f"/api/v4/posts/{post['id']}")
+    return found
+
+
+def thread(person: MattermostClient, post: Json) -> list[str]:
+    """What was said under a card."""
+    posts = person.get(f"/api/v4/posts/{post['id']}/thread")["posts"].values()
+    return [one["message"] for one in posts if one["root_id"]]
+
+
+def administer(world: World, **columns: str) -> None:
+    """The record is changed in ServiceNow."""
+    world.administer("PATCH", f"/api/now/table/incident/{row(world, NUMBER)['sys_id']}", columns)
+
+
+def test_refresh_shows_the_record_as_it_is(world: World, agent: MattermostClient) -> None:
+    """Changed in ServiceNow, refreshed here: fields and buttons follow, the rest of the post stays."""
+    post = shared(world, agent)
+    administer(world, state="6", close_code="Duplicate", close_notes="x")
+    assert facts(now(agent, post))["State"] == "New"
+    pressed = agent.press_action(post["id"], "More…", "refresh")
+    assert "up to date" in pressed.texts[0]
+    card = now(agent, post)
+    assert facts(card)["State"] == "Resolved"
+    assert [action["name"] for action in attachment(card)["actions"]] == ["Comment", "Close", "Reopen", "More…"]
+    assert card["props"]["from_bot"] == "true"
+    assert thread(agent, post) == []
+
+
+def test_a_card_never_goes_back(world: World, agent: MattermostClient) -> None:
+    """A card that shows a later state than the one read keeps it."""
+    post = shared(world, agent)
+    world.mattermost.state.posts[post["id"]]["props"]["servicenow"]["sys_mod_count"] = "99"
+    administer(world, state="2")
+    agent.press_action(post["id"], "More…", "refresh")
+    assert facts(now(agent, post))["State"] == "New"
+
+
+def test_a_post_of_another_record_is_left_alone(world: World, agent: MattermostClient) -> None:
+    """What the post says about itself decides, not the button."""
+    post = shared(world, agent)
+    world.mattermost.state.posts[post["id"]]["props"]["servicenow"]["sys_id"] = "0" * 32
+    administer(world, state="2")
+    agent.press_action(post["id"], "More…", "refresh")
+    assert facts(now(agent, post))["State"] == "New"
+
+
+def test_every_action_says_who_did_what(world: World, agent: MattermostClient) -> None:
+    """A line in the thread by the bot, with the person's name and never the text of a comment."""
+    post = shared(world, agent)
+    agent.press_action(post["id"], "Assign to me")
+    agent.press_action(post["id"], "More…", "watch")
+    assert thread(agent, post)[0] == "@agent set Assigned to N/A → Amir Agent"
+    assert thread(agent, post)[1] == "@agent watches this"
+    assert facts(now(agent, post))["Assigned to"] == "Amir Agent"
+
+
+def test_a_card_in_a_thread_is_answered_in_that_thread(world: World, agent: MattermostClient) -> None:
+    """The line follows the root, for a reply can't have replies."""
+    root = agent.say("service-desk", "The lift is stuck")
+    form = agent.press("/post_menu", "Create ServiceNow incident", channel="service-desk", post_id=root["id"])["form"]
+    agent.submit(form, {}, channel="service-desk", post_id=root["id"])
+    card = world.mattermost.posts_in("service-desk")[-1]
+    assert card["root_id"] == root["id"]
+    agent.press_action(card["id"], "Assign to me")
+    assert thread(agent, root)[-1].startswith("@agent set Assigned to")
+
+
+def test_a_new_incident_s_card_is_updated_like_others(world: World, agent: MattermostClient) -> None:
+    """It knows its record from the start."""
+    form = opened(agent.command("incident create", channel="service-desk"))
+    agent.submit(form, {"short_description": "Lift"}, channel="service-desk")
+    card = world.mattermost.posts_in("service-desk")[-1]
+    agent.press_action(card["id"], "Assign to me")
+    assert facts(now(agent, card))["Assigned to"] == "Amir Agent"
+
+
+def test_a_card_that_is_gone_undoes_nothing(world: World, agent: MattermostClient) -> None:
+    """The post was deleted while the dialog was open: the record is changed, the person is told."""
+    post = shared(world, agent)
+    dialog = agent.press_action(post["id"], "Comment").dialog
+    assert dialog is not None
+    world.mattermost.state.posts[post["id"]]["delete_at"] = world.mattermost.state.now()
+    answer = agent.submit_dialog(dialog, {"comments": "Still there"})
+    assert not answer.get("error"), answer
+    sys_id = row(world, NUMBER)["sys_id"]
+    assert [one["value"] for one in world.servicenow.store.journal(sys_id, "comments")] == ["Still there"]
+
+
+def test_mattermost_s_silence_undoes_nothing(world: World, agent: MattermostClient) -> None:
+    """The card can't be updated now; the record is changed all the same, and the next action catches up."""
+    post = shared(world, agent)
+    world.mattermost.fault("500", f"/api/v4/posts/{post['id']}/patch")
+    pressed = agent.press_action(post["id"], "Assign to me")
+    assert NUMBER in pressed.texts[0]
+    assert row(world, NUMBER)["assigned_to"]
+    agent.press_action(post["id"], "More…", "refresh")
+    assert facts(now(agent, post))["Assigned to"] == "Amir Agent"
+
+
+def test_a_card_does_not_take_somebody_s_work_without_asking(world: World, agent: MattermostClient) -> None:
+    """It was assigned meanwhile: a dialog shows to whom, and sending it takes it."""
+    post = shared(world, agent)
+    other = next(one["sys_id"] for one in world.servicenow.rows("sys_user") if one["user_name"] == "agent2")
+    administer(world, assigned_to=other)
+    pressed = agent.press_action(post["id"], "Assign to me")
+    assert pressed.dialog is not None
+    assert row(world, NUMBER)["assigned_to"] == other
+    agent.submit_dialog(pressed.dialog, {})
+    assert world.servicenow.store.display("sys_user", row(world, NUMBER)["assigned_to"]) == "Amir Agent"
