@@ -30,7 +30,7 @@ def save_settings(call: Call, context: Context) -> Reply:
     """Look at the instance, then store and use what was entered."""
     if not call.state:
         return _show(call, context, Values())
-    with context.form_results.claim(Opened.of(call).form_id):
+    with context.form_results.claim(PATH):  # one administrator at a time
         wanted = _checked(call.values, context)
         dialect = call.values.flag("old_dialect")
         if dialect:
@@ -83,8 +83,9 @@ def _checked(values: Values, context: Context) -> Instance:
         if problem := _problem(part, wanted[part], context):
             problems[part] = problem
     retyped = bool(values.text("client_secret").strip())
-    moved = wanted["url"] != context.instance.url or wanted["client_id"] != context.instance.client_id
-    if moved and not context.live.environment.client_secret and not retyped:
+    before = context.instance
+    moved = wanted["url"] != before.url or wanted["client_id"] != before.client_id
+    if before.client_secret and moved and not context.live.environment.client_secret and not retyped:
         # A secret is sent to the instance: never the one's to another.
         problems |= {"client_secret": "Enter the secret anew, for the address or the client id changes."}
     if problems:

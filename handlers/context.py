@@ -127,6 +127,7 @@ class Context:
         self.saved = services.stores.settings
         self.check_storage = services.stores.check
         self.grants = services.stores.grants
+        self.parked = services.stores.parked
         self.bot_token = services.bot_token
         self.test_reports = services.test_reports
         self.deliveries = services.deliveries

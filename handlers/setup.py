@@ -19,6 +19,8 @@ from handlers.setup_checks import MOST_COUNTED, Found, how_many, look
 
 log = structlog.get_logger(__name__)
 
+# Two who make keys or move rows at once would undo each other's work.
+_ONE_AT_A_TIME = "setup"
 _TEST_SECONDS = 8.0  # of the call's 20; what comes later is seen at the next press
 
 
@@ -48,7 +50,7 @@ def press(call: Call, context: Context) -> Reply:
     action = _ACTIONS.get(pressed)
     if action is None:
         raise InvalidInput({}, "Press one of the buttons.")
-    with context.form_results.claim(Opened.of(call).form_id):
+    with context.form_results.claim(_ONE_AT_A_TIME):
         notice = action(context)
     return _show(call, context, notice)
 
@@ -58,7 +60,7 @@ def decide(call: Call, context: Context) -> Reply:
     """Take the plugin's subscriptions over, or give them back, once that was confirmed."""
     if not call.state:
         return _show(call, context, "")
-    with context.form_results.claim(Opened.of(call).form_id):
+    with context.form_results.claim(_ONE_AT_A_TIME):
         match call.values.text("action"):
             case Button.TAKE_OVER:
                 _without_plugin(context)

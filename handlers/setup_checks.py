@@ -204,7 +204,13 @@ def _plugin(found: Found, component: Component, context: Context) -> None:
         except (AccessDenied, NotInstalled):
             pass  # the role is missing, which another step says
     count = how_many(found.foreign)
-    if found.plugin_runs:
+    if found.plugin_runs and context.old_dialect.ends_at:
+        text = (
+            "it runs, and reports of version 2.1 are taken here as well, so notices are posted twice. Disable the "
+            "plugin, or switch **Accept update set v2.1** off in `/servicenow configure`."
+        )
+        found.add(title, Mark.TO_DO, text)
+    elif found.plugin_runs:
         text = "it still runs. Disable it under **System Console > Plugins** before anything of it is taken over."
         found.add(title, Mark.NOTE, f"{text} {count} reported to it." if found.foreign else text)
     elif found.foreign:

@@ -101,6 +101,12 @@ def _subscriptions(context: Context) -> list[str]:
         lines.append(f"Broken: {name}: {escaped(grant.reason, 200)}")
     if len(broken) > _LISTED:
         lines.append(f"… and {len(broken) - _LISTED:,} more that are broken")
+    parked = sorted(context.parked.all(), key=lambda one: -one.seen_at)
+    if parked:
+        lines.append(f"{len(parked):,} in ServiceNow that nobody who may has asked for; nothing of them is posted")
+    for row in parked[:_LISTED]:
+        maker = escaped(row.created_by, 60) or "nobody"
+        lines.append(f"Not posted: `{row.sys_id}`, made by {maker}: {escaped(row.reason, 200)}")
     if taken := len(takeover.taken(context)):
         waiting = takeover.parked(context)
         lines.append(f"{taken:,} were taken over from the plugin; {waiting:,} of them wait for their creators")

@@ -12,7 +12,7 @@ import structlog
 
 from core.accounts import Account
 from core.component import ForeignRow
-from core.errors import MayNotPost, NotFound, ServiceNowError
+from core.errors import MattermostError, MayNotPost, NotFound, ServiceNowError
 from core.records import Record
 from core.subscriptions import TABLE, Grant
 from handlers.context import Context
@@ -189,6 +189,9 @@ class _Granting:
         except MayNotPost as error:
             log.info("not granted", person=person_id, reason=str(error))
             return "the person may not post in the channel, or the bot can't join it"
+        except MattermostError as error:
+            log.warning("not granted", person=person_id, reason=str(error))
+            return "Mattermost did not answer; press **Grant waiting ones** later"
         return ""
 
 

@@ -75,6 +75,10 @@ class TableFile:
         """The keys of all committed rows."""
         return list(self._committed.get(self._name, {}))
 
+    def items(self) -> list[tuple[str, Row]]:
+        """All committed rows with their keys; read only."""
+        return list(self._committed.get(self._name, {}).items())
+
     def change(self, change: Callable[["Changes"], T]) -> T:
         """
         Run *change* on the newest state, and return its result once that state is on disk.

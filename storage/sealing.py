@@ -42,11 +42,24 @@ class Sealer:
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        self._fernet = MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in keys])
+        fernets = [Fernet(base64.urlsafe_b64encode(key)) for key in keys]
+        self._newest = fernets[0]
+        self._fernet = MultiFernet(fernets)
 
     def seal(self, place: str, content: Mapping[str, Any]) -> str:
         """*content* as text that only we can read, and only at *place*."""
         return self._fernet.encrypt(json.dumps([place, dict(content)]).encode()).decode()
+
+    def renewed(self, sealed: str) -> str | None:
+        """The same, sealed under the newest key; None where it is so already, or no key opens it."""
+        try:
+            self._newest.decrypt(sealed.encode())
+        except InvalidToken:
+            try:
+                return self._fernet.rotate(sealed.encode()).decode()
+            except InvalidToken:
+                return None
+        return None
 
     def open(self, place: str, sealed: str) -> dict[str, Any]:
         """Raises Unreadable: no key of ours fits, or it was sealed for another place."""

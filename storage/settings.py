@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from storage.disk import Disk
-from storage.files import Row, TableFile
+from storage.files import Changes, Row, TableFile
 from storage.sealing import Sealer, Unreadable
 
 log = structlog.get_logger(__name__)
@@ -24,6 +24,7 @@ class StoredSettings:
         self.file = TableFile(folder / "settings.json", disk, _check)
         self._sealer = sealer
         self._opened: dict[str, tuple[Row, Mapping[str, Any]]] = {}
+        self._renew()
 
     def get(self, name: str) -> Mapping[str, Any]:
         """As the port says."""
@@ -45,6 +46,21 @@ class StoredSettings:
         """As the port says."""
         row = {"sealed": self._sealer.seal(f"settings/{name}", content)}
         self.file.change(lambda table: table.put(name, row))
+
+    def _renew(self) -> None:
+        """
+        Seal everything under the newest key: settings may stay unchanged for longer than `APP_SECRET` keeps
+        an old one. Costs a write at the first start after a rotation.
+        """
+        renewed = {name: self._sealer.renewed(row["sealed"]) for name, row in self.file.items()}
+
+        def change(table: Changes) -> None:
+            for name, sealed in renewed.items():
+                if sealed:
+                    table.put(name, {"sealed": sealed})
+
+        if any(renewed.values()):
+            self.file.change(change)
 
 
 def _check(_name: str, row: Row) -> None:

@@ -109,5 +109,11 @@ def _bindings(standing: Standing) -> bytes:
 def _installed(context: Context) -> Reply:
     missing = context.instance.missing
     if not missing:
-        return Text("ServiceNow is ready: people connect with `/servicenow connect`.")
-    return Text("ServiceNow is installed, but these settings are missing: " + ", ".join(f"`{m}`" for m in missing))
+        return Text(
+            "ServiceNow is ready: people connect with `/servicenow connect`. For notices in channels, go on with "
+            "`/servicenow setup`."
+        )
+    names = ", ".join(f"`{name}`" for name in missing)
+    return Text(
+        f"ServiceNow is installed, but these settings are missing: {names}. Set them with `/servicenow configure`."
+    )

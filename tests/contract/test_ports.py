@@ -75,6 +75,28 @@ def result(form_id: str = "form", stored_at: float = NOW) -> FormResult:
     return FormResult(form_id, "ann", "incident", "1" * 32, "INC0010001", "Created INC0010001", stored_at)
 
 
+def test_settings_are_replaced_whole_and_survive_a_restart(open_: Open) -> None:
+    """By name; what was never set is empty."""
+    settings = open_().settings
+    assert settings.get("instance") == {}
+    settings.put("instance", {"url": "https://acme.service-now.com", "client_secret": "hidden"})
+    settings.put("instance", {"url": "https://other.service-now.com"})
+    settings.put("keys", {"keys": [1, 2]})
+    assert settings.get("instance") == {"url": "https://other.service-now.com"}
+    again = open_().settings
+    assert again.get("instance") == {"url": "https://other.service-now.com"}
+    assert again.get("keys") == {"keys": [1, 2]}
+
+
+def test_settings_outlive_the_key_that_sealed_them(open_: Open) -> None:
+    """One start with the new key in front is enough for the old one to go; without either, they count as never set."""
+    open_(OLD).settings.put("instance", {"url": "https://acme.service-now.com"})
+    open_(NEW, OLD)
+    assert open_(NEW).settings.get("instance") == {"url": "https://acme.service-now.com"}
+    assert open_(OLD).settings.get("instance") == {}
+    assert open_(NEW).settings.get("instance") == {"url": "https://acme.service-now.com"}
+
+
 INSTALLATION = Installation(
     bot_user_id="bot", installed_by="admin", bot_token="t" * 26, bot_token_seen_at=NOW, webhook_secret="w" * 26
 )

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,16 @@ def test_a_new_key_replaces_the_old_one_in_the_same_row(installed: World) -> Non
     assert accepted(installed) == [second["key_id"], first]
     installed.restart()
     assert accepted(installed) == [second["key_id"], first]
+
+
+def test_two_administrators_do_not_make_keys_beside_each_other(installed: World) -> None:
+    """The second is told to wait, so ServiceNow never signs with a key that the other press dropped."""
+    form = opened(installed)
+    installed.servicenow.fault("slow", path=f"/api/now/v2/table/{KEYS}", times=1, seconds=1)
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: press(installed, form, "New key"), range(2)))
+    assert sorted(answer["type"] for answer in answers) == ["error", "form"]
+    assert accepted(installed) == [key_row(installed)["key_id"]]
 
 
 @pytest.mark.parametrize("fault", ["500", "500_after_commit", "hibernating"])

@@ -36,6 +36,16 @@ def test_a_new_key_first_keeps_the_old_ones_open() -> None:
         sealer(OLD).open("p", both.seal("p", CONTENT))
 
 
+def test_what_an_old_key_sealed_is_sealed_anew_once() -> None:
+    """Under the newest key, at the same place; nothing is done to what is there already or opens nowhere."""
+    both = sealer(NEW, OLD)
+    renewed = both.renewed(sealer(OLD).seal("p", CONTENT))
+    assert renewed is not None
+    assert sealer(NEW).open("p", renewed) == CONTENT
+    assert both.renewed(renewed) is None
+    assert sealer(NEW).renewed(sealer(OLD).seal("p", CONTENT)) is None
+
+
 def test_purposes_do_not_open_each_other() -> None:
     """Keys of one purpose are useless for another, so a confusion of columns is no disclosure."""
     with pytest.raises(Unreadable):

@@ -1,0 +1,43 @@
+"""The instance in force: the environment wins part by part, and a failed write changes nothing."""
+
+import pytest
+
+from core.errors import StorageFailed
+from core.instance import Instance
+from core.settings import LiveInstance
+from tests.unit.test_keys import Memory
+
+URL = "https://acme.service-now.com"
+WHOLE = Instance(url=URL, client_id="id", client_secret="hidden")
+
+
+def test_what_is_set_is_in_force_at_once_and_after_a_restart() -> None:
+    """Parts are built for it anew; those of a call under way stay as they were."""
+    memory = Memory()
+    live = LiveInstance(Instance(), memory, lambda instance: [instance])
+    before = live.current
+    live.set(WHOLE)
+    assert live.current == [WHOLE]
+    assert before == [Instance()]
+    assert LiveInstance(Instance(), memory, lambda instance: instance).current == WHOLE
+    assert "hidden" not in repr(live.current)
+
+
+def test_the_environment_wins_part_by_part() -> None:
+    """What it sets is not stored either, so it is gone when the environment no longer sets it."""
+    memory = Memory()
+    outside = Instance(client_id="outside")
+    live = LiveInstance(outside, memory, lambda instance: instance)
+    live.set(WHOLE)
+    assert live.current == Instance(url=URL, client_id="outside", client_secret="hidden")
+    assert LiveInstance(Instance(), memory, lambda instance: instance).current.missing == ("SERVICENOW_CLIENT_ID",)
+
+
+def test_a_full_disk_changes_nothing() -> None:
+    """What is in force stays what a restart would find."""
+    memory = Memory()
+    live = LiveInstance(Instance(), memory, lambda instance: instance)
+    memory.full = True
+    with pytest.raises(StorageFailed):
+        live.set(WHOLE)
+    assert live.current == Instance()
