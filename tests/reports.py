@@ -158,8 +158,9 @@ def notices(world: World, channel: str = "service-desk") -> list[Json]:
 
 
 def told(world: World, username: str) -> list[str]:
-    """Direct messages of the bot to somebody, oldest first."""
-    return [post["message"] for post in world.mattermost.direct_posts(username)]
+    """What somebody was told by direct message about notices, oldest first; not the words after connecting."""
+    posts = world.mattermost.direct_posts(username)
+    return [post["message"] for post in posts if not post["message"].startswith("####")]
 
 
 def pass_time(world: World, seconds: float) -> None:
