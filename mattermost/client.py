@@ -131,15 +131,18 @@ class MattermostClient:
             auth=Bearer(token) if token else None,
         ).prepare()
         try:
-            return self._adapter.send(
+            response = self._adapter.send(
                 prepared,
                 stream=stream,
                 timeout=(deadline.within(_CONNECT_SECONDS) or 0.001, deadline.within(_READ_SECONDS) or 0.001),
                 verify=self._verify,
                 proxies=self._proxies,
             )
+            if not stream:
+                _ = response.content  # read here: a cut answer is a silence, and the connection is given back
         except requests.RequestException as error:
             raise MattermostSilent(f"{method} {_shape(path)}: {type(error).__name__}") from error
+        return response
 
 
 def _decode(method: str, path: str, response: requests.Response) -> Any:

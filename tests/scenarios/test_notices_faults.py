@@ -1,0 +1,237 @@
+"""Mattermost and ServiceNow fail in their ways: nothing is lost, nothing comes twice, and people know why."""
+
+from typing import Any
+
+import pytest
+
+from sandbox.client import MattermostClient
+from tests.reports import Component, grant, incident, kept, notices, pass_time, stored, told
+from tests.world import World
+
+Json = dict[str, Any]
+POSTS = "/api/v4/posts"
+
+
+def health(world: World) -> Any:
+    """How notices are doing."""
+    return world.running.service.services.deliveries.health()
+
+
+def through(world: World, seconds: float, step: float = 1.0) -> None:
+    """Let time pass in steps, and do at each what is due."""
+    while seconds > 0:
+        pass_time(world, min(step, seconds))
+        seconds -= step
+
+
+def test_mattermost_down_for_ten_minutes(world: World, component: Component) -> None:
+    """What came meanwhile is posted afterwards, once, in its order; the status says why it waits."""
+    [one] = stored(world, grant(world))
+    world.mattermost.fault("down", "/api/v4/", times=100_000)
+    for number in range(3):
+        component.changed(incident(world, number), [one])
+    through(world, 600, step=20)
+    assert notices(world) == []
+    assert health(world).waiting == 3
+    assert "502" in health(world).trouble
+    world.mattermost.clear_faults()
+    through(world, 900, step=60)
+    assert len(notices(world)) == 3
+    assert health(world).waiting == 0
+    assert health(world).delivered == 3
+
+
+@pytest.mark.parametrize("kind", ["429", "500", "down"])
+def test_a_refused_post_is_tried_again(world: World, component: Component, kind: str) -> None:
+    """After a second, once more: one post."""
+    [one] = stored(world, grant(world))
+    world.mattermost.fault(kind, POSTS, method="POST")
+    component.changed(incident(world), [one])
+    pass_time(world, 2)
+    assert notices(world) == []
+    pass_time(world, 1)
+    assert len(notices(world)) == 1
+    through(world, 100, step=10)
+    assert len(notices(world)) == 1
+
+
+def test_a_pause_that_mattermost_asks_for_is_kept(world: World, component: Component) -> None:
+    """429 with `Retry-After`: not before."""
+    [one] = stored(world, grant(world))
+    world.mattermost.fault("429", POSTS, seconds=40, method="POST")
+    component.changed(incident(world), [one])
+    pass_time(world, 2)
+    through(world, 39, step=3)
+    assert notices(world) == []
+    pass_time(world, 2)
+    assert len(notices(world)) == 1
+
+
+@pytest.mark.parametrize("pause", [1.0, 40.0, 3600.0])
+def test_a_post_whose_answer_was_lost_is_found_again(world: World, component: Component, pause: float) -> None:
+    """Posted, then a 500: the next try finds the post in the channel, also when Mattermost has forgotten the id."""
+    [one] = stored(world, grant(world))
+    world.mattermost.fault("500_after_commit", POSTS, method="POST")
+    component.changed(incident(world), [one])
+    pass_time(world, 2)
+    assert len(notices(world)) == 1
+    assert health(world).waiting == 1
+    pass_time(world, pause)
+    assert health(world).waiting == 0
+    component.changed(incident(world), [one])
+    pass_time(world, 30)
+    first, second = notices(world)
+    assert second["root_id"] == first["id"]
+
+
+def test_a_post_that_was_deleted_before_it_was_found_does_not_come_back(world: World, component: Component) -> None:
+    """Somebody deleted it between the lost answer and the next try."""
+    [one] = stored(world, grant(world))
+    world.mattermost.fault("500_after_commit", POSTS, method="POST")
+    component.changed(incident(world), [one])
+    pass_time(world, 2)
+    [post] = notices(world)
+    world.person("admin").browser.delete(f"{world.mattermost.url}{POSTS}/{post['id']}")
+    pass_time(world, 60)
+    assert [one["id"] for one in notices(world)] == [post["id"]]
+
+
+def test_a_lost_post_is_found_among_thousands(world: World, component: Component) -> None:
+    """Mattermost lists a thousand posts since a time; the rest is paged through."""
+    [one] = stored(world, grant(world))
+    world.mattermost.fault("500_after_commit", POSTS, method="POST")
+    component.changed(incident(world), [one])
+    pass_time(world, 2)
+    [post] = notices(world)
+    state = world.mattermost.state
+    for number in range(1300):
+        later = post["create_at"] + 1 + number
+        copy = {**post, "id": f"{number:026}", "create_at": later, "update_at": later, "props": {}, "user_id": "x"}
+        state.posts[copy["id"]] = copy
+    pass_time(world, 60)
+    assert len(notices(world)) == 1
+    assert health(world).waiting == 0
+
+
+def test_a_slow_mattermost_gets_each_notice_once(world: World, component: Component) -> None:
+    """It answers a post after twelve seconds, when we no longer wait: the post is taken over, not repeated."""
+    [one] = stored(world, grant(world))
+    world.mattermost.fault("slow", POSTS, seconds=12, method="POST")
+    component.changed(incident(world), [one])
+    pass_time(world, 2)
+    through(world, 60, step=5)
+    assert health(world).waiting == 0
+    assert len(notices(world)) == 1
+
+
+def test_a_notice_is_given_up_after_a_day(world: World, component: Component) -> None:
+    """24 hours of failures: it is dropped and counted; later ones are not held up."""
+    [one] = stored(world, grant(world))
+    world.mattermost.fault("500", POSTS, times=100_000, method="POST")
+    component.changed(incident(world), [one])
+    through(world, 3600, step=900)
+    assert health(world).given_up == 0
+    pass_time(world, 86_400)
+    assert health(world).waiting == 0
+    assert health(world).given_up == 1
+    world.mattermost.clear_faults()
+    component.changed(incident(world), [one])
+    pass_time(world, 30)
+    assert len(notices(world)) == 1
+
+
+def archived(world: World, admin: MattermostClient) -> None:
+    """The channel is archived."""
+    admin.browser.delete(f"{admin.url}/api/v4/channels/{admin.channel('service-desk')}").raise_for_status()
+
+
+def bot_removed(world: World, admin: MattermostClient) -> None:
+    """The bot is taken out of the channel."""
+    bot = world.mattermost.registry.apps["servicenow"].bot_user_id
+    admin.browser.delete(
+        f"{admin.url}/api/v4/channels/{admin.channel('service-desk')}/members/{bot}"
+    ).raise_for_status()
+
+
+def owner_left(world: World, admin: MattermostClient) -> None:
+    """The owner leaves the channel."""
+    agent = world.person("agent")
+    agent.browser.delete(
+        f"{agent.url}/api/v4/channels/{agent.channel('service-desk')}/members/{agent.id}"
+    ).raise_for_status()
+
+
+CLOSED: dict[str, tuple[Any, str]] = {
+    "archived": (archived, "archived"),
+    "bot removed": (bot_removed, "bot is no member"),
+    "owner left": (owner_left, "may not post in the channel any more"),
+}
+
+
+@pytest.mark.parametrize("posted_before", [True, False])
+@pytest.mark.parametrize("how", CLOSED)
+def test_a_channel_that_is_closed_breaks_its_subscriptions(
+    world: World, component: Component, how: str, posted_before: bool
+) -> None:
+    """Nothing is posted; broken with the reason; the owner is told once; another channel goes on."""
+    act, words = CLOSED[how]
+    here, there = stored(world, grant(world), grant(world, "town-square", name="There"))
+    record = incident(world)
+    if posted_before:
+        component.changed(record, [here])
+        pass_time(world, 2)
+    before = len(notices(world))
+    component.changed(record, [here, there])
+    act(world, world.person("admin"))
+    pass_time(world, 301)
+    component.changed(record, [here, there])
+    pass_time(world, 301)
+    assert len(notices(world)) == before
+    assert len(notices(world, "town-square")) == 2
+    broken = kept(world, here.sys_id)
+    assert broken.status == "broken"
+    assert words in broken.reason
+    [text] = told(world, "agent")
+    assert words in text
+    assert kept(world, there.sys_id).status == "active"
+    assert health(world).waiting == 0
+
+
+def test_a_deactivated_owner_breaks_it_and_an_administrator_is_told(world: World, component: Component) -> None:
+    """The owner can't be told any more."""
+    [one] = stored(world, grant(world))
+    admin = world.person("admin")
+    admin.browser.delete(f"{admin.url}/api/v4/users/{one.owner_id}").raise_for_status()
+    component.changed(incident(world), [one])
+    pass_time(world, 30)
+    assert notices(world) == []
+    assert "deactivated" in kept(world, one.sys_id).reason
+    [text] = told(world, "admin")
+    assert "deactivated" in text
+
+
+def test_an_owner_is_told_once_mattermost_answers_again(world: World, component: Component) -> None:
+    """The message about a broken subscription waits, too."""
+    [one] = stored(world, grant(world))
+    archived(world, world.person("admin"))
+    world.mattermost.fault("down", "/api/v4/channels/direct", times=3)
+    component.changed(incident(world), [one])
+    for _ in range(8):
+        pass_time(world, 60)
+    assert len(told(world, "agent")) == 1
+
+
+@pytest.mark.parametrize("kind", ["hibernating", "429_bare", "500", "202", "html_login", "truncated"])
+def test_a_silent_servicenow_only_delays(world: World, component: Component, kind: str) -> None:
+    """The record can't be read now: nothing is posted, nothing is broken; read again later."""
+    [one] = stored(world, grant(world))
+    world.servicenow.fault(kind, "/api/now/v2/table/incident", times=1000)
+    component.changed(incident(world), [one])
+    through(world, 90, step=30)
+    assert notices(world) == []
+    assert kept(world, one.sys_id).status == "active"
+    assert health(world).trouble
+    world.servicenow.clear_faults()
+    through(world, 900, step=300)
+    assert len(notices(world)) == 1
+    assert told(world, "agent") == []
