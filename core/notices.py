@@ -10,12 +10,20 @@ MOST_BYTES = 256 * 1024  # of one report
 
 @dataclass(frozen=True)
 class Change:
-    """One column's change, in display values; "" for empty."""
+    """
+    One column's change.
+
+    Args:
+        label, old, new: In the language of whoever saved, for that is who the instance's rules run for; "" for empty.
+        old_value, new_value: As stored; both "" in reports that do not tell them.
+    """
 
     field: str
     label: str
     old: str
     new: str
+    old_value: str = ""
+    new_value: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from core.errors import (
     ServiceNowError,
 )
 from core.notice_ports import Bot, Threads
-from core.notices import Report
+from core.notices import Change, Report
 from core.outbox import THREAD_LIFE, Batch, Card, Content, Posted, Queued, Thread
 from core.ports import Accounts, ChannelGrants, Clock
 from core.records import Record
@@ -45,6 +45,7 @@ class Row:
     hint: bool = False  # a report of update set v2.1: only what is newer than the last post is news
     read: Record | Unconnected | None = None  # what its reader may see; None where nobody may see anything
     reader: Grant | None = None
+    changes: Sequence[Change] = ()  # those that the reader may see, in the reader's language
 
 
 @dataclass
@@ -212,6 +213,11 @@ class Delivery:
                 if row.hint and not self._newer(work, answer):
                     return
                 row.read, row.reader = answer, grant
+                row.changes = [
+                    readings.in_words(grant.owner_id, answer.table, change, answer)
+                    for change in row.report.changes
+                    if change.field in answer.cells
+                ]
                 return
             if isinstance(answer, Later):
                 work.later = answer.reason
@@ -308,7 +314,7 @@ class Delivery:
             kinds.add("work_notes")
         return Save(
             [event for event in report.events if event in wanted],
-            [change for change in report.changes if change.field in readable],
+            row.changes,
             [one for one in report.comments if one.kind in kinds and one.kind in readable],
             report.actor,
         )

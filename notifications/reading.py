@@ -6,13 +6,13 @@ token has shown it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.deadline import Deadline
 from core.errors import AccessDenied, NotConnected, NotInstalled, ServiceNowError
-from core.notices import Report
+from core.notices import Change, Report
 from core.ports import ServiceNow
-from core.records import Record
+from core.records import Column, Record
 from core.subscriptions import Grant
 from core.tables import table_of
 
@@ -62,6 +62,7 @@ class Readings:
         self._failed: dict[tuple[str, str], Answer] = {}
         self._asked: dict[tuple[str, str], set[str]] = {}
         self._sees: dict[tuple[str, str], bool] = {}
+        self._known: dict[tuple[str, str], Mapping[str, Column]] = {}
 
     def fetch(self, wanted: Iterable[tuple[str, Report]]) -> None:
         """Read records ahead: of pairs of owner and report, one request per owner, table and hundred records."""
@@ -91,6 +92,35 @@ class Readings:
             return Refused("" if self._sees_any(*place) else NO_RECORDS)
         except ServiceNowError as error:
             return Later(str(error))
+
+    def in_words(self, owner_id: str, table: str, change: Change, record: Record) -> Change:
+        """
+        *change* in the language of the owner, as far as it is known: the report is in that of who saved.
+
+        Columns are remembered for 15 minutes, so this seldom asks.
+        """
+        if not change.old_value and not change.new_value:
+            return change
+        column = self._columns(owner_id, table).get(change.field)
+        words = {choice.value: choice.label for choice in column.choices} if column is not None else {}
+        new = words.get(change.new_value, change.new)
+        if change.new_value == record.value(change.field):
+            new = record.display(change.field)
+        return replace(
+            change,
+            label=(column.label if column is not None else "") or change.label,
+            old=words.get(change.old_value, change.old),
+            new=new,
+        )
+
+    def _columns(self, owner_id: str, table: str) -> Mapping[str, Column]:
+        place = (owner_id, table)
+        if place not in self._known:
+            try:
+                self._known[place] = self._servicenow_for(owner_id, Deadline(SECONDS)).columns(table)
+            except (NotConnected, ServiceNowError):
+                self._known[place] = {}  # then in the words of the report
+        return self._known[place]
 
     def _read(self, owner_id: str, table: str, reports: list[Report]) -> None:
         place = (owner_id, table)

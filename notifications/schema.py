@@ -77,6 +77,8 @@ class _Change(_Loose):
     label = _text(255)
     old = _text(70_000)
     new = _text(70_000)
+    old_value = _text(70_000)
+    new_value = _text(70_000)
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Change:

@@ -262,3 +262,22 @@ def test_one_read_for_all_records_of_an_owner(world: World, component: Component
     pass_time(world, 2)
     assert len(notices(world)) == 3
     assert len(world.asked(method="GET", path="/api/now/v2/table/incident")) == 1
+
+
+def test_what_changed_is_told_in_the_owners_language(world: World, component: Component) -> None:
+    """Whoever saved works in German: old, new and label come in the words that the subscriber reads."""
+    [one] = stored(world, grant(world))
+    change = {"field": "state", "label": "Status", "old": "Neu", "new": "In Bearbeitung"}
+    component.changed(incident(world), [one], changes=[change | {"old_value": "1", "new_value": "2"}])
+    pass_time(world, 2)
+    assert "State: New → In Progress" in said(world)[0]
+    assert "Neu" not in said(world)[0]
+
+
+def test_a_value_that_nobody_knows_stays_as_reported(world: World, component: Component) -> None:
+    """A choice that was deleted meanwhile keeps the words that the report has for it."""
+    [one] = stored(world, grant(world))
+    change = {"field": "state", "label": "State", "old": "Parked", "new": "In Progress"}
+    component.changed(incident(world), [one], changes=[change | {"old_value": "99", "new_value": "2"}])
+    pass_time(world, 2)
+    assert "State: Parked → In Progress" in said(world)[0]

@@ -53,7 +53,9 @@ def test_a_report_says_what_the_receiver_needs(instance: Instance) -> None:
             "sys_mod_count": 1,
         },
         "events": ["state"],
-        "changes": [{"field": "state", "label": "State", "old": "New", "new": "In Progress"}],
+        "changes": [
+            {"field": "state", "label": "State", "old": "New", "new": "In Progress", "old_value": "1", "new_value": "2"}
+        ],
         "comments": [],
         "actor": {"sys_id": user["sys_id"], "user_name": "agent", "name": user["name"]},
         "subscriptions": [

@@ -109,7 +109,9 @@ ServiceNowForMattermostChanges.prototype = {
                 field: column,
                 label: this.utils.text(current[column].getLabel()),
                 old: this.utils.text(previous.getDisplayValue(column)),
-                'new': this.utils.text(current.getDisplayValue(column))
+                'new': this.utils.text(current.getDisplayValue(column)),
+                old_value: this.utils.text(previous.getValue(column)),
+                new_value: this.utils.text(current.getValue(column))
             });
         }
         if (this.changed(current, state) || this.changed(current, 'active')) {
