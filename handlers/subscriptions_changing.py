@@ -10,12 +10,12 @@ from dataclasses import replace
 import structlog
 
 from core.accounts import FormResult
-from core.errors import AccessDenied, AppError, MayBeSaved, ServiceNowError
+from core.errors import AccessDenied, AppError, Broken, MayBeSaved, ServiceNowError
 from core.subscriptions import TABLE, Status, Subscription
 from handlers.context import Context
 from handlers.subscriptions_effects import Told, announce, grant_of
 from handlers.subscriptions_rights import NotYoursThere, check_may_manage, is_creator, rows_of
-from handlers.subscriptions_saving import AlreadyThere, once, one_at_a_time
+from handlers.subscriptions_saving import AlreadyThere, NothingSaved, once, one_at_a_time
 from handlers.subscriptions_words import events_text
 
 log = structlog.get_logger(__name__)
@@ -62,14 +62,34 @@ def update(before: Subscription, after: Subscription, context: Context, *, creat
             return rows.update(before, after)
     except AppError as error:
         if error.may_have_been_saved:
-            raise MayBeSaved(f"update unanswered: {error}", context.links.list(TABLE)) from error
+            found = _found(after, error, context)
+            if _says(found, after):
+                return found
+            if not isinstance(error, Broken) or not _says(found, before):
+                raise MayBeSaved(f"update unanswered: {error}", context.links.list(TABLE)) from error
         if granted is not None:
             context.grants.put(granted)
         elif creator:
             context.grants.delete(before.sys_id)
         if isinstance(error, AccessDenied) and not creator:
             raise NotYoursThere(str(error)) from error
+        if isinstance(error, Broken):
+            raise NothingSaved(str(error)) from error
         raise
+
+
+def _found(wanted: Subscription, cause: AppError, context: Context) -> Subscription:
+    """What an unanswered change left behind."""
+    try:
+        with rows_of(context) as rows:
+            return rows.get(wanted.sys_id)
+    except ServiceNowError as error:
+        raise MayBeSaved(f"looking failed: {error}", context.links.list(TABLE)) from cause
+
+
+def _says(found: Subscription, wanted: Subscription) -> bool:
+    """Whether a row says what was wanted, whoever wrote it and when."""
+    return replace(found, updated_by=wanted.updated_by, updated_on=wanted.updated_on) == wanted
 
 
 def _refuse_twins(wanted: Subscription, context: Context) -> None:

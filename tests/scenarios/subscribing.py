@@ -22,10 +22,15 @@ HERE: Json = {"channel": "service-desk"}
 
 def install_component(world: World, *people: str) -> None:
     """Load our update set and give *people* its role."""
-    answer = requests.post(f"{world.servicenow.url}/_sandbox/update-sets", data=build(RELEASE), timeout=30).json()
-    assert answer["committed"], answer
+    install(world, build(RELEASE))
     for name in people:
         give_role(world, name)
+
+
+def install(world: World, update_set: bytes) -> None:
+    """Load an update set."""
+    answer = requests.post(f"{world.servicenow.url}/_sandbox/update-sets", data=update_set, timeout=30).json()
+    assert answer["committed"], answer
 
 
 def give_role(world: World, name: str) -> None:
