@@ -15,7 +15,8 @@ from core.calls import Values
 from core.fields import Form, Option
 from core.menus import Standing
 from core.records import Choice, Column
-from core.tables import tables_shared
+from core.subscriptions import Status
+from core.tables import TABLES, tables_shared
 from forms.assign import assign_form
 from forms.change import change_form
 from forms.comments import COMMENT, NOTE, comments_form
@@ -25,6 +26,8 @@ from forms.menu import menu_form
 from forms.priority import priority_form
 from forms.share import share_form
 from forms.state import STATE, StateOf, state_form
+from forms.subscriptions import ADD, EDIT, subscription_form
+from forms.subscriptions_list import View, confirm_form, detail_form, list_form
 from forms.view import view_form
 from handlers import capabilities
 from handlers.commands import menus_of
@@ -127,3 +130,28 @@ def test_forms_pass_whole() -> None:
         assert [field["name"] for field in kept["fields"]] == [field["name"] for field in before["fields"]]
         for one, other in zip(before["fields"], kept["fields"], strict=True):
             assert other.get("options") == one.get("options")
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("kind", ["record", "table"])
+def test_forms_of_subscriptions_pass_whole(table: str, kind: str) -> None:
+    """For every table and kind, new and changed; the list with odd and equal names, and what one is asked there."""
+    choices = tuple(Choice(label, str(n)) for n, label in enumerate(("A b", "A  b", "ä", "*bold*", "1", "A b")))
+    columns = {name: Column(name, name, choices=choices) for name in ("priority", "category")}
+    tables = {name: table.label for name, table in TABLES.items()}
+    values = Values({"table": table, "kind": kind, "category": "1", "priority": "2", "filter": "priority=1"})
+    picks = [Option(f"{number}. Urgent", str(number) * 32) for number in range(1, 10)]
+    written = [
+        write_form(subscription_form(tables, columns, values, path=path, state="s", fresh=True, header="**Test:**"))
+        for path in (ADD, EDIT)
+    ]
+    written.append(
+        write_form(list_form(View(table=table), tables, ["line"], picks, state="s", previous=True, further=True))
+    )
+    written += [write_form(detail_form(["line"], status, state="s", among=True)) for status in Status]
+    written.append(write_form(confirm_form("Urgent", state="s")))
+    for before, kept in zip(written, cleaned([], written)["forms"], strict=True):
+        assert [one["name"] for one in kept["fields"]] == [one["name"] for one in before["fields"]]
+        for one, other in zip(before["fields"], kept["fields"], strict=True):
+            assert other.get("options") == one.get("options")
+            assert other.get("value") == one.get("value")
