@@ -18,7 +18,7 @@ from handlers.references import is_reference, looked_up, overtaking
 from handlers.registry import calls
 from handlers.subscriptions_changing import change
 from handlers.subscriptions_detail import show_detail
-from handlers.subscriptions_form import entered_values, find_records, read_form, tables_of
+from handlers.subscriptions_form import entered_values, find_records, read_form, remembered, tables_of
 from handlers.subscriptions_rights import check_may_manage, refuse_guests, rows_of
 from handlers.subscriptions_saving import AlreadyThere, create
 from mattermost.markdown import escaped
@@ -134,7 +134,7 @@ def look_up(call: Call, context: Context) -> Reply:
         return own_subscriptions(call, context)
     if call.selected_field == "record":
         return Options(overtaking(call, lambda words: find_records(call, words, context)))
-    return Options(looked_up(call, context, LOOKUPS))
+    return Options(remembered(looked_up(call, context, LOOKUPS), context))
 
 
 def own_subscriptions(call: Call, context: Context) -> Reply:

@@ -54,9 +54,8 @@ def change(before: Subscription, after: Subscription, told: Told, form_id: str, 
 def update(before: Subscription, after: Subscription, context: Context, *, creator: bool) -> Subscription:
     """Store the grant and send what differs; as stored. Where that fails all stays as it was."""
     granted = context.grants.get(before.sys_id)
-    grant = grant_of(after, context, granted)
     if granted is not None or creator:
-        context.grants.put(grant)
+        context.grants.put(grant_of(after, context, granted, creator=creator))
     try:
         with rows_of(context) as rows:
             return rows.update(before, after)

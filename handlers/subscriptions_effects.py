@@ -22,11 +22,20 @@ class Told:
     filter: str = ""
 
 
-def grant_of(subscription: Subscription, context: Context, granted: Grant | None = None) -> Grant:
-    """What the owner may have posted from now on; *granted* is what was so far, whose owner stays."""
+def grant_of(
+    subscription: Subscription, context: Context, granted: Grant | None = None, *, creator: bool = True
+) -> Grant:
+    """
+    What the owner may have posted from now on.
+
+    Args:
+        granted: What was granted so far; its owner stays.
+        creator: Whether the person made the subscription, and so owns what nobody owned.
+    """
+    owner_id = granted.owner_id if granted else ""
     return Grant(
         sys_id=subscription.sys_id,
-        owner_id=granted.owner_id if granted else context.person.id,
+        owner_id=owner_id or (context.person.id if creator else ""),
         channel_id=subscription.channel_id,
         table=subscription.table,
         record_id=subscription.record_id,

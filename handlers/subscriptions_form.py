@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from cachetools import TTLCache
+
 from core.base import table_label
 from core.calls import Call, Value, Values
 from core.errors import InvalidInput, MattermostError, MayNotPost, ServiceNowError, UnknownRequest
@@ -20,6 +22,8 @@ from handlers.subscriptions_words import filter_text, subject
 
 _CHANNEL_ID = re.compile(r"[a-z0-9]{26}")
 _TITLE_COLUMNS = ("number", "short_description")
+# Names of what was offered to a person a moment ago: a client could send any label with an id.
+_offered: TTLCache[tuple[str, str], str] = TTLCache(maxsize=5000, ttl=900)
 _NAMED = {"assignment_group": "sys_user_group", "cmdb_ci": "cmdb_ci"}
 
 
@@ -40,6 +44,13 @@ def find_records(call: Call, query: str, context: Context) -> Sequence[Choice]:
     found = context.servicenow.records.search(query, [table])
     labels = {f"{record.number}: {record.value('short_description')}": record.sys_id for record in found}
     return [Choice(label, sys_id) for label, sys_id in labels.items()]
+
+
+def remembered(options: Sequence[Choice], context: Context) -> tuple[Choice, ...]:
+    """*options*, whose names are known from now on, so that choosing one costs nothing more."""
+    for option in options:
+        _offered[context.person.id, option.value] = option.label
+    return tuple(options)
 
 
 def read_form(call: Call, context: Context, before: Subscription | None = None) -> tuple[Subscription, Told]:
@@ -112,6 +123,9 @@ def names_in(wanted: Filter, context: Context) -> dict[str, str]:
     names: dict[str, str] = {}
     for field, table in _NAMED.items():
         if value := getattr(wanted, field):
+            if offered := _offered.get((context.person.id, value)):
+                names[value] = offered
+                continue
             try:
                 found = context.servicenow.read_records(table, [value], ("name",))
             except ServiceNowError:
@@ -204,14 +218,11 @@ def _flag(values: Values, name: str, default: bool) -> bool:
 def _filter(values: Values, table: str, problems: dict[str, str], context: Context) -> tuple[str, str]:
     columns = context.servicenow.columns(table)
     ids: dict[str, str] = {}
-    names: dict[str, str] = {}
     for field in _NAMED:
         option = values.option(field)
         ids[field], problem = reference(option, finder(field, context))
         if problem:
             problems[field] = problem
-        if option is not None and ids[field]:
-            names[ids[field]] = option.label
     category, known = values.text("category"), choices_of(columns, "category")
     if category and known and category not in {option.value for option in known}:
         problems["category"] = "Choose one of the list."
@@ -229,4 +240,4 @@ def _filter(values: Values, table: str, problems: dict[str, str], context: Conte
     except InvalidInput as wrong:
         problems |= wrong.fields
         return "", ""
-    return encoded, filter_text(wanted, names, columns)
+    return encoded, filter_text(wanted, names_in(wanted, context), columns)

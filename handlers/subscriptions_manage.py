@@ -207,7 +207,7 @@ def _deleted(sys_id: str, form_id: str, context: Context) -> str:
 def _stopped(stored: Subscription, context: Context) -> str:
     """An administrator of the channel may stop what ServiceNow lets only its creator change: we post no more of it."""
     granted = context.grants.get(stored.sys_id)
-    grant = granted or replace(grant_of(stored, context), owner_id="")
+    grant = granted or grant_of(stored, context, creator=False)
     reason = f"@{context.person.username}, who administrates the channel, stopped it."
     context.grants.put(replace(grant, status=Status.BROKEN.value, reason=reason, told_at=0.0))
     log.info("subscription stopped", subscription=stored.sys_id, person=context.person.id)

@@ -99,7 +99,7 @@ def is_creator(subscription: Subscription, context: Context) -> bool:
     never ``user_id``, which any holder of the role can write.
     """
     grant = context.grants.get(subscription.sys_id)
-    if grant is not None:
+    if grant is not None and grant.owner_id:  # one without an owner only keeps posts from being made
         return grant.owner_id == context.person.id
     account = context.account
     return account is not None and account.identity.known and subscription.created_by == account.identity.user_name

@@ -180,6 +180,15 @@ def test_everything_that_was_entered_is_stored(world: World, agent: MattermostCl
     assert "priority 2 \\- High or above" in only_fact
 
 
+def test_a_label_that_a_client_made_up_is_told_nobody(world: World, agent: MattermostClient) -> None:
+    """Only the id of a choice counts: its name is ServiceNow's, whatever the client calls it."""
+    form = opened(agent)
+    [group] = agent.look_up(form, "assignment_group", "netw", **HERE)["data"]["items"]
+    press(agent, form, "save", {"assignment_group": group | {"label": "The board"}})
+    card = world.mattermost.posts_in("service-desk")[-1]["props"]["attachments"][0]
+    assert next(fact["value"] for fact in card["fields"] if fact["title"] == "Only") == "assignment group Network"
+
+
 @pytest.mark.parametrize(
     ("name", "entered", "at"),
     [
