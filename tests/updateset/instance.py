@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import requests
@@ -45,17 +45,24 @@ class Request:
 
 
 class Receiver:
-    """A server that keeps what it gets, and answers 202 or what it is told to."""
+    """A server that keeps what it gets, and answers 202 or what it is told to; nothing unless it is *awake*."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.answers: list[tuple[int, dict[str, str], str]] = []
+        self.awake = Event()
+        self.awake.set()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.requests.append(Request(self.path, dict(self.headers), body))
+                path = self.requestline.split()[1]  # `self.path` hides a doubled slash
+                receiver.requests.append(Request(path, dict(self.headers), body))
+                if not receiver.awake.is_set():
+                    receiver.awake.wait(5)
+                    self.close_connection = True
+                    return
                 status, headers, text = receiver.answers.pop(0) if receiver.answers else (202, {}, "")
                 self.send_response(status)
                 for name, value in headers.items():
@@ -77,6 +84,7 @@ class Receiver:
 
     def stop(self) -> None:
         """Nobody listens there any more."""
+        self.awake.set()
         self._server.shutdown()
         self._server.server_close()
 

@@ -1,5 +1,7 @@
 """Sending until it is taken: tries, their times, what is final, and what becomes of a row."""
 
+import time
+
 import pytest
 
 from tests.updateset.facts import DELIVERIES, KEYS
@@ -184,16 +186,95 @@ def test_what_was_interrupted_is_found_at_the_next_event(instance: Instance) -> 
     assert [row["state"] for row in instance.deliveries()] == ["delivered", "delivered"]
 
 
-def test_a_row_whose_event_was_lost_is_found_at_the_next_one(instance: Instance) -> None:
-    """The platform may lose a scheduled event; any later change sends what is due."""
-    instance.receiver.answer(500)
+def test_what_was_interrupted_after_sending_is_not_sent_again(instance: Instance) -> None:
+    """A kept change that is worked through a second time makes the same event ids, which are there already."""
+    instance.load(lambda xml: xml.replace(b"kept.deleteRecord();", b""))
     _changed(instance)
+    assert sorted(row["state"] for row in instance.deliveries()) == ["captured", "captured", "delivered"]
+    instance.load()
+    instance.advance(180)
+    assert [row["state"] for row in instance.deliveries()] == ["delivered"]
+    assert len(instance.receiver.requests) == 1
+
+
+def test_a_row_that_cannot_be_worked_on_blocks_no_other(instance: Instance) -> None:
+    """It steps back, is logged by its id, and given up after 72 hours; what waits behind it is sent."""
+    instance.load(lambda xml: xml.replace(b"Reports().process(String(event.parm1))", b"Missing(event.parm1)"))
+    _changed(instance)
+    broken = [row["sys_id"] for row in instance.deliveries()]
+    for sys_id in broken:
+        instance.double.store.update(DELIVERIES, sys_id, {"body": "no JSON"}, "system", "")
+    instance.load()
+    instance.receiver.answer(500)
+    instance.advance(180)
+    instance.insert("incident", {"short_description": "Another"})
+    incident = instance.incident()
+    instance.save("incident", incident, state="2")
+    assert len(instance.reports()) == 1
+    states = {row["sys_id"]: row["state"] for row in instance.deliveries()}
+    assert {states.pop(sys_id) for sys_id in broken} == {"captured"}
+    assert list(states.values()) == ["queued"]
+    assert all(any(sys_id in line for line in instance.log()) for sys_id in broken)
+    instance.advance(65)
+    assert "delivered" in {row["state"] for row in instance.deliveries()}
+    for _ in range(2):
+        instance.advance(73 * HOUR)
+        instance.insert("incident", {"short_description": "Another"})
+    states = {row["sys_id"]: row["state"] for row in instance.deliveries()}
+    assert {states[sys_id] for sys_id in broken} == {"dead"}
+
+
+def test_rows_whose_events_were_lost_are_found_at_later_ones_a_few_at_a_time(instance: Instance) -> None:
+    """The platform may lose scheduled events; each later change sends ten of what is due."""
+    instance.subscribe("state")
+    incident = instance.incident()
+    for number in range(12):
+        instance.receiver.answer(500)
+        instance.save("incident", incident, state="1" if number % 2 else "2")
+    instance.settle()
     instance.double.runtime.events.clear()
     instance.advance(65)
-    assert len(instance.receiver.requests) == 1
+    assert len(instance.receiver.requests) == 12
     instance.insert("incident", {"short_description": "Another"})
-    first, again = instance.reports()
-    assert first == again
+    assert len(instance.reports()) == 22
+    instance.insert("incident", {"short_description": "Another"})
+    reports = instance.reports()
+    assert len(reports) == 24
+    assert len({report["event_id"] for report in reports}) == 12
+
+
+def test_a_server_that_does_not_answer_keeps_nobody_waiting_twice(instance: Instance) -> None:
+    """After one try without an answer no other row is tried there for a minute; then all of them arrive."""
+    quick = (
+        (b"TIMEOUT_MILLISECONDS: 10000", b"TIMEOUT_MILLISECONDS: 200"),
+        (b"SLOW_MILLISECONDS: 5000", b"SLOW_MILLISECONDS: 100"),
+    )
+    instance.load(lambda xml: xml.replace(*quick[0]).replace(*quick[1]))
+    instance.receiver.awake.clear()
+    began = time.monotonic()
+    _changed(instance)
+    assert time.monotonic() - began < 4  # the receiver would hold the connection for 5 seconds
+    [row] = instance.deliveries()
+    assert (row["state"], row["last_status"], row["last_error"]) == ("queued", "0", "No answer in time")
+    instance.save("incident", instance.receiver.requests[0].report["record"]["sys_id"], state="1")
+    assert len(instance.reports()) == 1
+    instance.receiver.awake.set()
+    instance.advance(65)
+    assert [row["state"] for row in instance.deliveries()] == ["delivered", "delivered"]
+    assert len(instance.receiver.requests) == 3
+
+
+def test_a_slash_at_the_end_of_an_address_does_no_harm(instance: Instance) -> None:
+    """The path is appended once."""
+    url = instance.receiver.url + "/"
+    instance.insert(KEYS, {"server_url": url, "key_id": "k2", "signing_secret": "s" * 32}, "admin")
+    instance.subscribe("state", server_url=url)
+    incident = instance.incident()
+    instance.save("incident", incident, state="2")
+    instance.settle()
+    [request] = instance.receiver.requests
+    assert request.path == "/webhooks/servicenow"
+    assert request.report["server_url"] == url
 
 
 def test_old_rows_are_dropped_a_few_at_a_time(instance: Instance) -> None:

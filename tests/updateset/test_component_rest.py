@@ -36,6 +36,34 @@ def test_states_are_in_order_and_active_alone(instance: Instance) -> None:
     assert "8" not in [state["value"] for state in _result(instance, "agent", "getstates/incident")]  # type: ignore[index]
 
 
+def test_choices_are_in_the_callers_language_where_they_are_translated(instance: Instance) -> None:
+    """What is not translated stays in English, at its place."""
+    user = next(row["sys_id"] for row in instance.rows("sys_user") if row["user_name"] == "agent2")
+    instance.double.store.update("sys_user", user, {"preferred_language": "fr"}, "admin", "")
+    french = {
+        "name": "incident",
+        "element": "state",
+        "value": "2",
+        "label": "En cours",
+        "language": "fr",
+        "sequence": "2",
+    }
+    instance.insert("sys_choice", french | {"inactive": "false"}, "admin")
+    labels = [state["label"] for state in _result(instance, "agent2", "getstates/incident")]  # type: ignore[index]
+    assert labels == ["New", "En cours", "On Hold", "Resolved", "Closed", "Canceled"]
+    labels = [state["label"] for state in _result(instance, "agent", "getstates/incident")]  # type: ignore[index]
+    assert labels[1] == "In Progress"
+
+
+def test_a_class_may_define_an_inherited_column_anew(instance: Instance) -> None:
+    """The nearest definition counts."""
+    for name in ("incident", "task"):
+        entry = {"name": name, "element": "u_floor", "internal_type": "string", "active": "true"}
+        instance.insert("sys_dictionary", entry | {"mandatory": "true" if name == "incident" else "false"}, "admin")
+    columns = {column["name"]: column for column in _result(instance, "agent", "component/columns/incident")["columns"]}
+    assert columns["u_floor"]["mandatory"] is True
+
+
 def test_a_table_without_choices_of_its_own_has_its_parents(instance: Instance) -> None:
     """cert_follow_on_task, which the old resource refused, has those of task."""
     states = _result(instance, "agent", "getstates/cert_follow_on_task")

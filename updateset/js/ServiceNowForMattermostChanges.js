@@ -52,17 +52,10 @@ ServiceNowForMattermostChanges.prototype = {
         return String(name || record.getValue('sys_class_name') || record.getTableName());
     },
 
-    // The class and its ancestors, nearest first.
+    // The class and its ancestors, nearest first. A list of Java's reads "[incident, task]".
     hierarchy: function (table) {
-        var found = new GlideTableHierarchy(table).getTables();
-        var names = [];
-        for (var i = 0; i < found.length; i++) {
-            names.push(String(found[i]));
-        }
-        if (names.indexOf(table) < 0) {
-            names.unshift(table);
-        }
-        return names;
+        var names = String(new GlideTableHierarchy(table).getTables()).replace(/[\[\]\s]/g, '').split(',');
+        return names.indexOf(table) < 0 ? [table].concat(names) : names;
     },
 
     // All that a report says about one save. `previous` is null for a new record.
@@ -101,7 +94,7 @@ ServiceNowForMattermostChanges.prototype = {
         var columns = [state, 'priority', 'assigned_to', 'assignment_group'];
         for (var i = 0; i < columns.length; i++) {
             var column = columns[i];
-            if (!this.changed(current, column) || previous.getValue(column) == current.getValue(column)) {
+            if (!this.changed(current, column)) {
                 continue;
             }
             change.events.push(column === state ? 'state' : column);

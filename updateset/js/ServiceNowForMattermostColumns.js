@@ -60,11 +60,10 @@ ServiceNowForMattermostColumns.prototype = {
         };
     },
 
-    // Active choices by column, in order, of the nearest table that has any, in the caller's language
-    // or else in English. `element` limits them to one column, '' does not.
+    // Active choices by column, in order, of the nearest table that has any; each in the caller's language
+    // where it is translated, else in English. `element` limits them to one column, '' does not.
     choices: function (tables, element) {
         var language = this.language();
-        var best = {};
         var rows = new GlideRecord('sys_choice');
         rows.addQuery('name', 'IN', tables.join(','));
         if (element) {
@@ -74,49 +73,40 @@ ServiceNowForMattermostColumns.prototype = {
         rows.addQuery('language', 'IN', language === 'en' ? 'en' : language + ',en');
         rows.orderBy('sequence');
         rows.query();
+        var lists = {};
         while (rows.next()) {
             var name = this.utils.text(rows.getValue('element'));
-            var rank = tables.indexOf(this.utils.text(rows.getValue('name'))) * 2;
-            rank += this.utils.text(rows.getValue('language')) === language ? 0 : 1;
-            if (rank < 0 || (best[name] && best[name].rank < rank)) {
+            var near = tables.indexOf(this.utils.text(rows.getValue('name')));
+            if (near < 0 || (lists[name] && lists[name].near < near)) {
                 continue;
             }
-            if (!best[name] || best[name].rank > rank) {
-                best[name] = { rank: rank, choices: [] };
+            if (!lists[name] || lists[name].near > near) {
+                lists[name] = { near: near, places: {}, choices: [] };
             }
-            best[name].choices.push({
-                label: this.utils.text(rows.getValue('label')),
-                value: this.utils.text(rows.getValue('value')),
-                dependent_value: this.utils.text(rows.getValue('dependent_value')),
-                sequence: parseInt(this.utils.text(rows.getValue('sequence')) || '0', 10)
-            });
+            this.add(lists[name], rows, this.utils.text(rows.getValue('language')) === language);
         }
-        return this.inOrder(best);
+        var found = {};
+        for (var column in lists) {
+            if (lists.hasOwnProperty(column)) {
+                found[column] = lists[column].choices;
+            }
+        }
+        return found;
     },
 
-    // By sequence as numbers: some releases sort that column as text.
-    inOrder: function (best) {
-        var ordered = {};
-        for (var name in best) {
-            if (best.hasOwnProperty(name)) {
-                ordered[name] = [];
-                var choices = best[name].choices;
-                for (var i = 0; i < choices.length; i++) {
-                    choices[i].place = i;
-                }
-                choices.sort(function (one, other) {
-                    return one.sequence - other.sequence || one.place - other.place;
-                });
-                for (var j = 0; j < choices.length; j++) {
-                    ordered[name].push({
-                        label: choices[j].label,
-                        value: choices[j].value,
-                        dependent_value: choices[j].dependent_value
-                    });
-                }
-            }
+    add: function (list, row, own) {
+        var choice = {
+            label: this.utils.text(row.getValue('label')),
+            value: this.utils.text(row.getValue('value')),
+            dependent_value: this.utils.text(row.getValue('dependent_value'))
+        };
+        var key = choice.dependent_value + ' ' + choice.value;
+        if (!list.places.hasOwnProperty(key)) {
+            list.places[key] = list.choices.length;
+            list.choices.push(choice);
+        } else if (own) {
+            list.choices[list.places[key]].label = choice.label;
         }
-        return ordered;
     },
 
     hierarchy: function (table) {

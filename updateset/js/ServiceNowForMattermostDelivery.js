@@ -65,7 +65,7 @@ ServiceNowForMattermostDelivery.prototype = {
             this.postpone(row, this.constants.FIRST_RETRY_SECONDS);
             return false;
         }
-        var attempts = parseInt(this.utils.text(row.getValue('attempts')) || '0', 10) + 1;
+        var attempts = this.attempts(row) + 1;
         row.setValue('attempts', attempts);
         // The next try is arranged before this one: whatever interrupts us, nothing is forgotten.
         this.postpone(row, this.utils.backoff(attempts));
@@ -91,7 +91,7 @@ ServiceNowForMattermostDelivery.prototype = {
             }
         }
         row.update();
-        if (answer.retryAfter > this.utils.backoff(parseInt(row.getValue('attempts'), 10)) &&
+        if (answer.retryAfter > this.utils.backoff(this.attempts(row)) &&
                 row.getValue('state') == this.constants.QUEUED) {
             this.postpone(row, answer.retryAfter);
         }
@@ -179,6 +179,10 @@ ServiceNowForMattermostDelivery.prototype = {
         gs.eventQueueScheduled(this.constants.DELIVERY_DUE, row, String(row.getUniqueValue()), '', when);
     },
 
+    attempts: function (row) {
+        return parseInt(this.utils.text(row.getValue('attempts')) || '0', 10);
+    },
+
     isDue: function (row, now) {
         return this.utils.text(row.getValue('next_attempt')) <= String(now.getValue());
     },
@@ -205,13 +209,37 @@ ServiceNowForMattermostDelivery.prototype = {
             }
         }
         for (var i = 0; i < due.length; i++) {
-            var ids = due[i].kept ? new ServiceNowForMattermostReports().process(due[i].id) : [due[i].id];
-            for (var j = 0; j < ids.length; j++) {
-                if (!this.deliver(ids[j])) {
+            try {
+                if (!(due[i].kept ? this.processAgain(due[i].id, now) : this.deliver(due[i].id))) {
                     return;
                 }
+            } catch (error) {
+                gs.error('Mattermost: waiting row {0} could not be worked on, it will be tried again.', due[i].id);
             }
         }
+    },
+
+    // A kept change whose first go was interrupted; it steps back first, so that it can never block what waits behind.
+    processAgain: function (id, now) {
+        var kept = new GlideRecord(this.constants.DELIVERIES);
+        if (!kept.get(id)) {
+            return true;
+        }
+        var attempts = this.attempts(kept) + 1;
+        kept.setValue('attempts', attempts);
+        kept.setValue('next_attempt', this.inSeconds(this.utils.backoff(attempts)).getValue());
+        if (this.age(kept, now) >= this.constants.GIVE_UP_SECONDS) {
+            kept.setValue('state', this.constants.DEAD);
+            kept.setValue('last_error', 'The kept change could not be reported');
+        }
+        kept.update();
+        var ids = new ServiceNowForMattermostReports().process(id);
+        for (var i = 0; i < ids.length; i++) {
+            if (!this.deliver(ids[i])) {
+                return false;
+            }
+        }
+        return true;
     },
 
     // Drop what is settled and old, a few rows at a time.
