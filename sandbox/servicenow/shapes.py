@@ -32,6 +32,7 @@ class Shapes:
         self._base = base
         self._mode = mode
         self._links = links
+        self._unseen: dict[str, frozenset[str]] = {}
         self._labels: dict[tuple[str, str], dict[str, str]] = {}
         self._zone = ZoneInfo(caller.time_zone)
 
@@ -62,7 +63,7 @@ class Shapes:
         """The column at the end of a dot-walk, its raw value, and the row that it is of."""
         name, _, rest = path.partition(".")
         column = self._store.columns(table).get(name)
-        if column is None or name in self._people.hidden(self._caller, table):
+        if column is None or name in self._hidden(table):
             return None
         value = row.get(name, "")
         if not rest:
@@ -71,6 +72,12 @@ class Shapes:
             return None
         target = self._store.find(column.reference, value) or {}
         return self._walk(column.reference, target, rest) if target else (Column(rest, rest), "", {})
+
+    def _hidden(self, table: str) -> frozenset[str]:
+        """Asked once a request, not once a cell: access rules may be scripts."""
+        if table not in self._unseen:
+            self._unseen[table] = self._people.hidden(self._caller, table)
+        return self._unseen[table]
 
     def _cell(self, column: Column, value: str, row: Row) -> Any:
         if column.type == "reference" and value:

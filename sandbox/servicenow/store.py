@@ -246,8 +246,9 @@ class Store:
         """Forget the oldest rows of a log."""
         with self.lock:
             rows = self._rows[table]
-            for sys_id in list(rows)[: max(len(rows) - most, 0)]:
-                del rows[sys_id]
+            if len(rows) > most:
+                for sys_id in list(rows)[: len(rows) - most]:
+                    del rows[sys_id]
 
     def delete(self, table: str, sys_id: str, user: str = "system", user_id: str = "") -> bool:
         """Whether there was such a row. Raises Refusal."""

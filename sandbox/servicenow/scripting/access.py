@@ -83,9 +83,10 @@ class Access:
         if self._revision != self._store.revision:
             self._revision = self._store.revision
             self._known = {}
-        if key not in self._known:
-            self._known[key] = find()
-        return self._known[key]
+        known = self._known  # another thread may begin a new one meanwhile, into which this answer must not go
+        if key not in known:
+            known[key] = find()
+        return known[key]
 
     def _passes(self, rule: Row, caller: Caller, table: str, row: Row | None) -> bool:
         if caller.admin and rule["admin_overrides"] == "true":

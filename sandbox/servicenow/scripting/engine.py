@@ -99,10 +99,12 @@ class Engine:
 
     def attempt(self, source: Source, session: Caller, variables: Json, **how: Any) -> tuple[Any, bool]:
         """As `run`; a failure is logged and never shown. Returns the value and whether it went well."""
+        alive = self._alive()
         try:
             return self.run(source, session, variables, **how), True
         except ScriptFailed as problem:
-            self._services.log("2", f"Evaluator: {problem}", source.name)
+            if alive():
+                self._services.log("2", f"Evaluator: {problem}", source.name)
             return None, False
 
     def _host(self, source: Source, session: Caller) -> Host:

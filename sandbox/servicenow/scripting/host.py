@@ -61,9 +61,12 @@ class Host:
             if not self.alive():
                 raise ScriptError("The instance has been reset")
             return json.dumps({"value": getattr(self, f"do_{operation}")(json.loads(given))})
-        except (ScriptError, NotDone, Unreachable) as problem:
-            prefix = "The sandbox does not do this: " if isinstance(problem, NotDone) else ""
-            return json.dumps({"error": f"{prefix}{problem}"})
+        except (ScriptError, Unreachable) as problem:
+            return json.dumps({"error": str(problem)})
+        except NotDone as problem:  # into the log as well, should the script swallow it
+            refused = f"The sandbox does not do this: {problem}"
+            self.services.log("2", refused, self.source)
+            return json.dumps({"error": refused})
         except Exception as problem:  # noqa: BLE001 - raised into the engine it would be lost
             self.services.log("2", f"The sandbox failed at {operation}: {problem!r}", self.source)
             return json.dumps({"error": f"The sandbox failed: {problem!r}"})
@@ -107,7 +110,7 @@ class Host:
 
     def do_send(self, given: Json) -> Json:
         """An HTTP request, out for real."""
-        return self.services.outbound.send(given, self.session.user_name)
+        return self.services.outbound.send(given, self.session.user_name, self.alive)
 
     def do_may(self, given: Json) -> bool:
         """Access rules for the session's user."""

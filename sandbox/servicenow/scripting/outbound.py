@@ -31,9 +31,9 @@ class Outbound:
     def __init__(self, log: Callable[[Row], None]) -> None:
         self._log = log
 
-    def send(self, message: Json, user_name: str) -> Json:
+    def send(self, message: Json, user_name: str, alive: Callable[[], bool]) -> Json:
         """
-        One request, one answer: status, headers, body, error text and code.
+        One request, one answer: status, headers, body, error text and code; logged while the instance is *alive*.
 
         A refused connection and every host but this machine's own are thrown; a time-out is an answer with status 0.
         """
@@ -46,7 +46,8 @@ class Outbound:
         parts = urlsplit(message["endpoint"])
         row = {"sys_id": uuid.uuid4().hex, "method": method.upper(), "hostname": parts.netloc, "path": parts.path}
         row |= {"response_status": str(answer["status"]), "url": message["endpoint"], "user_name": user_name}
-        self._log(row)
+        if alive():
+            self._log(row)
         if answer["error"] and not answer["code"] and not answer["status"]:
             raise Unreachable(answer["error"])
         return answer

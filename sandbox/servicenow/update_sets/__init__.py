@@ -78,7 +78,9 @@ class UpdateSets:
 
     def deletes(self, set_id: str) -> list[str]:
         """What a commit would delete, as people know it."""
-        rows = [row for row in self._store.rows("sys_update_xml") if row["remote_update_set"] == set_id]
+        skipped = {row["remote_update"] for row in self.problems(set_id) if row["status"] == "skipped"}
+        mine = (row for row in self._store.rows("sys_update_xml") if row["remote_update_set"] == set_id)
+        rows = [row for row in mine if row["sys_id"] not in skipped]
         return [row["target_name"] or row["name"] for row in rows if _action(row) == DELETE]
 
     def commit(self, set_id: str) -> list[str]:

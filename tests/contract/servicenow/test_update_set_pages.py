@@ -1,7 +1,10 @@
 """Retrieved Update Sets as an administrator uses them: upload, preview, problems, commit."""
 
+import json
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from tests.contract.servicenow.conftest import Instance
 from tests.contract.servicenow.update_set import UpdateSet, sys_id
 
 LIST = "/sys_remote_update_set_list.do"
+RECORDED = Path(__file__).parents[4] / "shared/recorded/servicenow/update_sets.json"
 UPLOAD = "/upload.do?sysparm_target=sys_remote_update_set"
 
 
@@ -178,3 +182,28 @@ def test_deleting_a_retrieved_set_takes_its_parts_along(instance: Instance, brow
     assert instance.double.rows("sys_remote_update_set") == []
     assert all(row["update_set"] for row in instance.double.rows("sys_update_xml"))
     assert instance.double.rows("sys_script_include")
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason=f"no recordings at {os.path.relpath(RECORDED)}")
+def test_a_script_goes_the_recorded_way(instance: Instance, browser: Browser) -> None:
+    """A fresh token of 72 characters, an upload answered empty, a preview answered with its tracker."""
+    entries = {entry["what"].split(":")[0]: entry for entry in json.loads(RECORDED.read_text(encoding="utf-8"))}
+    form = entries["Upload form"]
+    assert browser.get(form["request"]["path"] + "?sysparm_target=sys_remote_update_set").status_code == 200
+    token = browser.token()
+    assert len(token) == 72
+    upload = entries["Upload of the XML file"]
+    update_set = UpdateSet("Recorded")
+    sent = {"sysparm_ck": token, "sysparm_target": upload["request"]["body"]["sysparm_target"]}
+    answer = browser.post(
+        upload["request"]["path"], sent, files={"attachFile": ("s.xml", update_set.xml(), "text/xml")}
+    )
+    assert (answer.status_code, answer.text) == (200, upload["response"]["body"])
+    preview = entries["Start the preview"]
+    asked = preview["request"]["body"] | {"sysparm_ck": token, "sysparm_ajax_processor_sys_id": update_set.sys_id}
+    answer = browser.post(preview["request"]["path"], asked)
+    assert answer.status_code == 200
+    expected = re.sub(r'answer="\w+"', 'answer="X"', preview["response"]["body"])
+    assert re.sub(r'answer="[0-9a-f]{32}"', 'answer="X"', answer.text) == expected
+    assert instance.double.row("sys_remote_update_set", update_set.sys_id)["state"] == "previewed"
+    assert browser.post("/xmlhttp.do", asked | {"sysparm_ck": "x"}).status_code == 403

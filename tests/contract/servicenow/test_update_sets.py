@@ -281,4 +281,4 @@ def test_a_big_table_is_listed_quickly(instance: Instance) -> None:
         instance.double.store.insert(TABLE, {"name": str(number)}, "system")
     began = time.process_time()
     assert len(instance.send("GET", f"/api/now/table/{TABLE}", who="agent").json()["result"]) == 2000
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 1
