@@ -17,7 +17,7 @@ _DEMANDED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "problem": {
         "102": ("assigned_to",),
         "103": ("assigned_to",),
-        "104": ("assigned_to", "cause_notes"),
+        "104": ("assigned_to",),
         "106": ("assigned_to", *_PROBLEM),
         "107": ("resolution_code",),
     },
@@ -25,10 +25,13 @@ _DEMANDED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         **dict.fromkeys(("-4", "-3", "-2", "-1", "0"), ("assignment_group",)),
         "3": _CLOSURE,
     },
-    "change_task": {"3": ("close_code", "close_notes")},
 }
 # Fields that a state offers beside those that it demands.
-_OFFERED: Mapping[str, Mapping[str, tuple[str, ...]]] = {"incident": {"2": ("comments",), "3": ("comments",)}}
+_OFFERED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "incident": {"2": ("comments",), "3": ("comments",)},
+    "problem": {"104": ("cause_notes",), "107": ("close_notes",)},
+    "change_task": {"3": _CLOSURE},
+}
 
 AWAITING_CALLER = "1"  # an on-hold reason that needs a word to the caller
 

@@ -5,8 +5,8 @@ import uuid
 import structlog
 
 from core.accounts import FormResult
-from core.calls import Call, Options, Reply, ShowForm, Text, Value, Values
-from core.errors import InvalidInput, ServiceNowError
+from core.calls import Call, Kind, Options, Reply, ShowForm, Text, Value, Values
+from core.errors import InvalidInput, ServiceNowError, Unanswered, Unreachable
 from core.menus import Requirement
 from core.record_ports import Entries, JournalEntry
 from core.tables import table_of
@@ -85,9 +85,7 @@ def _picked(call: Call, context: Context) -> Reply:
     try:
         record = record_of(call, context)
     except NoSuchRecord as error:
-        if call.values.option(RECORD) is not None and call.kind is not call.kind.FORM and not typed.text(text_name):
-            return ShowForm(comments_pick_form(call.path, typed, escaped(error.tell, 600)))
-        raise
+        return ShowForm(comments_pick_form(call.path, typed, escaped(error.tell, 600)))
     if record is None:
         return ShowForm(comments_pick_form(call.path, typed))
     _refuse_without_journal(record.table)
@@ -135,14 +133,21 @@ def _show(
     call: Call, context: Context, opened: OpenedRecord, values: Values, *, skip: int = 0, header: str = ""
 ) -> ShowForm:
     _refuse_without_journal(opened.table)
-    found = context.servicenow.journal.latest(opened.table, opened.sys_id, skip=skip, most=SHOWN)
+    try:
+        found = context.servicenow.journal.latest(opened.table, opened.sys_id, skip=skip, most=SHOWN)
+        shown = entries_text(found, skip)
+    except (Unanswered, Unreachable):
+        if call.kind is not Kind.FORM:
+            raise
+        # A dialog can't wait: a comment can be written all the same, and what may be written shows then.
+        found, shown = Entries((), False, work_notes=True), "ServiceNow did not answer in time."
     if call.path == NOTE and not found.work_notes:
         raise InvalidInput({}, "Your account sees no work notes, so it can't add any. Add a comment instead.")
     state = opened.signed(call.path, context, skip=skip, form_id=uuid.uuid4().hex)
     form = comments_form(
         call.path,
         opened.number,
-        entries_text(found, skip),
+        shown,
         values,
         work_notes=found.work_notes,
         older=found.older and call.steps,

@@ -117,9 +117,9 @@ def _show(call: Call, context: Context, values: Values, *, record: Record | None
 
 
 def _here(channel: Channel) -> dict[str, Value]:
-    """The viewed channel as the default; a client may not offer direct messages in its list."""
-    name = channel.display_name or channel.name
-    return {"channel": Option(name, channel.id)} if name and channel.type not in {"D", "G"} else {}
+    """The viewed channel as the default; a direct or group message, which clients do not list, is there too."""
+    name = "This conversation" if channel.type in {"D", "G"} else channel.display_name or channel.name
+    return {"channel": Option(name, channel.id)} if name and not channel.archived else {}
 
 
 def _seen(option: Option, context: Context) -> Record:

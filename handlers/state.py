@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from core.calls import Call, Options, Reply, ShowForm, Text, Value, Values
-from core.errors import AccessDenied, InvalidInput, NotFound, NotInstalled, Refused
+from core.errors import AccessDenied, InvalidInput, NotFound, NotInstalled, Refused, Unanswered, Unreachable
 from core.fields import Option
 from core.lifecycle import AWAITING_CALLER, base_states, demanded, demanded_by_any, offered
 from core.menus import Requirement
@@ -27,10 +27,24 @@ _CARRIED_CHARACTERS = 300
 
 def open_form(call: Call, context: Context) -> Reply:
     """Read the record, so that nobody fills in a form for one that is gone; show what can follow."""
-    record = _read(call, context)
+    opened = OpenedRecord.of(call)
+    try:
+        record = _read(call, context)
+    except (Unanswered, Unreachable):
+        if opened is None:
+            raise
+        return _unread(call, context, opened)
     if record is None:
         return ShowForm(state_pick_form(call.path, Values()))
     return _opened(call, context, record)
+
+
+def _unread(call: Call, context: Context, opened: OpenedRecord) -> ShowForm:
+    """No answer in time, and a dialog can't wait: what memory or the base system has; saving looks again."""
+    known = choices_of(context.servicenow.cached_columns(opened.table), "state")
+    states = known or options_of(base_states(opened.table))
+    header = "ServiceNow did not answer in time, so the record's present state is not shown."
+    return _show(call, context, opened, states, Values(), held={}, header=header)
 
 
 def refresh(call: Call, context: Context) -> Reply:

@@ -137,3 +137,22 @@ def test_a_card_does_not_take_somebody_s_work_without_asking(world: World, agent
     assert row(world, NUMBER)["assigned_to"] == other
     agent.submit_dialog(pressed.dialog, {})
     assert world.servicenow.store.display("sys_user", row(world, NUMBER)["assigned_to"]) == "Amir Agent"
+
+
+@pytest.mark.parametrize("button", ["Comment", "State"])
+def test_a_dialog_opens_though_servicenow_does_not_answer_in_time(
+    world: World, agent: MattermostClient, button: str
+) -> None:
+    """After three seconds with what is known without it; what is sent then is checked as ever."""
+    post = shared(world, agent)
+    world.servicenow.fault("slow", "/api/now/v2/table", times=3, seconds=8)
+    dialog = agent.press_action(post["id"], button).dialog
+    world.servicenow.clear_faults()
+    assert dialog is not None
+    assert "did not answer in time" in str(dialog.form)
+    values = {"comments": "Late"} if button == "Comment" else {"state": "2"}
+    answer = agent.submit_dialog(dialog, values)
+    assert not answer.get("error"), answer
+    found = row(world, NUMBER)
+    late = [one["value"] for one in world.servicenow.store.journal(found["sys_id"], "comments")]
+    assert (late == ["Late"]) if button == "Comment" else (found["state"] == "2")

@@ -346,3 +346,14 @@ def test_nobody_shares_without_a_connected_account(world: World, agent: Mattermo
     assert answer["type"] == "error"
     assert "oauth2/remote/connect" in answer["text"]
     assert "servicenow share" not in agent.entries("/command")
+
+
+def test_it_works_in_a_direct_message(world: World, agent: MattermostClient) -> None:
+    """The conversation being viewed is the default, though no list of channels holds it."""
+    requester = world.person("requester")
+    direct = agent.post("/api/v4/channels/direct", [agent.id, requester.id])["id"]
+    form = opened(agent.command("share", {"record": "INC0010001"}, channel_id=direct))
+    assert field(form, "channel")["value"] == {"label": "This conversation", "value": direct}
+    assert agent.submit(form, {}, channel_id=direct)["type"] == "ok"
+    [post] = [one for one in world.mattermost.state.posts.values() if one["props"].get("attachments")]
+    assert (post["channel_id"], post["user_id"]) == (direct, agent.id)

@@ -233,13 +233,13 @@ def test_the_caller_of_a_resolved_incident_closes_or_reopens_it(world: World, ac
 def test_what_an_instance_demands_beyond_the_form_is_named_above_it(world: World, agent: MattermostClient) -> None:
     """A data policy that the form did not know: the label is told, nothing is half done."""
     form = with_state(agent, state_form(agent, "PRB0040001"), "Closed")
-    assert names(form) == ["state", "resolution_code"]
+    assert names(form) == ["state", "resolution_code", "close_notes"]
     code = field(form, "resolution_code")["options"][0]
-    column = {"name": "problem", "element": "close_notes", "column_label": "Close notes", "mandatory": "true"}
+    column = {"name": "problem", "element": "workaround", "column_label": "Workaround", "mandatory": "true"}
     world.administer("POST", "/api/now/table/sys_dictionary", column)
     answer = agent.submit(form, {"resolution_code": code})
     assert answer["type"] == "error"
-    assert "ServiceNow demands more: Close notes" in answer["text"]
+    assert "ServiceNow demands more: Workaround" in answer["text"]
     assert row(world, "PRB0040001")["state"] == "102"
 
 
