@@ -11,12 +11,12 @@ TAKEOVER_PATH = "setup/takeover"
 
 
 class Mark(StrEnum):
-    """How a step stands, as Mattermost's emoji."""
+    """How a step stands; signs that every font has."""
 
-    DONE = ":white_check_mark:"
-    TO_DO = ":x:"
-    WAITS = ":hourglass:"  # for a step above it
-    NOTE = ":information_source:"
+    DONE = "✓"
+    TO_DO = "✗"
+    WAITS = "…"  # for a step above it
+    NOTE = "–"
 
 
 @dataclass(frozen=True)

@@ -58,11 +58,11 @@ def test_each_step_says_what_comes_first(world: World) -> None:
 
     world.connected("admin")
     form = opened(world)
-    assert step(form, "OAuth works").startswith(":white_check_mark:")
+    assert step(form, "OAuth works").startswith("✓")
     assert "it is not installed" in step(form, "Component in ServiceNow")
     assert "Import Update Set from XML" in step(form, "Component in ServiceNow")
     for title in ("Role", "Webhook key", "Reports reach this service"):
-        assert step(form, title).startswith(":hourglass:")
+        assert step(form, title).startswith("…")
     assert buttons(form) == ["Check again"]
 
 

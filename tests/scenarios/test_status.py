@@ -54,7 +54,7 @@ def test_a_test_travels_the_whole_way_and_back(installed: World) -> None:
     assert "last used never" in line(status(installed), "Webhook key")
     answer = press(installed, "test")
     assert "The test came back" in answer["form"]["header"]
-    assert ":white_check_mark: **Reports reach this service**" in answer["form"]["header"]
+    assert "✓ **Reports reach this service**" in answer["form"]["header"]
     text = status(installed)
     assert "last used never" not in line(text, "Webhook key")
     assert line(text, "ServiceNow's clock") == "ServiceNow's clock: as ours"
