@@ -31,6 +31,7 @@ _INCLUDES = (
     ("ServiceNowForMattermostChanges", "", "What one save changed, seen by the business rules and kept for later."),
     ("ServiceNowForMattermostMatching", "", "Which subscriptions a change concerns."),
     ("ServiceNowForMattermostReports", "", "Turns a kept change into one report for each server."),
+    ("ServiceNowForMattermostOutbox", "", "The rows of what is kept, waits and was sent."),
     ("ServiceNowForMattermostDelivery", "", "Sends reports, signed, and tries again until they are taken."),
     ("ServiceNowForMattermostColumns", "", "Columns and choices of a table, in the caller's language."),
 )

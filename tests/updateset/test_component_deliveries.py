@@ -243,13 +243,15 @@ def test_rows_whose_events_were_lost_are_found_at_later_ones_a_few_at_a_time(ins
     assert len({report["event_id"] for report in reports}) == 12
 
 
+def _hurry(instance: Instance) -> None:
+    """A fifth of a second is the component's patience."""
+    long, short = b"TIMEOUT_MILLISECONDS: 10000", b"TIMEOUT_MILLISECONDS: 200"
+    instance.load(lambda xml: xml.replace(long, short).replace(b"SLOW_MILLISECONDS: 5000", b"SLOW_MILLISECONDS: 100"))
+
+
 def test_a_server_that_does_not_answer_keeps_nobody_waiting_twice(instance: Instance) -> None:
     """After one try without an answer no other row is tried there for a minute; then all of them arrive."""
-    quick = (
-        (b"TIMEOUT_MILLISECONDS: 10000", b"TIMEOUT_MILLISECONDS: 200"),
-        (b"SLOW_MILLISECONDS: 5000", b"SLOW_MILLISECONDS: 100"),
-    )
-    instance.load(lambda xml: xml.replace(*quick[0]).replace(*quick[1]))
+    _hurry(instance)
     instance.receiver.awake.clear()
     began = time.monotonic()
     _changed(instance)
@@ -262,6 +264,29 @@ def test_a_server_that_does_not_answer_keeps_nobody_waiting_twice(instance: Inst
     instance.advance(65)
     assert [row["state"] for row in instance.deliveries()] == ["delivered", "delivered"]
     assert len(instance.receiver.requests) == 3
+
+
+def test_rows_for_a_server_that_never_answers_are_given_up_all_the_same(instance: Instance) -> None:
+    """Also those that were not tried because another one had just gone unanswered."""
+    _hurry(instance)
+    instance.receiver.awake.clear()
+    _changed(instance)
+    instance.save("incident", instance.receiver.requests[0].report["record"]["sys_id"], state="1")
+    instance.settle()
+    instance.advance(73 * HOUR)
+    assert [row["state"] for row in instance.deliveries()] == ["dead", "dead"]
+    assert len(instance.receiver.requests) == 2
+
+
+def test_a_key_without_its_secret_signs_nothing(instance: Instance) -> None:
+    """The row waits for the secret."""
+    key = next(row["sys_id"] for row in instance.rows(KEYS))
+    instance.call("admin", "DELETE", f"/api/now/table/{KEYS}/{key}")
+    instance.insert(KEYS, {"server_url": instance.receiver.url, "key_id": KEY_ID}, "admin")
+    _changed(instance)
+    assert instance.receiver.requests == []
+    [row] = instance.deliveries()
+    assert (row["state"], row["last_error"]) == ("queued", "No signing key for this server_url")
 
 
 def test_a_slash_at_the_end_of_an_address_does_no_harm(instance: Instance) -> None:

@@ -23,7 +23,7 @@ ServiceNowForMattermostChanges.prototype = {
         if (!change.events.length) {
             return;
         }
-        var kept = new ServiceNowForMattermostDelivery().keep(change);
+        var kept = new ServiceNowForMattermostOutbox().keep(change);
         var name = tables.indexOf('task') >= 0 ? this.constants.TASK_CHANGED : this.constants.KNOWLEDGE_CHANGED;
         gs.eventQueue(name, current, kept, change.events.join(','));
     },

@@ -5,40 +5,7 @@ ServiceNowForMattermostDelivery.prototype = {
     initialize: function () {
         this.constants = new ServiceNowForMattermostConstants();
         this.utils = new ServiceNowForMattermostUtils();
-    },
-
-    // Keep a change until the script action comes to it; the row's sys_id.
-    keep: function (change) {
-        var body = this.utils.asciiJson(change);
-        return this.insert(this.newId(), '', this.constants.CAPTURED, body, this.constants.CAPTURE_GRACE_SECONDS);
-    },
-
-    // Queue a report, unless it is there already; the row's sys_id.
-    queue: function (eventId, server, body) {
-        var row = new GlideRecord(this.constants.DELIVERIES);
-        if (row.get('event_id', eventId)) {
-            return String(row.getUniqueValue());
-        }
-        return this.insert(eventId, server, this.constants.QUEUED, body, 0);
-    },
-
-    insert: function (eventId, server, state, body, seconds) {
-        var row = new GlideRecord(this.constants.DELIVERIES);
-        row.initialize();
-        row.setValue('event_id', eventId);
-        row.setValue('server_url', server);
-        row.setValue('state', state);
-        row.setValue('body', body);
-        row.setValue('attempts', 0);
-        row.setValue('next_attempt', this.inSeconds(seconds).getValue());
-        return String(row.insert());
-    },
-
-    queueEvent: function (id) {
-        var row = new GlideRecord(this.constants.DELIVERIES);
-        if (row.get(id)) {
-            gs.eventQueue(this.constants.DELIVERY_DUE, row, id, '');
-        }
+        this.outbox = new ServiceNowForMattermostOutbox();
     },
 
     // The row of the key that requests to a server are signed with, null for none.
@@ -55,20 +22,26 @@ ServiceNowForMattermostDelivery.prototype = {
     // Send one queued row that is due. True unless its server left us waiting.
     deliver: function (id) {
         var row = new GlideRecord(this.constants.DELIVERIES);
-        var now = this.inSeconds(0);
-        if (!row.get(id) || row.getValue('state') != this.constants.QUEUED || !this.isDue(row, now)) {
+        var now = this.outbox.inSeconds(0);
+        if (!row.get(id) || row.getValue('state') != this.constants.QUEUED || !this.outbox.isDue(row, now)) {
             return true;
         }
         var server = String(row.getValue('server_url'));
         if (this.isSilent(server, id)) {
             // The queue that runs us is everybody's: one server that does not answer must not fill it.
-            this.postpone(row, this.constants.FIRST_RETRY_SECONDS);
+            if (this.outbox.age(row, now) >= this.constants.GIVE_UP_SECONDS) {
+                row.setValue('last_error', 'Given up: the server does not answer');
+                this.giveUp(row);
+                row.update();
+            } else {
+                this.outbox.postpone(row, this.constants.FIRST_RETRY_SECONDS);
+            }
             return false;
         }
-        var attempts = this.attempts(row) + 1;
+        var attempts = this.outbox.attempts(row) + 1;
         row.setValue('attempts', attempts);
         // The next try is arranged before this one: whatever interrupts us, nothing is forgotten.
-        this.postpone(row, this.utils.backoff(attempts));
+        this.outbox.postpone(row, this.utils.backoff(attempts));
         var answer = this.send(row, server);
         this.settle(row, answer, now);
         return !answer.slow;
@@ -82,19 +55,22 @@ ServiceNowForMattermostDelivery.prototype = {
             row.setValue('state', this.constants.DELIVERED);
             row.setValue('body', '');
         } else {
-            var eventId = String(row.getValue('event_id'));
             gs.warn('Mattermost: report {0} was not taken, try {1}, status {2}.',
-                eventId, String(row.getValue('attempts')), String(answer.status));
-            if (outcome === this.constants.DEAD || this.age(row, now) >= this.constants.GIVE_UP_SECONDS) {
-                row.setValue('state', this.constants.DEAD);
-                gs.error('Mattermost: report {0} is given up.', eventId);
+                String(row.getValue('event_id')), String(row.getValue('attempts')), String(answer.status));
+            if (outcome === this.constants.DEAD || this.outbox.age(row, now) >= this.constants.GIVE_UP_SECONDS) {
+                this.giveUp(row);
             }
         }
         row.update();
-        if (answer.retryAfter > this.utils.backoff(this.attempts(row)) &&
+        if (answer.retryAfter > this.utils.backoff(this.outbox.attempts(row)) &&
                 row.getValue('state') == this.constants.QUEUED) {
-            this.postpone(row, answer.retryAfter);
+            this.outbox.postpone(row, answer.retryAfter);
         }
+    },
+
+    giveUp: function (row) {
+        row.setValue('state', this.constants.DEAD);
+        gs.error('Mattermost: report {0} is given up.', String(row.getValue('event_id')));
     },
 
     // {status, error, retryAfter, slow}; status 0 for no answer. Never throws.
@@ -103,17 +79,18 @@ ServiceNowForMattermostDelivery.prototype = {
         var answer = { status: 0, error: '', retryAfter: 0, slow: false };
         try {
             var key = this.key(server);
-            if (!key) {
+            var secret = key ? this.utils.text(key.signing_secret.getDecryptedValue()) : '';
+            if (!secret) {
                 answer.error = 'No signing key for this server_url';
                 gs.warn('Mattermost: report {0} has no signing key.', String(row.getValue('event_id')));
                 return answer;
             }
-            var response = this.request(key, server, String(row.getValue('body'))).execute();
+            var response = this.request(key, secret, server, String(row.getValue('body'))).execute();
             answer.status = parseInt(response.getStatusCode(), 10) || 0;
             if (this.utils.outcome(answer.status) !== this.constants.DELIVERED) {
                 answer.error = this.reason(response, answer.status);
                 answer.retryAfter = this.utils.retryAfter(
-                    response.getHeader('Retry-After'), this.inSeconds(0).getNumericValue()
+                    response.getHeader('Retry-After'), this.outbox.inSeconds(0).getNumericValue()
                 );
             }
         } catch (error) {
@@ -127,9 +104,8 @@ ServiceNowForMattermostDelivery.prototype = {
     },
 
     // Signed now: a signature is good for five minutes.
-    request: function (key, server, body) {
-        var seconds = String(Math.floor(this.inSeconds(0).getNumericValue() / 1000));
-        var secret = key.signing_secret.getDecryptedValue();
+    request: function (key, secret, server, body) {
+        var seconds = String(Math.floor(this.outbox.inSeconds(0).getNumericValue() / 1000));
         var request = new sn_ws.RESTMessageV2();
         request.setHttpMethod('post');
         request.setEndpoint(server.replace(/\/+$/, '') + this.constants.PATH);
@@ -144,7 +120,7 @@ ServiceNowForMattermostDelivery.prototype = {
         request.setRequestHeader('X-ServiceNow-Timestamp', seconds);
         request.setRequestHeader('X-ServiceNow-Key', String(key.getValue('key_id')));
         request.setRequestHeader('X-ServiceNow-Signature', 'v1=' + new CertificateEncryption().generateMac(
-            gs.base64Encode(String(secret)), 'HmacSHA256', seconds + '.' + body
+            gs.base64Encode(secret), 'HmacSHA256', seconds + '.' + body
         ));
         request.setRequestBody(body);
         return request;
@@ -162,39 +138,18 @@ ServiceNowForMattermostDelivery.prototype = {
     isSilent: function (server, exceptId) {
         var row = new GlideRecord(this.constants.DELIVERIES);
         row.addQuery('server_url', server);
-        row.addQuery('state', this.constants.QUEUED);
         row.addQuery('last_error', this.NO_ANSWER);
         row.addQuery('sys_id', '!=', exceptId);
         row.orderByDesc('sys_updated_on');
         row.setLimit(1);
         row.query();
-        var since = this.inSeconds(-this.constants.FIRST_RETRY_SECONDS).getValue();
+        var since = this.outbox.inSeconds(-this.constants.FIRST_RETRY_SECONDS).getValue();
         return row.next() && String(row.getValue('sys_updated_on')) > String(since);
-    },
-
-    postpone: function (row, seconds) {
-        var when = this.inSeconds(seconds);
-        row.setValue('next_attempt', when.getValue());
-        row.update();
-        gs.eventQueueScheduled(this.constants.DELIVERY_DUE, row, String(row.getUniqueValue()), '', when);
-    },
-
-    attempts: function (row) {
-        return parseInt(this.utils.text(row.getValue('attempts')) || '0', 10);
-    },
-
-    isDue: function (row, now) {
-        return this.utils.text(row.getValue('next_attempt')) <= String(now.getValue());
-    },
-
-    age: function (row, now) {
-        var created = new GlideDateTime(String(row.getValue('sys_created_on')));
-        return (now.getNumericValue() - created.getNumericValue()) / 1000;
     },
 
     // Rows that are due although no event came for them, a few at a time.
     sweep: function () {
-        var now = this.inSeconds(0);
+        var now = this.outbox.inSeconds(0);
         var rows = new GlideRecord(this.constants.DELIVERIES);
         rows.addQuery('state', 'IN', this.constants.CAPTURED + ',' + this.constants.QUEUED);
         rows.addQuery('next_attempt', '<=', now.getValue());
@@ -203,7 +158,7 @@ ServiceNowForMattermostDelivery.prototype = {
         rows.query();
         var due = [];
         while (rows.next()) {
-            if (this.isDue(rows, now)) {
+            if (this.outbox.isDue(rows, now)) {
                 var kept = rows.getValue('state') == this.constants.CAPTURED;
                 due.push({ id: String(rows.getUniqueValue()), kept: kept });
             }
@@ -225,10 +180,10 @@ ServiceNowForMattermostDelivery.prototype = {
         if (!kept.get(id)) {
             return true;
         }
-        var attempts = this.attempts(kept) + 1;
+        var attempts = this.outbox.attempts(kept) + 1;
         kept.setValue('attempts', attempts);
-        kept.setValue('next_attempt', this.inSeconds(this.utils.backoff(attempts)).getValue());
-        if (this.age(kept, now) >= this.constants.GIVE_UP_SECONDS) {
+        kept.setValue('next_attempt', this.outbox.inSeconds(this.utils.backoff(attempts)).getValue());
+        if (this.outbox.age(kept, now) >= this.constants.GIVE_UP_SECONDS) {
             kept.setValue('state', this.constants.DEAD);
             kept.setValue('last_error', 'The kept change could not be reported');
         }
@@ -240,39 +195,6 @@ ServiceNowForMattermostDelivery.prototype = {
             }
         }
         return true;
-    },
-
-    // Drop what is settled and old, a few rows at a time.
-    purge: function () {
-        this.drop(this.constants.DELIVERED, this.constants.KEEP_DELIVERED_SECONDS);
-        this.drop(this.constants.DEAD, this.constants.KEEP_DEAD_SECONDS);
-    },
-
-    drop: function (state, seconds) {
-        var before = String(this.inSeconds(-seconds).getValue());
-        var rows = new GlideRecord(this.constants.DELIVERIES);
-        rows.addQuery('state', state);
-        rows.addQuery('sys_updated_on', '<', before);
-        rows.setLimit(this.constants.PURGE_ROWS);
-        rows.query();
-        while (rows.next()) {
-            // Looked at again: a condition that the platform does not understand is left out without a word.
-            if (rows.getValue('state') == state && String(rows.getValue('sys_updated_on')) < before) {
-                rows.deleteRecord();
-            }
-        }
-    },
-
-    inSeconds: function (seconds) {
-        var when = new GlideDateTime();
-        if (seconds) {
-            when.addSeconds(seconds);
-        }
-        return when;
-    },
-
-    newId: function () {
-        return String(gs.generateGUID()).replace(/-/g, '').toLowerCase();
     },
 
     type: 'ServiceNowForMattermostDelivery'

@@ -3,6 +3,7 @@ ServiceNowForMattermostReports.prototype = {
     initialize: function () {
         this.constants = new ServiceNowForMattermostConstants();
         this.utils = new ServiceNowForMattermostUtils();
+        this.outbox = new ServiceNowForMattermostOutbox();
         this.delivery = new ServiceNowForMattermostDelivery();
     },
 
@@ -27,7 +28,7 @@ ServiceNowForMattermostReports.prototype = {
             var reports = this.split(this.report(change, server), servers[server]);
             for (var i = 0; i < reports.length; i++) {
                 reports[i].event_id = this.eventId(keptId, server, i);
-                queued.push(this.delivery.queue(reports[i].event_id, server, this.utils.asciiJson(reports[i])));
+                queued.push(this.outbox.queue(reports[i].event_id, server, this.utils.asciiJson(reports[i])));
             }
         }
         kept.deleteRecord();
@@ -105,11 +106,11 @@ ServiceNowForMattermostReports.prototype = {
             }
         }, server);
         report.test = nonce;
-        report.event_id = this.delivery.newId();
+        report.event_id = this.outbox.newId();
         if (subscription) {
             report.subscriptions = [new ServiceNowForMattermostMatching().describe(subscription)];
         }
-        this.delivery.queueEvent(this.delivery.queue(report.event_id, server, this.utils.asciiJson(report)));
+        this.outbox.queueEvent(this.outbox.queue(report.event_id, server, this.utils.asciiJson(report)));
         return report.event_id;
     },
 

@@ -10,7 +10,7 @@
     }
     try {
         delivery.sweep();
-        delivery.purge();
+        new ServiceNowForMattermostOutbox().purge();
     } catch (error) {
         gs.error('Mattermost: waiting reports could not be looked through.');
     }
