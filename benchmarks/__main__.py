@@ -18,6 +18,7 @@ import psutil
 import requests
 from werkzeug.test import Client
 
+from benchmarks import records
 from benchmarks.floor import (
     bare_bindings,
     bare_submit,
@@ -57,6 +58,9 @@ def main() -> None:
         rows += round_trips(world, agent)
         rows += bindings(world, agent)
         rows += submit(world, agent)
+        rows += records.trips(world, agent)
+        rows += records.work(world, agent, headers(agent), context(world, agent))
+        rows += records.cards()
         rows += silence(world, agent)
         world.running.stop()
         rows += process(mattermost, servicenow, Path(folder))
