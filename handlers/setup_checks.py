@@ -198,7 +198,7 @@ def _plugin(found: Found, component: Component, context: Context) -> None:
         log.warning("plugins not readable", reason=str(error))
         found.add(title, Mark.NOTE, "Mattermost did not say whether it runs. Check again in a minute.")
         return
-    if found.current:
+    if found.current or (found.version and context.old_dialect.ends_at):
         try:
             found.foreign = len(component.foreign_rows(context.settings.mattermost_url, MOST_COUNTED))
         except (AccessDenied, NotInstalled):

@@ -21,7 +21,7 @@ from mattermost.markdown import escaped
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 200  # subscriptions of one press; each is a request to ServiceNow
-_LEAST_SECONDS = 5.0  # that must remain for another one and the answer
+_LEAST_SECONDS = 6.0  # that must remain for another one and the answer
 _SAVED_AS = "takeover"
 _NAMED = 10
 _COLUMNS = (
@@ -32,12 +32,19 @@ _COLUMNS = (
 
 @dataclass
 class Outcome:
-    """What one press did. ``parked`` counts, by reason, those that are reported to us and posted for nobody."""
+    """
+    What one press did.
+
+    Args:
+        parked: How many are reported to us and posted for nobody, by reason.
+        left: How many were read and not moved; ``more``: there may be others that were not read.
+    """
 
     moved: int = 0
     granted: int = 0
     parked: Counter[str] = field(default_factory=Counter)
     left: int = 0
+    more: bool = False
     problem: str = ""
 
     @property
@@ -45,12 +52,13 @@ class Outcome:
         """For the administrator."""
         lines = [f"**Taken over: {self.moved:,}**, of which {self.granted:,} go on as before."]
         lines += [f"- {count:,} wait: {reason}" for reason, count in self.parked.most_common(_NAMED)]
-        if rest := len(self.parked) - _NAMED:
-            lines += [f"- … and {rest} more reasons, in the log"] if rest > 0 else []
+        if (rest := len(self.parked) - _NAMED) > 0:
+            lines.append(f"- … and {rest} more such groups")
         if self.problem:
             lines.append(f"It stopped early: {self.problem}")
-        if self.left:
-            lines.append(f"{self.left:,} are left. Press **Take over** again to go on.")
+        if self.left or self.more:
+            count = f"{self.left:,}" if not self.more else f"{self.left:,} of these, and perhaps others,"
+            lines.append(f"{count} are left. Press **Take over** again to go on.")
         return "\n".join(lines)
 
 
@@ -94,7 +102,7 @@ def take_over(context: Context) -> Outcome:
     else:
         outcome.left = 0
     if len(rows) == AT_ONCE and not outcome.problem:
-        outcome.left += len(component.foreign_rows(context.settings.mattermost_url, 1))
+        outcome.more = True
     log.info("taken over", by=context.person.id, moved=outcome.moved, granted=outcome.granted, left=outcome.left)
     return outcome
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from core.component import AUTH_TABLE
 from core.subscriptions import ROLE, TABLE
 from sandbox.client import MattermostClient
-from tests.scenarios.subscribing import install_component
+from tests.reports import notices, pass_time
+from tests.scenarios.subscribing import give_role, install_component
 from tests.world import World
 
 Json = dict[str, Any]
@@ -225,3 +227,46 @@ def test_many_are_taken_over_in_portions(installed: World) -> None:
 def test_the_role_is_the_one_that_the_component_brings(installed: World) -> None:
     """The name that administrators are told is the name in ServiceNow."""
     assert ROLE in {row["name"] for row in installed.servicenow.rows("sys_user_role")}
+
+
+@pytest.fixture
+def taken(installed: World) -> World:
+    """One subscription of the agent's for incidents, taken over; the component has a key."""
+    give_role(installed, "agent")
+    row_of(installed, "agent")
+    press(installed, opened(installed), "new_key")
+    return installed
+
+
+def change(world: World, state: str) -> None:
+    """Somebody saves an incident in ServiceNow; what follows happens."""
+    record = next(row for row in world.servicenow.rows("incident") if row["number"] == "INC0010001")
+    world.administer("PATCH", f"/api/now/table/incident/{record['sys_id']}", {"state": state})
+    world.servicenow.settle()
+    pass_time(world, 25)
+
+
+def test_what_was_taken_over_is_posted_here(taken: World) -> None:
+    """Before: nothing, for it is the plugin's. After: once. Given back: nothing more."""
+    change(taken, "2")
+    assert not notices(taken)
+    confirmed(taken, "take_over")
+    change(taken, "1")
+    assert ["New" in post["message"] for post in notices(taken)] == [True]
+    confirmed(taken, "give_back")
+    change(taken, "2")
+    assert len(notices(taken)) == 1
+
+
+def test_a_notice_outlives_a_rotation_in_the_wrong_order(taken: World) -> None:
+    """ServiceNow signs with a key that nobody here knows: refused, kept there, and posted once when that is mended."""
+    confirmed(taken, "take_over")
+    [row] = taken.servicenow.rows(AUTH_TABLE)
+    taken.administer("PATCH", f"/api/now/table/{AUTH_TABLE}/{row['sys_id']}", {"key_id": "too-early"})
+    change(taken, "2")
+    assert not notices(taken)
+    press(taken, opened(taken), "write_key")
+    taken.advance(120)
+    taken.servicenow.settle()
+    pass_time(taken, 5)
+    assert ["In Progress" in post["message"] for post in notices(taken)] == [True]
