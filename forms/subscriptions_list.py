@@ -91,13 +91,14 @@ def id_flags(path: str) -> Form:
     return Form(path=path, title="Subscription", fields=[one])
 
 
-def detail_form(lines: Sequence[str], status: Status, *, state: str, among: bool) -> Form:
+def detail_form(lines: Sequence[str], status: Status, *, state: str, listed: bool, several: bool) -> Form:
     """
     Build what is seen of one subscription.
 
     Args:
         lines: Markdown.
-        among: Whether it was picked from a list, so that one can go on from it.
+        listed: Whether it was picked from a list, so that one can go back there.
+        several: Whether that list's page had others, so that one can go on to them.
     """
     match status:
         case Status.ACTIVE:
@@ -107,8 +108,10 @@ def detail_form(lines: Sequence[str], status: Status, *, state: str, among: bool
         case Status.BROKEN:
             change = Option("Try again", "resume")
     buttons = [Option("Edit", "edit"), change, Option("Send a test", "test"), Option("Delete", "delete")]
-    if among:
-        buttons += [Option("Previous", "previous"), Option("Next", "next"), Option("Back to list", "back")]
+    if several:
+        buttons += [Option("Previous", "previous"), Option("Next", "next")]
+    if listed:
+        buttons.append(Option("Back to list", "back"))
     action = SelectField(name="action", label="Action", options=buttons, buttons=True)
     return Form(path=SHOW, title="Subscription", header="\n".join(lines), fields=[action], state=state)
 

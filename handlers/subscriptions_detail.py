@@ -24,7 +24,7 @@ def show_detail(call: Call, context: Context, subscription: Subscription, *, not
     )
     columns = context.servicenow.cached_columns(subscription.table)
     facts = [
-        ("Subject", subject(subscription, record, context)),
+        ("Follows", subject(subscription, record, context)),
         ("Events", events_text(subscription.events)),
         ("Only", filter_text(wanted, names_in(wanted, context), columns)),
         ("Posts", options_text(subscription.options)),
@@ -40,7 +40,8 @@ def show_detail(call: Call, context: Context, subscription: Subscription, *, not
         lines += ["", "Mend the cause, then press **Try again**: your rights are checked anew."]
     place = list_place(call.state)
     state = signed({**place, "sys_id": subscription.sys_id}, SHOW, call, context)
-    return ShowForm(detail_form(lines, status, state=state, among=bool(place.get("ids"))))
+    ids = place.get("ids", ())
+    return ShowForm(detail_form(lines, status, state=state, listed=bool(ids), several=len(ids) > 1))
 
 
 def channel_name(channel_id: str, context: Context) -> str:

@@ -52,7 +52,7 @@ def grant_of(
 
 def announce(subscription: Subscription, did: str, told: Told, mark: str, context: Context) -> str:
     """Tell the channel who did what; why it could not be told as a further sentence, "" when it was."""
-    facts = [("Subject", told.subject), ("Events", events_text(subscription.events))]
+    facts = [("Follows", told.subject), ("Events", events_text(subscription.events))]
     if told.filter:
         facts.append(("Only", told.filter))
     if subscription.name:

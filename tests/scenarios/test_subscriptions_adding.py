@@ -89,7 +89,7 @@ def test_the_channel_is_told_who_did_it(world: World, agent: MattermostClient) -
     assert card["text"] == "**agent** subscribed this channel"
     facts = {fact["title"]: fact["value"] for fact in card["fields"]}
     assert facts["Name"] == "All of \\*it\\* @\u200ball"
-    assert facts["Subject"].startswith("every [Incident](")
+    assert facts["Follows"].startswith("every [Incident](")
     assert facts["Events"] == "State changed, Priority changed, New comment"
     assert only(world)["sys_id"] in card["footer"]
 
