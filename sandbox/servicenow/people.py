@@ -60,6 +60,9 @@ class AccessRules(Protocol):
     def governs(self, table: str) -> bool:
         """Whether the table is one of them."""
 
+    def open_to_rest(self, table: str) -> bool:
+        """Whether the table answers web services at all."""
+
     def may(self, caller: Caller, table: str, operation: str, row: Row | None) -> bool:
         """Whether its rules allow ``create``, ``read``, ``write`` or ``delete``."""
 
@@ -113,6 +116,8 @@ class People:
 
     def may_open(self, caller: Caller, table: str) -> bool:
         """Whether the table answers at all (else 403)."""
+        if self.access is not None and self.access.governs(table):
+            return self.access.open_to_rest(table)
         needed = _CLOSED.get(table)
         return needed is None or caller.admin or needed in caller.roles
 

@@ -306,6 +306,8 @@ class Store:
                 continue
             if name == "close_code" and value and value not in {c["value"] for c in self.choices(table, name)}:
                 continue  # an unlisted value is dropped; the data policy then complains
+            if column.type == "boolean":
+                value = {"1": "true", "0": "false"}.get(value, value)
             accepted[name] = value[: column.max_length] if column.type in {"string", "reference"} else value
         return accepted
 

@@ -31,6 +31,11 @@ class Access:
         """Whether the table came with an update set: only then its rules count here."""
         return bool(self._remembered(("governs", table), lambda: self._is_scoped(table)))
 
+    def open_to_rest(self, table: str) -> bool:
+        """Whether the table's own flag lets web services in."""
+        rows = self._store.rows("sys_db_object")
+        return not any(row["name"] == table and row["ws_access"] == "false" for row in rows)
+
     def _is_scoped(self, table: str) -> bool:
         rows = self._store.rows("sys_db_object")
         return any(row["name"] == table and row["sys_scope"] not in {"", "global"} for row in rows)

@@ -21,12 +21,16 @@ class Events:
 
     Args:
         process: Takes a row of ``sysevent``; whether all went well.
+        failed: Told of what the sandbox itself could not do.
     """
 
-    def __init__(self, store: Store, clock: Clock, process: Callable[[Row], bool]) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, process: Callable[[Row], bool], failed: Callable[[Exception], None]
+    ) -> None:
         self._store = store
         self._clock = clock
         self._process = process
+        self._failed = failed
         self._changed = threading.Condition()
         self._waiting: list[tuple[float, int, str]] = []
         self._jobs: dict[str, Callable[[], None]] = {}
@@ -115,6 +119,8 @@ class Events:
                 self._busy = True
             try:
                 self._one(name)
+            except Exception as problem:  # noqa: BLE001 - the queue goes on, whatever one event does
+                self._failed(problem)
             finally:
                 with self._changed:
                     self._busy = False

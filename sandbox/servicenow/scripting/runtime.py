@@ -5,6 +5,7 @@ from typing import Any
 
 from sandbox.common import Clock
 from sandbox.servicenow.people import Caller, People
+from sandbox.servicenow.query import NotDone
 from sandbox.servicenow.scripting.access import Access
 from sandbox.servicenow.scripting.engine import Engine, Source
 from sandbox.servicenow.scripting.events import Events
@@ -33,7 +34,7 @@ class Runtime:
         self._url = url
         self._scopes = Scopes(store)
         self.records = Records(store, people)
-        self.events = Events(store, clock, self._process)
+        self.events = Events(store, clock, self._process, self._failed)
         services = Services(
             records=self.records,
             outbound=Outbound(lambda row: self._keep("sys_outbound_http_log", row)),
@@ -65,6 +66,10 @@ class Runtime:
             row = next((row for row in rows if row["user_name"] == user_name), None)
             found = self._people.by_id(row["sys_id"]) if row else None
         return found or SYSTEM
+
+    def _failed(self, problem: Exception) -> None:
+        prefix = "The sandbox does not do this: " if isinstance(problem, NotDone) else "The sandbox failed: "
+        self.log("2", f"{prefix}{problem!r}", "sysevent")
 
     def _keep(self, table: str, row: Row) -> None:
         now = self._store.now()

@@ -105,6 +105,19 @@ def test_scripts_pass_access_by_but_can_ask(ruled: Instance) -> None:
     assert ruled.logged() == ["a,false,false,false,false", "a,true,false,true,false", "a,true,true,true,true"]
 
 
+def test_a_table_may_be_closed_to_web_services(instance: Instance) -> None:
+    """Then nobody reads or writes it over REST, administrators neither; scripts do."""
+    update_set = UpdateSet()
+    update_set.table(TABLE, {"text": "string:100"}, flags={"ws_access": "false"})
+    update_set.rule("incident", f"var g = new GlideRecord('{TABLE}'); g.text = 'a'; gs.info('' + !!g.insert());")
+    instance.commit(update_set)
+    for response in (instance.send("GET", PATH), instance.send("POST", PATH, {"text": "a"})):
+        assert response.status_code == 403
+        assert response.json()["error"]["detail"] == "Failed API level ACL Validation"
+    instance.insert("incident", {"short_description": "Printer"}, "agent")
+    assert instance.logged() == ["true"]
+
+
 def test_a_withdrawn_rule_counts_at_once(ruled: Instance) -> None:
     """Rules are read as they are by then."""
     ruled.insert(TABLE, {"text": "a"}, "agent")

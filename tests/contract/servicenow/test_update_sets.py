@@ -40,6 +40,8 @@ def test_a_set_brings_tables_columns_labels_and_choices(instance: Instance) -> N
     row = instance.insert(TABLE, given, sysparm_display_value="all")
     assert row["name"]["value"] == "too l"
     assert row["done"]["value"] == "true"
+    assert instance.update(TABLE, row["sys_id"]["value"], {"done": False})["done"] == "false"
+    assert instance.update(TABLE, row["sys_id"]["value"], {"done": "1"})["done"] == "true"
     assert row["state"] == {"display_value": "Old", "value": "2"}
     meta = instance.send("GET", f"/api/now/ui/meta/{TABLE}").json()["result"]["columns"]
     assert meta["name"]["label"] == "Its name"
