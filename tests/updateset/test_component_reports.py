@@ -198,6 +198,38 @@ def test_a_row_that_does_not_count_is_not_told(instance: Instance, values: dict[
     assert instance.reports() == []
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"channel_id": ""},
+        {"channel_id": "no channel of Mattermost"},
+        {"channel_id": "C" * 26},
+        {"record_type": "INCIDENT"},
+        {"server_url": ""},
+    ],
+)
+def test_an_odd_row_spoils_no_report(instance: Instance, values: dict[str, str]) -> None:
+    """A receiver refuses a report as a whole: what any holder of the role may write must not be in it."""
+    instance.subscribe("state", "agent2", **values)
+    sound = instance.subscribe("state")
+    incident = instance.incident()
+    instance.save("incident", incident, state="2")
+    [report] = instance.reports()
+    assert [one["sys_id"] for one in report["subscriptions"]] == [sound]
+
+
+def test_no_more_is_reported_of_a_row_than_a_receiver_takes(instance: Instance) -> None:
+    """Fifty words of a column, and 64 characters of what should be an id."""
+    words = ",".join(f"w{number}" for number in range(60))
+    instance.subscribe(f"state,{words}", options=words, user_id="u" * 200)
+    incident = instance.incident()
+    instance.save("incident", incident, state="2")
+    [report] = instance.reports()
+    [subscription] = report["subscriptions"]
+    assert len(subscription["events"]) == len(subscription["options"]) == 50
+    assert len(subscription["user_id"]) == 64
+
+
 @pytest.mark.parametrize("status", ["", "active"])
 def test_old_rows_count_as_active(instance: Instance, status: str) -> None:
     """Rows of version 2.1 have all new columns empty, which means the usual."""

@@ -197,6 +197,7 @@ def test_a_test_that_cannot_be_made(instance: Instance, asked: dict[str, str], s
         {"filter_query": "caller_id=javascript:gs.getUserID()"},
         {"filter_query": "no_such_column=1"},
         {"record_type": "sys_user"},
+        {"channel_id": "no channel of Mattermost"},
         {"record_type": "no_such_table"},
     ],
 )

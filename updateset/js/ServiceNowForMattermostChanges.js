@@ -146,7 +146,7 @@ ServiceNowForMattermostChanges.prototype = {
             table: this.className(record),
             sys_id: String(record.getUniqueValue()),
             number: this.value(record, 'number'),
-            short_description: this.value(record, 'short_description'),
+            short_description: this.utils.cut(this.value(record, 'short_description'), this.constants.TITLE_CHARACTERS),
             class_label: this.utils.text(label),
             state: this.cell(record, this.stateColumn(record)),
             priority: this.cell(record, 'priority'),

@@ -35,6 +35,8 @@ ServiceNowForMattermostConstants.prototype = {
     // Under the receiver's 256 KiB. All bytes are ASCII, so characters are bytes.
     REPORT_BYTES: 240000,
     COMMENT_CHARACTERS: 8000,
+    TITLE_CHARACTERS: 1000,
+    WORDS: 50,
 
     // Class by class, for 3 is "On Hold" in one and "Closed" in another. Inactive counts as closed as well.
     FINISHED: {

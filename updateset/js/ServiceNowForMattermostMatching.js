@@ -33,8 +33,8 @@ ServiceNowForMattermostMatching.prototype = {
         rows.query();
         while (rows.next()) {
             var server = this.utils.text(rows.getValue('server_url'));
-            var tokens = this.utils.tokens(rows.getValue('subscription_events'));
-            if (!server || !this.utils.share(tokens, change.events)) {
+            var events = this.words(rows, 'subscription_events');
+            if (!server || !this.isWhole(rows, change) || !this.utils.share(events, change.events)) {
                 continue;
             }
             var query = this.utils.text(rows.getValue('filter_query'));
@@ -55,18 +55,32 @@ ServiceNowForMattermostMatching.prototype = {
         return servers;
     },
 
+    // Whether a row can be reported. A receiver refuses a report as a whole, so one odd row, which any
+    // holder of the role can write, must not be among the others. Queries compare without regard to case.
+    isWhole: function (row, change) {
+        var recordId = this.utils.text(row.getValue('record_id'));
+        return /^[a-z0-9]{26}$/.test(this.utils.text(row.getValue('channel_id'))) &&
+            change.tables.indexOf(this.utils.text(row.getValue('record_type'))) >= 0 &&
+            (!recordId || recordId === change.record.sys_id);
+    },
+
+    // The first words of a column; more than these are nobody's.
+    words: function (row, column) {
+        return this.utils.tokens(row.getValue(column)).slice(0, this.constants.WORDS);
+    },
+
     // A subscription as reports name it.
     describe: function (row) {
         var query = this.utils.text(row.getValue('filter_query'));
         return {
             sys_id: String(row.getUniqueValue()),
             channel_id: this.utils.text(row.getValue('channel_id')),
-            user_id: this.utils.text(row.getValue('user_id')),
+            user_id: this.utils.text(row.getValue('user_id')).substring(0, 64),
             record_type: this.utils.text(row.getValue('record_type')),
             record_id: this.utils.text(row.getValue('record_id')),
             filter_digest: query ? String(new GlideDigest().getSHA256Hex(query)).toLowerCase() : '',
-            events: this.utils.tokens(row.getValue('subscription_events')),
-            options: this.utils.tokens(row.getValue('options')),
+            events: this.words(row, 'subscription_events'),
+            options: this.words(row, 'options'),
             created_by: this.utils.text(row.getValue('sys_created_by')),
             updated_by: this.utils.text(row.getValue('sys_updated_by')),
             updated_on: this.utils.text(row.getValue('sys_updated_on'))
@@ -157,7 +171,8 @@ ServiceNowForMattermostMatching.prototype = {
         found.setLimit(20);
         found.query();
         while (found.next()) {
-            if (!query || this.holds(found, query)) {
+            var saved = { tables: tables, record: { sys_id: String(found.getUniqueValue()) } };
+            if (this.isWhole(row, saved) && (!query || this.holds(found, query))) {
                 var record = new GlideRecord(changes.className(found));
                 return record.get(String(found.getUniqueValue())) ? record : null;
             }
