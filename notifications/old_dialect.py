@@ -92,7 +92,7 @@ class OldReports:
             return False
         try:
             hint: dict[str, Any] = _SCHEMA.load(json.loads(body))
-        except (ValueError, RecursionError) as error:
+        except (ValidationError, ValueError, RecursionError) as error:
             self._refusals.refused("malformed")
             wrong = error.messages_dict if isinstance(error, ValidationError) else {"": "Not JSON."}
             raise InvalidInput({str(name): str(text) for name, text in wrong.items()}) from error

@@ -17,6 +17,7 @@ from handlers.commands import menus_of
 from handlers.context import Context, standing_of
 from mattermost.apps_bindings import write_bindings
 from mattermost.apps_framework import write
+from mattermost.bot_tokens import WAKE_UP
 from web.calls import Door
 
 _ROOT = Path(__file__).parent.parent
@@ -65,6 +66,13 @@ def apps_blueprint(door: Door, app_url: str) -> Blueprint:
         _no_query()
         door.verifier.administrator(request)
         return jsonify(write(Text("Nobody can use ServiceNow here until it is enabled again.")))
+
+    @blueprint.post("/webhook/<segment>")
+    def wake_up(segment: str) -> ResponseReturnValue:
+        door.verifier.wake_up(request)
+        if segment != WAKE_UP:
+            raise UnknownRequest("another webhook than our own wake-up")
+        return jsonify({"type": "ok"})
 
     @blueprint.post("/oauth2/connect")
     def oauth_connect() -> ResponseReturnValue:

@@ -24,7 +24,7 @@ from notifications.owners import Owners
 from notifications.signatures import Signatures
 from notifications.worker import Worker
 from web.calls import Door
-from web.webhooks import webhooks_blueprint
+from web.webhooks import reports_blueprint
 
 
 class NoticeStores(Protocol):
@@ -126,4 +126,4 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         clock=clock,
         stored=worker.wake,
     )
-    return Notices(webhooks_blueprint(intake, old, door.verifier), worker)
+    return Notices(reports_blueprint(intake, old), worker)
