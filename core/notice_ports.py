@@ -41,8 +41,8 @@ class Outbox(Protocol):
         """Freeze batches with their rows; those of which every row was still free. Raises StorageFailed."""
         ...
 
-    def contents(self, batch_ids: Collection[str]) -> Mapping[str, Sequence[tuple[Queued, Content]]]:
-        """The rows of batches by batch id, opened, by number; those that no key opens any more are left out."""
+    def contents(self, batch_ids: Collection[str]) -> Mapping[str, Sequence[tuple[Queued, Content | None]]]:
+        """The rows of batches by batch id, opened, by number; None for what no key opens any more."""
         ...
 
     def postpone(self, batches: Sequence[Batch]) -> None:

@@ -99,7 +99,7 @@ class Delivery:
         self._work_notes = work_notes
         self._clock = clock
 
-    def prepare(self, contents: Sequence[tuple[Batch, Sequence[tuple[Queued, Content]]]]) -> list[Work]:
+    def prepare(self, contents: Sequence[tuple[Batch, Sequence[tuple[Queued, Content | None]]]]) -> list[Work]:
         """
         Open batches, hold them against the grants of this moment, and read their records as their owners.
 
@@ -152,9 +152,12 @@ class Delivery:
 
     # --- who may have it
 
-    def _opened(self, batch: Batch, rows: Sequence[tuple[Queued, Content]]) -> Work:
+    def _opened(self, batch: Batch, rows: Sequence[tuple[Queued, Content | None]]) -> Work:
         work = Work(batch)
         for _, content in rows:
+            if content is None:
+                work.later = "what is stored can't be opened: was a key taken out of APP_SECRET?"
+                continue
             try:
                 report, sys_ids = self._meant(content)
             except (MattermostError, ServiceNowError) as error:

@@ -101,19 +101,19 @@ class StoredOutbox:
 
         return self.file.change(change)
 
-    def contents(self, batch_ids: Collection[str]) -> Mapping[str, Sequence[tuple[Queued, Content]]]:
+    def contents(self, batch_ids: Collection[str]) -> Mapping[str, Sequence[tuple[Queued, Content | None]]]:
         """As the port says."""
-        opened: dict[str, list[tuple[Queued, Content]]] = {batch_id: [] for batch_id in batch_ids}
+        opened: dict[str, list[tuple[Queued, Content | None]]] = {batch_id: [] for batch_id in batch_ids}
         for queued in self.waiting():
             row = self.file.get(_row(queued.key))
             if queued.batch_id not in opened or row is None:
                 continue
+            content: Content | None = None
             try:
                 content = self._sealer.open(_place(queued.key), row["sealed"])
             except Unreadable:
-                log.error("a stored notice can't be opened: was a key taken out of APP_SECRET?", event=queued.event_id)
-            else:
-                opened[queued.batch_id].append((queued, content))
+                log.error("a stored notice can't be opened: was a key taken out of APP_SECRET?", row=queued.key)
+            opened[queued.batch_id].append((queued, content))
         return opened
 
     def postpone(self, batches: Sequence[Batch]) -> None:

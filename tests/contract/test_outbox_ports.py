@@ -1,0 +1,222 @@
+"""The ports behind notices: one suite for every storage."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from core.outbox import Batch, Claim, Parked, Queued, Thread
+from core.stores import Stores
+from storage.sealing import derive_keys
+from storage.tinydb import open_storage
+
+OLD, NEW = "an old secret of thirty-two letters", "a new secret of thirty-two letters."
+NOW = 1_800_000_000.0
+DAY = 86_400.0
+
+Open = Callable[..., Stores]
+
+
+class Moment:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def moment() -> Moment:
+    """The storage's clock."""
+    return Moment()
+
+
+@pytest.fixture(params=["tinydb"])
+def open_(request: pytest.FixtureRequest, tmp_path: Path, moment: Moment) -> Iterator[Open]:
+    """Opens the same storage again and again, as a restarted process does."""
+    urls = {"tinydb": f"tinydb://{tmp_path}/data"}
+    opened: list[Stores] = []
+
+    def again(*secrets: str) -> Stores:
+        while opened:
+            opened.pop().close()
+        opened.append(open_storage(urls[request.param], partial(derive_keys, secrets or (OLD,)), clock=moment))
+        return opened[-1]
+
+    yield again
+    while opened:
+        opened.pop().close()
+
+
+def row(event_id: str, channel_id: str = "c1", record_id: str = "r1") -> tuple[Queued, dict[str, str]]:
+    """One event for one channel."""
+    queued = Queued(
+        key=f"{event_id}/{channel_id}",
+        event_id=event_id,
+        channel_id=channel_id,
+        table="incident",
+        record_id=record_id,
+        stored_at=NOW,
+    )
+    return queued, {"text": f"plain {event_id}"}
+
+
+def batch(batch_id: str = "b1") -> Batch:
+    """A batch to be."""
+    return Batch(batch_id=batch_id, channel_id="c1", table="incident", record_id="r1", claimed_at=NOW)
+
+
+def test_rows_wait_in_the_order_of_their_arrival(open_: Open) -> None:
+    """Numbers go on after a restart; an event's rows are stored together."""
+    outbox = open_().outbox
+    assert outbox.add("e1", [row("e1"), row("e1", "c2")])
+    outbox = open_().outbox
+    assert outbox.add("e2", [row("e2")])
+    assert [(one.event_id, one.channel_id) for one in outbox.waiting()] == [("e1", "c1"), ("e1", "c2"), ("e2", "c1")]
+    numbers = [one.number for one in outbox.waiting()]
+    assert numbers == sorted(set(numbers))
+
+
+def test_an_event_is_stored_once(open_: Open, moment: Moment) -> None:
+    """While it waits, after it was settled, after a restart; forgotten after a week."""
+    outbox = open_().outbox
+    assert outbox.add("e1", [row("e1")])
+    assert not outbox.add("e1", [row("e1")])
+    assert outbox.claim([Claim(batch(), ("e1/c1",))])
+    outbox.settle(["b1"])
+    assert not outbox.add("e1", [row("e1")])
+    outbox = open_().outbox
+    assert outbox.known("e1")
+    moment.now += 7 * DAY - 60
+    assert not outbox.add("e1", [row("e1")])
+    assert outbox.add("other", [])
+    moment.now += 2 * 3600
+    outbox = open_().outbox
+    assert not outbox.known("e1")
+    assert outbox.add("e1", [row("e1")])
+
+
+def test_an_event_for_nobody_is_known_as_well(open_: Open) -> None:
+    """It makes no row."""
+    outbox = open_().outbox
+    assert outbox.add("e1", [])
+    assert not outbox.add("e1", [row("e1")])
+    assert not open_().outbox.waiting()
+
+
+def test_of_the_same_event_at_once_one_is_stored(open_: Open) -> None:
+    """Sixteen threads: one is told yes, and there is one row."""
+    outbox = open_().outbox
+    ready = threading.Barrier(16)
+
+    def work(_: int) -> bool:
+        ready.wait(20)
+        return outbox.add("e1", [row("e1")])
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(work, range(16))) == 1
+    assert len(outbox.waiting()) == 1
+
+
+def test_a_claim_freezes_its_rows(open_: Open) -> None:
+    """A second claim of the same row gets nothing; contents come back by number, after a restart too."""
+    outbox = open_().outbox
+    for event_id in ("e1", "e2", "e3"):
+        outbox.add(event_id, [row(event_id)])
+    assert outbox.claim([Claim(batch(), ("e1/c1", "e2/c1"))]) == [batch()]
+    assert outbox.claim([Claim(batch("b2"), ("e2/c1", "e3/c1"))]) == []
+    assert outbox.claim([Claim(batch("b3"), ("no such row",))]) == []
+    outbox = open_().outbox
+    assert list(outbox.batches()) == [batch()]
+    found = outbox.contents(["b1", "b9"])
+    assert [content["text"] for _, content in found["b1"] if content] == ["plain e1", "plain e2"]
+    assert found["b9"] == []
+    assert [one.batch_id for one in outbox.waiting()] == ["b1", "b1", ""]
+
+
+def test_a_postponed_batch_keeps_its_rows(open_: Open) -> None:
+    """How often and when next is stored."""
+    outbox = open_().outbox
+    outbox.add("e1", [row("e1")])
+    outbox.claim([Claim(batch(), ("e1/c1",))])
+    later = replace(batch(), attempts=3, retry_at=NOW + 4, reason="silent")
+    outbox.postpone([later])
+    outbox = open_().outbox
+    assert list(outbox.batches()) == [later]
+    assert len(outbox.contents(["b1"])["b1"]) == 1
+
+
+def test_what_is_settled_leaves_only_its_id(open_: Open, tmp_path: Path) -> None:
+    """The content is gone from the disk; other batches stay."""
+    outbox = open_().outbox
+    outbox.add("e1", [row("e1")])
+    outbox.add("e2", [row("e2", "c2")])
+    outbox.claim([Claim(batch(), ("e1/c1",)), Claim(replace(batch("b2"), channel_id="c2"), ("e2/c2",))])
+    outbox.settle(["b1"])
+    outbox = open_().outbox
+    assert [one.event_id for one in outbox.waiting()] == ["e2"]
+    assert [one.batch_id for one in outbox.batches()] == ["b2"]
+    outbox.settle(["b2", "no such batch"])
+    text = b"".join(path.read_bytes() for path in (tmp_path / "data").rglob("*.json"))
+    assert b"sealed" not in text
+    assert b"e1" in text
+
+
+def test_contents_are_sealed_and_outlive_a_rotation(open_: Open, tmp_path: Path) -> None:
+    """With a new key in front all is there; without the old key a row is there, and what it carries is not."""
+    outbox = open_().outbox
+    outbox.add("e1", [row("e1")])
+    outbox.claim([Claim(batch(), ("e1/c1",))])
+    text = b"".join(path.read_bytes() for path in (tmp_path / "data").rglob("*.json"))
+    assert b"plain" not in text
+    [(_, content)] = open_(NEW, OLD).outbox.contents(["b1"])["b1"]
+    assert content == {"text": "plain e1"}
+    [(_, content)] = open_(NEW).outbox.contents(["b1"])["b1"]
+    assert content is None
+
+
+def test_a_row_moved_to_another_channel_does_not_open(open_: Open, tmp_path: Path) -> None:
+    """What was sealed for one channel can't be posted in another by editing the file."""
+    outbox = open_().outbox
+    outbox.add("e1", [row("e1")])
+    outbox.claim([Claim(batch(), ("e1/c1",))])
+    stores = open_()
+    stores.close()
+    path = tmp_path / "data" / "outbox.json"
+    path.write_text(path.read_text().replace("e1/c1", "e1/c2"))
+    [(_, content)] = open_().outbox.contents(["b1"])["b1"]
+    assert content is None
+
+
+def test_threads_are_kept_for_thirty_days(open_: Open, moment: Moment) -> None:
+    """By channel and record, replaced whole; old ones go by themselves."""
+    threads = open_().threads
+    one = Thread(channel_id="c1", table="incident", record_id="r1", root_id="p1", root_at=NOW, last_at=NOW, mod_count=3)
+    threads.put([one, replace(one, record_id="r2")])
+    threads.put([replace(one, last_at=NOW + 5)])
+    threads = open_().threads
+    assert threads.get("c1", "r1") == replace(one, last_at=NOW + 5)
+    assert threads.get("c2", "r1") is None
+    moment.now += 31 * DAY
+    threads.put([replace(one, record_id="r3", root_at=moment.now)])
+    assert open_().threads.get("c1", "r2") is None
+
+
+def test_parked_subscriptions_are_kept_for_thirty_days(open_: Open, moment: Moment) -> None:
+    """By sys_id, until they are granted or nothing has matched them for a month."""
+    parked = open_().parked
+    one = Parked(sys_id="s1", channel_id="c1", created_by="a", updated_by="b", reason="why", seen_at=NOW)
+    parked.put([one, replace(one, sys_id="s2")])
+    parked = open_().parked
+    assert parked.get("s1") == one
+    parked.delete("s1")
+    parked.delete("never there")
+    assert [found.sys_id for found in open_().parked.all()] == ["s2"]
+    moment.now += 31 * DAY
+    assert open_().parked.all() == []
