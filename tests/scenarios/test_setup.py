@@ -351,3 +351,37 @@ def test_the_old_components_secret_is_written_where_it_is_to_be_heard(installed:
     assert statuses[1] == 403
     installed.advance(31 * 86_400)
     assert requests.post(door, params={"secret": secret}, json=hint, timeout=10).status_code == 403
+
+
+def as_the_plugin_left_it(world: World) -> None:
+    """The component as version 2.1 has it: of its resources, GetStates alone answers."""
+    for row in world.servicenow.rows("sys_ws_operation"):
+        if "getstates" not in row["operation_uri"].lower():
+            world.servicenow.store.update("sys_ws_operation", row["sys_id"], {"active": "false"}, "admin", "")
+
+
+def test_the_component_of_the_plugin_is_told_from_ours(installed: World) -> None:
+    """It tells no version itself; what it lacks waits for the upgrade, which keeps every row."""
+    as_the_plugin_left_it(installed)
+    form = opened(installed)
+    told = step(form, "Component in ServiceNow")
+    assert told.startswith("✗")
+    assert "version 2.1" in told
+    assert "keeps every row" in told
+    assert link_in(form)
+    assert step(form, "Role").startswith("✓")
+    assert step(form, "Webhook key").startswith("…")
+    assert buttons(form) == ["Check again"]
+
+
+def test_the_component_of_the_plugin_is_given_a_secret_where_it_is_to_be_heard(installed: World) -> None:
+    """It has no key, and needs none: one press writes what it sends, into one row for our address."""
+    as_the_plugin_left_it(installed)
+    admin = installed.person("admin")
+    admin.submit(admin.command("configure")["form"], {"old_dialect": True})
+    form = opened(installed)
+    assert buttons(form) == ["Check again", "Write key"]
+    assert "secret is written" in pressed(installed, "Write key")
+    assert len(key_row(installed)["api_secret"]) == 64
+    assert not key_row(installed)["key_id"]
+    assert buttons(opened(installed)) == ["Check again"]
