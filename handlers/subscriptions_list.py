@@ -26,8 +26,8 @@ from handlers.subscriptions_words import STATUS_LABELS, events_text, short_subje
 from mattermost.markdown import escaped
 
 PAGE = 10
-_STEP = 200  # rows asked for at once
-_MOST_STEPS = 25
+# Rows asked for at once: few, for they mostly do; many where the reader may see few of them.
+_STEPS = (200, *(1000,) * 24)
 
 
 @dataclass(frozen=True)
@@ -149,11 +149,11 @@ def _steps(
     )
     sight = _Sight(call, context, view)
     found: list[Subscription] = []
-    for _ in range(_MOST_STEPS):
+    for most in _STEPS:
         with rows_of(context) as rows:
-            batch = rows.page(wanted, _STEP, beyond=beyond, back=back)
+            batch = rows.page(wanted, most, beyond=beyond, back=back)
         found += [row for row in batch if sight.shows(row)]
-        if len(found) > PAGE or len(batch) < _STEP:
+        if len(found) > PAGE or len(batch) < most:
             break
         beyond = batch[-1].key
     return found[: PAGE + 1], sight
