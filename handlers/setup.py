@@ -151,7 +151,7 @@ def _confirm(button: Button, call: Call, context: Context) -> Reply:
         count = len(takeover.taken(context))
         text = (
             f"{how_many(count)} reported to this service since they were taken over. Give them back to the plugin's "
-            "address? Here they end; enable the plugin to have them go on."
+            "address? Here they end. The plugin gets them only while the component in ServiceNow is of version 2.1."
         )
         return ShowForm(confirm_form(text, [(button, "Give back"), cancel], state))
     _without_plugin(context)

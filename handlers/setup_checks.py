@@ -119,8 +119,11 @@ def _component(found: Found, context: Context) -> None:
     elif not found.version:
         found.add(title, Mark.TO_DO, f"it is not installed. To install it: {how}")
     else:
-        name = "the plugin's, version 2.1" if found.version == OLD_VERSION else f"version {found.version}"
-        found.add(title, Mark.TO_DO, f"it is {name}; needed is {VERSION}. To upgrade, which keeps every row: {how}")
+        name, ends = f"version {found.version}", ""
+        if found.version == OLD_VERSION:
+            name, ends = "the plugin's, version 2.1", " From then on the plugin gets no notices any more."
+        text = f"it is {name}; needed is {VERSION}. To upgrade, which keeps every row: {how}{ends}"
+        found.add(title, Mark.TO_DO, text)
 
 
 def _role(found: Found, component: Component, context: Context) -> None:
