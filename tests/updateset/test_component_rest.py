@@ -208,6 +208,23 @@ def test_a_subscription_that_matches_nothing(instance: Instance, values: dict[st
     assert _test(instance, "agent", subscription=subscription)[0] == 404
 
 
+def test_a_test_tells_nothing_of_records_that_one_may_not_see(instance: Instance) -> None:
+    """No filter finds out what stands in others' records or in hidden columns; own records are found behind them."""
+    instance.give_role("requester")
+    own = instance.insert("incident", {"short_description": "secret plan"}, "requester")
+    instance.advance(5)
+    instance.incident(short_description="secret plan", urgency="1")
+    hidden = instance.subscribe("state", "requester", filter_query="short_descriptionLIKEsecret^urgency=1")
+    assert _test(instance, "requester", subscription=hidden)[0] == 404
+    assert _test(instance, "admin", subscription=hidden)[0] == 202
+    for unread in ("work_notesISNOTEMPTY^ORwork_notesISEMPTY", "caller_id.user_name=requester"):
+        column = instance.subscribe("state", "requester", filter_query=unread)
+        assert _test(instance, "requester", subscription=column)[0] == 404
+    seen = instance.subscribe("state", "requester", filter_query="short_descriptionLIKEsecret")
+    assert _test(instance, "requester", subscription=seen)[0] == 202
+    assert instance.reports()[-1]["record"]["sys_id"] == own
+
+
 def test_only_the_creator_and_administrators_change_a_subscription(instance: Instance) -> None:
     """Everybody with the role reads and creates; a stranger neither changes nor deletes; without the role, nothing."""
     subscription = instance.subscribe("state")

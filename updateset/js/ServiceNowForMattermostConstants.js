@@ -30,6 +30,7 @@ ServiceNowForMattermostConstants.prototype = {
     KEEP_DEAD_SECONDS: 30 * 24 * 3600,
     SWEEP_ROWS: 10,
     PURGE_ROWS: 50,
+    TEST_ROWS: 100,
 
     SUBSCRIPTIONS_A_REPORT: 200,
     // Under the receiver's 256 KiB. All bytes are ASCII, so characters are bytes.

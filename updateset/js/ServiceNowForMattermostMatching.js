@@ -145,7 +145,8 @@ ServiceNowForMattermostMatching.prototype = {
         }
     },
 
-    // The newest record that a subscription matches, null for none.
+    // The newest record that a subscription matches and its tester may see, null for none: whether there is one
+    // would else tell anybody with the role what stands in records of others.
     newest: function (row) {
         var changes = new ServiceNowForMattermostChanges();
         var table = this.utils.text(row.getValue('record_type'));
@@ -168,9 +169,12 @@ ServiceNowForMattermostMatching.prototype = {
             found.addQuery('sys_id', this.utils.text(row.getValue('record_id')));
         }
         found.orderByDesc('sys_updated_on');
-        found.setLimit(20);
+        found.setLimit(this.constants.TEST_ROWS);
         found.query();
         while (found.next()) {
+            if (!found.canRead() || !this.mayCompare(found, query)) {
+                continue;
+            }
             var saved = { tables: tables, record: { sys_id: String(found.getUniqueValue()) } };
             if (this.isWhole(row, saved) && (!query || this.holds(found, query))) {
                 var record = new GlideRecord(changes.className(found));
@@ -178,6 +182,18 @@ ServiceNowForMattermostMatching.prototype = {
             }
         }
         return null;
+    },
+
+    // Whether whoever asks may read every column that a filter names; one of another table is never told.
+    mayCompare: function (record, query) {
+        var terms = query ? query.split('^') : [];
+        for (var i = 0; i < terms.length; i++) {
+            var column = /^(?:OR|NQ)?([a-z][a-z0-9_]*)(\.?)/.exec(terms[i]);
+            if (!column || column[2] || !record.isValidField(column[1]) || !record[column[1]].canRead()) {
+                return false;
+            }
+        }
+        return true;
     },
 
     type: 'ServiceNowForMattermostMatching'

@@ -42,6 +42,7 @@ class Services:
     includes: Callable[[Scope], dict[str, str]]
     now: Callable[[], float]
     may: Callable[[Caller, str, str, Row], bool]
+    hidden: Callable[[Caller, str], frozenset[str]]
 
 
 @dataclass
@@ -115,6 +116,10 @@ class Host:
     def do_may(self, given: Json) -> bool:
         """Access rules for the session's user."""
         return self.services.may(self.session, given["table"], given["operation"], given["values"])
+
+    def do_may_see(self, given: Json) -> bool:
+        """Whether the session's user may read a column at all."""
+        return given["element"] not in self.services.hidden(self.session, given["table"])
 
     # --- digests
 

@@ -43,11 +43,24 @@ class Runtime:
             property=self._property,
             includes=self._includes,
             now=clock.now,
-            may=lambda caller, table, operation, row: self.access.may(caller, table, operation, row),
+            may=self._may,
+            hidden=people.hidden,
         )
         self.engine = Engine(services)
         self.access = Access(store, self.engine, self._matches)
         self.rules = BusinessRules(store, self.engine, self.events, self.records, self.session)
+
+    def _may(self, caller: Caller, table: str, operation: str, row: Row) -> bool:
+        """As over REST: the base system's tables have their own rules, imported ones theirs."""
+        match operation:
+            case "read":
+                return self._people.may_read(caller, table, row)
+            case "create":
+                return self._people.may_insert(caller, table)
+            case "write":
+                return self._people.may_write(caller, table, row)
+            case _:
+                return self._people.may_delete(caller, table, row)
 
     def clear(self) -> None:
         """Scripts in hand are cut off, and nothing waits any more."""

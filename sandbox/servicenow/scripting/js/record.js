@@ -111,7 +111,7 @@
     },
     changesFrom: function (value) { return this.changes() && before(this[STATE]) === text(value); },
     changesTo: function (value) { return this.changes() && raw(this[STATE]) === text(value); },
-    canRead: function () { return true; },
+    canRead: function () { return call("may_see", { table: this[STATE].record.table, element: this[STATE].path }); },
     canWrite: function () { return true; },
     equals: function (other) { return raw(this[STATE]) === text(other); }
   };
