@@ -54,8 +54,8 @@ class Records(Protocol):
         Records by number or by words, at most 20: exact number first, active before inactive, newest first.
 
         ``tables`` are exact classes. Several cost a request for all tasks and one for articles; where
-        the words begin like a number of one of them, that one alone is asked. Words look in the text
-        index, and only where it finds nothing inside short descriptions. Tables that the account may
+        the words begin like a number of one of them, that one is asked first, and alone if it has any.
+        Words look in the text index, and only where it finds nothing inside texts. Tables that the account may
         not read are left out, unless all are. What is found is remembered for `found`.
         """
         ...
@@ -153,4 +153,16 @@ class Attachments(Protocol):
         Raises:
             AccessDenied: The account may not write the record, or the instance refuses such files.
         """
+        ...
+
+
+class PostedCards(Protocol):
+    """Which posts show a record's card, for thirty days; the newest few of a record in a channel."""
+
+    def of(self, channel_id: str, record_id: str) -> Sequence[str]:
+        """Ids of posts, newest first; from memory."""
+        ...
+
+    def add(self, channel_id: str, record_id: str, post_id: str) -> None:
+        """On disk when the call returns. Raises StorageFailed."""
         ...

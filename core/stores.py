@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from core.notice_ports import Outbox, ParkedSubscriptions, Threads
 from core.ports import Accounts, ChannelGrants, FormResults, Installations, SavedSettings
+from core.record_ports import PostedCards
 
 
 @dataclass(frozen=True)
@@ -24,5 +25,6 @@ class Stores:
     outbox: Outbox
     threads: Threads
     parked: ParkedSubscriptions
+    cards: PostedCards
     check: Callable[[], None]
     close: Callable[[], None]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from core.calls import Text
+from core.calls import Call, Text
 from core.errors import AppError, Broken, MattermostError, MayBeSaved, NotKept, NotPermitted, ServiceNowError
 from core.records import Record
 from core.tables import card_columns
@@ -90,21 +90,23 @@ def _kept_words(after: Record, dropped: Sequence[str]) -> str:
     return NotKept.tell
 
 
-def done(after: Record, opened: OpenedRecord | None, line: str, told: str, context: Context) -> Text:
+def done(after: Record, call: Call, line: str, told: str, context: Context) -> Text:
     """
-    Update the card, say *line* in its thread, and answer *told*.
+    Update the record's cards in this channel, say *line* in the thread of one, and answer *told*.
 
-    What Mattermost refuses here undoes nothing: the record is changed already.
+    The pressed card comes first; a command has none and speaks in the thread of the newest. What
+    Mattermost refuses here undoes nothing: the record is changed already.
 
     Args:
         line: What the person did, as it goes on after ``@name ``, such as ``added a comment``.
         told: The private confirmation.
     """
-    announced = False
-    if opened is not None and opened.post_id:
-        root_id = update_card(after, opened.post_id, opened.channel_id, context) or opened.root_id
-        announced = bool(root_id) and _said(opened.channel_id, root_id, line, context)
-    return Text(told, announced=announced)
+    opened = OpenedRecord.to(after, call)
+    pressed = [opened.post_id] if opened.post_id else []
+    post_ids = dict.fromkeys((*pressed, *context.cards.of(opened.channel_id, after.sys_id)))
+    roots = [update_card(after, post_id, opened.channel_id, context) for post_id in post_ids]
+    root_id = next(filter(None, roots), opened.root_id)
+    return Text(told, announced=bool(root_id) and _said(opened.channel_id, root_id, line, context))
 
 
 def _said(channel_id: str, root_id: str, line: str, context: Context) -> bool:

@@ -53,7 +53,7 @@ def assign(call: Call, context: Context) -> Reply:
     if overtaken(opened, now):
         wanted = {name: Option(_label(name, entered), value) for name, value in columns.items() if value}
         return _show(call, context, now, Values(wanted), overtaken_words(now))
-    return _saved(now, opened, columns, context)
+    return _saved(now, call, columns, context)
 
 
 @calls.submit(MINE, needs=Requirement.CONNECTED)
@@ -67,7 +67,7 @@ def take(call: Call, context: Context) -> Reply:
     if now.value("assigned_to") not in {"", me.value} and overtaken_or_unknown(opened, now):
         # Pressed on a card that may not show who has it: show it, filled in, before it is taken away.
         return _show(call, context, now, Values({**_held(now), "assigned_to": me}), overtaken_words(now))
-    return _saved(now, opened, {"assigned_to": me.value}, context)
+    return _saved(now, call, {"assigned_to": me.value}, context)
 
 
 def overtaken_or_unknown(opened: OpenedRecord | None, now: Record) -> bool:
@@ -156,7 +156,7 @@ def _myself(context: Context) -> Option:
     return account.identity.option
 
 
-def _saved(now: Record, opened: OpenedRecord | None, columns: dict[str, str], context: Context) -> Text:
+def _saved(now: Record, call: Call, columns: dict[str, str], context: Context) -> Text:
     if all(now.value(name) == value for name, value in columns.items()):
         return Text(f"{linked(now, context)} is assigned so already; nothing was changed.")
     try:
@@ -166,4 +166,4 @@ def _saved(now: Record, opened: OpenedRecord | None, columns: dict[str, str], co
     labels = {"assigned_to": "Assigned to", "assignment_group": "Assignment group"}
     steps = [step(labels[name], now, after, name) for name in LOOKUPS if now.value(name) != after.value(name)]
     changed = ", ".join(steps)
-    return done(after, opened, f"set {changed}", f"{linked(after, context)}: {changed}.", context)
+    return done(after, call, f"set {changed}", f"{linked(after, context)}: {changed}.", context)

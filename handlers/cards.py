@@ -5,7 +5,7 @@ from typing import Any
 import structlog
 
 from core.actions import CardKey, offer
-from core.errors import MattermostError
+from core.errors import MattermostError, StorageFailed
 from core.instance import Instance
 from core.ports import Buttons, Links
 from core.records import Record
@@ -41,6 +41,36 @@ def drawn(
 def shown_by(record: Record) -> dict[str, str]:
     """What a card says about itself, so that a later change finds out whether it is newer."""
     return {"table": record.table, "sys_id": record.sys_id, "sys_mod_count": record.value("sys_mod_count")}
+
+
+def post_card(
+    record: Record,
+    context: Context,
+    *,
+    channel_id: str,
+    root_id: str,
+    pending_post_id: str,
+    pretext: str = "",
+    message: str = "",
+) -> None:
+    """
+    Post the record's card and remember where it stands.
+
+    Raises:
+        MayNotPost, MattermostError: It was not posted.
+    """
+    post_id = context.mattermost.post_card(
+        channel_id=channel_id,
+        root_id=root_id,
+        attachment=card_of(record, channel_id, context, pretext),
+        pending_post_id=pending_post_id,
+        message=message,
+        shows=shown_by(record),
+    )
+    try:
+        context.cards.add(channel_id, record.sys_id, post_id)
+    except StorageFailed as error:
+        log.error("card not remembered", sys_id=record.sys_id, reason=str(error))
 
 
 def update_card(record: Record, post_id: str, channel_id: str, context: Context) -> str:

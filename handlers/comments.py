@@ -63,7 +63,7 @@ def submit(call: Call, context: Context) -> Reply:
         if before is not None and before.person_id == context.person.id:
             reply = Text(before.text)  # the same form, sent again: it is there once
         else:
-            reply = _added(opened, element, text, context)
+            reply = _added(opened, call, element, text, context)
             context.form_results.put(
                 FormResult(
                     form_id, context.person.id, opened.table, opened.sys_id, opened.number, reply.text, context.clock()
@@ -92,7 +92,7 @@ def _picked(call: Call, context: Context) -> Reply:
     opened = OpenedRecord.to(record, call)
     if not visible(typed.text(text_name)):
         return _show(call, context, opened, Values())
-    return _added(opened, text_name, _checked(call), context)
+    return _added(opened, call, text_name, _checked(call), context)
 
 
 def _refuse_without_journal(table: str) -> None:
@@ -122,11 +122,11 @@ def _kind_kept(call: Call) -> dict[str, Value]:
     return {ADD_AS: call.values.text(ADD_AS)} if call.values.text(ADD_AS) else {}
 
 
-def _added(opened: OpenedRecord, element: str, text: str, context: Context) -> Text:
+def _added(opened: OpenedRecord, call: Call, element: str, text: str, context: Context) -> Text:
     after = add_entry(opened.table, opened.sys_id, element, text, context)
     log.info("journal entry added", table=opened.table, sys_id=opened.sys_id, element=element)
     words = _WORDS[element]
-    return done(after, opened, f"added {words}", f"Added {words} to {linked(after, context)}.", context)
+    return done(after, call, f"added {words}", f"Added {words} to {linked(after, context)}.", context)
 
 
 def _show(

@@ -128,6 +128,7 @@ class Context:
         self.check_storage = services.stores.check
         self.grants = services.stores.grants
         self.parked = services.stores.parked
+        self.cards = services.stores.cards
         self.bot_token = services.bot_token
         self.test_reports = services.test_reports
         self.deliveries = services.deliveries

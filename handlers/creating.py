@@ -14,7 +14,7 @@ import structlog
 from core.accounts import FormResult
 from core.errors import AppError, Broken, MattermostError, MayBeSaved, MayNotPost, ServiceNowError
 from core.records import Record
-from handlers.cards import card_of, shown_by
+from handlers.cards import post_card
 from handlers.context import Context
 from handlers.opened import Opened
 from mattermost.cards import record_link, record_title
@@ -105,12 +105,12 @@ def _card_problem(record: Record, opened: Opened, context: Context) -> str:
     if not opened.channel_id:
         return "there is no channel to post it in"
     try:
-        context.mattermost.post_card(
+        post_card(
+            record,
+            context,
             channel_id=opened.channel_id,
             root_id=opened.root_id,
-            attachment=card_of(record, opened.channel_id, context),
             pending_post_id=f"{context.person.id}:{opened.form_id}",
-            shows=shown_by(record),
         )
     except (MattermostError, MayNotPost) as error:
         log.warning("card not posted", sys_id=record.sys_id, reason=str(error))

@@ -46,7 +46,7 @@ def save(call: Call, context: Context) -> Reply:
     except Refused as refusal:
         raise at_its_field(refusal, context, now.table, COLUMNS) from refusal
     changed = step("Priority", now, after, "priority")
-    return done(after, opened, f"set {changed}", f"{linked(after, context)}: {changed}.", context)
+    return done(after, call, f"set {changed}", f"{linked(after, context)}: {changed}.", context)
 
 
 def _read(call: Call, context: Context) -> Record:

@@ -12,7 +12,7 @@ from core.tables import tables_shared
 from forms.record import RECORD, record_option
 from forms.share import NOTE_CHARACTERS, PATH, share_form
 from handlers.acting import linked
-from handlers.cards import card_of, shown_by
+from handlers.cards import post_card
 from handlers.context import Context
 from handlers.finding import NoSuchRecord, looked_up, read, record_of, shared_names
 from handlers.opened import Opened
@@ -131,7 +131,7 @@ def _seen(option: Option, context: Context) -> Record:
 def _place(call: Call) -> tuple[str, Option]:
     """Where the card goes: ``channel`` or ``person``, and which."""
     channel, person = call.values.option("channel"), call.values.option("person")
-    if channel is not None and person is not None:
+    if channel is not None and person is not None and channel.value != call.state.get("channel_id"):
         raise InvalidInput({"person": "Choose a channel or a person, not both: clear one of them."})
     if person is not None:
         return "person", person
@@ -146,13 +146,14 @@ def _shared(record: Record, place: tuple[str, Option], note: str, opened: Opened
         channel_id = context.mattermost.direct_channel(target.value) if kind == "person" else target.value
         name = context.mattermost.username(context.person.id)
         here = channel_id == opened.channel_id
-        context.mattermost.post_card(
+        post_card(
+            record,
+            context,
             channel_id=channel_id,
             root_id=opened.root_id if here else "",
-            attachment=card_of(record, channel_id, context, f"Shared by @{name}"),
             pending_post_id=f"{context.person.id}:{opened.form_id}",
+            pretext=f"Shared by @{name}",
             message=quoted(note, NOTE_CHARACTERS) if note else "",
-            shows=shown_by(record),
         )
     except MayNotPost as error:
         raise InvalidInput({kind: error.tell}, f"{error.tell} Nothing was shared.") from error

@@ -75,7 +75,7 @@ def submit(call: Call, context: Context) -> Reply:
     if overtaken(opened, now):
         again = OpenedRecord.to(now, call)
         return _show(call, context, again, states, values, held=_held_before(call), header=overtaken_words(now))
-    return _saved(call, context, now, opened, columns)
+    return _saved(call, context, now, columns)
 
 
 for _path in PATHS:
@@ -109,7 +109,7 @@ def _typed(call: Call, context: Context) -> Reply:
     if (call.path == STATE and not typed) or _missing(record.table, values):
         return _opened(call, context, record, values=values, states=states)
     columns = _columns(call.path, record.table, states, values, context, typed=True)
-    return _saved(call, context, record, OpenedRecord.of(call), columns)
+    return _saved(call, context, record, columns)
 
 
 def _as_chosen(name: str, values: Values, known: Mapping[str, Column]) -> Value:
@@ -290,7 +290,7 @@ def _not_offered(name: str, value: str, known: Mapping[str, Column]) -> str:
     return "Choose one of the list." if value and offered_values and value not in offered_values else ""
 
 
-def _saved(call: Call, context: Context, now: Record, opened: OpenedRecord | None, columns: Mapping[str, str]) -> Text:
+def _saved(call: Call, context: Context, now: Record, columns: Mapping[str, str]) -> Text:
     if now.value("state") == columns["state"] and not any(
         name in {"comments"} or now.value(name) != value for name, value in columns.items()
     ):
@@ -302,4 +302,4 @@ def _saved(call: Call, context: Context, now: Record, opened: OpenedRecord | Non
         raise at_its_field(refusal, context, now.table, names) from refusal
     line = f"set {step('State', now, after, 'state')}"
     told = f"{linked(after, context)}: {step('state', now, after, 'state')}."
-    return done(after, opened, line, told, context)
+    return done(after, call, line, told, context)

@@ -33,8 +33,7 @@ def watch(call: Call, context: Context) -> Reply:
     after = written(record, {_LIST: ",".join(names)}, context)
     told = f"You {'no longer watch' if stop else 'now watch'} {linked(after, context)}"
     told += "." if stop else ": ServiceNow tells you of its changes."
-    opened = OpenedRecord.of(call)
-    return done(after, opened, "stopped watching this" if stop else "watches this", told, context)
+    return done(after, call, "stopped watching this" if stop else "watches this", told, context)
 
 
 @calls.submit(REFRESH, needs=Requirement.CONNECTED)

@@ -13,7 +13,7 @@ from core.outbox import Card, Posted
 from mattermost.access import Access
 from mattermost.bot_tokens import BotTokens
 from mattermost.client import MattermostClient
-from mattermost.person import SHOWS, count_shown
+from mattermost.person import SHOWS, renewed
 
 log = structlog.get_logger(__name__)
 
@@ -75,12 +75,9 @@ class MattermostBot:
 
     def show(self, post_id: str, card: Card) -> None:
         props = self._ask("GET", f"/api/v4/posts/{post_id}").get("props") or {}
-        shown = props.get(SHOWS)
-        if isinstance(shown, dict) and count_shown(shown) > count_shown(card.shows):
-            return
-        # A patch replaces props whole, `from_bot` included (recorded), so all are sent again.
-        changed = {**props, "attachments": [dict(card.attachment)], SHOWS: dict(card.shows)}
-        self._ask("PUT", f"/api/v4/posts/{post_id}/patch", json={"props": changed})
+        changed = renewed(props, card.attachment, card.shows)
+        if changed is not None:
+            self._ask("PUT", f"/api/v4/posts/{post_id}/patch", json={"props": changed})
 
     def find(self, channel_id: str, batch_id: str, since: float) -> Posted | None:
         path = f"/api/v4/channels/{channel_id}/posts"

@@ -88,9 +88,8 @@ class MattermostForPerson:
             return root_id  # not a card of the bot's: in a direct message of two people it is a person's post
         if any(shown.get(name) != shows[name] for name in ("table", "sys_id")):
             return root_id
-        if count_shown(shown) <= count_shown(shows):
-            # A patch replaces props whole, `from_bot` included: send them all again.
-            changed = {**props, "attachments": [dict(attachment)], SHOWS: dict(shows)}
+        changed = renewed(props, attachment, shows)
+        if changed is not None:
             self._as_bot("PUT", f"/api/v4/posts/{post_id}/patch", json={"props": changed})
         return root_id
 
@@ -220,6 +219,21 @@ class MattermostForPerson:
         if not self._person_token:
             raise MattermostRefused(f"{method} {path}: the call carries no session of the person", 401)
         return self._client.request(method, path, token=self._person_token, deadline=self._deadline, json=json)
+
+
+def renewed(props: Mapping[str, Any], attachment: Mapping[str, Any], shows: Mapping[str, str]) -> dict[str, Any] | None:
+    """
+    The properties of a card's post with another attachment; None where it shows a newer state already.
+
+    A patch replaces them whole, `from_bot` included (recorded), so all are there; what stands above the
+    card, such as who shared it, stays.
+    """
+    shown = props.get(SHOWS)
+    if isinstance(shown, dict) and count_shown(shown) > count_shown(shows):
+        return None
+    before: Mapping[str, Any] = next(iter(props.get("attachments") or []), {})
+    pretext = {"pretext": before["pretext"]} if before.get("pretext") and "pretext" not in attachment else {}
+    return {**props, "attachments": [{**pretext, **attachment}], SHOWS: dict(shows)}
 
 
 def count_shown(shows: Mapping[str, Any]) -> int:

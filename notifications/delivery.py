@@ -18,6 +18,7 @@ from core.notice_ports import Bot, Threads
 from core.notices import Change, Report
 from core.outbox import THREAD_LIFE, Batch, Card, Content, Posted, Queued, Thread
 from core.ports import Accounts, ChannelGrants, Clock
+from core.record_ports import PostedCards
 from core.records import Record
 from core.subscriptions import Event, Grant, Option, Status, tokens
 from mattermost.notice_cards import Save, bare_text, notice_text
@@ -76,6 +77,7 @@ class Delivery:
         grants: ChannelGrants,
         accounts: Accounts,
         threads: Threads,
+        cards: PostedCards,
         bot: Bot,
         owners: Owners,
         adoption: Adoption,
@@ -89,6 +91,7 @@ class Delivery:
         self._grants = grants
         self._accounts = accounts
         self._threads = threads
+        self._cards = cards
         self._bot = bot
         self._owners = owners
         self._adoption = adoption
@@ -260,6 +263,8 @@ class Delivery:
         shown = thread.mod_count if thread is not None else _mod_count(record)
         if thread is not None and card is not None and _mod_count(record) > shown and self._renewed(thread, card):
             shown = _mod_count(record)
+        if record is not None and card is not None:
+            self._renew_others(batch.channel_id, record, card)
         return self._thread(batch, posted, shown, anew=thread is None)
 
     def _renewed(self, thread: Thread, card: Card) -> bool:
@@ -270,6 +275,14 @@ class Delivery:
             log.info("card not renewed", reason=str(error))
             return False
         return True
+
+    def _renew_others(self, channel_id: str, record: Record, card: Card) -> None:
+        """Cards that people shared in the channel show the newest state, too; one that can't is left as it is."""
+        for post_id in self._cards.of(channel_id, record.sys_id):
+            try:
+                self._bot.show(post_id, card)
+            except MattermostError as error:
+                log.info("shared card not renewed", reason=str(error))
 
     def _thread(self, batch: Batch, posted: Posted, mod_count: int, anew: bool = False) -> Thread:
         now = self._clock()

@@ -49,13 +49,13 @@ class RecordsClient:
 
     def search(self, words: str, tables: Sequence[str]) -> Sequence[Record]:
         words = " ".join(words.split())
-        wanted = tables
+        found: list[Record] = []
         if _LIKE_A_NUMBER.fullmatch(words):
-            if (named := table_with(words)) in tables:
-                wanted = [named]
-            found = self._each(wanted, starts_with("number", words.upper()))
-        else:
-            found = self._each(wanted, text_matches(words)) or self._each(wanted, contains("short_description", words))
+            named = table_with(words)
+            found = self._each([named] if named in tables else tables, starts_with("number", words.upper()))
+        # Words may look like a number, as names of products do.
+        found = found or self._each(tables, text_matches(words))
+        found = found or self._each(tables, contains("short_description", words))
         best = _best_first(found, words)[:MOST_FOUND]
         self._found.remember(self._person_id, best)
         return best
@@ -119,9 +119,12 @@ class RecordsClient:
 
 
 def _of_its_class(record: Record) -> Record:
-    """A task read through a parent table, named by its class; a template of articles is an article."""
-    own = record.value("sys_class_name")
-    return replace(record, table=own) if own and table_of(record.table).task else record
+    """
+    A task read through a parent table, named by its class; a template of articles is an article.
+
+    A task whose class may not be read may be of any: its table is "", which nobody shares.
+    """
+    return replace(record, table=record.value("sys_class_name")) if table_of(record.table).task else record
 
 
 def _best_first(found: Sequence[Record], words: str) -> list[Record]:

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from core.errors import StorageFailed
 from core.ports import Clock
 from core.stores import Stores
+from storage.cards import StoredCards
 from storage.disk import Disk
 from storage.grants import StoredGrants
 from storage.outbox import StoredOutbox
@@ -69,14 +70,15 @@ def open_storage(
         grants = StoredGrants(folder, disk)
         outbox = StoredOutbox(folder, disk, sealers[3], clock)
         threads, parked = StoredThreads(folder, disk, clock), StoredParked(folder, disk, clock)
-        tables = (accounts, installations, form_results, settings, grants, outbox, threads, parked)
+        cards = StoredCards(folder, disk, clock)
+        tables = (accounts, installations, form_results, settings, grants, outbox, threads, parked, cards)
         files: list[_File] = [*(table.file for table in tables), outbox.delivered]
         check, close = _watched(folder, lock, files)
     except (StorageFailed, OSError) as error:
         lock.release()
         log.error("storage can't be opened", folder=str(folder), reason=str(error))
         raise error if isinstance(error, StorageFailed) else StorageFailed(str(error)) from error
-    return Stores(accounts, installations, form_results, settings, grants, outbox, threads, parked, check, close)
+    return Stores(accounts, installations, form_results, settings, grants, outbox, threads, parked, cards, check, close)
 
 
 def folder_of(url: str) -> Path:

@@ -10,6 +10,7 @@ from core.deadline import Deadline
 from core.notice_ports import Outbox, ParkedSubscriptions, Threads
 from core.outbox import Card
 from core.ports import ServiceNow
+from core.record_ports import PostedCards
 from core.records import Record
 from handlers.cards import drawn, shown_by
 from mattermost.bot import GONE, MattermostBot
@@ -38,6 +39,9 @@ class NoticeStores(Protocol):
 
     @property
     def parked(self) -> ParkedSubscriptions: ...
+
+    @property
+    def cards(self) -> PostedCards: ...
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         grants=services.grants,
         accounts=services.accounts,
         threads=stores.threads,
+        cards=stores.cards,
         bot=bot,
         owners=owners,
         adoption=adoption,

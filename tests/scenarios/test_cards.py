@@ -6,6 +6,7 @@ import pytest
 
 from sandbox.client import MattermostClient
 from tests.acts import attachment, facts, opened, row
+from tests.reports import Component, grant, incident, pass_time, stored
 from tests.world import World
 
 Json = dict[str, Any]
@@ -156,3 +157,46 @@ def test_a_dialog_opens_though_servicenow_does_not_answer_in_time(
     found = row(world, NUMBER)
     late = [one["value"] for one in world.servicenow.store.journal(found["sys_id"], "comments")]
     assert (late == ["Late"]) if button == "Comment" else (found["state"] == "2")
+
+
+def test_a_command_updates_the_channel_s_cards_and_speaks_in_the_newest_thread(
+    world: World, agent: MattermostClient
+) -> None:
+    """Both cards show the new state, the line stands once; who shared it still stands above the card."""
+    older, newer = shared(world, agent), shared(world, agent)
+    elsewhere = shared(world, agent, "town-square")
+    answer = agent.command("state", {"record": NUMBER, "state": "In Progress"}, channel="service-desk")
+    assert "New → In Progress" in answer["text"]
+    for post in (older, newer):
+        assert facts(now(agent, post))["State"] == "In Progress"
+        assert attachment(now(agent, post))["pretext"] == "Shared by @agent"
+    assert thread(agent, newer) == ["@agent set State New → In Progress"]
+    assert thread(agent, older) == []
+    assert facts(now(agent, elsewhere))["State"] == "New"
+
+
+def test_cards_are_remembered_over_a_restart_and_forgotten_after_thirty_days(
+    world: World, agent: MattermostClient
+) -> None:
+    """A restarted service knows them; a month later they are left alone."""
+    post = shared(world, agent)
+    world.restart()
+    agent.command("assign", {"record": NUMBER, "assigned_to": "me"}, channel="service-desk")
+    assert facts(now(agent, post))["Assigned to"] == "Amir Agent"
+    world.advance(31 * 24 * 3600.0)
+    agent.command("state", {"record": NUMBER, "state": "In Progress"}, channel="service-desk")
+    assert row(world, NUMBER)["state"] == "2"
+    assert facts(now(agent, post))["State"] == "New"
+
+
+def test_a_notice_brings_shared_cards_up_to_date(world: World, component: Component) -> None:
+    """The channel follows the record: its shared card changes with the notice, beside the notice's own."""
+    [subscription] = stored(world, grant(world))
+    post = shared(world, world.person("agent"))
+    record = incident(world)
+    number = attachment(post)["title"].partition(":")[0]
+    assert record["number"] == number
+    administer(world, state="2")
+    component.changed(record, [subscription])
+    pass_time(world, 2)
+    assert facts(now(world.person("agent"), post))["State"] == "In Progress"

@@ -113,6 +113,14 @@ def test_words_are_looked_for_inside_texts_when_the_index_has_none(world: World,
     assert [query.split("^")[0] for query in queries(world)] == ["123TEXTQUERY321=zzqq", "short_descriptionLIKEzzqq"]
 
 
+def test_a_word_that_looks_like_a_number_is_a_word_too(world: World, agent: MattermostClient) -> None:
+    """No number begins like that, so texts are searched."""
+    world.administer("POST", "/api/now/table/incident", {"short_description": "Roll out Win11 in the office"})
+    assert [label.partition(": ")[2] for label in offered(agent, share_form(agent), "win11")] == [
+        "Roll out Win11 in the office"
+    ]
+
+
 @pytest.mark.parametrize("query", ["e", " ", "^"])
 def test_too_short_a_query_asks_nothing(world: World, agent: MattermostClient, query: str) -> None:
     """Under two characters ServiceNow is not asked."""
@@ -225,11 +233,11 @@ def test_an_article_s_card_is_shared_too(world: World, agent: MattermostClient) 
 
 
 def test_a_person_gets_it_as_a_direct_message(world: World, agent: MattermostClient) -> None:
-    """The bot has no place in a direct message of two: the card is the sharer's own post."""
+    """A chosen person goes before the channel that was only the default; the card is the sharer's own post."""
     form, option = chosen(agent, share_form(agent), "INC0010001")
     requester = world.person("requester")
     person = {"label": "requester", "value": requester.id}
-    answer = agent.submit(form, {"record": option, "channel": None, "person": person}, channel="service-desk")
+    answer = agent.submit(form, {"record": option, "person": person}, channel="service-desk")
     assert answer["type"] == "ok", answer
     [post] = [p for p in world.mattermost.state.posts.values() if p["props"].get("attachments")]
     channel = world.mattermost.state.channels[post["channel_id"]]
@@ -257,7 +265,8 @@ def test_a_place_is_needed_and_only_one(agent: MattermostClient) -> None:
     neither = agent.submit(form, {"record": option, "channel": None}, channel="service-desk")
     assert "channel" in neither["data"]["errors"]
     person = {"label": "agent", "value": agent.id}
-    both = agent.submit(form, {"record": option, "person": person}, channel="service-desk")
+    other = {"label": "Town Square", "value": agent.channel("town-square")}
+    both = agent.submit(form, {"record": option, "person": person, "channel": other}, channel="service-desk")
     assert "person" in both["data"]["errors"]
 
 
