@@ -46,6 +46,14 @@ def stored(text: str, zone: str) -> str:
         raise NoMoment("out of range") from error
 
 
+def moment_of(raw: str) -> float:
+    """Raw UTC text as Unix seconds; 0.0 when it is no moment."""
+    try:
+        return datetime.strptime(raw, _RAW).replace(tzinfo=UTC).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+
+
 def shown(raw: str, zone: str) -> str:
     """Raw UTC text as somebody in *zone* reads it; as it stands when it is no moment."""
     try:

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Collection
 
 import structlog
+from cachetools import TTLCache
 
 from core.deadline import Deadline
-from core.errors import AccessDenied, MayNotPost, NotConnected, NotInstalled
+from core.errors import AccessDenied, InvalidInput, MayNotPost, NotConnected, NotInstalled, ServiceNowError
+from core.filters import Filter
 from core.notice_ports import Bot, ParkedSubscriptions
 from core.notices import Match
 from core.ports import Accounts, ChannelGrants, Clock, ServiceNow
@@ -21,8 +23,14 @@ COLUMNS = (
     "sys_created_by", "sys_updated_by",
 )  # fmt: skip
 _SECONDS = 20.0
+_BEING_CHANGED = 60.0  # seconds after our own change of a grant in which its row may still say the old
+_REMEMBERED = 300.0  # seconds that a refusal stands, so that rows which may nothing cost nothing
 
 ServiceNowFor = Callable[[str, Deadline], ServiceNow]
+
+
+class BeingChanged(ServiceNowError):
+    """The grant is newer than what ServiceNow has: its row is being written, or that was interrupted."""
 
 
 class Adoption:
@@ -50,10 +58,12 @@ class Adoption:
         self._servicenow_for = servicenow_for
         self._tables = tables
         self._clock = clock
+        self._refused: TTLCache[Match, bool] = TTLCache(maxsize=5000, ttl=_REMEMBERED, timer=clock)
 
     def adopt(self, match: Match) -> Grant | None:
         """
-        The grant that *match* now has, or None after parking it.
+        The grant that *match* now has; None where nothing may be posted of it, which parks it unless the
+        report is older than the row.
 
         The row is read with the owner's own token: the report tells only a digest of its filter.
 
@@ -65,20 +75,21 @@ class Adoption:
         verdict = judge(match, grant, owner, match.events)
         if not isinstance(verdict, Claimed):
             return grant  # it changed since the report came in: what is kept decides
-        if match.table not in self._tables:
-            self._park(match, "Its table may not be subscribed to here.")
+        if match in self._refused:
             return None
         try:
             row = self._row(verdict.owner_id, match.sys_id)
         except (NotConnected, AccessDenied, NotInstalled):
-            row = None
-        if row is None or not _same(row, match):
-            self._park(match, "Its owner can't read the row in ServiceNow, or it has changed since.")
+            self._park(match, "Its owner can't read the row in ServiceNow.")
             return None
-        try:
-            self._bot.may_post(verdict.owner_id, match.channel_id)
-        except MayNotPost as error:
-            self._park(match, f"Its owner may not post in its channel. {error.tell}")
+        if row is None or not _same(row, match):
+            # Reports can wait for days in ServiceNow, and rows are changed and deleted meanwhile.
+            log.info("report is older than its subscription", subscription=match.sys_id, gone=row is None)
+            return None
+        if grant is not None and 0 <= self._clock() - grant.granted_at < _BEING_CHANGED:
+            raise BeingChanged(f"subscription {match.sys_id} is being changed")
+        if problem := self._problem(verdict.owner_id, match, row):
+            self._park(match, problem)
             return None
         made = Grant(
             sys_id=match.sys_id,
@@ -102,9 +113,28 @@ class Adoption:
         servicenow = self._servicenow_for(owner_id, Deadline(_SECONDS))
         return servicenow.read_records(TABLE, [sys_id], COLUMNS).get(sys_id)
 
+    def _problem(self, owner_id: str, match: Match, row: Record) -> str:
+        """Why the owner may not have what the row asks for, for administrators; "" where nothing is wrong."""
+        if match.table not in self._tables:
+            return "Its table may not be subscribed to here."
+        if query := row.value("filter_query"):
+            # The component evaluates it as the system: what it names, the owner has to be able to see.
+            servicenow = self._servicenow_for(owner_id, Deadline(_SECONDS))
+            try:
+                columns = servicenow.visible_columns(match.table)
+                servicenow.subscriptions("").encode(Filter(query=query), match.table, columns)
+            except InvalidInput:
+                return "Its filter names something that its owner may not see, or that is not taken here."
+        try:
+            self._bot.may_post(owner_id, match.channel_id)
+        except MayNotPost as error:
+            return f"Its owner may not post in its channel. {error.tell}"
+        return ""
+
     def _park(self, match: Match, reason: str) -> None:
         known = self._parked.get(match.sys_id)
         self._parked.put([parked(match, reason, self._clock(), known.told_at if known is not None else 0.0)])
+        self._refused[match] = True
 
 
 def _same(row: Record, match: Match) -> bool:

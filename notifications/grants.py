@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from core.accounts import Account
 from core.notices import Match
 from core.subscriptions import Grant, Status, tokens
+from core.times import moment_of
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,10 @@ class Granted:
 
 @dataclass(frozen=True)
 class NotWanted:
-    """It is paused or broken, or its grant does not name the event: nothing is posted, and nothing is wrong."""
+    """
+    It is paused or broken, its grant does not name the event, or the report is older than it: nothing is
+    posted, and nothing is wrong.
+    """
 
 
 @dataclass(frozen=True)
@@ -69,5 +73,7 @@ def judge(
     if owner is None or not name:
         return Foreign(f"The row was {what} in ServiceNow, and its owner has no connected account here.")
     if (match.created_by, match.updated_by, match.user_id) != (name, name, owner.person_id):
+        if grant is not None and 0.0 < moment_of(match.updated_on) < grant.granted_at:
+            return NotWanted()  # the row as it was before our own change: the report waited in ServiceNow
         return Foreign(f"The row was {what} in ServiceNow by somebody else than its owner.")
     return Claimed(owner.person_id)
