@@ -1,0 +1,77 @@
+"""
+The service in a process that dies: ``python -m tests.contract.crashing CONFIG PORT``, CONFIG as a pickle's path.
+
+Reads one line for each life: ``POINT NUMBER`` dies right after the step POINT was done for the NUMBERth
+time, ``- 0`` lives until it is killed. Writes the child's process id, and how it ended. A fork for each
+life, so that only the first one pays for the imports.
+"""
+
+import os
+import pickle
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from werkzeug.serving import make_server
+
+from app import create_app
+from mattermost.bot import MattermostBot
+from storage.outbox import DeliveredEvents, StoredOutbox
+from storage.threads import StoredThreads
+from web.logs import configure_logs
+
+# Every step between a report's arrival and its end, in their order.
+POINTS: dict[str, tuple[type, str]] = {
+    "stored": (StoredOutbox, "add"),
+    "claimed": (StoredOutbox, "claim"),
+    "posted": (MattermostBot, "post"),
+    "threaded": (StoredThreads, "put"),
+    "remembered": (DeliveredEvents, "add"),
+    "settled": (StoredOutbox, "settle"),
+}
+
+
+def die_after(point: str, number: int) -> None:
+    """Let the process end, without a word to anybody, after a step's *number*th time."""
+    owner, name = POINTS[point]
+    step: Callable[..., Any] = getattr(owner, name)
+    left = [number]
+
+    def dying(*arguments: Any, **more: Any) -> Any:
+        result = step(*arguments, **more)
+        left[0] -= 1
+        if left[0] <= 0:
+            os._exit(17)
+        return result
+
+    setattr(owner, name, dying)
+
+
+def live(config: Any, port: int, point: str, number: int) -> None:
+    """One life."""
+    if point != "-":
+        die_after(point, number)
+    service = create_app(config)
+    make_server("127.0.0.1", port, service.app, threaded=True).serve_forever()
+
+
+def main() -> None:
+    """A life for each line."""
+    configure_logs("error", "json")
+    with Path(sys.argv[1]).open("rb") as file:
+        config = pickle.load(file)
+    port = int(sys.argv[2])
+    for line in sys.stdin:
+        point, _, number = line.partition(" ")
+        child = os.fork()
+        if not child:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the server writes a line a request
+            live(config, port, point, int(number))
+        print(child, flush=True)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    main()

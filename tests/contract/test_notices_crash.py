@@ -1,0 +1,174 @@
+"""The service dies at every step of two thousand notices: none is lost, none comes twice."""
+
+import os
+import pickle
+import queue
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import requests
+
+from core.subscriptions import Grant
+from tests.contract.crashing import POINTS
+from tests.reports import Component, grant, stored
+from tests.world import World
+
+ROOT = Path(__file__).parent.parent.parent
+NOTICES = 2000
+KILLS = 20
+AT_EACH_POINT = 3
+SENDERS = 6
+
+
+class Sender:
+    """ServiceNow's outbox: every report is sent until it is taken, always the same."""
+
+    def __init__(self, component: Component, one: Grant, sys_ids: list[str]) -> None:
+        self._component = component
+        self._reports: queue.SimpleQueue[dict[str, object]] = queue.SimpleQueue()
+        for number, sys_id in enumerate(sys_ids):
+            record = {"sys_id": sys_id, "number": f"INC{number}", "short_description": "x"}
+            change = {"field": "state", "label": "State", "old": "New", "new": f"notice{number}"}
+            self._reports.put(component.report(record, [one], changes=[change]))
+        self.left = len(sys_ids)
+        self._may = threading.Semaphore(0)
+        self._lock = threading.Lock()
+        self._pause = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(SENDERS)]
+        for thread in self._threads:
+            thread.start()
+
+    def release(self, reports: int) -> None:
+        """Let so many more be sent."""
+        self._may.release(reports)
+
+    def join(self) -> None:
+        """Wait until all are taken."""
+        for thread in self._threads:
+            thread.join(60)
+
+    def _run(self) -> None:
+        while True:
+            self._may.acquire()
+            try:
+                report = self._reports.get_nowait()
+            except queue.Empty:
+                return
+            while not self._taken(report):
+                self._pause.wait(0.02)
+            with self._lock:
+                self.left -= 1
+
+    def _taken(self, report: dict[str, object]) -> bool:
+        try:
+            return self._component.send(report).status_code in {200, 202}
+        except requests.RequestException:
+            return False
+
+
+class Lives:
+    """Starts the service again and again."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        path = folder / "config.pickle"
+        path.write_bytes(pickle.dumps(world.config))
+        command = [sys.executable, "-m", "tests.contract.crashing", str(path), str(world.port)]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+        self._address = f"{world.config.app_url}/healthz"
+
+    def begin(self, point: str = "-", number: int = 0) -> int:
+        """Begin a life; its process id."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{point} {number}\n")
+        return int(self.process.stdout.readline())
+
+    def ended(self) -> int:
+        """Wait for its end; how it ended."""
+        assert self.process.stdout is not None
+        return int(self.process.stdout.readline())
+
+    def close(self) -> None:
+        """No further life."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.wait(20)
+        self.process.stdout.close()
+
+
+def test_nothing_is_lost_and_nothing_comes_twice(
+    world: World, component: Component, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Dead three times after each step, killed twenty times on top, while 2,000 notices arrive: each is posted once."""
+    chance = random.Random(5)
+    [one] = stored(world, grant(world))
+    store = world.servicenow.store
+    sys_ids = [
+        store.insert("incident", {"short_description": f"Crash {number}"}, "agent")["sys_id"]
+        for number in range(NOTICES)
+    ]
+    world.running.stop()
+    began = time.monotonic()
+    lives, sender = Lives(world, tmp_path), Sender(component, one, sys_ids)
+    ends: Counter[str] = Counter()
+    plan = [*(point for point in POINTS for _ in range(AT_EACH_POINT)), *["kill"] * KILLS]
+    chance.shuffle(plan)
+    try:
+        for how in plan:
+            sender.release(NOTICES // len(plan))
+            if how == "kill":
+                child = lives.begin()
+                threading.Event().wait(chance.uniform(0.2, 0.7))
+                os.kill(child, signal.SIGKILL)
+                assert lives.ended() == -signal.SIGKILL
+            else:
+                lives.begin(how, chance.randint(1, 30) if how in {"stored", "posted"} else chance.randint(1, 2))
+                assert lives.ended() == 17
+            ends[how] += 1
+        child = lives.begin()
+        sender.release(NOTICES)
+        sender.join()
+        assert sender.left == 0
+        _until_posted(world)
+        os.kill(child, signal.SIGKILL)
+        lives.ended()
+    finally:
+        sender.release(NOTICES)
+        lives.close()
+        world.start()
+    world.settle()
+    told = Counter(number for post in world.mattermost.posts_in("service-desk") for number in _numbers(post["message"]))
+    lost = NOTICES - len(told)
+    second = sum(told.values()) - len(told)
+    with capsys.disabled():
+        print(
+            f"\n{NOTICES} notices, {sum(ends.values())} deaths ({dict(sorted(ends.items()))}) in "
+            f"{time.monotonic() - began:.0f} s: {lost} lost, {second} second posts"
+        )
+    assert (lost, second) == (0, 0)
+    assert world.running.service.services.deliveries.health().waiting == 0
+
+
+def _numbers(message: str) -> list[str]:
+    return re.findall(r"notice(\d+)", message)
+
+
+def _until_posted(world: World) -> None:
+    """Until the channel has stopped growing and holds as many notices as were sent, at most a minute."""
+    ends = time.monotonic() + 60
+    while time.monotonic() < ends:
+        found = sum(len(_numbers(post["message"])) for post in world.mattermost.posts_in("service-desk"))
+        if found >= NOTICES:
+            return
+        threading.Event().wait(0.2)
