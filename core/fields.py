@@ -49,7 +49,7 @@ class Field:
         hint: Placeholder.
         required: The modal asks for it. Commands require nothing (design §7).
         refresh: A change asks for the form anew.
-        position: Which word of a command's line fills it, from 1; -1 takes the rest of the line.
+        position: Which word of a command's line fills it, from 1; -1 takes the rest of the line, texts alone.
     """
 
     name: str
@@ -66,6 +66,8 @@ class Field:
             raise FormLimit(f"field name {self.name!r} must be one lower-case word")
         if not self.label.strip():
             raise FormLimit(f"field {self.name} has no label")
+        if self.position < 0 and not isinstance(self, TextField | TextAreaField):
+            raise FormLimit(f"field {self.name}: only a text takes the rest of a line")
         _limit(self.name, NAME_BYTES, f"name of field {self.name}")
         _limit(self.label, LABEL_BYTES, f"label of field {self.name}")
         _limit(self.description, HELP_BYTES, f"description of field {self.name}")

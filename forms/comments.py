@@ -43,9 +43,11 @@ def comments_form(
         fields.append(SelectField(name=ADD_AS, label="Add as", options=_KINDS, value=kind))
     # Not required by the form: the client would refuse “Older” while the box is empty.
     fields.append(_text(path, values))
-    buttons = [Option("Add", ADD), *([Option("Older", OLDER)] if older else [])]
-    fields.append(SelectField(name=ACTION, label="What to do", options=buttons, buttons=True))
-    return Form(path=path, title=titled(_TITLES[path], number), header=header, state=state, fields=fields)
+    if older:
+        buttons = [Option("Add", ADD), Option("Older", OLDER)]
+        fields.append(SelectField(name=ACTION, label="What to do", options=buttons, value=ADD, buttons=True))
+    title = titled(_TITLES[path], number)
+    return Form(path=path, title=title, header=header, submit_label="Add", state=state, fields=fields)
 
 
 def comments_pick_form(path: str, values: Values, header: str = "") -> Form:

@@ -32,5 +32,5 @@ def view_pick_form(values: Values, header: str = "") -> Form:
 
 def view_flags() -> Form:
     """What can be typed behind ``/servicenow view``."""
-    fields: list[AnyField] = [record_field(Values(), position=-1, required=False)]
+    fields: list[AnyField] = [record_field(Values(), position=1, required=False)]
     return Form(path=PATH, title="View a record", fields=fields)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from core.actions import BY_WORD, offer
+from core.actions import BY_WORD, REFRESH, offer
 from core.calls import Call, Options, Reply, ShowForm, Values
 from core.errors import InvalidInput
 from core.fields import Form
@@ -32,12 +32,14 @@ def look_up(call: Call, context: Context) -> Reply:
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
 def choose(call: Call, context: Context) -> Reply:
-    """A command or a chosen record: show it. A pressed button: go where it leads, in the same modal."""
+    """A command, a chosen record or a refresh: show it. Another button: go where it leads, in the same modal."""
     if OpenedRecord.of(call) is None:
         return _show(call, context)
     action = BY_WORD.get(call.values.text(ACTION))
     if action is None or not calls.has(action.path, action.kind):
         raise InvalidInput({}, "Press one of the buttons.")
+    if action is REFRESH:
+        return _show(call, context)
     return calls.answer(replace(call, path=action.path, kind=action.kind, values=Values()), context)
 
 

@@ -79,6 +79,13 @@ def test_a_button_leads_to_its_form_in_the_same_modal(agent: MattermostClient, a
     assert opened(act(agent, "INC0010001", action))["title"] == expected
 
 
+def test_a_refreshed_view_shows_the_record_as_it_is(world: World, agent: MattermostClient) -> None:
+    """In the same modal."""
+    form = view(agent, "INC0010001")
+    world.administer("PATCH", f"/api/now/table/incident/{row(world, 'INC0010001')['sys_id']}", {"state": "2"})
+    assert "- State: In Progress" in opened(agent.submit(form, {"action": "refresh"}))["header"]
+
+
 def test_words_find_the_record_and_several_are_named(agent: MattermostClient) -> None:
     """One match is shown; several are named with their numbers, and the form asks which."""
     assert view(agent, "badge reader")["title"] == "Incident INC0010002"

@@ -27,6 +27,7 @@ def _text(name: str = "short_description", label: str = "Short description") -> 
     [
         (lambda: _text(name="two words"), "one lower-case word"),
         (lambda: _text(label=" "), "no label"),
+        (lambda: LookupField(name="a", label="A", position=-1), "only a text takes the rest of a line"),
         (lambda: _text(label="ä" * 13), "26 bytes; a dialog takes 24"),
         (lambda: TextField(name="a", label="A", max_length=9, description="x" * 151), "a dialog takes 150"),
         (lambda: TextField(name="a", label="A", max_length=9, hint="x" * 151), "a dialog takes 150"),
