@@ -141,8 +141,9 @@ def test_an_unanswered_refresh_changes_nothing(world: World) -> None:
     """Silence is no refusal: the account stays, and the next call works."""
     agent = world.connected("agent")
     world.advance(1801)
-    world.servicenow.fault("hibernating", "/oauth_token.do")
+    world.servicenow.fault("hibernating", "/oauth_token.do", times=100)
     assert "asleep" in work(agent)["text"]
+    world.servicenow.clear_faults()
     assert work(agent)["type"] == "ok"
 
 
