@@ -1,10 +1,11 @@
-"""An administrator in a browser: choose the instance, make a key, send a test, look at the status."""
+"""An administrator in a browser: the instance, the update set, a key, a test, the status."""
+
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.test_walk import sign_in
-from tests.scenarios.subscribing import install_component
+from tests.e2e.walking import picture, sign_in, sign_in_at_servicenow
 from tests.world import CLIENT_ID, CLIENT_SECRET, World
 
 pytestmark = pytest.mark.browser
@@ -19,15 +20,22 @@ def run(page: Page, line: str) -> None:
     composer.press("Enter")
 
 
-def test_an_administrator_sets_everything_up(world: World, page: Page) -> None:
-    """From an empty environment to a report that came back, without a restart."""
+def import_update_set(page: Page, file: Path) -> None:
+    """Upload, preview and commit, from the list of retrieved update sets on."""
+    page.get_by_role("link", name="Import Update Set from XML").click()
+    page.get_by_label("Step 1: Choose file to upload").set_input_files(file)
+    page.get_by_role("button", name="Upload", exact=True).click()
+    expect(page.get_by_role("heading", name="ServiceNow for Mattermost Notifications")).to_be_visible()
+    page.get_by_role("button", name="Preview Update Set").click()
+    expect(page.get_by_role("status")).to_have_text("The preview found no problems.")
+    page.get_by_role("button", name="Commit Update Set").click()
+    expect(page.locator("[data-field=state]")).to_have_text("Committed")
+
+
+def test_an_administrator_sets_everything_up(world: World, page: Page, tmp_path: Path) -> None:
+    """From an empty environment and a bare instance to a report that came back, without a restart."""
     world.restart(servicenow_url="", servicenow_client_id="", servicenow_client_secret="")
-    install_component(world)
-    page.goto(world.mattermost.url + "/sandbox/channels/town-square")
-    page.get_by_test_id("login-username").fill("admin")
-    page.get_by_test_id("login-password").fill("sandbox-1")
-    page.get_by_test_id("login-submit").click()
-    expect(page.get_by_test_id("composer")).to_be_visible()
+    sign_in(page, world, "admin")
 
     run(page, "/servicenow configure")
     modal = page.get_by_test_id("modal")
@@ -40,11 +48,22 @@ def test_an_administrator_sets_everything_up(world: World, page: Page) -> None:
 
     world.connected("admin")
     run(page, "/servicenow setup")
+    expect(modal).to_contain_text("it is not installed")
+    with page.expect_download() as download:
+        modal.get_by_role("link", name="the update set").click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    tab = page.context.new_page()
+    sign_in_at_servicenow(tab, world, "admin", "/sys_remote_update_set_list.do")
+    import_update_set(tab, file)
+    picture(tab, "update-set")
+    modal.get_by_role("button", name="Check again").click()
     expect(modal).to_contain_text("there is none yet")
     modal.get_by_role("button", name="New key").click()
     expect(modal).to_contain_text("signs with the new key")
     modal.get_by_role("button", name="Send a test").click()
     expect(modal).to_contain_text("The test came back")
+    picture(page, "setup")
     page.keyboard.press("Escape")
 
     run(page, "/servicenow status")

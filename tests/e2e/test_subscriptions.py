@@ -1,57 +1,106 @@
-"""Subscribing in a browser: from the app bar to the notice, and looking after it in the list."""
+"""Notices in a browser: subscribe, change the record in ServiceNow as somebody else, see it in the channel."""
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.test_walk import choose, sign_in
-from tests.reports import Component, pass_time
-from tests.scenarios.subscribing import install_component, make_key, rows
+from core.notices import WebhookKey
+from tests.acts import change
+from tests.e2e.walking import (
+    choose,
+    open_from_app_bar,
+    picture,
+    save_at_servicenow,
+    sign_in,
+    sign_in_at_servicenow,
+    submit,
+)
+from tests.reports import KEY_ID, SECRET, pass_time
+from tests.scenarios.subscribing import install_component, make_key, rows, subscribe
 from tests.world import World
 
 pytestmark = pytest.mark.browser
 
+GATHERED = 20.0  # seconds in which a record's later changes gather into one notice
+
 
 @pytest.fixture
-def subscriber(world: World, component: Component, page: Page) -> Page:
-    """`agent` at the chat page, in service-desk, at an instance with the component."""
+def following(world: World) -> World:
+    """The component is installed and signs; `agent` is connected and may subscribe."""
     install_component(world, "agent")
     make_key(world)
+    world.restart(webhook_keys=(WebhookKey(key_id=KEY_ID, secret=SECRET, from_environment=True),))
     world.connected("agent")
-    sign_in(page, world, "agent", "service-desk")
-    return page
+    return world
 
 
-def open_from_app_bar(page: Page, button: str) -> None:
-    """The ServiceNow icon, then one of its buttons."""
-    page.get_by_test_id("app-bar-servicenow").click()
-    page.get_by_test_id("modal").get_by_role("button", name=button).click()
-
-
-def test_subscribing_and_seeing_a_change(world: World, subscriber: Page) -> None:
-    """Choose one record, subscribe, save it in ServiceNow: the notice stands in the channel, from what to what."""
-    page = subscriber
-    open_from_app_bar(page, "Add subscription")
-    modal = page.get_by_test_id("modal")
-    expect(modal).to_contain_text("Add subscription")
+def test_changes_of_a_record_are_seen_and_looked_after(following: World, page: Page) -> None:
+    """From the subscription to the notice with old and new, the comment under it, and the end of it."""
+    sign_in(page, following, "agent", "service-desk")
+    modal = open_from_app_bar(page, "subscribe")
+    expect(modal.locator("#field-channel")).to_have_value("Service Desk")
     choose(page, "kind", "", "One record")
-    expect(modal.locator("#field-record")).to_be_visible()
-    record = next(row for row in world.servicenow.rows("incident") if row["number"] == "INC0010001")
-    choose(page, "record", "INC0010001", f"INC0010001: {record['short_description']}")
-    modal.get_by_role("button", name="Subscribe", exact=True).click()
-    expect(modal).to_have_count(0)
-    expect(page.get_by_role("article").filter(has_text="agent subscribed this channel").last).to_be_visible()
-    world.administer("PATCH", f"/api/now/table/incident/{record['sys_id']}", {"state": "2"})
-    world.servicenow.settle()
-    pass_time(world, 3)
-    expect(page.get_by_role("article").last).to_contain_text("New → In Progress")
-    open_from_app_bar(page, "Subscriptions")
-    choose(page, "pick", "", "1. Incident INC0010001")
-    modal.get_by_role("button", name="Open", exact=True).click()
-    expect(modal).to_contain_text("Status: active")
-    modal.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.get_by_test_id("field-priority")).to_have_count(0)
+    record = page.get_by_test_id("field-record")
+    record.locator("input").fill("INC0010003")
+    record.get_by_role("option").click()
+    modal.locator("#field-name").fill("The VPN")
+    picture(page, "subscribe")
+    page.get_by_test_id("modal-button-save").click()
+    expect(page.get_by_test_id("ephemeral")).to_contain_text("INC0010003")
+
+    servicenow = page.context.new_page()
+    sign_in_at_servicenow(servicenow, following, "newcomer", "/incident.do?sysparm_query=number=INC0010003")
+    servicenow.get_by_label("State").select_option("In Progress")
+    save_at_servicenow(servicenow)
+    notice = page.get_by_role("article").filter(has_text="New → In Progress")
+    expect(notice).to_be_visible(timeout=5_000)
+    expect(notice).to_contain_text("Nora Newcomer")
+
+    servicenow.get_by_label("Comments", exact=True).fill("Restarted the *gateway*")
+    save_at_servicenow(servicenow)
+    following.servicenow.settle()
+    pass_time(following, GATHERED)
+    notice.get_by_text("1 reply").click()
+    thread = page.get_by_test_id("thread-panel")
+    reply = thread.get_by_role("article").last
+    expect(reply).to_contain_text("Restarted the *gateway*")
+    picture(page, "notice")
+
+    thread.get_by_role("button", name="Comment").click()
+    modal.locator("#field-comments").fill("Thank you!")
+    submit(page)
+    expect(reply).to_contain_text("added a comment")
+    page.get_by_test_id("thread-close").click()
+    servicenow.reload()
+    expect(servicenow.locator("[data-field=comments_and_work_notes]")).to_contain_text("Thank you!")
+
+
+def test_a_subscription_is_looked_after(following: World, page: Page) -> None:
+    """Picked in the list, paused, resumed, deleted once that was confirmed; what changes meanwhile is not posted."""
+    subscribe(following.person("agent"), {"name": "All incidents"})
+    sign_in(page, following, "agent", "service-desk")
+    modal = open_from_app_bar(page, "subscriptions")
+    choose(page, "pick", "", "1. All incidents")
+    picture(page, "subscriptions")
+    page.get_by_test_id("modal-button-open").click()
+    page.get_by_test_id("modal-button-pause").click()
     expect(modal).to_contain_text("Status: paused")
-    modal.get_by_role("button", name="Delete", exact=True).click()
+    [incident, *_] = following.servicenow.rows("incident")
+    change(following, "incident", incident["sys_id"], state="2")
+    following.servicenow.settle()
+    pass_time(following, GATHERED)
+    page.get_by_test_id("modal-button-resume").click()
+    expect(modal).to_contain_text("Status: active")
+    page.get_by_test_id("modal-button-delete").click()
     expect(modal).to_contain_text("Delete this subscription?")
-    modal.get_by_role("button", name="Delete", exact=True).click()
-    expect(modal).to_have_count(0)
-    assert rows(world) == []
+    page.get_by_test_id("modal-button-keep").click()
+    expect(page.get_by_test_id("ephemeral")).to_contain_text("stays as it is")
+
+    modal = open_from_app_bar(page, "subscriptions")
+    choose(page, "pick", "", "1. All incidents")
+    page.get_by_test_id("modal-button-open").click()
+    page.get_by_test_id("modal-button-delete").click()
+    page.get_by_test_id("modal-button-delete").click()
+    expect(page.get_by_role("article").filter(has_text="removed a subscription")).to_be_visible()
+    assert rows(following) == []
+    expect(page.get_by_text("New → In Progress")).to_have_count(0)

@@ -1,32 +1,13 @@
 """The main job in a browser: connect, create an incident from a message, see its card, open the record."""
 
-import os
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Page, expect
 
 from sandbox.client import PASSWORD
+from tests.e2e.walking import choose, picture, sign_in
 from tests.world import World
 
 pytestmark = pytest.mark.browser
-
-IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"
-
-
-def picture(page: Page, name: str) -> None:
-    """A screenshot for the README, renewed on request only, so that test runs leave the tree clean."""
-    if os.environ.get("RENEW_IMAGES"):
-        page.screenshot(path=IMAGES / f"{name}.png")
-
-
-def sign_in(page: Page, world: World, username: str, channel: str = "town-square") -> None:
-    """Sign in at the chat page."""
-    page.goto(world.mattermost.url + f"/sandbox/channels/{channel}")
-    page.get_by_test_id("login-username").fill(username)
-    page.get_by_test_id("login-password").fill(PASSWORD)
-    page.get_by_test_id("login-submit").click()
-    expect(page.locator("#app-bar button")).to_have_count(1)  # the menus are there
 
 
 def test_a_newcomer_connects(world: World, page: Page) -> None:
@@ -165,12 +146,3 @@ def test_the_page_works_on_a_phone(world: World, page: Page) -> None:
     picture(page, "phone")
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= 390
-
-
-def choose(page: Page, field: str, typed: str, option: str) -> None:
-    """Open a picker, type, and take an option by its exact text."""
-    box = page.get_by_test_id(f"field-{field}")
-    box.locator("input").click()
-    if typed:
-        box.locator("input").fill(typed)
-    box.get_by_role("option", name=option, exact=True).click()

@@ -14,7 +14,7 @@ const CHANNEL = /^~([a-z0-9][a-z0-9_-]*)/i;
 const EMOJI = {
   white_check_mark: "✅", heavy_check_mark: "✔️", x: "❌", warning: "⚠️", tada: "🎉", wave: "👋", link: "🔗", bell: "🔔",
   "+1": "👍", thumbsup: "👍", smile: "😄", slightly_smiling_face: "🙂", eyes: "👀", fire: "🔥", rocket: "🚀", lock: "🔒",
-  ticket: "🎫", memo: "📝", clock1: "🕐", hourglass: "⌛", information_source: "ℹ️", question: "❓", red_circle: "🔴",
+  speech_balloon: "💬", ticket: "🎫", memo: "📝", clock1: "🕐", hourglass: "⌛", information_source: "ℹ️", question: "❓", red_circle: "🔴",
   large_blue_circle: "🔵", large_green_circle: "🟢", large_orange_circle: "🟠", large_yellow_circle: "🟡", white_circle: "⚪",
 };
 

@@ -95,6 +95,7 @@ export async function fetchBindings() {
   const once = clean(answer);
   const again = Object.entries(once).map(([location, bindings]) => ({ location, bindings }));
   store.bindings = { channel: once, thread: clean(again) };
+  document.documentElement.dataset.menus = channel.id; // who drives the page waits for it
   changed();
 }
 
