@@ -3,7 +3,8 @@ Forms as interactive dialogs, and what comes back from them, on old servers and 
 integrations reference §2). Pure.
 
 A server before 11.1 knows no look-ups, no choice of several, no dates, no refresh and no second step:
-there a look-up is text, several choices are switches and a date is ISO text. What a dialog sends back
+there a look-up is text, several choices are switches and a date is ISO text. A dialog has one button to
+send it: several of a form's become a select, a single one names the button. What a dialog sends back
 does not say what its fields were, so that travels in the signed state (`shape_of`).
 """
 
@@ -59,7 +60,7 @@ def write_dialog(form: Form, abilities: Abilities, *, state: str, url: str) -> d
     dialog: dict[str, Any] = {
         "callback_id": form.path,
         "title": form.title,
-        "submit_label": form.submit_label,
+        "submit_label": next((option.label for option in _sole_buttons(form).values()), form.submit_label),
         "state": state,
         "elements": [element for field in form.fields for element in _elements(field, abilities, url)],
     }
@@ -72,10 +73,12 @@ def write_dialog(form: Form, abilities: Abilities, *, state: str, url: str) -> d
 
 def shape_of(form: Form, abilities: Abilities) -> dict[str, Any]:
     """
-    What is needed to read the answer: the names, the fields of several values, those drawn as
-    switches, and which shown text stands for which value.
+    What is needed to read the answer: the names, the button where there is but one, the fields of several
+    values, those drawn as switches, and which shown text stands for which value.
     """
     shape: dict[str, Any] = {"names": [field.name for field in form.fields if _is_value(field)]}
+    if fixed := {name: option.value for name, option in _sole_buttons(form).items()}:
+        shape["fixed"] = fixed
     several = [field.name for field in form.fields if isinstance(field, MultiSelectField)]
     if several and abilities.lookups:
         shape["several"] = several
@@ -97,7 +100,7 @@ def read_submission(submission: Mapping[str, Any], shape: Mapping[str, Any]) -> 
     Raises:
         InvalidInput: A value is of a kind that no element sends, or too long.
     """
-    values: dict[str, Value] = {}
+    values: dict[str, Value] = dict(shape.get("fixed", {}))
     for name in shape.get("names", ()):
         if name in shape.get("ticks", ()):
             start = f"{name}{_TICK}"
@@ -138,7 +141,20 @@ def _value(name: str, value: Any, *, several: bool) -> Value | None:
 
 
 def _is_value(field: AnyField) -> bool:
-    return not isinstance(field, MarkdownField) and not field.readonly
+    return not isinstance(field, MarkdownField) and not field.readonly and not _is_sole_button(field)
+
+
+def _is_sole_button(field: AnyField) -> bool:
+    return isinstance(field, SelectField) and field.buttons and len(field.options) == 1
+
+
+def _sole_buttons(form: Form) -> dict[str, Option]:
+    """By field, the button of a form that has no other; at most one."""
+    return {
+        field.name: field.options[0]
+        for field in form.fields
+        if isinstance(field, SelectField) and _is_sole_button(field)
+    }
 
 
 def _introduction(form: Form) -> str:

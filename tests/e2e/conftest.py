@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from sandbox.mattermost import MattermostDouble
 from tests.e2e.chat_page import Chat, RecorderApp, installed, serving
@@ -18,6 +18,9 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
+
+PATIENCE = 15_000.0  # milliseconds; a busy machine is no failure
+expect.set_options(timeout=PATIENCE)
 
 
 def _chromium() -> str:
@@ -42,7 +45,7 @@ def page(browser: Browser) -> Iterator[Page]:
     """A fresh window; an error in the page's scripts fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en")
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(PATIENCE)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page

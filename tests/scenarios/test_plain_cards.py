@@ -61,12 +61,14 @@ def test_assign_to_me_is_done_at_once(world: World) -> None:
 @pytest.mark.parametrize("client", ["web", "mobile"])
 @pytest.mark.parametrize("version", ["9.11.0", "11.6.0"])
 def test_a_comment_by_a_dialog(world: World, version: str, client: Any) -> None:
-    """The dialog opens, the comment lands in the record, the thread says so."""
+    """The dialog opens, its only button named by what it does; the comment lands in the record, the thread says so."""
     as_version(world, version)
     agent = world.connected("agent")
     post, number = card_of(world, agent)
     dialog = agent.press_action(post["id"], "Comment").dialog
     assert dialog is not None
+    assert dialog.form["submit_label"] == "Add"
+    assert "action" not in dialog.names
     answer = agent.submit_dialog(dialog, {"comments": "From a dialog"}, client=client)
     assert not answer.get("error"), answer
     assert not answer.get("errors"), answer
