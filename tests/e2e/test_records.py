@@ -1,11 +1,23 @@
-"""Records in a browser: share one, act on its card, create a change; as people do it, on old and new servers."""
+"""Records in a browser: share one, act on its card, create a change, add a message; on old and new servers."""
+
+from pathlib import Path
 
 import pytest
-import requests
 from playwright.sync_api import Locator, Page, expect
 
-from tests.acts import row
-from tests.e2e.test_walk import choose, picture, sign_in
+from tests.acts import change, row
+from tests.e2e.walking import (
+    PHONE,
+    as_version,
+    choose,
+    fits,
+    open_from_app_bar,
+    open_from_message,
+    picture,
+    sign_in,
+    sign_in_at_servicenow,
+    submit,
+)
 from tests.world import World
 
 pytestmark = pytest.mark.browser
@@ -21,22 +33,9 @@ def agent(world: World, page: Page) -> Page:
     return page
 
 
-def at_version(world: World, version: str) -> None:
-    """The server is of that version."""
-    answer = requests.post(f"{world.mattermost.url}/_sandbox/version", json={"version": version}, timeout=10)
-    answer.raise_for_status()
-
-
-def from_app_bar(page: Page, button: str) -> Locator:
-    """The icon, one of its buttons, the modal."""
-    page.get_by_test_id("app-bar-servicenow").click()
-    page.get_by_test_id("modal").get_by_role("button", name=button, exact=True).click()
-    return page.get_by_test_id("modal")
-
-
 def share(page: Page) -> Locator:
     """Search, look at the preview, share; the card."""
-    modal = from_app_bar(page, "Search and share")
+    modal = open_from_app_bar(page, "share")
     expect(modal).to_contain_text("Share a record")
     choose(page, "record", "email is", SHARED)
     expect(modal.locator(".field-markdown")).to_contain_text("Priority: 4 - Low")
@@ -49,9 +48,15 @@ def share(page: Page) -> Locator:
     return post
 
 
+def submit_refused(page: Page, field: str) -> None:
+    """Press the form's button; it stays, and says why at *field*."""
+    page.get_by_test_id("modal-submit").click()
+    expect(page.get_by_test_id(f"field-error-{field}")).not_to_be_empty()
+
+
 def test_share_comment_hold_and_resolve(world: World, agent: Page) -> None:
     """The whole of a record's day on a new server: every step is seen on the card and in its thread."""
-    at_version(world, "11.6.0")
+    as_version(world, "11.6.0")
     page = agent
     sign_in(page, world, "agent", "service-desk")
     post = share(page)
@@ -68,15 +73,14 @@ def test_share_comment_hold_and_resolve(world: World, agent: Page) -> None:
     expect(modal).to_contain_text(f"State of {NUMBER}")
     choose(page, "state", "", "On Hold")
     choose(page, "hold_reason", "", "Awaiting Vendor")
-    page.get_by_test_id("modal-submit").click()
-    expect(modal).to_have_count(0)
+    picture(page, "state")
+    submit(page)
     expect(post).to_contain_text("On Hold")
 
     post.get_by_label("More…").select_option("resolve")
     choose(page, "close_code", "", "Duplicate")
     modal.locator("#field-close_notes").fill("The same as yesterday.")
-    page.get_by_test_id("modal-submit").click()
-    expect(modal).to_have_count(0)
+    submit(page)
     expect(post).to_contain_text("Resolved")
     expect(post.get_by_role("button", name="Reopen")).to_be_visible()
     post.get_by_text("3 replies").click()
@@ -86,6 +90,42 @@ def test_share_comment_hold_and_resolve(world: World, agent: Page) -> None:
     picture(page, "record-thread")
     saved = row(world, NUMBER)
     assert (saved["state"], saved["close_code"], saved["hold_reason"]) == ("6", "Duplicate", "4")
+
+
+def test_an_old_server_on_a_phone(world: World, agent: Page) -> None:
+    """Every field that a state may need is there from the start; each dialog closes, and the card has changed."""
+    as_version(world, "9.11.0")
+    page = agent
+    page.set_viewport_size(PHONE)
+    sign_in(page, world, "agent", "service-desk")
+    post = share(page)
+    modal = page.get_by_test_id("modal")
+
+    post.get_by_role("button", name="Comment").click()
+    modal.locator("#field-comments").fill("We are on it.")
+    submit(page)
+    expect(post).to_contain_text("1 reply")
+
+    post.get_by_role("button", name="State").click()
+    choose(page, "state", "", "On Hold")
+    submit_refused(page, "hold_reason")
+    choose(page, "hold_reason", "", "Awaiting Vendor")
+    assert fits(page)
+    submit(page)
+    expect(post).to_contain_text("On Hold")
+
+    post.get_by_label("More…").select_option("resolve")
+    choose(page, "close_code", "", "Duplicate")
+    modal.locator("#field-close_notes").fill("The same as yesterday.")
+    submit(page)
+    expect(post).to_contain_text("Resolved")
+    post.get_by_text("3 replies").click()
+    thread = page.get_by_test_id("thread-panel")
+    expect(thread).to_contain_text("set State On Hold → Resolved")
+    picture(page, "phone-thread")
+    assert fits(page)
+    saved = row(world, NUMBER)
+    assert (saved["state"], saved["close_notes"], saved["hold_reason"]) == ("6", "The same as yesterday.", "4")
 
 
 def test_view_and_its_buttons(world: World, agent: Page) -> None:
@@ -120,27 +160,50 @@ def test_a_comment_by_command_and_the_form_that_stays(world: World, agent: Page)
     modal.locator("#field-comments").fill("Between us")
     page.get_by_test_id("modal-submit").click()
     expect(modal).to_contain_text("Added a work note")
-    expect(modal.locator("blockquote").first).to_contain_text("Between us")
+    expect(modal.locator("blockquote", has_text="Between us")).to_be_visible()
     expect(modal.locator("#field-comments")).to_have_value("")
     sys_id = row(world, NUMBER)["sys_id"]
     assert [one["value"] for one in world.servicenow.store.journal(sys_id, "work_notes")] == ["Between us"]
 
 
-def test_a_change_with_dates(world: World, agent: Page) -> None:
-    """From the app bar: what is wrong stands at its field, then the change's card stands in the channel."""
-    page = agent
+def test_a_change_with_dates(world: World, page: Page) -> None:
+    """What is wrong stands at its field; times are typed in the person's zone, and the channel's card has UTC."""
+    person = next(one["sys_id"] for one in world.servicenow.rows("sys_user") if one["user_name"] == "agent")
+    change(world, "sys_user", person, time_zone="Europe/Berlin")
+    world.connected("agent")
     sign_in(page, world, "agent", "service-desk")
-    modal = from_app_bar(page, "Create change request")
+    modal = open_from_app_bar(page, "change")
     modal.locator("#field-short_description").fill("Replace the router")
     modal.locator("#field-start_date").fill("2027-03-01 22:00")
     modal.locator("#field-end_date").fill("2027-03-01 20:00")
     choose(page, "assignment_group", "net", "Network")
-    page.get_by_test_id("modal-submit").click()
+    submit_refused(page, "end_date")
     expect(page.get_by_test_id("field-error-end_date")).to_contain_text("after the start")
     modal.locator("#field-end_date").fill("2027-03-01 23:30")
     picture(page, "create-change")
     page.get_by_test_id("modal-submit").click()
     expect(page.get_by_test_id("ephemeral")).to_contain_text("Created CHG")
     card = page.get_by_role("article").filter(has_text="Planned end").last
-    expect(card).to_contain_text("2027-03-01 23:30 UTC")
+    expect(card).to_contain_text("2027-03-01 22:30 UTC")
     expect(card).to_contain_text("Network")
+
+
+def test_a_message_and_its_file_are_added_to_a_record(world: World, page: Page, tmp_path: Path) -> None:
+    """The record that the message names is offered; the note has author and text, the file hangs at the record."""
+    world.connected("agent")
+    sign_in(page, world, "agent", "service-desk")
+    log = tmp_path / "vpn.log"
+    log.write_text("tunnel down")
+    page.get_by_test_id("composer-files").set_input_files(log)
+    page.get_by_test_id("composer").fill("The gateway's log for INC0010003")
+    page.get_by_role("button", name="Send", exact=True).click()
+    message = page.get_by_role("article").filter(has=page.locator(".file"))
+    modal = open_from_message(message, "Add to ServiceNow record")
+    expect(modal.locator("#field-record")).to_have_value("INC0010003")
+    expect(modal.locator("#field-files")).to_be_checked()
+    submit(page)
+    expect(page.get_by_test_id("ephemeral")).to_contain_text("INC0010003")
+    tab = page.context.new_page()
+    sign_in_at_servicenow(tab, world, "agent", "/incident.do?sysparm_query=number=INC0010003")
+    expect(tab.locator("[data-field=attachment]")).to_contain_text("vpn.log")
+    expect(tab.locator("[data-field=comments_and_work_notes]")).to_contain_text("The gateway's log")
