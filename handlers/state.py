@@ -22,7 +22,7 @@ from mattermost.markdown import escaped
 
 _FIXED = {CLOSE: "7", REOPEN: "2"}
 _LOOKUPS = ("assigned_to", "assignment_group")
-_CARRIED_CHARACTERS = 300
+_CARRIED_CHARACTERS = 100
 
 
 def open_form(call: Call, context: Context) -> Reply:

@@ -13,7 +13,7 @@ from core.outbox import Card, Posted
 from mattermost.access import Access
 from mattermost.bot_tokens import BotTokens
 from mattermost.client import MattermostClient
-from mattermost.person import SHOWS, renewed
+from mattermost.shown import SHOWS, renewed, renewing
 
 log = structlog.get_logger(__name__)
 
@@ -74,10 +74,11 @@ class MattermostBot:
             raise
 
     def show(self, post_id: str, card: Card) -> None:
-        props = self._ask("GET", f"/api/v4/posts/{post_id}").get("props") or {}
-        changed = renewed(props, card.attachment, card.shows)
-        if changed is not None:
-            self._ask("PUT", f"/api/v4/posts/{post_id}/patch", json={"props": changed})
+        with renewing(post_id):
+            props = self._ask("GET", f"/api/v4/posts/{post_id}").get("props") or {}
+            changed = renewed(props, card.attachment, card.shows)
+            if changed is not None:
+                self._ask("PUT", f"/api/v4/posts/{post_id}/patch", json={"props": changed})
 
     def find(self, channel_id: str, batch_id: str, since: float) -> Posted | None:
         path = f"/api/v4/channels/{channel_id}/posts"

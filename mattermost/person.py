@@ -12,13 +12,12 @@ from core.errors import BotNotIn, MattermostError, MattermostRefused, MayNotPost
 from core.messages import Message
 from mattermost.access import Access, MayPost
 from mattermost.client import PLUGIN, MattermostClient
+from mattermost.shown import SHOWS, renewed, renewing
 from mattermost.threads import read_thread
 
 _RUNNING = 2  # of a plugin's states; 0 is "not running" (recorded)
 
 log = structlog.get_logger(__name__)
-
-SHOWS = "servicenow"  # the property of a post that says which record it shows, and which state of it
 
 
 class MattermostForPerson:
@@ -80,18 +79,17 @@ class MattermostForPerson:
         self._post({"channel_id": permission.channel_id, "root_id": root_id, "message": text}, permission)
 
     def update_card(self, *, post_id: str, attachment: Mapping[str, Any], shows: Mapping[str, str]) -> str:
-        post = self._as_bot("GET", f"/api/v4/posts/{post_id}")
-        root_id = str(post.get("root_id") or post["id"])
-        props = post.get("props") or {}
-        shown = props.get(SHOWS)
-        if post.get("user_id") != self._bot_user_id or not isinstance(shown, dict):
-            return root_id  # not a card of the bot's: in a direct message of two people it is a person's post
-        if any(shown.get(name) != shows[name] for name in ("table", "sys_id")):
-            return root_id
-        changed = renewed(props, attachment, shows)
-        if changed is not None:
-            self._as_bot("PUT", f"/api/v4/posts/{post_id}/patch", json={"props": changed})
-        return root_id
+        with renewing(post_id):
+            post = self._as_bot("GET", f"/api/v4/posts/{post_id}")
+            props = post.get("props") or {}
+            shown = props.get(SHOWS)
+            # In a direct message of two people the card is a person's post, which is not the bot's to change.
+            ours = post.get("user_id") == self._bot_user_id
+            if ours and isinstance(shown, dict) and all(shown.get(one) == shows[one] for one in ("table", "sys_id")):
+                changed = renewed(props, attachment, shows)
+                if changed is not None:
+                    self._as_bot("PUT", f"/api/v4/posts/{post_id}/patch", json={"props": changed})
+        return str(post.get("root_id") or post["id"])
 
     def direct_channel(self, person_id: str) -> str:
         members = [self._person.id, person_id]
@@ -219,27 +217,6 @@ class MattermostForPerson:
         if not self._person_token:
             raise MattermostRefused(f"{method} {path}: the call carries no session of the person", 401)
         return self._client.request(method, path, token=self._person_token, deadline=self._deadline, json=json)
-
-
-def renewed(props: Mapping[str, Any], attachment: Mapping[str, Any], shows: Mapping[str, str]) -> dict[str, Any] | None:
-    """
-    The properties of a card's post with another attachment; None where it shows a newer state already.
-
-    A patch replaces them whole, `from_bot` included (recorded), so all are there; what stands above the
-    card, such as who shared it, stays.
-    """
-    shown = props.get(SHOWS)
-    if isinstance(shown, dict) and count_shown(shown) > count_shown(shows):
-        return None
-    before: Mapping[str, Any] = next(iter(props.get("attachments") or []), {})
-    pretext = {"pretext": before["pretext"]} if before.get("pretext") and "pretext" not in attachment else {}
-    return {**props, "attachments": [{**pretext, **attachment}], SHOWS: dict(shows)}
-
-
-def count_shown(shows: Mapping[str, Any]) -> int:
-    """The record's number of updates that a card shows; one that says none is the oldest."""
-    text = str(shows.get("sys_mod_count", ""))
-    return int(text) if text.isascii() and text.isdecimal() else -1
 
 
 def _channel(row: Mapping[str, Any]) -> Channel:

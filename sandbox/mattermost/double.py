@@ -112,7 +112,7 @@ class MattermostDouble(Double):
     def posts_in(self, channel_name: str) -> list[Json]:
         """Posts of a channel by name, oldest first."""
         ids = {c["id"] for c in self.state.channels.values() if c["name"] == channel_name}
-        return [dict(post) for post in self.state.posts.values() if post["channel_id"] in ids]
+        return [dict(post) for post in list(self.state.posts.values()) if post["channel_id"] in ids]
 
     def direct_posts(self, username: str) -> list[Json]:
         """Posts of bots in direct channels with a user, oldest first."""

@@ -1,5 +1,6 @@
 """What becomes of a card: brought up to date by every action, never back, and nothing undone when it can't be."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -200,3 +201,21 @@ def test_a_notice_brings_shared_cards_up_to_date(world: World, component: Compon
     component.changed(record, [subscription])
     pass_time(world, 2)
     assert facts(now(world.person("agent"), post))["State"] == "In Progress"
+
+
+def test_of_updates_at_once_the_newest_stands(world: World, agent: MattermostClient) -> None:
+    """Eight people's commands and presses end with the card that the record is."""
+    post = shared(world, agent)
+    other = world.connected("agent2")
+
+    def press(number: int) -> object:
+        if number % 2:
+            return other.press_action(post["id"], "More…", "watch")
+        state = ("New", "In Progress")[number // 2 % 2]
+        return agent.command("state", {"record": NUMBER, "state": state}, channel="service-desk")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(press, range(8)))
+    found = row(world, NUMBER)
+    assert int(found["sys_mod_count"]) > 4
+    assert now(agent, post)["props"]["servicenow"]["sys_mod_count"] == found["sys_mod_count"]
