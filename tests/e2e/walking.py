@@ -1,4 +1,4 @@
-"""What the walks share: signing in at both sides, forms and cards as people use them, pictures for the README."""
+"""What the walks share: signing in at both sides, forms and cards as people use them, pictures for the docs."""
 
 import os
 from pathlib import Path
@@ -14,10 +14,10 @@ PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 def picture(page: Page, name: str) -> None:
-    """A screenshot for the README, renewed on request only, so that test runs leave the tree clean."""
+    """A screenshot for README and docs, renewed on request only, so that test runs leave the tree clean."""
     if os.environ.get("RENEW_IMAGES"):
         page.mouse.move(0, 0)  # nothing is pointed at
-        page.screenshot(path=IMAGES / f"{name}.png")
+        page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
 
 
 def sign_in(page: Page, world: World, username: str, channel: str = "town-square") -> None:
