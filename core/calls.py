@@ -129,6 +129,7 @@ class Call:
     ``selected_field`` and ``query`` belong to look-ups and refreshes.
     ``steps`` is False where an open form can't be shown again: it has to hold everything at once, and
     look-ups are text (dialogs of servers before 11.1).
+    ``stays`` is False where a form closes once what it is for is done, as a dialog does, which has one button.
     """
 
     kind: Kind
@@ -142,6 +143,7 @@ class Call:
     selected_field: str = ""
     query: str = ""
     steps: bool = True
+    stays: bool = True
 
 
 class Reply:

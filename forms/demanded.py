@@ -65,7 +65,7 @@ def demanded_fields(columns: Sequence[Column], values: Values, labels: Collectio
     fields: list[AnyField] = []
     for column in columns:
         if can_be_shown(column):
-            label = _unique(column.label.strip() or column.name, taken)
+            label = unique_label(column.label.strip() or column.name, taken)
             taken.add(label)
             fields.append(_field(column, label, values))
     return fields
@@ -78,7 +78,8 @@ def fitted(label: str, most: int = LABEL_BYTES) -> str:
     return label.strip()
 
 
-def _unique(label: str, taken: Collection[str]) -> str:
+def unique_label(label: str, taken: Collection[str]) -> str:
+    """*label* cut to what a dialog takes, and numbered where it is *taken*."""
     found, number = fitted(label), 2
     while found in taken:
         found, number = f"{fitted(label, LABEL_BYTES - 3)} {number}", number + 1

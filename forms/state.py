@@ -5,14 +5,14 @@ One builder for the four ways there: any state, resolve, close and reopen.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.calls import Values
-from core.fields import LABEL_BYTES, AnyField, Form, Option, TextField
+from core.fields import LABEL_BYTES, TEXT_DEFAULT_BYTES, AnyField, Form, Option, TextField
 from core.lifecycle import demanded, demanded_by_any, offered
 from core.records import Column
 from forms.choices import area, choices_of, lookup, select
-from forms.demanded import fitted
+from forms.demanded import fitted, unique_label
 from forms.record import pick_form, record_field, titled
 
 STATE = "record/state"
@@ -74,6 +74,10 @@ def state_form(about: StateOf, values: Values, *, state: str, header: str = "", 
     else:
         for name in demanded_by_any(about.table):
             fields += _field(name, about, values, required=False)
+    taken: set[str] = set()
+    for place, field in enumerate(fields):  # an instance may call two columns alike
+        fields[place] = replace(field, label=unique_label(field.label, taken))
+        taken.add(fields[place].label)
     return Form(
         path=about.path,
         title=titled(_TITLES[about.path], about.number),
@@ -119,4 +123,4 @@ def _field(name: str, about: StateOf, values: Values, *, required: bool) -> list
 
 def _needed_for(name: str, about: StateOf) -> str:
     states = [option.label for option in about.states if name in demanded(about.table, option.value)]
-    return f"Needed for {', '.join(states)}"[:100] if states else ""
+    return fitted(f"Needed for {', '.join(states)}", TEXT_DEFAULT_BYTES) if states else ""

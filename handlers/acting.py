@@ -8,7 +8,16 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from core.calls import Call, Text
-from core.errors import AppError, Broken, MattermostError, MayBeSaved, NotKept, NotPermitted, ServiceNowError
+from core.errors import (
+    AppError,
+    Broken,
+    InvalidInput,
+    MattermostError,
+    MayBeSaved,
+    NotKept,
+    NotPermitted,
+    ServiceNowError,
+)
 from core.records import Record
 from core.tables import card_columns
 from handlers.cards import update_card
@@ -20,6 +29,7 @@ from mattermost.markdown import escaped
 log = structlog.get_logger(__name__)
 
 _SHOWN = 300  # characters of a value in a line
+NOT_READ = "ServiceNow did not answer in time, so what it has now is not shown."
 
 
 def overtaken(opened: OpenedRecord | None, now: Record) -> bool:
@@ -27,8 +37,21 @@ def overtaken(opened: OpenedRecord | None, now: Record) -> bool:
     return opened is not None and opened.sys_mod_count not in {"", now.value("sys_mod_count")}
 
 
-def overtaken_words(now: Record) -> str:
-    """Who changed it and what it looks like now, above a form that is shown again."""
+def shown_again(now: Record, call: Call) -> str:
+    """
+    `overtaken_words` above a form that is shown again.
+
+    Raises:
+        InvalidInput: With these words, where an open form can't be shown again: what it carries stays what the
+            person saw first, so sending it again would be refused for ever.
+    """
+    if not call.steps:
+        raise InvalidInput({}, overtaken_words(now, "close this and press the button again to see it"))
+    return overtaken_words(now)
+
+
+def overtaken_words(now: Record, then: str = "send this again to overwrite") -> str:
+    """Who changed it, what it looks like now, and what to do."""
     who = escaped(now.value("sys_updated_by"), 60) or "Somebody"
     shown = [
         f"{label}: **{escaped(now.display(column), _SHOWN) or 'N/A'}**"
@@ -36,7 +59,7 @@ def overtaken_words(now: Record) -> str:
     ]
     return (
         f":warning: **{who}** changed {escaped(now.number, 40)} since you opened it. It is now: "
-        f"{', '.join(shown)}. Nothing was saved; send this again to overwrite."
+        f"{', '.join(shown)}. Nothing was saved; {then}."
     )
 
 

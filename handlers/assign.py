@@ -1,13 +1,13 @@
 """Give a record to a person or a group, or take it."""
 
 from core.calls import Call, Options, Reply, ShowForm, Text, Value, Values
-from core.errors import InvalidInput, MattermostRefused, Refused
+from core.errors import InvalidInput, MattermostRefused, Refused, Unanswered, Unreachable
 from core.fields import Option
 from core.menus import Requirement
 from core.records import Record
 from core.tables import table_of
 from forms.assign import LOOKUPS, MINE, PATH, assign_form, assign_pick_form
-from handlers.acting import done, linked, overtaken, overtaken_words, step, written
+from handlers.acting import NOT_READ, done, linked, overtaken, overtaken_words, shown_again, step, written
 from handlers.context import Context
 from handlers.finding import NoSuchRecord, looked_up, record_of
 from handlers.opened_record import OpenedRecord
@@ -21,8 +21,16 @@ _ME = "me"
 
 @calls.form(PATH, needs=Requirement.CONNECTED)
 def open_form(call: Call, context: Context) -> Reply:
-    """Show who has it now."""
-    record = _read(call, context)
+    """Show who has it now; where ServiceNow does not answer in time, what is left empty stays as it is."""
+    opened = OpenedRecord.of(call)
+    try:
+        record = _read(call, context)
+    except (Unanswered, Unreachable):
+        if opened is None:
+            raise
+        state = opened.signed(PATH, context, unread=True)
+        header = f"{NOT_READ} A field that you leave empty stays as it is."
+        return ShowForm(assign_form(opened.number, Values(), state=state, header=header))
     return ShowForm(assign_pick_form(PATH, Values())) if record is None else _show(call, context, record)
 
 
@@ -43,16 +51,16 @@ def assign(call: Call, context: Context) -> Reply:
     except NoSuchRecord as error:
         if call.state:
             raise
-        return ShowForm(assign_pick_form(PATH, Values(), escaped(error.tell, 600)))
+        return ShowForm(assign_pick_form(PATH, Values(), error.tell))
     if now is None:
         return ShowForm(assign_pick_form(PATH, Values()))
     entered = Values({name: call.values[name] for name in LOOKUPS if name in call.values})
     if opened is None and not entered:
         return _show(call, context, now)
-    columns = _columns(entered, now, context, typed=opened is None)
+    columns = _columns(entered, now, context, typed=opened is None, unseen=bool(call.state.get("unread")))
     if overtaken(opened, now):
         wanted = {name: Option(_label(name, entered), value) for name, value in columns.items() if value}
-        return _show(call, context, now, Values(wanted), overtaken_words(now))
+        return _show(call, context, now, Values(wanted), shown_again(now, call))
     return _saved(now, call, columns, context)
 
 
@@ -104,13 +112,13 @@ def _label(name: str, entered: Values) -> str:
     return option.label if option else name
 
 
-def _columns(entered: Values, now: Record, context: Context, *, typed: bool) -> dict[str, str]:
-    """Raw values; a field that was cleared in the form is cleared, one that a command left out stays."""
+def _columns(entered: Values, now: Record, context: Context, *, typed: bool, unseen: bool) -> dict[str, str]:
+    """Raw values; a field that was cleared in the form is cleared, one *unseen* or left out of a command stays."""
     columns: dict[str, str] = {}
     problems: dict[str, str] = {}
     for name in LOOKUPS:
         option = entered.option(name)
-        if option is None and typed:
+        if option is None and (typed or unseen):
             continue
         columns[name], problem = _referred(name, option, context)
         if problem:

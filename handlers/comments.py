@@ -69,7 +69,7 @@ def submit(call: Call, context: Context) -> Reply:
                     form_id, context.person.id, opened.table, opened.sys_id, opened.number, reply.text, context.clock()
                 )
             )
-    if not call.steps:
+    if not call.stays:
         return reply
     try:
         return _show(call, context, opened, Values(_kind_kept(call)), header=reply.text)
@@ -85,7 +85,7 @@ def _picked(call: Call, context: Context) -> Reply:
     try:
         record = record_of(call, context)
     except NoSuchRecord as error:
-        return ShowForm(comments_pick_form(call.path, typed, escaped(error.tell, 600)))
+        return ShowForm(comments_pick_form(call.path, typed, error.tell))
     if record is None:
         return ShowForm(comments_pick_form(call.path, typed))
     _refuse_without_journal(record.table)

@@ -13,12 +13,13 @@ from handlers.context import Context
 from handlers.lookups import LEAST_CHARACTERS
 from handlers.opened_record import OpenedRecord
 from handlers.references import named, overtaking
+from mattermost.markdown import harmless
 
 _CHOSEN = re.compile(r"([a-z][a-z0-9_]*)\.([0-9a-f]{32})")
 
 
 class NoSuchRecord(InvalidInput):
-    """Nothing, or several, match what was typed; the sentence stands at the field and above it."""
+    """Nothing, or several, match what was typed; the sentence, Markdown, stands at the field and above it."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__({RECORD: sentence}, sentence)
@@ -108,4 +109,4 @@ def _shared(record: Record, context: Context) -> Record:
 
 
 def _shown(words: str) -> str:
-    return f"“{words[:60]}”"
+    return f"“{harmless(words, 60)}”"

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 from core.base import BASE_COLUMNS
 from core.calls import Call, Reply, ShowForm, Text, Value, Values
-from core.errors import InvalidInput, Refused
+from core.errors import InvalidInput, Refused, Unanswered, Unreachable
 from core.menus import Requirement
 from core.records import Column, Record
 from core.tables import table_of
 from forms.choices import choices_of
 from forms.priority import COLUMNS, PATH, priority_form
-from handlers.acting import done, linked, overtaken, overtaken_words, step, written
+from handlers.acting import NOT_READ, done, linked, overtaken, shown_again, step, written
 from handlers.context import Context
 from handlers.finding import record_of
 from handlers.opened_record import OpenedRecord
@@ -20,8 +20,15 @@ from handlers.registry import calls
 
 @calls.form(PATH, needs=Requirement.CONNECTED)
 def open_form(call: Call, context: Context) -> Reply:
-    """Show impact and urgency as they are."""
-    record = _read(call, context)
+    """Show impact and urgency as they are; nothing chosen where ServiceNow does not answer in time."""
+    opened = OpenedRecord.of(call)
+    try:
+        record = _read(call, context)
+    except (Unanswered, Unreachable):
+        if opened is None:
+            raise
+        known, state = _levels(context.servicenow.cached_columns(opened.table)), opened.signed(PATH, context)
+        return ShowForm(priority_form(opened.number, known, Values(), state=state, header=NOT_READ))
     held: dict[str, Value] = {name: record.value(name) for name in COLUMNS}
     return _show(call, context, record, Values(held))
 
@@ -38,7 +45,7 @@ def save(call: Call, context: Context) -> Reply:
     if problems:
         raise InvalidInput(problems)
     if overtaken(opened, now):
-        return _show(call, context, now, call.values, overtaken_words(now))
+        return _show(call, context, now, call.values, shown_again(now, call))
     if all(now.value(name) == value for name, value in columns.items()):
         return Text(f"{linked(now, context)} has these already; nothing was changed.")
     try:
@@ -59,8 +66,11 @@ def _read(call: Call, context: Context) -> Record:
 
 
 def _known(table: str, context: Context) -> Mapping[str, Column]:
+    return _levels(context.servicenow.columns(table))
+
+
+def _levels(known: Mapping[str, Column]) -> Mapping[str, Column]:
     """The table's levels; an incident's where the instance tells nothing of it."""
-    known = context.servicenow.columns(table)
     return known if all(choices_of(known, name) for name in COLUMNS) else BASE_COLUMNS["incident"]
 
 

@@ -8,10 +8,12 @@ from core.errors import UnknownRequest
 from core.fields import Option
 from handlers.context import Context
 from handlers.lookups import Lookups
+from mattermost.markdown import harmless
 
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
 PEOPLE = ("caller_id", "assigned_to")
 _MOST_NAMED = 5
+_NAME_CHARACTERS = 100
 
 _lookups = Lookups()
 
@@ -72,6 +74,7 @@ def reference(option: Option | None, find: Find) -> tuple[str, str]:
 
 
 def named(several: Sequence[Option]) -> str:
-    """The first few candidates in words."""
+    """The first few candidates in words, as Markdown: what they are called is data."""
     more = len(several) - _MOST_NAMED
-    return ", ".join(one.label for one in several[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    names = ", ".join(harmless(one.label, _NAME_CHARACTERS) for one in several[:_MOST_NAMED])
+    return names + (f" and {more} more" if more > 0 else "")

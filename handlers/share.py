@@ -90,7 +90,7 @@ def _typed(call: Call, context: Context) -> Reply:
     try:
         record = record_of(call, context)
     except NoSuchRecord as error:
-        return _show(call, context, Values(), header=f"{escaped(error.tell, 600)}")
+        return _show(call, context, Values(), header=error.tell)
     assert record is not None  # something was typed
     return _show(call, context, Values({RECORD: record_option(record)}), record=record)
 

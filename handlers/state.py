@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from core.calls import Call, Options, Reply, ShowForm, Text, Value, Values
+from core.calls import Call, Kind, Options, Reply, ShowForm, Text, Value, Values
 from core.errors import AccessDenied, InvalidInput, NotFound, NotInstalled, Refused, Unanswered, Unreachable
 from core.fields import Option
 from core.lifecycle import AWAITING_CALLER, base_states, demanded, demanded_by_any, offered
@@ -11,7 +11,7 @@ from core.records import Choice, Column, Record
 from core.tables import table_of
 from forms.choices import choices_of, options_of
 from forms.state import CLOSE, PATHS, REOPEN, RESOLVE, STATE, StateOf, state_form, state_pick_form
-from handlers.acting import done, linked, overtaken, overtaken_words, step, written
+from handlers.acting import NOT_READ, done, linked, overtaken, shown_again, step, written
 from handlers.context import Context
 from handlers.finding import NoSuchRecord, looked_up, record_of
 from handlers.opened_record import OpenedRecord
@@ -43,8 +43,7 @@ def _unread(call: Call, context: Context, opened: OpenedRecord) -> ShowForm:
     """No answer in time, and a dialog can't wait: what memory or the base system has; saving looks again."""
     known = choices_of(context.servicenow.cached_columns(opened.table), "state")
     states = known or options_of(base_states(opened.table))
-    header = "ServiceNow did not answer in time, so the record's present state is not shown."
-    return _show(call, context, opened, states, Values(), held={}, header=header)
+    return _show(call, context, opened, states, Values(), held={}, header=NOT_READ)
 
 
 def refresh(call: Call, context: Context) -> Reply:
@@ -74,7 +73,7 @@ def submit(call: Call, context: Context) -> Reply:
     assert now is not None  # the form names its record
     if overtaken(opened, now):
         again = OpenedRecord.to(now, call)
-        return _show(call, context, again, states, values, held=_held_before(call), header=overtaken_words(now))
+        return _show(call, context, again, states, values, held=_held_before(call), header=shown_again(now, call))
     return _saved(call, context, now, columns)
 
 
@@ -89,7 +88,7 @@ def _typed(call: Call, context: Context) -> Reply:
     try:
         record = _read(call, context)
     except NoSuchRecord as error:
-        return ShowForm(state_pick_form(call.path, Values(), escaped(error.tell, 600)))
+        return ShowForm(state_pick_form(call.path, Values(), error.tell))
     if record is None:
         return ShowForm(state_pick_form(call.path, Values()))
     typed = call.values.text("state").strip()
@@ -135,13 +134,17 @@ def _read(call: Call, context: Context) -> Record | None:
     return record
 
 
-def _states(record: Record, context: Context) -> list[Option]:
+def _states(record: Record, context: Context, *, opening: bool = False) -> list[Option]:
     """The current state and those that can follow, in the person's language and in order."""
     if record.table == "change_request":
         try:
             states = options_of(context.servicenow.changes.next_states(record.sys_id))
         except (AccessDenied, NotFound, NotInstalled):
             states = []  # without the API, ServiceNow's own rules decide when it is saved
+        except (Unanswered, Unreachable):
+            if not opening:
+                raise
+            states = []  # a dialog can't wait, and saving is checked by ServiceNow all the same
         if states:
             return _with_current(states, record)
     known = choices_of(context.servicenow.columns(record.table), "state")
@@ -179,7 +182,8 @@ def _opened(
     entered: dict[str, Value] = {"state": record.value("state"), **_held(record)}
     if values is not None:
         entered |= dict(values)
-    offered_states = list(states) if states is not None else _states(record, context)
+    opening = call.kind is Kind.FORM
+    offered_states = list(states) if states is not None else _states(record, context, opening=opening)
     chosen = _with_fixed(call, record.table, Values(entered))
     context.servicenow.columns(record.table)  # the form and its refreshes draw on what memory holds
     opened = OpenedRecord.to(record, call)

@@ -15,7 +15,6 @@ from handlers.finding import NoSuchRecord, looked_up, record_of
 from handlers.opened_record import OpenedRecord
 from handlers.registry import calls
 from mattermost.cards import record_summary
-from mattermost.markdown import escaped
 
 
 @calls.form(PATH, needs=Requirement.CONNECTED)
@@ -49,7 +48,7 @@ def _show(call: Call, context: Context) -> Reply:
     except NoSuchRecord as error:
         if call.state:
             raise
-        return ShowForm(view_pick_form(Values(), escaped(error.tell, 600)))
+        return ShowForm(view_pick_form(Values(), error.tell))
     if record is None:
         return ShowForm(view_pick_form(Values()))
     return ShowForm(view_of(record, call, context))

@@ -9,6 +9,7 @@ from markdown_it.token import Token
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~:])")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 _MENTION = re.compile(r"([@~])")
+_MEANS_SOMETHING = re.compile(r"[\\`*_\[\]<>#!|~@&]|:\S|www\.", re.IGNORECASE)
 _ZERO_WIDTH_SPACE = "\u200b"
 _PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
@@ -21,6 +22,15 @@ def escaped(text: str, most: int) -> str:
     more than *most* characters are cut with ``…``.
     """
     return _defused(_SPECIAL.sub(r"\\\1", _one_line(text, most)))
+
+
+def harmless(text: str, most: int) -> str:
+    """
+    As `escaped`, inside a sentence of ours, but a text that means nothing as it stands is left alone: some places,
+    such as the line under the composer, draw no Markdown and would show the backslashes.
+    """
+    line = _one_line(text, most)
+    return escaped(line, most) if _MEANS_SOMETHING.search(line) else line
 
 
 def quoted(text: str, most: int) -> str:
@@ -68,28 +78,38 @@ def first_words(message: str, most: int) -> str:
     return ""
 
 
+def unmarked(text: str) -> str:
+    """Markdown of ours for places that draw it raw, such as errors of old servers' dialogs; links keep addresses."""
+    return " ".join(" ".join(_plain_lines(text, addresses=True)).split())
+
+
 def visible(text: str) -> bool:
     """Whether anything of *text* can be seen: blanks, format and control characters can't."""
     return any(not one.isspace() and unicodedata.category(one) not in {"Cf", "Cc"} for one in text)
 
 
-def _plain_lines(message: str) -> list[str]:
+def _plain_lines(message: str, *, addresses: bool = False) -> list[str]:
     lines: list[str] = []
     for token in _PARSER.parse(message):
         if token.type == "inline":
-            lines.extend(_text(token.children or []).splitlines())
+            lines.extend(_text(token.children or [], addresses=addresses).splitlines())
         elif token.type in {"fence", "code_block"} or token.type == "html_block":
             lines.extend(token.content.splitlines())
     return lines
 
 
-def _text(tokens: list[Token]) -> str:
+def _text(tokens: list[Token], *, addresses: bool = False) -> str:
     parts: list[str] = []
+    address = ""
     for token in tokens:
         if token.type in {"softbreak", "hardbreak"}:
             parts.append("\n")
         elif token.type == "image":
             parts.append(token.content or _text(token.children or []))
+        elif addresses and token.type == "link_open":
+            address = str(token.attrs.get("href", ""))
+        elif addresses and token.type == "link_close":
+            parts.append(f" ({address})")
         else:
             parts.append(token.content)
     return "".join(parts)

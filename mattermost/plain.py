@@ -11,6 +11,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, vali
 
 from core.calls import Kind, Navigate, Options, Reply, Text
 from core.errors import AppError, InvalidInput
+from mattermost.markdown import unmarked
 
 _ID = validate.Length(max=64)
 
@@ -131,9 +132,11 @@ def write_options(reply: Reply) -> dict[str, Any]:
     return {"items": [{"text": option.label, "value": option.value} for option in options]}
 
 
-def write_dialog_error(error: AppError, reference: str, names: frozenset[str]) -> dict[str, Any]:
+def write_dialog_error(
+    error: AppError, reference: str, names: frozenset[str], *, markdown: bool = True
+) -> dict[str, Any]:
     """
-    An error that keeps the dialog open.
+    An error that keeps the dialog open; old servers' dialogs draw no *markdown* (recorded).
 
     Sentences stand at their fields where the dialog has them; a name that it has not closes the web
     client's dialog as if all went well (recorded), so those are said above.
@@ -141,4 +144,6 @@ def write_dialog_error(error: AppError, reference: str, names: frozenset[str]) -
     mine = {name: text for name, text in error.fields.items() if name in names}
     others = " ".join(text for name, text in error.fields.items() if name not in names)
     words = f"{error.tell} {others}".strip()
+    if not markdown:
+        words, mine = unmarked(words), {name: unmarked(text) for name, text in mine.items()}
     return {"error": f"{words} (Reference {reference}.)"} | ({"errors": mine} if mine else {})

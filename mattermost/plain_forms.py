@@ -3,8 +3,8 @@ Forms as interactive dialogs, and what comes back from them, on old servers and 
 integrations reference §2). Pure.
 
 A server before 11.1 knows no look-ups, no choice of several, no dates, no refresh and no second step:
-there a look-up is text, several choices are switches and a date is ISO text. A dialog has one button to
-send it: several of a form's become a select, a single one names the button. What a dialog sends back
+there a look-up is text, several choices are switches and a date is ISO text. A dialog has one button, so of
+several submit buttons the first is that one, and a select offers the others. What a dialog sends back
 does not say what its fields were, so that travels in the signed state (`shape_of`).
 """
 
@@ -57,10 +57,11 @@ def write_dialog(form: Form, abilities: Abilities, *, state: str, url: str) -> d
         state: Comes back with every answer.
         url: Where look-ups and refreshes go.
     """
+    buttons = next((field for field in form.fields if _are_buttons(field)), None)
     dialog: dict[str, Any] = {
         "callback_id": form.path,
         "title": form.title,
-        "submit_label": next((option.label for option in _sole_buttons(form).values()), form.submit_label),
+        "submit_label": buttons.options[0].label if isinstance(buttons, SelectField) else form.submit_label,
         "state": state,
         "elements": [element for field in form.fields for element in _elements(field, abilities, url)],
     }
@@ -73,12 +74,10 @@ def write_dialog(form: Form, abilities: Abilities, *, state: str, url: str) -> d
 
 def shape_of(form: Form, abilities: Abilities) -> dict[str, Any]:
     """
-    What is needed to read the answer: the names, the button where there is but one, the fields of several
-    values, those drawn as switches, and which shown text stands for which value.
+    What is needed to read the answer: the names, the fields of several values, those drawn as
+    switches, and which shown text stands for which value.
     """
-    shape: dict[str, Any] = {"names": [field.name for field in form.fields if _is_value(field)]}
-    if fixed := {name: option.value for name, option in _sole_buttons(form).items()}:
-        shape["fixed"] = fixed
+    shape: dict[str, Any] = {"names": [field.name for field in form.fields if _is_drawn(field)]}
     several = [field.name for field in form.fields if isinstance(field, MultiSelectField)]
     if several and abilities.lookups:
         shape["several"] = several
@@ -100,7 +99,7 @@ def read_submission(submission: Mapping[str, Any], shape: Mapping[str, Any]) -> 
     Raises:
         InvalidInput: A value is of a kind that no element sends, or too long.
     """
-    values: dict[str, Value] = dict(shape.get("fixed", {}))
+    values: dict[str, Value] = {}
     for name in shape.get("names", ()):
         if name in shape.get("ticks", ()):
             start = f"{name}{_TICK}"
@@ -140,21 +139,22 @@ def _value(name: str, value: Any, *, several: bool) -> Value | None:
             raise InvalidInput({name: "This value is not of a kind that the field takes."})
 
 
+def elements_of(shape: Mapping[str, Any]) -> frozenset[str]:
+    """Names at which a sentence can stand: a field that is drawn as several switches has none of its own."""
+    return frozenset(shape.get("names", ())) - frozenset(shape.get("ticks", ()))
+
+
 def _is_value(field: AnyField) -> bool:
-    return not isinstance(field, MarkdownField) and not field.readonly and not _is_sole_button(field)
+    return not isinstance(field, MarkdownField) and not field.readonly
 
 
-def _is_sole_button(field: AnyField) -> bool:
-    return isinstance(field, SelectField) and field.buttons and len(field.options) == 1
+def _are_buttons(field: AnyField) -> bool:
+    return isinstance(field, SelectField) and field.buttons
 
 
-def _sole_buttons(form: Form) -> dict[str, Option]:
-    """By field, the button of a form that has no other; at most one."""
-    return {
-        field.name: field.options[0]
-        for field in form.fields
-        if isinstance(field, SelectField) and _is_sole_button(field)
-    }
+def _is_drawn(field: AnyField) -> bool:
+    """A dialog has one button: the first of a form's is that one, only the others are chosen from."""
+    return _is_value(field) and not (isinstance(field, SelectField) and field.buttons and len(field.options) == 1)
 
 
 def _introduction(form: Form) -> str:
@@ -181,7 +181,7 @@ def _shown(field: AnyField) -> str:
 
 
 def _elements(field: AnyField, abilities: Abilities, url: str) -> list[dict[str, Any]]:
-    if not _is_value(field):
+    if not _is_drawn(field):
         return []
     if isinstance(field, MultiSelectField) and not abilities.lookups:
         return [_tick(field, option) for option in field.options]
@@ -212,6 +212,8 @@ def _of_type(field: AnyField, abilities: Abilities, url: str) -> dict[str, Any]:
             return {"type": "text", "subtype": "" if subtype == "text" else subtype, "max_length": most} | _given(value)
         case TextAreaField(max_length=most, value=value):
             return {"type": "textarea", "max_length": most} | _given(value)
+        case SelectField(options=options, buttons=True):
+            return {"type": "select", "options": _options(options[1:]), "optional": True}
         case SelectField(options=options, value=value):
             return {"type": "select", "options": _options(options)} | _given(value)
         case MultiSelectField(options=options, value=several):

@@ -18,6 +18,7 @@ from handlers.context import Context
 from handlers.registry import calls
 from handlers.reminders import tell_of_suspension
 from mattermost.card_buttons import CardButtons
+from mattermost.markdown import unmarked
 from mattermost.person import MattermostForPerson
 from mattermost.plain import (
     DialogRequest,
@@ -29,7 +30,7 @@ from mattermost.plain import (
     write_press,
     write_press_error,
 )
-from mattermost.plain_forms import Abilities, read_submission, shape_of, write_dialog
+from mattermost.plain_forms import Abilities, elements_of, read_submission, shape_of, write_dialog
 from mattermost.server import Server
 from mattermost.triggers import ExpiredTrigger, Triggers
 from web.calls import SECONDS, Door
@@ -87,6 +88,7 @@ class PlainHost:
             state={**vars(card), "post_id": pressed.post_id},
             channel=Channel(id=card.channel_id),
             steps=self._abilities().steps,
+            stays=False,
         )
         context = self._context(call.person, _OPENING_SECONDS if kind is Kind.FORM else SECONDS[kind])
         reply = self._answer(call, context)
@@ -101,7 +103,7 @@ class PlainHost:
         sent = read_dialog(body)
         if sent.cancelled:
             return {}
-        names = frozenset(outer["shape"]["names"])
+        steps = self._abilities().steps
         try:
             self.door.limits.check(sent.user_id, sent.kind)
             call = self._call(sent, outer)
@@ -111,7 +113,7 @@ class PlainHost:
             if sent.kind is Kind.LOOKUP:
                 log.info("look-up failed", error=type(error).__name__, detail=str(error))
                 return {"items": []}
-            return write_dialog_error(error, _logged(error), names)
+            return write_dialog_error(error, _logged(error), elements_of(outer["shape"]), markdown=steps)
         if sent.kind is Kind.LOOKUP:
             return write_options(reply)
         if isinstance(reply, ShowForm):
@@ -144,6 +146,7 @@ class PlainHost:
             selected_field=sent.selected_field,
             query=sent.query,
             steps=self._abilities().steps,
+            stays=False,
         )
 
     def _answer(self, call: Call, context: Context) -> Reply:
@@ -175,7 +178,7 @@ class PlainHost:
         if not abilities.steps:
             # An old server can't show it: what it would have said stands above the fields that are open.
             words = form.header or "More is needed than this Mattermost version can ask for here."
-            return {"error": f"{words} Use `/servicenow` instead."}
+            return {"error": unmarked(f"{words} Use `/servicenow` instead.")}
         state = self._state(form, call.person.id, outer["channel_id"], outer["post_id"], abilities)
         return {"type": "form", "form": write_dialog(form, abilities, state=state, url=self.app_url + DIALOG_PATH)}
 
@@ -246,6 +249,16 @@ def plain_blueprint(host: PlainHost) -> Blueprint:
             return jsonify(host.dialog(payload(request)))
         except AppError as error:
             return jsonify(write_dialog_error(error, _logged(error), frozenset()))
+
+    @blueprint.errorhandler(Exception)
+    def _unexpected(error: Exception) -> ResponseReturnValue:
+        # Anything else than these two shapes closes a dialog, and leaves a press, without a word (recorded).
+        log.error("unexpected", exc_info=error)
+        told = AppError(f"unexpected {type(error).__name__}")
+        reference = _logged(told)
+        if request.path.endswith(PRESS_PATH):
+            return jsonify(write_press_error(told, reference))
+        return jsonify(write_dialog_error(told, reference, frozenset()))
 
     return blueprint
 

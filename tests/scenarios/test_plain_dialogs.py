@@ -1,0 +1,211 @@
+"""Dialogs from the press to the end, on old servers and new: closed when done, nothing said twice, never a dead end."""
+
+from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
+
+from sandbox.client import MattermostClient
+from sandbox.dialog import Client, OpenDialog
+from tests.acts import attachment, facts, row
+from tests.scenarios.subscribing import install_component
+from tests.scenarios.test_plain_cards import as_version, card_of
+from tests.world import World
+
+Json = dict[str, Any]
+
+VERSIONS = ["9.11.0", "11.6.0"]
+CLIENTS: list[Client] = ["web", "mobile"]
+every_server = pytest.mark.parametrize("version", VERSIONS)
+every_client = pytest.mark.parametrize("client", CLIENTS)
+
+
+def pressed(person: MattermostClient, post: Json, *action: str) -> OpenDialog:
+    """The dialog that a press opens."""
+    found = person.press_action(post["id"], *action)
+    assert found.dialog is not None, found.texts
+    return found.dialog
+
+
+def journal(world: World, number: str) -> list[str]:
+    """The comments, newest first."""
+    return [entry["value"] for entry in world.servicenow.store.journal(row(world, number)["sys_id"], "comments")]
+
+
+def administer(world: World, number: str, **columns: str) -> None:
+    """Somebody changes the incident in ServiceNow."""
+    world.administer("PATCH", f"/api/now/table/incident/{row(world, number)['sys_id']}", columns)
+
+
+@every_client
+@every_server
+def test_a_comment_closes_its_dialog(world: World, version: str, client: Client) -> None:
+    """One button that says Add; the answer is empty, the thread says it, and nobody gets a message beside."""
+    as_version(world, version)
+    agent = world.connected("agent")
+    post, number = card_of(world, agent)
+    before = len(world.mattermost.state.posts)
+    dialog = pressed(agent, post, "Comment")
+    assert dialog.form["submit_label"] == "Add"
+    assert "action" not in dialog.names
+    assert agent.submit_dialog(dialog, {"comments": "Once"}, client=client) == {}
+    world.settle()
+    assert journal(world, number) == ["Once"]
+    assert len(world.mattermost.state.posts) == before + 1
+
+
+@every_client
+def test_older_comments_are_a_step_of_a_new_server_s_dialog(world: World, client: Client) -> None:
+    """Ten and two; what is written then is added, though every step is sent again with the last."""
+    as_version(world, "11.6.0")
+    agent = world.connected("agent")
+    post, number = card_of(world, agent)
+    for count in range(12):
+        world.servicenow.advance(60)
+        administer(world, number, comments=f"Entry number {count}")
+    dialog = pressed(agent, post, "Comment")
+    assert [option["text"] for option in dialog.element("action")["options"]] == ["Older"]
+    submission = dialog.submission({"action": "older", "comments": "half"}, client)
+    answer = agent.submit_dialog(dialog, {"action": "older", "comments": "half"}, client=client)
+    last = dialog.step(answer, submission)
+    assert "Entry number 0" in last.form["introduction_text"]
+    assert last.element("comments")["default"] == "half"
+    assert agent.submit_dialog(last, {"comments": "whole"}, client=client) == {}
+    assert journal(world, number)[0] == "whole"
+
+
+def test_an_old_server_s_dialog_links_to_older_comments(world: World) -> None:
+    """It can't show another step."""
+    as_version(world, "9.11.0")
+    agent = world.connected("agent")
+    post, number = card_of(world, agent)
+    for count in range(12):
+        world.servicenow.advance(60)
+        administer(world, number, comments=f"Entry number {count}")
+    dialog = pressed(agent, post, "Comment")
+    assert "Older entries: [" in dialog.form["introduction_text"]
+
+
+CHANGES = [
+    (("State",), {"state": "2"}, "state", "2"),
+    (("More…", "priority"), {"impact": "1", "urgency": "1"}, "priority", "1"),
+    (("More…", "assign"), {"assignment_group": "Network"}, "assignment_group", "Network"),
+]
+every_change = pytest.mark.parametrize(("action", "values", "column", "then"), CHANGES)
+
+
+def shown(world: World, number: str, column: str) -> str:
+    """A column's value, a reference by its name."""
+    value = row(world, number)[column]
+    return world.servicenow.store.display("sys_user_group", value) if column == "assignment_group" else value
+
+
+@every_client
+@every_change
+def test_a_concurrent_change_is_no_dead_end_on_an_old_server(
+    world: World, client: Client, action: tuple[str, ...], values: Json, column: str, then: str
+) -> None:
+    """Who changed what, in plain words, and what to do; the same dialog never overwrites, a new press does."""
+    as_version(world, "9.11.0")
+    agent = world.connected("agent")
+    post, number = card_of(world, agent)
+    dialog = pressed(agent, post, *action)
+    administer(world, number, description="Worse")
+    for _ in range(2):
+        told = agent.submit_dialog(dialog, values, client=client)["error"]
+        assert told.startswith(f":warning: admin changed {number} since you opened it.")
+        assert "press the button again" in told
+        assert "/servicenow" not in told
+        assert shown(world, number, column) != then
+    assert agent.submit_dialog(pressed(agent, post, *action), values, client=client) == {}
+    assert shown(world, number, column) == then
+
+
+@every_client
+@every_change
+def test_a_concurrent_change_is_a_step_on_a_new_server(
+    world: World, client: Client, action: tuple[str, ...], values: Json, column: str, then: str
+) -> None:
+    """The dialog stays with what was entered and says what changed; sent again it overwrites."""
+    as_version(world, "11.6.0")
+    agent = world.connected("agent")
+    post, number = card_of(world, agent)
+    dialog = pressed(agent, post, *action)
+    administer(world, number, description="Worse")
+    answer = agent.submit_dialog(dialog, values, client=client)
+    again = dialog.step(answer, dialog.submission(values, client))
+    assert f"**admin** changed {number}" in again.form["introduction_text"]
+    assert shown(world, number, column) != then
+    assert agent.submit_dialog(again, {}, client=client) == {}
+    assert shown(world, number, column) == then
+
+
+def test_errors_of_old_dialogs_are_plain_and_stand_where_an_element_is(world: World) -> None:
+    """Nothing ticked: the sentence is above, for a name that the dialog has not would close it without a word."""
+    as_version(world, "9.11.0")
+    install_component(world, "agent")
+    agent = world.connected("agent")
+    post, _ = card_of(world, agent)
+    dialog = pressed(agent, post, "More…", "subscribe")
+    nothing = {name: False for name in dialog.names if name.startswith("events__")}
+    assert nothing
+    answer = agent.submit_dialog(dialog, nothing)
+    assert "at least one event" in answer["error"]
+    assert set(answer.get("errors", {})) <= set(dialog.names)
+    agent.command("disconnect")
+    told = agent.submit_dialog(dialog, {})["error"]
+    assert "Connect it (http" in told
+    assert "](" not in told
+
+
+@pytest.mark.parametrize(
+    ("action", "values", "column"),
+    [("priority", {"impact": "1", "urgency": "1"}, "priority"), ("assign", {"assigned_to": "agent2"}, "assigned_to")],
+)
+def test_dialogs_of_more_open_though_servicenow_does_not_answer_in_time(
+    world: World, action: str, values: Json, column: str
+) -> None:
+    """With static choices; what is left empty in one that could not show what is there stays as it is."""
+    as_version(world, "9.11.0")
+    agent = world.connected("agent")
+    post, number = card_of(world, agent)
+    group = world.servicenow.rows("sys_user_group")[0]["sys_id"]
+    administer(world, number, assignment_group=group)
+    world.servicenow.fault("slow", "/api/now/v2/table", times=3, seconds=8)
+    dialog = pressed(agent, post, "More…", action)
+    world.servicenow.clear_faults()
+    assert "did not answer in time" in dialog.form["introduction_text"]
+    before = row(world, number)[column]
+    assert agent.submit_dialog(dialog, values) == {}
+    assert row(world, number)[column] != before
+    assert row(world, number)["assignment_group"] == group
+
+
+def test_a_change_s_state_opens_though_its_next_states_do_not_come(world: World) -> None:
+    """The base system's states stand in; ServiceNow decides when it is saved."""
+    agent = world.connected("agent")
+    form = agent.command("share", {"record": "CHG0030001"}, channel="service-desk")["form"]
+    assert agent.submit(form, {}, channel="service-desk")["type"] == "ok"
+    post = world.mattermost.posts_in("service-desk")[-1]
+    world.servicenow.fault("slow", "/api/sn_chg_rest", times=3, seconds=8)
+    dialog = pressed(agent, post, "State")
+    world.servicenow.clear_faults()
+    assert "Assess" in [option["text"] for option in dialog.element("state")["options"]]
+    assert agent.submit_dialog(dialog, {"state": "-4"}) == {}
+    assert row(world, "CHG0030001")["state"] == "-4"
+    assert facts(agent.get(f"/api/v4/posts/{post['id']}"))["State"] == "Assess"
+    assert attachment(post)
+
+
+def test_candidates_in_private_answers_are_text(world: World) -> None:
+    """Several records match: their texts mean nothing above the form and in an error."""
+    agent = world.connected("agent")
+    for number in ("INC0010001", "INC0010002"):
+        administer(world, number, short_description=f"zebra [x](http://evil.example) @all **b** {number}")
+    form = agent.command("view", {"record": "zebra"})["form"]
+    answer = agent.submit(form, {"record": {"label": "zebra", "value": "zebra"}})
+    for text in (form["header"], answer["text"] if answer["type"] == "error" else answer["form"]["header"]):
+        assert "evil" in text
+        assert "@all" not in text
+        inline = [token for block in MarkdownIt("commonmark").parse(text) for token in block.children or []]
+        assert {token.type for token in inline} <= {"text", "text_special", "softbreak"}

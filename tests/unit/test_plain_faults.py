@@ -1,0 +1,88 @@
+"""What must never reach a client of the plain host: an answer of no known shape, a form that breaks a limit."""
+
+from typing import Any, cast
+
+import pytest
+from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from core.calls import Values
+from core.fields import LABEL_BYTES, TEXT_DEFAULT_BYTES, Option, TextAreaField
+from core.records import Column
+from forms.state import STATE, StateOf, state_form
+from mattermost.markdown import harmless, unmarked
+from web.plain import DIALOG_PATH, PRESS_PATH, PlainHost, plain_blueprint
+
+
+class _Failing:
+    """A host with a mistake in it."""
+
+    def press(self, _body: Any) -> Any:
+        raise ZeroDivisionError("a mistake of ours")
+
+    dialog = press
+
+
+@pytest.mark.parametrize(("path", "key"), [(PRESS_PATH, "ephemeral_text"), (DIALOG_PATH, "error")])
+def test_a_mistake_of_ours_is_said(path: str, key: str) -> None:
+    """Any other answer closes a dialog as if all went well, and leaves a press without a word."""
+    app = Flask(__name__)
+    app.register_blueprint(plain_blueprint(cast(PlainHost, _Failing())))
+    answer = app.test_client().post(path, json={})
+    assert answer.status_code == 200
+    assert list(answer.json or {}) == [key]
+    assert "Something went wrong" in answer.text
+    assert "mistake" not in answer.text
+
+
+def about(table: str, columns: dict[str, Column], states: list[Option]) -> StateOf:
+    """A form's subject."""
+    return StateOf(path=STATE, table=table, number="INC0010001", states=states, columns=columns)
+
+
+@given(st.lists(st.text("状態保留中解決済みé ab", min_size=1, max_size=60), min_size=3, max_size=3, unique=True))
+def test_states_of_any_name_fit_an_old_server_s_dialog(labels: list[str]) -> None:
+    """Hints that name states are cut to what a dialog takes, in bytes."""
+    states = [Option(label.strip() or "-", value) for label, value in zip(labels, ("1", "6", "7"), strict=True)]
+    states = list({option.label: option for option in states}.values())
+    form = state_form(about("incident", {}, states), Values({"state": "1"}), state="", steps=False)
+    hints = [field.hint for field in form.fields if isinstance(field, TextAreaField)]
+    assert all(len(hint.encode()) <= TEXT_DEFAULT_BYTES for hint in hints)
+
+
+def test_columns_that_an_instance_calls_alike_stay_apart() -> None:
+    """Two fields of one label would be dropped by the clients, so one is numbered."""
+    columns = {name: Column(name, "State", "string") for name in ("cause_notes", "fix_notes")}
+    form = state_form(
+        about("problem", columns, [Option("New", "101")]), Values({"state": "101"}), state="", steps=False
+    )
+    labels = [field.label for field in form.fields]
+    assert len(set(labels)) == len(labels)
+    assert {"State", "State 2", "State 3"} <= set(labels)
+    assert all(len(label.encode()) <= LABEL_BYTES for label in labels)
+
+
+@given(st.text(max_size=200) | st.text("[](@all)~*_`<>#|!:.www/ \n", max_size=60))
+def test_candidates_mean_nothing(text: str) -> None:
+    """Whatever a record is called, inside a sentence of ours it is text."""
+    sentence = f"Several match: {harmless(text, 100)}, and more."
+    tokens = [one for block in MarkdownIt("commonmark").parse(sentence) for one in (block, *(block.children or []))]
+    assert {one.type for one in tokens} <= {"paragraph_open", "inline", "text", "text_special", "paragraph_close"}
+    for sign in "@~":
+        assert all(part.startswith("\u200b") for part in sentence.split(sign)[1:])
+
+
+def test_an_ordinary_name_keeps_its_looks() -> None:
+    """Brackets, dots and dashes of names need no backslash, which a place without Markdown would show."""
+    assert (
+        harmless("INC0010003: VPN (Berlin-Mitte) drops, 2.4 GHz", 100)
+        == "INC0010003: VPN (Berlin-Mitte) drops, 2.4 GHz"
+    )
+
+
+def test_words_of_ours_without_markdown() -> None:
+    """Emphasis goes, escapes go, links keep their address."""
+    text = "**admin** changed INC\\-1. [Connect it](https://example.com/x), then `try` again."
+    assert unmarked(text) == "admin changed INC-1. Connect it (https://example.com/x), then try again."
