@@ -176,6 +176,7 @@ def entries_text(found: Entries, skip: int = 0) -> str:
 
 
 def _entry(entry: JournalEntry) -> str:
-    kind = _KINDS[entry.element]
-    heading = f"{kind} · **{escaped(entry.author, 100)}** · {escaped(entry.at, 40)}"
+    author = escaped(entry.author, 100)
+    parts = [_KINDS[entry.element], f"**{author}**" if author else "", escaped(entry.at, 40)]
+    heading = " · ".join(part for part in parts if part)
     return f"{heading}\n{quoted(entry.text, _ENTRY_CHARACTERS)}"

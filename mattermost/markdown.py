@@ -40,7 +40,9 @@ def quoted(text: str, most: int) -> str:
     """
     whole = text.strip()
     cut = whole if len(whole) <= most else whole[: most - 1].rstrip() + "…"
-    return "\n".join(f"> {escaped(line, most)}".rstrip() for line in cut.splitlines())
+    # A line of `=` below another would make a heading of it.
+    lines = (re.sub("^=", r"\\=", escaped(line, most)) for line in cut.splitlines())
+    return "\n".join(f"> {line}".rstrip() for line in lines)
 
 
 def plain(text: str, most: int) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from core.notices import Actor, Change, Comment
 from core.subscriptions import EVENT_LABELS, Event
-from mattermost.markdown import escaped
+from mattermost.markdown import escaped, quoted
 
 SAVES = 10  # told one by one in a post; of more, only how many
 _CHANGES = 10
@@ -70,20 +70,8 @@ def _of(save: Save) -> list[str]:
     for comment in save.comments:
         if comment.kind == "work_notes":
             lines.append("*Work note:*")
-        lines.append(_quote(comment.text))
+        lines.append(quoted(comment.text, _COMMENT_CHARACTERS) or ">")
     return lines
-
-
-def _quote(text: str) -> str:
-    """A comment as a quote: its lines are kept, nothing in it means anything."""
-    kept, left = [], _COMMENT_CHARACTERS
-    for line in text.splitlines():
-        if left <= 0:
-            kept.append("…")
-            break
-        kept.append(escaped(line, left))
-        left -= len(line) + 1
-    return "\n".join(f"> {line}" if line else ">" for line in kept) or ">"
 
 
 def _fitting(lines: Sequence[str]) -> str:
@@ -92,8 +80,8 @@ def _fitting(lines: Sequence[str]) -> str:
     for line in lines:
         if len(text) + len(line) > _MOST_CHARACTERS:
             return f"{text}\n*This notice was cut; {rest} more lines are in ServiceNow.*"
-        quoted = line.startswith(">") or text.rpartition("\n")[2].startswith(">")
+        apart = line.startswith(">") or text.rpartition("\n")[2].startswith(">")
         # Without an empty line before and after, Markdown draws a quote and its neighbours as one.
-        text += ("\n\n" if quoted else "\n") * bool(text) + line
+        text += ("\n\n" if apart else "\n") * bool(text) + line
         rest -= 1
     return text

@@ -75,7 +75,7 @@ class JournalClient:
         record = self._tables.update(table, sys_id, {element: text}, tuple(dict.fromkeys((*wanted, element))))
         # Somebody else's may have come in at the same moment, and a text of ours may hold a heading of its own.
         newest = split(record.display(element), element)[:_NEWEST]
-        if not any(entry.text and _squeezed(text).startswith(_squeezed(entry.text)) for entry in newest):
+        if not any(entry.text and _same(text, entry) for entry in newest):
             raise NotKept(
                 f"{table}: {element} not kept",
                 "ServiceNow shows no such entry afterwards: your account may not write it here, or not see it.",
@@ -111,10 +111,11 @@ def split(text: str, element: str) -> list[JournalEntry]:
     The entries of one journal column's text, as it stands: time and name as the instance writes them.
 
     All headings of a column bear the same label; a line that looks like one and bears another is text.
+    A text whose headings are of no known form is one entry of nobody: shown rather than lost.
     """
     first = _HEADING.match(text)
     if first is None:
-        return []
+        return [JournalEntry(element, "", "", text.strip())] if text.strip() else []
     headings = [found for found in _HEADING.finditer(text) if found["label"] == first["label"]]
     ends = [found.start() for found in headings[1:]] + [len(text)]
     return [
@@ -144,6 +145,13 @@ def split_columns(texts: Mapping[str, str]) -> list[JournalEntry]:
 
 def _page(entries: Sequence[JournalEntry], skip: int, most: int, *, work_notes: bool) -> Entries:
     return Entries(entries[skip : skip + most], len(entries) > skip + most, work_notes)
+
+
+def _same(text: str, entry: JournalEntry) -> bool:
+    """Whether *entry* is *text*; of an entry without a heading, which is the whole column, whether it holds it."""
+    if not entry.at:
+        return _squeezed(text) in _squeezed(entry.text)
+    return _squeezed(text).startswith(_squeezed(entry.text))
 
 
 def _squeezed(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import string
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -139,6 +139,8 @@ def test_comments(entries: list[JournalEntry]) -> None:
 
 
 @given(hostile)
+@example("a heading\n===")
+@example("a rule\n---")
 def test_a_note(text: str) -> None:
     """A quotation keeps lines, and everything stays inside."""
     found = quoted(text, 1000)

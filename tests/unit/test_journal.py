@@ -65,4 +65,6 @@ def test_an_unknown_format_is_shown_as_it_stands() -> None:
         "31-31-2026 23:46:48",
         "2026-07-28 23:00:00",
     ]
-    assert split("no heading at all", "comments") == []
+    [whole] = split("no heading at all", "comments")
+    assert (whole.author, whole.at, whole.text) == ("", "", "no heading at all")
+    assert split("", "comments") == []
