@@ -26,7 +26,7 @@ from notifications.adoption import Adoption
 from notifications.old_dialect import Hints
 from notifications.owners import Owners
 from notifications.reading import Later, Readings, Refused, ServiceNowFor, Unconnected
-from notifications.schema import read_report
+from notifications.schema import unpacked
 
 log = structlog.get_logger(__name__)
 
@@ -176,7 +176,7 @@ class Delivery:
         if "hint" in content:
             found = self._hints.report(content)
             return (found[0], [found[1]]) if found is not None else (_NOTHING, [])
-        report = read_report(content["report"])
+        report = unpacked(content["report"])
         claimed = [one for one in content.get("claimed", ()) if self._adopted(report, one)]
         return report, [*content.get("granted", ()), *claimed]
 

@@ -6,6 +6,7 @@ A request proves itself before anything of it is read or looked up.
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -19,7 +20,7 @@ from core.ports import Accounts, ChannelGrants, Clock
 from notifications.arrivals import Arrivals
 from notifications.grants import Claimed, Foreign, Granted, judge
 from notifications.refusals import Refusals
-from notifications.schema import read_report
+from notifications.schema import packed, read_report
 from notifications.signatures import ReportRefused, Signatures
 
 log = structlog.get_logger(__name__)
@@ -80,23 +81,17 @@ class Intake:
             raise
         self.refusals.proved(offset)
         try:
-            content = _json(body)
-            report = read_report(content)
+            report = read_report(_json(body))
         except InvalidInput as error:
             self.refusals.refused("malformed", str(error))
             raise
         if report.server_url.rstrip("/") != self._app_url:
             self.refusals.refused("wrong_server")
             raise InvalidInput({"server_url": "Is not the address of this server."})
-        return self.accept(report, content)
+        return self.accept(report)
 
-    def accept(self, report: Report, content: Mapping[str, Any]) -> bool:
-        """
-        As `receive`, of a report that is believed.
-
-        Args:
-            content: What *report* was read from.
-        """
+    def accept(self, report: Report) -> bool:
+        """As `receive`, of a report that is believed."""
         if report.test:
             self._arrivals.note(report.test)
         if report.record is None:
@@ -117,7 +112,7 @@ class Intake:
                 record_id=report.record.sys_id,
                 stored_at=now,
             )
-            rows.append((queued, {"report": _for_channel(content, channel_id), **chosen}))
+            rows.append((queued, {"report": packed(_for_channel(report, channel_id)), **chosen}))
         added = self._outbox.add(report.event_id, rows)
         if added and rows:
             self._stored()
@@ -160,10 +155,9 @@ def parked(match: Match, reason: str, now: float, told_at: float = 0.0) -> Parke
     )
 
 
-def _for_channel(content: Mapping[str, Any], channel_id: str) -> dict[str, Any]:
-    """A report with what concerns one channel alone."""
-    found = [one for one in content.get("subscriptions") or [] if one["channel_id"] == channel_id]
-    return {**content, "subscriptions": found}
+def _for_channel(report: Report, channel_id: str) -> Report:
+    """What concerns one channel alone."""
+    return replace(report, matches=[one for one in report.matches if one.channel_id == channel_id])
 
 
 def _json(body: bytes) -> dict[str, Any]:

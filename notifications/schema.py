@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
@@ -163,6 +164,34 @@ def read_report(body: Any) -> Report:
             dict(_flat("", error.messages)), "The report is not of the form that is expected."
         ) from error
     return report
+
+
+def packed(report: Report) -> dict[str, Any]:
+    """*report* as JSON values, to be stored."""
+    return asdict(report)
+
+
+def unpacked(content: Mapping[str, Any]) -> Report:
+    """What `packed` made; not checked again, for it was sealed by us."""
+    record, matches = content["record"], content["matches"]
+    return Report(
+        **{
+            **content,
+            "record": None if record is None else _record(record),
+            "events": tuple(content["events"]),
+            "changes": [Change(**one) for one in content["changes"]],
+            "comments": [Comment(**one) for one in content["comments"]],
+            "actor": Actor(**content["actor"]),
+            "matches": [
+                Match(**{**one, "events": tuple(one["events"]), "options": tuple(one["options"])}) for one in matches
+            ],
+        }
+    )
+
+
+def _record(content: Mapping[str, Any]) -> ReportedRecord:
+    cells = {name: Cell(**value) for name, value in content.items() if isinstance(value, Mapping)}
+    return ReportedRecord(**{**content, **cells})
 
 
 def _flat(before: str, messages: Any) -> list[tuple[str, str]]:

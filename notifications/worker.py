@@ -22,7 +22,7 @@ from notifications.owners import Owners
 
 log = structlog.get_logger(__name__)
 
-BATCHES = 50  # in one round
+BATCHES = 100  # in one round: as many records as one read of ServiceNow takes
 _LONGEST_WAIT = 30.0  # seconds; clocks can be set
 _AFTER_CRASH = 1.0
 _LETTERS = "ybndrfg8ejkmcpqxot1uwisza345h769"  # Mattermost's own alphabet of ids
