@@ -1,0 +1,99 @@
+"""A matching row held against its grant: the decision, without anything around it."""
+
+from dataclasses import replace
+
+import pytest
+
+from core.accounts import Account, Tokens
+from core.notices import Match
+from core.records import Identity
+from core.subscriptions import Grant, digest_of
+from notifications.grants import Claimed, Foreign, Granted, NotWanted, judge
+
+OWNER = Account(
+    person_id="owner",
+    instance="https://acme.service-now.com",
+    tokens=Tokens("a", "r", 0.0, 0.0),
+    identity=Identity("1" * 32, "abel.tuter"),
+    connected_at=0.0,
+)
+GRANT = Grant(
+    sys_id="s" * 32,
+    owner_id="owner",
+    channel_id="channel",
+    table="incident",
+    filter_query="priority=1",
+    events="state,priority",
+    granted_at=2_000_000_000.0,
+)
+ROW = Match(
+    sys_id="s" * 32,
+    channel_id="channel",
+    user_id="owner",
+    table="incident",
+    record_id="",
+    filter_digest=digest_of("priority=1"),
+    events=("state",),
+    options=(),
+    created_by="abel.tuter",
+    updated_by="abel.tuter",
+    updated_on="2036-01-01 00:00:00",
+)
+
+
+def test_a_row_as_it_was_granted_is_granted() -> None:
+    """Also after an administrator touched it, or while its owner is not connected."""
+    assert judge(ROW, GRANT, OWNER, ["state"]) == Granted()
+    assert judge(replace(ROW, updated_by="admin"), GRANT, OWNER, ["state"]) == Granted()
+    assert judge(ROW, GRANT, None, ["state"]) == Granted()
+
+
+def test_events_come_from_the_grant() -> None:
+    """A row that names more gets no more; a test needs no event."""
+    assert judge(replace(ROW, events=("commented",)), GRANT, OWNER, ["commented"]) == NotWanted()
+    assert judge(ROW, GRANT, OWNER, ["commented", "priority"]) == Granted()
+    assert judge(ROW, GRANT, OWNER, [], test=True) == Granted()
+
+
+@pytest.mark.parametrize("status", ["paused", "broken"])
+def test_what_is_paused_or_broken_is_not_wanted(status: str) -> None:
+    """A test makes no difference."""
+    assert judge(ROW, replace(GRANT, status=status), OWNER, ["state"], test=True) == NotWanted()
+
+
+CHANGES = [{"channel_id": "other"}, {"table": "task"}, {"record_id": "r" * 32}, {"filter_digest": ""}]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_row_is_its_owners_claim_or_foreign(change: dict[str, str]) -> None:
+    """Whoever changed it last has to be the owner; no account, no claim."""
+    row = replace(ROW, **change)
+    assert judge(row, GRANT, OWNER, ["state"]) == Claimed("owner")
+    assert isinstance(judge(replace(row, updated_by="mallory"), GRANT, OWNER, ["state"]), Foreign)
+    assert isinstance(judge(row, GRANT, None, ["state"]), Foreign)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        replace(ROW, created_by="mallory"),
+        replace(ROW, updated_by="mallory"),
+        replace(ROW, created_by="", updated_by=""),
+        replace(ROW, user_id="mallory"),
+    ],
+)
+def test_a_row_without_a_grant_needs_its_owner_in_every_place(row: Match) -> None:
+    """Made and last changed by the linked account of the person it names."""
+    assert judge(ROW, None, OWNER, ["state"]) == Claimed("owner")
+    assert isinstance(judge(row, None, OWNER, ["state"]), Foreign)
+
+
+def test_an_account_that_names_nobody_owns_nothing() -> None:
+    """Where ServiceNow does not let an account read itself, an empty user name is no proof."""
+    unknown = replace(OWNER, identity=Identity())
+    assert isinstance(judge(replace(ROW, created_by="", updated_by=""), None, unknown, ["state"]), Foreign)
+
+
+def test_a_row_made_again_under_a_granted_id_is_foreign() -> None:
+    """Everything as granted but its maker."""
+    assert isinstance(judge(replace(ROW, created_by="mallory"), GRANT, OWNER, ["state"]), Foreign)
