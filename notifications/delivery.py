@@ -3,7 +3,8 @@ Batches become posts: who may read what is settled first, then the bot posts and
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import structlog
 
@@ -15,18 +16,19 @@ from core.errors import (
     ServiceNowError,
 )
 from core.notice_ports import Bot, Threads
-from core.notices import Change, Report
+from core.notices import Report
 from core.outbox import THREAD_LIFE, Batch, Card, Content, Posted, Queued, Thread
 from core.ports import Accounts, ChannelGrants, Clock
 from core.record_ports import PostedCards
 from core.records import Record
-from core.subscriptions import Event, Grant, Option, Status, tokens
-from mattermost.notice_cards import Save, bare_text, notice_text
+from core.subscriptions import Grant, Option, Status, tokens
+from mattermost.notice_cards import bare_text, notice_text
 from notifications.adoption import Adoption
 from notifications.old_dialect import Hints
 from notifications.owners import Owners
 from notifications.reading import Later, Readings, Refused, ServiceNowFor, Unconnected
 from notifications.schema import unpacked
+from notifications.work import Row, Work, in_channel, mod_count_of, save_of, wished
 
 log = structlog.get_logger(__name__)
 
@@ -35,32 +37,6 @@ Link = Callable[[str, str, str], str]  # table, sys_id, number: a Markdown link
 
 
 _NOTHING = Report(event_id="", occurred_at=0.0, component="", server_url="", record=None)
-
-
-@dataclass
-class Row:
-    """One event for one channel, and the subscriptions that may have it."""
-
-    report: Report
-    grants: list[Grant]
-    hint: bool = False  # a report of update set v2.1: only what is newer than the last post is news
-    read: Record | Unconnected | None = None  # what its reader may see; None where nobody may see anything
-    reader: Grant | None = None
-    changes: Sequence[Change] = ()  # those that the reader may see, in the reader's language
-
-
-@dataclass
-class Work:
-    """A batch on its way."""
-
-    batch: Batch
-    rows: list[Row] = field(default_factory=list)
-    later: str = ""  # why it is tried again, "" for now
-    at_least: float = 0.0  # seconds that the other side asked for
-
-    @property
-    def place(self) -> tuple[str, str]:
-        return self.batch.channel_id, self.batch.record_id
 
 
 class Delivery:
@@ -235,7 +211,7 @@ class Delivery:
 
     def _newer(self, work: Work, record: Record) -> bool:
         thread = self._threads.get(*work.place)
-        return thread is None or _mod_count(record) > thread.mod_count
+        return thread is None or mod_count_of(record) > thread.mod_count
 
     # --- the post
 
@@ -245,8 +221,8 @@ class Delivery:
         thread = self._threads.get(*work.place)
         now = self._clock()
         root_id = thread.root_id if thread is not None and now - thread.root_at < THREAD_LIFE else ""
-        reply = bool(root_id) and not self._in_channel(work)
-        card = self._draw(record, batch.channel_id) if record is not None else None
+        reply = bool(root_id) and not in_channel(work.rows)
+        card = _Drawn(self._draw, record, batch.channel_id)
         message = self._message(work, record)
         posted: Posted | None = None
         if reply:
@@ -256,33 +232,29 @@ class Delivery:
             except RootGone:
                 root_id = ""
         if posted is None:
-            post_id = self._bot.post(batch.channel_id, message, card=card, root_id="", batch_id=batch.batch_id)
+            post_id = self._bot.post(batch.channel_id, message, card=card.card, root_id="", batch_id=batch.batch_id)
             posted = Posted(post_id)
         if not root_id:
             thread = None
-        shown = thread.mod_count if thread is not None else _mod_count(record)
-        if thread is not None and card is not None and _mod_count(record) > shown and self._renewed(thread, card):
-            shown = _mod_count(record)
-        if record is not None and card is not None:
-            self._renew_others(batch.channel_id, record, card)
+        shown = thread.mod_count if thread is not None else mod_count_of(record)
+        if thread is not None and mod_count_of(record) > shown and self._renewed(thread.root_id, card):
+            shown = mod_count_of(record)
+        # Cards that people shared in the channel show the newest state, too; one that can't is left as it is.
+        for post_id in self._cards.of(batch.channel_id, batch.record_id):
+            self._renewed(post_id, card)
         return self._thread(batch, posted, shown, anew=thread is None)
 
-    def _renewed(self, thread: Thread, card: Card) -> bool:
-        """Show the newest state on the first card; where that fails, the next notice does it."""
+    def _renewed(self, post_id: str, drawn: "_Drawn") -> bool:
+        """Show the newest state on a card; where that fails, the next notice does it."""
+        card = drawn.card
+        if card is None:
+            return False
         try:
-            self._bot.show(thread.root_id, card)
+            self._bot.show(post_id, card)
         except MattermostError as error:
             log.info("card not renewed", reason=str(error))
             return False
         return True
-
-    def _renew_others(self, channel_id: str, record: Record, card: Card) -> None:
-        """Cards that people shared in the channel show the newest state, too; one that can't is left as it is."""
-        for post_id in self._cards.of(channel_id, record.sys_id):
-            try:
-                self._bot.show(post_id, card)
-            except MattermostError as error:
-                log.info("shared card not renewed", reason=str(error))
 
     def _thread(self, batch: Batch, posted: Posted, mod_count: int, anew: bool = False) -> Thread:
         now = self._clock()
@@ -299,10 +271,6 @@ class Delivery:
             mod_count=mod_count,
         )
 
-    def _in_channel(self, work: Work) -> bool:
-        wished = any(Option.IN_CHANNEL in tokens(grant.options) for row in work.rows for grant in _of_reader(row))
-        return wished or any(_urgent(row.report) for row in work.rows)
-
     def _message(self, work: Work, record: Record | None) -> str:
         last = work.rows[-1].report.record
         assert last is not None
@@ -310,57 +278,33 @@ class Delivery:
         if record is None:
             return bare_text(link, connect=True)
         return notice_text(
-            [self._save(row) for row in work.rows],
+            [save_of(row, self._work_notes) for row in work.rows],
             mention=self._assignee(work, record),
             test=any(row.report.test for row in work.rows),
-        )
-
-    def _save(self, row: Row) -> Save:
-        """What of a save may be shown: columns that the reader may read, texts that the subscription shows."""
-        report, grants = row.report, _of_reader(row)
-        if not isinstance(row.read, Record):
-            return Save(())
-        wanted = {token for grant in grants for token in tokens(grant.events)}
-        readable = row.read.cells
-        hide = all(Option.HIDE_COMMENT in tokens(grant.options) for grant in grants)
-        kinds = set()
-        if Event.COMMENTED in wanted and not hide:
-            kinds.add("comments")
-        if Event.WORK_NOTES in wanted and not hide and self._work_notes:
-            kinds.add("work_notes")
-        return Save(
-            [event for event in report.events if event in wanted],
-            row.changes,
-            [one for one in report.comments if one.kind in kinds and one.kind in readable],
-            report.actor,
         )
 
     def _assignee(self, work: Work, record: Record) -> str:
         """User name of the linked assignee where a subscription wants that; not of who did it."""
         assigned = record.value("assigned_to")
-        wished = any(Option.MENTION_ASSIGNEE in tokens(grant.options) for row in work.rows for grant in _of_reader(row))
-        if not assigned or not wished or all(row.report.actor.sys_id == assigned for row in work.rows):
+        if (
+            not assigned
+            or not wished(Option.MENTION_ASSIGNEE, work.rows)
+            or all(row.report.actor.sys_id == assigned for row in work.rows)
+        ):
             return ""
         person = next((one.person_id for one in self._accounts.all() if one.identity.sys_id == assigned), "")
         return self._bot.username(person) if person else ""
 
 
-def _of_reader(row: Row) -> list[Grant]:
-    """The row's subscriptions of the person with whose rights it was read."""
-    return [grant for grant in row.grants if row.reader is not None and grant.owner_id == row.reader.owner_id]
+@dataclass(frozen=True)
+class _Drawn:
+    """A record's card, drawn when it is first asked for: most replies need none."""
 
+    draw: Draw
+    record: Record | None
+    channel_id: str
 
-def _mod_count(record: Record | None) -> int:
-    value = record.value("sys_mod_count") if record is not None else ""
-    return int(value) if value.isdecimal() else 0
-
-
-def _urgent(report: Report) -> bool:
-    """Priority raised, or reopened: told in the channel itself."""
-    if Event.REOPENED in report.events:
-        return True
-    for change in report.changes:
-        old, new = change.old[:1], change.new[:1]
-        if change.field == "priority" and old.isdecimal() and new.isdecimal() and int(new) < int(old):
-            return True
-    return False
+    @cached_property
+    def card(self) -> Card | None:
+        """None where there is no record to draw."""
+        return None if self.record is None else self.draw(self.record, self.channel_id)

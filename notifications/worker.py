@@ -15,10 +15,11 @@ from core.errors import AppError, ChannelClosed, MattermostRefused, MattermostSi
 from core.notice_ports import Outbox, Threads
 from core.outbox import Batch, Thread
 from core.ports import Clock
-from notifications.delivery import Delivery, Work
+from notifications.delivery import Delivery
 from notifications.health import Health
 from notifications.outbox import due, next_at, postponed
 from notifications.owners import Owners
+from notifications.work import Work
 
 log = structlog.get_logger(__name__)
 

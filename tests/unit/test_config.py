@@ -111,3 +111,16 @@ def test_what_is_missing_to_connect_is_no_reason_not_to_start(environment: pytes
     for name in ("SERVICENOW_URL", "SERVICENOW_CLIENT_ID", "SERVICENOW_CLIENT_SECRET"):
         environment.delenv(name)
     assert Config.from_env().instance.missing == ("SERVICENOW_URL", "SERVICENOW_CLIENT_ID", "SERVICENOW_CLIENT_SECRET")
+
+
+def test_webhook_keys_are_pairs(environment: pytest.MonkeyPatch) -> None:
+    """`key id:secret`, newest first; a secret may hold a colon, and never stands in a message or `repr`."""
+    environment.setenv("WEBHOOK_SECRETS", f"new-1:{'n' * 40}:x, old:{'o' * 32}")
+    config = Config.from_env()
+    assert [(key.key_id, key.secret) for key in config.webhook_keys] == [("new-1", f"{'n' * 40}:x"), ("old", "o" * 32)]
+    assert "nnn" not in repr(config)
+    for wrong in ("z" * 40, f"a b:{'z' * 40}", "short:zzz", f"a:{'z' * 40},a:{'y' * 40}", f"a:{'ü' * 40}"):
+        environment.setenv("WEBHOOK_SECRETS", wrong)
+        with pytest.raises(ConfigError, match="WEBHOOK_SECRETS") as refused:
+            Config.from_env()
+        assert "zzz" not in str(refused.value)

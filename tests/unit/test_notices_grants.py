@@ -61,13 +61,17 @@ def test_what_is_paused_or_broken_is_not_wanted(status: str) -> None:
     assert judge(ROW, replace(GRANT, status=status), OWNER, ["state"], test=True) == NotWanted()
 
 
-CHANGES = [{"channel_id": "other"}, {"table": "task"}, {"record_id": "r" * 32}, {"filter_digest": ""}]
+CHANGED = [
+    replace(ROW, channel_id="other"),
+    replace(ROW, table="task"),
+    replace(ROW, record_id="r" * 32),
+    replace(ROW, filter_digest=""),
+]
 
 
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_changed_row_is_its_owners_claim_or_foreign(change: dict[str, str]) -> None:
+@pytest.mark.parametrize("row", CHANGED)
+def test_a_changed_row_is_its_owners_claim_or_foreign(row: Match) -> None:
     """Whoever changed it last has to be the owner; no account, no claim."""
-    row = replace(ROW, **change)
     assert judge(row, GRANT, OWNER, ["state"]) == Claimed("owner")
     assert isinstance(judge(replace(row, updated_by="mallory"), GRANT, OWNER, ["state"]), Foreign)
     assert isinstance(judge(row, GRANT, None, ["state"]), Foreign)
