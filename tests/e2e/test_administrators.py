@@ -56,6 +56,7 @@ def test_an_administrator_sets_everything_up(world: World, page: Page, tmp_path:
     tab = page.context.new_page()
     sign_in_at_servicenow(tab, world, "admin", "/sys_remote_update_set_list.do")
     import_update_set(tab, file)
+    page.bring_to_front()
     modal.get_by_role("button", name="Check again").click()
     expect(modal).to_contain_text("there is none yet")
     modal.get_by_role("button", name="New key").click()
