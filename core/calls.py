@@ -126,7 +126,8 @@ class Call:
 
     ``path`` is the capability and its action (`incident/create`), without slash at either end.
     ``state`` is what we put into the form, already verified; empty where there was none.
-    ``selected_field`` and ``query`` belong to look-ups and refreshes.
+    ``selected_field`` and ``query`` belong to look-ups and refreshes. ``unsearched`` is True where the client
+    asks once, without a query, and searches in what it gets (dialogs of the mobile app).
     ``steps`` is False where an open form can't be shown again: it has to hold everything at once, and
     look-ups are text (dialogs of servers before 11.1).
     ``stays`` is False where a form closes once what it is for is done, as a dialog does, which has one button.
@@ -142,6 +143,7 @@ class Call:
     post: Post | None = None
     selected_field: str = ""
     query: str = ""
+    unsearched: bool = False
     steps: bool = True
     stays: bool = True
 

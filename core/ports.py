@@ -319,15 +319,15 @@ class ServiceNow(Protocol):
         ...
 
     def find_users(self, query: str) -> Sequence[Option]:
-        """Active users by name, user name or e-mail, at most 20: ``Name (user_name)``, sys_id."""
+        """Active users by name, user name or e-mail, at most 20, any for "": ``Name (user_name)``, sys_id."""
         ...
 
     def find_groups(self, query: str) -> Sequence[Option]:
-        """Active groups by name, at most 20."""
+        """Active groups by name, at most 20, any for ""."""
         ...
 
     def find_configuration_items(self, query: str) -> Sequence[Option]:
-        """Configuration items by name, at most 20."""
+        """Configuration items by name, at most 20, any for ""."""
         ...
 
 

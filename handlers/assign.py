@@ -38,7 +38,16 @@ def open_form(call: Call, context: Context) -> Reply:
 def look_up(call: Call, context: Context) -> Reply:
     """Offer records, people or groups."""
     if call.selected_field in LOOKUPS:
-        return Options(overtaking(call, finder(call.selected_field, context)))
+        found = overtaking(call, finder(call.selected_field, context))
+        if (
+            call.unsearched
+            and call.selected_field == "assigned_to"
+            and context.account
+            and context.account.identity.known
+        ):
+            me = context.account.identity.option
+            found = (me, *(one for one in found if one.value != me.value))
+        return Options(found)
     return Options(looked_up(call, context))
 
 

@@ -66,7 +66,9 @@ def found(words: str, tables: Sequence[str], context: Context) -> tuple[Option, 
 
 
 def looked_up(call: Call, context: Context, tables: Sequence[str] = ()) -> tuple[Option, ...]:
-    """Answer the look-up of a record field."""
+    """Answer the look-up of a record field; without words there are too many to offer any."""
+    if call.unsearched:
+        return ()
     return overtaking(call, lambda words: found(words, tables or shared_names(context), context))
 
 

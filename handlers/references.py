@@ -46,7 +46,13 @@ def looked_up(call: Call, context: Context, names: Collection[str]) -> tuple[Opt
 
 
 def overtaking(call: Call, find: Find) -> tuple[Option, ...]:
-    """Answer a look-up by *find*, unless it is too short or a newer one has overtaken it."""
+    """
+    Answer a look-up by *find*, unless it is too short or a newer one has overtaken it.
+
+    A client that can't search gets the first ones, or it could choose nothing at all.
+    """
+    if call.unsearched:
+        return tuple(find(""))
     return _lookups.run(call.person.id, f"{call.path}:{call.selected_field}", call.query, find)
 
 

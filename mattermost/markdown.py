@@ -7,7 +7,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~:])")
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _MENTION = re.compile(r"([@~])")
 _MEANS_SOMETHING = re.compile(r"[\\`*_\[\]<>#!|~@&]|:\S|www\.", re.IGNORECASE)
 _ZERO_WIDTH_SPACE = "\u200b"

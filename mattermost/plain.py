@@ -37,6 +37,7 @@ class DialogRequest:
     submission: Mapping[str, Any] = field(repr=False)
     selected_field: str = ""
     query: str = ""
+    unsearched: bool = False
     cancelled: bool = False
 
 
@@ -92,6 +93,7 @@ def read_dialog(payload: Mapping[str, Any]) -> DialogRequest:
             kind=_KINDS.get(found.pop("type"), Kind.SUBMIT),
             selected_field=_text(submission, "selected_field", 300),
             query=_text(submission, "query", 1000),
+            unsearched="query" not in submission,
             **found,
         )
     except ValidationError as error:

@@ -144,22 +144,18 @@ class ServiceNowClient:
         return SubscriptionRows(self._tables, server_url)
 
     def find_users(self, query: str) -> Sequence[Option]:
-        wanted = (
-            Query()
-            .where(equals("active", "true"))
-            .where(contains("name", query), starts_with("user_name", query), starts_with("email", query))
-            .order_by("name")
-        )
-        rows = self._lookups.rows("sys_user", wanted, ("sys_id", "name", "user_name"), _OPTIONS)
+        wanted = Query().where(equals("active", "true"))
+        if query:
+            wanted = wanted.where(contains("name", query), starts_with("user_name", query), starts_with("email", query))
+        rows = self._lookups.rows("sys_user", wanted.order_by("name"), ("sys_id", "name", "user_name"), _OPTIONS)
         people = (Identity(**{key: str(row.get(key) or "") for key in ("sys_id", "name", "user_name")}) for row in rows)
         return unique(p.option if p.user_name else Option(p.name, p.sys_id) for p in people)
 
     def find_groups(self, query: str) -> Sequence[Option]:
-        wanted = Query().where(equals("active", "true")).where(contains("name", query)).order_by("name")
-        return self._named("sys_user_group", wanted)
+        return self._named("sys_user_group", _called(Query().where(equals("active", "true")), query))
 
     def find_configuration_items(self, query: str) -> Sequence[Option]:
-        return self._named("cmdb_ci", Query().where(contains("name", query)).order_by("name"))
+        return self._named("cmdb_ci", _called(Query(), query))
 
     def _named(self, table: str, query: Query) -> list[Option]:
         rows = self._lookups.rows(table, query, ("sys_id", "name"), _OPTIONS)
@@ -168,3 +164,8 @@ class ServiceNowClient:
     def _records(self, table: str, query: Query) -> list[Record]:
         rows = self._tables.rows(table, query, created_columns(table), _OPTIONS, display="all")
         return [record_of(table, row) for row in rows]
+
+
+def _called(wanted: Query, query: str) -> Query:
+    """Rows whose name contains *query*, all where it is empty."""
+    return (wanted.where(contains("name", query)) if query else wanted).order_by("name")

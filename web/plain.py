@@ -1,18 +1,20 @@
 """Presses of cards' buttons and what dialogs send: verify, hand over, answer (design §4, "Plain host")."""
 
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from cachetools import TTLCache
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from core.calls import Call, Channel, Kind, Person, Post, Reply, ShowForm, Text
+from core.calls import Call, Channel, Kind, Options, Person, Post, Reply, ShowForm, Text, Value, Values
 from core.deadline import Deadline
 from core.errors import AppError, InvalidInput, MattermostRefused, NotVerified, Suspended
-from core.fields import Form
+from core.fields import Form, Option
 from core.menus import Requirement
 from handlers.context import Context
 from handlers.registry import calls
@@ -63,6 +65,7 @@ class PlainHost:
     buttons: CardButtons
     bot_token: Callable[[], str]
     app_url: str
+    offered: "Offered" = field(default_factory=lambda: Offered())
 
     @classmethod
     def of(cls, door: Door, buttons: CardButtons, bot_token: Callable[[], str], app_url: str) -> "PlainHost":
@@ -115,6 +118,8 @@ class PlainHost:
                 return {"items": []}
             return write_dialog_error(error, _logged(error), elements_of(outer["shape"]), markdown=steps)
         if sent.kind is Kind.LOOKUP:
+            if isinstance(reply, Options):
+                self.offered.remember(sent.user_id, reply.options)
             return write_options(reply)
         if isinstance(reply, ShowForm):
             return self._next(reply.form, outer, call)
@@ -139,12 +144,13 @@ class PlainHost:
             kind=sent.kind,
             path=outer["path"],
             person=Person(id=sent.user_id),
-            values=read_submission(sent.submission, outer["shape"]),
+            values=self.offered.named(sent.user_id, read_submission(sent.submission, outer["shape"])),
             state=state,
             channel=Channel(id=outer["channel_id"]) if outer["channel_id"] else None,
             post=Post(id=outer["post_id"], channel_id=outer["channel_id"]) if outer["post_id"] else None,
             selected_field=sent.selected_field,
             query=sent.query,
+            unsearched=sent.unsearched,
             steps=self._abilities().steps,
             stays=False,
         )
@@ -230,6 +236,32 @@ class PlainHost:
                 services.clock(),
             )
         )
+
+
+class Offered:
+    """
+    What look-ups offered to each person in the last hour: dialogs send back the value of a choice alone, and
+    a form that is shown again has to say what was chosen.
+    """
+
+    def __init__(self) -> None:
+        self._labels: TTLCache[tuple[str, str], str] = TTLCache(maxsize=20_000, ttl=3600.0)
+        self._lock = threading.Lock()
+
+    def remember(self, person_id: str, options: Sequence[Option]) -> None:
+        """Those of one answer."""
+        with self._lock:
+            for option in options:
+                self._labels[person_id, option.value] = option.label
+
+    def named(self, person_id: str, values: Values) -> Values:
+        """*values* with the labels of what was offered."""
+        with self._lock:
+            return Values({name: self._option(person_id, value) for name, value in values.items()})
+
+    def _option(self, person_id: str, value: Value) -> Value:
+        label = self._labels.get((person_id, value)) if isinstance(value, str) else None
+        return Option(label, str(value)) if label else value
 
 
 def plain_blueprint(host: PlainHost) -> Blueprint:

@@ -54,6 +54,38 @@ def test_a_comment_closes_its_dialog(world: World, version: str, client: Client)
     assert len(world.mattermost.state.posts) == before + 1
 
 
+@every_server
+def test_what_dialogs_cost_servicenow(world: World, version: str) -> None:
+    """One read before each opens; a comment is one write, a state a look for concurrent changes and a write."""
+    as_version(world, version)
+    agent = world.connected("agent")
+    post, number = card_of(world, agent)
+    agent.submit_dialog(pressed(agent, post, "Comment"), {"comments": "Warm"})
+    pressed(agent, post, "State")
+    pressed(agent, post, "Comment")
+    world.servicenow.clear_requests()
+
+    def asked() -> list[str]:
+        methods = [entry["method"] for entry in world.asked()]
+        world.servicenow.clear_requests()
+        return methods
+
+    comment = pressed(agent, post, "Comment")
+    assert asked() == ["GET"]
+    agent.submit_dialog(comment, {"comments": "Once"})
+    assert asked() == ["PATCH"]
+    state = pressed(agent, post, "State")
+    assert asked() == ["GET"]
+    if version == "11.6.0":
+        state = agent.refresh_dialog(state, "state", {"state": "2"})
+        assert asked() == []
+    agent.submit_dialog(state, {"state": "2"})
+    assert asked() == ["GET", "PATCH"]
+    assert row(world, number)["state"] == "2"
+    agent.press_action(post["id"], "Assign to me")
+    assert asked() == ["GET", "PATCH"]
+
+
 @every_client
 def test_older_comments_are_a_step_of_a_new_server_s_dialog(world: World, client: Client) -> None:
     """Ten and two; what is written then is added, though every step is sent again with the last."""
@@ -138,6 +170,26 @@ def test_a_concurrent_change_is_a_step_on_a_new_server(
     assert shown(world, number, column) != then
     assert agent.submit_dialog(again, {}, client=client) == {}
     assert shown(world, number, column) == then
+
+
+@every_client
+def test_what_was_chosen_is_called_by_its_name_when_a_dialog_comes_back(world: World, client: Client) -> None:
+    """Dialogs send the value of a choice alone; the next step says whom it means. The mobile app may choose, too."""
+    as_version(world, "11.6.0")
+    agent = world.connected("agent")
+    post, number = card_of(world, agent)
+    dialog = pressed(agent, post, "More…", "assign")
+    found = agent.look_up_dialog(dialog, "assigned_to", "aiko", {}, client=client)
+    if client == "mobile":
+        assert found[0]["text"] == "Amir Agent (agent)"
+        assert agent.look_up_dialog(dialog, "assignment_group", "", {}, client=client)
+    chosen = next(one["value"] for one in found if one["text"] == "Aiko Agent (agent2)")
+    administer(world, number, description="Worse")
+    answer = agent.submit_dialog(dialog, {"assigned_to": chosen}, client=client)
+    again = dialog.step(answer, dialog.submission({"assigned_to": chosen}, client))
+    assert again.element("assigned_to")["default"] == "Aiko Agent (agent2)"
+    assert agent.submit_dialog(again, {}, client=client) == {}
+    assert world.servicenow.store.display("sys_user", row(world, number)["assigned_to"]) == "Aiko Agent"
 
 
 def test_errors_of_old_dialogs_are_plain_and_stand_where_an_element_is(world: World) -> None:

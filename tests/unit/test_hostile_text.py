@@ -23,7 +23,7 @@ JUDGE = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 _SIGNS = (
     "@all @here ~town-square [x](http://evil) ![i](http://evil) <b> `c` **b** # | > - 1. \\ "
-    "\u202e\u2066 :tada: \U0001f389\n\r\n\t"
+    "\u202e\u2066\u200f\u200e\u061c :tada: \U0001f389\n\r\n\t"
 )
 _WHOLE = (
     "x" * 8000,
@@ -81,7 +81,7 @@ def harmless(text: str) -> None:
     """Mentions nobody and no channel, turns no writing direction."""
     for sign in "@~":
         assert all(part.startswith("\u200b") for part in text.split(sign)[1:]), text
-    assert not set("\u202e\u2066") & set(text)
+    assert not set("\u202e\u2066\u200f\u200e\u061c") & set(text)
 
 
 @given(records())
