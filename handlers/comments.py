@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 SHOWN = 10
 _ENTRY_CHARACTERS = 500
-_KINDS = {"comments": ":speech_balloon: Comment", "work_notes": ":lock: Work note"}
+_KINDS = {"comments": "Comment", "work_notes": "Work note"}
 _WORDS = {"comments": "a comment", "work_notes": "a work note"}
 
 

@@ -2,10 +2,11 @@
 
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 
 from core.calls import Call, Channel, Options, Reply, ShowForm, Text, Value, Values
-from core.errors import InvalidInput
+from core.errors import InvalidInput, MattermostError
 from core.fields import Option
 from core.menus import Requirement
 from core.records import Column
@@ -37,7 +38,7 @@ def open_add(call: Call, context: Context) -> Reply:
     }
     if (card := OpenedRecord.of(call)) is not None:
         values |= {"kind": ONE_RECORD, "table": card.table, "record": Option(card.number, card.sys_id)}
-    return _show(call, context, Values({**_here(call.channel), **values}), ADD, fresh=True)
+    return _show(call, context, Values({**_here(call.channel, context), **values}), ADD, fresh=True)
 
 
 @calls.submit(ADD, needs=Requirement.CONNECTED)
@@ -173,8 +174,11 @@ def _show(
     return ShowForm(form)
 
 
-def _here(channel: Channel | None) -> dict[str, Value]:
+def _here(channel: Channel | None, context: Context) -> dict[str, Value]:
     """The viewed channel; the person alone, where that is a direct or group message."""
+    if channel is not None and not channel.type:  # a card's press tells no more than the id
+        with suppress(MattermostError):  # its id will do
+            channel = context.mattermost.channel(channel.id)
     if channel is None or channel.archived:
         return {}
     if channel.type in {"D", "G"}:

@@ -15,6 +15,7 @@ from typing import Any
 from core.calls import Value, Values
 from core.errors import InvalidInput
 from core.fields import (
+    HELP_BYTES,
     AnyField,
     ChannelField,
     DateField,
@@ -186,13 +187,21 @@ def _elements(field: AnyField, abilities: Abilities, url: str) -> list[dict[str,
     if isinstance(field, MultiSelectField) and not abilities.lookups:
         return [_tick(field, option) for option in field.options]
     element: dict[str, Any] = {"name": field.name, "display_name": field.label, "optional": not field.required}
-    if field.description:
-        element["help_text"] = field.description
+    if description := _description(field):
+        element["help_text"] = description
     if field.hint:
         element["placeholder"] = field.hint
     if field.refresh and abilities.steps and isinstance(field, SelectField):
         element["refresh"] = True
     return [element | _of_type(field, abilities, url)]
+
+
+def _description(field: AnyField) -> str:
+    """With the person or channel that is preselected: a client knows its id, and may show nothing."""
+    if isinstance(field, UserField | ChannelField) and field.value is not None:
+        told = f"Now: {field.value.label}. {field.description}".rstrip()
+        return told if len(told.encode()) <= HELP_BYTES else field.description
+    return field.description
 
 
 def _tick(field: MultiSelectField, option: Option) -> dict[str, Any]:

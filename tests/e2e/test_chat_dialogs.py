@@ -228,7 +228,7 @@ def test_9_11_closes_on_what_it_does_not_understand(chat: Chat, app: Integration
 
 
 def test_a_next_form_follows_and_all_values_are_sent_again(chat: Chat, app: Integration) -> None:
-    """Since 11.1; the first callback id is sent to the end."""
+    """Since 11.1; the first callback id is sent to the end. Escape leaves the next form, too."""
     open_dialog(chat, app, NEW)
     more = {"name": "more", "display_name": "More", "type": "text"}
     form = {"callback_id": "second", "title": "Second step", "state": "s2", "elements": [more]}
@@ -242,6 +242,13 @@ def test_a_next_form_follows_and_all_values_are_sent_again(chat: Chat, app: Inte
     got = sent(app, chat)
     assert (got["callback_id"], got["state"]) == ("cb", "s2")
     assert (got["submission"]["text"], got["submission"]["more"]) == ("written", "then")
+    app.answers["dialog"] = {"type": "form", "form": form}
+    post_card(chat, app).get_by_role("button", name="Go").click()
+    chat.page.locator("#field-text").fill("written")
+    chat.submit()
+    expect(chat.page.get_by_test_id("modal").get_by_role("heading")).to_have_text("Second step")
+    chat.page.keyboard.press("Escape")
+    expect(chat.page.get_by_test_id("modal")).to_have_count(0)
 
 
 def test_an_element_refreshes_the_form(chat: Chat, app: Integration) -> None:

@@ -292,8 +292,9 @@ def test_a_channel_is_subscribed_from_a_card(world: World, version: str) -> None
     dialog = agent.press_action(post["id"], "More…", "subscribe").dialog
     assert dialog is not None
     assert dialog.element("channel")["default"] == post["channel_id"]
+    assert dialog.element("channel")["help_text"] == "Now: Service Desk."  # clients know the id alone
     assert number in dialog.element("record")["default"]
-    answer = agent.submit_dialog(dialog, {"action": "save"})
+    answer = agent.submit_dialog(dialog, {})
     assert not answer.get("error"), answer
     [stored] = world.servicenow.rows("x_830655_mm_std_servicenow_for_mattermost_subscriptions")
     assert (stored["record_id"], stored["channel_id"]) == (row(world, number)["sys_id"], post["channel_id"])

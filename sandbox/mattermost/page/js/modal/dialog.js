@@ -148,6 +148,7 @@ class Dialog {
     if (answer.type === "form" && atLeast(11, 1)) {
       this.carried = submission;
       this.show(answer.form);
+      this.frame.root.focus({ preventScroll: true }); // what had the focus is gone; Escape must still be heard
     } else if (!this.showErrors(answer)) {
       this.settled = true;
       this.frame.close();
