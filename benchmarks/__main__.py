@@ -45,8 +45,8 @@ NOTES = """
 Missed so far: the rate of bindings. What is left above the bare route is the check of the framework's
 signature, the schema of the acting user, and Flask's hooks; the answer itself is kept as bytes.
 
-Notices: on TinyDB, where a claim and a settlement flush three files for up to a hundred posts; most of what is left above the raw
-loop is one HTTP client's request.
+Notices: on TinyDB, where a claim and a settlement flush three files for up to a hundred posts; most of what is left
+above the raw loop is one HTTP client's request.
 """
 
 
