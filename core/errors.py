@@ -248,6 +248,11 @@ class MattermostSilent(MattermostError):
         self.status = status
         self.retry_after = retry_after
 
+    @property
+    def concerns_all(self) -> bool:
+        """Whether any other request would fare the same now: no answer, no live token, too many requests."""
+        return self.status in {0, 401, 429}
+
 
 class MattermostRefused(MattermostError):
     """Mattermost answered 4xx; ``status`` and ``error_id`` are its own."""

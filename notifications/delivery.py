@@ -2,7 +2,8 @@
 Batches become posts: who may read what is settled first, then the bot posts and remembers what it posted.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,9 +12,11 @@ import structlog
 from core.errors import (
     ChannelClosed,
     MattermostError,
+    MattermostSilent,
     MayNotPost,
     RootGone,
     ServiceNowError,
+    StorageFailed,
 )
 from core.notice_ports import Bot, Threads
 from core.notices import Report
@@ -26,9 +29,9 @@ from mattermost.notice_cards import bare_text, notice_text
 from notifications.adoption import Adoption
 from notifications.old_dialect import Hints
 from notifications.owners import Owners
-from notifications.reading import Later, Readings, Refused, ServiceNowFor, Unconnected
+from notifications.reading import Later, Readings, Refused, ServiceNowFor, Silences, Unconnected
 from notifications.schema import unpacked
-from notifications.work import Row, Work, in_channel, mod_count_of, save_of, wished
+from notifications.work import Row, View, Work, in_channel, mod_count_of, wished
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +80,7 @@ class Delivery:
         self._link = link
         self._work_notes = work_notes
         self._clock = clock
+        self._silences = Silences(clock)
 
     def prepare(self, contents: Sequence[tuple[Batch, Sequence[tuple[Queued, Content | None]]]]) -> list[Work]:
         """
@@ -84,22 +88,24 @@ class Delivery:
 
         What is left without rows has nothing to post.
         """
-        works = [self._opened(batch, rows) for batch, rows in contents]
-        readings = Readings(self._servicenow_for)
+        works = [Work(batch) for batch, _ in contents]
+        readings = Readings(self._servicenow_for, self._silences)
+        silence: MattermostSilent | None = None
+        for work, (_, rows) in zip(works, contents, strict=True):
+            with _alone(work):
+                self._open(work, rows)
+            if silence is not None:
+                work.wait_for(silence)
+                continue
+            with _alone(work):
+                silence = self._check_owners(work)
         waiting = [work for work in works if not work.later]
+        readings.fetch((owner_id, row.report) for work in waiting for row in work.rows for owner_id in row.readers())
         for work in waiting:
-            self._check_owners(work)
-        readings.fetch(
-            (row.grants[0].owner_id, row.report)
-            for work in waiting
-            if not work.later
-            for row in work.rows
-            if row.grants
-        )
-        for work in waiting:
-            for row in work.rows:
-                self._read(work, row, readings)
-            work.rows = [row for row in work.rows if row.read is not None]
+            with _alone(work):
+                for row in work.rows:
+                    self._read(work, row, readings)
+                work.rows = [row for row in work.rows if row.views or row.bare]
         return works
 
     def post(self, work: Work) -> Thread | None:
@@ -131,8 +137,7 @@ class Delivery:
 
     # --- who may have it
 
-    def _opened(self, batch: Batch, rows: Sequence[tuple[Queued, Content | None]]) -> Work:
-        work = Work(batch)
+    def _open(self, work: Work, rows: Sequence[tuple[Queued, Content | None]]) -> None:
         for _, content in rows:
             if content is None:
                 work.later = "what is stored can't be opened: was a key taken out of APP_SECRET?"
@@ -140,12 +145,14 @@ class Delivery:
             try:
                 report, sys_ids = self._meant(content)
             except (MattermostError, ServiceNowError) as error:
-                work.later = str(error)
+                work.wait_for(error)
                 continue
-            grants = [grant for sys_id in sys_ids if (grant := self._live(sys_id, batch.channel_id)) is not None]
+            channel_id = work.batch.channel_id
+            grants = [grant for sys_id in sys_ids if (grant := self._live(sys_id, channel_id)) is not None]
             if grants:
                 work.rows.append(Row(report, grants, "hint" in content))
-        return work
+        # ServiceNow works on several saves at once, and may report the later one first.
+        work.rows.sort(key=lambda row: row.report.record.sys_mod_count if row.report.record is not None else 0)
 
     def _meant(self, content: Content) -> tuple[Report, list[str]]:
         """What a row reports, and the subscriptions that may have it."""
@@ -166,21 +173,22 @@ class Delivery:
         usable = grant is not None and grant.status == Status.ACTIVE and grant.channel_id == channel_id
         return grant if usable else None
 
-    def _check_owners(self, work: Work) -> None:
-        """Leave out what owners may not post any more."""
+    def _check_owners(self, work: Work) -> MattermostSilent | None:
+        """Leave out what owners may not post any more; returns a silence that concerns all others as well."""
         for grant in {grant.sys_id: grant for row in work.rows for grant in row.grants}.values():
             try:
                 self._bot.may_post(grant.owner_id, grant.channel_id)
             except ChannelClosed as error:
                 self._owners.channel_closed(grant.channel_id, error.tell)
                 work.rows = []
-                return
+                return None
             except MayNotPost as error:
                 self._owners.broken([grant], error.tell)
                 self._without(work, grant)
             except MattermostError as error:
-                work.later = str(error)
-                return
+                work.wait_for(error)
+                return error if isinstance(error, MattermostSilent) and error.concerns_all else None
+        return None
 
     @staticmethod
     def _without(work: Work, grant: Grant) -> None:
@@ -188,26 +196,31 @@ class Delivery:
             row.grants = [one for one in row.grants if one.sys_id != grant.sys_id]
 
     def _read(self, work: Work, row: Row, readings: Readings) -> None:
-        """Find the first owner who may see the record; subscriptions of those who may not are broken."""
+        """Find owners who may see the record, as many as are needed; subscriptions of those who may not are broken."""
         for grant in row.grants:
+            own = next((view for view in row.views if view.grants[0].owner_id == grant.owner_id), None)
+            if own is not None:
+                own.grants.append(grant)
+                continue
+            if row.views and not row.adds(grant, row.shown_for()):
+                continue
             answer = readings.answer(grant, row.report)
             if isinstance(answer, Record):
                 if row.hint and not self._newer(work, answer):
                     return
-                row.read, row.reader = answer, grant
-                row.changes = [
+                seen = [
                     readings.in_words(grant.owner_id, answer.table, change, answer)
                     for change in row.report.changes
                     if change.field in answer.cells
                 ]
-                return
-            if isinstance(answer, Later):
-                work.later = answer.reason
+                row.views.append(View([grant], answer, seen))
+            elif isinstance(answer, Later):
+                work.later, work.at_least = answer.reason, max(work.at_least, answer.at_least)
             elif isinstance(answer, Refused) and answer.reason:
                 self._owners.broken([grant], answer.reason)
             elif isinstance(answer, Unconnected):
                 self._owners.not_connected(grant)
-                row.read, row.reader = answer, grant
+                row.bare = True
 
     def _newer(self, work: Work, record: Record) -> bool:
         thread = self._threads.get(*work.place)
@@ -217,7 +230,7 @@ class Delivery:
 
     def _posted(self, work: Work) -> Thread:
         batch = work.batch
-        record = next((row.read for row in reversed(work.rows) if isinstance(row.read, Record)), None)
+        record = next((row.record for row in reversed(work.rows) if row.record is not None), None)
         thread = self._threads.get(*work.place)
         now = self._clock()
         root_id = thread.root_id if thread is not None and now - thread.root_at < THREAD_LIFE else ""
@@ -278,7 +291,7 @@ class Delivery:
         if record is None:
             return bare_text(link, connect=True)
         return notice_text(
-            [save_of(row, self._work_notes) for row in work.rows],
+            [row.save(self._work_notes) for row in work.rows],
             mention=self._assignee(work, record),
             test=any(row.report.test for row in work.rows),
         )
@@ -308,3 +321,15 @@ class _Drawn:
     def card(self) -> Card | None:
         """None where there is no record to draw."""
         return None if self.record is None else self.draw(self.record, self.channel_id)
+
+
+@contextmanager
+def _alone(work: Work) -> Iterator[None]:
+    """What is wrong with one batch holds up no other: it is tried again, and given up in the end."""
+    try:
+        yield
+    except StorageFailed:
+        raise  # that is everybody's
+    except Exception as error:
+        log.error("notice can't be prepared", batch=work.batch.batch_id, exc_info=error)
+        work.later, work.rows = f"could not be prepared: {type(error).__name__}", []

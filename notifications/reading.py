@@ -6,17 +6,24 @@ token has shown it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+import structlog
+
 from core.deadline import Deadline
-from core.errors import AccessDenied, NotConnected, NotInstalled, ServiceNowError
+from core.errors import AccessDenied, NotConnected, NotInstalled, ServiceNowError, Unanswered
 from core.notices import Change, Report
-from core.ports import ServiceNow
+from core.ports import Clock, ServiceNow
 from core.records import Column, Record
 from core.subscriptions import Grant
 from core.tables import table_of
 
-SECONDS = 20.0  # for one request and its repetitions
+log = structlog.get_logger(__name__)
+
+SECONDS = 8.0  # for one request and its repetitions; everybody's notices wait that long
+AT_ONCE = 4  # owners that are read for at the same time
+SILENCE = 30.0  # seconds for which an owner's table that did not answer is not asked again
 _TITLE = ("number", "short_description", "priority", "state", "assigned_to")
 
 NO_TABLE = "ServiceNow does not let its owner read this table any more."
@@ -45,19 +52,43 @@ class Unconnected:
 
 @dataclass(frozen=True)
 class Later:
-    """ServiceNow did not answer; the same may work later."""
+    """ServiceNow did not answer; the same may work later, after *at_least* seconds."""
 
     reason: str
+    at_least: float = 0.0
 
 
 Answer = Record | Refused | Unconnected | Later
 
 
+class Silences:
+    """Which owners' tables went unanswered a moment ago: the others' notices do not wait for them at every round."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._until: dict[tuple[str, str], float] = {}
+
+    def heard(self, place: tuple[str, str]) -> None:
+        """It answered."""
+        self._until.pop(place, None)
+
+    def unanswered(self, place: tuple[str, str]) -> float:
+        """It did not; how many seconds it is left alone."""
+        self._until[place] = self._clock() + SILENCE
+        return SILENCE
+
+    def left(self, place: tuple[str, str]) -> float:
+        """Seconds for which it is still left alone, 0.0 for none."""
+        left = self._until.get(place, 0.0) - self._clock()
+        return left if 0 < left <= SILENCE else 0.0
+
+
 class Readings:
     """What one round of deliveries reads; each record once per owner."""
 
-    def __init__(self, servicenow_for: ServiceNowFor) -> None:
+    def __init__(self, servicenow_for: ServiceNowFor, silences: Silences) -> None:
         self._servicenow_for = servicenow_for
+        self._silences = silences
         self._found: dict[tuple[str, str], Mapping[str, Record]] = {}
         self._failed: dict[tuple[str, str], Answer] = {}
         self._asked: dict[tuple[str, str], set[str]] = {}
@@ -65,13 +96,21 @@ class Readings:
         self._known: dict[tuple[str, str], Mapping[str, Column]] = {}
 
     def fetch(self, wanted: Iterable[tuple[str, Report]]) -> None:
-        """Read records ahead: of pairs of owner and report, one request per owner, table and hundred records."""
+        """
+        Read records ahead: of pairs of owner and report, one request per owner, table and hundred records;
+        some owners at the same time, for one may be slow.
+        """
         groups: dict[tuple[str, str], list[Report]] = {}
         for owner_id, report in wanted:
             if report.record is not None:
                 groups.setdefault((owner_id, report.record.table), []).append(report)
-        for (owner_id, table), reports in groups.items():
-            self._read(owner_id, table, reports)
+        if len(groups) < 2:
+            for (owner_id, table), reports in groups.items():
+                self._read(owner_id, table, reports)
+            return
+        with ThreadPoolExecutor(min(AT_ONCE, len(groups)), "notices-read") as pool:
+            for (owner_id, table), reports in groups.items():
+                pool.submit(self._read, owner_id, table, reports)
 
     def answer(self, grant: Grant, report: Report) -> Answer:
         """What *grant*'s owner may see of *report*'s record now."""
@@ -126,16 +165,26 @@ class Readings:
         place = (owner_id, table)
         sys_ids = list(dict.fromkeys(one.record.sys_id for one in reports if one.record is not None))
         self._asked.setdefault(place, set()).update(sys_ids)
+        if left := self._silences.left(place):
+            self._failed[place] = Later("ServiceNow did not answer a moment ago", left)
+            return
         try:
             servicenow = self._servicenow_for(owner_id, Deadline(SECONDS))
             found = servicenow.read_records(table, sys_ids, _columns(table, reports))
             self._found[place] = {**self._found.get(place, {}), **found}
+            self._silences.heard(place)
         except NotConnected:
             self._failed[place] = Unconnected()
         except (AccessDenied, NotInstalled):
             self._failed[place] = Refused(NO_TABLE)
+        except Unanswered as error:
+            self._failed[place] = Later(str(error), self._silences.unanswered(place))
         except ServiceNowError as error:
-            self._failed[place] = Later(str(error))
+            self._failed[place] = Later(str(error), getattr(error, "retry_after", None) or 0.0)
+        except Exception as error:
+            # Whatever is wrong with these records: it concerns their batches alone.
+            log.error("records can't be read", table=table, exc_info=error)
+            self._failed[place] = Later(f"could not be read: {type(error).__name__}")
 
     def _sees_any(self, owner_id: str, table: str) -> bool:
         place = (owner_id, table)

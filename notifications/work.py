@@ -1,26 +1,101 @@
-"""A batch on its way: its rows, who may have them, and what of them may be shown. Pure."""
+"""
+A batch on its way: its rows, who may have them, with whose eyes they were read, and what may be shown. Pure.
 
-from collections.abc import Iterable, Sequence
+Several people may have subscribed one channel. Each part of a notice is shown where one of them asked for
+it and may see it, so a row can need more than one reader, and no more than it needs.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from core.errors import AppError
 from core.notices import Change, Report
 from core.outbox import Batch
 from core.records import Record
 from core.subscriptions import Event, Grant, Option, tokens
 from mattermost.notice_cards import Save
-from notifications.reading import Unconnected
+
+_KINDS = {Event.COMMENTED: "comments", Event.WORK_NOTES: "work_notes"}
+
+
+@dataclass
+class View:
+    """A record as one owner sees it, and this owner's subscriptions."""
+
+    grants: list[Grant]
+    record: Record
+    changes: Sequence[Change] = ()  # those that the owner may see, in the owner's language
 
 
 @dataclass
 class Row:
-    """One event for one channel, and the subscriptions that may have it."""
+    """
+    Args:
+        hint: A report of update set v2.1: only what is newer than the last post is news.
+        views: Empty where nobody may see anything.
+        bare: An owner is not connected, so it may be said that it changed.
+    """
 
     report: Report
     grants: list[Grant]
-    hint: bool = False  # a report of update set v2.1: only what is newer than the last post is news
-    read: Record | Unconnected | None = None  # what its reader may see; None where nobody may see anything
-    reader: Grant | None = None
-    changes: Sequence[Change] = ()  # those that the reader may see, in the reader's language
+    hint: bool = False
+    views: list[View] = field(default_factory=list)
+    bare: bool = False
+
+    @property
+    def record(self) -> Record | None:
+        """As its first reader sees it."""
+        return self.views[0].record if self.views else None
+
+    def shown_for(self) -> list[Grant]:
+        """The subscriptions that the post is for."""
+        return [grant for view in self.views for grant in view.grants] or self.grants
+
+    def readers(self) -> Iterator[str]:
+        """Owners whose reading is needed as long as each of them may see the record, in order."""
+        asked: list[Grant] = []
+        owners: dict[str, None] = {}
+        for grant in self.grants:
+            if grant.owner_id in owners or not asked or self.adds(grant, asked):
+                owners.setdefault(grant.owner_id)
+                asked.append(grant)
+        yield from owners
+
+    def adds(self, grant: Grant, others: Collection[Grant]) -> bool:
+        """Whether *grant* asks for a part of this event that *others* do not."""
+        return bool(self._parts(grant) - set().union(*map(self._parts, others)))
+
+    def _parts(self, grant: Grant) -> set[str]:
+        written = {one.kind for one in self.report.comments}
+        return {
+            *set(self.report.events) & set(tokens(grant.events)),
+            *(f"text:{kind}" for kind in kinds(grant) & written),
+        }
+
+    def save(self, work_notes: bool) -> Save:
+        """
+        What may be shown of it: columns that a reader may see, texts that a reader's subscription shows.
+
+        Args:
+            work_notes: Whether their text may be shown at all.
+        """
+        if not self.views:
+            return Save(())
+        wanted = {token for view in self.views for grant in view.grants for token in tokens(grant.events)}
+        changes: dict[str, Change] = {}
+        texts: set[str] = set()
+        for view in self.views:
+            for change in view.changes:
+                changes.setdefault(change.field, change)
+            texts |= {kind for grant in view.grants for kind in kinds(grant) if kind in view.record.cells}
+        if not work_notes:
+            texts.discard("work_notes")
+        return Save(
+            [event for event in self.report.events if event in wanted],
+            [changes[one.field] for one in self.report.changes if one.field in changes],
+            [one for one in self.report.comments if one.kind in texts],
+            self.report.actor,
+        )
 
 
 @dataclass
@@ -36,31 +111,10 @@ class Work:
     def place(self) -> tuple[str, str]:
         return self.batch.channel_id, self.batch.record_id
 
-
-def save_of(row: Row, work_notes: bool) -> Save:
-    """
-    What of a save may be shown: columns that the reader may read, texts that the subscription shows.
-
-    Args:
-        work_notes: `WORK_NOTES_IN_CHANNELS`.
-    """
-    report, grants = row.report, of_reader(row)
-    if not isinstance(row.read, Record):
-        return Save(())
-    wanted = {token for grant in grants for token in tokens(grant.events)}
-    readable = row.read.cells
-    hide = all(Option.HIDE_COMMENT in tokens(grant.options) for grant in grants)
-    kinds = set()
-    if Event.COMMENTED in wanted and not hide:
-        kinds.add("comments")
-    if Event.WORK_NOTES in wanted and not hide and work_notes:
-        kinds.add("work_notes")
-    return Save(
-        [event for event in report.events if event in wanted],
-        row.changes,
-        [one for one in report.comments if one.kind in kinds and one.kind in readable],
-        report.actor,
-    )
+    def wait_for(self, error: AppError) -> None:
+        """Try again later, and not before the other side said."""
+        self.later = str(error)
+        self.at_least = max(self.at_least, getattr(error, "retry_after", None) or 0.0)
 
 
 def in_channel(rows: Sequence[Row]) -> bool:
@@ -70,12 +124,14 @@ def in_channel(rows: Sequence[Row]) -> bool:
 
 def wished(option: Option, rows: Iterable[Row]) -> bool:
     """Whether a subscription of a row's reader asks for *option*."""
-    return any(option in tokens(grant.options) for row in rows for grant in of_reader(row))
+    return any(option in tokens(grant.options) for row in rows for grant in row.shown_for())
 
 
-def of_reader(row: Row) -> list[Grant]:
-    """The row's subscriptions of the person with whose rights it was read."""
-    return [grant for grant in row.grants if row.reader is not None and grant.owner_id == row.reader.owner_id]
+def kinds(grant: Grant) -> set[str]:
+    """The journals whose text a subscription shows."""
+    if Option.HIDE_COMMENT in tokens(grant.options):
+        return set()
+    return {_KINDS[Event(token)] for token in tokens(grant.events) if token in _KINDS}
 
 
 def mod_count_of(record: Record | None) -> int:
@@ -88,7 +144,7 @@ def _urgent(report: Report) -> bool:
     if Event.REOPENED in report.events:
         return True
     for change in report.changes:
-        old, new = change.old[:1], change.new[:1]
+        old, new = change.old_value or change.old[:1], change.new_value or change.new[:1]
         if change.field == "priority" and old.isdecimal() and new.isdecimal() and int(new) < int(old):
             return True
     return False

@@ -129,11 +129,21 @@ class Worker:
 
     def _deliver(self, again: Sequence[Batch], claimed: Sequence[Batch]) -> None:
         outcome = _Outcome()
-        left = [batch for batch in again if not self._settled_before(batch, outcome)]
+        silent: MattermostSilent | None = None
+        left: list[Batch] = []
+        for batch in again:
+            if silent is not None:
+                self._again(batch, str(silent), silent.retry_after or 0.0, outcome)
+                continue
+            try:
+                if not self._settled_before(batch, outcome):
+                    left.append(batch)
+            except MattermostSilent as error:
+                self._again(batch, str(error), error.retry_after or 0.0, outcome)
+                silent = error if error.concerns_all else None
         batches = [*left, *claimed]
         contents = self._outbox.contents([batch.batch_id for batch in batches])
         works = self._delivery.prepare([(batch, contents[batch.batch_id]) for batch in batches])
-        silent: MattermostSilent | None = None
         for work in works:
             if work.later:
                 self._again(work.batch, work.later, work.at_least, outcome)
@@ -150,11 +160,13 @@ class Worker:
         self._count(outcome, {batch.batch_id: len(contents.get(batch.batch_id, ())) for batch in batches})
 
     def _settled_before(self, batch: Batch, outcome: "_Outcome") -> bool:
-        """Whether an earlier try has posted *batch*, or it can't be found out now."""
+        """Whether an earlier try has posted *batch*, or it can't be found out now. Raises MattermostSilent."""
         try:
             thread = self._delivery.found(batch)
         except ChannelClosed:
             return False  # posting finds out the same, and says so
+        except MattermostSilent:
+            raise
         except AppError as error:
             self._again(batch, str(error), getattr(error, "retry_after", None) or 0.0, outcome)
             return True
@@ -169,10 +181,15 @@ class Worker:
             thread = self._delivery.post(work)
         except MattermostSilent as error:
             self._again(work.batch, str(error), error.retry_after or 0.0, outcome)
-            return error if error.status in {0, 401, 429} else None
+            return error if error.concerns_all else None
         except MattermostRefused as error:
             log.error("Mattermost takes this notice never", batch=work.batch.batch_id, reason=str(error))
             outcome.given_up.append(work.batch.batch_id)
+        except StorageFailed:
+            raise
+        except Exception as error:
+            log.error("notice can't be posted", batch=work.batch.batch_id, exc_info=error)
+            self._again(work.batch, f"could not be posted: {type(error).__name__}", 0.0, outcome)
         else:
             outcome.posted(work.batch, thread)
         return None

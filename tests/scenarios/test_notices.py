@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from tests.reports import Component, grant, incident, notices, pass_time, stored
+from tests.reports import Component, grant, incident, matching, notices, pass_time, stored
 from tests.world import World
 
 Json = dict[str, Any]
@@ -281,3 +281,52 @@ def test_a_value_that_nobody_knows_stays_as_reported(world: World, component: Co
     component.changed(incident(world), [one], changes=[change | {"old_value": "99", "new_value": "2"}])
     pass_time(world, 2)
     assert "State: Parked → In Progress" in said(world)[0]
+
+
+def test_each_subscriber_of_a_channel_gets_what_was_asked_for(world: World, component: Component) -> None:
+    """One asked for states, another for comments, a third for the same again: one post with both, two reads."""
+    for name in ("agent2", "admin"):
+        world.connected(name)
+    states, comments, again = stored(
+        world,
+        grant(world, events="state"),
+        grant(world, owner="agent2", events="commented"),
+        grant(world, owner="admin", events="state,commented"),
+    )
+    rows = [
+        matching(states),
+        matching(comments, created_by="agent2", updated_by="agent2"),
+        matching(again, created_by="admin", updated_by="admin"),
+    ]
+    world.servicenow.clear_requests()
+    text = [{"kind": "comments", "text": "It burns"}]
+    component.changed(incident(world), [], subscriptions=rows, events=["state", "commented"], comments=text)
+    pass_time(world, 2)
+    [post] = notices(world)
+    assert "**State changed, New comment** by" in post["message"]
+    assert "> It burns" in post["message"]
+    assert len(world.asked(method="GET", path="/api/now/v2/table/incident")) == 2
+
+
+def test_a_hidden_comment_stays_hidden_beside_another_subscription(world: World, component: Component) -> None:
+    """The one for states shows texts, the one for comments hides them: no text."""
+    both = stored(world, grant(world, events="state"), grant(world, events="commented", options="hide_comment"))
+    text = [{"kind": "comments", "text": "It burns"}]
+    component.changed(incident(world), both, events=["state", "commented"], comments=text)
+    pass_time(world, 2)
+    [post] = notices(world)
+    assert "New comment" in post["message"]
+    assert "burns" not in post["message"]
+
+
+def test_saves_are_told_in_their_order_however_they_arrive(world: World, component: Component) -> None:
+    """ServiceNow works on several at once; the record's own count says which came first."""
+    [one] = stored(world, grant(world))
+    record = incident(world)
+    for count, new in ((3, "On Hold"), (2, "In Progress")):
+        report = component.report(record, [one], changes=[{"field": "state", "label": "State", "old": "", "new": new}])
+        report["record"]["sys_mod_count"] = count
+        assert component.send(report).status_code == 202
+    pass_time(world, 2)
+    [post] = notices(world)
+    assert post["message"].index("In Progress") < post["message"].index("On Hold")

@@ -1,10 +1,14 @@
 """Mattermost and ServiceNow fail in their ways: nothing is lost, nothing comes twice, and people know why."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 
+from core.outbox import Queued
 from sandbox.client import MattermostClient
+from storage.sealing import derive_keys
+from storage.tinydb import open_storage
 from tests.reports import Component, grant, incident, kept, notices, pass_time, stored, told
 from tests.world import World
 
@@ -235,3 +239,62 @@ def test_a_silent_servicenow_only_delays(world: World, component: Component, kin
     through(world, 900, step=300)
     assert len(notices(world)) == 1
     assert told(world, "agent") == []
+
+
+def test_a_slow_owner_holds_up_nobody_else(world: World, component: Component) -> None:
+    """One table hangs: the other's notice is posted meanwhile, and for a while that table is not asked again."""
+    slow, other = stored(world, grant(world, table="problem", events="state"), grant(world, "town-square"))
+    world.servicenow.fault("slow", "/api/now/v2/table/problem", times=1)
+    row = dict(world.servicenow.rows("problem")[0])
+    report = component.report(row, [slow])
+    report["record"]["table"] = "problem"
+    assert component.send(report).status_code == 202
+    component.changed(incident(world), [other])
+    pass_time(world, 2)
+    assert len(notices(world, "town-square")) == 1
+    for number in (1, 2):
+        component.changed(incident(world, number), [other])
+        pass_time(world, 5)
+    assert len(notices(world, "town-square")) == 3
+    assert notices(world) == []
+    through(world, 60, step=10)
+    assert len(notices(world)) == 1
+
+
+def test_a_pause_is_kept_whatever_mattermost_was_asked(world: World, component: Component) -> None:
+    """429 with `Retry-After` to the question who may post: not asked again before, and not for the others either."""
+    grants = stored(world, grant(world), grant(world, "town-square"))
+    world.mattermost.fault("429", "/api/v4/", times=100_000, seconds=120)
+    world.mattermost.clear_requests()
+    component.changed(incident(world), grants)
+    through(world, 60, step=5)
+    asked = [one for one in world.mattermost.requests() if one["status"] == 429]
+    assert len(asked) == 1
+    world.mattermost.clear_faults()
+    through(world, 60, step=5)
+    assert notices(world) == []
+    through(world, 10, step=5)
+    assert len(notices(world)) == len(notices(world, "town-square")) == 1
+
+
+def test_a_row_that_can_not_be_worked_on_holds_up_no_other(world: World, component: Component) -> None:
+    """What an earlier version stored and this one can't read: given up after a day, the others are posted at once."""
+    [one] = stored(world, grant(world))
+    world.running.stop()
+    stores = open_storage(world.config.storage_url, partial(derive_keys, world.config.app_secrets), clock=world.now)
+    odd = Queued(
+        key="odd/here",
+        event_id="odd",
+        channel_id=one.channel_id,
+        table="incident",
+        record_id="0" * 32,
+        stored_at=world.now(),
+    )
+    assert stores.outbox.add("odd", [(odd, {"report": {"shape": "of another time"}, "granted": [one.sys_id]})])
+    stores.close()
+    world.start()
+    component.changed(incident(world), [one])
+    pass_time(world, 3)
+    assert len(notices(world)) == 1
+    assert health(world).waiting == 1
+    assert "could not be prepared" in health(world).trouble

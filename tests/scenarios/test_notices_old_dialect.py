@@ -67,7 +67,7 @@ def test_a_hint_posts_what_the_owner_reads(world: World, one: Grant) -> None:
     pass_time(world, 2)
     [post] = notices(world)
     assert "**Changed**" in post["message"]
-    assert "lie" not in str(post)
+    assert "a lie" not in str(post)
     assert post["props"]["attachments"][0]["title"] == f"{record['number']}: {record['short_description']}"
 
 
