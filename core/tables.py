@@ -96,10 +96,10 @@ def as_number(words: str) -> str:
     return text if _NUMBER.fullmatch(text) else ""
 
 
-def numbers_in(text: str) -> list[str]:
-    """Record numbers that a text names, each once, in order: those with a prefix of a table that we know."""
+def numbers_in(text: str, added: Sequence[str] = ()) -> list[str]:
+    """Record numbers that a text names, each once, in order: those of our tables and those *added*."""
     found = (match[1].upper() for match in _IN_TEXT.finditer(text))
-    return list(dict.fromkeys(number for number in found if table_with(number)))
+    return list(dict.fromkeys(number for number in found if table_with(number, added)))
 
 
 def table_with(number: str, added: Sequence[str] = ()) -> str:

@@ -33,7 +33,7 @@ def open_form(call: Call, context: Context) -> Reply:
     if not visible(post.message) and not along.files:
         return Text("This message has neither text nor files to add. Choose another one.")
     values: dict[str, Value] = dict(call.values)
-    if number := next(iter(numbers_in(post.message)), ""):
+    if number := next(iter(numbers_in(post.message, context.settings.shared_tables)), ""):
         values[RECORD] = Option(number, number)  # looked for on submit: opening asks ServiceNow nothing
     state = Opened.of(call).signed(PATH, context, **vars(along))
     return ShowForm(message_form(Values(values), messages=along.messages, files=along.files, state=state))

@@ -1,20 +1,18 @@
 """Presses of cards' buttons and what dialogs send: verify, hand over, answer (design §4, "Plain host")."""
 
 import secrets
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from cachetools import TTLCache
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from core.calls import Call, Channel, Kind, Options, Person, Post, Reply, ShowForm, Text, Value, Values
+from core.calls import Call, Channel, Kind, Options, Person, Post, Reply, ShowForm, Text
 from core.deadline import Deadline
 from core.errors import AppError, InvalidInput, MattermostRefused, NotVerified, Suspended
-from core.fields import Form, Option
+from core.fields import Form
 from core.menus import Requirement
 from handlers.context import Context
 from handlers.registry import calls
@@ -36,6 +34,7 @@ from mattermost.plain_forms import Abilities, elements_of, read_submission, shap
 from mattermost.server import Server
 from mattermost.triggers import ExpiredTrigger, Triggers
 from web.calls import SECONDS, Door
+from web.plain_memory import Offered, People
 from web.verify import payload
 
 log = structlog.get_logger(__name__)
@@ -65,14 +64,23 @@ class PlainHost:
     buttons: CardButtons
     bot_token: Callable[[], str]
     app_url: str
-    offered: "Offered" = field(default_factory=lambda: Offered())
+    people: People
+    offered: Offered = field(default_factory=Offered)
 
     @classmethod
     def of(cls, door: Door, buttons: CardButtons, bot_token: Callable[[], str], app_url: str) -> "PlainHost":
         """The plain host beside the Apps host's *door*."""
         server = Server(door.client, door.services.clock)
         triggers = Triggers(server, door.services.clock)
-        return cls(door=door, server=server, triggers=triggers, buttons=buttons, bot_token=bot_token, app_url=app_url)
+        return cls(
+            door=door,
+            server=server,
+            triggers=triggers,
+            buttons=buttons,
+            bot_token=bot_token,
+            app_url=app_url,
+            people=People(door.client, bot_token, door.services.clock),
+        )
 
     def press(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Do what a button says, or open its dialog. Both proofs come before everything else."""
@@ -87,7 +95,7 @@ class PlainHost:
         call = Call(
             kind=kind,
             path=button.action.path,
-            person=Person(id=pressed.user_id),
+            person=self.people.named(pressed.user_id),
             state={**vars(card), "post_id": pressed.post_id},
             channel=Channel(id=card.channel_id),
             steps=self._abilities().steps,
@@ -143,7 +151,7 @@ class PlainHost:
         return Call(
             kind=sent.kind,
             path=outer["path"],
-            person=Person(id=sent.user_id),
+            person=self.people.named(sent.user_id),
             values=self.offered.named(sent.user_id, read_submission(sent.submission, outer["shape"])),
             state=state,
             channel=Channel(id=outer["channel_id"]) if outer["channel_id"] else None,
@@ -236,32 +244,6 @@ class PlainHost:
                 services.clock(),
             )
         )
-
-
-class Offered:
-    """
-    What look-ups offered to each person in the last hour: dialogs send back the value of a choice alone, and
-    a form that is shown again has to say what was chosen.
-    """
-
-    def __init__(self) -> None:
-        self._labels: TTLCache[tuple[str, str], str] = TTLCache(maxsize=20_000, ttl=3600.0)
-        self._lock = threading.Lock()
-
-    def remember(self, person_id: str, options: Sequence[Option]) -> None:
-        """Those of one answer."""
-        with self._lock:
-            for option in options:
-                self._labels[person_id, option.value] = option.label
-
-    def named(self, person_id: str, values: Values) -> Values:
-        """*values* with the labels of what was offered."""
-        with self._lock:
-            return Values({name: self._option(person_id, value) for name, value in values.items()})
-
-    def _option(self, person_id: str, value: Value) -> Value:
-        label = self._labels.get((person_id, value)) if isinstance(value, str) else None
-        return Option(label, str(value)) if label else value
 
 
 def plain_blueprint(host: PlainHost) -> Blueprint:

@@ -49,6 +49,14 @@ def test_a_message_that_names_a_record_offers_it_first(world: World, agent: Matt
     assert world.asked() == []
 
 
+def test_a_table_that_an_administrator_added_has_its_numbers_too(world: World, agent: MattermostClient) -> None:
+    """They are offered as those of the seven tables are, and not before."""
+    post = agent.say("service-desk", "Same as RITM0010001, it seems")
+    assert field(pressed(agent, post), "record").get("value") is None
+    world.restart(shared_tables=("sc_req_item",))
+    assert field(pressed(agent, post), "record")["value"]["value"] == "RITM0010001"
+
+
 @pytest.mark.parametrize(("kind", "word"), [("work_notes", "work note"), ("comments", "comment")])
 def test_a_message_becomes_an_entry(world: World, agent: MattermostClient, kind: str, word: str) -> None:
     """Author, time, link and text, in the right journal and in no other."""

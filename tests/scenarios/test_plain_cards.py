@@ -282,6 +282,33 @@ def test_a_blank_comment_is_refused_at_its_field(world: World) -> None:
     assert "comments" in answer["errors"]
 
 
+def test_guests_subscribe_nothing_from_a_card(world: World) -> None:
+    """The policy holds behind buttons, too, until the setting lets guests in."""
+    install_component(world, "agent")
+    agent, admin = world.connected("agent"), world.person("admin")
+    post, _ = card_of(world, agent)
+    role = {"roles": "system_guest"}
+    admin.browser.put(f"{world.mattermost.url}/api/v4/users/{agent.id}/roles", json=role).raise_for_status()
+    pressed = agent.press_action(post["id"], "More…", "subscribe")
+    assert pressed.dialog is None
+    assert "uest" in pressed.texts[0]
+    world.restart(guests=True)
+    assert agent.press_action(post["id"], "More…", "subscribe").dialog is not None
+
+
+@pytest.mark.parametrize("seconds", [31, 45])
+def test_a_trigger_that_mattermost_no_longer_takes_is_said(
+    world: World, genuine: tuple[Json, MattermostClient], seconds: int
+) -> None:
+    """Mattermost opens dialogs for half a minute after a press: what came later is told to press again."""
+    body, _ = genuine
+    stored = world.mattermost.state.posts[body["post_id"]]
+    [card] = stored["props"]["attachments"]
+    context = next(action for action in card["actions"] if action["id"] == "comment")["integration"]["context"]
+    world.mattermost.advance(seconds)
+    assert "Press it again" in forward(world, body | {"context": context})
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_channel_is_subscribed_from_a_card(world: World, version: str) -> None:
     """“More…” → Subscribe: the record and the channel stand in the dialog; one press saves it."""

@@ -1,0 +1,84 @@
+"""What the plain host remembers for a while: who people are, and what was offered to them."""
+
+import threading
+from collections.abc import Callable, Sequence
+from urllib.parse import quote
+
+import structlog
+from cachetools import TTLCache
+
+from core.calls import Person, Value, Values
+from core.deadline import Deadline
+from core.errors import MattermostError
+from core.fields import Option
+from core.ports import Clock
+from mattermost.client import MattermostClient
+
+log = structlog.get_logger(__name__)
+
+_PERSON_SECONDS = 300.0
+_OFFERED_SECONDS = 3600.0
+_WAIT_SECONDS = 3.0
+
+
+class People:
+    """
+    Who somebody is, for a press brings nothing but an id. Nobody is an administrator here.
+
+    Args:
+        bot_token: The bot's session for this moment.
+    """
+
+    def __init__(self, client: MattermostClient, bot_token: Callable[[], str], clock: Clock) -> None:
+        self._client = client
+        self._bot_token = bot_token
+        self._known: TTLCache[str, Person] = TTLCache(maxsize=5000, ttl=_PERSON_SECONDS, timer=clock)
+        self._lock = threading.Lock()
+
+    def named(self, person_id: str) -> Person:
+        """As Mattermost says; where it does not answer, somebody who counts as a guest, and only for this once."""
+        with self._lock:
+            known = self._known.get(person_id)
+        if known is not None:
+            return known
+        path = f"/api/v4/users/{quote(person_id, safe='')}"
+        try:
+            user = self._client.request("GET", path, token=self._bot_token(), deadline=Deadline(_WAIT_SECONDS))
+        except MattermostError as error:
+            log.info("person not read", reason=str(error))
+            return Person(id=person_id, guest=True)
+        person = Person(
+            id=person_id,
+            username=str(user.get("username") or ""),
+            locale=str(user.get("locale") or "en"),
+            guest="system_guest" in str(user.get("roles") or "").split(),
+        )
+        with self._lock:
+            self._known[person_id] = person
+        return person
+
+
+class Offered:
+    """
+    What look-ups offered to each person in the last hour: dialogs send back the value of a choice alone, and
+    a form that is shown again has to say what was chosen.
+    """
+
+    def __init__(self) -> None:
+        self._labels: TTLCache[tuple[str, str], str] = TTLCache(maxsize=20_000, ttl=_OFFERED_SECONDS)
+        self._lock = threading.Lock()
+
+    def remember(self, person_id: str, options: Sequence[Option]) -> None:
+        """Those of one answer."""
+        with self._lock:
+            for option in options:
+                self._labels[person_id, option.value] = option.label
+
+    def named(self, person_id: str, values: Values) -> Values:
+        """*values* with the labels of what was offered."""
+        with self._lock:
+            return Values({name: self._option(person_id, value) for name, value in values.items()})
+
+    def _option(self, person_id: str, value: Value) -> Value:
+        label = self._labels.get((person_id, value)) if isinstance(value, str) else None
+        return Option(label, str(value)) if label else value
