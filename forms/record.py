@@ -1,5 +1,6 @@
 """What the forms about one record share: choosing it, and a title with its number. Pure."""
 
+import unicodedata
 from collections.abc import Sequence
 
 from core.calls import Values
@@ -8,6 +9,7 @@ from core.records import Record
 
 RECORD = "record"
 MOST_LABEL = 150  # characters of a record in a list of options
+_KEPT = "\u200c\u200d\t\n\r"
 
 
 def record_field(values: Values, *, position: int = 0, required: bool = True) -> LookupField:
@@ -36,7 +38,12 @@ def titled(words: str, number: str) -> str:
 
 def record_option(record: Record) -> Option:
     """A record as a choice: number and text; the value names its table, too."""
-    text = " ".join(record.value("short_description").split())
+    text = " ".join(_visible(record.value("short_description")).split())
     label = f"{record.number}: {text}" if text else record.number
     label = label if len(label) <= MOST_LABEL else label[: MOST_LABEL - 1] + "…"
     return Option(label, f"{record.table}.{record.sys_id}")
+
+
+def _visible(text: str) -> str:
+    """Without marks that turn the writing direction and other signs that only steer; what joins emoji stays."""
+    return "".join(one for one in text if one in _KEPT or unicodedata.category(one) not in {"Cc", "Cf"})

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from core.notices import WebhookKey
 from sandbox.mattermost import MattermostDouble
@@ -12,6 +13,10 @@ from sandbox.servicenow import ServiceNowDouble
 from tests.reports import KEY_ID, SECRET, Component, invite_bot
 from tests.world import World
 from web.logs import configure_logs
+
+# How long one example takes says more about the machine than about us.
+settings.register_profile("ours", deadline=None)
+settings.load_profile("ours")
 
 
 @pytest.fixture(scope="session")

@@ -70,6 +70,7 @@ def links(text: str) -> list[str]:
     return [str(token.attrs["href"]) for token in tokens(text) if token.type == "link_open"]
 
 
+STEERING = "\u202e\u2066\u200f\u200e\u061c"
 PLAIN = {"paragraph_open", "inline", "text", "text_special", "paragraph_close", "softbreak"}
 LINK = {"link_open", "link_close"}
 STRONG = {"strong_open", "strong_close"}
@@ -81,7 +82,7 @@ def harmless(text: str) -> None:
     """Mentions nobody and no channel, turns no writing direction."""
     for sign in "@~":
         assert all(part.startswith("\u200b") for part in text.split(sign)[1:]), text
-    assert not set("\u202e\u2066\u200f\u200e\u061c") & set(text)
+    assert not set(STEERING) & set(text)
 
 
 @given(records())
@@ -156,3 +157,4 @@ def test_a_choice(record: Record) -> None:
     option = record_option(Record(record.table, record.sys_id, {**record.cells, "number": Cell("INC1", "INC1")}))
     assert "\n" not in option.label
     assert 0 < len(option.label) <= MOST_LABEL
+    assert not set(STEERING) & set(option.label)
