@@ -108,7 +108,7 @@ class KeyRing:
 
     def _store(self, own: list[WebhookKey]) -> None:
         known = {key.key_id for key in (*self._environment, *own)}
-        used = {key_id: at for key_id, at in self._used.items() if key_id in known}
+        used = {key_id: at for key_id, at in dict(self._used).items() if key_id in known}
         rows = [{name: value for name, value in asdict(key).items() if name in _OWN} for key in own]
         self._saved.put(_SAVED_AS, {"keys": rows, "used": used})
         self._own, self._used = own, used

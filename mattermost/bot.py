@@ -157,7 +157,7 @@ class MattermostBot:
             )
         except MattermostRefused as error:
             if error.status != 401:
-                raise
+                raise _heard(error) from error
         # 401 is said before anything is done, so nothing happens twice.
         self._tokens.refused(token)
         token = self._tokens.current()
@@ -169,7 +169,12 @@ class MattermostBot:
             if error.status == 401:
                 self._tokens.refused(token)
                 raise MattermostSilent(f"no token is accepted: {error}", 401) from error
-            raise
+            raise _heard(error) from error
+
+
+def _heard(error: MattermostRefused) -> MattermostRefused | MattermostSilent:
+    """Mattermost names each refusal; one without a name is a proxy's, and says nothing of channels or people."""
+    return error if error.error_id else MattermostSilent(f"not from Mattermost: {error}", error.status)
 
 
 def _batch_of(post: Mapping[str, Any]) -> str:

@@ -99,8 +99,9 @@ class Intake:
         if self._outbox.known(report.event_id):
             return False
         wanted: dict[str, dict[str, list[str]]] = {}
-        for match in report.matches:
-            self._sort(match, report, wanted)
+        foreign = [found for match in report.matches if (found := self._sort(match, report, wanted)) is not None]
+        if foreign:
+            self._parked.put(foreign)
         now = self._clock()
         rows: list[tuple[Queued, Content]] = []
         for channel_id, chosen in wanted.items():
@@ -118,7 +119,8 @@ class Intake:
             self._stored()
         return added
 
-    def _sort(self, match: Match, report: Report, wanted: dict[str, dict[str, list[str]]]) -> None:
+    def _sort(self, match: Match, report: Report, wanted: dict[str, dict[str, list[str]]]) -> Parked | None:
+        """Put it where it belongs; what is to be kept of one that nobody who may has asked for."""
         grant = self._grants.get(match.sys_id)
         owner = self._owner(grant.owner_id if grant is not None else match.user_id)
         match judge(match, grant, owner, report.events, bool(report.test)):
@@ -127,19 +129,20 @@ class Intake:
             case Claimed():
                 wanted.setdefault(match.channel_id, {}).setdefault("claimed", []).append(match.sys_id)
             case Foreign(reason=reason):
-                self._park(match, reason)
+                return self._foreign(match, reason)
+        return None
 
     def _owner(self, person_id: str) -> Account | None:
         account = self._accounts.get(person_id)
         return account if account is not None and account.instance == self._instance() else None
 
-    def _park(self, match: Match, reason: str) -> None:
+    def _foreign(self, match: Match, reason: str) -> Parked | None:
         known, now = self._parked.get(match.sys_id), self._clock()
         told_at = known.told_at if known is not None else 0.0
         if known is not None and known.reason == reason and 0 <= now - known.seen_at < _PARKED_NOTED:
-            return
+            return None
         log.warning("subscription parked", subscription=match.sys_id, reason=reason)
-        self._parked.put([parked(match, reason, now, told_at)])
+        return parked(match, reason, now, told_at)
 
 
 def parked(match: Match, reason: str, now: float, told_at: float = 0.0) -> Parked:

@@ -17,6 +17,7 @@ ROWS = 50  # of one batch; what comes on top of them goes into the next
 FIRST_PAUSE = 1.0  # seconds after the first failure; doubles
 LONGEST_PAUSE = 900.0
 PATIENCE = 86_400.0  # seconds after which a batch is given up
+LEAST_TRIES = 20  # before that: a service that was down, or a clock that jumped, has not tried for a day
 
 Place = tuple[str, str]  # channel id, record id
 LastPost = Callable[[str, str], float]  # when a record was last posted in a channel; 0.0 for never
@@ -97,7 +98,7 @@ def postponed(batch: Batch, now: float, reason: str, at_least: float = 0.0) -> B
     Args:
         at_least: Seconds that the other side asked for.
     """
-    if now - batch.claimed_at > PATIENCE:
+    if now - batch.claimed_at > PATIENCE and batch.attempts >= LEAST_TRIES:
         return None
     pause = min(LONGEST_PAUSE, max(FIRST_PAUSE * 2.0 ** min(batch.attempts, 30), at_least))
     return replace(batch, attempts=batch.attempts + 1, retry_at=now + pause, reason=reason)

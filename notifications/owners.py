@@ -18,6 +18,7 @@ log = structlog.get_logger(__name__)
 
 DAY = 86_400.0
 _LISTED = 20
+_LOOK_EVERY = 60.0  # seconds
 
 
 class Owners:
@@ -51,7 +52,8 @@ class Owners:
         self._connect_address = connect_address
         self._administrator = administrator
         self._lock = threading.Lock()
-        self._untold = {one.sys_id for one in grants.all() if one.status == Status.BROKEN and not one.told_at}
+        self._untold: set[str] = set()
+        self._looked_at = float("-inf")
 
     def broken(self, grants: Iterable[Grant], reason: str) -> None:
         """Mark those that are still active; their owners are told with the next `tell_all`. Raises StorageFailed."""
@@ -86,6 +88,7 @@ class Owners:
 
     def tell_all(self) -> None:
         """Tell owners of what broke, and administrators once a day of what is parked."""
+        self._look()
         with self._lock:
             untold, self._untold = self._untold, set()
         found = [grant for sys_id in sorted(untold) if (grant := self._grants.get(sys_id)) is not None]
@@ -96,6 +99,16 @@ class Owners:
         for (owner_id, reason), grants in messages.items():
             self._tell_of(owner_id, reason, grants)
         self._tell_of_parked()
+
+    def _look(self) -> None:
+        """Find what was broken elsewhere: by an earlier process, or by who administrates a channel."""
+        now = self._clock()
+        if 0 <= now - self._looked_at < _LOOK_EVERY:
+            return
+        self._looked_at = now
+        found = {one.sys_id for one in self._grants.all() if one.status == Status.BROKEN and not one.told_at}
+        with self._lock:
+            self._untold |= found
 
     def _tell_of(self, owner_id: str, reason: str, grants: list[Grant]) -> None:
         now = self._clock()

@@ -183,6 +183,10 @@ class Changes:
         found = self._table.get(doc_id=key)  # type: ignore[call-overload]
         return found if isinstance(found, Mapping) else None
 
+    def rows(self) -> list[Row]:
+        """All newest rows, committed or not; read only."""
+        return list(self._table.all())
+
     def put(self, key: str, row: Row) -> None:
         """Replace the row of *key* whole. Raises TypeError or ValueError for what JSON can't hold."""
         _json(row)  # here it fails the one change, later it would fail everybody's

@@ -50,7 +50,8 @@ class StoredOutbox:
         sealed = [(row, self._sealer.seal(_place(row.key), content)) for row, content in rows]
 
         def change(table: Changes) -> bool:
-            if any(table.get(_row(row.key)) is not None for row, _ in sealed):
+            # Looked at again: another request may have brought it, and it may be posted by now.
+            if event_id in self.delivered or any(table.get(_row(row.key)) is not None for row, _ in sealed):
                 return False
             first, self._next = self._next, self._next + len(sealed)
             table.put_all(

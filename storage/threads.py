@@ -10,6 +10,7 @@ from storage.disk import Disk
 from storage.files import Changes, Row, TableFile
 from storage.rows import check_row
 
+MOST_PARKED = 1000  # anybody with the role can write rows; the newest are kept
 SWEEP_EVERY = 600.0  # seconds; what is too old is never used, so when it goes matters little
 
 
@@ -57,6 +58,9 @@ class StoredParked:
         def change(table: Changes) -> None:
             table.drop_where(self._old)
             table.put_all({one.sys_id: asdict(one) for one in parked})
+            if len(kept := table.rows()) > MOST_PARKED:
+                kept.sort(key=lambda row: float(row["seen_at"]))
+                table.drop_all(str(row["sys_id"]) for row in kept[:-MOST_PARKED])
 
         self.file.change(change)
 

@@ -33,7 +33,7 @@ from sandbox.mattermost.web import ApiError, answer_error, not_found
 
 _PAGE = Path(__file__).parent / "page"
 _LONGEST_URL = 2048
-_KINDS = ("down", "429", "500", "500_after_commit", "slow")
+_KINDS = ("down", "proxy_404", "429", "500", "500_after_commit", "slow")
 _INTERNAL = ApiError(500, "api.sandbox.internal.app_error", "An internal error occurred.")
 _PLUGIN_LATER = tuple(f"{PLUGIN}/api/v1/{name}" for name in ("subscribe", "unsubscribe", "timer", "marketplace"))
 _LATER = (
@@ -145,6 +145,8 @@ class MattermostDouble(Double):
             return None
         if fault.kind == "down":
             return Response("<html><body>502 Bad Gateway</body></html>", 502, {"Content-Type": "text/html"})
+        if fault.kind == "proxy_404":  # as a proxy without a server behind it says
+            return Response("404 page not found\n", 404, {"Content-Type": "text/plain"})
         if fault.kind == "429":
             seconds = str(int(fault.seconds or 1))
             headers = {"X-Ratelimit-Limit": "101", "X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": seconds}

@@ -208,6 +208,15 @@ def test_threads_are_kept_for_thirty_days(open_: Open, moment: Moment) -> None:
     assert open_().threads.get("c1", "r2") is None
 
 
+def test_no_more_than_a_thousand_parked_subscriptions_are_kept(open_: Open) -> None:
+    """Anybody with the role can write rows: the newest stay."""
+    one = Parked(sys_id="s", channel_id="c", created_by="", updated_by="", reason="r", seen_at=NOW)
+    open_().parked.put([replace(one, sys_id=f"s{number}", seen_at=NOW + number) for number in range(1003)])
+    found = {one.sys_id for one in open_().parked.all()}
+    assert len(found) == 1000
+    assert not found & {"s0", "s1", "s2"}
+
+
 def test_parked_subscriptions_are_kept_for_thirty_days(open_: Open, moment: Moment) -> None:
     """By sys_id, until they are granted or nothing has matched them for a month."""
     parked = open_().parked

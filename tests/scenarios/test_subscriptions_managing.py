@@ -6,6 +6,7 @@ import pytest
 
 from core.subscriptions import TABLE
 from sandbox.client import MattermostClient
+from tests.reports import pass_time, told
 from tests.scenarios.subscribing import (
     HERE,
     buttons,
@@ -237,6 +238,10 @@ def test_a_channel_administrator_may_stop_what_servicenow_does_not_let_go(
     assert only(world)["name"] == "Urgent"
     header = agent.command("subscriptions list", {}, **HERE)["form"]["header"]
     assert "broken: @\u200bagent2, who administrates the channel, stopped it" in header
+    for _ in range(3):
+        pass_time(world, 60)
+    [text] = [one for one in told(world, "agent") if "stopped posting" in one]
+    assert "@agent2, who administrates the channel, stopped it" in text
 
 
 def test_a_channel_administrator_s_delete_stops_it_as_well(world: World, agent: MattermostClient) -> None:
