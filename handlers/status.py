@@ -47,10 +47,15 @@ def show_status(call: Call, context: Context) -> Reply:
 def _notices(context: Context) -> list[str]:
     health = context.deliveries.health()
     since = f", the oldest since {moment(health.oldest_at)}" if health.waiting and health.oldest_at else ""
-    return [
+    lines = [
         f"Waiting to be posted: {health.waiting:,}{since}",
         f"Last one posted: {_when(health.delivered_at)}",
     ]
+    if health.trouble:
+        lines.append(f"Tried again, for the last try failed: {escaped(health.trouble, 200)}")
+    if health.given_up:
+        lines.append(f"Given up since the service started: {health.given_up:,}")
+    return lines
 
 
 def _reports(context: Context) -> list[str]:
@@ -60,6 +65,9 @@ def _reports(context: Context) -> list[str]:
         reason = _REASONS.get(health.refused_reason, escaped(health.refused_reason.replace("_", " "), 80))
         refused = f"{refused}: {reason}"
     lines = [f"Last one refused: {refused}", f"ServiceNow's clock: {_offset(health.clock_offset)}"]
+    if health.refused:
+        counts = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(health.refused.items()))
+        lines.append(f"Refused since the service started: {counts}")
     keys = context.keys.accepted()
     if not keys:
         lines.append("Webhook keys: none yet; make one with `/servicenow setup`")

@@ -106,6 +106,7 @@ def test_an_unknown_key_is_refused(world: World, component: Component) -> None:
     response = component.send(report, key_id="another")
     assert (response.status_code, response.json()) == (401, {"error": "unknown_key"})
     assert refused(world) == {"unknown_key": 1}
+    assert "Refused since the service started: 1 unknown key" in world.person("admin").command("status")["text"]
 
 
 @pytest.mark.parametrize("seconds", [-301, 301, -600, 3600])
