@@ -8,6 +8,7 @@ several submit buttons the first is that one, and a select offers the others. Wh
 does not say what its fields were, so that travels in the signed state (`shape_of`).
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +65,7 @@ def write_dialog(form: Form, abilities: Abilities, *, state: str, url: str) -> d
         "title": form.title,
         "submit_label": buttons.options[0].label if isinstance(buttons, SelectField) else form.submit_label,
         "state": state,
-        "elements": [element for field in form.fields for element in _elements(field, abilities, url)],
+        "elements": [element for field in form.fields for element in _elements(field, form, abilities, url)],
     }
     if introduction := _introduction(form):
         dialog["introduction_text"] = introduction
@@ -75,10 +76,12 @@ def write_dialog(form: Form, abilities: Abilities, *, state: str, url: str) -> d
 
 def shape_of(form: Form, abilities: Abilities) -> dict[str, Any]:
     """
-    What is needed to read the answer: the names, the fields of several values, those drawn as
-    switches, and which shown text stands for which value.
+    What is needed to read the answer: the names, what the select of buttons is called, the fields of several
+    values, those drawn as switches, and which shown text stands for which value.
     """
     shape: dict[str, Any] = {"names": [field.name for field in form.fields if _is_drawn(field)]}
+    if called := {field.name: _called(field, form) for field in form.fields if _are_buttons(field)}:
+        shape["called"] = called
     several = [field.name for field in form.fields if isinstance(field, MultiSelectField)]
     if several and abilities.lookups:
         shape["several"] = several
@@ -107,7 +110,8 @@ def read_submission(submission: Mapping[str, Any], shape: Mapping[str, Any]) -> 
             ticked = [key.removeprefix(start) for key, on in submission.items() if key.startswith(start) and _on(on)]
             entered: Value | None = tuple(Option(value, value) for value in ticked) or None
         else:
-            entered = _value(name, submission.get(name), several=name in shape.get("several", ()))
+            sent = submission.get(shape.get("called", {}).get(name, name))
+            entered = _value(name, sent, several=name in shape.get("several", ()))
         known = shape.get("known", {}).get(name)
         if known and isinstance(entered, str) and entered == known[0]:
             entered = Option(*known)
@@ -141,8 +145,8 @@ def _value(name: str, value: Any, *, several: bool) -> Value | None:
 
 
 def elements_of(shape: Mapping[str, Any]) -> frozenset[str]:
-    """Names at which a sentence can stand: a field that is drawn as several switches has none of its own."""
-    return frozenset(shape.get("names", ())) - frozenset(shape.get("ticks", ()))
+    """Names at which a sentence can stand: a field of several switches, or of buttons, has no element of its name."""
+    return frozenset(shape.get("names", ())) - frozenset(shape.get("ticks", ())) - frozenset(shape.get("called", ()))
 
 
 def _is_value(field: AnyField) -> bool:
@@ -151,6 +155,14 @@ def _is_value(field: AnyField) -> bool:
 
 def _are_buttons(field: AnyField) -> bool:
     return isinstance(field, SelectField) and field.buttons
+
+
+def _called(field: AnyField, form: Form) -> str:
+    """
+    Another name in each step: clients send what was chosen in earlier steps again, and leave out what is
+    untouched now, so a button of the step before would be pressed once more.
+    """
+    return f"{field.name}{_TICK}{hashlib.sha256(form.state.encode()).hexdigest()[:8]}"
 
 
 def _is_drawn(field: AnyField) -> bool:
@@ -181,12 +193,13 @@ def _shown(field: AnyField) -> str:
             return ""
 
 
-def _elements(field: AnyField, abilities: Abilities, url: str) -> list[dict[str, Any]]:
+def _elements(field: AnyField, form: Form, abilities: Abilities, url: str) -> list[dict[str, Any]]:
     if not _is_drawn(field):
         return []
     if isinstance(field, MultiSelectField) and not abilities.lookups:
         return [_tick(field, option) for option in field.options]
-    element: dict[str, Any] = {"name": field.name, "display_name": field.label, "optional": not field.required}
+    name = _called(field, form) if _are_buttons(field) else field.name
+    element: dict[str, Any] = {"name": name, "display_name": field.label, "optional": not field.required}
     if description := _description(field):
         element["help_text"] = description
     if field.hint:

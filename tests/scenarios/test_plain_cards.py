@@ -68,7 +68,7 @@ def test_a_comment_by_a_dialog(world: World, version: str, client: Any) -> None:
     dialog = agent.press_action(post["id"], "Comment").dialog
     assert dialog is not None
     assert dialog.form["submit_label"] == "Add"
-    assert "action" not in dialog.names
+    assert not [name for name in dialog.names if name.startswith("action")]
     answer = agent.submit_dialog(dialog, {"comments": "From a dialog"}, client=client)
     assert not answer.get("error"), answer
     assert not answer.get("errors"), answer
