@@ -39,6 +39,7 @@ Errors a person can meet.
     + NotInstalled          400: no such table or API on the instance
       - OldComponent        the table is there as an older update set made it
     + TooLong               414
+    + TooLarge              more bytes than the instance takes at once
     + OAuthRefused          the token endpoint refused
 
 ``retryable`` says that the same request may succeed later. A write is never repeated for it
@@ -405,6 +406,12 @@ class TooLong(ServiceNowError):
     """414: the address grew over what ServiceNow takes (about 8 kB)."""
 
     tell = "That is too long for ServiceNow to search. Use fewer or shorter words."
+
+
+class TooLarge(ServiceNowError):
+    """More bytes than the instance takes at once, such as a file over its limit; it names that limit to nobody."""
+
+    tell = "That is larger than this ServiceNow takes. Nothing was saved."
 
 
 class OAuthRefused(ServiceNowError):

@@ -9,7 +9,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import structlog
 
 from core.calls import Call
-from core.errors import AppError, MattermostError, MattermostRefused, ServiceNowError
+from core.errors import (
+    AccessDenied,
+    AppError,
+    MattermostError,
+    MattermostRefused,
+    Refused,
+    ServiceNowError,
+    TooLarge,
+)
 from core.messages import File, Message
 from core.records import Record
 from handlers.context import Context
@@ -158,6 +166,12 @@ def _why(file: File, error: AppError) -> str:
             return _TooBig.tell
         case MattermostError():
             return "Mattermost does not give it out"
+        case TooLarge():
+            return "it is larger than this ServiceNow takes"
+        case Refused(labels=(), rule=""):
+            return "ServiceNow does not take it: files of this type are most likely not allowed there"
+        case AccessDenied(may_have_been_saved=False):
+            return "your account may not attach files to this record"
         case ServiceNowError(may_have_been_saved=True):
             return "ServiceNow did not say whether it took it; look at the record"
         case _:

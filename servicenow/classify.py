@@ -24,6 +24,7 @@ from core.errors import (
     NotInstalled,
     Refused,
     ServiceNowError,
+    TooLarge,
     TooLong,
     Unanswered,
 )
@@ -130,6 +131,8 @@ def _no_data(status: int, headers: Mapping[str, str], body: bytes) -> ServiceNow
             return AccessDenied("403 without JSON")
         case 404:
             return NotInstalled("404 without JSON")
+        case 413:
+            return TooLarge("413")
         case 414:
             return TooLong("414")
         case 429 | 503:
@@ -165,6 +168,8 @@ def _refusal(method: str, status: int, headers: Mapping[str, str], content: Any)
             return AccessDenied(what)
         case 404:
             return NotFound(what)
+        case 400 | 413 if status == 413 or "large REST payload" in detail:
+            return TooLarge(what)
         case 414:
             return TooLong(what)
         case 429 | 503:

@@ -237,8 +237,28 @@ def test_a_refused_file_is_named_and_the_others_go(world: World, agent: Mattermo
     answer = send(agent, pressed(agent, post))
     assert answer["type"] == "ok"
     assert "1 file attached." in answer["text"]
-    assert "tool\\.exe" in answer["text"]
+    assert "tool\\.exe: ServiceNow does not take it: files of this type" in answer["text"]
     assert set(files_of(world, NUMBER)) == {"trace.txt"}
+
+
+def test_a_file_over_the_instances_limit_is_named(world: World, agent: MattermostClient) -> None:
+    """Its limit is smaller than ours: said as what it is, and the small file goes."""
+    limit = {"name": "com.glide.attachment.max_size", "value": "0.0001"}
+    world.administer("POST", "/api/now/table/sys_properties", limit)
+    post = with_files(agent, f"Log of {NUMBER}", big__txt=b"x" * 1000, small__txt=b"x")
+    answer = send(agent, pressed(agent, post))
+    assert "big\\.txt: it is larger than this ServiceNow takes" in answer["text"]
+    assert set(files_of(world, NUMBER)) == {"small.txt"}
+
+
+def test_a_file_without_the_right_is_named(world: World) -> None:
+    """An approver reads the change and may not write it: the entry and the file are refused, with whose right it is."""
+    approver = world.connected("approver")
+    post = with_files(approver, "Log of CHG0030002", trace__txt=b"stack")
+    answer = send(approver, pressed(approver, post))
+    assert answer["type"] == "error"
+    assert "your account may not" in answer["text"]
+    assert files_of(world, "CHG0030002") == {}
 
 
 def test_an_incident_takes_its_thread_along(world: World, agent: MattermostClient) -> None:
