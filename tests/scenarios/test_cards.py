@@ -219,3 +219,33 @@ def test_of_updates_at_once_the_newest_stands(world: World, agent: MattermostCli
     found = row(world, NUMBER)
     assert int(found["sys_mod_count"]) > 4
     assert now(agent, post)["props"]["servicenow"]["sys_mod_count"] == found["sys_mod_count"]
+
+
+def test_a_notice_s_card_is_acted_on_and_follows(world: World, component: Component) -> None:
+    """Pressed, it shows what was done at once; the next notice brings it on, a late one not back."""
+    [subscription] = stored(world, grant(world))
+    agent = world.person("agent")
+    administer(world, state="2")
+    component.changed(incident(world), [subscription])
+    pass_time(world, 2)
+    post = next(one for one in reversed(world.mattermost.state.posts.values()) if one["props"].get("attachments"))
+    assert agent.press_action(post["id"], "Assign to me").texts
+    assert facts(now(agent, post))["Assigned to"] == "Amir Agent"
+    assert now(agent, post)["message"] == post["message"]
+    administer(world, state="3", hold_reason="4")
+    component.changed(incident(world), [subscription])
+    pass_time(world, 21)
+    assert facts(now(agent, post))["State"] == "On Hold"
+    assert now(agent, post)["message"] == post["message"]
+
+
+def test_approvals_that_a_step_asks_for_show_on_the_change_s_card(world: World, agent: MattermostClient) -> None:
+    """Leaving New requests them: the pressed card says so, with the new state."""
+    form = opened(agent.command("share", {"record": "CHG0030001"}, channel="service-desk"))
+    assert agent.submit(form, {}, channel="service-desk")["type"] == "ok"
+    post = world.mattermost.posts_in("service-desk")[-1]
+    assert facts(post)["Approval"] == "Not Yet Requested"
+    dialog = agent.press_action(post["id"], "State").dialog
+    assert dialog is not None
+    assert agent.submit_dialog(dialog, {"state": "-4"}) == {}
+    assert (facts(now(agent, post))["State"], facts(now(agent, post))["Approval"]) == ("Assess", "Requested")
