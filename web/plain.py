@@ -4,11 +4,13 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
+from core.actions import CardKey
 from core.calls import Call, Channel, Kind, Options, Person, Post, Reply, ShowForm, Text
 from core.deadline import Deadline
 from core.errors import AppError, InvalidInput, MattermostRefused, NotVerified, Suspended
@@ -32,6 +34,7 @@ from mattermost.plain import (
 )
 from mattermost.plain_forms import Abilities, elements_of, read_submission, shape_of, write_dialog
 from mattermost.server import Server
+from mattermost.shown import SHOWS
 from mattermost.triggers import ExpiredTrigger, Triggers
 from web.calls import SECONDS, Door
 from web.plain_memory import Offered, People
@@ -46,6 +49,7 @@ _DIALOG = "dialog"
 _DIALOG_SECONDS = 12 * 3600.0
 # Before a dialog opens one read may be waited for; Mattermost lets a trigger open one for 30 seconds.
 _OPENING_SECONDS = 3.0
+_PLACE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +94,7 @@ class PlainHost:
         card = button.card
         if card.channel_id != pressed.channel_id:
             raise NotVerified("button: pressed in another channel than its card's")
+        self._check_place(card, pressed.post_id)
         kind = button.action.kind
         self.door.limits.check(pressed.user_id, kind)
         call = Call(
@@ -107,6 +112,24 @@ class PlainHost:
             self._open(reply.form, call, pressed)
             return {}
         return write_press(reply)
+
+    def _check_place(self, card: CardKey, post_id: str) -> None:
+        """
+        Refuse a card's token on a post that shows another record.
+
+        In a direct message of two people the card is a person's post, which the bot may not read; there
+        the token and the channel have to do.
+        """
+        path = f"/api/v4/posts/{quote(post_id, safe='')}"
+        try:
+            post = self.door.client.request("GET", path, token=self.bot_token(), deadline=Deadline(_PLACE_SECONDS))
+        except MattermostRefused as error:
+            log.info("card not readable", reason=str(error))
+            return
+        shows = (post.get("props") or {}).get(SHOWS) if isinstance(post, Mapping) else None
+        known = shows if isinstance(shows, Mapping) else {}
+        if (known.get("table"), known.get("sys_id")) != (card.table, card.sys_id):
+            raise NotVerified("button: its card is another record's")
 
     def dialog(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """A dialog's submit, refresh or look-up; what we signed when it opened comes before everything else."""

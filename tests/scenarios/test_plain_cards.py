@@ -229,6 +229,15 @@ def test_the_same_press_counts_once(world: World, genuine: tuple[Json, Mattermos
 Change = dict[str, Any]
 
 
+def other_card(world: World, person: MattermostClient) -> str:
+    """The post of another record's card in the same channel."""
+    form = opened(person.command("incident create", channel="service-desk"))
+    assert person.submit(form, {"short_description": "Other card"}, channel="service-desk")["type"] == "ok"
+    channel_id = person.channel("service-desk")
+    posts = person.get(f"/api/v4/channels/{channel_id}/posts")
+    return next(str(one) for one in posts["order"] if "Other card" in str(posts["posts"][one]["props"]))
+
+
 @pytest.mark.parametrize(
     "what", ["another person's trigger", "another person", "old", "another channel", "a client id"]
 )
@@ -243,6 +252,8 @@ def test_a_changed_press_is_refused(world: World, genuine: tuple[Json, Mattermos
         "old": {},
         "another channel": {"channel_id": agent.channel("town-square")},
         "a client id": {"trigger_id": others},
+        "another card": {"post_id": other_card(world, agent)},
+        "no card": {"post_id": agent.say("service-desk", "Just words")["id"]},
     }
     if what == "old":
         world.offset += 61
