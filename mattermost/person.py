@@ -135,7 +135,11 @@ class MattermostForPerson:
         return found
 
     def channel(self, channel_id: str) -> Channel:
-        return _channel(self._ask("GET", f"/api/v4/channels/{channel_id}"))
+        found = self._ask("GET", f"/api/v4/channels/{channel_id}")
+        if not self._person_token:
+            # Read with the bot's session: the name of a private channel is for its members.
+            self._as_bot("GET", f"/api/v4/channels/{channel_id}/members/{self._person.id}")
+        return _channel(found)
 
     def usernames(self, person_ids: Collection[str]) -> Mapping[str, str]:
         if not person_ids:

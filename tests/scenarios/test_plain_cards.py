@@ -336,3 +336,26 @@ def test_a_channel_is_subscribed_from_a_card(world: World, version: str) -> None
     assert not answer.get("error"), answer
     [stored] = world.servicenow.rows("x_830655_mm_std_servicenow_for_mattermost_subscriptions")
     assert (stored["record_id"], stored["channel_id"]) == (row(world, number)["sys_id"], post["channel_id"])
+
+
+def test_a_private_channels_name_is_for_its_members(world: World) -> None:
+    """A press that is forwarded for somebody outside the channel opens nothing that names it."""
+    install_component(world, "admin", "agent")
+    agent, admin = world.connected("agent"), world.connected("admin")
+    form = opened(admin.command("incident create", channel="operations"))
+    assert admin.submit(form, {"short_description": "Secret"}, channel="operations")["type"] == "ok"
+    channel_id = admin.channel("operations")
+    stored = next(one for one in world.mattermost.state.posts.values() if "Secret" in str(one["props"]))
+    more = next(one for one in stored["props"]["attachments"][0]["actions"] if one["id"] == "more")
+    body = {
+        "user_id": agent.id,
+        "channel_id": channel_id,
+        "post_id": stored["id"],
+        "trigger_id": world.mattermost.triggers.mint(agent.id)[1],
+        "context": {**more["integration"]["context"], "selected_option": "subscribe"},
+    }
+    with agent.listening() as listening:
+        answer = requests.post(f"{world.config.app_url}/plain/press", json=body, timeout=20).json()
+        heard = str(listening.heard())
+    assert "Operations" not in str(answer)
+    assert "Operations" not in heard
