@@ -23,8 +23,11 @@ import requests
 
 from benchmarks.floor import percentile
 from config import Config
+from core.deadline import Deadline
 from core.notices import WebhookKey
 from core.subscriptions import Grant
+from core.tables import card_columns
+from handlers.cards import drawn
 from sandbox.client import PASSWORD, PLUGIN, MattermostClient
 from storage.sealing import derive_keys
 from storage.tinydb import open_storage
@@ -162,6 +165,14 @@ class Site:
             "test": "",
         }
 
+    def attachment(self) -> Json:
+        """A record's card as the service draws it in the channel."""
+        services = self.running.service.services
+        parts = services.live.current
+        servicenow = parts.servicenow_for(self.agent.id, Deadline(20.0))
+        [record] = servicenow.read_records("incident", self.sys_ids[:1], card_columns("incident")).values()
+        return drawn(record, self.channel, parts.instance, parts.links, services.buttons)
+
     def send(self, session: requests.Session, report: Json) -> None:
         """Sign and send one."""
         body = json.dumps(report).encode()
@@ -199,9 +210,9 @@ class Site:
 
 
 def raw_loop(site: Site, token: str, folder: Path) -> Spent:
-    """The same reads and posts, a file flushed for each batch, and nothing else."""
+    """The same reads, posts as large as ours, a file flushed for each batch, and nothing else."""
     session = requests.Session()
-    attachment = {"fallback": "x", "title": "INC1: x", "title_link": "https://x", "fields": []}
+    attachment = site.attachment()
     with spending() as spent:
         _raw_batches(site, token, folder, session, attachment)
     return spent
@@ -219,7 +230,8 @@ def _raw_batches(site: Site, token: str, folder: Path, session: requests.Session
             post = {
                 "channel_id": site.channel,
                 "message": f"**State changed** by Aiko Agent\nState: New → In Progress {row['number']['value']}",
-                "props": {"attachments": [attachment]},
+                "props": {"attachments": [attachment], "servicenow": {"sys_id": row["sys_id"]["value"]}},
+                "pending_post_id": f"raw:{secrets.token_hex(13)}",
             }
             bearer = {"Authorization": f"Bearer {site.bot_token}"}
             answer = session.post(f"{site.mattermost}/api/v4/posts", json=post, headers=bearer, timeout=30)
