@@ -42,10 +42,11 @@ Row = tuple[str, str, str]  # what, measured, target
 
 NOTES = """
 
-On either side of their targets from run to run: bindings (0.69 and 0.74) and notices (0.86 and 0.90). What is left
-above a bare route is the check of the framework's signature, the schema of the acting user, and Flask's hooks; the answer
-itself is kept as bytes. What is left above the raw loop of notices, on TinyDB, is three files that a claim and a
-settlement flush for up to a hundred posts, and reading what was stored. Bindings without a server miss the target.
+On either side of their targets from run to run: bindings (0.69 and 0.74) and notices (0.86 and 0.90). What is
+left above a bare route is the check of the framework's signature, the schema of the acting user, and Flask's
+hooks; the answer itself is kept as bytes. What is left above the raw loop of notices, on TinyDB, is three
+files that a claim and a settlement flush for up to a hundred posts, and reading what was stored. Bindings
+without a server miss the target.
 """
 
 
