@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 
 from core.errors import NotPermitted, StorageFailed
 from core.notices import WebhookKey
-from core.ports import Clock, SavedSettings
+from core.ports import Clock
+from core.storage_ports import SavedSettings
 
 UNUSED_SECONDS = 86_400.0  # after which an old key is retired
 _NOTED_SECONDS = 600.0  # how exact the time of last use on disk is
@@ -33,7 +34,7 @@ class KeysFromEnvironment(NotPermitted):
 
 class KeyRing:
     """
-    `core.ports.WebhookKeys`.
+    `core.storage_ports.WebhookKeys`.
 
     Args:
         environment: Keys set from outside, newest first; accepted as long as they are set.

@@ -2,7 +2,8 @@
 
 import secrets
 
-from core.ports import Clock, SavedSettings
+from core.ports import Clock
+from core.storage_ports import SavedSettings
 
 SECONDS = 30 * 86_400.0  # it stays on, unless renewed
 _SAVED_AS = "old_dialect"
@@ -10,7 +11,7 @@ _SAVED_AS = "old_dialect"
 
 class OldDialectSwitch:
     """
-    `core.ports.OldDialect`, and how administrators switch it.
+    `core.storage_ports.OldDialect`, and how administrators switch it.
 
     The secret travels in an address and is readable by every role holder, so it is one of its own that
     proves little: what comes with it is a hint and no more.

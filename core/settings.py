@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import Generic, TypeVar
 
 from core.instance import SETTING_NAMES, Instance
-from core.ports import SavedSettings
+from core.storage_ports import SavedSettings
 
 Parts = TypeVar("Parts")
 

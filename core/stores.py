@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.notice_ports import Outbox, ParkedSubscriptions, Threads
-from core.ports import Accounts, ChannelGrants, FormResults, Installations, SavedSettings
 from core.record_ports import PostedCards
+from core.storage_ports import Accounts, ChannelGrants, FormResults, Installations, SavedSettings
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import structlog
 from core.actions import CardKey, offer
 from core.errors import MattermostError, StorageFailed
 from core.instance import Instance
-from core.ports import Buttons, Links
+from core.mattermost_ports import Buttons
+from core.ports import Links
 from core.records import Record
 from handlers.context import Context
 from handlers.registry import calls

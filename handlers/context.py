@@ -9,24 +9,13 @@ from core.calls import Person
 from core.deadline import Deadline
 from core.instance import Instance
 from core.keys import KeyRing
+from core.mattermost_ports import Buttons, Mattermost
 from core.menus import Standing
 from core.old_dialect import OldDialectSwitch
-from core.ports import (
-    Accounts,
-    BotToken,
-    Buttons,
-    ChannelGrants,
-    Clock,
-    Deliveries,
-    InstanceProbe,
-    Links,
-    Mattermost,
-    OAuth,
-    ServiceNow,
-    TestReports,
-)
+from core.ports import Clock, InstanceProbe, Links, OAuth, ServiceNow
 from core.settings import LiveInstance
 from core.signing import Signer
+from core.storage_ports import Accounts, BotToken, ChannelGrants, Deliveries, TestReports
 from core.stores import Stores
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import structlog
 
 from core.accounts import Account
-from core.ports import Accounts
+from core.storage_ports import Accounts
 
 log = structlog.get_logger(__name__)
 

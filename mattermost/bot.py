@@ -1,4 +1,4 @@
-"""Mattermost as the bot, outside any call: the port `core.ports.Bot`."""
+"""Mattermost as the bot, outside any call: the port `core.notice_ports.Bot`."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -17,7 +17,8 @@ import structlog
 from core.accounts import BotTokenHealth
 from core.deadline import Deadline
 from core.errors import MattermostError, MattermostRefused, MattermostSilent, NotVerified, StorageFailed
-from core.ports import Clock, Installations
+from core.ports import Clock
+from core.storage_ports import Installations
 from mattermost.client import APP_ID, PLUGIN, MattermostClient
 
 log = structlog.get_logger(__name__)
@@ -35,7 +36,7 @@ class NoBotToken(MattermostSilent):
 
 class BotTokens:
     """
-    `core.ports.BotToken`, and where the token comes from.
+    `core.storage_ports.BotToken`, and where the token comes from.
 
     Args:
         lasting: `MATTERMOST_BOT_TOKEN`, or "".

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 class MattermostForPerson:
     """
-    The port `core.ports.Mattermost`.
+    The port `core.mattermost_ports.Mattermost`.
 
     Args:
         person_token: The acting user's session of this call, or "" where the call did not expand it.

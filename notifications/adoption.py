@@ -10,8 +10,9 @@ from core.errors import AccessDenied, InvalidInput, MayNotPost, NotConnected, No
 from core.filters import Filter
 from core.notice_ports import Bot, ParkedSubscriptions
 from core.notices import Match
-from core.ports import Accounts, ChannelGrants, Clock, ServiceNow
+from core.ports import Clock, ServiceNow
 from core.records import Record
+from core.storage_ports import Accounts, ChannelGrants
 from core.subscriptions import TABLE, Grant, digest_of
 from notifications.grants import Claimed, judge
 from notifications.intake import parked

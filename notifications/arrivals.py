@@ -9,7 +9,7 @@ _KEPT_SECONDS = 3600.0
 
 
 class Arrivals:
-    """`core.ports.TestReports`, and where intake notes them."""
+    """`core.storage_ports.TestReports`, and where intake notes them."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()

@@ -21,9 +21,10 @@ from core.errors import (
 from core.notice_ports import Bot, Threads
 from core.notices import Report
 from core.outbox import THREAD_LIFE, Batch, Card, Content, Posted, Queued, Thread
-from core.ports import Accounts, ChannelGrants, Clock
+from core.ports import Clock
 from core.record_ports import PostedCards
 from core.records import Record
+from core.storage_ports import Accounts, ChannelGrants
 from core.subscriptions import Grant, Option, Status, tokens
 from mattermost.notice_cards import bare_text, notice_text
 from notifications.adoption import Adoption

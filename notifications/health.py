@@ -8,7 +8,7 @@ from notifications.refusals import Refusals
 
 
 class Health:
-    """`core.ports.Deliveries`; intake and worker tell it what they did."""
+    """`core.storage_ports.Deliveries`; intake and worker tell it what they did."""
 
     def __init__(self, outbox: Outbox, clock: Clock) -> None:
         self.refusals = Refusals(clock)

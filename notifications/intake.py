@@ -16,7 +16,8 @@ from core.errors import InvalidInput
 from core.notice_ports import Outbox, ParkedSubscriptions
 from core.notices import Match, Report
 from core.outbox import Content, Parked, Queued
-from core.ports import Accounts, ChannelGrants, Clock
+from core.ports import Clock
+from core.storage_ports import Accounts, ChannelGrants
 from notifications.arrivals import Arrivals
 from notifications.grants import Claimed, Foreign, Granted, judge
 from notifications.refusals import Refusals

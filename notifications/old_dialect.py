@@ -19,8 +19,9 @@ from core.errors import AccessDenied, InvalidInput, NotConnected, NotInstalled
 from core.notice_ports import Outbox
 from core.notices import Match, Report, ReportedRecord
 from core.outbox import Content, Queued
-from core.ports import ChannelGrants, Clock, OldDialect
+from core.ports import Clock
 from core.records import Record
+from core.storage_ports import ChannelGrants, OldDialect
 from core.subscriptions import TABLE, digest_of, tokens
 from notifications.adoption import COLUMNS, Adoption
 from notifications.reading import SECONDS, ServiceNowFor

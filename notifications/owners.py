@@ -10,7 +10,8 @@ from core.accounts import Account
 from core.base import table_label
 from core.errors import AppError, MattermostSilent
 from core.notice_ports import Bot, ParkedSubscriptions
-from core.ports import Accounts, ChannelGrants, Clock
+from core.ports import Clock
+from core.storage_ports import Accounts, ChannelGrants
 from core.subscriptions import Grant, Status
 from mattermost.markdown import escaped
 

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 
 from core.errors import NotVerified
-from core.ports import Clock, WebhookKeys
+from core.ports import Clock
+from core.storage_ports import WebhookKeys
 
 TIMESTAMP = "X-ServiceNow-Timestamp"
 KEY = "X-ServiceNow-Key"

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from core.instance import Instance
-from core.ports import Accounts, Clock
+from core.ports import Clock
+from core.storage_ports import Accounts
 from servicenow.choices import ColumnCache
 from servicenow.client import ServiceNowClients
 from servicenow.links import LINKS

@@ -14,7 +14,8 @@ import structlog
 from core.accounts import Account, Tokens
 from core.deadline import Deadline
 from core.errors import NotConnected, OAuthRefused, StorageFailed, Suspended
-from core.ports import Accounts, Clock, OAuth
+from core.ports import Clock, OAuth
+from core.storage_ports import Accounts
 from servicenow.limits import Full
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,7 @@ from storage.rows import check_row
 
 
 class StoredGrants:
-    """`core.ports.ChannelGrants`, keyed by the subscription's sys_id. Nothing in a grant is secret."""
+    """`core.storage_ports.ChannelGrants`, keyed by the subscription's sys_id. Nothing in a grant is secret."""
 
     def __init__(self, folder: Path, disk: Disk) -> None:
         self.file = TableFile(folder / "channel_grants.json", disk, _check)

@@ -24,7 +24,7 @@ _HOUR = 3600
 
 class StoredOutbox:
     """
-    `core.ports.Outbox` for one process.
+    `core.notice_ports.Outbox` for one process.
 
     A write costs what waits: the whole queue goes to disk anew. Delivered ids are kept apart, by the
     hour, so that a week of them costs nothing.

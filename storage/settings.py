@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 class StoredSettings:
     """
-    `core.ports.SavedSettings`: one row per object, sealed for its name.
+    `core.storage_ports.SavedSettings`: one row per object, sealed for its name.
 
     An object that no key opens (`APP_SECRET` lost it) counts as never set, and stays until it is set anew.
     """

@@ -26,7 +26,7 @@ SWEEP_EVERY = 600.0  # seconds; expired results are never given out, so when the
 
 class StoredAccounts:
     """
-    `core.ports.Accounts` in ``accounts.json``, keyed by Mattermost user id.
+    `core.storage_ports.Accounts` in ``accounts.json``, keyed by Mattermost user id.
 
     Tokens are sealed for the person and the instance, the other columns are readable. An account
     whose tokens no key opens (`APP_SECRET` lost it, or the row was moved) counts as not connected:
@@ -97,7 +97,7 @@ class StoredAccounts:
 
 class StoredInstallations:
     """
-    `core.ports.Installations` in ``installation.json``: one row, its two secrets sealed.
+    `core.storage_ports.Installations` in ``installation.json``: one row, its two secrets sealed.
 
     Secrets that no key opens any more come back empty. The pinned bot stays, and the next verified
     call brings its token again.
@@ -140,7 +140,7 @@ class StoredInstallations:
 
 class StoredFormResults:
     """
-    `core.ports.FormResults` in ``form_results.json``, keyed by form id.
+    `core.storage_ports.FormResults` in ``form_results.json``, keyed by form id.
 
     Claims live in the process, which is enough: one process owns the files.
     """

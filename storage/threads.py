@@ -15,7 +15,7 @@ SWEEP_EVERY = 600.0  # seconds; what is too old is never used, so when it goes m
 
 
 class StoredThreads:
-    """`core.ports.Threads`, keyed by channel and record."""
+    """`core.notice_ports.Threads`, keyed by channel and record."""
 
     def __init__(self, folder: Path, disk: Disk, clock: Clock) -> None:
         self.file = TableFile(folder / "threads.json", disk, lambda _key, row: check_row(row, Thread))
@@ -41,7 +41,7 @@ class StoredThreads:
 
 
 class StoredParked:
-    """`core.ports.ParkedSubscriptions`, keyed by sys_id."""
+    """`core.notice_ports.ParkedSubscriptions`, keyed by sys_id."""
 
     def __init__(self, folder: Path, disk: Disk, clock: Clock) -> None:
         self.file = TableFile(folder / "parked.json", disk, lambda _key, row: check_row(row, Parked))

@@ -1,10 +1,16 @@
 """A ServiceNow double for the modules of this folder; each test begins with a fresh instance."""
 
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 
+from core.stores import Stores
 from sandbox.servicenow import ServiceNowDouble
+from storage.sealing import derive_keys
+from storage.tinydb import open_storage
+from tests.contract.storing import OLD, Moment, Open
 
 
 @pytest.fixture(scope="module")
@@ -19,3 +25,26 @@ def double(started: ServiceNowDouble) -> ServiceNowDouble:
     """As after the start."""
     started.reset()
     return started
+
+
+@pytest.fixture
+def moment() -> Moment:
+    """The storage's clock."""
+    return Moment()
+
+
+@pytest.fixture(params=["tinydb"])
+def open_(request: pytest.FixtureRequest, tmp_path: Path, moment: Moment) -> Iterator[Open]:
+    """Opens the same storage again and again, as a restarted process does."""
+    urls = {"tinydb": f"tinydb://{tmp_path}/data"}
+    opened: list[Stores] = []
+
+    def again(*secrets: str) -> Stores:
+        while opened:
+            opened.pop().close()
+        opened.append(open_storage(urls[request.param], partial(derive_keys, secrets or (OLD,)), clock=moment))
+        return opened[-1]
+
+    yield again
+    while opened:
+        opened.pop().close()

@@ -1,57 +1,12 @@
 """The ports behind notices: one suite for every storage."""
 
 import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-import pytest
-
 from core.outbox import Batch, Claim, Parked, Queued, Thread
-from core.stores import Stores
-from storage.sealing import derive_keys
-from storage.tinydb import open_storage
-
-OLD, NEW = "an old secret of thirty-two letters", "a new secret of thirty-two letters."
-NOW = 1_800_000_000.0
-DAY = 86_400.0
-
-Open = Callable[..., Stores]
-
-
-class Moment:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def moment() -> Moment:
-    """The storage's clock."""
-    return Moment()
-
-
-@pytest.fixture(params=["tinydb"])
-def open_(request: pytest.FixtureRequest, tmp_path: Path, moment: Moment) -> Iterator[Open]:
-    """Opens the same storage again and again, as a restarted process does."""
-    urls = {"tinydb": f"tinydb://{tmp_path}/data"}
-    opened: list[Stores] = []
-
-    def again(*secrets: str) -> Stores:
-        while opened:
-            opened.pop().close()
-        opened.append(open_storage(urls[request.param], partial(derive_keys, secrets or (OLD,)), clock=moment))
-        return opened[-1]
-
-    yield again
-    while opened:
-        opened.pop().close()
+from tests.contract.storing import DAY, NEW, NOW, OLD, Moment, Open
 
 
 def row(event_id: str, channel_id: str = "c1", record_id: str = "r1") -> tuple[Queued, dict[str, str]]:

@@ -29,13 +29,12 @@ from forms.state import STATE, StateOf, state_form
 from forms.subscriptions import ADD, EDIT, subscription_form
 from forms.subscriptions_list import View, confirm_form, detail_form, list_form
 from forms.view import view_form
-from handlers import capabilities
+from handlers import capabilities  # noqa: F401 - registers the handlers that menus lead to
 from handlers.commands import menus_of
 from mattermost.apps_bindings import write_bindings
 from mattermost.apps_forms import write_form
 
 CLIENT = Path(__file__).parent.parent / "web_client"
-REGISTERED = capabilities.CAPABILITIES  # their imports register the handlers that menus lead to
 
 pytestmark = [
     pytest.mark.node,

@@ -8,13 +8,11 @@ from core.calls import Call, Kind, Reply, Text
 from core.errors import UnknownRequest
 from core.fields import Option
 from core.menus import Requirement, Standing
-from handlers import capabilities
+from handlers import capabilities  # noqa: F401 - registers the handlers that menus lead to
 from handlers.commands import command_words, help_lines, menus_of
 from handlers.context import Context
 from handlers.lookups import Lookups
 from handlers.registry import Registry, calls
-
-REGISTERED = capabilities.CAPABILITIES
 
 
 def _answer(call: Call, context: Context) -> Reply:
