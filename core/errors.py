@@ -46,7 +46,11 @@ Errors a person can meet.
 without looking first whether it was saved (``may_have_been_saved``).
 """
 
+import re
 from collections.abc import Mapping, Sequence
+
+_MARKUP = re.compile(r"[\[\]<>`*~@#|\\\s\x00-\x1f\u202a-\u202e\u2066-\u2069]+|(?<=:)/+")
+_MOST_NAME = 120  # characters of a name that the instance gives
 
 
 class AppError(Exception):
@@ -351,25 +355,30 @@ class Refused(ServiceNowError):
     403 by a data policy or a business rule: the account is fine, the values are not.
 
     ``labels`` are the form labels of mandatory fields as ServiceNow names them; a capability
-    maps them to its own fields. ``rule`` is the business rule's name, or "".
+    maps them to its own fields. ``rule`` is the business rule's name, or "". Both come from the instance
+    and lose what Markdown would read, for ``tell`` is Markdown.
     """
 
     def __init__(self, detail: str, labels: Sequence[str] = (), rule: str = "") -> None:
         super().__init__(detail)
-        self.labels = tuple(labels)
-        self.rule = rule
+        self.labels = tuple(_words(label) for label in labels)
+        self.rule = _words(rule)
+        ask = "or ask your ServiceNow administrator."
         if self.labels:
-            self.tell = f"ServiceNow demands more: {', '.join(self.labels)}. Nothing was saved."
-        elif rule:
-            self.tell = f"ServiceNow's rule “{rule}” refused this. Nothing was saved."
+            self.tell = f"ServiceNow demands more: {', '.join(self.labels)}. Nothing was saved; fill it in, {ask}"
+        elif self.rule:
+            self.tell = f"ServiceNow's rule “{self.rule}” refused this. Nothing was saved; change it, {ask}"
         else:
-            self.tell = "ServiceNow refused these values. Nothing was saved."
+            self.tell = f"ServiceNow refused these values. Nothing was saved; change them, {ask}"
 
 
 class NotKept(ServiceNowError):
     """ServiceNow answered well and did not keep what was written, as it does for fields without right."""
 
-    tell = "ServiceNow did not keep this: your account may not write that field, or its rules forbid the value."
+    tell = (
+        "ServiceNow did not keep this: your account may not write that field, or its rules forbid the value. "
+        "Ask your ServiceNow administrator."
+    )
 
     def __init__(self, detail: str, tell: str | None = None) -> None:
         super().__init__(detail)
@@ -380,7 +389,10 @@ class NotKept(ServiceNowError):
 class NotFound(ServiceNowError):
     """404: no such record, or an ACL hides it; ServiceNow does not say which."""
 
-    tell = "ServiceNow has no such record, or your account may not see it."
+    tell = (
+        "ServiceNow has no such record, or your account may not see it. Check which one you mean, or ask your "
+        "ServiceNow administrator."
+    )
 
 
 class NotInstalled(ServiceNowError):
@@ -411,7 +423,7 @@ class TooLong(ServiceNowError):
 class TooLarge(ServiceNowError):
     """More bytes than the instance takes at once, such as a file over its limit; it names that limit to nobody."""
 
-    tell = "That is larger than this ServiceNow takes. Nothing was saved."
+    tell = "That is larger than this ServiceNow takes. Nothing was saved; try something smaller."
 
 
 class OAuthRefused(ServiceNowError):
@@ -421,3 +433,8 @@ class OAuthRefused(ServiceNowError):
         "ServiceNow refused the sign-in. Try to connect again; if it stays, ask an administrator to check "
         "the OAuth client, its secret and its redirect address."
     )
+
+
+def _words(name: str) -> str:
+    """A name from the instance as plain words, on one line."""
+    return " ".join(_MARKUP.sub(" ", name).split())[:_MOST_NAME]

@@ -1,0 +1,45 @@
+"""What the instance names in a refusal is words in ours: no link, mention, markup or line of its own."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from core.errors import Refused
+
+PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+HOSTILE = "[Pay](https://evil.example) <b>@all</b> ~town-square `x`\n# **y** | ![z](//q)"
+
+
+def kinds(text: str) -> set[str]:
+    """What a Markdown parser finds in *text*, blocks and inline."""
+    tokens = PARSER.parse(text)
+    return {one.type for token in tokens for one in [token, *(token.children or [])]}
+
+
+PLAIN = {"paragraph_open", "paragraph_close", "inline", "text"}
+
+
+@pytest.mark.parametrize("refused", [Refused("x", labels=[HOSTILE]), Refused("x", rule=HOSTILE)])
+def test_a_hostile_name_is_words(refused: Refused) -> None:
+    """One paragraph of text; nobody is mentioned, no channel linked, no address left to follow."""
+    assert kinds(refused.tell) <= PLAIN
+    assert not set("@~[]<`") & set(refused.tell)
+    assert "://" not in refused.tell
+    assert "Pay" in refused.tell
+
+
+@given(st.text(max_size=300))
+def test_any_name_stays_inside_its_sentence(name: str) -> None:
+    """Whatever the instance calls its rules: one line, no link or mention, and the way on is still said."""
+    told = Refused("x", rule=name).tell
+    assert "\n" not in told
+    assert not set("@~[]<`") & set(told)
+    assert told.endswith("or ask your ServiceNow administrator.")
+    assert not kinds(told) & {"link_open", "image", "html_inline", "code_inline", "heading_open"}
+
+
+def test_an_ordinary_name_stays_as_it_is() -> None:
+    """Names that hold no markup are what the instance says."""
+    assert Refused("x", rule="Change Model: Check State Transition").rule == "Change Model: Check State Transition"
+    assert Refused("x", labels=["Close notes", "Übergabe (intern)"]).labels == ("Close notes", "Übergabe (intern)")
