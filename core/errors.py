@@ -32,6 +32,7 @@ Errors a person can meet.
     + Broken                500, a cut answer, or one of no known shape            retryable
     + Misdirected           a login or proxy page instead of data
     + CredentialsRefused    401
+      - TokenRefused        401 to a token that was just refreshed                 retryable
     + AccessDenied          403: closed table, no right
     + Refused               403 by data policy or business rule; names fields where it can
     + NotKept               2xx, but what was written is not there: no right to the field
@@ -342,6 +343,16 @@ class CredentialsRefused(ServiceNowError):
     """401: every cause looks alike; a fresh token is tried once before this is told."""
 
     tell = "ServiceNow does not accept your connection. Run `/servicenow connect` and try again."
+
+
+class TokenRefused(CredentialsRefused):
+    """401 to a token that ServiceNow had issued a moment before: it may pass, so the account stays connected."""
+
+    tell = (
+        "ServiceNow rejected your connection, although it had just renewed it. "
+        "Nothing was saved; try again in a minute."
+    )
+    retryable = True
 
 
 class AccessDenied(ServiceNowError):

@@ -139,14 +139,16 @@ class Tables:
     ) -> dict[str, Any]:
         token = self._tokens.bearer(self._person_id, self._deadline)
         try:
-            return self._ask(method, path, params, body, file, token)
+            content = self._ask(method, path, params, body, file, token)
         except CredentialsRefused:
             # A token may die between two calls; 401 is said before anything is done, so a write is safe.
             token = self._tokens.renew(self._person_id, token, self._deadline)
-        try:
-            return self._ask(method, path, params, body, file, token)
-        except CredentialsRefused as error:
-            raise self._tokens.suspend(self._person_id, token) from error
+            try:
+                content = self._ask(method, path, params, body, file, token)
+            except CredentialsRefused as error:
+                raise self._tokens.refused_again(self._person_id, token) from error
+        self._tokens.accepted(self._person_id)
+        return content
 
     def _ask(
         self,

@@ -2,18 +2,19 @@
 A live access token for a person: refreshed early, once for all who wait, stored before it is used.
 
 ServiceNow refuses a revoked token, an expired one and a wrong client secret with the same words, so a
-refused refresh only suspends the account; nothing is deleted (design §4).
+refused refresh only suspends the account; nothing is deleted (design §4). A 401 to a token that was just
+refreshed may pass. It suspends the account only if it comes again after minutes.
 """
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 
 from core.accounts import Account, Tokens
 from core.deadline import Deadline
-from core.errors import NotConnected, OAuthRefused, StorageFailed, Suspended
+from core.errors import NotConnected, OAuthRefused, StorageFailed, Suspended, TokenRefused
 from core.ports import Clock, OAuth
 from core.storage_ports import Accounts
 from servicenow.limits import Full
@@ -21,6 +22,16 @@ from servicenow.limits import Full
 log = structlog.get_logger(__name__)
 
 EARLY_SECONDS = 60.0
+SUSPEND_AFTER = 180.0  # seconds between the first and the last of the 401s that suspend an account
+_SAME_RUN = 1800.0  # seconds between two 401s that belong together
+
+
+@dataclass(frozen=True)
+class _Refusals:
+    """401s to fresh tokens of one person, with no accepted call in between."""
+
+    first: float
+    last: float
 
 
 class TokenKeeper:
@@ -50,6 +61,7 @@ class TokenKeeper:
         self._on_client_suspect = on_client_suspect
         self._locks: dict[str, threading.Lock] = {}
         self._fresh: dict[str, Account] = {}  # refreshed, but storage failed: good until the restart
+        self._refusals: dict[str, _Refusals] = {}
         self._refused_people: set[str] = set()
         self._told_administrators = False
         self._lock = threading.Lock()
@@ -69,13 +81,31 @@ class TokenKeeper:
         """Another token than *refused_token*, which ServiceNow answered with 401. Raises as `bearer`."""
         return self._refreshed(person_id, refused_token, deadline)
 
-    def suspend(self, person_id: str, refused_token: str) -> Suspended:
-        """401 to *refused_token* right after a good refresh: suspend, and return what to raise."""
+    def refused_again(self, person_id: str, refused_token: str) -> TokenRefused | Suspended:
+        """
+        What to raise after a 401 to *refused_token*, which was refreshed a moment before.
+
+        Suspends the account if such 401s have come for `SUSPEND_AFTER` with no accepted call in between.
+        """
+        now = self._clock()
+        with self._lock:
+            known = self._refusals.get(person_id)
+            first = known.first if known is not None and now - known.last <= _SAME_RUN else now
+            self._refusals[person_id] = _Refusals(first, now)
+        if now - first < SUSPEND_AFTER:
+            return TokenRefused("401 to a token that was just refreshed")
+        self.accepted(person_id)
         with self._lock_of(person_id):
             account = self._newest(person_id)
             if account is not None and account.tokens.access_token == refused_token:
                 self._suspend(account)
-        return Suspended("refused with a fresh token", self._connect_address)
+        return Suspended("fresh tokens refused for minutes", self._connect_address)
+
+    def accepted(self, person_id: str) -> None:
+        """ServiceNow accepted a token of *person_id*, so earlier 401s have passed."""
+        if person_id in self._refusals:
+            with self._lock:
+                self._refusals.pop(person_id, None)
 
     def _refreshed(self, person_id: str, refused_token: str, deadline: Deadline) -> str:
         lock = self._lock_of(person_id)

@@ -147,6 +147,39 @@ def test_an_unanswered_refresh_changes_nothing(world: World) -> None:
     assert work(agent)["type"] == "ok"
 
 
+def test_passing_401s_leave_the_connection(world: World) -> None:
+    """Two 401s with a good refresh between them are told as passing; the next call works, and nobody is suspended."""
+    agent = world.connected("agent")
+    work(agent)  # the choices are warm
+    for method in ("GET", "POST"):
+        world.servicenow.clear_requests()
+        world.servicenow.fault("401", "/api/", times=2)
+        if method == "POST":
+            answer = work(agent)
+        else:
+            answer = agent.command("view", {"record": {"label": "INC0010001", "value": "INC0010001"}})
+        assert answer["type"] == "error"
+        assert "try again in a minute" in answer["text"]
+        assert "onnect again" not in answer["text"]
+        assert [one["status"] for one in world.asked(method=method, path="/api/")] == [401, 401]
+        assert refreshes(world) == 1
+        assert list(agent.entries("/channel_header")) == ["ServiceNow"]
+    assert work(agent)["type"] == "ok"
+    assert len(world.servicenow.rows("incident")) == 5
+
+
+def test_401s_over_minutes_suspend(world: World) -> None:
+    """A connection whose fresh tokens are refused again after minutes ends, and the person is asked to connect."""
+    agent = world.connected("agent")
+    world.servicenow.fault("401", "/api/", times=100)
+    assert "try again in a minute" in work(agent)["text"]
+    world.advance(100)
+    assert "try again in a minute" in work(agent)["text"]
+    world.advance(100)
+    assert "Connect again" in work(agent)["text"]
+    assert list(agent.entries("/channel_header")) == ["Connect to ServiceNow"]
+
+
 def test_two_refused_people_point_at_the_client_and_are_tried_again(world: World) -> None:
     """Administrators are told once to check the OAuth client; with the right secret all work without connecting."""
     people = [world.connected(name) for name in ("agent", "requester", "approver")]

@@ -8,10 +8,10 @@ import pytest
 
 from core.accounts import Account, Tokens
 from core.deadline import Deadline
-from core.errors import NotConnected, OAuthRefused, ServiceNowError, StorageFailed, Suspended, Unanswered
+from core.errors import NotConnected, OAuthRefused, ServiceNowError, StorageFailed, Suspended, TokenRefused, Unanswered
 from core.records import Identity
 from servicenow.limits import Full
-from servicenow.tokens import EARLY_SECONDS, TokenKeeper
+from servicenow.tokens import EARLY_SECONDS, SUSPEND_AFTER, TokenKeeper
 
 NOW = 1_800_000_000.0
 INSTANCE = "https://acme.service-now.com"
@@ -291,14 +291,35 @@ def test_a_disconnect_during_a_refresh_stays_one(world: World, error: ServiceNow
     assert "ann" not in world.accounts.kept
 
 
-def test_a_refusal_right_after_a_good_refresh_suspends(world: World) -> None:
-    """401 to the fresh token: suspended; but not when the person has connected again meanwhile."""
+def test_only_refusals_over_minutes_suspend(world: World) -> None:
+    """401s to fresh tokens pass; they suspend after `SUSPEND_AFTER`, unless the person connected again meanwhile."""
     token = world.bearer()
-    assert isinstance(world.keeper.suspend("ann", token), Suspended)
-    assert world.accounts.kept["ann"].suspended
+    for seconds in (0, SUSPEND_AFTER - 1):
+        world.now = NOW + seconds
+        assert type(world.keeper.refused_again("ann", token)) is TokenRefused
+        assert not world.accounts.kept["ann"].suspended
     world.connect("ann", life=1000, version=9, token="new")
-    world.keeper.suspend("ann", token)
+    world.now = NOW + SUSPEND_AFTER
+    assert type(world.keeper.refused_again("ann", token)) is Suspended
     assert world.bearer() == "new"
+    world.keeper.refused_again("ann", "new")
+    world.now += SUSPEND_AFTER
+    assert type(world.keeper.refused_again("ann", "new")) is Suspended
+    assert world.accounts.kept["ann"].suspended
+
+
+@pytest.mark.parametrize("between", ["an accepted call", "a day"])
+def test_refusals_that_do_not_belong_together_do_not_suspend(world: World, between: str) -> None:
+    """An accepted call, or a long time, between two 401s: the second one is the first of its own run."""
+    token = world.bearer()
+    world.keeper.refused_again("ann", token)
+    if between == "an accepted call":
+        world.keeper.accepted("ann")
+        world.now += SUSPEND_AFTER
+    else:
+        world.now += 86_400
+    assert type(world.keeper.refused_again("ann", token)) is TokenRefused
+    assert not world.accounts.kept["ann"].suspended
 
 
 def test_tokens_go_to_no_other_instance(world: World) -> None:
