@@ -1,6 +1,7 @@
 """What was entered in the form of a subscription, checked; and a stored one as what is entered there."""
 
 import re
+import threading
 from collections.abc import Sequence
 
 from cachetools import TTLCache
@@ -24,6 +25,7 @@ _CHANNEL_ID = re.compile(r"[a-z0-9]{26}")
 _TITLE_COLUMNS = ("number", "short_description")
 # Names of what was offered to a person a moment ago: a client could send any label with an id.
 _offered: TTLCache[tuple[str, str], str] = TTLCache(maxsize=5000, ttl=900)
+_lock = threading.Lock()
 _NAMED = {"assignment_group": "sys_user_group", "cmdb_ci": "cmdb_ci"}
 
 
@@ -48,8 +50,9 @@ def find_records(call: Call, query: str, context: Context) -> Sequence[Choice]:
 
 def remembered(options: Sequence[Choice], context: Context) -> tuple[Choice, ...]:
     """*options*, whose names are known from now on, so that choosing one costs nothing more."""
-    for option in options:
-        _offered[context.person.id, option.value] = option.label
+    with _lock:
+        for option in options:
+            _offered[context.person.id, option.value] = option.label
     return tuple(options)
 
 
@@ -123,7 +126,9 @@ def names_in(wanted: Filter, context: Context) -> dict[str, str]:
     names: dict[str, str] = {}
     for field, table in _NAMED.items():
         if value := getattr(wanted, field):
-            if offered := _offered.get((context.person.id, value)):
+            with _lock:
+                offered = _offered.get((context.person.id, value))
+            if offered:
                 names[value] = offered
                 continue
             try:

@@ -5,6 +5,8 @@ The framework's bot could post wherever it is a member; without this, anybody co
 channels where that person may not (spec D-12, D-43).
 """
 
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,11 +34,13 @@ class Access:
 
     Args:
         guests: Whether guests may use the app at all (`GUESTS`).
+        timer: A clock that never jumps.
     """
 
-    def __init__(self, guests: bool) -> None:
+    def __init__(self, guests: bool, timer: Callable[[], float] = time.monotonic) -> None:
         self._guests = guests
-        self._permissions: TTLCache[str, frozenset[str]] = TTLCache(maxsize=500, ttl=300)
+        self._permissions: TTLCache[str, frozenset[str]] = TTLCache(maxsize=500, ttl=300, timer=timer)
+        self._lock = threading.Lock()
 
     def may_post(self, ask: Ask, person_id: str, channel_id: str) -> MayPost:
         """
@@ -87,11 +91,17 @@ class Access:
         raise NotYours("administrates neither channel nor team")
 
     def _of(self, ask: Ask, roles: set[str]) -> list[frozenset[str]]:
-        unknown = sorted(role for role in roles if role not in self._permissions)
+        # Read once: what is there now may have expired a moment later.
+        with self._lock:
+            known = {role: self._permissions.get(role) for role in roles}
+        unknown = sorted(role for role, names in known.items() if names is None)
         if unknown:
-            for role in ask("POST", "/api/v4/roles/names", json=unknown):
-                self._permissions[role["name"]] = frozenset(role.get("permissions") or ())
-        return [self._permissions.get(role, frozenset()) for role in roles]
+            answer = ask("POST", "/api/v4/roles/names", json=unknown)
+            asked = {role["name"]: frozenset(role.get("permissions") or ()) for role in answer}
+            known |= asked
+            with self._lock:
+                self._permissions.update(asked)
+        return [known.get(role) or frozenset() for role in roles]
 
 
 def _administrates(member: Mapping[str, Any], role: str) -> bool:

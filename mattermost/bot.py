@@ -1,5 +1,6 @@
 """Mattermost as the bot, outside any call: the port `core.notice_ports.Bot`."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -48,6 +49,7 @@ class MattermostBot:
         self._tokens = tokens
         self._access = access
         self._allowed: TTLCache[tuple[str, str], bool] = TTLCache(maxsize=10_000, ttl=_REMEMBERED, timer=timer)
+        self._lock = threading.Lock()
         self._names: TTLCache[str, str] = TTLCache(maxsize=1000, ttl=_REMEMBERED, timer=timer)
 
     def post(self, channel_id: str, message: str, *, card: Card | None, root_id: str, batch_id: str) -> str:
@@ -100,8 +102,9 @@ class MattermostBot:
         return None
 
     def may_post(self, person_id: str, channel_id: str) -> None:
-        if self._allowed.get((person_id, channel_id)):
-            return
+        with self._lock:
+            if self._allowed.get((person_id, channel_id)):
+                return
         try:
             user = self._ask("GET", f"/api/v4/users/{person_id}")
         except MattermostRefused as error:
@@ -112,17 +115,20 @@ class MattermostBot:
             self._access.may_post(self._ask, person_id, channel_id)
         except MayNotPost as error:
             raise self._why_not(channel_id, error) from error
-        self._allowed[person_id, channel_id] = True
+        with self._lock:
+            self._allowed[person_id, channel_id] = True
 
     def username(self, person_id: str) -> str:
-        name = self._names.get(person_id)
+        with self._lock:
+            name = self._names.get(person_id)
         if name is None:
             try:
                 user = self._ask("GET", f"/api/v4/users/{person_id}")
             except MattermostRefused:
                 user = {}
             name = "" if user.get("delete_at") else str(user.get("username", ""))
-            self._names[person_id] = name
+            with self._lock:
+                self._names[person_id] = name
         return name
 
     def tell(self, person_id: str, text: str) -> None:

@@ -1,5 +1,6 @@
 """Subscriptions that their owners wrote or changed in ServiceNow itself: granted, or parked (design §5)."""
 
+import threading
 from collections.abc import Callable, Collection
 
 import structlog
@@ -60,6 +61,7 @@ class Adoption:
         self._tables = tables
         self._clock = clock
         self._refused: TTLCache[Match, bool] = TTLCache(maxsize=5000, ttl=_REMEMBERED, timer=clock)
+        self._lock = threading.Lock()
 
     def adopt(self, match: Match) -> Grant | None:
         """
@@ -76,8 +78,9 @@ class Adoption:
         verdict = judge(match, grant, owner, match.events)
         if not isinstance(verdict, Claimed):
             return grant  # it changed since the report came in: what is kept decides
-        if match in self._refused:
-            return None
+        with self._lock:
+            if match in self._refused:
+                return None
         try:
             row = self._row(verdict.owner_id, match.sys_id)
         except (NotConnected, AccessDenied, NotInstalled):
@@ -135,7 +138,8 @@ class Adoption:
     def _park(self, match: Match, reason: str) -> None:
         known = self._parked.get(match.sys_id)
         self._parked.put([parked(match, reason, self._clock(), known.told_at if known is not None else 0.0)])
-        self._refused[match] = True
+        with self._lock:
+            self._refused[match] = True
 
 
 def _same(row: Record, match: Match) -> bool:

@@ -7,6 +7,7 @@ the column's label. Blank lines belong to entries, so only headings part them.
 """
 
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
@@ -39,12 +40,15 @@ class JournalReaders:
 
     def __init__(self, clock: Clock) -> None:
         self._may: TTLCache[str, bool] = TTLCache(maxsize=5000, ttl=_SECONDS, timer=clock)
+        self._lock = threading.Lock()
 
     def get(self, person_id: str) -> bool | None:
-        return self._may.get(person_id)
+        with self._lock:
+            return self._may.get(person_id)
 
     def put(self, person_id: str, may: bool) -> None:
-        self._may[person_id] = may
+        with self._lock:
+            self._may[person_id] = may
 
 
 class JournalClient:

@@ -1,6 +1,7 @@
 """Search, read and change records of the shared tables (API reference §1, §2)."""
 
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -30,13 +31,16 @@ class FoundRecords:
 
     def __init__(self, clock: Clock) -> None:
         self._found: TTLCache[tuple[str, str, str], Record] = TTLCache(maxsize=5000, ttl=FOUND_SECONDS, timer=clock)
+        self._lock = threading.Lock()
 
     def remember(self, person_id: str, records: Sequence[Record]) -> None:
-        for record in records:
-            self._found[person_id, record.table, record.sys_id] = record
+        with self._lock:
+            for record in records:
+                self._found[person_id, record.table, record.sys_id] = record
 
     def get(self, person_id: str, table: str, sys_id: str) -> Record | None:
-        return self._found.get((person_id, table, sys_id))
+        with self._lock:
+            return self._found.get((person_id, table, sys_id))
 
 
 class RecordsClient:

@@ -119,3 +119,43 @@ def test_lock_files_name_no_index() -> None:
         pinned = re.findall(r"^([\w.-]+)==", text, re.M)
         assert pinned
         assert text.count("--hash=sha256:") >= len(pinned)
+
+
+def _caches(scope: ast.Module | ast.ClassDef) -> Iterator[str]:
+    """Names and attributes that hold a cache of cachetools; a class is a scope of its own."""
+    nodes = ast.walk(scope) if isinstance(scope, ast.ClassDef) else iter(scope.body)
+    for node in nodes:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or not isinstance(node.value, ast.Call):
+            continue
+        if ast.unparse(node.value.func) in {"TTLCache", "LRUCache", "Cache"}:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (ast.unparse(target) for target in targets)
+
+
+def _unlocked(node: ast.AST, caches: set[str], *, locked: bool = False) -> Iterator[str]:
+    """Uses of *caches* outside `with …lock` or `with …changed`; making one in `__init__` or at the top is no use."""
+    if isinstance(node, ast.With) and any(
+        re.search(r"lock|changed", ast.unparse(item.context_expr)) for item in node.items
+    ):
+        locked = True
+    if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load) and ast.unparse(node) in caches:
+        if not locked:
+            yield f"{ast.unparse(node)} in line {node.lineno}"
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from _unlocked(child, caches, locked=locked)
+
+
+def test_caches_are_used_under_a_lock_alone() -> None:
+    """Threads share every cache of cachetools, and none of its operations is safe without a lock."""
+    found = 0
+    offences = []
+    for path in (path for package in ALLOWED if package != "sandbox" for path in _modules(package)):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        scopes: list[ast.Module | ast.ClassDef] = [tree, *(n for n in tree.body if isinstance(n, ast.ClassDef))]
+        for scope in scopes:
+            caches = set(_caches(scope))
+            found += len(caches)
+            offences += [f"{path.relative_to(ROOT)}: {use}" for use in _unlocked(scope, caches)]
+    assert found >= 10
+    assert not offences

@@ -77,8 +77,11 @@ class Offered:
     def named(self, person_id: str, values: Values) -> Values:
         """*values* with the labels of what was offered."""
         with self._lock:
-            return Values({name: self._option(person_id, value) for name, value in values.items()})
+            labels = {
+                name: self._labels.get((person_id, value)) for name, value in values.items() if isinstance(value, str)
+            }
+        return Values({name: _named(value, labels.get(name)) for name, value in values.items()})
 
-    def _option(self, person_id: str, value: Value) -> Value:
-        label = self._labels.get((person_id, value)) if isinstance(value, str) else None
-        return Option(label, str(value)) if label else value
+
+def _named(value: Value, label: str | None) -> Value:
+    return Option(label, str(value)) if label else value

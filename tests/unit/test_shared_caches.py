@@ -1,0 +1,82 @@
+"""Caches that threads share: 24 threads use each while its entries expire, and nobody sees a half-made answer."""
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from core.records import Cell, Record
+from mattermost.access import Access
+from servicenow.journal import JournalReaders
+from servicenow.records import FoundRecords
+
+THREADS, ROUNDS = 24, 150
+PERSON, CHANNEL = "p" * 26, "c" * 26
+
+
+@pytest.fixture(autouse=True)
+def eager_switches() -> Iterator[None]:
+    """Threads take turns as often as the interpreter allows."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def running_clock(step: float) -> Callable[[], float]:
+    """A clock that moves *step* seconds whenever it is read."""
+    ticks = itertools.count()
+    return lambda: next(ticks) * step
+
+
+def in_threads(work: Callable[[int], object]) -> None:
+    """Run *work* in every thread at the same time; the first exception is raised here."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(work, [number % THREADS for number in range(THREADS * ROUNDS)]))
+
+
+def test_an_expiring_role_refuses_nobody() -> None:
+    """Permissions expire between two looks at the cache; a person with the right is still let in."""
+    answers: dict[str, Any] = {
+        f"/api/v4/channels/{CHANNEL}": {"delete_at": 0, "team_id": "", "type": "O"},
+        f"/api/v4/channels/{CHANNEL}/members/{PERSON}": {"roles": "channel_user"},
+        f"/api/v4/users/{PERSON}": {"roles": "system_user"},
+    }
+    roles = [
+        {"name": "channel_user", "permissions": ["create_post"]},
+        {"name": "system_user", "permissions": []},
+    ]
+
+    def ask(_method: str, path: str, json: Any = None) -> Any:
+        return answers[path] if json is None else [role for role in roles if role["name"] in json]
+
+    access = Access(guests=False, timer=running_clock(20.0))
+    in_threads(lambda _: access.may_post(ask, PERSON, CHANNEL))
+
+
+def test_found_records_survive_expiry() -> None:
+    """Searches of many people fill the memory while its entries expire; a look at it raises nothing."""
+    found = FoundRecords(running_clock(5.0))
+    records = [Record("incident", f"{n:032x}", {"number": Cell(f"INC{n:07}", f"INC{n:07}")}) for n in range(20)]
+
+    def work(number: int) -> None:
+        person = f"person {number % 3}"
+        found.remember(person, records)
+        for record in records:
+            assert found.get(person, "incident", record.sys_id) in (None, record)
+
+    in_threads(work)
+
+
+def test_journal_readers_survive_expiry() -> None:
+    """What is known of who may read rows is told or forgotten, never an error."""
+    readers = JournalReaders(running_clock(200.0))
+
+    def work(number: int) -> None:
+        readers.put(f"person {number}", True)
+        assert readers.get(f"person {number}") in {None, True}
+
+    in_threads(work)
