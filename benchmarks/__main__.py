@@ -32,7 +32,8 @@ from benchmarks.floor import (
 from sandbox.client import MattermostClient
 from sandbox.mattermost import MattermostDouble
 from sandbox.servicenow import ServiceNowDouble
-from tests.world import CLIENT_ID, CLIENT_SECRET, JWT_SECRET, World, free_port
+from tests.ports import ReservedPort
+from tests.world import CLIENT_ID, CLIENT_SECRET, JWT_SECRET, World
 from web.logs import configure_logs
 
 Json = dict[str, Any]
@@ -65,7 +66,7 @@ def main() -> None:
         rows += records.work(world, agent, headers(agent), context(world, agent))
         rows += records.cards()
         rows += silence(world, agent)
-        world.running.stop()
+        world.end()
         rows += process(mattermost, servicenow, Path(folder))
         rows += notices.work(Path(folder))
     table = ["| what | measured | target |", "| --- | --- | --- |", *(f"| {' | '.join(row)} |" for row in rows)]
@@ -205,10 +206,10 @@ def served_bindings(mattermost: MattermostDouble, agent: MattermostClient, port:
     about = {"acting_user": mattermost.state.users[agent.id]}
     body = json.dumps({"path": "/bindings", "expand": {}, "context": about}).encode()
     proof = headers(agent)
-    own_url, bare_port = f"http://127.0.0.1:{port}", free_port()
+    own_url = f"http://127.0.0.1:{port}"
     answer = requests.post(f"{own_url}/bindings", data=body, headers=proof, timeout=10).content
-    bare_url = f"http://127.0.0.1:{bare_port}"
-    with serve_bare(answer, bare_port) as floor:
+    with ReservedPort() as bare_port, serve_bare(answer, bare_port.number) as floor:
+        bare_url = f"http://127.0.0.1:{bare_port.number}"
         until_it_answers(bare_url)
         own, bare = served_rate(own_url, body, proof), served_rate(bare_url, body, proof)
         floor.terminate()
@@ -228,7 +229,11 @@ def until_it_answers(url: str) -> None:
 
 def process(mattermost: MattermostDouble, servicenow: ServiceNowDouble, folder: Path) -> list[Row]:
     """The real process: time to the first answer, memory of its worker after some work."""
-    port = free_port()
+    with ReservedPort() as port:
+        return _process(mattermost, servicenow, folder, port.number)
+
+
+def _process(mattermost: MattermostDouble, servicenow: ServiceNowDouble, folder: Path, port: int) -> list[Row]:
     environment = {
         "PATH": os.environ["PATH"],
         "APP_URL": f"http://127.0.0.1:{port}",

@@ -31,8 +31,9 @@ from handlers.cards import drawn
 from sandbox.client import PASSWORD, PLUGIN, MattermostClient
 from storage.sealing import derive_keys
 from storage.tinydb import open_storage
+from tests.ports import ReservedPort
 from tests.reports import KEY_ID, SECRET, matching, signed
-from tests.world import CLIENT_ID, CLIENT_SECRET, JWT_SECRET, Running, free_port
+from tests.world import CLIENT_ID, CLIENT_SECRET, JWT_SECRET, Running
 from web.logs import configure_logs
 
 Json = dict[str, Any]
@@ -77,12 +78,12 @@ class Site:
     """The service between both doubles: installed, `agent` connected, the bot in a channel, records to change."""
 
     def __init__(self, mattermost: str, servicenow: str, folder: Path) -> None:
-        port = free_port()
+        self.port = ReservedPort()
         self.offset = 0.0
         self.servicenow = servicenow
         self.mattermost = mattermost
         self.config = Config(
-            app_url=f"http://127.0.0.1:{port}",
+            app_url=f"http://127.0.0.1:{self.port.number}",
             mattermost_url=mattermost,
             app_secrets=("a secret of more than thirty-two characters",),
             mattermost_app_jwt_secret=JWT_SECRET,
@@ -94,8 +95,7 @@ class Site:
             webhook_keys=(WebhookKey(key_id=KEY_ID, secret=SECRET, from_environment=True),),
             rate_limits=False,
         )
-        self.port = port
-        self.running = Running.start(self.config, self.now, port)
+        self.running = Running.start(self.config, self.now, self.port.number)
         self._set_up()
         self.sys_ids = [self._incident(number) for number in range(_COUNT)]
 
@@ -145,7 +145,7 @@ class Site:
         with ThreadPoolExecutor(32) as pool:  # many writers share a write
             list(pool.map(stores.grants.put, made))
         stores.close()
-        self.running = Running.start(self.config, self.now, self.port)
+        self.running = Running.start(self.config, self.now, self.port.number)
         return made
 
     def report(self, grant: Grant, sys_id: str) -> Json:
@@ -267,6 +267,7 @@ def work(folder: Path) -> list[Row]:
             return list(_measure(site, folder))
         finally:
             site.running.stop()
+            site.port.close()
 
 
 def _measure(site: Site, folder: Path) -> Iterator[Row]:

@@ -44,7 +44,7 @@ def empty_world(doubles: tuple[MattermostDouble, ServiceNowDouble], tmp_path: Pa
     yield world
     servicenow.clear_faults()
     mattermost.clear_faults()
-    world.running.stop()
+    world.end()
 
 
 @pytest.fixture

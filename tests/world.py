@@ -1,6 +1,5 @@
 """The world of the scenarios: both doubles and the service on real sockets."""
 
-import socket
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from config import Config
 from sandbox.client import MattermostClient
 from sandbox.mattermost import MattermostDouble
 from sandbox.servicenow import ServiceNowDouble
+from tests.ports import ReservedPort
 from web.wsgi import Service
 
 JWT_SECRET = "the framework's secret of the tests"
@@ -61,7 +61,7 @@ class World:
     mattermost: MattermostDouble
     servicenow: ServiceNowDouble
     config: Config
-    port: int
+    reserved: ReservedPort
     running: Running = field(init=False)
     people: dict[str, MattermostClient] = field(default_factory=dict)
     offset: float = 0.0
@@ -71,9 +71,9 @@ class World:
         """Fresh doubles, the OAuth client registered, the service running; nothing installed yet."""
         mattermost.reset()
         servicenow.reset()
-        port = free_port()
+        reserved = ReservedPort()
         config = Config(
-            app_url=f"http://127.0.0.1:{port}",
+            app_url=f"http://127.0.0.1:{reserved.number}",
             mattermost_url=mattermost.url,
             app_secrets=("a secret of more than thirty-two characters",),
             mattermost_app_jwt_secret=JWT_SECRET,
@@ -84,12 +84,17 @@ class World:
             storage_url=f"tinydb://{folder}/data",
             rate_limits=False,
         )
-        world = cls(mattermost, servicenow, config, port)
-        world.running = Running.start(config, world.now, port)
+        world = cls(mattermost, servicenow, config, reserved)
+        world.start()
         complete = f"{mattermost.url}/plugins/com.mattermost.apps/apps/servicenow/oauth2/remote/complete"
         client = {"name": "Mattermost", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
         world.administer("POST", "/api/now/table/oauth_entity", client | {"redirect_url": complete})
         return world
+
+    def end(self) -> None:
+        """Stop the service and give its port back."""
+        self.running.stop()
+        self.reserved.close()
 
     def install(self) -> None:
         """Install the app, through the door that administrators use."""
@@ -129,7 +134,7 @@ class World:
 
     def start(self) -> None:
         """Start the service again after its `Running.stop`."""
-        self.running = Running.start(self.config, self.now, self.port)
+        self.running = Running.start(self.config, self.now, self.reserved.number)
 
     def settle(self) -> None:
         """Wait until the service's errands are done."""
@@ -153,10 +158,3 @@ class World:
         assert response.ok, response.text
         self.servicenow.clear_requests()
         return response
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

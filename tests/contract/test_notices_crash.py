@@ -80,7 +80,7 @@ class Lives:
     def __init__(self, world: World, folder: Path) -> None:
         path = folder / "config.pickle"
         path.write_bytes(pickle.dumps(world.config))
-        command = [sys.executable, "-m", "tests.contract.crashing", str(path), str(world.port)]
+        command = [sys.executable, "-m", "tests.contract.crashing", str(path), str(world.reserved.number)]
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )

@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 from sandbox.client import PASSWORD
 from tests.e2e.chat_page import Chat, Json
+from tests.e2e.walking import fits
 
 pytestmark = pytest.mark.browser
 
@@ -230,7 +231,7 @@ def test_the_page_fits_a_phone(chat: Chat) -> None:
     chat.sign_in()
     chat.person("requester").say("service-desk", "a_very_long_word" * 20)
     expect(chat.page.get_by_role("article")).to_be_visible()
-    assert chat.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert fits(chat.page)
     chat.page.get_by_role("button", name="Channels").click()
     chat.page.get_by_test_id("channel-town-square").click()
     expect(chat.page.get_by_test_id("channel-title")).to_have_text("Town Square")

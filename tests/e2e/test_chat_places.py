@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, expect
 from sandbox.client import PASSWORD
 from sandbox.mattermost import MattermostDouble
 from tests.e2e.chat_page import ICON, Chat, RecorderApp, installed
+from tests.e2e.walking import fits
 from tests.integration import Integration
 
 pytestmark = pytest.mark.browser
@@ -131,7 +132,7 @@ def test_a_phone_shows_cards_threads_and_dialogs_without_scrolling_sideways(
         assert page.get_by_test_id("modal").bounding_box() == {"x": 0, "y": 0, "width": 390, "height": 844}
         page.get_by_test_id("modal-submit").tap()
         expect(page.get_by_test_id("modal")).to_have_count(0)
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        assert fits(page)
         page.get_by_test_id(f"replies-{root['id']}").tap()
         expect(page.get_by_test_id("thread-panel")).to_contain_text("a reply")
         box = page.get_by_test_id("thread-panel").bounding_box()

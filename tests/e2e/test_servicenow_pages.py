@@ -1,6 +1,5 @@
 """A person changes records on the ServiceNow double's pages, in a real Chromium."""
 
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from sandbox.client import PASSWORD
 from sandbox.servicenow import ServiceNowDouble
+from tests.e2e.walking import fits
 
 pytestmark = pytest.mark.browser
 
@@ -25,7 +25,7 @@ def sign_in(page: Page, double: ServiceNowDouble, path: str, who: str = "agent")
     page.get_by_label("User name").fill(who)
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
-    page.wait_for_url(re.compile(re.escape(path.partition("?")[0])))
+    expect(page.get_by_role("link", name="Sign out")).to_be_visible()
 
 
 def test_an_agent_works_on_an_incident(page: Page, double: ServiceNowDouble) -> None:
@@ -78,17 +78,15 @@ def test_pages_fit_a_phone(page: Page, double: ServiceNowDouble) -> None:
     """Nothing is wider than the window: list, form, refusal."""
     page.set_viewport_size({"width": 390, "height": 800})
     sign_in(page, double, "/change_request_list.do", "admin")
-
-    def fits() -> bool:
-        return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
-
-    assert fits()
+    expect(page.get_by_role("link", name="CHG0030004")).to_be_visible()
+    assert fits(page)
     page.get_by_role("link", name="CHG0030004").click()
-    assert fits()
+    expect(page.get_by_role("button", name="Update")).to_be_visible()
+    assert fits(page)
     page.get_by_label("State").select_option("Review")
     page.get_by_role("button", name="Update").click()
     expect(page.get_by_role("alert")).to_contain_text("aborted by Business Rule")
-    assert fits()
+    assert fits(page)
     page.get_by_text("Delete…").click()
     page.get_by_role("button", name="Delete this record").click()
     expect(page.get_by_role("link", name="CHG0030004")).to_have_count(0)

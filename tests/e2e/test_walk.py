@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sandbox.client import PASSWORD
-from tests.e2e.walking import choose, picture, sign_in
+from tests.e2e.walking import choose, fits, picture, sign_in
 from tests.world import World
 
 pytestmark = pytest.mark.browser
@@ -140,5 +140,4 @@ def test_the_page_works_on_a_phone(world: World, page: Page) -> None:
     page.get_by_test_id("app-bar-servicenow").click()
     page.get_by_test_id("modal-button-incident").click()
     expect(page.get_by_test_id("modal").locator("#field-short_description")).to_be_visible()
-    width = page.evaluate("document.documentElement.scrollWidth")
-    assert width <= 390
+    assert fits(page)

@@ -84,5 +84,11 @@ def submit(page: Page) -> None:
 
 
 def fits(page: Page) -> bool:
-    """Whether nothing is wider than the window."""
-    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+    """
+    Whether nothing is wider than the window.
+
+    Expect something of the page first: a press returns once the next page's address counts. The document has
+    no root yet then, for which a script of the page would not wait, and nothing in it that could be too wide.
+    """
+    page.wait_for_load_state()
+    return bool(page.locator("html").evaluate("root => root.scrollWidth <= innerWidth"))

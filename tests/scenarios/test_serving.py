@@ -12,7 +12,8 @@ import pytest
 import requests
 
 from sandbox.client import MattermostClient
-from tests.world import CLIENT_ID, CLIENT_SECRET, JWT_SECRET, World, free_port
+from tests.ports import ReservedPort
+from tests.world import CLIENT_ID, CLIENT_SECRET, JWT_SECRET, World
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -68,14 +69,15 @@ class Process:
 @pytest.fixture
 def served(empty_world: World, tmp_path: Path) -> Iterator[tuple[World, Process]]:
     """The process, installed in the Mattermost double in place of the threaded service."""
-    process = Process(empty_world, tmp_path, free_port())
-    try:
-        process.wait_until_ready()
-        answer = empty_world.person("admin").install(f"{process.url}/manifest.json", JWT_SECRET)
-        assert "despite" not in answer["text"]
-        yield empty_world, process
-    finally:
-        process.stop()
+    with ReservedPort() as port:
+        process = Process(empty_world, tmp_path, port.number)
+        try:
+            process.wait_until_ready()
+            answer = empty_world.person("admin").install(f"{process.url}/manifest.json", JWT_SECRET)
+            assert "despite" not in answer["text"]
+            yield empty_world, process
+        finally:
+            process.stop()
 
 
 def test_it_starts_anew_under_load_without_a_failed_call(served: tuple[World, Process]) -> None:
@@ -135,8 +137,9 @@ def test_a_running_call_is_finished_before_the_process_ends(served: tuple[World,
 def test_a_second_process_does_not_start_on_the_same_folder(served: tuple[World, Process], tmp_path: Path) -> None:
     """The storage belongs to one process; the other one ends with a message that says so."""
     world, _ = served
-    other = Process(world, tmp_path, free_port())
-    other.process.wait(60)
+    with ReservedPort() as port:
+        other = Process(world, tmp_path, port.number)
+        other.process.wait(60)
     assert other.process.returncode != 0
     assert "in use by another process" in other.log.read_text()
 

@@ -16,6 +16,7 @@ from core.deadline import Deadline
 from core.errors import Broken, ServiceNowError, Unanswered, Unreachable
 from servicenow import transport
 from servicenow.transport import Answer, BearerToken, ConnectionLost, NoCredentials, Transport
+from tests.ports import ReservedPort
 
 Script = Callable[[socket.socket], object]
 
@@ -191,10 +192,8 @@ def test_a_connection_that_breaks_leaves_open_what_happened(server: Server, part
 
 def test_a_closed_port_was_never_reached() -> None:
     """Nothing was sent, so nothing can have been saved."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    with pytest.raises(Unreachable) as caught:
-        ask(f"http://127.0.0.1:{port}")
+    with ReservedPort() as closed, pytest.raises(Unreachable) as caught:
+        ask(f"http://127.0.0.1:{closed.number}")
     assert not caught.value.may_have_been_saved
 
 

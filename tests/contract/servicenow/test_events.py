@@ -1,12 +1,12 @@
 """Events, their script actions, and what these send (update-set reference §4.5; API reference §11.3, §11.4)."""
 
-import socket
 import threading
 
 import pytest
 
 from tests.contract.servicenow.conftest import Instance, Listener
 from tests.contract.servicenow.update_set import UpdateSet
+from tests.ports import ReservedPort
 
 EVENT = "x_example.changed"
 QUEUE = f"gs.eventQueue('{EVENT}', current, 'one', gs.getUserID());"
@@ -186,9 +186,8 @@ def test_what_a_script_sends_arrives(instance: Instance, listener: Listener) -> 
 
 def test_nobody_there_is_thrown_and_silence_is_an_answer(instance: Instance, listener: Listener) -> None:
     """A refused connection throws; a time-out, which the script set, is status 0 with error code 1."""
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    with ReservedPort() as closed:
+        nobody = f"http://127.0.0.1:{closed.number}"
         update_set = UpdateSet()
         update_set.rule("incident", QUEUE)
         update_set.action(EVENT, send(nobody) + send(listener.url, "m.setHttpTimeout(200);"))
