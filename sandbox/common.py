@@ -3,9 +3,10 @@
 import contextlib
 import itertools
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -29,6 +30,11 @@ class Clock:
         self._offset += seconds
         self._tell()
 
+    @property
+    def ahead(self) -> float:
+        """Seconds ahead of the machine's time."""
+        return self._offset
+
     def reset(self) -> None:
         """Back to the machine's time."""
         self._offset = 0.0
@@ -51,10 +57,15 @@ class Fault:
 
 
 class Faults:
-    """What goes wrong next."""
+    """
+    What goes wrong next.
 
-    def __init__(self, kinds: Iterable[str]) -> None:
-        self.kinds = frozenset(kinds)
+    Args:
+        kinds: Every kind with its description.
+    """
+
+    def __init__(self, kinds: Mapping[str, str]) -> None:
+        self.kinds = dict(kinds)
         self._armed: list[Fault] = []
         self._lock = threading.Lock()
         self.cleared = threading.Event()
@@ -122,6 +133,9 @@ class _Handler(WSGIRequestHandler):
     _numbers = itertools.count(1)
 
     def setup(self) -> None:
+        if (context := self.server.ssl_context) is not None:
+            # The handshake happens at the first read, in this connection's own thread.
+            self.request = context.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
         super().setup()
         self._number = next(self._numbers)
 
@@ -175,18 +189,24 @@ class _Handler(WSGIRequestHandler):
 
 
 class SandboxServer:
-    """A Flask application on 127.0.0.1 in a thread of its own; port 0 takes a free one."""
+    """
+    A Flask application on 127.0.0.1 in a thread of its own; port 0 takes a free one.
 
-    def __init__(self, app: Flask, port: int = 0) -> None:
+    Args:
+        tls: Serves HTTPS with this context.
+    """
+
+    def __init__(self, app: Flask, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self._app = app
         self._port = port
+        self._tls = tls
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("127.0.0.1", port))
         self._socket.listen(512)
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._socket.getsockname()[1]}"
 
     def start(self) -> Self:
         """Serve in the background."""
@@ -194,6 +214,7 @@ class SandboxServer:
         self._server = make_server(
             "127.0.0.1", port, self._app, threaded=True, request_handler=_Handler, fd=self._socket.fileno()
         )
+        self._server.ssl_context = self._tls  # connections are wrapped by the handler, so that none holds up the others
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         return self
@@ -208,9 +229,25 @@ class SandboxServer:
         self._socket.close()
 
 
-def install_switches(app: Flask, clock: Clock, faults: Faults, log: RequestLog, reset: Callable[[], None]) -> None:
-    """The `/_sandbox/…` routes, and a log entry for every other request."""
+def is_switch(path: str) -> bool:
+    """Whether a path is one of the double's own, which faults and the request log leave alone."""
+    return path == "/_sandbox" or path.startswith("/_sandbox/")
+
+
+def install_switches(
+    app: Flask,
+    clock: Clock,
+    faults: Faults,
+    log: RequestLog,
+    reset: Callable[[], None],
+    overview: Callable[[], dict[str, Any]],
+) -> None:
+    """The `/_sandbox…` routes, and a log entry for every other request."""
     blueprint = Blueprint("sandbox", __name__, url_prefix="/_sandbox")
+
+    @blueprint.get("")
+    def show_overview() -> Response:
+        return jsonify(overview())
 
     @blueprint.post("/reset")
     def do_reset() -> Response:
@@ -260,7 +297,7 @@ def install_switches(app: Flask, clock: Clock, faults: Faults, log: RequestLog, 
 
     @app.after_request
     def end(response: Response) -> Response:
-        if not request.path.startswith("/_sandbox/"):
+        if not is_switch(request.path):
             log.add(
                 {
                     "method": request.method,

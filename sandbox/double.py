@@ -1,14 +1,28 @@
 """What a double is, whichever it is: a server with a clock, faults, a request log and a reset."""
 
 import argparse
+import contextlib
+import json
 import signal
+import ssl
+import sys
+import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Self
 
 from flask import Flask
 
-from sandbox.common import Clock, Faults, RequestLog, SandboxServer, install_switches
+from sandbox.common import Clock, Faults, RequestLog, SandboxServer, install_switches, is_switch
+from sandbox.tls import make_context
+
+Json = dict[str, Any]
+
+
+class BadSeed(Exception):
+    """A seed file that can't be used; the text says why."""
 
 
 class Double(ABC):
@@ -16,21 +30,51 @@ class Double(ABC):
     Args:
         app: The application; the double adds its routes to it.
         port: 0 takes a free one.
-        kinds: The faults it knows.
+        kinds: The faults it knows, with their descriptions.
+        tls: Serves HTTPS with this context.
     """
 
-    def __init__(self, app: Flask, port: int, kinds: Iterable[str]) -> None:
+    def __init__(self, app: Flask, port: int, kinds: Mapping[str, str], tls: ssl.SSLContext | None = None) -> None:
         app.json.sort_keys = False  # type: ignore[attr-defined]
+        self._app = app
         self._clock = Clock()
         self._faults = Faults(kinds)
         self._log = RequestLog()
-        self._server = SandboxServer(app, port)
+        self._server = SandboxServer(app, port, tls)
         self.url = self._server.url
-        install_switches(app, self._clock, self._faults, self._log, self._fresh)
+        install_switches(app, self._clock, self._faults, self._log, self._fresh, self._overview)
 
     @abstractmethod
     def _fresh(self) -> None:
         """Make the state that of the start again."""
+
+    @abstractmethod
+    def _about(self) -> Json:
+        """What the overview says about this double's own data: accounts and the like."""
+
+    def _overview(self) -> Json:
+        """What `GET /_sandbox` answers: all that somebody needs who has just started this double."""
+        rules = sorted(self._app.url_map.iter_rules(), key=lambda rule: rule.rule)
+        routes: dict[str, set[str]] = {}
+        for rule in rules:
+            routes.setdefault(rule.rule, set()).update((rule.methods or set()) - {"HEAD", "OPTIONS"})
+        lines = {path: f"{' '.join(sorted(methods))} {path}" for path, methods in routes.items()}
+        now = datetime.fromtimestamp(self._clock.now(), UTC)
+        return {
+            "url": self.url,
+            **self._about(),
+            "clock": {
+                "now": now.isoformat(timespec="seconds"),
+                "seconds_ahead": self._clock.ahead,
+                "advance": 'POST /_sandbox/clock {"advance": 3600}',
+            },
+            "faults": self._faults.kinds,
+            "armed_faults": len(self._faults),
+            "arm_a_fault": 'POST /_sandbox/faults {"kind": "429", "path": "/api/", "times": 2, "seconds": 5}',
+            "reset": "POST /_sandbox/reset",
+            "controls": [line for path, line in lines.items() if is_switch(path)],
+            "routes": [line for path, line in lines.items() if not is_switch(path)],
+        }
 
     def __enter__(self) -> Self:
         return self.start()
@@ -89,8 +133,41 @@ def run_alone(make: Callable[[int], Double], port: int) -> None:
         signal.sigwait(signals)
 
 
-def main(make: Callable[[int], Double], name: str, default_port: int) -> None:
-    """The command line of ``python -m sandbox.NAME``."""
+Make = Callable[[int, Json | None, ssl.SSLContext | None], Double]
+
+
+def main(make: Make, name: str, default_port: int) -> None:
+    """
+    The command line of ``python -m sandbox.NAME``.
+
+    Args:
+        make: Makes the double from a port, what the seed file holds, and a TLS context.
+    """
     parser = argparse.ArgumentParser(prog=f"sandbox.{name}", description=f"The {name} double alone.")
     parser.add_argument("--port", type=int, default=default_port, help=f"0 takes a free one (default: {default_port})")
-    run_alone(make, parser.parse_args().port)
+    parser.add_argument("--seed", type=Path, metavar="FILE.json", help="more data to start with; docs/sandbox.md")
+    parser.add_argument("--tls", action="store_true", help="serve HTTPS with a certificate made now")
+    options = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        try:
+            seed = _read(options.seed) if options.seed else None
+            context = None
+            if options.tls:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{name}-double-"))
+                context, certificate = make_context(Path(folder))
+                print(f"Certificate: {certificate}", file=sys.stderr, flush=True)
+            run_alone(lambda port: make(port, seed, context), options.port)
+        except BadSeed as problem:
+            sys.exit(f"{options.seed}: {problem}")
+        except OSError as problem:
+            sys.exit(f"The double can't start: {problem}")
+
+
+def _read(path: Path) -> Json:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise BadSeed(str(problem)) from problem
+    if not isinstance(found, dict):
+        raise BadSeed("the file must hold a JSON object")
+    return found

@@ -1,12 +1,13 @@
 """The Mattermost double as a whole."""
 
+import ssl
 from pathlib import Path
 
 from flask import Flask, Response, g, jsonify, request, send_from_directory
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from sandbox.common import Fault
+from sandbox.common import Fault, is_switch
 from sandbox.double import Double
 from sandbox.mattermost.actions import Actions
 from sandbox.mattermost.apps.builtin import Builtin
@@ -24,7 +25,8 @@ from sandbox.mattermost.people import people_blueprint
 from sandbox.mattermost.plugins import APPS, RUNNING, plugins_blueprint
 from sandbox.mattermost.posts import Posts
 from sandbox.mattermost.reading import Reading
-from sandbox.mattermost.state import Json, State, new_id, seed
+from sandbox.mattermost.seed_file import load
+from sandbox.mattermost.state import PASSWORD, Json, State, new_id, seed
 from sandbox.mattermost.system import system_blueprint
 from sandbox.mattermost.teams import teams_blueprint
 from sandbox.mattermost.tokens import tokens_blueprint
@@ -33,7 +35,14 @@ from sandbox.mattermost.web import ApiError, answer_error, not_found
 
 _PAGE = Path(__file__).parent / "page"
 _LONGEST_URL = 2048
-_KINDS = ("down", "proxy_404", "429", "500", "500_after_commit", "slow")
+KINDS = {
+    "down": "502 with a proxy's HTML page",
+    "proxy_404": "404 in plain text, as a proxy without a server behind it answers",
+    "429": "429 with `Retry-After` (`seconds`, 1 by default) and `X-Ratelimit-…` headers",
+    "500": "500 with Mattermost's error envelope; nothing is done",
+    "500_after_commit": "the same 500, after everything was done",
+    "slow": "an answer after `seconds` (30 by default) or when faults are cleared; a new post waits while it is made",
+}
 _INTERNAL = ApiError(500, "api.sandbox.internal.app_error", "An internal error occurred.")
 _PLUGIN_LATER = tuple(f"{PLUGIN}/api/v1/{name}" for name in ("subscribe", "unsubscribe", "timer", "marketplace"))
 _LATER = (
@@ -55,11 +64,14 @@ class MattermostDouble(Double):
 
     Args:
         port: 0 takes a free one.
+        more: More people, channels and messages to start with (`seed_file`). Raises BadSeed.
+        tls: Serves HTTPS with this context.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, more: Json | None = None, tls: ssl.SSLContext | None = None) -> None:
         app = Flask(__name__, static_folder=None)
-        super().__init__(app, port, _KINDS)
+        super().__init__(app, port, KINDS, tls)
+        self._more = more or {}
         self.state = State(self._clock)
         self.registry = Registry(self.state)
         self.hub = Hub(self.state)
@@ -79,7 +91,7 @@ class MattermostDouble(Double):
         builtin = Builtin(self.state, self.registry, installer)
         apps = AppsRoutes(self.state, self.hub, self.registry, expander, installer, builtin, site)
         ephemeral = Ephemeral(self.state, self.hub)
-        posts = Posts(self.state, self.hub, ephemeral, self._pause)
+        posts = self._posts = Posts(self.state, self.hub, ephemeral, self._pause)
         app.register_blueprint(people_blueprint(self.state, self.hub))
         app.register_blueprint(teams_blueprint(self.state, self.hub))
         app.register_blueprint(channels_blueprint(self.state, self.hub))
@@ -126,6 +138,21 @@ class MattermostDouble(Double):
         self.state.clear()
         self.state.plugins[APPS] = RUNNING
         seed(self.state)
+        with self._app.app_context():  # posts ask whose session they come from
+            load(self.state, self._posts, self._more)
+
+    def _about(self) -> Json:
+        people = [user for user in self.state.users.values() if not user.get("is_bot")]
+        return {
+            "version": self.state.version,
+            "password": PASSWORD,
+            "accounts": [{"username": user["username"], "roles": user["roles"].split()} for user in people],
+            "teams": [team["name"] for team in self.state.teams.values()],
+            "channels": [
+                {"name": channel["name"], "type": channel["type"], "archived": bool(channel["delete_at"])}
+                for channel in self.state.channels.values()
+            ],
+        }
 
     def _ready(self) -> ResponseReturnValue:
         if request.method == "POST":
@@ -133,7 +160,7 @@ class MattermostDouble(Double):
         return jsonify({"ready": self.ready}), 200 if self.ready else 503
 
     def _faulty(self) -> ResponseReturnValue | None:
-        if request.path.startswith("/_sandbox/"):
+        if is_switch(request.path):
             return None
         fault = self._faults.take(request.path)
         g.fault = fault

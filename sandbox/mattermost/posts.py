@@ -171,6 +171,11 @@ class Posts:
             channel["last_root_post_at"] = now
         return post
 
+    def stored(self, person: str, channel_id: str, message: str) -> None:
+        """Store a message without telling anybody: it was there before."""
+        with self._state.lock:
+            self._stored(person, channel_id, "", message, {})
+
     def _count_replies(self, root_id: str, now: int) -> None:
         """Everybody in a thread shows its number of replies (recorded), and a reply makes its root newer."""
         thread = self._state.thread(root_id)

@@ -1,18 +1,20 @@
 """The ServiceNow double as a whole."""
 
 import re
+import ssl
 from typing import Self
 
 from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from sandbox.double import Double
+from sandbox.double import Double, Json
 from sandbox.servicenow import faults, http
 from sandbox.servicenow.attachment_api import AttachmentApi
 from sandbox.servicenow.attachments import Attachments
 from sandbox.servicenow.change_api import ChangeApi
 from sandbox.servicenow.knowledge_api import KnowledgeApi
+from sandbox.servicenow.lists import Lists
 from sandbox.servicenow.meta import Meta
 from sandbox.servicenow.oauth_routes import OAuthRoutes
 from sandbox.servicenow.oauth_state import OAuthState
@@ -21,7 +23,8 @@ from sandbox.servicenow.people import People
 from sandbox.servicenow.query import NotDone
 from sandbox.servicenow.scripting.rest import ScriptedRest
 from sandbox.servicenow.scripting.runtime import Runtime
-from sandbox.servicenow.seed import seed
+from sandbox.servicenow.seed import PASSWORD, seed
+from sandbox.servicenow.seed_file import load
 from sandbox.servicenow.stats_api import StatsApi
 from sandbox.servicenow.store import Row, Store
 from sandbox.servicenow.table_api import TableApi
@@ -37,11 +40,13 @@ class ServiceNowDouble(Double):
 
     Args:
         port: 0 takes a free one.
+        rows: More rows to start with, by table (`seed_file`). Raises BadSeed.
+        tls: Serves HTTPS with this context.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, rows: Json | None = None, tls: ssl.SSLContext | None = None) -> None:
         app = Flask(__name__)
-        super().__init__(app, port, faults.KINDS)
+        super().__init__(app, port, faults.KINDS, tls)
         self.store = Store(self._clock)
         self.oauth = OAuthState(self._clock)
         people = People(self.store, self.oauth)
@@ -71,6 +76,8 @@ class ServiceNowDouble(Double):
         app.register_error_handler(NotDone, _not_done)
         app.register_error_handler(http.Refused, lambda refused: refused.response)
         seed(self.store)
+        if rows is not None:
+            load(self.store, Lists(self.store, people), rows)
         self._seeded = self.store.snapshot()
 
     def rows(self, table: str) -> list[Row]:
@@ -109,6 +116,25 @@ class ServiceNowDouble(Double):
         except TimeoutError as problem:
             return jsonify({"error": str(problem)}), 504
         return jsonify({})
+
+    def _about(self) -> Json:
+        def roles(user: Row) -> list[str]:
+            rows = self.store.rows("sys_user_has_role")
+            return [self.store.display("sys_user_role", row["role"]) for row in rows if row["user"] == user["sys_id"]]
+
+        clients = [row for row in self.store.rows("oauth_entity") if row["active"] == "true"]
+        return {
+            "password": PASSWORD,
+            "accounts": [
+                {"user_name": user["user_name"], "name": user["name"], "roles": roles(user)}
+                for user in self.store.rows("sys_user")
+            ],
+            "oauth_clients": [
+                {name: client[name] for name in ("name", "client_id", "client_secret", "redirect_url")}
+                for client in clients
+            ],
+            "tables": sorted(self.store.tables),
+        }
 
     def _fresh(self) -> None:
         self.runtime.clear()

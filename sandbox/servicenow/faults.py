@@ -5,14 +5,30 @@ from pathlib import Path
 
 from flask import Response, request
 
-from sandbox.common import Fault, Faults
+from sandbox.common import Fault, Faults, is_switch
 from sandbox.servicenow import http
 
-KINDS = (
-    "hibernating", "401", "429", "429_bare", "500", "500_after_commit", "403_after_insert", "202",
-    "truncated", "html_login", "slow", "empty_acl", "short_page", "strip_field", "no_refresh_token",
-    "refresh_refused", "414", "drop_unknown_terms", "meta_refused",
-)  # fmt: skip
+KINDS = {
+    "hibernating": "200 with the HTML page of a hibernating developer instance",
+    "401": "401 as for wrong credentials or an expired token",
+    "429": "429 by a rate limit rule, with `Retry-After` (`seconds`, 1 by default) and `X-RateLimit-…` headers",
+    "429_bare": "429 without any of these headers, as a node with a full queue answers",
+    "500": "500 `Transaction cancelled: maximum execution time exceeded`; nothing is saved",
+    "500_after_commit": "the same 500, after the write was saved (Table API and Change Management API)",
+    "403_after_insert": "403 `Insufficient rights to query records`, after the row was inserted (Table API)",
+    "202": "202 without a body, as when too many requests wait in one session; nothing is done",
+    "truncated": "a JSON answer that ends in the middle",
+    "html_login": "200 with an HTML login page",
+    "slow": "no answer for `seconds` (65 by default), then the usual one; clearing the faults ends the wait",
+    "empty_acl": "a list without rows whose `X-Total-Count` still counts them; 404 for a single record",
+    "short_page": "a list with the first half of its page only",
+    "strip_field": "rows without `correlation_id`, as if the person couldn't read that column",
+    "no_refresh_token": "a token answer without `refresh_token`",
+    "refresh_refused": "401 `server_error` for a refresh token that is good",
+    "414": "414 with an HTML page",
+    "drop_unknown_terms": "no rows for a query with an invalid term, as with `glide.invalid_query.returns_no_rows`",
+    "meta_refused": "403 for `/api/now/ui/meta/{table}`",
+}  # fmt: skip
 # Those that answer instead of the handler.
 _BEFORE = ("hibernating", "401", "429", "429_bare", "500", "202", "html_login", "slow", "414")
 _SLOW_SECONDS = 65.0  # longer than the 60 s quota, so that a client's own time-out ends it
@@ -23,7 +39,7 @@ _TOO_LONG = "<html><head><title>414 Request-URI Too Large</title></head></html>"
 
 def before_request(faults: Faults) -> Response | None:
     """What a fault answers instead of the handler; None lets the request through."""
-    if request.path.startswith("/_sandbox/"):
+    if is_switch(request.path):
         return None
     fault = faults.take(request.path, *_BEFORE)
     return _faulty(fault, faults) if fault else None
@@ -32,7 +48,7 @@ def before_request(faults: Faults) -> Response | None:
 def after_request(faults: Faults, response: Response) -> Response:
     """A 200 whose body ends in the middle: streamed, then cancelled."""
     whole = response.status_code in {200, 201} and response.mimetype == "application/json"
-    if whole and not request.path.startswith("/_sandbox/") and faults.take(request.path, "truncated"):
+    if whole and not is_switch(request.path) and faults.take(request.path, "truncated"):
         data = response.get_data()
         response.set_data(data[: len(data) // 2])
     return response

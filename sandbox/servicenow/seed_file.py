@@ -1,0 +1,56 @@
+"""What ``--seed FILE.json`` adds: rows by table, and an OAuth client for a double that runs alone."""
+
+from typing import Any
+
+from sandbox.double import BadSeed
+from sandbox.servicenow.lists import Lists
+from sandbox.servicenow.store import Refusal, Store
+
+_CLIENT = {
+    "name": "Sandbox client",
+    "client_id": "0123456789abcdef0123456789abcdef",
+    "client_secret": "sandbox-secret",
+    "redirect_url": "http://127.0.0.1:8080/callback,http://localhost:8080/callback",
+}
+
+
+def alone(given: dict[str, Any] | None) -> dict[str, Any]:
+    """The rows of a double that runs alone: the file's, and an OAuth client where the file has none."""
+    rows = dict(given or {})
+    rows.setdefault("oauth_entity", [_CLIENT])
+    return rows
+
+
+def load(store: Store, lists: Lists, rows: dict[str, Any]) -> None:
+    """
+    Insert rows as an administrator would, then set what a rule changed to what the file says.
+
+    References and choices may be given by display value. A row with the `sys_id` of one that exists changes that one.
+
+    Raises:
+        BadSeed: An unknown table or column, or a row that a rule refuses.
+    """
+    for table, of in rows.items():
+        if table not in store.tables:
+            raise BadSeed(f"there is no table {table}")
+        if not isinstance(of, list) or not all(isinstance(row, dict) for row in of):
+            raise BadSeed(f"{table} must be a list of objects")
+        for number, row in enumerate(of, 1):
+            if unknown := sorted(row.keys() - store.columns(table).keys()):
+                raise BadSeed(f"{table}, row {number}: there is no column {', '.join(unknown)}")
+            try:
+                _add(store, lists, table, {name: str(value) for name, value in row.items()})
+            except Refusal as refusal:
+                raise BadSeed(f"{table}, row {number}: {refusal.detail}") from refusal
+
+
+def _add(store: Store, lists: Lists, table: str, row: dict[str, str]) -> None:
+    given = {name: lists.raw(table, name, value) for name, value in row.items()}
+    sys_id = given.get("sys_id", "")
+    admin = next(user["sys_id"] for user in store.rows("sys_user") if user["user_name"] == "admin")
+    if store.find(table, sys_id):
+        saved = store.update(table, sys_id, given, "admin", admin)
+    else:
+        saved = store.insert(table, given, "admin", admin)
+    journals = {name for name, column in store.columns(table).items() if column.type.startswith("journal")}
+    store.put(table, saved | {name: value for name, value in given.items() if name not in journals})
