@@ -3,10 +3,11 @@
 import base64
 import hmac
 import json
+import posixpath
 import time
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import requests
 
@@ -107,14 +108,13 @@ class Registry:
         Raises:
             PluginError: With ``upstream call failed: …``.
         """
-        path = _clean(str(request["path"]))
-        url = f"{app.root_url}{path}"
+        url = f"{app.root_url}{_target(str(request['path']))}"
         headers = {"Content-Type": "application/json"}
         if app.manifest["http"].get("use_jwt"):
             headers["Mattermost-App-Authorization"] = f"Bearer {self._jwt(app, acting_user_id)}"
         began = time.monotonic()
         try:
-            response = ask("POST", url, seconds, data=json.dumps(request | {"path": path}), headers=headers)
+            response = ask("POST", url, seconds, data=json.dumps(request), headers=headers)
         except requests.Timeout as error:
             raise PluginError(
                 f'upstream call failed: failed to invoke via HTTP: Post "{url}": context deadline exceeded'
@@ -149,13 +149,19 @@ def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _clean(path: str) -> str:
-    """``//``, ``.``, ``..`` and trailing slashes are resolved; a query string survives."""
-    before, mark, query = path.partition("?")
-    parts: list[str] = []
-    for part in before.split("/"):
-        if part == "..":
-            parts = parts[:-1]
-        elif part not in {"", "."}:
-            parts.append(part)
-    return "/" + "/".join(parts) + mark + query
+def clean_path(path: str) -> str:
+    """``//``, ``.``, ``..`` and trailing slashes are resolved, as Go's ``path.Clean`` does; nothing is decoded."""
+    return "/" + posixpath.normpath(path).strip("/")
+
+
+def _target(path: str) -> str:
+    """
+    What goes over the wire: the plugin decodes the path as long as that changes it, then cleans and encodes it again.
+
+    A query string survives, a fragment stays behind. So `/oauth2/connec%74` and `/oauth2/connect#x`, which no
+    comparison of paths catches, arrive as `/oauth2/connect` (plugin source, ``utils.CleanURL``).
+    """
+    before, mark, query = path.partition("#")[0].partition("?")
+    while (decoded := unquote(before)) != before:
+        before = decoded
+    return quote(clean_path(before), safe="/$&+,:;=@") + mark + query

@@ -14,7 +14,7 @@ from sandbox.mattermost.apps.errors import PluginError, as_go_error, as_plain_te
 from sandbox.mattermost.apps.expand import Agent, Expander, echoed
 from sandbox.mattermost.apps.install import Installer
 from sandbox.mattermost.apps.outbound import ask
-from sandbox.mattermost.apps.registry import PLUGIN, App, Registry
+from sandbox.mattermost.apps.registry import PLUGIN, App, Registry, clean_path
 from sandbox.mattermost.apps.typed import Undecodable, as_go, expand_of
 from sandbox.mattermost.hub import Hub
 from sandbox.mattermost.state import State
@@ -132,6 +132,7 @@ class AppsRoutes:
         path = str(given.get("path") or "")
         if not path.startswith("/"):
             raise PluginError(f'call path must start with a "/": "{path}": invalid input')
+        path = clean_path(path)
         self._allowed(app, path)
         agent = Agent(
             user_id,
