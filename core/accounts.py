@@ -53,6 +53,25 @@ class Account:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SignIn:
+    """
+    A sign-in at ServiceNow that somebody started and has not come back from.
+
+    Args:
+        person_id: Whose it is; nobody else can finish it.
+        state: What the browser has to bring back.
+        verifier: The secret half of PKCE, made for this sign-in alone.
+        instance: Origin of the instance that the browser was sent to; the code goes nowhere else.
+    """
+
+    person_id: str
+    state: str
+    verifier: str = field(repr=False)
+    instance: str
+    started_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Installation:
     """
     What Mattermost gave us: whose bot we are, and the newest live session of it.

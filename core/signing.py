@@ -52,10 +52,6 @@ class Signer:
         content: dict[str, Any] = body["c"]
         return content
 
-    def derive(self, purpose: str, text: str) -> str:
-        """A secret text of 43 URL-safe characters that only we can make from *text* (PKCE verifiers)."""
-        return _encode(hmac.digest(self._keys[0], f"{purpose}:{text}".encode(), hashlib.sha256))
-
     @staticmethod
     def _mac(key: bytes, payload: str) -> str:
         return _encode(hmac.digest(key, payload.encode(), hashlib.sha256))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from core.accounts import Account, BotTokenHealth, FormResult, Installation
+from core.accounts import Account, BotTokenHealth, FormResult, Installation, SignIn
 from core.notices import DeliveryHealth, WebhookKey
 from core.subscriptions import Grant
 
@@ -34,6 +34,23 @@ class Accounts(Protocol):
 
     def all(self) -> Sequence[Account]:
         """Every account, in no order."""
+        ...
+
+
+class SignIns(Protocol):
+    """Sign-ins at ServiceNow under way: a few per person, each for 15 minutes, as the framework keeps its own."""
+
+    def start(self, sign_in: SignIn) -> None:
+        """Store it before the browser is sent away. Raises StorageFailed."""
+        ...
+
+    def take(self, person_id: str, state: str) -> SignIn | None:
+        """
+        The sign-in, once: a second call finds nothing. None also where it is another person's or too old.
+
+        Raises:
+            StorageFailed: It may still be there, so it must not be used.
+        """
         ...
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from core.notice_ports import Outbox, ParkedSubscriptions, Threads
 from core.record_ports import PostedCards
-from core.storage_ports import Accounts, ChannelGrants, FormResults, Installations, SavedSettings
+from core.storage_ports import Accounts, ChannelGrants, FormResults, Installations, SavedSettings, SignIns
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Stores:
     """
 
     accounts: Accounts
+    sign_ins: SignIns
     installations: Installations
     form_results: FormResults
     settings: SavedSettings

@@ -1,19 +1,23 @@
 """Connect a ServiceNow account, show it, disconnect it (spec §3, design §4)."""
 
+import re
+import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
 
-from core.accounts import Account, Tokens
+from core.accounts import Account, SignIn, Tokens
 from core.calls import Call, Link, Navigate, Reply, Text
-from core.errors import AppError, InvalidInput, MattermostError, OAuthRefused, ServiceNowError
+from core.errors import AppError, InvalidInput, MattermostError, NotConfigured, OAuthRefused, ServiceNowError
 from core.menus import Requirement
 from handlers.context import Context
 from handlers.help import help_text
 from handlers.registry import calls
 from mattermost.cards import person_line
 from mattermost.markdown import escaped
+
+_STATE = re.compile(r"[!-~]{1,200}")
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +35,12 @@ class SignInFailed(AppError):
         "ServiceNow did not let the sign-in finish. Start again with /servicenow connect; if it stays, "
         "ask an administrator to check the OAuth client and its redirect address."
     )
+
+
+class UnknownSignIn(AppError):
+    """The browser brought back a sign-in that this person did not start, or that is over."""
+
+    tell = "This sign-in has expired or was already finished. Start again with /servicenow connect."
 
 
 @calls.form("account/connect", needs=Requirement.NOT_CONNECTED)
@@ -55,12 +65,25 @@ def authorize(call: Call, context: Context) -> Reply:
     """
     Where the framework sends the browser: ServiceNow's consent page.
 
-    The PKCE verifier is derived from the framework's single-use state, so nothing has to be kept.
+    The sign-in is stored for this person first; `complete` takes no other.
+
+    Raises:
+        NotConfigured: There is no instance to send anybody to.
     """
+    if context.instance.missing:
+        raise NotConfigured(context.instance.missing)
     state = call.values.text("state")
-    if not state or len(state) > 200:
-        raise InvalidInput({}, "This sign-in link is not complete. Start again with /servicenow connect.")
-    return Link(context.oauth.authorization_address(state, context.signer.derive("pkce", state)))
+    if not _STATE.fullmatch(state):
+        raise InvalidInput({}, "This sign-in link is incomplete. Start again with /servicenow connect.")
+    sign_in = SignIn(
+        person_id=call.person.id,
+        state=state,
+        verifier=secrets.token_urlsafe(32),
+        instance=context.instance.url,
+        started_at=context.clock(),
+    )
+    context.sign_ins.start(sign_in)
+    return Link(context.oauth.authorization_address(state, sign_in.verifier))
 
 
 def complete(call: Call, context: Context) -> Reply:
@@ -68,17 +91,21 @@ def complete(call: Call, context: Context) -> Reply:
     The browser is back from ServiceNow: exchange the code, see whose account it is, store, say so.
 
     Raises:
+        UnknownSignIn: This person started no such sign-in, or it is too old, finished, or another instance's.
         Declined, SignInFailed: ServiceNow sent an error instead of a code.
         OAuthRefused, ServiceNowError: The exchange failed; nothing was stored.
     """
-    state, code = call.values.text("state"), call.values.text("code")
+    sign_in = context.sign_ins.take(call.person.id, call.values.text("state"))
+    if sign_in is None or sign_in.instance != context.instance.url:
+        raise UnknownSignIn("no sign-in with this state was started by this person")
     if error := call.values.text("error"):
         if error == "access_denied":
             raise Declined("consent declined")
         raise SignInFailed(f"authorization error {error[:60]!r}")
-    if not code or not state:
-        raise SignInFailed("no code or no state")
-    tokens = context.oauth.exchange(code, context.signer.derive("pkce", state))
+    code = call.values.text("code")
+    if not code:
+        raise SignInFailed("no code")
+    tokens = context.oauth.exchange(code, sign_in.verifier)
     try:
         identity = context.oauth.identify(tokens)
     except ServiceNowError:

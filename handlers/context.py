@@ -110,6 +110,7 @@ class Context:
         self.settings = services.settings
         self.instance = self._parts.instance
         self.accounts = services.stores.accounts
+        self.sign_ins = services.stores.sign_ins
         self.form_results = services.stores.form_results
         self.keys = services.keys
         self.old_dialect = services.old_dialect

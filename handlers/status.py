@@ -80,6 +80,8 @@ def _reports(context: Context) -> list[str]:
 
 
 def _component(context: Context) -> list[str]:
+    if context.instance.missing:
+        return ["Not configured yet. Set it up with `/servicenow configure`."]
     try:
         health = context.servicenow.component().health()
     except NotConnected as error:

@@ -18,6 +18,7 @@ from core.fields import Option
 from mattermost.apps_forms import write_form
 
 _ID = validate.Length(max=64)
+_TOKEN = validate.Regexp(r"([a-z0-9]{26})?\Z")  # it goes into a header
 MAX_TEXT = 100_000  # characters of one value; far above any field of ours, far below a body's limit
 
 
@@ -35,6 +36,7 @@ class ActingUser:
 class CallRequest:
     """A call request whose shape is checked, and nothing else."""
 
+    path: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
     state: str = ""
     selected_field: str = ""
@@ -109,7 +111,7 @@ class _AppSchema(_Loose):
 
 class _ContextSchema(_Loose):
     acting_user = fields.Nested(_UserSchema, load_default=None)
-    acting_user_access_token = fields.Str(load_default="")
+    acting_user_access_token = fields.Str(load_default="", validate=_TOKEN)
     bot_user_id = fields.Str(load_default="", validate=_ID)
     bot_access_token = fields.Str(load_default="")
     channel = fields.Nested(_ChannelSchema, load_default=None)
@@ -119,6 +121,7 @@ class _ContextSchema(_Loose):
 
 
 class _CallSchema(_Loose):
+    path = fields.Str(load_default="")
     values = fields.Dict(keys=fields.Str(), load_default=dict)
     state = fields.Str(load_default="", validate=validate.Length(max=8192))
     selected_field = fields.Str(load_default="", validate=validate.Length(max=300))

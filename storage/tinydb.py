@@ -19,6 +19,7 @@ from storage.grants import StoredGrants
 from storage.outbox import StoredOutbox
 from storage.sealing import Sealer
 from storage.settings import StoredSettings
+from storage.sign_ins import StoredSignIns
 from storage.stores import StoredAccounts, StoredFormResults, StoredInstallations
 from storage.threads import StoredParked, StoredThreads
 
@@ -60,10 +61,11 @@ def open_storage(
     """
     folder = folder_of(url)
     disk = disk or Disk()
-    sealers = [Sealer(keys(purpose)) for purpose in ("accounts", "installation", "settings", "outbox")]
+    sealers = [Sealer(keys(purpose)) for purpose in ("accounts", "installation", "settings", "outbox", "sign-ins")]
     lock = _locked(folder, disk, wait)
     try:
         accounts = StoredAccounts(folder, disk, sealers[0])
+        sign_ins = StoredSignIns(folder, disk, sealers[4], clock)
         installations = StoredInstallations(folder, disk, sealers[1])
         form_results = StoredFormResults(folder, disk, clock)
         settings = StoredSettings(folder, disk, sealers[2])
@@ -71,14 +73,16 @@ def open_storage(
         outbox = StoredOutbox(folder, disk, sealers[3], clock)
         threads, parked = StoredThreads(folder, disk, clock), StoredParked(folder, disk, clock)
         cards = StoredCards(folder, disk, clock)
-        tables = (accounts, installations, form_results, settings, grants, outbox, threads, parked, cards)
+        tables = (accounts, sign_ins, installations, form_results, settings, grants, outbox, threads, parked, cards)
         files: list[_File] = [*(table.file for table in tables), outbox.delivered]
         check, close = _watched(folder, lock, files)
     except (StorageFailed, OSError) as error:
         lock.release()
         log.error("storage can't be opened", folder=str(folder), reason=str(error))
         raise error if isinstance(error, StorageFailed) else StorageFailed(str(error)) from error
-    return Stores(accounts, installations, form_results, settings, grants, outbox, threads, parked, cards, check, close)
+    return Stores(
+        accounts, sign_ins, installations, form_results, settings, grants, outbox, threads, parked, cards, check, close
+    )
 
 
 def folder_of(url: str) -> Path:

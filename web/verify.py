@@ -14,7 +14,7 @@ from flask import Request
 
 from core.accounts import Installation
 from core.calls import Person
-from core.errors import AdministratorsOnly, InvalidInput, NotVerified
+from core.errors import AdministratorsOnly, InvalidInput, NotVerified, UnknownRequest
 from core.ports import Clock
 from mattermost.apps_framework import CallRequest, read, read_asker
 from mattermost.bot_tokens import BotTokens
@@ -68,9 +68,20 @@ class Verifier:
 
     def administrator(self, request: Request) -> Caller:
         """Both proofs, and the person is a system administrator (lifecycle calls but the installation)."""
-        caller = self.call(request)
+        caller = self.framework(request)
         if not caller.person.administrator:
             raise AdministratorsOnly("lifecycle call by an ordinary user")
+        return caller
+
+    def framework(self, request: Request) -> Caller:
+        """
+        A call that the framework makes of itself (OAuth): both proofs, and nobody chose its path.
+
+        Raises:
+            UnknownRequest: A person had the framework call it, by another spelling of its path.
+        """
+        caller = self.call(request)
+        _check_path(request, caller.request)
         return caller
 
     def installation(self, request: Request) -> Caller:
@@ -82,6 +93,7 @@ class Verifier:
         """
         person_id = self._named(request)
         caller = self._caller(person_id, read(payload(request)))
+        _check_path(request, caller.request)
         self._owners.forget()
         owner = self._owners.owner(caller.request.acting_user_access_token)
         if owner.user_id != person_id or owner.is_bot or not owner.administrator:
@@ -136,6 +148,20 @@ class Verifier:
         return Caller(person, request)
 
 
+def _check_path(request: Request, call: CallRequest) -> None:
+    """
+    Refuse a call of one of the framework's own paths that a person had it make.
+
+    The framework keeps people from these paths by comparing to the letter, and then decodes, cleans and
+    cuts what it asks for: `/oauth2/connec%74` and `/oauth2/connect#x` both arrive as `/oauth2/connect`. What
+    it compared stands in the body. The raw target of the request catches what a server in front changed.
+    """
+    rule = str(request.url_rule)
+    targets = [request.environ[name] for name in ("RAW_URI", "REQUEST_URI") if name in request.environ]
+    if call.path != rule or not targets or any(target != rule for target in targets):
+        raise UnknownRequest("another spelling of a path of the framework")
+
+
 def payload(request: Request) -> Mapping[str, Any]:
     """
     The JSON object of the body.
@@ -143,10 +169,11 @@ def payload(request: Request) -> Mapping[str, Any]:
     Raises:
         InvalidInput: No JSON, no object, or nested too deep to read.
     """
-    data = request.get_data()
     try:
-        body = json.loads(data)
-        if b"\\ud" in data.lower():
+        # UTF-8 and nothing else: given bytes, the library takes UTF-16 as well, and surrogates in either.
+        text = request.get_data().decode()
+        body = json.loads(text)
+        if "\\ud" in text.lower():
             # Half a character (a lone surrogate) is legal JSON and breaks every encoder behind us.
             body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError) as error:

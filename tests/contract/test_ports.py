@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.accounts import Account, FormResult, Installation, Tokens
+from core.accounts import Account, FormResult, Installation, SignIn, Tokens
 from core.errors import StillWorking
 from core.records import Identity
 from core.subscriptions import Grant, Status
@@ -181,6 +181,53 @@ def test_the_bot_stays_pinned_when_its_secrets_can_not_be_opened(open_: Open) ->
     """A lost key costs the bot's token, which the next call brings, and not the pin."""
     open_(OLD).installations.put(INSTALLATION)
     assert open_(NEW).installations.get() == replace(INSTALLATION, bot_token="", webhook_secret="")
+
+
+def sign_in(state: str, person_id: str = "ann", started_at: float = NOW) -> SignIn:
+    """A sign-in as `/oauth2/connect` starts it."""
+    return SignIn(
+        person_id=person_id,
+        state=state,
+        verifier=f"verifier of {state}",
+        instance="https://acme.service-now.com",
+        started_at=started_at,
+    )
+
+
+def test_a_sign_in_is_taken_once_by_its_person(open_: Open) -> None:
+    """Also after a restart; another person's take finds nothing and leaves it."""
+    open_().sign_ins.start(sign_in("one"))
+    sign_ins = open_().sign_ins
+    assert sign_ins.take("bob", "one") is None
+    assert sign_ins.take("ann", "other") is None
+    assert sign_ins.take("ann", "one") == sign_in("one")
+    assert sign_ins.take("ann", "one") is None
+    assert open_().sign_ins.take("ann", "one") is None
+
+
+def test_of_takes_at_once_one_succeeds(open_: Open) -> None:
+    """Single use holds between threads."""
+    sign_ins = open_().sign_ins
+    sign_ins.start(sign_in("one"))
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(lambda _: sign_ins.take("ann", "one"), range(8)))
+    assert [one for one in taken if one is not None] == [sign_in("one")]
+
+
+def test_sign_ins_end_and_are_limited_per_person(open_: Open, moment: Moment) -> None:
+    """Fifteen minutes; the newest five of a person; other people's stay. A lost key ends them."""
+    sign_ins = open_().sign_ins
+    sign_ins.start(sign_in("bob's", "bob"))
+    for number in range(6):
+        sign_ins.start(sign_in(str(number), started_at=NOW + number))
+    assert sign_ins.take("ann", "0") is None
+    assert sign_ins.take("ann", "1") is not None
+    assert sign_ins.take("bob", "bob's") is not None
+    moment.now = NOW + 15 * 60 + 2
+    assert sign_ins.take("ann", "2") == sign_in("2", started_at=NOW + 2)
+    moment.now += 2
+    assert sign_ins.take("ann", "3") is None
+    assert open_(NEW).sign_ins.take("ann", "5") is None
 
 
 def test_a_form_result_lives_a_day(open_: Open, moment: Moment) -> None:
