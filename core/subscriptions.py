@@ -148,6 +148,8 @@ class Grant:
         reason: A sentence for people, "" unless broken.
         told_at: When the owner was told of it, Unix seconds, 0.0 for never.
         granted_at: Unix seconds.
+        created_by: ServiceNow user name of who created the row; "" where that isn't known.
+        record_read: The owner could read the subscription's one record when it was set up.
     """
 
     sys_id: str
@@ -163,6 +165,8 @@ class Grant:
     reason: str = ""
     told_at: float = 0.0
     granted_at: float = 0.0
+    created_by: str = ""
+    record_read: bool = False
     version: int = field(default=1)
 
     def same_as(self, subscription: Subscription) -> bool:

@@ -7,9 +7,10 @@ Tables that extend them, such as HR cases, take part only when an administrator 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.base import table_label
+from core.records import Record
 
 Columns = tuple[tuple[str, str], ...]
 
@@ -108,6 +109,16 @@ def table_with(number: str, added: Sequence[str] = ()) -> str:
     by_prefix = {table.prefix: table.name for table in _TABLES if table.prefix}
     by_prefix |= {prefix: name for prefix, name in _OTHER_PREFIXES.items() if name in added}
     return by_prefix.get(prefix, "")
+
+
+def of_its_class(record: Record) -> Record:
+    """
+    *record*, read through whatever table with ``sys_class_name``, under its own class.
+
+    A task whose class can't be read could be of any class: its table is "", which is never shared. Articles
+    of a template's class are articles.
+    """
+    return replace(record, table=record.value("sys_class_name")) if table_of(record.table).task else record
 
 
 def card_columns(table: str) -> tuple[str, ...]:

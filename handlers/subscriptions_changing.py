@@ -41,7 +41,7 @@ def change(before: Subscription, after: Subscription, told: Told, form_id: str, 
         with one_at_a_time(after, context):
             if not after.same_as(before):
                 _refuse_twins(after, context)
-            update(before, after, context, creator=creator)
+            update(before, after, context, creator=creator, record_read=True)
         mark = f"{context.person.id}:{form_id}"
         problem = announce(after, "changed a subscription of this channel", told, mark, context)
         if after.channel_id != before.channel_id:
@@ -51,11 +51,18 @@ def change(before: Subscription, after: Subscription, told: Told, form_id: str, 
     return once(form_id, context, work)
 
 
-def update(before: Subscription, after: Subscription, context: Context, *, creator: bool) -> Subscription:
-    """Store the grant and send what differs; as stored. Where that fails all stays as it was."""
+def update(
+    before: Subscription, after: Subscription, context: Context, *, creator: bool, record_read: bool = False
+) -> Subscription:
+    """
+    Store the grant and send what differs; as stored. Where that fails all stays as it was.
+
+    Args:
+        record_read: The person could read the subscription's record just now.
+    """
     granted = context.grants.get(before.sys_id)
     if granted is not None or creator:
-        context.grants.put(grant_of(after, context, granted, creator=creator))
+        context.grants.put(grant_of(after, context, granted, creator=creator, record_read=record_read))
     try:
         with rows_of(context) as rows:
             return rows.update(before, after)

@@ -23,7 +23,12 @@ class Told:
 
 
 def grant_of(
-    subscription: Subscription, context: Context, granted: Grant | None = None, *, creator: bool = True
+    subscription: Subscription,
+    context: Context,
+    granted: Grant | None = None,
+    *,
+    creator: bool = True,
+    record_read: bool = False,
 ) -> Grant:
     """
     What the owner may have posted from now on.
@@ -31,8 +36,13 @@ def grant_of(
     Args:
         granted: What was granted so far; its owner stays.
         creator: Whether the person made the subscription, and so owns what nobody owned.
+        record_read: The person could read its record just now.
     """
     owner_id = granted.owner_id if granted else ""
+    same_record = granted is not None and (granted.table, granted.record_id) == (
+        subscription.table,
+        subscription.record_id,
+    )
     return Grant(
         sys_id=subscription.sys_id,
         owner_id=owner_id or (context.person.id if creator else ""),
@@ -46,6 +56,9 @@ def grant_of(
         status=subscription.status.value,
         reason=subscription.status_reason,
         granted_at=context.clock(),
+        created_by=(granted.created_by if granted else "") or (subscription.created_by if creator else ""),
+        record_read=bool(subscription.record_id)
+        and ((creator and record_read) or (same_record and granted is not None and granted.record_read)),
         version=granted.version + 1 if granted else 1,
     )
 

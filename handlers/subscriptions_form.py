@@ -8,12 +8,12 @@ from cachetools import TTLCache
 
 from core.base import table_label
 from core.calls import Call, Value, Values
-from core.errors import InvalidInput, MattermostError, MayNotPost, ServiceNowError, UnknownRequest
+from core.errors import InvalidInput, MattermostError, MayNotPost, NotShared, ServiceNowError, UnknownRequest
 from core.fields import Option as Choice
 from core.filters import Filter
 from core.records import Record
 from core.subscriptions import NAME_CHARACTERS, Event, Option, Subscription
-from core.tables import tables_shared
+from core.tables import of_its_class, tables_shared
 from forms.choices import choices_of
 from forms.subscriptions import ONE_RECORD, WHOLE_TABLE, events_of, kind_of
 from handlers.context import Context
@@ -22,7 +22,7 @@ from handlers.subscriptions_effects import Told
 from handlers.subscriptions_words import filter_text, subject
 
 _CHANNEL_ID = re.compile(r"[a-z0-9]{26}")
-_TITLE_COLUMNS = ("number", "short_description")
+TITLE_COLUMNS = ("number", "short_description", "sys_class_name")
 # Names of what was offered to a person a moment ago: a client could send any label with an id.
 _offered: TTLCache[tuple[str, str], str] = TTLCache(maxsize=5000, ttl=900)
 _lock = threading.Lock()
@@ -94,6 +94,26 @@ def read_form(call: Call, context: Context, before: Subscription | None = None) 
     return entered, Told(subject(entered, record, context), only)
 
 
+def check_allowed(stored: Subscription, context: Context) -> None:
+    """
+    Refuse a row that the form would not have made: somebody may have written it past the form.
+
+    Raises:
+        NotShared: Its table is not shared here.
+        InvalidInput: Its filter names something that the person may not see, or that isn't taken here.
+    """
+    if stored.table not in tables_of(context):
+        raise NotShared(f"subscription to {stored.table[:80]!r}")
+    if not stored.filter_query:
+        return
+    columns = context.servicenow.visible_columns(stored.table)
+    subscriptions = context.servicenow.subscriptions(context.settings.app_url)
+    try:
+        subscriptions.encode(Filter(query=stored.filter_query), stored.table, columns)
+    except InvalidInput as wrong:
+        raise InvalidInput({}, "Its filter names a column that you can't see. Edit the filter first.") from wrong
+
+
 def entered_values(subscription: Subscription, context: Context) -> Values:
     """A stored subscription as the form shows it. One round trip for the record, one for each name in its filter."""
     stored: dict[str, Value] = {
@@ -144,10 +164,10 @@ def read_title(subscription: Subscription, context: Context) -> Record | None:
     if not is_reference(Choice(subscription.record_id, subscription.record_id)):
         return None
     try:
-        found = context.servicenow.read_records(subscription.table, [subscription.record_id], _TITLE_COLUMNS)
+        found = context.servicenow.read_records(subscription.table, [subscription.record_id], TITLE_COLUMNS)
     except ServiceNowError:
         return None  # a list or a form is worth more than its title
-    return found.get(subscription.record_id)
+    return of_shared_class(found.get(subscription.record_id), context)
 
 
 def _channel(values: Values, problems: dict[str, str], context: Context) -> str:
@@ -184,10 +204,16 @@ def _record(call: Call, table: str, kind: str, problems: dict[str, str], context
         return "", None
     record = context.servicenow.records.found(table, sys_id)
     if record is None:
-        record = context.servicenow.read_records(table, [sys_id], _TITLE_COLUMNS).get(sys_id)
+        found = context.servicenow.read_records(table, [sys_id], TITLE_COLUMNS).get(sys_id)
+        record = of_shared_class(found, context)
     if record is None:
         problems["record"] = f"There is no such {table_label(table).lower()}, or you may not see it."
     return sys_id, record
+
+
+def of_shared_class(record: Record | None, context: Context) -> Record | None:
+    """None for a record of a class that is not shared: whatever its table, its title is not shown."""
+    return record if record is not None and of_its_class(record).table in tables_of(context) else None
 
 
 def _events(

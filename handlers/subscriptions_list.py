@@ -20,7 +20,7 @@ from handlers.registry import calls
 from handlers.subscriptions import open_add
 from handlers.subscriptions_changing import with_known_state
 from handlers.subscriptions_detail import channel_name, show_detail, signed
-from handlers.subscriptions_form import tables_of
+from handlers.subscriptions_form import TITLE_COLUMNS, of_shared_class, tables_of
 from handlers.subscriptions_rights import refuse_guests, rows_of
 from handlers.subscriptions_words import STATUS_LABELS, events_text, short_subject, standing, subject
 from mattermost.markdown import escaped
@@ -251,10 +251,10 @@ def _titles(rows: list[Subscription], context: Context) -> dict[tuple[str, str],
     titles: dict[tuple[str, str], Record] = {}
     for table, ids in wanted.items():
         try:
-            found = context.servicenow.read_records(table, list(dict.fromkeys(ids)), ("number", "short_description"))
+            found = context.servicenow.read_records(table, list(dict.fromkeys(ids)), TITLE_COLUMNS)
         except (ServiceNowError, ValueError):
             continue  # rows of another tool may name anything; the list is worth more than a title
-        titles |= {(table, sys_id): record for sys_id, record in found.items()}
+        titles |= {(table, sys_id): one for sys_id, one in found.items() if of_shared_class(one, context) is not None}
     return titles
 
 

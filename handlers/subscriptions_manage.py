@@ -16,7 +16,7 @@ from handlers.subscriptions import open_edit, own_subscriptions, typed_id
 from handlers.subscriptions_changing import update
 from handlers.subscriptions_detail import channel_name, list_place, neighbour, show_detail, signed
 from handlers.subscriptions_effects import Told, announce, grant_of
-from handlers.subscriptions_form import read_title
+from handlers.subscriptions_form import check_allowed, read_title
 from handlers.subscriptions_list import back_to_list
 from handlers.subscriptions_rights import NotYoursThere, check_may_manage, refuse_guests, rows_of
 from handlers.subscriptions_words import subject
@@ -154,8 +154,11 @@ def _resumed(sys_id: str, context: Context) -> tuple[Subscription, str]:
     context.mattermost.let_bot_in(stored.channel_id)
     if stored.record_id and read_title(stored, context) is None:
         raise InvalidInput({}, "You may not see its record any more, or it is gone: delete this subscription.")
+    granted = context.grants.get(sys_id)
+    if creator or granted is None or not granted.same_as(stored):
+        check_allowed(stored, context)
     after = replace(stored, status=Status.ACTIVE, is_active=True, status_reason="", filter_error="")
-    done = update(stored, after, context, creator=creator)
+    done = update(stored, after, context, creator=creator, record_read=True)
     log.info("subscription resumed", subscription=sys_id, person=context.person.id)
     return done, "It is active: what changes from now on is posted."
 

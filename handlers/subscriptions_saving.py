@@ -201,7 +201,7 @@ def _give_way(stored: Subscription, context: Context) -> None:
 
 def _keep(stored: Subscription, context: Context) -> None:
     try:
-        context.grants.put(grant_of(stored, context))
+        context.grants.put(grant_of(stored, context, record_read=True))
     except StorageFailed:
         _remove(stored.sys_id, context)
         raise

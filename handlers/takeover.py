@@ -180,6 +180,7 @@ class _Granting:
                 options=row.options,
                 name=row.name,
                 granted_at=self._context.clock(),
+                created_by=row.created_by,
                 version=before.version + 1 if before else 1,
             )
         )

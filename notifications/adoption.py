@@ -15,6 +15,7 @@ from core.ports import Clock, ServiceNow
 from core.records import Record
 from core.storage_ports import Accounts, ChannelGrants
 from core.subscriptions import TABLE, Grant, digest_of
+from core.tables import of_its_class
 from notifications.grants import Claimed, judge
 from notifications.intake import parked
 
@@ -106,6 +107,8 @@ class Adoption:
             options=row.value("options"),
             name=row.value("name"),
             granted_at=self._clock(),
+            created_by=match.created_by,
+            record_read=bool(match.record_id),
             version=grant.version + 1 if grant is not None else 1,
         )
         self._grants.put(made)
@@ -121,6 +124,8 @@ class Adoption:
         """Why the owner may not have what the row asks for, for administrators; "" where nothing is wrong."""
         if match.table not in self._tables:
             return "Its table may not be subscribed to here."
+        if match.record_id and not self._sees_record(owner_id, match):
+            return "Its owner may not see its record, or records of that class are not shared here."
         if query := row.value("filter_query"):
             # The component evaluates it as the system: what it names, the owner has to be able to see.
             servicenow = self._servicenow_for(owner_id, Deadline(_SECONDS))
@@ -134,6 +139,11 @@ class Adoption:
         except MayNotPost as error:
             return f"Its owner may not post in its channel. {error.tell}"
         return ""
+
+    def _sees_record(self, owner_id: str, match: Match) -> bool:
+        servicenow = self._servicenow_for(owner_id, Deadline(_SECONDS))
+        record = servicenow.read_records(match.table, [match.record_id], ("sys_class_name",)).get(match.record_id)
+        return record is not None and of_its_class(record).table in self._tables
 
     def _park(self, match: Match, reason: str) -> None:
         known = self._parked.get(match.sys_id)

@@ -2,7 +2,7 @@
 Batches become posts: who may read what is settled first, then the bot posts and remembers what it posted.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -32,6 +32,7 @@ from notifications.old_dialect import Hints
 from notifications.owners import Owners
 from notifications.reading import Later, Readings, Refused, ServiceNowFor, Silences, Unconnected
 from notifications.schema import unpacked
+from notifications.sharing import shared
 from notifications.work import Row, View, Work, in_channel, mod_count_of, wished
 
 log = structlog.get_logger(__name__)
@@ -48,6 +49,7 @@ class Delivery:
     Args:
         draw: Draws a record for a channel.
         link: A Markdown link to a record.
+        tables: Classes whose records may be posted.
         work_notes: `WORK_NOTES_IN_CHANNELS`.
     """
 
@@ -65,6 +67,7 @@ class Delivery:
         servicenow_for: ServiceNowFor,
         draw: Draw,
         link: Link,
+        tables: Collection[str],
         work_notes: bool,
         clock: Clock,
     ) -> None:
@@ -79,6 +82,7 @@ class Delivery:
         self._servicenow_for = servicenow_for
         self._draw = draw
         self._link = link
+        self._tables = tables
         self._work_notes = work_notes
         self._clock = clock
         self._silences = Silences(clock)
@@ -90,7 +94,7 @@ class Delivery:
         What is left without rows has nothing to post.
         """
         works = [Work(batch) for batch, _ in contents]
-        readings = Readings(self._servicenow_for, self._silences)
+        readings = Readings(self._servicenow_for, self._silences, self._tables)
         silence: MattermostSilent | None = None
         for work, (_, rows) in zip(works, contents, strict=True):
             with _alone(work):
@@ -148,6 +152,8 @@ class Delivery:
             except (MattermostError, ServiceNowError) as error:
                 work.wait_for(error)
                 continue
+            if shared(report, self._tables) is None:
+                continue  # it was when the report came in
             channel_id = work.batch.channel_id
             grants = [grant for sys_id in sys_ids if (grant := self._live(sys_id, channel_id)) is not None]
             if grants:
@@ -221,7 +227,21 @@ class Delivery:
                 self._owners.broken([grant], answer.reason)
             elif isinstance(answer, Unconnected):
                 self._owners.not_connected(grant)
-                row.bare = True
+                row.bare = row.bare or self._may_be_named(work, row, grant)
+
+    def _may_be_named(self, work: Work, row: Row, grant: Grant) -> bool:
+        """
+        Whether the channel may learn that the record changed although nobody can read it now.
+
+        That a record exists and matched a filter says something about it, and ServiceNow evaluates filters
+        as the system. So the channel has to know the record already, or the owner must have been able to
+        read it when subscribing to it alone. A hint of v2.1 proves no change at all.
+        """
+        if row.hint:
+            return False
+        thread = self._threads.get(*work.place)
+        known = thread is not None and self._clock() - thread.root_at < THREAD_LIFE
+        return known or bool(self._cards.of(*work.place)) or _may_be_first(grant, work.batch)
 
     def _newer(self, work: Work, record: Record) -> bool:
         thread = self._threads.get(*work.place)
@@ -229,7 +249,7 @@ class Delivery:
 
     # --- the post
 
-    def _posted(self, work: Work) -> Thread:
+    def _posted(self, work: Work) -> Thread | None:
         batch = work.batch
         record = next((row.record for row in reversed(work.rows) if row.record is not None), None)
         thread = self._threads.get(*work.place)
@@ -245,6 +265,8 @@ class Delivery:
                 posted = Posted(post_id, root_id)
             except RootGone:
                 root_id = ""
+                if record is None and not any(_may_be_first(grant, batch) for row in work.rows for grant in row.grants):
+                    return None  # the card by which the channel knew the record was deleted
         if posted is None:
             post_id = self._bot.post(batch.channel_id, message, card=card.card, root_id="", batch_id=batch.batch_id)
             posted = Posted(post_id)
@@ -308,6 +330,11 @@ class Delivery:
             return ""
         person = next((one.person_id for one in self._accounts.all() if one.identity.sys_id == assigned), "")
         return self._bot.username(person) if person else ""
+
+
+def _may_be_first(grant: Grant, batch: Batch) -> bool:
+    """Whether a record may be named in a channel that doesn't know it, while its subscriber can't read it."""
+    return grant.record_read and grant.record_id == batch.record_id
 
 
 @dataclass(frozen=True)

@@ -58,14 +58,17 @@ def judge(
     if grant is not None and grant.status == Status.PAUSED:
         return NotWanted()
     name = owner.identity.user_name if owner is not None else ""
+    creator = name or (grant.created_by if grant is not None else "")
     if grant is not None and grant.covers(
         channel_id=match.channel_id,
         table=match.table,
         record_id=match.record_id,
         filter_digest=match.filter_digest,
     ):
-        if name and match.created_by != name:
+        if creator and match.created_by != creator:
             return Foreign("The row was made by somebody else than the person who set the subscription up.")
+        if owner is None and not creator:
+            return NotWanted()  # nothing tells any more whose row it is
         if grant.status != Status.ACTIVE or not (test or set(events) & set(tokens(grant.events))):
             return NotWanted()
         return Granted()

@@ -5,7 +5,7 @@ A request proves itself before anything of it is read or looked up.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from notifications.arrivals import Arrivals
 from notifications.grants import Claimed, Foreign, Granted, judge
 from notifications.refusals import Refusals
 from notifications.schema import packed, read_report
+from notifications.sharing import shared
 from notifications.signatures import ReportRefused, Signatures
 
 log = structlog.get_logger(__name__)
@@ -34,6 +35,7 @@ class Intake:
     Args:
         app_url: Our address; reports for another one are refused.
         instance: Origin of the instance in force; accounts of another one own nothing here.
+        tables: Classes whose records may be posted.
         stored: Called after rows were stored, so that somebody looks at them.
     """
 
@@ -49,6 +51,7 @@ class Intake:
         accounts: Accounts,
         app_url: str,
         instance: Callable[[], str],
+        tables: Collection[str],
         clock: Clock,
         stored: Callable[[], None],
     ) -> None:
@@ -61,6 +64,7 @@ class Intake:
         self._accounts = accounts
         self._app_url = app_url
         self._instance = instance
+        self._tables = tables
         self._clock = clock
         self._stored = stored
 
@@ -99,6 +103,12 @@ class Intake:
             return True
         if self._outbox.known(report.event_id):
             return False
+        known_class = shared(report, self._tables)
+        if known_class is None:
+            log.info("class not shared", table=report.record.table)
+            return self._outbox.add(report.event_id, [])
+        report = known_class
+        assert report.record is not None
         wanted: dict[str, dict[str, list[str]]] = {}
         foreign = [found for match in report.matches if (found := self._sort(match, report, wanted)) is not None]
         if foreign:

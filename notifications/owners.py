@@ -76,16 +76,21 @@ class Owners:
     def not_connected(self, grant: Grant) -> None:
         """Ask the owner to connect, at most once a day."""
         account, now = self._accounts.get(grant.owner_id), self._clock()
-        told_at = account.suspension_told_at if account is not None else grant.told_at
+        told_at = account.suspension_told_at if account is not None else self._told_at(grant.owner_id)
         if 0 <= now - told_at < DAY:
             return
         self._mark(account, grant, now)
         what = "Your ServiceNow connection has ended" if account else "Your ServiceNow account is not connected"
         self._say(
             grant.owner_id,
-            f"{what}, so notices of {_named(grant)} say only that something changed. "
-            f"[Connect]({self._connect_address}) and they are whole again.",
+            f"{what}, so notices of {_named(grant)} say at most that a record changed. "
+            f"[Connect]({self._connect_address}) to get them in full again.",
         )
+
+    def _told_at(self, owner_id: str) -> float:
+        """When somebody without an account was last asked to connect; read now, for a batch may hold several grants."""
+        mine = (one for one in self._grants.all() if one.owner_id == owner_id and one.status == Status.ACTIVE)
+        return max((one.told_at for one in mine), default=0.0)
 
     def tell_all(self) -> None:
         """Tell owners of what broke, and administrators once a day of what is parked."""

@@ -5,7 +5,7 @@ What ServiceNow's scripts report was read as the system; nothing of it is shown 
 token has shown it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ from core.notices import Change, Report
 from core.ports import Clock, ServiceNow
 from core.records import Column, Record
 from core.subscriptions import Grant
-from core.tables import table_of
+from core.tables import of_its_class, table_of
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +28,7 @@ _TITLE = ("number", "short_description", "priority", "state", "assigned_to")
 
 NO_TABLE = "ServiceNow does not let its owner read this table any more."
 NO_RECORD = "ServiceNow has no such record any more, or its owner may not see it."
+NOT_SHARED = "Records of its class are not shared here. An administrator can add it to `SHARED_TABLES`."
 NO_RECORDS = "ServiceNow shows its owner no record of this table any more."
 
 ServiceNowFor = Callable[[str, Deadline], ServiceNow]
@@ -84,11 +85,17 @@ class Silences:
 
 
 class Readings:
-    """What one round of deliveries reads; each record once per owner."""
+    """
+    What one round of deliveries reads; each record once per owner.
 
-    def __init__(self, servicenow_for: ServiceNowFor, silences: Silences) -> None:
+    Args:
+        tables: Classes whose records may be posted.
+    """
+
+    def __init__(self, servicenow_for: ServiceNowFor, silences: Silences, tables: Collection[str]) -> None:
         self._servicenow_for = servicenow_for
         self._silences = silences
+        self._tables = tables
         self._found: dict[tuple[str, str], Mapping[str, Record]] = {}
         self._failed: dict[tuple[str, str], Answer] = {}
         self._asked: dict[tuple[str, str], set[str]] = {}
@@ -124,7 +131,8 @@ class Readings:
             return self._failed[place]
         found = self._found.get(place, {}).get(record.sys_id)
         if found is not None:
-            return found
+            found = of_its_class(found)
+            return found if found.table in self._tables else Refused(NOT_SHARED if grant.record_id else "")
         if grant.record_id:
             return Refused(NO_RECORD)
         try:
@@ -198,6 +206,8 @@ def _columns(table: str, reports: Iterable[Report]) -> list[str]:
     known = table_of(table)
     named = dict.fromkeys(column for column in _TITLE if known.task or column in {"number", "short_description"})
     named.update(dict.fromkeys(column for column, _ in known.columns))
+    if known.task:
+        named["sys_class_name"] = None
     for report in reports:
         named.update(dict.fromkeys(change.field for change in report.changes))
         named.update(dict.fromkeys(comment.kind for comment in report.comments))

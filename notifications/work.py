@@ -33,7 +33,7 @@ class Row:
     Args:
         hint: A report of update set v2.1: only what is newer than the last post is news.
         views: Empty where nobody may see anything.
-        bare: An owner is not connected, so it may be said that it changed.
+        bare: An owner is not connected; the channel may learn that the record changed, and no more.
     """
 
     report: Report

@@ -3,7 +3,6 @@
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from cachetools import TTLCache
@@ -13,7 +12,7 @@ from core.fields import Option
 from core.ports import Clock
 from core.record_ports import MOST_FOUND
 from core.records import Record
-from core.tables import as_number, card_columns, table_of, table_with
+from core.tables import as_number, card_columns, of_its_class, table_of, table_with
 from servicenow.options import unique
 from servicenow.queries import Query, Term, contains, equals, one_of, starts_with, text_matches
 from servicenow.tables import Tables, record_of
@@ -74,10 +73,10 @@ class RecordsClient:
         return [record for record in found if record.number.upper() == exact]  # a dropped term finds others
 
     def read(self, table: str, sys_id: str, columns: Sequence[str]) -> Record:
-        return _of_its_class(self._tables.row(table, sys_id, columns))
+        return of_its_class(self._tables.row(table, sys_id, columns))
 
     def update(self, table: str, sys_id: str, columns: Mapping[str, str], wanted: Sequence[str]) -> Record:
-        return _of_its_class(self._tables.update(table, sys_id, columns, wanted))
+        return of_its_class(self._tables.update(table, sys_id, columns, wanted))
 
     def find(self, table: str, query: str) -> Sequence[Option]:
         shown = "number" if table_of(table).prefix else _DISPLAY.get(table, "name")
@@ -117,18 +116,9 @@ class RecordsClient:
         query = query.order_by("active", descending=True).order_by("sys_created_on", descending=True)
         columns = (*card_columns(table), "sys_created_on")
         rows = self._tables.rows(table, query, columns, MOST_FOUND + 1, display="all")
-        records = [_of_its_class(record_of(table, row)) for row in rows]
+        records = [of_its_class(record_of(table, row)) for row in rows]
         # A dropped class term would bring rows of classes that are not shared.
         return [record for record in records if not classes or record.table in classes]
-
-
-def _of_its_class(record: Record) -> Record:
-    """
-    A task read through a parent table, named by its class; a template of articles is an article.
-
-    A task whose class may not be read may be of any: its table is "", which nobody shares.
-    """
-    return replace(record, table=record.value("sys_class_name")) if table_of(record.table).task else record
 
 
 def _best_first(found: Sequence[Record], words: str) -> list[Record]:

@@ -114,6 +114,7 @@ def grant(world: World, channel: str = "service-desk", owner: str = "agent", **m
         "events": "created,state,priority,commented,work_notes,reopened",
         "name": "All incidents",
         "granted_at": world.now(),
+        "created_by": owner,
     }
     return Grant(**given | more)
 

@@ -69,6 +69,8 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
     def link(table: str, sys_id: str, number: str) -> str:
         return f"[{escaped(number, 60) or 'A record'}]({live.current.links.record(table, sys_id)})"
 
+    tables = tables_with(services.settings.shared_tables)
+
     def administrator() -> str:
         installation = door.installations.get()
         return installation.installed_by if installation is not None else ""
@@ -89,7 +91,7 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         parked=stores.parked,
         bot=bot,
         servicenow_for=servicenow_for,
-        tables=tables_with(services.settings.shared_tables),
+        tables=tables,
         clock=clock,
     )
     delivery = Delivery(
@@ -104,6 +106,7 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         servicenow_for=servicenow_for,
         draw=draw,
         link=link,
+        tables=tables,
         work_notes=work_notes,
         clock=clock,
     )
@@ -120,6 +123,7 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         accounts=services.accounts,
         app_url=services.settings.app_url,
         instance=lambda: live.current.instance.url,
+        tables=tables,
         clock=clock,
         stored=worker.wake,
     )

@@ -303,9 +303,14 @@ def test_the_right_of_any_owner_in_the_channel_is_enough(world: World, everybody
 
 @pytest.mark.parametrize("how", ["suspended", "disconnected"])
 def test_an_owner_without_a_connection_shows_only_that_it_changed(world: World, component: Component, how: str) -> None:
-    """Number, link and the word that it changed; the owner is asked to connect, once a day."""
+    """
+    Of a record whose card is in the channel: number, link and that it changed. The owner is asked to connect, once a
+    day. Of a record that the channel doesn't know, nothing.
+    """
     [one] = stored(world, grant(world))
     record = incident(world)
+    component.changed(record, [one])
+    pass_time(world, 30)
     if how == "disconnected":
         world.person("agent").command("disconnect")
     else:
@@ -313,9 +318,10 @@ def test_an_owner_without_a_connection_shows_only_that_it_changed(world: World, 
         world.servicenow.fault("refresh_refused", "/oauth_token.do")
     for _ in range(2):
         component.changed(record, [one], changes=[{"field": "state", "label": "State", "old": "New", "new": "Secret"}])
+        component.changed(incident(world, 1), [one])
         pass_time(world, 30)
-    posts = notices(world)
-    assert len(posts) == 2
+    first, *posts = notices(world)
+    assert [post["root_id"] for post in posts] == [first["id"]] * 2
     assert all(f"[{record['number']}](" in post["message"] and "has changed" in post["message"] for post in posts)
     assert not any("Secret" in post["message"] or post["props"].get("attachments") for post in posts)
     asked = [text for text in told(world, "agent") if "notices of" in text or "no longer accepts" in text]

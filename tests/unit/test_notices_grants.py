@@ -45,7 +45,14 @@ def test_a_row_as_it_was_granted_is_granted() -> None:
     """Also after an administrator touched it, or while its owner is not connected."""
     assert judge(ROW, GRANT, OWNER, ["state"]) == Granted()
     assert judge(replace(ROW, updated_by="admin"), GRANT, OWNER, ["state"]) == Granted()
-    assert judge(ROW, GRANT, None, ["state"]) == Granted()
+    assert judge(ROW, replace(GRANT, created_by="abel.tuter"), None, ["state"]) == Granted()
+
+
+def test_without_an_account_the_grant_knows_who_created_the_row() -> None:
+    """Another creator is foreign; a grant of an older version, which names nobody, gets nothing."""
+    named = replace(GRANT, created_by="abel.tuter")
+    assert isinstance(judge(replace(ROW, created_by="mallory"), named, None, ["state"]), Foreign)
+    assert judge(ROW, GRANT, None, ["state"]) == NotWanted()
 
 
 def test_events_come_from_the_grant() -> None:
