@@ -56,6 +56,7 @@ class ServiceNowDouble(Double):
         self.update_sets = UpdateSets(self.store)
         self._routes = OAuthRoutes(self.store, people, self.oauth, self._faults)
         app.before_request(lambda: faults.before_request(self._faults))
+        app.before_request(_unacceptable)
         app.after_request(lambda response: faults.after_request(self._faults, response))
         app.register_blueprint(TableApi(self.store, people, self._faults).blueprint())
         app.register_blueprint(Meta(self.store, people, self._faults).blueprint())
@@ -150,9 +151,15 @@ _NOT_HERE = (
 )  # fmt: skip
 
 
+def _unacceptable() -> ResponseReturnValue | None:
+    """Resources under /api speak JSON and XML; a file is of its own type."""
+    path = request.path
+    return http.unacceptable() if path.startswith("/api/") and not path.endswith("/file") else None
+
+
 def _unknown(problem: HTTPException) -> ResponseReturnValue:
     if problem.code == 414:
-        return Response("", 414, {"Server": "snow_adc"})
+        return faults.too_long()
     path = re.sub(r"^/api/now/v\d+/", "/api/now/", request.path)
     if path.startswith("/api/") and problem.code == 404 and not path.startswith(_NOT_HERE):
         return http.error(400, "Requested URI does not represent any resource")

@@ -25,6 +25,17 @@ def reader(store: Store, people: People, table: str) -> Caller:
     return found
 
 
+def mode() -> str:
+    """How values are shown: `false`, `true` or `all`. Case doesn't matter, and anything else means `false`."""
+    asked = request.args.get("sysparm_display_value", "").strip().lower()
+    return asked if asked in {"true", "all"} else "false"
+
+
+def switched(name: str) -> bool:
+    """A boolean parameter. Case doesn't matter, and anything but true means false."""
+    return request.args.get(name, "").strip().lower() == "true"
+
+
 def number(name: str, default: int) -> int:
     """A parameter that is a number, or its default when it is none; never negative."""
     try:

@@ -54,6 +54,11 @@ def after_request(faults: Faults, response: Response) -> Response:
     return response
 
 
+def too_long() -> Response:
+    """The edge's answer to an address beyond 8 KiB: HTML."""
+    return Response(_TOO_LONG, 414, {"Content-Type": "text/html", "Server": "snow_adc"})
+
+
 def _faulty(fault: Fault, faults: Faults) -> Response | None:
     match fault.kind:
         case "hibernating":
@@ -71,7 +76,7 @@ def _faulty(fault: Fault, faults: Faults) -> Response | None:
         case "html_login":
             return Response(_LOG_IN, 200, {"Content-Type": "text/html;charset=UTF-8", "Server": "snow_adc"})
         case "414":
-            return Response(_TOO_LONG, 414, {"Content-Type": "text/html", "Server": "snow_adc"})
+            return too_long()
         case _:  # slow
             faults.cleared.wait(_SLOW_SECONDS if fault.seconds is None else fault.seconds)
             return None

@@ -7,7 +7,13 @@ from typing import Any
 
 from flask import Response, request
 
+from sandbox.servicenow import xml_form
+from sandbox.servicenow.accept import chosen
+
 _JSON = "application/json;charset=UTF-8"
+_XML = "application/xml;charset=UTF-8"
+_OFFERED = ("application/json", "application/xml", "text/xml")
+TYPES = f"[{', '.join(_OFFERED)}]"
 _LONG = 2_147_483_647  # seconds, 68 years
 _CANCELLED = "Transaction cancelled: maximum execution time exceeded"
 
@@ -21,9 +27,8 @@ class Refused(Exception):
 
 
 def answer(body: Any, status: int = 200) -> Response:
-    """JSON with the headers of a logged-in answer."""
-    response = Response(json.dumps(body, ensure_ascii=False), status)
-    response.headers["Content-Type"] = _JSON
+    """JSON, or the XML that was asked for, with the headers of a logged-in answer."""
+    response = _written(body, status)
     _no_store(response)
     return logged_in(response)
 
@@ -52,12 +57,20 @@ def error(status: int, message: str, detail: str | None = None) -> Response:
 def unauthenticated() -> Response:
     """401: every cause looks alike; neither cookies nor login headers."""
     wrong = {"message": "User is not authenticated", "detail": "Required to provide Auth information"}
-    response = Response(json.dumps({"error": wrong, "status": "failure"}), 401)
-    response.headers["Content-Type"] = _JSON
+    response = _written({"error": wrong, "status": "failure"}, 401)
     response.headers["WWW-Authenticate"] = 'Basic realm="Service-now"'
     _no_store(response)
     _transaction(response)
     return response
+
+
+def unacceptable() -> Response | None:
+    """406 where the request accepts nothing that is offered, before anything is done; None where it does."""
+    if chosen(request.headers.get("Accept", ""), _OFFERED):
+        return None
+    text = f"Invalid accept header. Supported response media types for this service are: {TYPES}"
+    body = json.dumps({"error": {"message": text, "detail": None}, "status": "failure"})
+    return Response(body, 406, {"Content-Type": _JSON, "Server": "snow_adc"})
 
 
 def no_record() -> Response:
@@ -85,6 +98,12 @@ def cancelled() -> Response:
     """500: a quota rule ended the transaction, perhaps after it had saved."""
     more = "Check logs for error trace or enable glide.rest.debug property to verify REST request processing"
     return error(500, _CANCELLED, f"{_CANCELLED}. {more}")
+
+
+def _written(body: Any, status: int) -> Response:
+    if chosen(request.headers.get("Accept", ""), _OFFERED) in {"", _OFFERED[0]}:
+        return Response(json.dumps(body, ensure_ascii=False), status, {"Content-Type": _JSON})
+    return Response(xml_form.written(body), status, {"Content-Type": _XML})
 
 
 def _transaction(response: Response) -> str:

@@ -97,7 +97,7 @@ class People:
         if not hmac.compare_digest(password.encode(), PASSWORD.encode()):
             return None
         row = next((row for row in self._store.rows("sys_user") if row["user_name"] == name), None)
-        return self._caller(row)
+        return self._caller(row) if row is not None and row["user_password"] else None
 
     def by_id(self, sys_id: str) -> Caller | None:
         """The active account with this id."""

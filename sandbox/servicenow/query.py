@@ -16,7 +16,9 @@ OPERATORS = (
 )  # fmt: skip
 REAL_BUT_NOT_DONE = (
     "RELATIVEGT", "RELATIVEGE", "RELATIVELT", "RELATIVELE", "RELATIVEEE", "DATEPART", "NOTON", "ON", "MORETHAN",
-    "LESSTHAN", "DYNAMIC", "IN_HIERARCHY_DYNAMIC", "IN_HIERARCHY", "DOESNOTHAVE", "EXCLUDING",
+    "LESSTHAN", "DYNAMIC",
+    "IN_HIERARCHY_DYNAMIC", "IN_HIERARCHY", "DOESNOTHAVE", "EXCLUDING", "VALCHANGES", "CHANGESFROM", "CHANGESTO",
+    "MATCH_PAT", "MATCH_RGX",
 )  # fmt: skip
 _LONGEST_FIRST = sorted((*OPERATORS, *REAL_BUT_NOT_DONE), key=len, reverse=True)
 _NOT_DONE_WORDS = ("GROUPBY", "TRENDBY", "RLQUERY", "JOIN", "SUBQUERY")
@@ -107,6 +109,8 @@ def _term(text: str, known: Callable[[str], bool]) -> Term | None:
     if match is None:
         return None
     column, rest = match[1], text[match.end() :]
+    if column.startswith("sys_tags."):
+        raise NotDone(column)
     operator = next((one for one in _LONGEST_FIRST if rest.startswith(one)), None)
     if operator is None or not known(column):
         return None

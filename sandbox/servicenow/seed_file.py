@@ -4,6 +4,7 @@ from typing import Any
 
 from sandbox.double import BadSeed
 from sandbox.servicenow.lists import Lists
+from sandbox.servicenow.seed import PASSWORD
 from sandbox.servicenow.store import Refusal, Store
 
 _CLIENT = {
@@ -52,5 +53,7 @@ def _add(store: Store, lists: Lists, table: str, row: dict[str, str]) -> None:
         saved = store.update(table, sys_id, given, "admin", admin)
     else:
         saved = store.insert(table, given, "admin", admin)
+    if table == "sys_user":
+        given["user_password"] = PASSWORD
     journals = {name for name, column in store.columns(table).items() if column.type.startswith("journal")}
     store.put(table, saved | {name: value for name, value in given.items() if name not in journals})

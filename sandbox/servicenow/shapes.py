@@ -12,7 +12,7 @@ from sandbox.servicenow.store import Row, Store
 _UNKNOWN_WHEN_UNSET = "due_date"  # SLA and activity times
 _TIMES = {"glide_date_time", "due_date"}
 _JOURNALS = {"journal_input", "journal_list"}
-_SECRET = "Ch9sandboxciphertext"
+_SECRETS = {"password2": "Ch9sandboxciphertext", "password": "********"}  # stored encrypted, stored hashed
 
 
 class Shapes:
@@ -86,8 +86,8 @@ class Shapes:
             return self._reference(row["source_table"], value)
         if column.type == "wiki_text" and not value and self._mode == "false":
             return None  # recorded
-        if column.type == "password2" and value:
-            value = _SECRET
+        if column.type in _SECRETS and value:
+            value = _SECRETS[column.type]
         if self._mode == "false":
             return value
         shown = self._display(column, value, row)
@@ -111,8 +111,8 @@ class Shapes:
 
     def _display(self, column: Column, value: str, row: Row) -> str:
         """What a person reads."""
-        if column.type == "password2" and value:
-            return _SECRET
+        if column.type in _SECRETS and value:
+            return _SECRETS[column.type]
         if column.choices:
             table = row.get("sys_class_name") or ""
             return self._choices(table if table in self._store.tables else column.choices, column.name).get(

@@ -57,7 +57,7 @@ class StatsApi:
 
     def _group(self, caller: Caller, table: str, by: list[str], key: tuple[str, ...], rows: list[Row]) -> Any:
         shapes = Shapes(self._store, self._people, caller, "", "true", False)
-        mode = request.args.get("sysparm_display_value", "false")
+        mode = entry.mode()
         fields = []
         for name, value in zip(by, key, strict=True):
             shown = shapes.text(table, rows[0], name)
@@ -67,7 +67,7 @@ class StatsApi:
 
     def _figures(self, table: str, rows: list[Row]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        if request.args.get("sysparm_count") == "true":
+        if entry.switched("sysparm_count"):
             found["count"] = str(len(rows))
         for operation in _OPERATIONS:
             names = [name for name in _names(f"sysparm_{operation}_fields") if self._store.column(table, name)]

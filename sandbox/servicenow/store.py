@@ -19,10 +19,12 @@ from sandbox.servicenow.schema import Column, Table
 from sandbox.servicenow.tables_base import make_tables
 from sandbox.servicenow.tables_metadata import METADATA
 from sandbox.servicenow.triggers import Save, Triggers
+from sandbox.servicenow.typed import stored
 
 __all__ = ["Refusal", "Row", "Store"]
 
 _JOURNALS = ("comments", "work_notes")
+_UNIQUE = {"sys_user": "user_name"}
 _NOT_SETTABLE = {
     "sys_id", "sys_class_name", "sys_created_on", "sys_created_by", "sys_updated_on", "sys_updated_by",
     "sys_mod_count", "comments_and_work_notes", "task_effective_number",
@@ -200,8 +202,9 @@ class Store:
             row["sys_class_name"] = table
             row["opened_at"] = row["opened_at"] or now
             row["opened_by"] = row["opened_by"] or user_id
-        elif table == "sys_user" and not row["name"]:
-            row["name"] = f"{row['first_name']} {row['last_name']}".strip()
+        elif table == "sys_user":
+            row["name"] = row["name"] or f"{row['first_name']} {row['last_name']}".strip()
+        self._unique(table, row, "insert")
         save = Save("insert", table, row, {}, self._journals(table, given), user, user_id)
         self._begun(save)
         self._rules(table, row, {}, given, user_id)
@@ -222,6 +225,7 @@ class Store:
                 raise KeyError(sys_id)
             real = self._class(table, sys_id)
             changed = row | self._accepted(real, given)
+            self._unique(real, changed, "update")
             save = Save("update", real, changed, row, self._journals(real, given), user, user_id)
             self._begun(save)
             self._rules(real, changed, row, given, user_id)
@@ -264,6 +268,14 @@ class Store:
         self._saved(save)
         return True
 
+    def _unique(self, table: str, row: Row, operation: str) -> None:
+        """Refuse a second row with the same value in a unique column."""
+        name = _UNIQUE.get(table, "")
+        if name and row[name]:
+            rows = self._rows[table].values()
+            if any(other[name] == row[name] and other["sys_id"] != row["sys_id"] for other in rows):
+                raise Refusal("Operation Failed", f"Error during {operation} of {table} ({row[name]})")
+
     def _begun(self, save: Save) -> None:
         if self.triggers is not None:
             self.triggers.before(save)
@@ -297,7 +309,7 @@ class Store:
         return f"{self.tables[table].prefix}{self._counters[table]:07d}"
 
     def _accepted(self, table: str, given: Mapping[str, str]) -> Row:
-        """What of *given* sticks: known columns, cut to their length, listed choices where it matters."""
+        """What of *given* sticks: known columns, what their type can hold, listed choices where it matters."""
         columns = self.columns(table)
         accepted: Row = {}
         for name, value in given.items():
@@ -306,9 +318,9 @@ class Store:
                 continue
             if name == "close_code" and value and value not in {c["value"] for c in self.choices(table, name)}:
                 continue  # an unlisted value is dropped; the data policy then complains
-            if column.type == "boolean":
-                value = {"1": "true", "0": "false"}.get(value, value)
-            accepted[name] = value[: column.max_length] if column.type in {"string", "reference"} else value
+            kept = stored(column, value)
+            if kept is not None:
+                accepted[name] = kept
         return accepted
 
     def _rules(self, table: str, row: Row, before: Mapping[str, str], given: Mapping[str, str], user_id: str) -> None:

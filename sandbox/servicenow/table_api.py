@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestURITooLarge
 
 from sandbox.common import Faults
-from sandbox.servicenow import entry, http
+from sandbox.servicenow import entry, http, xml_form
 from sandbox.servicenow.lists import Forbidden, Lists
 from sandbox.servicenow.paging import link_header
 from sandbox.servicenow.people import Caller, People
@@ -20,7 +20,6 @@ from sandbox.servicenow.store import Refusal, Row, Store
 _LONGEST_URL = 8192
 _MOST_BODY = 10 * 1024 * 1024
 _MOST_ROWS = 10_000
-_TYPES = "[application/json, application/xml, text/xml]"
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _UPDATE_TABLES = {"sys_remote_update_set", "sys_update_xml", "sys_update_preview_problem"}
 _STRIPPED = "correlation_id"  # what the fault `strip_field` leaves out
@@ -123,9 +122,9 @@ class TableApi:
             missing = "Records matching query not found. Check query parameter or offset parameter"
             return http.error(404, "No Record found", missing)
         response = http.answer({"result": self._shaped(caller, table, page)})
-        if arguments.get("sysparm_no_count") != "true":
+        if not entry.switched("sysparm_no_count"):
             response.headers["X-Total-Count"] = str(len(rows))
-            if len(rows) > limit > 0 and arguments.get("sysparm_suppress_pagination_header") != "true":
+            if len(rows) > limit > 0 and not entry.switched("sysparm_suppress_pagination_header"):
                 response.headers["Link"] = link_header(request.url, limit, offset, len(rows))
         return response
 
@@ -134,9 +133,8 @@ class TableApi:
         fields = [name.strip() for name in arguments.get("sysparm_fields", "").split(",") if name.strip()]
         stripped = _STRIPPED if self._faults.take(request.path, "strip_field") else ""
         base = request.host_url.rstrip("/") + request.path.partition("/table/")[0]
-        mode = arguments.get("sysparm_display_value", "false")
-        links = arguments.get("sysparm_exclude_reference_link") != "true"
-        shapes = Shapes(self._store, self._people, caller, base, mode, links)
+        links = not entry.switched("sysparm_exclude_reference_link")
+        shapes = Shapes(self._store, self._people, caller, base, entry.mode(), links)
         return [shapes.row(table, row, fields, stripped) for row in rows]
 
     # --- writes
@@ -160,7 +158,7 @@ class TableApi:
             return http.cancelled()
         if status == 201 and self._faults.take(request.path, "403_after_insert"):
             return http.error(403, "Insufficient rights to query records", None)
-        if request.headers.get("X-no-response-body") == "true":
+        if request.headers.get("X-no-response-body", "").lower() == "true":
             response = http.without_body(status)
         else:
             response = http.answer({"result": self._shaped(caller, table, [row])[0]}, status)
@@ -175,26 +173,36 @@ class TableApi:
         if length > _MOST_BODY:
             detail = f"Rejected large REST payload with content-length = {length} bytes."
             return {}, http.error(400, "Exception while reading request", f"{detail} Max allowed: {_MOST_BODY} bytes.")
-        content_type = request.headers.get("Content-Type", "")
-        if "xml" in content_type:
-            raise NotDone("XML")
-        if "json" not in content_type:
-            text = f"Invalid content-type. Supported request media types for this service are: {_TYPES}"
-            return {}, http.error(415, text)
-        try:
-            given = json.loads(request.get_data())
-        except ValueError:
-            return {}, http.error(400, "Exception while reading request", "The payload is not valid JSON.")
-        if not isinstance(given, dict):
-            return {}, http.error(400, "Exception while reading request", "The payload is not an object.")
+        if not request.get_data():  # an empty write needs no type (measured)
+            return {}, None
+        given, refused = self._parsed()
+        if refused is not None:
+            return {}, refused
         unwritable = self._people.unwritable(caller, table)
         texts = {name: _text(value) for name, value in given.items() if name not in unwritable}
-        if request.args.get("sysparm_input_display_value") == "true":
+        if entry.switched("sysparm_input_display_value"):
             return {name: self._from_display(caller, table, name, value) for name, value in texts.items()}, None
         # Encrypted columns take display values alone (documented); the registry's own column is left out of that here.
         columns = self._store.columns(table) if table != "oauth_entity" else {}
         secret = {name for name, column in columns.items() if column.type == "password2"}
         return {name: value for name, value in texts.items() if name not in secret}, None
+
+    def _parsed(self) -> tuple[dict[str, Any], Response | None]:
+        content_type = request.headers.get("Content-Type", "")
+        try:
+            if "xml" in content_type:
+                return xml_form.read(request.get_data()), None
+            if "json" not in content_type:
+                text = f"Invalid content-type. Supported request media types for this service are: {http.TYPES}"
+                return {}, http.error(415, text)
+            given = json.loads(request.get_data())
+        except xml_form.Unreadable as problem:
+            return {}, http.error(400, "Exception while reading request", str(problem))
+        except ValueError:
+            return {}, http.error(400, "Exception while reading request", "The payload is not valid JSON.")
+        if not isinstance(given, dict):
+            return {}, http.error(400, "Exception while reading request", "The payload is not an object.")
+        return given, None
 
     def _from_display(self, caller: Caller, table: str, name: str, value: str) -> str:
         column = self._store.column(table, name)
