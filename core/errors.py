@@ -23,6 +23,7 @@ Errors a person can meet.
     + MattermostSilent      no answer, or 429 or 5xx                               retryable
     + MattermostRefused     4xx
       - RootGone            the thread's first post was deleted
+      - NoSuchId            not of an id's form, so Mattermost was not asked
   x ServiceNowError         ServiceNow did not do what was asked
     + Unreachable           refused, no route, TLS: nothing was sent               retryable
     + Unanswered            sent, and no answer in time                            retryable
@@ -271,6 +272,17 @@ class MattermostRefused(MattermostError):
 
 class RootGone(MattermostRefused):
     """The first post of the thread is gone, so nothing can reply to it."""
+
+
+class NoSuchId(MattermostRefused):
+    """
+    A value that can't be an id of Mattermost, so nothing was sent: as if Mattermost had not found it.
+
+    The value isn't in the log, because it can be anything.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("not an id of Mattermost", 404, "servicenow.no_such_id")
 
 
 class ServiceNowError(AppError):

@@ -6,6 +6,7 @@ from core.accounts import FormResult
 from core.calls import Call, Channel, Options, Reply, ShowForm, Text, Value, Values
 from core.errors import InvalidInput, MattermostRefused, MayNotPost, NotFound
 from core.fields import Option
+from core.ids import is_mattermost_id
 from core.menus import Requirement
 from core.records import Record
 from core.tables import tables_shared
@@ -134,10 +135,17 @@ def _place(call: Call) -> tuple[str, Option]:
     if channel is not None and person is not None and channel.value != call.state.get("channel_id"):
         raise InvalidInput({"person": "Choose a channel or a person, not both: clear one of them."})
     if person is not None:
-        return "person", person
+        return "person", _chosen("person", person)
     if channel is not None:
-        return "channel", channel
+        return "channel", _chosen("channel", channel)
     raise InvalidInput({"channel": "Choose a channel, or a person below."})
+
+
+def _chosen(kind: str, option: Option) -> Option:
+    """A choice that names an id, as every entry of the list does; a client can send anything."""
+    if not is_mattermost_id(option.value):
+        raise InvalidInput({kind: f"Choose a {kind} from the list."})
+    return option
 
 
 def _shared(record: Record, place: tuple[str, Option], note: str, opened: Opened, context: Context) -> str:

@@ -1,6 +1,5 @@
 """What was entered in the form of a subscription, checked; and a stored one as what is entered there."""
 
-import re
 import threading
 from collections.abc import Sequence
 
@@ -11,6 +10,7 @@ from core.calls import Call, Value, Values
 from core.errors import InvalidInput, MattermostError, MayNotPost, NotShared, ServiceNowError, UnknownRequest
 from core.fields import Option as Choice
 from core.filters import Filter
+from core.ids import is_mattermost_id
 from core.records import Record
 from core.subscriptions import NAME_CHARACTERS, Event, Option, Subscription
 from core.tables import of_its_class, tables_shared
@@ -21,7 +21,6 @@ from handlers.references import finder, is_reference, reference
 from handlers.subscriptions_effects import Told
 from handlers.subscriptions_words import filter_text, subject
 
-_CHANNEL_ID = re.compile(r"[a-z0-9]{26}")
 TITLE_COLUMNS = ("number", "short_description", "sys_class_name")
 # Names of what was offered to a person a moment ago: a client could send any label with an id.
 _offered: TTLCache[tuple[str, str], str] = TTLCache(maxsize=5000, ttl=900)
@@ -174,7 +173,7 @@ def _channel(values: Values, problems: dict[str, str], context: Context) -> str:
     if values.flag("direct"):
         return context.mattermost.bot_channel()
     channel_id = values.text("channel")
-    if not _CHANNEL_ID.fullmatch(channel_id):
+    if not is_mattermost_id(channel_id):
         problems["channel"] = "Choose a channel, or switch on “Send to me alone”."
         return ""
     try:

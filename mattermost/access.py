@@ -14,8 +14,7 @@ from typing import Any
 from cachetools import TTLCache
 
 from core.errors import MattermostRefused, MayNotPost, NotYours
-
-Ask = Callable[..., Any]  # method, path, json=…: one request with the token that fits
+from mattermost.paths import Ask, Id, api
 
 
 @dataclass(frozen=True)
@@ -53,16 +52,16 @@ class Access:
             MayNotPost: Archived, not a member, the right is missing, a guest, or not to be found out.
         """
         try:
-            channel = ask("GET", f"/api/v4/channels/{channel_id}")
-            member = ask("GET", f"/api/v4/channels/{channel_id}/members/{person_id}")
-            user = ask("GET", f"/api/v4/users/{person_id}")
+            channel = ask("GET", api("channels", Id(channel_id)))
+            member = ask("GET", api("channels", Id(channel_id), "members", Id(person_id)))
+            user = ask("GET", api("users", Id(person_id)))
             if channel.get("delete_at"):
                 raise MayNotPost("archived channel", "This channel is archived, so nothing can be posted in it.")
             roles = _roles(user.get("roles"), member.get("roles"))
             if "system_guest" in roles and not self._guests:
                 raise MayNotPost("guest", "Guests can't use ServiceNow here. Ask an administrator.")
             if team_id := channel.get("team_id"):
-                team_member = ask("GET", f"/api/v4/teams/{team_id}/members/{person_id}")
+                team_member = ask("GET", api("teams", Id(team_id), "members", Id(person_id)))
                 roles |= _roles(team_member.get("roles"))
             if not any("create_post" in names for names in self._of(ask, roles)):
                 raise MayNotPost("no create_post")
@@ -77,14 +76,16 @@ class Access:
         Raises:
             NotYours: None of them, or not to be found out.
         """
-        if "system_admin" in _roles(ask("GET", f"/api/v4/users/{person_id}").get("roles")):
+        if "system_admin" in _roles(ask("GET", api("users", Id(person_id))).get("roles")):
             return
         try:
-            channel = ask("GET", f"/api/v4/channels/{channel_id}")
-            if _administrates(ask("GET", f"/api/v4/channels/{channel_id}/members/{person_id}"), "channel_admin"):
+            channel = ask("GET", api("channels", Id(channel_id)))
+            if _administrates(ask("GET", api("channels", Id(channel_id), "members", Id(person_id))), "channel_admin"):
                 return
             team_id = channel.get("team_id")
-            if team_id and _administrates(ask("GET", f"/api/v4/teams/{team_id}/members/{person_id}"), "team_admin"):
+            if team_id and _administrates(
+                ask("GET", api("teams", Id(team_id), "members", Id(person_id))), "team_admin"
+            ):
                 return
         except MattermostRefused as error:
             raise NotYours(f"not readable: {error}") from error
@@ -96,7 +97,7 @@ class Access:
             known = {role: self._permissions.get(role) for role in roles}
         unknown = sorted(role for role, names in known.items() if names is None)
         if unknown:
-            answer = ask("POST", "/api/v4/roles/names", json=unknown)
+            answer = ask("POST", api("roles", "names"), json=unknown)
             asked = {role["name"]: frozenset(role.get("permissions") or ()) for role in answer}
             known |= asked
             with self._lock:

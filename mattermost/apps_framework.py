@@ -16,8 +16,9 @@ from core.calls import Channel, Link, Navigate, Options, Post, Reply, ShowForm, 
 from core.errors import AppError, InvalidInput
 from core.fields import Option
 from mattermost.apps_forms import write_form
+from mattermost.ids import optional_id, valid_id
 
-_ID = validate.Length(max=64)
+_SHORT = validate.Length(max=64)
 _TOKEN = validate.Regexp(r"([a-z0-9]{26})?\Z")  # it goes into a header
 MAX_TEXT = 100_000  # characters of one value; far above any field of ours, far below a body's limit
 
@@ -65,10 +66,10 @@ class _Loose(Schema):
 
 
 class _UserSchema(_Loose):
-    id = fields.Str(required=True, validate=validate.Length(min=1, max=64))
-    username = fields.Str(load_default="", validate=_ID)
+    id = fields.Str(required=True, validate=valid_id)
+    username = fields.Str(load_default="", validate=_SHORT)
     roles = fields.Str(load_default="")
-    locale = fields.Str(load_default="en", validate=_ID)
+    locale = fields.Str(load_default="en", validate=_SHORT)
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> ActingUser:
@@ -76,9 +77,9 @@ class _UserSchema(_Loose):
 
 
 class _ChannelSchema(_Loose):
-    id = fields.Str(required=True, validate=_ID)
+    id = fields.Str(required=True, validate=valid_id)
     type = fields.Str(load_default="")
-    team_id = fields.Str(load_default="", validate=_ID)
+    team_id = fields.Str(load_default="", validate=optional_id)
     name = fields.Str(load_default="")
     display_name = fields.Str(load_default="")
     delete_at = fields.Int(load_default=0)
@@ -89,10 +90,10 @@ class _ChannelSchema(_Loose):
 
 
 class _PostSchema(_Loose):
-    id = fields.Str(required=True, validate=_ID)
-    channel_id = fields.Str(load_default="", validate=_ID)
-    user_id = fields.Str(load_default="", validate=_ID)
-    root_id = fields.Str(load_default="", validate=_ID)
+    id = fields.Str(required=True, validate=valid_id)
+    channel_id = fields.Str(load_default="", validate=optional_id)
+    user_id = fields.Str(load_default="", validate=optional_id)
+    root_id = fields.Str(load_default="", validate=optional_id)
     type = fields.Str(load_default="")
     message = fields.Str(load_default="")
 
@@ -112,7 +113,7 @@ class _AppSchema(_Loose):
 class _ContextSchema(_Loose):
     acting_user = fields.Nested(_UserSchema, load_default=None)
     acting_user_access_token = fields.Str(load_default="", validate=_TOKEN)
-    bot_user_id = fields.Str(load_default="", validate=_ID)
+    bot_user_id = fields.Str(load_default="", validate=optional_id)
     bot_access_token = fields.Str(load_default="")
     channel = fields.Nested(_ChannelSchema, load_default=None)
     team = fields.Nested(_NameSchema, load_default=dict)

@@ -14,6 +14,7 @@ from core.outbox import Card, Posted
 from mattermost.access import Access
 from mattermost.bot_tokens import BotTokens
 from mattermost.client import MattermostClient
+from mattermost.paths import Id, Path, api
 from mattermost.shown import SHOWS, renewed, renewing
 
 log = structlog.get_logger(__name__)
@@ -65,7 +66,7 @@ class MattermostBot:
             "props": props,
         }
         try:
-            return str(self._ask("POST", "/api/v4/posts", json=post)["id"])
+            return str(self._ask("POST", api("posts"), json=post)["id"])
         except MattermostRefused as error:
             if error.error_id in _ROOT_GONE and root_id:
                 raise RootGone(str(error), error.status, error.error_id) from error
@@ -77,15 +78,15 @@ class MattermostBot:
 
     def show(self, post_id: str, card: Card) -> None:
         with renewing(post_id):
-            props = self._ask("GET", f"/api/v4/posts/{post_id}").get("props") or {}
+            props = self._ask("GET", api("posts", Id(post_id))).get("props") or {}
             changed = renewed(props, card.attachment, card.shows)
             if changed is not None:
-                self._ask("PUT", f"/api/v4/posts/{post_id}/patch", json={"props": changed})
+                self._ask("PUT", api("posts", Id(post_id), "patch"), json={"props": changed})
 
     def find(self, channel_id: str, batch_id: str, since: float) -> Posted | None:
-        path = f"/api/v4/channels/{channel_id}/posts"
         after = int((since - _CLOCK_MARGIN) * 1000)
         try:
+            path = api("channels", Id(channel_id), "posts")
             # Deleted posts come with `since` alone: what somebody deleted must not come back.
             posts = _listed(self._ask("GET", path, params={"since": str(after)}))
             more = len(posts) >= _SINCE_MOST
@@ -106,7 +107,7 @@ class MattermostBot:
             if self._allowed.get((person_id, channel_id)):
                 return
         try:
-            user = self._ask("GET", f"/api/v4/users/{person_id}")
+            user = self._ask("GET", api("users", Id(person_id)))
         except MattermostRefused as error:
             raise MayNotPost(f"owner: {error}", GONE) from error
         if user.get("delete_at"):
@@ -123,7 +124,7 @@ class MattermostBot:
             name = self._names.get(person_id)
         if name is None:
             try:
-                user = self._ask("GET", f"/api/v4/users/{person_id}")
+                user = self._ask("GET", api("users", Id(person_id)))
             except MattermostRefused:
                 user = {}
             name = "" if user.get("delete_at") else str(user.get("username", ""))
@@ -132,13 +133,13 @@ class MattermostBot:
         return name
 
     def tell(self, person_id: str, text: str) -> None:
-        channel = self._ask("POST", "/api/v4/channels/direct", json=[self._tokens.bot_user_id, person_id])
-        self._ask("POST", "/api/v4/posts", json={"channel_id": channel["id"], "message": text})
+        channel = self._ask("POST", api("channels", "direct"), json=[self._tokens.bot_user_id, person_id])
+        self._ask("POST", api("posts"), json={"channel_id": channel["id"], "message": text})
 
     def _closed(self, channel_id: str, cause: Exception) -> ChannelClosed:
         """What is wrong with a channel that refused the bot."""
         try:
-            channel = self._ask("GET", f"/api/v4/channels/{channel_id}")
+            channel = self._ask("GET", api("channels", Id(channel_id)))
         except MattermostRefused as error:
             return ChannelClosed(f"{cause}; {error}", NO_CHANNEL if error.status == 404 else NO_MEMBER)
         return ChannelClosed(str(cause), ARCHIVED if channel.get("delete_at") else NO_MEMBER)
@@ -149,12 +150,12 @@ class MattermostBot:
         if closed.tell != NO_MEMBER:
             return closed
         try:
-            self._ask("GET", f"/api/v4/channels/{channel_id}/members/{self._tokens.bot_user_id}")
+            self._ask("GET", api("channels", Id(channel_id), "members", Id(self._tokens.bot_user_id)))
         except MattermostRefused:
             return closed
         return MayNotPost(str(cause), NO_RIGHT)
 
-    def _ask(self, method: str, path: str, json: Any = None, params: Mapping[str, str] | None = None) -> Any:
+    def _ask(self, method: str, path: Path, json: Any = None, params: Mapping[str, str] | None = None) -> Any:
         """One request with a live token; a second one where the first token had just died."""
         token = self._tokens.current()
         try:

@@ -19,7 +19,8 @@ from core.deadline import Deadline
 from core.errors import MattermostError, MattermostRefused, MattermostSilent, NotVerified, StorageFailed
 from core.ports import Clock
 from core.storage_ports import Installations
-from mattermost.client import APP_ID, PLUGIN, MattermostClient
+from mattermost.client import APP_ID, MattermostClient
+from mattermost.paths import apps_plugin
 
 log = structlog.get_logger(__name__)
 
@@ -185,6 +186,6 @@ class BotTokens:
         return token
 
     def _call_ourselves(self, secret: str) -> None:
-        path = f"{PLUGIN}/apps/{APP_ID}/webhook/{WAKE_UP}"
+        path = apps_plugin("apps", APP_ID, "webhook", WAKE_UP)
         empty: dict[str, Any] = {}
         self._client.request("POST", path, token="", deadline=Deadline(10.0), params={"secret": secret}, json=empty)

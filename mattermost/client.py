@@ -17,10 +17,10 @@ from requests.utils import default_user_agent
 
 from core.deadline import Deadline
 from core.errors import MattermostRefused, MattermostSilent
+from mattermost.paths import Path, apps_plugin
 
 APP_ID = "servicenow"
-PLUGIN = "/plugins/com.mattermost.apps"
-REMOTE = f"{PLUGIN}/apps/{APP_ID}/oauth2/remote"  # under which people connect and come back
+REMOTE = apps_plugin("apps", APP_ID, "oauth2", "remote").text  # under which people connect and come back
 
 _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 10.0
@@ -63,7 +63,7 @@ class MattermostClient:
     def request(
         self,
         method: str,
-        path: str,
+        path: Path,
         *,
         token: str,
         deadline: Deadline,
@@ -83,10 +83,10 @@ class MattermostClient:
         Source: Mattermost API reference v4; answers as recorded in recorded/mattermost.
         """
         response = self._send(method, path, token=token, deadline=deadline, json=json, params=params)
-        log.debug("mattermost answered", method=method, path=_shape(path), status=response.status_code)
+        log.debug("mattermost answered", method=method, path=path.shape, status=response.status_code)
         return _decode(method, path, response)
 
-    def download(self, path: str, *, token: str, deadline: Deadline, most: int) -> bytes:
+    def download(self, path: Path, *, token: str, deadline: Deadline, most: int) -> bytes:
         """
         A file's content.
 
@@ -103,18 +103,18 @@ class MattermostClient:
                 for part in response.iter_content(_CHUNK):
                     size += len(part)
                     if size > most:
-                        raise MattermostRefused(f"GET {_shape(path)}: more than {most} bytes", 413)
+                        raise MattermostRefused(f"GET {path.shape}: more than {most} bytes", 413)
                     parts.append(part)
                     if not deadline.left():
-                        raise MattermostSilent(f"GET {_shape(path)}: deadline passed while reading")
+                        raise MattermostSilent(f"GET {path.shape}: deadline passed while reading")
             except requests.RequestException as error:
-                raise MattermostSilent(f"GET {_shape(path)}: {type(error).__name__}") from error
+                raise MattermostSilent(f"GET {path.shape}: {type(error).__name__}") from error
             return b"".join(parts)
 
     def _send(
         self,
         method: str,
-        path: str,
+        path: Path,
         *,
         token: str,
         deadline: Deadline,
@@ -124,7 +124,7 @@ class MattermostClient:
     ) -> requests.Response:
         prepared = requests.Request(
             method,
-            self.url + path,
+            self.url + path.text,
             headers=_HEADERS,
             json=json,
             params=params,
@@ -141,13 +141,13 @@ class MattermostClient:
             if not stream:
                 _ = response.content  # read here: a cut answer is a silence, and the connection is given back
         except requests.RequestException as error:
-            raise MattermostSilent(f"{method} {_shape(path)}: {type(error).__name__}") from error
+            raise MattermostSilent(f"{method} {path.shape}: {type(error).__name__}") from error
         return response
 
 
-def _decode(method: str, path: str, response: requests.Response) -> Any:
+def _decode(method: str, path: Path, response: requests.Response) -> Any:
     status = response.status_code
-    where = f"{method} {_shape(path)}: {status}"
+    where = f"{method} {path.shape}: {status}"
     if status == 429 or status >= 500:
         after = response.headers.get("Retry-After", "")
         raise MattermostSilent(where, status, float(after) if after.isdecimal() else None)
@@ -161,8 +161,3 @@ def _decode(method: str, path: str, response: requests.Response) -> Any:
         error_id = str(body.get("id", "")) if isinstance(body, dict) else ""
         raise MattermostRefused(f"{where} {error_id}", status, error_id)
     return body
-
-
-def _shape(path: str) -> str:
-    """The path with ids blanked, so that logs group and name nobody."""
-    return "/".join("{id}" if len(part) == 26 and part.isalnum() else part for part in path.split("/"))

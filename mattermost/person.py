@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import structlog
 
@@ -11,7 +10,8 @@ from core.deadline import Deadline
 from core.errors import BotNotIn, MattermostError, MattermostRefused, MayNotPost
 from core.messages import Message
 from mattermost.access import Access, MayPost
-from mattermost.client import PLUGIN, MattermostClient
+from mattermost.client import MattermostClient
+from mattermost.paths import Id, Name, Path, api, apps_plugin
 from mattermost.shown import SHOWS, renewed, renewing
 from mattermost.threads import read_thread
 
@@ -80,7 +80,7 @@ class MattermostForPerson:
 
     def update_card(self, *, post_id: str, attachment: Mapping[str, Any], shows: Mapping[str, str]) -> str:
         with renewing(post_id):
-            post = self._as_bot("GET", f"/api/v4/posts/{post_id}")
+            post = self._as_bot("GET", api("posts", Id(post_id)))
             props = post.get("props") or {}
             shown = props.get(SHOWS)
             # In a direct message of two people the card is a person's post, which is not the bot's to change.
@@ -88,15 +88,15 @@ class MattermostForPerson:
             if ours and isinstance(shown, dict) and all(shown.get(one) == shows[one] for one in ("table", "sys_id")):
                 changed = renewed(props, attachment, shows)
                 if changed is not None:
-                    self._as_bot("PUT", f"/api/v4/posts/{post_id}/patch", json={"props": changed})
+                    self._as_bot("PUT", api("posts", Id(post_id), "patch"), json={"props": changed})
         return str(post.get("root_id") or post["id"])
 
     def direct_channel(self, person_id: str) -> str:
         members = [self._person.id, person_id]
-        return str(self._as_person("POST", "/api/v4/channels/direct", json=members)["id"])
+        return str(self._as_person("POST", api("channels", "direct"), json=members)["id"])
 
     def person_id(self, username: str) -> str:
-        return str(self._as_bot("GET", f"/api/v4/users/username/{quote(username, safe='')}")["id"])
+        return str(self._as_bot("GET", api("users", "username", Name(username)))["id"])
 
     def _post(self, post: Mapping[str, Any], permission: MayPost) -> str:
         if permission.type not in {"D", "G"}:
@@ -109,7 +109,7 @@ class MattermostForPerson:
         elif self._bot_is_member(permission):
             return self._post_as_bot(post)
         # A direct message of two people has no place for the bot: the card is the person's own post.
-        return str(self._as_person("POST", "/api/v4/posts", json=post)["id"])
+        return str(self._as_person("POST", api("posts"), json=post)["id"])
 
     def may_manage(self, channel_id: str) -> None:
         self._access.may_manage(self._ask, self._person.id, channel_id)
@@ -123,33 +123,33 @@ class MattermostForPerson:
             raise BotNotIn("the bot is no member and may not join", direct=direct)
 
     def bot_channel(self) -> str:
-        found = self._as_bot("POST", "/api/v4/channels/direct", json=[self._bot_user_id, self._person.id])
+        found = self._as_bot("POST", api("channels", "direct"), json=[self._bot_user_id, self._person.id])
         return str(found["id"])
 
     def channels(self) -> Mapping[str, Channel]:
         found: dict[str, Channel] = {}
-        for team in self._ask("GET", f"/api/v4/users/{self._person.id}/teams"):
-            path = f"/api/v4/users/{self._person.id}/teams/{team['id']}/channels?include_deleted=true"
-            for row in self._ask("GET", path):
+        for team in self._ask("GET", api("users", Id(self._person.id), "teams")):
+            path = api("users", Id(self._person.id), "teams", Id(str(team["id"])), "channels")
+            for row in self._ask("GET", path, params={"include_deleted": "true"}):
                 found[str(row["id"])] = _channel(row)
         return found
 
     def channel(self, channel_id: str) -> Channel:
-        found = self._ask("GET", f"/api/v4/channels/{channel_id}")
+        found = self._ask("GET", api("channels", Id(channel_id)))
         if not self._person_token:
             # Read with the bot's session: the name of a private channel is for its members.
-            self._as_bot("GET", f"/api/v4/channels/{channel_id}/members/{self._person.id}")
+            self._as_bot("GET", api("channels", Id(channel_id), "members", Id(self._person.id)))
         return _channel(found)
 
     def usernames(self, person_ids: Collection[str]) -> Mapping[str, str]:
         if not person_ids:
             return {}
-        rows = self._as_bot("POST", "/api/v4/users/ids", json=sorted(person_ids))
+        rows = self._as_bot("POST", api("users", "ids"), json=sorted(person_ids))
         return {str(row["id"]): str(row["username"]) for row in rows}
 
     def tell(self, person_id: str, text: str) -> None:
-        channel = self._as_bot("POST", "/api/v4/channels/direct", json=[self._bot_user_id, person_id])
-        self._as_bot("POST", "/api/v4/posts", json={"channel_id": channel["id"], "message": text})
+        channel = self._as_bot("POST", api("channels", "direct"), json=[self._bot_user_id, person_id])
+        self._as_bot("POST", api("posts"), json={"channel_id": channel["id"], "message": text})
 
     def thread(self, post_id: str) -> Sequence[Message]:
         return read_thread(self._as_person, post_id, without=self._bot_user_id)
@@ -157,13 +157,13 @@ class MattermostForPerson:
     def file(self, file_id: str, most: int) -> bytes:
         if not self._person_token:
             raise MattermostRefused("file: the call carries no session of the person", 401)
-        path = f"/api/v4/files/{quote(file_id, safe='')}"
+        path = api("files", Id(file_id))
         return self._client.download(path, token=self._person_token, deadline=self._deadline, most=most)
 
     def username(self, person_id: str) -> str:
         if person_id == self._person.id and self._person.username:
             return self._person.username
-        return str(self._as_bot("GET", f"/api/v4/users/{person_id}")["username"])
+        return str(self._as_bot("GET", api("users", Id(person_id)))["username"])
 
     def admit(self, person_id: str, channel_id: str) -> None:
         permission = self._access.may_post(self._as_person, person_id, channel_id)
@@ -171,28 +171,30 @@ class MattermostForPerson:
             raise MayNotPost("the bot can't join")
 
     def plugin_runs(self, plugin_id: str) -> bool:
-        found = self._as_person("GET", "/api/v4/plugins/statuses")
+        found = self._as_person("GET", api("plugins", "statuses"))
         rows = found if isinstance(found, list) else []
         return any(row.get("plugin_id") == plugin_id and row.get("state") == _RUNNING for row in rows)
 
     def show_connected(self, connected: bool) -> None:
         # Only the person's own app session may write this record (protocol reference §8).
-        self._as_person("POST", f"{PLUGIN}/api/v1/oauth2/user", json={"connected": True} if connected else {})
+        self._as_person(
+            "POST", apps_plugin("api", "v1", "oauth2", "user"), json={"connected": True} if connected else {}
+        )
 
     def _permission(self, channel_id: str) -> MayPost:
         return self._access.may_post(self._ask, self._person.id, channel_id)
 
-    def _ask(self, method: str, path: str, json: Any = None) -> Any:
+    def _ask(self, method: str, path: Path, json: Any = None, params: Mapping[str, str] | None = None) -> Any:
         """With the person's session, or the bot's where the call carries none."""
         ask = self._as_person if self._person_token else self._as_bot
-        return ask(method, path, json=json)
+        return ask(method, path, json=json, params=params)
 
     def _post_as_bot(self, post: Mapping[str, Any]) -> str:
-        return str(self._as_bot("POST", "/api/v4/posts", json=post)["id"])
+        return str(self._as_bot("POST", api("posts"), json=post)["id"])
 
     def _bot_is_member(self, permission: MayPost) -> bool:
         try:
-            self._as_bot("GET", f"/api/v4/channels/{permission.channel_id}/members/{self._bot_user_id}")
+            self._as_bot("GET", api("channels", Id(permission.channel_id), "members", Id(self._bot_user_id)))
         except MattermostRefused:
             return False
         return True
@@ -205,22 +207,26 @@ class MattermostForPerson:
         try:
             self._as_person(
                 "POST",
-                f"/api/v4/teams/{team}/members",
+                api("teams", Id(team), "members"),
                 json={"team_id": team, "user_id": self._bot_user_id},
             )
-            self._as_person("POST", f"/api/v4/channels/{channel}/members", json={"user_id": self._bot_user_id})
+            self._as_person("POST", api("channels", Id(channel), "members"), json={"user_id": self._bot_user_id})
         except MattermostError as error:
             log.info("bot may not join", reason=str(error))
             return False
         return True
 
-    def _as_bot(self, method: str, path: str, json: Any = None) -> Any:
-        return self._client.request(method, path, token=self._bot_token, deadline=self._deadline, json=json)
+    def _as_bot(self, method: str, path: Path, json: Any = None, params: Mapping[str, str] | None = None) -> Any:
+        return self._client.request(
+            method, path, token=self._bot_token, deadline=self._deadline, json=json, params=params
+        )
 
-    def _as_person(self, method: str, path: str, json: Any = None) -> Any:
+    def _as_person(self, method: str, path: Path, json: Any = None, params: Mapping[str, str] | None = None) -> Any:
         if not self._person_token:
-            raise MattermostRefused(f"{method} {path}: the call carries no session of the person", 401)
-        return self._client.request(method, path, token=self._person_token, deadline=self._deadline, json=json)
+            raise MattermostRefused(f"{method} {path.shape}: the call carries no session of the person", 401)
+        return self._client.request(
+            method, path, token=self._person_token, deadline=self._deadline, json=json, params=params
+        )
 
 
 def _channel(row: Mapping[str, Any]) -> Channel:

@@ -11,9 +11,8 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, vali
 
 from core.calls import Kind, Navigate, Options, Reply, Text
 from core.errors import AppError, InvalidInput
+from mattermost.ids import optional_id, valid_id
 from mattermost.markdown import unmarked
-
-_ID = validate.Length(max=64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +50,16 @@ class _Loose(Schema):
 
 
 class _PressSchema(_Loose):
-    user_id = fields.Str(required=True, validate=validate.Length(min=1, max=64))
-    channel_id = fields.Str(load_default="", validate=_ID)
-    post_id = fields.Str(load_default="", validate=_ID)
+    user_id = fields.Str(required=True, validate=valid_id)
+    channel_id = fields.Str(load_default="", validate=optional_id)
+    post_id = fields.Str(load_default="", validate=optional_id)
     trigger_id = fields.Str(load_default="", validate=validate.Length(max=1000))
     context = fields.Dict(keys=fields.Str(), load_default=dict)
 
 
 class _DialogSchema(_Loose):
     type = fields.Str(load_default="")
-    user_id = fields.Str(required=True, validate=validate.Length(min=1, max=64))
+    user_id = fields.Str(required=True, validate=valid_id)
     state = fields.Str(load_default="", validate=validate.Length(max=20_000))
     submission = fields.Dict(keys=fields.Str(), load_default=dict)
     cancelled = fields.Bool(load_default=False)

@@ -23,6 +23,7 @@ from limits.strategies import MovingWindowRateLimiter
 from core.deadline import Deadline
 from core.errors import MattermostRefused, MattermostSilent, NotVerified
 from mattermost.client import MattermostClient
+from mattermost.paths import api
 
 HEADER = "Mattermost-App-Authorization"
 
@@ -125,7 +126,7 @@ class TokenOwners:
                 raise MattermostSilent("too many unknown tokens at once")
             time.sleep(0.05)
         try:
-            user: Any = self._client.request("GET", "/api/v4/users/me", token=token, deadline=deadline)
+            user: Any = self._client.request("GET", api("users", "me"), token=token, deadline=deadline)
         except MattermostRefused as error:
             raise NotVerified(f"token refused: {error}") from error
         if not isinstance(user, dict) or not user.get("id"):

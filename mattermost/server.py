@@ -10,8 +10,8 @@ from core.deadline import Deadline
 from core.errors import MattermostSilent
 from core.ports import Clock
 from mattermost.client import MattermostClient
+from mattermost.paths import api
 
-_PATH = "/api/v4/config/client"
 _REMEMBERED_SECONDS = 3600
 _PAUSE_SECONDS = 10.0  # between two questions that bad signatures can cause
 _WAIT_SECONDS = 3.0
@@ -61,7 +61,7 @@ class Server:
 
     def _ask(self) -> ServerFacts:
         config: Any = self._client.request(
-            "GET", _PATH, token="", deadline=Deadline(_WAIT_SECONDS), params={"format": "old"}
+            "GET", api("config", "client"), token="", deadline=Deadline(_WAIT_SECONDS), params={"format": "old"}
         )
         if not isinstance(config, dict):
             raise MattermostSilent("the client configuration is no object")

@@ -1,11 +1,10 @@
 """Threads and files with a person's own session, so that nobody passes on what that person may not read."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.messages import File, Message
-
-Ask = Callable[..., Any]  # method, path, json=…: one request with the person's session
+from mattermost.paths import Ask, Id, api
 
 _MOST_PEOPLE = 200
 
@@ -17,7 +16,7 @@ def read_thread(ask: Ask, post_id: str, *, without: str) -> Sequence[Message]:
     What the system says (somebody joined), deleted messages and those of the user *without*, our own
     bot with its cards, are left out.
     """
-    found = ask("GET", f"/api/v4/posts/{post_id}/thread")
+    found = ask("GET", api("posts", Id(post_id), "thread"))
     posts = found.get("posts") if isinstance(found, Mapping) else None
     wanted = [post for post in (posts or {}).values() if isinstance(post, Mapping) and _is_message(post, without)]
     wanted.sort(key=lambda post: (int(post.get("create_at") or 0), str(post.get("id"))))
@@ -32,7 +31,7 @@ def _is_message(post: Mapping[str, Any], without: str) -> bool:
 
 def _names(ask: Ask, people: set[str]) -> dict[str, str]:
     asked = sorted(people)[:_MOST_PEOPLE]
-    users = ask("POST", "/api/v4/users/ids", json=asked) if asked else []
+    users = ask("POST", api("users", "ids"), json=asked) if asked else []
     return {str(user.get("id")): str(user.get("username", "")) for user in users or [] if isinstance(user, Mapping)}
 
 

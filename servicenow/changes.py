@@ -36,7 +36,7 @@ class ChangesClient:
         return read_next_states(result)
 
     def create(self, kind: str, columns: Mapping[str, str], template: str = "") -> Record:
-        if kind not in _KINDS or (kind == "standard") != is_sys_id(template):
+        if kind not in _KINDS or (not is_sys_id(template) if kind == "standard" else template):
             raise ValueError(f"no kind of change: {kind}")
         path = f"{_BASE}/standard/{template}" if template else f"{_BASE}/{kind}"
         return read_change(self._tables.post(path, columns)["result"])

@@ -19,7 +19,7 @@ from core.errors import AccessDenied, Broken, NotConnected, NotFound, NotInstall
 from core.ports import Clock
 from core.records import Choice, Column
 from servicenow.queries import Query, equals, one_of
-from servicenow.tables import Tables
+from servicenow.tables import Tables, meta_path
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +87,7 @@ def ask_columns(table: str, language: str, tables: Tables) -> Columns:
     """
     wanted: Sequence[str] = _DEPENDENT.get(table, ())
     try:
-        columns = read_meta(tables.get(_meta_path(table), {}))
+        columns = read_meta(tables.get(meta_path(table), {}))
     except _REFUSALS as error:
         log.info("ui/meta refused", table=table, reason=type(error).__name__)
         columns, wanted = {}, _OFFERED.get(table, ())
@@ -100,7 +100,7 @@ def ask_columns(table: str, language: str, tables: Tables) -> Columns:
 def own_columns(table: str, tables: Tables) -> Columns:
     """What this one account may see, past all memory; empty where it is refused."""
     try:
-        return read_meta(tables.get(_meta_path(table), {}))
+        return read_meta(tables.get(meta_path(table), {}))
     except _REFUSALS:
         return {}
 
@@ -173,7 +173,3 @@ def _readable_choices(table: str, names: Sequence[str], language: str, tables: T
 
 def _base(table: str) -> Columns:
     return BASE_COLUMNS.get(table, {})
-
-
-def _meta_path(table: str) -> str:
-    return f"/api/now/ui/meta/{table}"

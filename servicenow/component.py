@@ -8,7 +8,7 @@ from core.errors import AccessDenied, Broken, NotFound, NotInstalled
 from core.notices import WebhookKey
 from core.subscriptions import TABLE
 from servicenow.queries import Query, equals, is_sys_id
-from servicenow.tables import Tables, table_path
+from servicenow.tables import Tables, row_path, table_path
 
 _API = "/api/x_830655_mm_std"
 _MOST_ROWS = 20
@@ -93,11 +93,10 @@ class ComponentClient:
             columns |= {"key_id": key.key_id, "signing_secret": key.secret}
         if old_secret:
             columns |= {"api_secret": old_secret}
-        address = table_path(AUTH_TABLE)
         if row is None:
-            self._tables.write("POST", address, _WRITTEN, columns)
+            self._tables.write("POST", table_path(AUTH_TABLE), _WRITTEN, columns)
         else:
-            self._tables.write("PATCH", f"{address}/{row.sys_id}", _WRITTEN, columns)
+            self._tables.write("PATCH", row_path(AUTH_TABLE, row.sys_id), _WRITTEN, columns)
 
     def send_test(self, server_url: str, nonce: str) -> None:
         self._tables.post(f"{_API}/component/test", {"server_url": server_url, "nonce": nonce})

@@ -9,7 +9,7 @@ from core.records import Column, Record
 from core.subscriptions import TABLE, Key, Status, Subscription, Wanted, tokens
 from servicenow import filters
 from servicenow.queries import Query, at_or_after, compare, equals, is_sys_id
-from servicenow.tables import Tables, record_of, table_path
+from servicenow.tables import Tables, record_of, row_path, table_path
 
 _COLUMNS = (
     "sys_id",
@@ -138,7 +138,7 @@ class SubscriptionRows:
     def _address(sys_id: str) -> str:
         if not is_sys_id(sys_id):
             raise NotFound("no sys_id")
-        return f"{table_path(TABLE)}/{sys_id}"
+        return row_path(TABLE, sys_id)
 
     def _row(self, subscription: Subscription) -> dict[str, str]:
         return {

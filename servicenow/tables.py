@@ -180,9 +180,18 @@ def created_columns(table: str) -> tuple[str, ...]:
 
 def table_path(table: str) -> str:
     """The table's address; version 2, whose empty lists are no errors. Only identifiers: it is an address."""
+    return f"/api/now/v2/table/{_checked(table)}"
+
+
+def meta_path(table: str) -> str:
+    """The address of a table's columns as the classic forms know them."""
+    return f"/api/now/ui/meta/{_checked(table)}"
+
+
+def _checked(table: str) -> str:
     if not _TABLE.fullmatch(table):
         raise ValueError(f"{table!r} is no table name")
-    return f"/api/now/v2/table/{table}"
+    return table
 
 
 def row_path(table: str, sys_id: str) -> str:

@@ -159,3 +159,33 @@ def test_caches_are_used_under_a_lock_alone() -> None:
             offences += [f"{path.relative_to(ROOT)}: {use}" for use in _unlocked(scope, caches)]
     assert found >= 10
     assert not offences
+
+
+def test_paths_of_mattermost_are_built_of_checked_segments() -> None:
+    """
+    Only `mattermost/paths.py` writes a path as text. Elsewhere a segment is a constant, an `Id` or a `Name`, so that no
+    value from outside can choose what is requested (design §4).
+    """
+    offences = []
+    for path in [one for package in OURS - {"sandbox"} for one in _modules(package)]:
+        if path == ROOT / "mattermost" / "paths.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            where = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("/api/v4"):
+                offences.append(f"{where}: a path as text")
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            if node.func.id == "Path" and "mattermost.paths.Path" in set(_imports(path)):
+                offences.append(f"{where}: a path made by hand")
+            if node.func.id in {"api", "apps_plugin"}:
+                offences += [f"{where}: {ast.unparse(one)}" for one in node.args if not _is_segment(one)]
+    assert not offences
+
+
+def _is_segment(node: ast.expr) -> bool:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.func.id in {"Id", "Name"}
+    if isinstance(node, ast.Name):
+        return node.id.isupper()  # a constant of a module
+    return isinstance(node, ast.Constant) and re.fullmatch(r"[a-z0-9_-]+", str(node.value)) is not None

@@ -5,6 +5,7 @@ from core.storage_ports import Installations
 from handlers.reminders import client_suspect_text
 from mattermost.bot_tokens import BotTokens, NoBotToken
 from mattermost.client import MattermostClient
+from mattermost.paths import api
 from web.background import Background
 
 
@@ -42,6 +43,6 @@ class AdministratorMessages:
         token = self.bot_session()
         deadline = Deadline(20.0)
         people = [installation.bot_user_id, installation.installed_by]
-        channel = self._client.request("POST", "/api/v4/channels/direct", token=token, deadline=deadline, json=people)
+        channel = self._client.request("POST", api("channels", "direct"), token=token, deadline=deadline, json=people)
         post = {"channel_id": channel["id"], "message": text}
-        self._client.request("POST", "/api/v4/posts", token=token, deadline=deadline, json=post)
+        self._client.request("POST", api("posts"), token=token, deadline=deadline, json=post)

@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 import structlog
 from flask import Blueprint, jsonify, request
@@ -21,6 +20,7 @@ from handlers.registry import calls
 from handlers.reminders import tell_of_suspension
 from mattermost.card_buttons import CardButtons
 from mattermost.markdown import unmarked
+from mattermost.paths import Id, api
 from mattermost.person import MattermostForPerson
 from mattermost.plain import (
     DialogRequest,
@@ -120,8 +120,8 @@ class PlainHost:
         In a direct message of two people the card is a person's post, which the bot may not read; there
         the token and the channel have to do.
         """
-        path = f"/api/v4/posts/{quote(post_id, safe='')}"
         try:
+            path = api("posts", Id(post_id))
             post = self.door.client.request("GET", path, token=self.bot_token(), deadline=Deadline(_PLACE_SECONDS))
         except MattermostRefused as error:
             log.info("card not readable", reason=str(error))
@@ -205,7 +205,7 @@ class PlainHost:
         }
         try:
             self.door.client.request(
-                "POST", "/api/v4/actions/dialogs/open", token="", deadline=Deadline(10.0), json=body
+                "POST", api("actions", "dialogs", "open"), token="", deadline=Deadline(10.0), json=body
             )
         except MattermostRefused as error:
             raise ExpiredTrigger(f"dialog not opened: {error}") from error

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from urllib.parse import quote
 
 import structlog
 from cachetools import TTLCache
@@ -13,6 +12,7 @@ from core.errors import MattermostError
 from core.fields import Option
 from core.ports import Clock
 from mattermost.client import MattermostClient
+from mattermost.paths import Id, api
 
 log = structlog.get_logger(__name__)
 
@@ -41,8 +41,8 @@ class People:
             known = self._known.get(person_id)
         if known is not None:
             return known
-        path = f"/api/v4/users/{quote(person_id, safe='')}"
         try:
+            path = api("users", Id(person_id))
             user = self._client.request("GET", path, token=self._bot_token(), deadline=Deadline(_WAIT_SECONDS))
         except MattermostError as error:
             log.info("person not read", reason=str(error))

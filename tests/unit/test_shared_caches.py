@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 
 from core.records import Cell, Record
 from mattermost.access import Access
+from mattermost.paths import Path
 from servicenow.journal import JournalReaders
 from servicenow.records import FoundRecords
 
@@ -50,8 +51,8 @@ def test_an_expiring_role_refuses_nobody() -> None:
         {"name": "system_user", "permissions": []},
     ]
 
-    def ask(_method: str, path: str, json: Any = None) -> Any:
-        return answers[path] if json is None else [role for role in roles if role["name"] in json]
+    def ask(method: str, path: Path, json: Any = None, params: Mapping[str, str] | None = None) -> Any:
+        return answers[path.text] if json is None else [role for role in roles if role["name"] in json]
 
     access = Access(guests=False, timer=running_clock(20.0))
     in_threads(lambda _: access.may_post(ask, PERSON, CHANNEL))

@@ -1,0 +1,169 @@
+"""Ids that aren't ids, at every door that takes one: refused where they were entered, and nothing is requested."""
+
+from typing import Any
+
+import pytest
+import requests
+
+from core.errors import NoSuchId
+from mattermost.paths import Id, Name, api
+from sandbox.client import MattermostClient
+from servicenow.changes import ChangesClient
+from servicenow.tables import meta_path, row_path, table_path
+from tests.acts import opened, row
+from tests.scenarios import subscribing
+from tests.scenarios.test_plain_cards import as_version, card_of
+from tests.world import World
+
+Json = dict[str, Any]
+NUMBER = "INC0010001"
+HOSTILE = (
+    "x/../../users/me",
+    "{town}/members/{me}?",
+    "{ops}/../{town}",
+    "{town}%2F..%2Fx",
+    "{TOWN}",
+    "{town} ",
+    "direct",
+    "..",
+    "{town}\n",
+)
+
+
+@pytest.fixture
+def agent(world: World) -> MattermostClient:
+    """A connected agent who may subscribe."""
+    subscribing.install_component(world, "agent")
+    return world.connected("agent")
+
+
+def hostile(world: World, agent: MattermostClient) -> list[str]:
+    """The texts, with real ids in them."""
+    ids = {
+        "town": agent.channel("town-square"),
+        "TOWN": agent.channel("town-square").upper(),
+        "ops": world.person("approver").channel("operations"),
+        "me": agent.id,
+    }
+    return [text.format(**ids) for text in HOSTILE]
+
+
+def asked(world: World) -> list[str]:
+    """What was requested of Mattermost's REST API, but for what the people's own clients ask."""
+    theirs = ("/channels/name/", "/dialogs/submit", "/actions/", "/config/client")
+    paths = [one["path"] for one in world.mattermost.requests()]
+    return [path for path in paths if path.startswith("/api/") and not any(one in path for one in theirs)]
+
+
+@pytest.mark.parametrize("name", ["channel", "person"])
+def test_a_record_is_not_shared_with_what_is_no_id(world: World, agent: MattermostClient, name: str) -> None:
+    """The error is at the field, and Mattermost got no request for it."""
+    form = opened(agent.command("share", {"record": NUMBER}, channel="service-desk"))
+    for text in hostile(world, agent):
+        world.mattermost.clear_requests()
+        chosen = {name: {"label": "Town Square", "value": text}} | ({"channel": None} if name == "person" else {})
+        answer = agent.call(form["submit"], values=form_values(form) | chosen, channel="service-desk")
+        assert answer["data"]["errors"] == {name: f"Choose a {name} from the list."}, text
+        assert asked(world) == [], text
+    assert not [post for post in world.mattermost.posts_in("town-square") if post["props"].get("attachments")]
+
+
+def form_values(form: Json) -> Json:
+    """What a client sends of an untouched form."""
+    return {one["name"]: one.get("value") for one in form["fields"] if one["type"] != "markdown"}
+
+
+def test_what_is_no_id_is_not_subscribed(world: World, agent: MattermostClient) -> None:
+    """The same in the form of a subscription."""
+    form = subscribing.opened(agent, channel="town-square")
+    for text in hostile(world, agent):
+        world.mattermost.clear_requests()
+        chosen = {"channel": {"label": "Town Square", "value": text}}
+        answer = subscribing.press(agent, form, "save", chosen, channel="town-square")
+        assert set(answer["data"]["errors"]) == {"channel"}, text
+        assert asked(world) == [], text
+    assert subscribing.rows(world) == []
+
+
+@pytest.mark.parametrize("version", ["9.11.0", "11.6.0"])
+def test_a_dialog_takes_no_channel_that_is_no_id(world: World, agent: MattermostClient, version: str) -> None:
+    """On the plain host, too."""
+    as_version(world, version)
+    post, _ = card_of(world, agent)
+    for text in hostile(world, agent):
+        dialog = agent.press_action(post["id"], "More…", "subscribe").dialog
+        assert dialog is not None
+        world.mattermost.clear_requests()
+        body = dialog.body(dialog.submission({}) | {"channel": text}) | {
+            "channel_id": post["channel_id"],
+            "team_id": agent.team_id,
+        }
+        answer = agent.post("/api/v4/actions/dialogs/submit", body)
+        assert set(answer["errors"]) == {"channel"}, text
+        assert not [path for path in asked(world) if "members" in path or "users/me" in path], text
+    assert subscribing.rows(world) == []
+
+
+@pytest.mark.parametrize("name", ["channel_id", "post_id", "user_id"])
+def test_a_press_names_ids(world: World, agent: MattermostClient, name: str) -> None:
+    """A press whose post, channel or person is no id is malformed, whatever its button proves."""
+    post, number = card_of(world, agent)
+    stored = world.mattermost.state.posts[post["id"]]["props"]["attachments"][0]["actions"]
+    mine = next(one for one in stored if one["name"] == "Assign to me")["integration"]["context"]
+    for text in hostile(world, agent):
+        body = {
+            "user_id": agent.id,
+            "channel_id": post["channel_id"],
+            "post_id": post["id"],
+            "trigger_id": world.mattermost.triggers.mint(agent.id)[1],
+            "context": mine,
+        } | {name: text}
+        world.mattermost.clear_requests()
+        answer = requests.post(f"{world.config.app_url}/plain/press", json=body, timeout=20).json()
+        refused = "could not be verified" if name == "user_id" else "not of a form that the app understands"
+        assert refused in answer["ephemeral_text"], text
+        assert asked(world) == [], text
+    assert row(world, number)["assigned_to"] == ""
+
+
+def test_a_path_takes_ids_and_quoted_names() -> None:
+    """An id has 26 small letters and digits; a name is one segment, whatever it holds; logs show neither."""
+    channel = "abcdefghijklmnopqrstuvwx12"
+    path = api("channels", Id(channel), "members")
+    assert (path.text, path.shape) == (f"/api/v4/channels/{channel}/members", "/api/v4/channels/{id}/members")
+    path = api("users", "username", Name("a/../b?c=%2e#\u00e4"))
+    assert path.text == "/api/v4/users/username/a%2F..%2Fb%3Fc%3D%252e%23%C3%A4"
+    assert path.shape == "/api/v4/users/username/{name}"
+    for text in ("", channel[1:], channel + "1", channel.upper(), channel[:-1] + "\n", "ü" * 26, "٣" * 26):
+        with pytest.raises(NoSuchId):
+            Id(text)
+    for text in ("", ".", ".."):
+        with pytest.raises(NoSuchId):
+            Name(text)
+
+
+def test_a_planted_row_names_no_path(world: World, agent: MattermostClient) -> None:
+    """A channel that somebody wrote into a subscription's row past us is listed, and nothing is requested for it."""
+    for text in hostile(world, agent):
+        subscribing.foreign_row(world, channel_id=text, user_id=agent.id)
+    world.mattermost.clear_requests()
+    answer = agent.command("subscriptions list", channel="service-desk")
+    assert answer["type"] in {"form", "ok"}, answer
+    me = f"/api/v4/users/{agent.id}"
+    own = {me, f"{me}/teams", f"{me}/teams/{agent.team_id}/channels", "/api/v4/users/ids", "/api/v4/roles/names"}
+    assert set(asked(world)) <= own | {f"/api/v4/channels/{agent.channel('service-desk')}"}
+
+
+def test_paths_of_servicenow_take_no_other_text() -> None:
+    """A template, a row and a table are what they have to be, or nothing is sent."""
+    tables: Any = None
+    sys_id = "0" * 32
+    for kind, template in (("normal", "x/../y"), ("normal", sys_id), ("standard", "x"), ("standard", ""), ("x", "")):
+        with pytest.raises(ValueError, match="no kind of change"):
+            ChangesClient(tables).create(kind, {}, template)
+    for text in ("incident/../x", "Incident", "", "1x", "incident?x"):
+        for path in (table_path, meta_path):
+            with pytest.raises(ValueError, match="is no table name"):
+                path(text)
+    with pytest.raises(ValueError, match="no sys_id"):
+        row_path("incident", f"{sys_id}/../x")
