@@ -29,7 +29,17 @@ from mattermost.markdown import escaped
 log = structlog.get_logger(__name__)
 
 _SHOWN = 300  # characters of a value in a line
+_BY_FORM = {"problem"}  # tables whose states ServiceNow's own form changes, and its API leaves (since Rome)
 NOT_READ = "ServiceNow did not answer in time, so what it has now is not shown."
+
+
+class PartlyKept(NotKept):
+    """ServiceNow left one column and saved the others: `after` is the record as it is now."""
+
+    def __init__(self, detail: str, tell: str, after: Record, saved: Sequence[str]) -> None:
+        super().__init__(detail, f"{tell} The other fields were saved.")
+        self.after = after
+        self.saved = saved
 
 
 def overtaken(opened: OpenedRecord | None, now: Record) -> bool:
@@ -70,6 +80,7 @@ def written(now: Record, columns: Mapping[str, str], context: Context, more: Seq
     Raises:
         MayBeSaved: No answer, and looking did not tell either.
         NotKept: ServiceNow said yes and kept something else.
+        PartlyKept: The same, and it saved other columns of this write.
         ServiceNowError: Nothing was saved, with the reason.
     """
     # What a journal holds is read back elsewhere: a journal column is empty as a value.
@@ -83,7 +94,11 @@ def written(now: Record, columns: Mapping[str, str], context: Context, more: Seq
         after = _looked_for(now, compared, wanted, error, context)
     dropped = [name for name, value in compared.items() if after.value(name) != value]
     if dropped:
-        raise NotKept(f"{now.table}: not kept: {', '.join(dropped)}", _kept_words(after, dropped))
+        detail = f"{now.table}: not kept: {', '.join(dropped)}"
+        saved = [name for name in columns if name not in dropped and (name not in compared or _moved(now, after, name))]
+        if saved and _moved(now, after, "sys_mod_count"):
+            raise PartlyKept(detail, _kept_words(after, dropped), after, saved)
+        raise NotKept(detail, _kept_words(after, dropped))
     log.info("record changed", table=now.table, sys_id=now.sys_id, columns=sorted(columns))
     return after
 
@@ -106,11 +121,16 @@ def _looked_for(
     raise MayBeSaved(f"no answer, and not there yet: {error}", address, "the record") from error
 
 
+def _moved(before: Record, after: Record, column: str) -> bool:
+    return before.value(column) != after.value(column)
+
+
 def _kept_words(after: Record, dropped: Sequence[str]) -> str:
-    if "state" in dropped:
-        state = escaped(after.display("state"), _SHOWN)
-        return f"ServiceNow kept the state {state}: its rules do not allow this step now, or not for your account."
-    return NotKept.tell
+    if "state" not in dropped:
+        return NotKept.tell
+    state = escaped(after.display("state"), _SHOWN)
+    told = f"ServiceNow left the state at {state}. This transition isn't allowed."
+    return f"{told} Use the form in ServiceNow." if after.table in _BY_FORM else told
 
 
 def done(after: Record, call: Call, line: str, told: str, context: Context) -> Text:

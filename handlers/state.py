@@ -11,7 +11,7 @@ from core.records import Choice, Column, Record
 from core.tables import table_of
 from forms.choices import choices_of, options_of
 from forms.state import CLOSE, PATHS, REOPEN, RESOLVE, STATE, StateOf, state_form, state_pick_form
-from handlers.acting import NOT_READ, done, linked, overtaken, shown_again, step, written
+from handlers.acting import NOT_READ, PartlyKept, done, linked, overtaken, shown_again, step, written
 from handlers.context import Context
 from handlers.finding import NoSuchRecord, looked_up, record_of
 from handlers.opened_record import OpenedRecord
@@ -301,6 +301,11 @@ def _saved(call: Call, context: Context, now: Record, columns: Mapping[str, str]
         return Text(f"{linked(now, context)} is {escaped(now.display('state'), 60)} already; nothing was changed.")
     try:
         after = written(now, columns, context)
+    except PartlyKept as partly:  # the form closes: what it shows is outdated, and sent again it would look overtaken
+        known = context.servicenow.cached_columns(now.table)
+        labels = [escaped(known[name].label if name in known else name, 60) for name in partly.saved]
+        told = f"{linked(partly.after, context)}: {partly.tell}"
+        return done(partly.after, call, f"updated {', '.join(labels)}", told, context)
     except Refused as refusal:
         names = ["state", *offered(now.table, columns["state"])]
         raise at_its_field(refusal, context, now.table, names) from refusal

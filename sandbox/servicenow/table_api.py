@@ -87,7 +87,8 @@ class TableApi:
             return http.without_body(204)
         if not self._people.may_write(caller, table, row):
             return http.denied("Update")
-        given, refused = self._given(caller, table)
+        own = row.get("sys_class_name", "")
+        given, refused = self._given(caller, own if own in self._store.descendants(table) else table)
         if refused is not None:
             return refused
         try:

@@ -148,14 +148,46 @@ def test_a_change_leaves_new_with_its_group(world: World, agent: MattermostClien
 
 
 def test_a_problem_s_own_fields_are_demanded(world: World, agent: MattermostClient) -> None:
-    """Resolving asks for code, cause and fix; a step that ServiceNow silently refuses is told."""
+    """Resolving asks for code, cause and fix."""
     form = with_state(agent, state_form(agent, "PRB0040001"), "Resolved")
     assert names(form) == ["state", "assigned_to", "resolution_code", "cause_notes", "fix_notes"]
-    form = with_state(agent, state_form(agent, "PRB0040001"), "Fix in Progress", cause_notes="Found")
+
+
+def test_a_problem_s_state_that_servicenow_leaves_is_told(world: World, agent: MattermostClient) -> None:
+    """The Table API moves no problem: the person reads it, may choose again, and nothing else changed."""
+    form = with_state(agent, state_form(agent, "PRB0040001"), "Root Cause Analysis")
+    before = row(world, "PRB0040001")
     answer = agent.submit(form, {})
     assert answer["type"] == "error"
-    assert "kept the state Assess" in answer["text"]
-    assert row(world, "PRB0040001")["state"] == "102"
+    told = "ServiceNow left the state at Assess. This transition isn't allowed. Use the form in ServiceNow."
+    assert answer["text"].startswith(told)
+    assert row(world, "PRB0040001") == before
+
+
+def test_fields_that_were_saved_without_the_state_are_told(world: World, agent: MattermostClient) -> None:
+    """Resolving a problem saves code and notes alone: the person and the thread read it, and the card is current."""
+    here = {"channel": "service-desk"}
+    shared = opened(agent.command("share", {"record": "PRB0040001"}, **here))
+    assert agent.submit(shared, {}, **here)["type"] == "ok"
+    card = world.mattermost.posts_in("service-desk")[-1]
+    before = row(world, "PRB0040001")
+    form = opened(agent.command("resolve", {"record": "PRB0040001"}, **here))
+    done = {
+        "resolution_code": choice(form, "resolution_code", "Fix Applied"),
+        "cause_notes": "Old firmware",
+        "fix_notes": "New firmware",
+    }
+    answer = agent.submit(form, done, **here)
+    assert answer["type"] == "ok", answer
+    assert "ServiceNow left the state at Assess. This transition isn't allowed." in answer["text"]
+    assert answer["text"].endswith("The other fields were saved.")
+    saved = row(world, "PRB0040001")
+    assert (saved["state"], saved["resolution_code"], saved["fix_notes"]) == ("102", "fix_applied", "New firmware")
+    replies = [post["message"] for post in world.mattermost.posts_in("service-desk") if post["root_id"] == card["id"]]
+    assert replies == ["@agent updated Resolution code, Cause notes, Fix notes"]
+    pressed = agent.press_action(card["id"], "State")
+    assert pressed.dialog is not None
+    assert saved["sys_mod_count"] == str(int(before["sys_mod_count"]) + 1)
 
 
 def test_a_concurrent_change_is_shown_before_it_is_overwritten(world: World, agent: MattermostClient) -> None:

@@ -7,35 +7,12 @@ import requests
 
 from sandbox.servicenow import ServiceNowDouble
 from sandbox.servicenow.seed import sys_id
-
-
-class Browser:
-    """Somebody who has signed in."""
-
-    def __init__(self, double: ServiceNowDouble, who: str = "agent") -> None:
-        self._url = double.url
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self.post("/login.do", user_name=who, user_password="sandbox-1")
-
-    def get(self, path: str) -> requests.Response:
-        """A page."""
-        return self._session.get(self._url + path, timeout=10)
-
-    def post(self, path: str, **form: str) -> requests.Response:
-        """What a form sends; where it leads is followed."""
-        return self._session.post(self._url + path, data=form, timeout=10)
+from tests.contract.servicenow_tables.browsing import Browser, refused
 
 
 def controls(page: str) -> set[str]:
     """Names of the controls of a page's form."""
     return set(re.findall(r'<(?:input|select|textarea)[^>]* name="(\w+)"', page))
-
-
-def refused(page: requests.Response) -> str:
-    """What the page says went wrong."""
-    found = re.search(r'role="alert">(.*?)</p>', page.text)
-    return found[1] if found else ""
 
 
 LISTS = (

@@ -1,8 +1,11 @@
 """Problems, changes, their approvals and articles in the ServiceNow double: states, demands, refusals, rights."""
 
+import pytest
+
 from sandbox.servicenow import ServiceNowDouble
 from sandbox.servicenow.seed import sys_id
 from tests.contract.servicenow_tables.asking import Json, error, recorded, send
+from tests.contract.servicenow_tables.browsing import Browser, refused
 
 INCIDENT, PROBLEM, CHANGE = (f"/api/now/table/{name}" for name in ("incident", "problem", "change_request"))
 APPROVAL, ARTICLE = "/api/now/table/sysapproval_approver", "/api/now/table/kb_knowledge"
@@ -72,28 +75,39 @@ def test_a_caller_s_comment_ends_the_wait_for_the_caller(double: ServiceNowDoubl
 # --- problem
 
 
-def test_a_problem_takes_no_state_that_does_not_follow(double: ServiceNowDouble) -> None:
-    """200 and nothing changed, not even the count; the next state is taken and mirrored."""
-    row = insert(double, PROBLEM, assigned_to=sys_id("user agent"), urgency="1", impact="1")
+@pytest.mark.parametrize("who", ["agent", "admin"])
+def test_the_table_api_moves_no_problem(double: ServiceNowDouble, who: str) -> None:
+    """200, the state and the count unchanged, by either column and through `task`; the other columns are saved."""
+    row = insert(double, PROBLEM, who, assigned_to=sys_id("user agent"), urgency="1", impact="1", state="102")
     assert (row["state"], row["problem_state"], row["priority"]) == ("101", "101", "1")
     assert row["number"].startswith("PRB004")
-    same = patch(double, PROBLEM, row, state="104")
-    assert (same["state"], same["sys_mod_count"]) == ("101", "0")
-    moved = patch(double, PROBLEM, row, state="102")
-    assert (moved["problem_state"], moved["sys_mod_count"]) == ("102", "1")
+    for column in ("state", "problem_state"):
+        for path in (PROBLEM, "/api/now/table/task"):
+            same = patch(double, path, row, who, **{column: "102"})
+            assert (same["state"], same["sys_mod_count"]) == ("101", "0")
+    other = patch(double, PROBLEM, row, who, state="102", cause_notes="Old firmware")
+    assert (other["state"], other["cause_notes"], other["sys_mod_count"]) == ("101", "Old firmware", "1")
 
 
-def test_a_problem_demands_what_its_state_needs(double: ServiceNowDouble) -> None:
-    """Somebody assigned beyond New; code and notes when resolved; a code when closed; then it is inactive."""
+def test_a_problem_moves_by_its_form(double: ServiceNowDouble) -> None:
+    """Only to what follows; somebody assigned beyond New; code and notes when resolved; a code when closed."""
     row = insert(double, PROBLEM)
-    assert refusal(double, PROBLEM, row, state="102") == f"{POLICY}Assigned to"
-    patch(double, PROBLEM, row, state="102", assigned_to=sys_id("user agent"))
-    wanted = f"{POLICY}Resolution code, Cause notes, Fix notes"
-    assert refusal(double, PROBLEM, row, state="106") == wanted
+    browser = Browser(double)
+
+    def move(**form: str) -> str:
+        page = browser.post(f"/problem.do?sys_id={row['sys_id']}", **form)
+        return refused(page) or double.row("problem", row["sys_id"])["state"]
+
+    assert move(state="104") == "101"
+    assert move(state="102") == f"{POLICY}Assigned to"
+    assert move(state="102", assigned_to=sys_id("user agent")) == "102"
+    assert double.row("problem", row["sys_id"])["problem_state"] == "102"
+    assert move(state="106") == f"{POLICY}Resolution code, Cause notes, Fix notes"
     notes = {"resolution_code": "fix_applied", "cause_notes": "Old firmware", "fix_notes": "New firmware"}
-    resolved = patch(double, PROBLEM, row, state="106", **notes)
-    assert resolved["resolved_by"]["value"] == sys_id("user agent")
-    assert patch(double, PROBLEM, row, state="107")["active"] == "false"
+    assert move(state="106", **notes) == "106"
+    assert double.row("problem", row["sys_id"])["resolved_by"] == sys_id("user agent")
+    assert move(state="107") == "107"
+    assert double.row("problem", row["sys_id"])["active"] == "false"
 
 
 # --- change request
