@@ -42,7 +42,7 @@ class Running:
         """Serve *config* on *port*."""
         service = create_app(config, clock=clock)
         server = make_server("127.0.0.1", port, service.app, threaded=True, request_handler=_Quiet)
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True)
         thread.start()
         return cls(service, server, thread)
 

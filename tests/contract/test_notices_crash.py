@@ -22,7 +22,7 @@ from tests.reports import Component, grant, stored
 from tests.world import World
 
 ROOT = Path(__file__).parent.parent.parent
-NOTICES = 2000
+NOTICES = 480
 KILLS = 20
 AT_EACH_POINT = 3
 SENDERS = 6
@@ -133,7 +133,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(
                 os.kill(child, signal.SIGKILL)
                 assert lives.ended() == -signal.SIGKILL
             else:
-                lives.begin(how, chance.randint(1, 30) if how in {"stored", "posted"} else chance.randint(1, 2))
+                lives.begin(how, chance.randint(1, 10) if how in {"stored", "posted"} else chance.randint(1, 2))
                 assert lives.ended() == 17
             ends[how] += 1
         child = lives.begin()

@@ -106,7 +106,7 @@ def test_a_lost_role_is_noticed_at_every_step(world: World, agent: MattermostCli
 
 
 UNSAVED = {
-    "401": "accepts your connection",
+    "401": "rejected your connection, although it had just renewed it",
     "429": "busy",
     "429_bare": "busy",
     "500": "saved nothing",

@@ -76,7 +76,7 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        Thread(target=self._server.serve_forever, args=(0.005,), daemon=True).start()
 
     def answer(self, status: int, headers: dict[str, str] | None = None, text: str = "") -> None:
         """Answer a further request like this."""
