@@ -215,7 +215,7 @@ class SandboxServer:
             "127.0.0.1", port, self._app, threaded=True, request_handler=_Handler, fd=self._socket.fileno()
         )
         self._server.ssl_context = self._tls  # connections are wrapped by the handler, so that none holds up the others
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True)
         self._thread.start()
         return self
 

@@ -19,6 +19,16 @@ settings.register_profile("ours", deadline=None)
 settings.load_profile("ours")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    What waits comes first: one worker begins with it all, while the others compute.
+
+    A worker that has nothing left takes from the end of another's list, so what has begun late would be waited
+    for alone at the end.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("waits") is None)
+
+
 @pytest.fixture(scope="session")
 def doubles() -> Iterator[tuple[MattermostDouble, ServiceNowDouble]]:
     """One of each for the whole run; reset before every world."""

@@ -37,6 +37,7 @@ for argument in sys.argv[2:]:
 """
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_killed_writer_loses_nothing_that_it_reported(tmp_path: Path, seed: int) -> None:
     """After each kill every reported commit is there, at most the one in flight beyond, and all is whole."""

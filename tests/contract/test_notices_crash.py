@@ -1,4 +1,4 @@
-"""The service dies at every step of two thousand notices: none is lost, none comes twice."""
+"""The service dies at every step of hundreds of notices: none is lost, none comes twice."""
 
 import os
 import pickle
@@ -107,10 +107,11 @@ class Lives:
         self.process.stdout.close()
 
 
+@pytest.mark.waits
 def test_nothing_is_lost_and_nothing_comes_twice(
     world: World, component: Component, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Dead three times after each step, killed twenty times on top, while 2,000 notices arrive: each is posted once."""
+    """Dead three times after each step, killed twenty times on top, while 480 notices arrive: each is posted once."""
     chance = random.Random(5)
     [one] = stored(world, grant(world))
     store = world.servicenow.store

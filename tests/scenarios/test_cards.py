@@ -141,6 +141,7 @@ def test_a_card_does_not_take_somebody_s_work_without_asking(world: World, agent
     assert world.servicenow.store.display("sys_user", row(world, NUMBER)["assigned_to"]) == "Amir Agent"
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize("button", ["Comment", "State"])
 def test_a_dialog_opens_though_servicenow_does_not_answer_in_time(
     world: World, agent: MattermostClient, button: str

@@ -121,6 +121,7 @@ def test_a_lost_post_is_found_among_thousands(world: World, component: Component
     assert health(world).waiting == 0
 
 
+@pytest.mark.waits
 def test_a_slow_mattermost_gets_each_notice_once(world: World, component: Component) -> None:
     """It answers a post after twelve seconds, when we no longer wait: the post is taken over, not repeated."""
     [one] = stored(world, grant(world))
@@ -132,6 +133,7 @@ def test_a_slow_mattermost_gets_each_notice_once(world: World, component: Compon
     assert len(notices(world)) == 1
 
 
+@pytest.mark.waits
 def test_a_notice_is_given_up_after_a_day(world: World, component: Component) -> None:
     """24 hours and twenty failures, however the clock jumps: dropped and counted; later ones are not held up."""
     [one] = stored(world, grant(world))
@@ -267,6 +269,7 @@ def test_a_silent_servicenow_only_delays(world: World, component: Component, kin
     assert told(world, "agent") == []
 
 
+@pytest.mark.waits
 def test_a_slow_owner_holds_up_nobody_else(world: World, component: Component) -> None:
     """One table hangs: the other's notice is posted meanwhile, and for a while that table is not asked again."""
     slow, other = stored(world, grant(world, table="problem", events="state"), grant(world, "town-square"))

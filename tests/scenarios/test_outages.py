@@ -170,6 +170,7 @@ def test_a_form_opens_without_choices_of_servicenow(world: World, kind: str) -> 
     assert [option["value"] for option in fields["urgency"]["options"]] == ["1", "2", "3"]
 
 
+@pytest.mark.waits
 def test_menus_stay_while_servicenow_is_silent_to_fifty_and_all_recovers_by_itself(world: World) -> None:
     """Fifty calls go unanswered; menus are answered meanwhile; when ServiceNow is back, so are we, by ourselves."""
     people = [world.connected(name) for name in ("agent", "agent2", "requester", "approver", "admin")]

@@ -219,6 +219,7 @@ def test_errors_of_old_dialogs_are_plain_and_stand_where_an_element_is(world: Wo
     assert "](" not in told
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize(
     ("action", "values", "column"),
     [("priority", {"impact": "1", "urgency": "1"}, "priority"), ("assign", {"assigned_to": "agent2"}, "assigned_to")],
@@ -242,6 +243,7 @@ def test_dialogs_of_more_open_though_servicenow_does_not_answer_in_time(
     assert row(world, number)["assignment_group"] == group
 
 
+@pytest.mark.waits
 def test_a_change_s_state_opens_though_its_next_states_do_not_come(world: World) -> None:
     """The base system's states stand in; ServiceNow decides when it is saved."""
     agent = world.connected("agent")

@@ -17,6 +17,8 @@ from tests.world import CLIENT_ID, CLIENT_SECRET, JWT_SECRET, World
 
 ROOT = Path(__file__).parent.parent.parent
 
+pytestmark = pytest.mark.waits
+
 
 class Process:
     """`cli.py serve` with the settings of a world, on a port and a folder of its own."""

@@ -62,6 +62,7 @@ def test_a_test_travels_the_whole_way_and_back(installed: World) -> None:
     assert line(text, "Its last try").startswith("Its last try: HTTP 20")
 
 
+@pytest.mark.waits
 def test_a_test_that_does_not_come_back_says_where_it_waits(installed: World) -> None:
     """Signed with a key that does not count here: refused, with its reason; ServiceNow keeps it and sends it again."""
     table = "x_830655_mm_std_servicenow_for_mattermost_notifications_auth"

@@ -124,6 +124,7 @@ def another_bot(world: World) -> str:
     return state.open_session(str(bot["id"]), "other.app", 600)
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize("how", [*BROKEN, *BOT_BROKEN])
 def test_a_call_without_both_proofs_is_refused_at_every_door(caller: Caller, how: str) -> None:
     """HTTP 200 with words; no account changes, nothing reaches ServiceNow or a channel."""
