@@ -118,6 +118,12 @@ class AdministratorsOnly(NotPermitted):
     tell = "Only a Mattermost system administrator may do this."
 
 
+class NotInChannel(NotPermitted):
+    """Whoever pressed a card's button is no member of its channel, or nobody can tell."""
+
+    tell = "You aren't a member of this channel, so nothing was done. Join it to use its cards."
+
+
 class MayNotPost(NotPermitted):
     """The person may not post in the channel; the detail says why."""
 

@@ -3,6 +3,7 @@ The dialect of every Mattermost server: buttons on cards and interactive dialogs
 reference §2 and §3). Their payloads into ours, our replies into their answers; all with HTTP 200.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,9 @@ from core.errors import AppError, InvalidInput
 from mattermost.ids import optional_id, valid_id
 from mattermost.markdown import unmarked
 
+_DIRECT = re.compile(r"([a-z0-9]{26})__([a-z0-9]{26})")  # both people's ids
+_GROUP = re.compile(r"[0-9a-f]{40}")  # a digest of the members' ids
+
 
 @dataclass(frozen=True, kw_only=True)
 class PressRequest:
@@ -21,9 +25,19 @@ class PressRequest:
 
     user_id: str
     channel_id: str
+    channel_name: str
     post_id: str
     trigger_id: str = field(repr=False)
     context: Mapping[str, Any] = field(repr=False)
+
+    def may_be_in(self, person_id: str) -> bool:
+        """
+        Whether this was pressed in a direct or group message that *person_id* may be in, by the channel's name.
+
+        A group message's name says nothing of who is in it.
+        """
+        found = _DIRECT.fullmatch(self.channel_name)
+        return person_id in found.groups() if found else bool(_GROUP.fullmatch(self.channel_name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +66,7 @@ class _Loose(Schema):
 class _PressSchema(_Loose):
     user_id = fields.Str(required=True, validate=valid_id)
     channel_id = fields.Str(load_default="", validate=optional_id)
+    channel_name = fields.Str(load_default="", validate=validate.Length(max=128))
     post_id = fields.Str(load_default="", validate=optional_id)
     trigger_id = fields.Str(load_default="", validate=validate.Length(max=1000))
     context = fields.Dict(keys=fields.Str(), load_default=dict)
@@ -134,16 +149,16 @@ def write_options(reply: Reply) -> dict[str, Any]:
 
 
 def write_dialog_error(
-    error: AppError, reference: str, names: frozenset[str], *, markdown: bool = True
+    error: AppError, reference: str, elements: Mapping[str, str], *, markdown: bool = True
 ) -> dict[str, Any]:
     """
     An error that keeps the dialog open; old servers' dialogs draw no *markdown* (recorded).
 
-    Sentences stand at their fields where the dialog has them; a name that it has not closes the web
-    client's dialog as if all went well (recorded), so those are said above.
+    Sentences stand at their fields where *elements*, fields with their elements' names, has them; a name that the
+    dialog has not closes the 9.11 web client's dialog as if all went well (recorded), so those are said above.
     """
-    mine = {name: text for name, text in error.fields.items() if name in names}
-    others = " ".join(text for name, text in error.fields.items() if name not in names)
+    mine = {elements[name]: text for name, text in error.fields.items() if name in elements}
+    others = " ".join(text for name, text in error.fields.items() if name not in elements)
     words = f"{error.tell} {others}".strip()
     if not markdown:
         words, mine = unmarked(words), {name: unmarked(text) for name, text in mine.items()}

@@ -1,20 +1,17 @@
 """
-Forms as interactive dialogs, and what comes back from them, on old servers and new (native
-integrations reference §2). Pure.
+Forms as interactive dialogs on old servers and new (native integrations reference §2). Pure.
 
 A server before 11.1 knows no look-ups, no choice of several, no dates, no refresh and no second step:
 there a look-up is text, several choices are switches and a date is ISO text. A dialog has one button, so of
 several submit buttons the first is that one, and a select offers the others. What a dialog sends back
-does not say what its fields were, so that travels in the signed state (`shape_of`).
+does not say what its fields were, so that travels in the signed state (`shape_of`, read by `plain_values`).
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.calls import Value, Values
-from core.errors import InvalidInput
 from core.fields import (
     HELP_BYTES,
     AnyField,
@@ -33,9 +30,7 @@ from core.fields import (
 )
 from mattermost.server import LOOKUPS_SINCE, STEPS_SINCE
 
-_MOST_TEXT = 100_000  # characters of one value; far above any field of ours
-_MOST_VALUES = 1000
-_TICK = "__"  # between a field's name and a choice, where each choice is a switch of its own
+TICK = "__"  # between a field's name and a choice, where each choice is a switch of its own
 
 
 @dataclass(frozen=True)
@@ -51,13 +46,16 @@ class Abilities:
         return cls(lookups=version >= LOOKUPS_SINCE, steps=version >= STEPS_SINCE)
 
 
-def write_dialog(form: Form, abilities: Abilities, *, state: str, url: str) -> dict[str, Any]:
+def write_dialog(
+    form: Form, abilities: Abilities, *, state: str, url: str, taken: Collection[str] = ()
+) -> dict[str, Any]:
     """
     The dialog object.
 
     Args:
         state: Comes back with every answer.
         url: Where look-ups and refreshes go.
+        taken: Element names that the client holds values for, as in `shape_of`.
     """
     buttons = next((field for field in form.fields if _are_buttons(field)), None)
     dialog: dict[str, Any] = {
@@ -65,7 +63,7 @@ def write_dialog(form: Form, abilities: Abilities, *, state: str, url: str) -> d
         "title": form.title,
         "submit_label": buttons.options[0].label if isinstance(buttons, SelectField) else form.submit_label,
         "state": state,
-        "elements": [element for field in form.fields for element in _elements(field, form, abilities, url)],
+        "elements": [element for field in form.fields for element in _elements(field, form, abilities, url, taken)],
     }
     if introduction := _introduction(form):
         dialog["introduction_text"] = introduction
@@ -74,79 +72,46 @@ def write_dialog(form: Form, abilities: Abilities, *, state: str, url: str) -> d
     return dialog
 
 
-def shape_of(form: Form, abilities: Abilities) -> dict[str, Any]:
+def shape_of(form: Form, abilities: Abilities, taken: Collection[str] = ()) -> dict[str, Any]:
     """
-    What is needed to read the answer: the names, what the select of buttons is called, the fields of several
-    values, those drawn as switches, and which shown text stands for which value.
+    What is needed to read the answer: the names, which elements are called otherwise, the fields of several
+    values, those drawn as switches, which shown text stands for which value, and what was preselected.
+
+    Args:
+        taken: Element names that the client holds values for. The web client sends an older value again for an
+            element that the person emptied (recorded), so such an element gets another name.
     """
-    shape: dict[str, Any] = {"names": [field.name for field in form.fields if _is_drawn(field)]}
-    if called := {field.name: _called(field, form) for field in form.fields if _are_buttons(field)}:
-        shape["called"] = called
-    several = [field.name for field in form.fields if isinstance(field, MultiSelectField)]
-    if several and abilities.lookups:
-        shape["several"] = several
-    elif several:
-        shape["ticks"] = several
-    known = {
-        field.name: [field.value.label, field.value.value]
-        for field in form.fields
-        if isinstance(field, LookupField) and field.value is not None
+    drawn = [field for field in form.fields if _is_drawn(field)]
+    shape: dict[str, Any] = {"names": [field.name for field in drawn]}
+    called = {field.name: _called(field, form, taken) for field in drawn}
+    lookups = [field for field in drawn if isinstance(field, LookupField | UserField | ChannelField) and field.value]
+    several = [field.name for field in drawn if isinstance(field, MultiSelectField)]
+    choices = [field for field in drawn if isinstance(field, SelectField) and not field.buttons]
+    more: dict[str, Any] = {
+        "called": {name: element for name, element in called.items() if name != element},
+        "buttons": [field.name for field in drawn if _are_buttons(field)],
+        "several" if abilities.lookups else "ticks": several,
+        "known": {field.name: _pair(field) for field in lookups if isinstance(field, LookupField)},
+        "preset": {field.name: _pair(field) for field in lookups if not isinstance(field, LookupField)},
+        "choices": [field.name for field in choices],
+        "refreshing": {field.name: field.value for field in choices if field.refresh and abilities.steps},
+        "earlier": sorted(taken),
     }
-    return shape | ({"known": known} if known else {})
+    return shape | {key: value for key, value in more.items() if value}
 
 
-def read_submission(submission: Mapping[str, Any], shape: Mapping[str, Any]) -> Values:
+def _pair(field: AnyField) -> list[str]:
+    value = field.value if isinstance(field, LookupField | UserField | ChannelField) else None
+    return [value.label, value.value] if value else []
+
+
+def elements_of(shape: Mapping[str, Any]) -> dict[str, str]:
     """
-    What was entered, alike for web and mobile: untouched fields are "", null or absent, switches
-    booleans or their texts, several choices a list or one comma-joined text, numbers JSON numbers.
-
-    Raises:
-        InvalidInput: A value is of a kind that no element sends, or too long.
+    Fields at which a sentence can stand, with their elements' names: a field of several switches, or of buttons,
+    has no element of its own.
     """
-    values: dict[str, Value] = {}
-    for name in shape.get("names", ()):
-        if name in shape.get("ticks", ()):
-            start = f"{name}{_TICK}"
-            ticked = [key.removeprefix(start) for key, on in submission.items() if key.startswith(start) and _on(on)]
-            entered: Value | None = tuple(Option(value, value) for value in ticked) or None
-        else:
-            sent = submission.get(shape.get("called", {}).get(name, name))
-            entered = _value(name, sent, several=name in shape.get("several", ()))
-        known = shape.get("known", {}).get(name)
-        if known and isinstance(entered, str) and entered == known[0]:
-            entered = Option(*known)
-        if entered is not None:
-            values[name] = entered
-    return Values(values)
-
-
-def _on(value: Any) -> bool:
-    return value is True or value == "true"
-
-
-def _value(name: str, value: Any, *, several: bool) -> Value | None:
-    match value:
-        case None | "" | []:
-            return None
-        case bool():
-            return value
-        case int() | float():
-            return str(value)
-        case str() if len(value) > _MOST_TEXT:
-            raise InvalidInput({name: "This is too long."})
-        case str() if several:
-            return tuple(Option(one, one) for part in value.split(",") if (one := part.strip())) or None
-        case str():
-            return value
-        case list() if several and len(value) <= _MOST_VALUES and all(isinstance(one, str) for one in value):
-            return tuple(Option(one, one) for one in value if one) or None
-        case _:
-            raise InvalidInput({name: "This value is not of a kind that the field takes."})
-
-
-def elements_of(shape: Mapping[str, Any]) -> frozenset[str]:
-    """Names at which a sentence can stand: a field of several switches, or of buttons, has no element of its name."""
-    return frozenset(shape.get("names", ())) - frozenset(shape.get("ticks", ())) - frozenset(shape.get("called", ()))
+    called, none = shape.get("called", {}), {*shape.get("ticks", ()), *shape.get("buttons", ())}
+    return {name: called.get(name, name) for name in shape.get("names", ()) if name not in none}
 
 
 def _is_value(field: AnyField) -> bool:
@@ -157,12 +122,27 @@ def _are_buttons(field: AnyField) -> bool:
     return isinstance(field, SelectField) and field.buttons
 
 
-def _called(field: AnyField, form: Form) -> str:
+def _called(field: AnyField, form: Form, taken: Collection[str]) -> str:
     """
-    Another name in each step: clients send what was chosen in earlier steps again, and leave out what is
-    untouched now, so a button of the step before would be pressed once more.
+    The name of a field's element in this step.
+
+    Clients send what was chosen in earlier steps again, and leave out what is untouched or emptied now. So buttons
+    have another name in each step, or the one of the step before would be pressed once more; and so has what the
+    client holds a value for, unless it can't be empty.
     """
-    return f"{field.name}{_TICK}{hashlib.sha256(form.state.encode()).hexdigest()[:8]}"
+    if _are_buttons(field):
+        return f"{field.name}{TICK}{hashlib.sha256(form.state.encode()).hexdigest()[:8]}"
+    if field.name not in taken or isinstance(field, SwitchField) or (field.required and _has_value(field)):
+        return field.name
+    return next(name for name in _names(field.name) if name not in taken)
+
+
+def _names(name: str) -> Iterator[str]:
+    return (f"{name}{TICK}{number}" for number in range(2, 1000))
+
+
+def _has_value(field: AnyField) -> bool:
+    return not isinstance(field, MarkdownField) and bool(field.value)
 
 
 def _is_drawn(field: AnyField) -> bool:
@@ -193,12 +173,14 @@ def _shown(field: AnyField) -> str:
             return ""
 
 
-def _elements(field: AnyField, form: Form, abilities: Abilities, url: str) -> list[dict[str, Any]]:
+def _elements(
+    field: AnyField, form: Form, abilities: Abilities, url: str, taken: Collection[str]
+) -> list[dict[str, Any]]:
     if not _is_drawn(field):
         return []
     if isinstance(field, MultiSelectField) and not abilities.lookups:
         return [_tick(field, option) for option in field.options]
-    name = _called(field, form) if _are_buttons(field) else field.name
+    name = _called(field, form, taken)
     element: dict[str, Any] = {"name": name, "display_name": field.label, "optional": not field.required}
     if description := _description(field):
         element["help_text"] = description
@@ -219,7 +201,7 @@ def _description(field: AnyField) -> str:
 
 def _tick(field: MultiSelectField, option: Option) -> dict[str, Any]:
     return {
-        "name": f"{field.name}{_TICK}{option.value}",
+        "name": f"{field.name}{TICK}{option.value}",
         "display_name": field.label,
         "placeholder": option.label,
         "type": "bool",
@@ -251,8 +233,9 @@ def _of_type(field: AnyField, abilities: Abilities, url: str) -> dict[str, Any]:
             return {"type": "select", "data_source": "channels"} | _given(chosen.value if chosen else "")
         case SwitchField(label=label, value=on):
             return {"type": "bool", "placeholder": label, "default": "true" if on else "false", "optional": True}
-        case DateField(value=value, time=time, hint=hint):
-            if not abilities.steps:
+        case DateField(value=value, time=time, hint=hint, required=required):
+            # The web client sends a required time that nobody touched as now, rounded up (recorded).
+            if not abilities.steps or (time and required and not value):
                 example = "2026-11-24 16:30" if time else "2026-11-24"
                 return {"type": "text", "max_length": 32, "placeholder": hint or example} | _given(value)
             interval: dict[str, Any] = {"time_interval": 15} if time else {}

@@ -164,10 +164,16 @@ class MattermostClient:
         opened = [one for one in opened if one["trigger_id"] == answer["trigger_id"]]
         return Pressed(
             answer["trigger_id"],
-            OpenDialog.of_event(opened[-1]) if opened else None,
+            OpenDialog.of_event(opened[-1], self.version()) if opened else None,
             [one["data"]["post"] for one in events if one["event"] == "ephemeral_message"],
             [one["data"]["post"] for one in events if one["event"] == "post_edited"],
         )
+
+    def version(self) -> tuple[int, int]:
+        """The server's, as its web client is."""
+        response = self.browser.get(f"{self.url}/api/v4/system/ping")
+        major, minor = response.headers["X-Version-Id"].split(".")[:2]
+        return int(major), int(minor)
 
     def listening(self) -> Listening:
         """Hear what this person's clients hear, inside ``with``."""
@@ -186,25 +192,37 @@ class MattermostClient:
         submission = {} if cancelled else dialog.submission(values, client)
         body = dialog.body(submission, client) | {"cancelled": cancelled} | self._where(channel_id)
         answer: Json = self.post("/api/v4/actions/dialogs/submit", body)
+        dialog.sent(submission, client)
         return answer
 
     def refresh_dialog(
         self, dialog: OpenDialog, name: str, values: Json, *, channel_id: str = "", client: Client = "web"
     ) -> OpenDialog:
-        """Choose in an element that refreshes. The web asks the form's ``source_url``, the app the dialog's own."""
-        submission = dialog.submission(values, client) | {"selected_field": name}
+        """
+        Choose in an element that refreshes. The web asks the form's ``source_url`` and does not say which element it
+        was (recorded), the app asks the dialog's own address and does.
+        """
+        submission = dialog.submission(values, client)
+        told = submission if client == "web" else submission | {"selected_field": name}
         url = dialog.form["source_url"] if client == "web" else dialog.url
-        body = dialog.body(submission, client, url) | {"type": "refresh"} | self._where(channel_id)
-        return dialog.refreshed(self.post("/api/v4/actions/dialogs/submit", body))
+        body = dialog.body(told, client, url) | {"type": "refresh"} | self._where(channel_id)
+        answer = self.post("/api/v4/actions/dialogs/submit", body)
+        dialog.sent(submission, client)
+        return dialog.refreshed(answer)
 
     def look_up_dialog(
         self, dialog: OpenDialog, name: str, query: str, values: Json, *, channel_id: str = "", client: Client = "web"
     ) -> list[Json]:
-        """Type in a dynamic select. The app sends nothing but the element's name, once."""
-        typed = {**dialog.submission(values, client), "query": query} if client == "web" else {}
-        url = str(dialog.element(name)["data_source_url"])
-        body = dialog.body(typed | {"selected_field": name}, client, url) | self._where(channel_id)
+        """
+        Type in a dynamic select. The web sends no query while there is none; the app sends nothing but the
+        element's name, once.
+        """
+        element = dialog.element(name)
+        typed = dialog.beside_look_up(values) | ({"query": query} if query else {}) if client == "web" else {}
+        told = typed | {"selected_field": element["name"]}
+        body = dialog.body(told, client, str(element["data_source_url"]), look_up=True) | self._where(channel_id)
         found: list[Json] = self.post("/api/v4/actions/dialogs/lookup", body)["items"]
+        dialog.offered |= {one["value"]: one["text"] for one in found}
         return found
 
     def _where(self, channel_id: str) -> Json:

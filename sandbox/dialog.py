@@ -1,14 +1,19 @@
 """
 An open dialog in a client's hands: what it sends of it, as the web client or as the mobile app would.
 
-The two encode values differently, and once more after a first step (native integrations reference §2.7).
+The two encode values differently, and once more after a first step (native integrations reference §2.7). The web
+client of 11.x encodes them otherwise than that of 9.11, and beside a look-up otherwise than in a submission
+(recorded in web_client_dialogs of 11.6).
 """
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 
 Json = dict[str, Any]
 Client = Literal["web", "mobile"]
+
+_PICKED = {"users", "channels"}  # data sources whose defaults the web client of 11.x ignores
 
 
 @dataclass
@@ -17,19 +22,27 @@ class OpenDialog:
     Attributes:
         url: Where submissions go, whatever the step.
         form: The dialog as it is drawn now.
+        version: The server's, whose web client draws it.
         callback_id: The first step's, which the web client keeps sending.
-        carried: What earlier steps were filled with; every step sends it again.
+        first_state: The first step's, which the web client sends with look-ups.
+        carried: What earlier steps were filled with; every step sends it again. On the web since 11.1 also
+            what was sent before an error or a refresh.
+        offered: Labels of what look-ups offered, by value.
     """
 
     url: str
     form: Json
+    version: tuple[int, int] = (9, 11)
     callback_id: str = ""
+    first_state: str = ""
     carried: Json = field(default_factory=dict)
+    offered: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of_event(cls, told: Json) -> Self:
+    def of_event(cls, told: Json, version: tuple[int, int] = (9, 11)) -> Self:
         """From the content of an ``open_dialog`` event."""
-        return cls(str(told["url"]), told["dialog"], str(told["dialog"].get("callback_id", "")))
+        form = told["dialog"]
+        return cls(str(told["url"]), form, version, str(form.get("callback_id", "")), str(form.get("state", "")))
 
     @property
     def names(self) -> list[str]:
@@ -37,9 +50,10 @@ class OpenDialog:
         return [str(one["name"]) for one in self.form.get("elements") or []]
 
     def element(self, name: str) -> Json:
-        """One element. Raises KeyError where the dialog has none of that name."""
-        for one in self.form.get("elements") or []:
-            if one["name"] == name:
+        """One element by its name, or by its label. Raises KeyError where the dialog has none."""
+        elements = self.form.get("elements") or []
+        for one in [*elements, *elements]:
+            if name in (one["name"], one.get("display_name")):
                 return dict(one)
         raise KeyError(f"the dialog has {self.names}, not {name}")
 
@@ -47,27 +61,69 @@ class OpenDialog:
         """
         Everything drawn, as it is sent: what is given, else the default, else what an untouched element sends.
 
-        Values are given as Python has them: text, bool, numbers, lists of values. Raises KeyError for a name that is
-        not in the dialog.
+        Values are given as Python has them: text, bool, numbers, lists of values; "" or None for what was emptied.
+        Raises KeyError for a name that is not in the dialog.
         """
-        for name in values:
-            self.element(name)
+        values = {self.element(name)["name"]: value for name, value in values.items()}
         later = bool(self.carried)
         sent = dict(self.carried)
         for one in self.form.get("elements") or []:
-            value = values.get(one["name"], _default(one))
+            name = one["name"]
+            if client == "web" and self._new_web:
+                encoded = _new_web(one, values[name], True) if name in values else _new_web(one, _default(one), False)
+                if encoded in ("", None, []) and sent.get(name):
+                    continue  # what was emptied is sent as it was before (recorded)
+                if encoded is None and not (one.get("subtype") == "number" and name in values):
+                    continue
+                sent[name] = encoded
+                continue
+            value = values.get(name, _default(one))
             encoded = _web(one, value) if client == "web" else _mobile(one, value, later)
             if encoded is not None:
-                sent[one["name"]] = encoded
+                sent[name] = encoded
         return sent
 
-    def body(self, submission: Json, client: Client = "web", url: str = "") -> Json:
+    def beside_look_up(self, values: Json) -> Json:
+        """The values that the web client sends with a look-up; since 11.0 it encodes them as its form holds them."""
+        if not self._new_web:
+            return self.submission(values)
+        values = {self.element(name)["name"]: value for name, value in values.items()}
+        sent: Json = {}
+        for one in self.form.get("elements") or []:
+            name = one["name"]
+            touched = name in values
+            value = values[name] if touched else _default(one)
+            if touched and one["type"] not in {"select", "radio", "bool"}:
+                sent[name] = "NaN" if one.get("subtype") == "number" and value in ("", None) else value
+                continue
+            encoded = _new_web(one, value, touched)
+            if encoded is None or encoded == []:
+                continue
+            if one.get("subtype") == "number":
+                sent[name] = int(encoded)
+            elif one["type"] == "radio" and not touched:
+                sent[name] = "[object Object]"
+            elif one["type"] == "select" and one.get("multiselect"):
+                sent[name] = [self._chosen(one, each) for each in encoded] if one.get("data_source") else []
+            elif one["type"] == "select":
+                sent[name] = self._chosen(one, encoded)
+            else:
+                sent[name] = encoded
+        return sent
+
+    def sent(self, submission: Json, client: Client) -> None:
+        """It was sent, and stays open: since 11.1 the web client keeps what it sent."""
+        if client == "web" and self._new_web:
+            self.carried = {**self.carried, **{key: one for key, one in submission.items() if one not in ("", None)}}
+
+    def body(self, submission: Json, client: Client = "web", url: str = "", *, look_up: bool = False) -> Json:
         """A request to the server but for where it is sent from."""
         callback = self.callback_id if client == "web" else self.form.get("callback_id", "")
+        state = self.first_state if client == "web" and look_up else self.form.get("state", "")
         return {
             "url": url or self.url,
             "callback_id": callback,
-            "state": self.form.get("state", ""),
+            "state": state,
             "submission": submission,
             "user_id": "",
             "cancelled": False,
@@ -75,11 +131,42 @@ class OpenDialog:
 
     def step(self, answer: Json, submission: Json) -> "OpenDialog":
         """The next form, from an answer of type form to *submission*. Raises KeyError where there is none."""
-        return OpenDialog(self.url, answer["form"], self.callback_id, {**self.carried, **submission})
+        return self._then(answer["form"], {**self.carried, **submission})
 
     def refreshed(self, answer: Json) -> "OpenDialog":
         """The same step drawn anew. Raises KeyError where the answer has no form."""
-        return OpenDialog(self.url, answer["form"], self.callback_id, self.carried)
+        return self._then(answer["form"], self.carried)
+
+    def _then(self, form: Json, carried: Json) -> "OpenDialog":
+        first = (self.callback_id, self.first_state)
+        return OpenDialog(self.url, form, self.version, *first, carried, self.offered)
+
+    def _chosen(self, element: Json, value: str) -> Json:
+        known = {one["value"]: one["text"] for one in element.get("options") or []}
+        return {"label": known.get(value) or self.offered.get(value) or value, "value": value}
+
+    @property
+    def _new_web(self) -> bool:
+        return self.version >= (11, 0)
+
+
+def _new_web(element: Json, value: Any, touched: bool) -> Any:
+    """As the web client of 11.6 sends it; None: the key is left out, unless a number was emptied."""
+    kind = element["type"]
+    if kind == "bool":
+        return bool(value)
+    if not touched and element.get("data_source") in _PICKED:
+        return None
+    if kind == "datetime" and not touched and not value and not element.get("optional"):
+        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+        return f"{hour:%Y-%m-%dT%H:%M:%SZ}"
+    if value in ("", None, []):
+        return "" if touched and kind in {"text", "textarea"} and element.get("subtype") != "number" else None
+    if element.get("multiselect"):
+        return list(value)
+    if element.get("subtype") == "number" and touched:
+        return int(float(value))
+    return value
 
 
 def _default(element: Json) -> Any:

@@ -2,7 +2,8 @@
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -10,14 +11,15 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from core.actions import CardKey
-from core.calls import Call, Channel, Kind, Options, Person, Post, Reply, ShowForm, Text
+from core.calls import Call, Channel, Kind, Options, Person, Post, Reply, ShowForm, Text, Values
 from core.deadline import Deadline
-from core.errors import AppError, InvalidInput, MattermostRefused, NotVerified, Suspended
+from core.errors import AppError, InvalidInput, MattermostRefused, NotInChannel, NotVerified, Suspended
 from core.fields import Form
 from core.menus import Requirement
 from handlers.context import Context
 from handlers.registry import calls
 from handlers.reminders import tell_of_suspension
+from mattermost.bot_tokens import NoBotToken
 from mattermost.card_buttons import CardButtons
 from mattermost.markdown import unmarked
 from mattermost.paths import Id, api
@@ -32,12 +34,15 @@ from mattermost.plain import (
     write_press,
     write_press_error,
 )
-from mattermost.plain_forms import Abilities, elements_of, read_submission, shape_of, write_dialog
+from mattermost.plain_forms import Abilities, elements_of, shape_of, write_dialog
+from mattermost.plain_values import chosen_field, field_of, held, read_lookup, read_submission
 from mattermost.server import Server
 from mattermost.shown import SHOWS
 from mattermost.triggers import ExpiredTrigger, Triggers
 from web.calls import SECONDS, Door
-from web.plain_memory import Offered, People
+from web.plain_memory import Answers, Offered, People, UsedDialogs
+from web.plain_states import SECONDS as DIALOG_SECONDS
+from web.plain_states import DialogState, DialogStates
 from web.verify import payload
 
 log = structlog.get_logger(__name__)
@@ -45,8 +50,6 @@ log = structlog.get_logger(__name__)
 PRESS_PATH = "/plain/press"
 DIALOG_PATH = "/plain/dialog"
 
-_DIALOG = "dialog"
-_DIALOG_SECONDS = 12 * 3600.0
 # Before a dialog opens one read may be waited for; Mattermost lets a trigger open one for 30 seconds.
 _OPENING_SECONDS = 3.0
 _PLACE_SECONDS = 3.0
@@ -69,13 +72,17 @@ class PlainHost:
     bot_token: Callable[[], str]
     app_url: str
     people: People
+    states: DialogStates
+    used: UsedDialogs
+    answers: Answers
     offered: Offered = field(default_factory=Offered)
 
     @classmethod
     def of(cls, door: Door, buttons: CardButtons, bot_token: Callable[[], str], app_url: str) -> "PlainHost":
         """The plain host beside the Apps host's *door*."""
-        server = Server(door.client, door.services.clock)
-        triggers = Triggers(server, door.services.clock)
+        clock = door.services.clock
+        server = Server(door.client, clock)
+        triggers = Triggers(server, clock)
         return cls(
             door=door,
             server=server,
@@ -83,7 +90,10 @@ class PlainHost:
             buttons=buttons,
             bot_token=bot_token,
             app_url=app_url,
-            people=People(door.client, bot_token, door.services.clock),
+            people=People(door.client, bot_token, clock),
+            states=DialogStates(door.services.signer, clock),
+            used=UsedDialogs(clock, DIALOG_SECONDS),
+            answers=Answers(clock),
         )
 
     def press(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,9 +104,10 @@ class PlainHost:
         card = button.card
         if card.channel_id != pressed.channel_id:
             raise NotVerified("button: pressed in another channel than its card's")
-        self._check_place(card, pressed.post_id)
         kind = button.action.kind
         self.door.limits.check(pressed.user_id, kind)
+        direct = self._check_member(card.channel_id, pressed.user_id, pressed)
+        self._check_place(card, pressed.post_id, direct=direct)
         call = Call(
             kind=kind,
             path=button.action.path,
@@ -109,77 +120,115 @@ class PlainHost:
         context = self._context(call.person, _OPENING_SECONDS if kind is Kind.FORM else SECONDS[kind])
         reply = self._answer(call, context)
         if isinstance(reply, ShowForm):
-            self._open(reply.form, call, pressed)
+            self._open(reply.form, call, pressed, direct=direct)
             return {}
         return write_press(reply)
 
-    def _check_place(self, card: CardKey, post_id: str) -> None:
+    def _check_member(self, channel_id: str, person_id: str, pressed: PressRequest | None = None) -> bool:
         """
-        Refuse a card's token on a post that shows another record.
+        Refuse somebody who is not in the card's channel: Mattermost forwards such presses (recorded).
 
-        In a direct message of two people the card is a person's post, which the bot may not read; there
-        the token and the channel have to do.
+        The bot can't ask about direct and group messages of others. Who is in a direct message is in the channel's
+        name, which Mattermost sends along with a press; a group message's name does not tell, and nothing of it is
+        shown. True where it is such a message.
+        """
+        try:
+            path = api("channels", Id(channel_id), "members", Id(person_id))
+            self.door.client.request("GET", path, token=self.bot_token(), deadline=Deadline(_PLACE_SECONDS))
+        except MattermostRefused as error:
+            if error.status == HTTPStatus.FORBIDDEN and pressed is not None and pressed.may_be_in(person_id):
+                return True
+            if error.status == HTTPStatus.UNAUTHORIZED:
+                raise NoBotToken(f"refused: {error}") from error
+            raise NotInChannel(f"not a member, or not to be found out: {error}") from error
+        return False
+
+    def _check_place(self, card: CardKey, post_id: str, *, direct: bool) -> None:
+        """
+        Refuse a card's token on a post that shows another record, or that is elsewhere.
+
+        In a *direct* message of others the card is a person's post, which the bot can't read; there the token and
+        the channel have to do.
         """
         try:
             path = api("posts", Id(post_id))
             post = self.door.client.request("GET", path, token=self.bot_token(), deadline=Deadline(_PLACE_SECONDS))
         except MattermostRefused as error:
-            log.info("card not readable", reason=str(error))
-            return
+            if direct:
+                return
+            raise NotVerified(f"button: its post can't be read: {error}") from error
         shows = (post.get("props") or {}).get(SHOWS) if isinstance(post, Mapping) else None
         known = shows if isinstance(shows, Mapping) else {}
         if (known.get("table"), known.get("sys_id")) != (card.table, card.sys_id):
             raise NotVerified("button: its card is another record's")
+        if post.get("channel_id") != card.channel_id:
+            raise NotVerified("button: its post is in another channel")
 
     def dialog(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """A dialog's submit, refresh or look-up; what we signed when it opened comes before everything else."""
-        outer = self._opened(body.get("state"), body.get("user_id"))
+        opened = self.states.read(body.get("state"), body.get("user_id"))
         sent = read_dialog(body)
         if sent.cancelled:
             return {}
-        steps = self._abilities().steps
+        if sent.kind is Kind.LOOKUP:
+            return self._look_up(sent, opened)
         try:
             self.door.limits.check(sent.user_id, sent.kind)
-            call = self._call(sent, outer)
+            self.used.check(opened.id)
+            call = self._call(sent, opened, read_submission(sent.submission, opened.shape))
             context = self._context(call.person, SECONDS[sent.kind])
-            reply = self._answer(call, context)
+            if sent.kind is Kind.REFRESH:
+                return self._next(self._answer(call, context), opened, sent)
+            with self.used.once(opened.id) as done:
+                if not opened.direct:
+                    self._check_member(opened.channel_id, sent.user_id)
+                reply = self._answer(call, context)
+                if isinstance(reply, ShowForm):
+                    return self._next(reply, opened, sent)
+                done()
         except AppError as error:
-            if sent.kind is Kind.LOOKUP:
-                log.info("look-up failed", error=type(error).__name__, detail=str(error))
-                return {"items": []}
-            return write_dialog_error(error, _logged(error), elements_of(outer["shape"]), markdown=steps)
-        if sent.kind is Kind.LOOKUP:
-            if isinstance(reply, Options):
-                self.offered.remember(sent.user_id, reply.options)
-            return write_options(reply)
-        if isinstance(reply, ShowForm):
-            return self._next(reply.form, outer, call)
+            markdown = self._abilities().steps
+            return write_dialog_error(error, _logged(error), elements_of(opened.shape), markdown=markdown)
         self._confirm(reply, call, context)
         return {}
 
-    def _opened(self, state: Any, user_id: Any) -> dict[str, Any]:
-        """What we signed when the dialog opened, after a verified press of the same person."""
-        if not isinstance(state, str) or not isinstance(user_id, str) or not user_id:
-            raise NotVerified("dialog: no state or nobody")
-        services = self.door.services
-        return services.signer.verify(state, person=user_id, path=_DIALOG, now=services.clock())
+    def _look_up(self, sent: DialogRequest, opened: DialogState) -> dict[str, Any]:
+        """
+        Options, whatever went wrong: the web client repeats a look-up that failed, without a pause, until its
+        dialog closes (recorded). *opened* is the first step's, also later (recorded).
+        """
+        values = read_lookup(sent.submission, opened.shape)
+        chosen = tuple(values.text(name) for name in opened.shape.get("choices", ()))
+        field_name = field_of(sent.selected_field)
+        asked = (sent.user_id, opened.id, opened.path, field_name, " ".join(sent.query.split()), chosen)
+        known = self.answers.get(asked)
+        if known is not None:
+            return write_options(Options(known))
+        try:
+            self.door.limits.check(sent.user_id, sent.kind)
+            self.used.check(opened.id)
+            call = self._call(replace(sent, selected_field=field_name), opened, values)
+            reply = self._answer(call, self._context(call.person, SECONDS[Kind.LOOKUP]))
+        except AppError as error:
+            log.info("look-up failed", error=type(error).__name__, detail=str(error))
+            self.answers.failed(asked)
+            return write_options(Options())
+        options = reply.options if isinstance(reply, Options) else ()
+        self.offered.remember(sent.user_id, options)
+        if options or sent.unsearched:  # one that was overtaken by a newer one is empty, too
+            self.answers.keep(asked, options)
+        return write_options(Options(options))
 
-    def _call(self, sent: DialogRequest, outer: Mapping[str, Any]) -> Call:
-        services = self.door.services
-        state = {}
-        if outer["state"]:
-            state = services.signer.verify(
-                outer["state"], person=sent.user_id, path=outer["path"], now=services.clock()
-            )
+    def _call(self, sent: DialogRequest, opened: DialogState, values: Values) -> Call:
         return Call(
             kind=sent.kind,
-            path=outer["path"],
+            path=opened.path,
             person=self.people.named(sent.user_id),
-            values=self.offered.named(sent.user_id, read_submission(sent.submission, outer["shape"])),
-            state=state,
-            channel=Channel(id=outer["channel_id"]) if outer["channel_id"] else None,
-            post=Post(id=outer["post_id"], channel_id=outer["channel_id"]) if outer["post_id"] else None,
-            selected_field=sent.selected_field,
+            values=self.offered.named(sent.user_id, values),
+            state=self.states.form_state(opened, sent.user_id),
+            channel=Channel(id=opened.channel_id) if opened.channel_id else None,
+            post=Post(id=opened.post_id, channel_id=opened.channel_id) if opened.post_id else None,
+            selected_field=sent.selected_field or chosen_field(values, opened.shape),
             query=sent.query,
             unsearched=sent.unsearched,
             steps=self._abilities().steps,
@@ -195,13 +244,21 @@ class PlainHost:
             self._tell_suspended(call.person.id, context)
             raise
 
-    def _open(self, form: Form, call: Call, pressed: PressRequest) -> None:
+    def _open(self, form: Form, call: Call, pressed: PressRequest, *, direct: bool) -> None:
         abilities = self._abilities()
-        state = self._state(form, call.person.id, call.state.get("channel_id", ""), pressed.post_id, abilities)
+        opened = DialogState(
+            path=form.path,
+            state=form.state,
+            shape=shape_of(form, abilities),
+            channel_id=call.state.get("channel_id", ""),
+            post_id=pressed.post_id,
+            direct=direct,
+        )
+        url, state = self.app_url + DIALOG_PATH, self.states.sign(opened, call.person.id)
         body = {
             "trigger_id": pressed.trigger_id,
-            "url": self.app_url + DIALOG_PATH,
-            "dialog": write_dialog(form, abilities, state=state, url=self.app_url + DIALOG_PATH),
+            "url": url,
+            "dialog": write_dialog(form, abilities, state=state, url=url),
         }
         try:
             self.door.client.request(
@@ -210,27 +267,19 @@ class PlainHost:
         except MattermostRefused as error:
             raise ExpiredTrigger(f"dialog not opened: {error}") from error
 
-    def _next(self, form: Form, outer: Mapping[str, Any], call: Call) -> dict[str, Any]:
-        abilities = self._abilities()
+    def _next(self, reply: Reply, opened: DialogState, sent: DialogRequest) -> dict[str, Any]:
+        """The next form, or the same one anew."""
+        if not isinstance(reply, ShowForm):
+            raise TypeError(f"no form in {type(reply).__name__}")
+        form, abilities = reply.form, self._abilities()
         if not abilities.steps:
             # An old server can't show it: what it would have said stands above the fields that are open.
             words = form.header or "More is needed than this Mattermost version can ask for here."
             return {"error": unmarked(f"{words} Use `/servicenow` instead.")}
-        state = self._state(form, call.person.id, outer["channel_id"], outer["post_id"], abilities)
-        return {"type": "form", "form": write_dialog(form, abilities, state=state, url=self.app_url + DIALOG_PATH)}
-
-    def _state(self, form: Form, person_id: str, channel_id: str, post_id: str, abilities: Abilities) -> str:
-        services = self.door.services
-        content = {
-            "path": form.path,
-            "state": form.state,
-            "shape": shape_of(form, abilities),
-            "channel_id": channel_id,
-            "post_id": post_id,
-        }
-        return services.signer.sign(
-            content, person=person_id, path=_DIALOG, expires_at=services.clock() + _DIALOG_SECONDS
-        )
+        taken = held(sent.submission, opened.shape)
+        then = replace(opened, path=form.path, state=form.state, shape=shape_of(form, abilities, taken))
+        url, state = self.app_url + DIALOG_PATH, self.states.sign(then, sent.user_id)
+        return {"type": "form", "form": write_dialog(form, abilities, state=state, url=url, taken=taken)}
 
     def _confirm(self, reply: Reply, call: Call, context: Context) -> None:
         """A dialog's answer has no text: what the thread does not say already is said directly."""
@@ -285,19 +334,30 @@ def plain_blueprint(host: PlainHost) -> Blueprint:
         try:
             return jsonify(host.dialog(payload(request)))
         except AppError as error:
-            return jsonify(write_dialog_error(error, _logged(error), frozenset()))
+            return jsonify(_dialog_error(error))
 
     @blueprint.errorhandler(Exception)
     def _unexpected(error: Exception) -> ResponseReturnValue:
         # Anything else than these two shapes closes a dialog, and leaves a press, without a word (recorded).
         log.error("unexpected", exc_info=error)
         told = AppError(f"unexpected {type(error).__name__}")
-        reference = _logged(told)
         if request.path.endswith(PRESS_PATH):
-            return jsonify(write_press_error(told, reference))
-        return jsonify(write_dialog_error(told, reference, frozenset()))
+            return jsonify(write_press_error(told, _logged(told)))
+        return jsonify(_dialog_error(told))
 
     return blueprint
+
+
+def _dialog_error(error: AppError) -> dict[str, Any]:
+    """An error for which no dialog of ours is known; a look-up gets nothing to choose from, or it comes again."""
+    reference = _logged(error)
+    try:
+        looks_up = payload(request).get("type") == "dialog_lookup"
+    except AppError:
+        looks_up = False
+    if looks_up:
+        return write_options(Options())
+    return write_dialog_error(error, reference, {})
 
 
 def _logged(error: AppError) -> str:

@@ -1,14 +1,15 @@
-"""What the plain host remembers for a while: who people are, and what was offered to them."""
+"""What the plain host remembers for a while: who people are, what was offered to them, which dialogs are done."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 
 import structlog
 from cachetools import TTLCache
 
 from core.calls import Person, Value, Values
 from core.deadline import Deadline
-from core.errors import MattermostError
+from core.errors import MattermostError, NotVerified, StillWorking
 from core.fields import Option
 from core.ports import Clock
 from mattermost.client import MattermostClient
@@ -19,6 +20,8 @@ log = structlog.get_logger(__name__)
 _PERSON_SECONDS = 300.0
 _OFFERED_SECONDS = 3600.0
 _WAIT_SECONDS = 3.0
+_ANSWER_SECONDS = 300.0
+_FAILURE_SECONDS = 5.0
 
 
 class People:
@@ -81,6 +84,84 @@ class Offered:
                 name: self._labels.get((person_id, value)) for name, value in values.items() if isinstance(value, str)
             }
         return Values({name: _named(value, labels.get(name)) for name, value in values.items()})
+
+
+class Answers:
+    """
+    What look-ups were answered, for a few minutes.
+
+    The web client asks once for each dynamic select when a dialog opens, and again after every change of any
+    element, each key included (recorded): only a look-up of which something of its own changed may ask ServiceNow.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._known: TTLCache[Hashable, tuple[Option, ...]] = TTLCache(maxsize=5_000, ttl=_ANSWER_SECONDS, timer=clock)
+        self._failed: TTLCache[Hashable, bool] = TTLCache(maxsize=5_000, ttl=_FAILURE_SECONDS, timer=clock)
+        self._lock = threading.Lock()
+
+    def get(self, asked: Hashable) -> tuple[Option, ...] | None:
+        """The answer; empty for what failed a moment ago, None for what has to be asked."""
+        with self._lock:
+            return () if asked in self._failed else self._known.get(asked)
+
+    def keep(self, asked: Hashable, options: tuple[Option, ...]) -> None:
+        """Remember an answer."""
+        with self._lock:
+            self._known[asked] = options
+
+    def failed(self, asked: Hashable) -> None:
+        """Remember for a moment that there was none."""
+        with self._lock:
+            self._failed[asked] = True
+
+
+class UsedDialog(NotVerified):
+    """The dialog was submitted successfully before."""
+
+    tell = "This form was already submitted. Open it again to make another change."
+
+
+class UsedDialogs:
+    """
+    Dialogs that did what they are for. A dialog's state can leak to another integration (recorded), so each works
+    for one successful submit.
+    """
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._used: TTLCache[str, bool] = TTLCache(maxsize=100_000, ttl=seconds, timer=clock)
+        self._running: set[str] = set()
+        self._lock = threading.Lock()
+
+    def check(self, dialog_id: str) -> None:
+        """Raises UsedDialog for one that is done."""
+        with self._lock:
+            if dialog_id in self._used:
+                raise UsedDialog("dialog: used before")
+
+    @contextmanager
+    def once(self, dialog_id: str) -> Iterator[Callable[[], None]]:
+        """
+        One submit; what is yielded is called when it was successful.
+
+        Raises:
+            UsedDialog: An earlier one was.
+            StillWorking: Another one is under way.
+        """
+        with self._lock:
+            if dialog_id in self._used:
+                raise UsedDialog("dialog: used before")
+            if dialog_id in self._running:
+                raise StillWorking("dialog: its submit is under way")
+            self._running.add(dialog_id)
+        try:
+            yield lambda: self._done(dialog_id)
+        finally:
+            with self._lock:
+                self._running.discard(dialog_id)
+
+    def _done(self, dialog_id: str) -> None:
+        with self._lock:
+            self._used[dialog_id] = True
 
 
 def _named(value: Value, label: str | None) -> Value:

@@ -339,23 +339,44 @@ def test_a_channel_is_subscribed_from_a_card(world: World, version: str) -> None
 
 
 def test_a_private_channels_name_is_for_its_members(world: World) -> None:
-    """A press that is forwarded for somebody outside the channel opens nothing that names it."""
+    """A press that is forwarded for somebody outside the channel opens and does nothing, and asks nothing."""
     install_component(world, "admin", "agent")
     agent, admin = world.connected("agent"), world.connected("admin")
     form = opened(admin.command("incident create", channel="operations"))
     assert admin.submit(form, {"short_description": "Secret"}, channel="operations")["type"] == "ok"
     channel_id = admin.channel("operations")
     stored = next(one for one in world.mattermost.state.posts.values() if "Secret" in str(one["props"]))
-    more = next(one for one in stored["props"]["attachments"][0]["actions"] if one["id"] == "more")
-    body = {
-        "user_id": agent.id,
-        "channel_id": channel_id,
-        "post_id": stored["id"],
-        "trigger_id": world.mattermost.triggers.mint(agent.id)[1],
-        "context": {**more["integration"]["context"], "selected_option": "subscribe"},
-    }
-    with agent.listening() as listening:
-        answer = requests.post(f"{world.config.app_url}/plain/press", json=body, timeout=20).json()
-        heard = str(listening.heard())
-    assert "Operations" not in str(answer)
-    assert "Operations" not in heard
+    actions = {one["id"]: one["integration"]["context"] for one in stored["props"]["attachments"][0]["actions"]}
+    world.servicenow.clear_requests()
+    for context in ({**actions["more"], "selected_option": "subscribe"}, actions["comment"], actions["mine"]):
+        body = {
+            "user_id": agent.id,
+            "channel_id": channel_id,
+            "channel_name": "operations",
+            "post_id": stored["id"],
+            "trigger_id": world.mattermost.triggers.mint(agent.id)[1],
+            "context": context,
+        }
+        with agent.listening() as listening:
+            told = forward(world, body)
+            heard = listening.heard()
+        assert "You aren't a member of this channel" in told
+        assert "Operations" not in told
+        assert not [event for event in heard if event["event"] == "open_dialog"]
+    assert world.asked() == []
+
+
+def test_whoever_left_the_channel_finishes_no_dialog(world: World) -> None:
+    """The dialog was opened as a member; what is done in the channel is for its members."""
+    admin = world.connected("admin")
+    form = opened(admin.command("incident create", channel="operations"))
+    assert admin.submit(form, {"short_description": "Card"}, channel="operations")["type"] == "ok"
+    channel_id = admin.channel("operations")
+    post = next(one for one in world.mattermost.posts_in("operations") if "Card" in str(one["props"]))
+    dialog = admin.press_action(post["id"], "Comment").dialog
+    assert dialog is not None
+    admin.browser.delete(f"{admin.url}/api/v4/channels/{channel_id}/members/{admin.id}").raise_for_status()
+    world.servicenow.clear_requests()
+    told = admin.submit_dialog(dialog, {"comments": "From outside"})["error"]
+    assert "You aren't a member of this channel" in told
+    assert world.asked() == []

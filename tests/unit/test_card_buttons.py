@@ -22,7 +22,8 @@ from core.fields import (
 )
 from core.signing import Signer
 from mattermost.card_buttons import CardButtons
-from mattermost.plain_forms import Abilities, read_submission, shape_of, write_dialog
+from mattermost.plain_forms import Abilities, shape_of, write_dialog
+from mattermost.plain_values import ForeignForm, read_submission
 
 CARD = CardKey("incident", "a" * 32, "INC0010001", "c" * 26)
 BUTTONS = CardButtons(Signer([b"k" * 32]), "https://app.example.org/plain/press")
@@ -174,7 +175,15 @@ def test_every_client_says_the_same(sent: dict[str, Any], abilities: Abilities) 
 
 def test_what_the_dialog_did_not_have_is_not_read() -> None:
     """Names that we did not draw, and the values of read-only fields, are nobody's."""
-    assert dict(read_submission({"number": "INC9", "sys_id": "x"}, shape_of(FORM, NEW))) == {}
+    sent = {"number": "INC9", "sys_id": "x", "comments": "y", "channel": ""}
+    assert dict(read_submission(sent, shape_of(FORM, NEW))) == {"comments": "y"}
+
+
+def test_values_of_another_form_are_refused() -> None:
+    """Not one name is ours: a client sent what is on its screen where the newest dialog says."""
+    with pytest.raises(ForeignForm):
+        read_submission({"a": "typed in A"}, shape_of(FORM, NEW))
+    assert dict(read_submission({"a": "of step one"}, shape_of(FORM, NEW, {"a"}))) != {}  # the presets
 
 
 @pytest.mark.parametrize("value", [{"a": 1}, ["x"], "y" * 100_001])

@@ -1,0 +1,150 @@
+"""
+What comes back from a dialog, from every client: submissions, and the values beside a look-up. Pure.
+
+The clients encode values differently (native integrations reference §2.7), and the web client encodes those beside
+a look-up otherwise than those it submits (recorded). What the elements were says the shape that
+`plain_forms.shape_of` made.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from core.calls import Value, Values
+from core.errors import InvalidInput, NotVerified
+from core.fields import Option
+from mattermost.plain_forms import TICK
+
+_MOST_TEXT = 100_000  # characters of one value; far above any field of ours
+_MOST_VALUES = 1000
+_RENAMED = re.compile(r"(.+)__(\d{1,3})")  # an element that got a new name, and which one
+
+
+class ForeignForm(NotVerified):
+    """The values belong to another dialog: a client sends them where the newest dialog says (recorded)."""
+
+    tell = "Another form was open at the same time, so nothing was saved. Close this one and open it again."
+
+
+def read_submission(submission: Mapping[str, Any], shape: Mapping[str, Any]) -> Values:
+    """
+    What was entered, alike for web and mobile: untouched fields are "", null or absent, switches
+    booleans or their texts, several choices a list or one comma-joined text, numbers JSON numbers or text.
+
+    Names that the form does not have are ignored: clients send the values of earlier steps again. A preselected
+    person or channel that is not sent at all counts as it is: the web client of 11.6 neither draws nor sends it.
+
+    Raises:
+        ForeignForm: No name is one of this form's or of its earlier steps'.
+        InvalidInput: A value is of a kind that no element sends, or too long.
+    """
+    called = shape.get("called", {})
+    ours = {*(called.get(name, name) for name in shape.get("names", ())), *shape.get("earlier", ()), "selected_field"}
+    ticks = tuple(f"{name}{TICK}" for name in shape.get("ticks", ()))
+    if submission and not any(name in ours or (ticks and name.startswith(ticks)) for name in submission):
+        raise ForeignForm(f"dialog: none of its names: {sorted(submission)[:5]}")
+    values: dict[str, Value] = {}
+    for name in shape.get("names", ()):
+        if name in shape.get("ticks", ()):
+            start = f"{name}{TICK}"
+            ticked = [key.removeprefix(start) for key, on in submission.items() if key.startswith(start) and _on(on)]
+            entered: Value | None = tuple(Option(value, value) for value in ticked) or None
+        else:
+            element = called.get(name, name)
+            entered = _value(name, submission.get(element), several=name in shape.get("several", ()))
+            if element not in submission:
+                entered = _preset(name, shape)
+        if entered is not None:
+            values[name] = _resolved(name, entered, shape)
+    return Values(values)
+
+
+def read_lookup(submission: Mapping[str, Any], shape: Mapping[str, Any]) -> Values:
+    """
+    The values beside a look-up. The web client sends them in another shape than it submits them (recorded): a
+    choice as ``{"label", "value"}``, several as a list of those, a radio as "[object Object]". *shape* is the first
+    step's, and what is odd is left out: a look-up is answered with what there is.
+    """
+    latest: dict[str, Any] = {}
+    for key in sorted(submission, key=_renamed):
+        latest[_renamed(key)[1]] = submission[key]
+    values: dict[str, Value] = {}
+    for name in shape.get("names", ()):
+        entered = _beside(latest.get(name)) if name in latest else _preset(name, shape)
+        if entered is not None:
+            values[name] = _resolved(name, entered, shape)
+    return Values(values)
+
+
+def field_of(element: str) -> str:
+    """The field behind an element's name, which may be another one in a later step."""
+    return _renamed(element)[1]
+
+
+def chosen_field(values: Values, shape: Mapping[str, Any]) -> str:
+    """Which choice asked for the form anew, for clients that don't say so: the one that is not as it was drawn."""
+    drawn: Mapping[str, str] = shape.get("refreshing", {})
+    return next((name for name, value in drawn.items() if values.text(name) != value), "")
+
+
+def held(submission: Mapping[str, Any], shape: Mapping[str, Any]) -> frozenset[str]:
+    """Names of all elements that a client holds a value for, of this step and of earlier ones."""
+    now = {name for name, value in submission.items() if value not in (None, "", []) and name != "selected_field"}
+    return frozenset({*now, *shape.get("earlier", ())})
+
+
+def _preset(name: str, shape: Mapping[str, Any]) -> Option | None:
+    preset = shape.get("preset", {}).get(name)
+    return Option(*preset) if preset else None
+
+
+def _resolved(name: str, entered: Value, shape: Mapping[str, Any]) -> Value:
+    """A dynamic select sends its default's text as the value: what it stands for."""
+    known = shape.get("known", {}).get(name)
+    sent = entered.value if isinstance(entered, Option) else entered
+    return Option(*known) if known and isinstance(sent, str) and sent.strip() == known[0].strip() else entered
+
+
+def _renamed(element: str) -> tuple[int, str]:
+    found = _RENAMED.fullmatch(element)
+    return (int(found[2]), found[1]) if found else (0, element)
+
+
+def _beside(value: Any) -> Value | None:
+    match value:
+        case {"label": str(label), "value": str(chosen)} if chosen and len(chosen) <= _MOST_TEXT:
+            return Option(label[:_MOST_TEXT], chosen)
+        case list():
+            return tuple(one for one in map(_beside, value[:_MOST_VALUES]) if isinstance(one, Option)) or None
+        case bool():
+            return value
+        case int() | float():
+            return str(value)
+        case str() if value and value != "[object Object]" and len(value) <= _MOST_TEXT:
+            return value
+        case _:
+            return None
+
+
+def _on(value: Any) -> bool:
+    return value is True or value == "true"
+
+
+def _value(name: str, value: Any, *, several: bool) -> Value | None:
+    match value:
+        case None | "" | []:
+            return None
+        case bool():
+            return value
+        case int() | float():
+            return str(value)
+        case str() if len(value) > _MOST_TEXT:
+            raise InvalidInput({name: "This is too long."})
+        case str() if several:
+            return tuple(Option(one, one) for part in value.split(",") if (one := part.strip())) or None
+        case str():
+            return value
+        case list() if several and len(value) <= _MOST_VALUES and all(isinstance(one, str) for one in value):
+            return tuple(Option(one, one) for one in value if one) or None
+        case _:
+            raise InvalidInput({name: "This value is not of a kind that the field takes."})
