@@ -234,6 +234,9 @@ def is_switch(path: str) -> bool:
     return path == "/_sandbox" or path.startswith("/_sandbox/")
 
 
+CARRIED_OUT_LATER = "sandbox.late"  # marks a request that was logged when it came in
+
+
 def install_switches(
     app: Flask,
     clock: Clock,
@@ -297,7 +300,7 @@ def install_switches(
 
     @app.after_request
     def end(response: Response) -> Response:
-        if not is_switch(request.path):
+        if not is_switch(request.path) and not request.environ.get(CARRIED_OUT_LATER):
             log.add(
                 {
                     "method": request.method,

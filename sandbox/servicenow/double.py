@@ -14,6 +14,7 @@ from sandbox.servicenow.attachment_api import AttachmentApi
 from sandbox.servicenow.attachments import Attachments
 from sandbox.servicenow.change_api import ChangeApi
 from sandbox.servicenow.knowledge_api import KnowledgeApi
+from sandbox.servicenow.late import LateRequests
 from sandbox.servicenow.lists import Lists
 from sandbox.servicenow.meta import Meta
 from sandbox.servicenow.oauth_routes import OAuthRoutes
@@ -55,7 +56,8 @@ class ServiceNowDouble(Double):
         self.store.triggers = Tracking(self.store, self.runtime.rules)
         self.update_sets = UpdateSets(self.store)
         self._routes = OAuthRoutes(self.store, people, self.oauth, self._faults)
-        app.before_request(lambda: faults.before_request(self._faults))
+        self._late = LateRequests(app)
+        app.before_request(lambda: faults.before_request(self._faults, self._late))
         app.before_request(_unacceptable)
         app.after_request(lambda response: faults.after_request(self._faults, response))
         app.register_blueprint(TableApi(self.store, people, self._faults).blueprint())
@@ -69,6 +71,7 @@ class ServiceNowDouble(Double):
         app.register_blueprint(ScriptedRest(self.store, people, self.runtime).blueprint())
         app.register_blueprint(UpdateSetRoutes(self.update_sets).blueprint())
         app.add_url_rule("/_sandbox/settle", "settle", self._settled, methods=["POST"])
+        app.add_url_rule("/_sandbox/release", "release", self._released, methods=["POST"])
         pages = Pages(self.store, people, self._routes, attachments)
         app.register_blueprint(pages.blueprint())
         own_pages = UpdateSetPages(self.store, self.update_sets, self._routes, pages.frame)
@@ -107,6 +110,10 @@ class ServiceNowDouble(Double):
         """Wait until no due event is left. Raises TimeoutError."""
         self.runtime.events.settle(seconds)
 
+    def release(self, most: int | None = None) -> list[int]:
+        """Carry out what the fault `late` holds back, oldest first, at most so many; the statuses."""
+        return self._late.release(most)
+
     def import_update_set(self, xml: bytes, commit: bool = True) -> Outcome:
         """As by its pages. Raises BadFile, NotDone."""
         return self.update_sets.import_whole(xml, commit)
@@ -117,6 +124,9 @@ class ServiceNowDouble(Double):
         except TimeoutError as problem:
             return jsonify({"error": str(problem)}), 504
         return jsonify({})
+
+    def _released(self) -> ResponseReturnValue:
+        return jsonify({"statuses": self.release()})
 
     def _about(self) -> Json:
         def roles(user: Row) -> list[str]:
@@ -138,6 +148,7 @@ class ServiceNowDouble(Double):
         }
 
     def _fresh(self) -> None:
+        self._late.forget()
         self.runtime.clear()
         self.store.load(self._seeded)
         self.oauth.clear()

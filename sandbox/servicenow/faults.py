@@ -7,6 +7,7 @@ from flask import Response, request
 
 from sandbox.common import Fault, Faults, is_switch
 from sandbox.servicenow import http
+from sandbox.servicenow.late import LateRequests
 
 KINDS = {
     "hibernating": "200 with the HTML page of a hibernating developer instance",
@@ -20,6 +21,7 @@ KINDS = {
     "truncated": "a JSON answer that ends in the middle",
     "html_login": "200 with an HTML login page",
     "slow": "no answer for `seconds` (65 by default), then the usual one; clearing the faults ends the wait",
+    "late": "504 at once, as from a gateway that gave up; the request is carried out at `POST /_sandbox/release`",
     "empty_acl": "a list without rows whose `X-Total-Count` still counts them; 404 for a single record",
     "short_page": "a list with the first half of its page only",
     "strip_field": "rows without `correlation_id`, as if the person couldn't read that column",
@@ -30,18 +32,22 @@ KINDS = {
     "meta_refused": "403 for `/api/now/ui/meta/{table}`",
 }  # fmt: skip
 # Those that answer instead of the handler.
-_BEFORE = ("hibernating", "401", "429", "429_bare", "500", "202", "html_login", "slow", "414")
+_BEFORE = ("hibernating", "401", "429", "429_bare", "500", "202", "html_login", "slow", "late", "414")
 _SLOW_SECONDS = 65.0  # longer than the 60 s quota, so that a client's own time-out ends it
 _ASLEEP = (Path(__file__).parent / "templates" / "hibernating.html").read_bytes()
 _LOG_IN = "<!DOCTYPE html><html><head><title>ServiceNow</title></head><body>Log in</body></html>"
+_GATEWAY = "<html><head><title>504 Gateway Time-out</title></head></html>"
 _TOO_LONG = "<html><head><title>414 Request-URI Too Large</title></head></html>"
 
 
-def before_request(faults: Faults) -> Response | None:
+def before_request(faults: Faults, late: LateRequests) -> Response | None:
     """What a fault answers instead of the handler; None lets the request through."""
-    if is_switch(request.path):
+    if is_switch(request.path) or late.now():
         return None
     fault = faults.take(request.path, *_BEFORE)
+    if fault and fault.kind == "late":
+        late.keep()
+        return Response(_GATEWAY, 504, {"Content-Type": "text/html", "Server": "snow_adc"})
     return _faulty(fault, faults) if fault else None
 
 

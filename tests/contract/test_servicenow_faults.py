@@ -155,6 +155,20 @@ def test_path_times_and_method_select(double: ServiceNowDouble) -> None:
     assert [get(double, users).status_code for _ in range(3)] == [500, 500, 200]
 
 
+def test_a_late_request_is_carried_out_when_it_is_released(double: ServiceNowDouble) -> None:
+    """The client gets a gateway's 504 at once; the row appears at the release, and requests keep their order."""
+    double.fault("late", TABLE, method="POST", times=2)
+    answers = [create(double), create(double)]
+    assert [answer.status_code for answer in answers] == [504, 504]
+    assert saved(double) == 0
+    assert double.release(1) == [201]
+    assert saved(double) == 1
+    assert switch(double, "POST", "release") == {"statuses": [201]}
+    assert saved(double) == 2
+    assert [entry["status"] for entry in double.requests()] == [504, 504]
+    assert double.release() == []
+
+
 def switch(double: ServiceNowDouble, method: str, path: str, body: Any = None) -> Any:
     """One of the switches for tests in other processes."""
     answer = requests.request(method, f"{double.url}/_sandbox/{path}", json=body, timeout=10)
@@ -167,7 +181,7 @@ def test_switches_work_over_http(double: ServiceNowDouble) -> None:
     assert set(KINDS) == {
         "hibernating", "401", "429", "429_bare", "500", "500_after_commit", "403_after_insert", "202", "truncated",
         "html_login", "slow", "empty_acl", "short_page", "strip_field", "no_refresh_token", "refresh_refused", "414",
-        "drop_unknown_terms", "meta_refused",
+        "drop_unknown_terms", "meta_refused", "late",
     }  # fmt: skip
     switch(double, "POST", "faults", {"kind": "401", "path": TABLE, "times": 5})
     assert get(double).status_code == 401
