@@ -10,7 +10,9 @@ from requests.adapters import HTTPAdapter
 from core.errors import (
     Busy,
     Suspended,
+    TokenRefused,
 )
+from servicenow.tokens import SUSPEND_AFTER
 from tests.contract.servicenow_client.world import INSERT, World
 
 
@@ -48,9 +50,14 @@ def test_a_token_that_dies_between_two_calls_is_replaced(world: World) -> None:
     assert len(world.asked("POST", "/oauth_token.do")) == 2
 
 
-def test_a_second_401_suspends(world: World) -> None:
-    """Refused with a fresh token: nothing that this call could do."""
+def test_a_second_401_suspends_after_minutes(world: World) -> None:
+    """Refused with a fresh token: nothing that this call could do, and no reason yet to end the connection."""
     client = world.client()
+    world.double.fault("401", "/api", times=2)
+    with pytest.raises(TokenRefused):
+        client.create("incident", INSERT)
+    assert not world.accounts.kept["agent"].suspended
+    world.advance(SUSPEND_AFTER)
     world.double.fault("401", "/api", times=2)
     with pytest.raises(Suspended):
         client.create("incident", INSERT)
