@@ -38,11 +38,22 @@ class Outbox(Protocol):
         ...
 
     def claim(self, claims: Sequence[Claim]) -> Sequence[Batch]:
-        """Freeze batches with their rows; those of which every row was still free. Raises StorageFailed."""
+        """Freeze batches with their rows; those of which every row was free, and not held. Raises StorageFailed."""
         ...
 
     def contents(self, batch_ids: Collection[str]) -> Mapping[str, Sequence[tuple[Queued, Content | None]]]:
         """The rows of batches by batch id, opened, by number; None for what no key opens any more."""
+        ...
+
+    def opened(self, keys: Collection[str]) -> Mapping[str, Content | None]:
+        """The content of rows by key, for those that wait; None for what no key opens any more."""
+        ...
+
+    def release(self, keys: Collection[str], dropped: Collection[str]) -> None:
+        """
+        Hold rows no longer; drop others that were held, and remember their events. Rows that are claimed or gone are
+        left alone. Raises StorageFailed.
+        """
         ...
 
     def postpone(self, batches: Sequence[Batch]) -> None:

@@ -14,10 +14,11 @@ class Queued:
     One event for one channel, on disk from intake until it was delivered.
 
     Args:
-        key: ``event id/channel id``; the same event never makes a second row.
+        key: ``event id/channel id``, with a third part where it is held; the same event never makes a second row.
         number: Order of arrival, which no clock can change.
         stored_at: Unix seconds.
         batch_id: The batch that holds it, "" while it waits for one.
+        held_for: Mattermost id of the person whose rights are to be checked before it may be claimed; "" for nobody.
     """
 
     key: str
@@ -28,6 +29,7 @@ class Queued:
     number: int = 0
     stored_at: float
     batch_id: str = ""
+    held_for: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

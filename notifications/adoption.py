@@ -1,33 +1,46 @@
-"""Subscriptions that their owners wrote or changed in ServiceNow itself: granted, or parked (design §5)."""
+"""
+Subscriptions that their owners wrote or changed in ServiceNow itself: granted, or parked (design §5).
+
+The row is read with the owner's own token: a report tells only a digest of its filter.
+"""
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 from cachetools import TTLCache
 
 from core.deadline import Deadline
-from core.errors import AccessDenied, InvalidInput, MayNotPost, NotConnected, NotInstalled, ServiceNowError
+from core.errors import (
+    AccessDenied,
+    InvalidInput,
+    MayNotPost,
+    NotConnected,
+    NotInstalled,
+    ServiceNowError,
+)
 from core.filters import Filter
 from core.notice_ports import Bot, ParkedSubscriptions
 from core.notices import Match
+from core.outbox import Parked
 from core.ports import Clock, ServiceNow
-from core.records import Record
+from core.records import Column, Record
 from core.storage_ports import Accounts, ChannelGrants
-from core.subscriptions import TABLE, Grant, digest_of
+from core.subscriptions import TABLE, Grant, digest_of, tokens
 from core.tables import of_its_class
-from notifications.grants import Claimed, judge
+from notifications.grants import Verdict, judge
 from notifications.intake import parked
 
 log = structlog.get_logger(__name__)
 
 COLUMNS = (
     "name", "channel_id", "user_id", "record_type", "record_id", "filter_query", "subscription_events", "options",
-    "sys_created_by", "sys_updated_by",
+    "is_active", "sys_created_by", "sys_updated_by", "sys_updated_on",
 )  # fmt: skip
-_SECONDS = 20.0
+SECONDS = 8.0  # for one request and its repetitions
 _BEING_CHANGED = 60.0  # seconds after our own change of a grant in which its row may still say the old
-_REMEMBERED = 300.0  # seconds that a refusal stands, so that rows which may nothing cost nothing
+_REMEMBERED = 300.0  # seconds that a refusal holds, so that rows that are refused cost nothing
 
 ServiceNowFor = Callable[[str, Deadline], ServiceNow]
 
@@ -55,119 +68,186 @@ class Adoption:
         clock: Clock,
     ) -> None:
         self._accounts = accounts
-        self._grants = grants
+        self.grants = grants
+        self.bot = bot
+        self.tables = tables
+        self.clock = clock
         self._parked = parked
-        self._bot = bot
         self._servicenow_for = servicenow_for
-        self._tables = tables
-        self._clock = clock
-        self._refused: TTLCache[Match, bool] = TTLCache(maxsize=5000, ttl=_REMEMBERED, timer=clock)
         self._lock = threading.Lock()
+        self._refused: TTLCache[Match, bool] = TTLCache(maxsize=5000, ttl=_REMEMBERED, timer=clock)
 
-    def adopt(self, match: Match) -> Grant | None:
+    def turn(self, owner_id: str) -> "Turn":
+        """Look at several rows of one owner."""
+        return Turn(self, owner_id, lambda: self._servicenow_for(owner_id, Deadline(SECONDS)))
+
+    def verdict(self, match: Match, events: Sequence[str], test: bool) -> Verdict:
+        """What can be said of a match without asking anybody; what is kept may have changed since it came in."""
+        grant = self.grants.get(match.sys_id)
+        owner = self._accounts.get(grant.owner_id if grant is not None else match.user_id)
+        return judge(match, grant, owner, events, test)
+
+    def refused(self, match: Match) -> bool:
+        """Whether this was refused a moment ago, however often its row was saved since."""
+        with self._lock:
+            return _columns_of(match) in self._refused
+
+    def park(self, refusals: Mapping[Match, str]) -> None:
+        """Keep for administrators what was refused, and why. Raises StorageFailed."""
+        if not refusals:
+            return
+        rows: list[Parked] = []
+        for match, reason in refusals.items():
+            known = self._parked.get(match.sys_id)
+            rows.append(parked(match, reason, self.clock(), known.told_at if known is not None else 0.0))
+        self._parked.put(rows)
+        with self._lock:
+            self._refused.update((_columns_of(match), True) for match in refusals)
+
+    def store(self, grant: Grant) -> None:
+        """Grant it. Raises StorageFailed."""
+        self.grants.put(grant)
+        self._parked.delete(grant.sys_id)
+        log.info("subscription granted to its owner", subscription=grant.sys_id)
+
+
+class Turn:
+    """
+    Several rows of one owner: what ServiceNow and Mattermost said of one is not asked again for the next.
+
+    For one thread. ``refusals`` are the matches that were refused, with the reason for administrators.
+    """
+
+    def __init__(self, adoption: Adoption, owner_id: str, servicenow: Callable[[], ServiceNow]) -> None:
+        self._adoption = adoption
+        self._owner_id = owner_id
+        self._servicenow = servicenow
+        self._rows: Mapping[str, Record] = {}
+        self._refused = False  # the owner may read no rows at all
+        self._columns: dict[str, Mapping[str, Column]] = {}
+        self._channels: dict[str, str] = {}
+        self.refusals: dict[Match, str] = {}
+
+    def read(self, sys_ids: Sequence[str]) -> None:
         """
-        The grant that *match* now has; None where nothing may be posted of it, which parks it unless the
-        report is older than the row.
-
-        The row is read with the owner's own token: the report tells only a digest of its filter.
+        Read rows, a hundred in one request.
 
         Raises:
-            MattermostSilent, MattermostRefused, ServiceNowError: It could not be found out; ask later.
+            ServiceNowError: It could not be found out; ask later.
         """
-        grant = self._grants.get(match.sys_id)
-        owner = self._accounts.get(grant.owner_id if grant is not None else match.user_id)
-        verdict = judge(match, grant, owner, match.events)
-        if not isinstance(verdict, Claimed):
-            return grant  # it changed since the report came in: what is kept decides
-        with self._lock:
-            if match in self._refused:
-                return None
         try:
-            row = self._row(verdict.owner_id, match.sys_id)
+            self._rows = self._servicenow().read_records(TABLE, list(dict.fromkeys(sys_ids)), COLUMNS)
         except (NotConnected, AccessDenied, NotInstalled):
-            self._park(match, "Its owner can't read the row in ServiceNow.")
-            return None
+            self._refused = True
+
+    def row(self, sys_id: str) -> Record | None:
+        """A row that was read; None where there is none for its owner."""
+        return self._rows.get(sys_id)
+
+    def adopt(self, match: Match) -> bool:
+        """
+        Grant what *match* asks for where its owner may have it. Else it is refused, unless the report is older
+        than the row.
+
+        Raises:
+            MattermostError, ServiceNowError: It could not be found out; ask later.
+        """
+        if self._adoption.refused(match):
+            return False
+        if self._refused:
+            self.refusals[match] = "Its owner can't read the row in ServiceNow."
+            return False
+        row = self.row(match.sys_id)
         if row is None or not _same(row, match):
             # Reports can wait for days in ServiceNow, and rows are changed and deleted meanwhile.
             log.info("report is older than its subscription", subscription=match.sys_id, gone=row is None)
-            return None
-        if grant is not None and 0 <= self._clock() - grant.granted_at < _BEING_CHANGED:
+            return False
+        grant, now = self._adoption.grants.get(match.sys_id), self._adoption.clock()
+        if grant is not None and 0 <= now - grant.granted_at < _BEING_CHANGED:
             raise BeingChanged(f"subscription {match.sys_id} is being changed")
-        if problem := self._problem(verdict.owner_id, match, row):
-            self._park(match, problem)
-            return None
-        made = Grant(
-            sys_id=match.sys_id,
-            owner_id=verdict.owner_id,
-            channel_id=match.channel_id,
-            table=match.table,
-            record_id=match.record_id,
-            filter_query=row.value("filter_query"),
-            events=row.value("subscription_events"),
-            options=row.value("options"),
-            name=row.value("name"),
-            granted_at=self._clock(),
-            created_by=match.created_by,
-            record_read=bool(match.record_id),
-            version=grant.version + 1 if grant is not None else 1,
+        if problem := self._problem(match, row):
+            self.refusals[match] = problem
+            return False
+        self._adoption.store(
+            Grant(
+                sys_id=match.sys_id,
+                owner_id=self._owner_id,
+                channel_id=match.channel_id,
+                table=match.table,
+                record_id=match.record_id,
+                filter_query=row.value("filter_query"),
+                events=row.value("subscription_events"),
+                options=row.value("options"),
+                name=row.value("name"),
+                granted_at=now,
+                created_by=match.created_by,
+                record_read=bool(match.record_id),
+                version=grant.version + 1 if grant is not None else 1,
+            )
         )
-        self._grants.put(made)
-        self._parked.delete(match.sys_id)
-        log.info("subscription granted to its owner", subscription=match.sys_id)
-        return made
+        return True
 
-    def _row(self, owner_id: str, sys_id: str) -> Record | None:
-        servicenow = self._servicenow_for(owner_id, Deadline(_SECONDS))
-        return servicenow.read_records(TABLE, [sys_id], COLUMNS).get(sys_id)
-
-    def _problem(self, owner_id: str, match: Match, row: Record) -> str:
+    def _problem(self, match: Match, row: Record) -> str:
         """Why the owner may not have what the row asks for, for administrators; "" where nothing is wrong."""
-        if match.table not in self._tables:
+        if match.table not in self._adoption.tables:
             return "Its table may not be subscribed to here."
-        if match.record_id and not self._sees_record(owner_id, match):
-            return "Its owner may not see its record, or records of that class are not shared here."
-        if query := row.value("filter_query"):
-            # The component evaluates it as the system: what it names, the owner has to be able to see.
-            servicenow = self._servicenow_for(owner_id, Deadline(_SECONDS))
-            try:
-                columns = servicenow.visible_columns(match.table)
-                servicenow.subscriptions("").encode(Filter(query=query), match.table, columns)
-            except InvalidInput:
-                return "Its filter names something that its owner may not see, or that is not taken here."
         try:
-            self._bot.may_post(owner_id, match.channel_id)
-        except MayNotPost as error:
-            return f"Its owner may not post in its channel. {error.tell}"
-        return ""
+            if match.record_id and not self._sees(match):
+                return "Its owner may not see its record, or records of that class are not shared here."
+            if (query := row.value("filter_query")) and not self._may_filter(match.table, query):
+                return "Its filter names something that its owner may not see, or that is not taken here."
+        except (NotConnected, AccessDenied, NotInstalled):
+            return "Its owner may not read its table in ServiceNow."
+        return self._channel_problem(match.channel_id)
 
-    def _sees_record(self, owner_id: str, match: Match) -> bool:
-        servicenow = self._servicenow_for(owner_id, Deadline(_SECONDS))
-        record = servicenow.read_records(match.table, [match.record_id], ("sys_class_name",)).get(match.record_id)
-        return record is not None and of_its_class(record).table in self._tables
+    def _sees(self, match: Match) -> bool:
+        found = self._servicenow().read_records(match.table, [match.record_id], ("sys_class_name",))
+        record = found.get(match.record_id)
+        return record is not None and of_its_class(record).table in self._adoption.tables
 
-    def _park(self, match: Match, reason: str) -> None:
-        known = self._parked.get(match.sys_id)
-        self._parked.put([parked(match, reason, self._clock(), known.told_at if known is not None else 0.0)])
-        with self._lock:
-            self._refused[match] = True
+    def _may_filter(self, table: str, query: str) -> bool:
+        """The component evaluates it as the system: what it names, the owner has to be able to see."""
+        servicenow = self._servicenow()
+        if table not in self._columns:
+            self._columns[table] = servicenow.visible_columns(table)
+        try:
+            servicenow.subscriptions("").encode(Filter(query=query), table, self._columns[table])
+        except InvalidInput:
+            return False
+        return True
+
+    def _channel_problem(self, channel_id: str) -> str:
+        if channel_id not in self._channels:
+            try:
+                self._adoption.bot.may_post(self._owner_id, channel_id)
+                self._channels[channel_id] = ""
+            except MayNotPost as error:
+                self._channels[channel_id] = f"Its owner may not post in its channel. {error.tell}"
+        return self._channels[channel_id]
+
+
+def match_of(row: Record) -> Match:
+    """A row as a report would name it."""
+    return Match(
+        sys_id=row.sys_id,
+        channel_id=row.value("channel_id"),
+        user_id=row.value("user_id"),
+        table=row.value("record_type"),
+        record_id=row.value("record_id"),
+        filter_digest=digest_of(row.value("filter_query")),
+        events=tokens(row.value("subscription_events")),
+        options=tokens(row.value("options")),
+        created_by=row.value("sys_created_by"),
+        updated_by=row.value("sys_updated_by"),
+        updated_on=row.value("sys_updated_on"),
+    )
+
+
+def _columns_of(match: Match) -> Match:
+    """What a refusal depends on: any save changes the time, and events are the report's."""
+    return replace(match, updated_on="", events=(), options=())
 
 
 def _same(row: Record, match: Match) -> bool:
     """Whether the row still says what the report said of it."""
-    return (
-        row.value("channel_id"),
-        row.value("record_type"),
-        row.value("record_id"),
-        digest_of(row.value("filter_query")),
-        row.value("user_id"),
-        row.value("sys_created_by"),
-        row.value("sys_updated_by"),
-    ) == (
-        match.channel_id,
-        match.table,
-        match.record_id,
-        match.filter_digest,
-        match.user_id,
-        match.created_by,
-        match.updated_by,
-    )
+    return _columns_of(match_of(row)) == _columns_of(match)

@@ -2,12 +2,14 @@
 Batches become posts: who may read what is settled first, then the bot posts and remembers what it posted.
 """
 
+import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import structlog
+from cachetools import TTLCache
 
 from core.errors import (
     ChannelClosed,
@@ -15,20 +17,19 @@ from core.errors import (
     MattermostSilent,
     MayNotPost,
     RootGone,
-    ServiceNowError,
     StorageFailed,
 )
 from core.notice_ports import Bot, Threads
-from core.notices import Report
+from core.notices import Match, Report
 from core.outbox import THREAD_LIFE, Batch, Card, Content, Posted, Queued, Thread
 from core.ports import Clock
 from core.record_ports import PostedCards
 from core.records import Record
 from core.storage_ports import Accounts, ChannelGrants
-from core.subscriptions import Grant, Option, Status, tokens
+from core.subscriptions import Grant, Option, Status
 from mattermost.notice_cards import bare_text, notice_text
-from notifications.adoption import Adoption
-from notifications.old_dialect import Hints
+from notifications.grants import Granted, judge
+from notifications.old_dialect import hinted
 from notifications.owners import Owners
 from notifications.reading import Later, Readings, Refused, ServiceNowFor, Silences, Unconnected
 from notifications.schema import unpacked
@@ -36,6 +37,8 @@ from notifications.sharing import shared
 from notifications.work import Row, View, Work, in_channel, mod_count_of, wished
 
 log = structlog.get_logger(__name__)
+
+_SHOWN = 3600.0  # seconds
 
 Draw = Callable[[Record, str], Card]  # a record and its channel: how it looks there
 Link = Callable[[str, str, str], str]  # table, sys_id, number: a Markdown link
@@ -62,8 +65,6 @@ class Delivery:
         cards: PostedCards,
         bot: Bot,
         owners: Owners,
-        adoption: Adoption,
-        hints: Hints,
         servicenow_for: ServiceNowFor,
         draw: Draw,
         link: Link,
@@ -77,8 +78,6 @@ class Delivery:
         self._cards = cards
         self._bot = bot
         self._owners = owners
-        self._adoption = adoption
-        self._hints = hints
         self._servicenow_for = servicenow_for
         self._draw = draw
         self._link = link
@@ -86,6 +85,9 @@ class Delivery:
         self._work_notes = work_notes
         self._clock = clock
         self._silences = Silences(clock)
+        self._lock = threading.Lock()
+        # What was posted of an event, for those subscriptions to it whose owners are still being asked.
+        self._shown: TTLCache[tuple[str, str], list[Grant]] = TTLCache(maxsize=2000, ttl=_SHOWN, timer=clock)
 
     def prepare(self, contents: Sequence[tuple[Batch, Sequence[tuple[Queued, Content | None]]]]) -> list[Work]:
         """
@@ -147,33 +149,36 @@ class Delivery:
             if content is None:
                 work.later = "what is stored can't be opened: was a key taken out of APP_SECRET?"
                 continue
-            try:
-                report, sys_ids = self._meant(content)
-            except (MattermostError, ServiceNowError) as error:
-                work.wait_for(error)
-                continue
+            report, sys_ids = self._meant(content)
             if shared(report, self._tables) is None:
                 continue  # it was when the report came in
             channel_id = work.batch.channel_id
             grants = [grant for sys_id in sys_ids if (grant := self._live(sys_id, channel_id)) is not None]
-            if grants:
-                work.rows.append(Row(report, grants, "hint" in content))
+            row = Row(report, grants, "hint" in content)
+            with self._lock:
+                shown = self._shown.get((report.event_id, channel_id))
+            row.grants = [grant for grant in grants if shown is None or row.adds(grant, shown)]
+            if row.grants:
+                _merge(work, row)
         # ServiceNow works on several saves at once, and may report the later one first.
         work.rows.sort(key=lambda row: row.report.record.sys_mod_count if row.report.record is not None else 0)
 
     def _meant(self, content: Content) -> tuple[Report, list[str]]:
         """What a row reports, and the subscriptions that may have it."""
         if "hint" in content:
-            found = self._hints.report(content)
-            return (found[0], [found[1]]) if found is not None else (_NOTHING, [])
+            sys_id = content["hint"]["sys_id"]
+            report = hinted(self._grants.get(sys_id), content["hint"])
+            return (_NOTHING, []) if report is None else (report, [sys_id])
         report = unpacked(content["report"])
-        claimed = [one for one in content.get("claimed", ()) if self._adopted(report, one)]
-        return report, [*content.get("granted", ()), *claimed]
+        claimed = set(content.get("claimed", ()))
+        released = [one.sys_id for one in report.matches if one.sys_id in claimed and self._covered(one, report)]
+        return report, [*content.get("granted", ()), *released]
 
-    def _adopted(self, report: Report, sys_id: str) -> bool:
-        match = next(one for one in report.matches if one.sys_id == sys_id)
-        grant = self._adoption.adopt(match)
-        return grant is not None and bool(report.test or set(report.events) & set(tokens(grant.events)))
+    def _covered(self, match: Match, report: Report) -> bool:
+        """Whether a row that its owner was asked about has been granted."""
+        grant = self._grants.get(match.sys_id)
+        owner = self._accounts.get(grant.owner_id) if grant is not None else None
+        return isinstance(judge(match, grant, owner, report.events, bool(report.test)), Granted)
 
     def _live(self, sys_id: str, channel_id: str) -> Grant | None:
         grant = self._grants.get(sys_id)
@@ -270,6 +275,10 @@ class Delivery:
         if posted is None:
             post_id = self._bot.post(batch.channel_id, message, card=card.card, root_id="", batch_id=batch.batch_id)
             posted = Posted(post_id)
+        with self._lock:
+            for row in work.rows:
+                if not row.hint:
+                    self._shown[row.report.event_id, batch.channel_id] = row.shown_for()
         if not root_id:
             thread = None
         shown = thread.mod_count if thread is not None else mod_count_of(record)
@@ -330,6 +339,15 @@ class Delivery:
             return ""
         person = next((one.person_id for one in self._accounts.all() if one.identity.sys_id == assigned), "")
         return self._bot.username(person) if person else ""
+
+
+def _merge(work: Work, row: Row) -> None:
+    """Add *row*; an event that comes in several rows, for its owners were asked apart, is told once."""
+    same = next((one for one in work.rows if row.report.event_id and one.report.event_id == row.report.event_id), None)
+    if same is None:
+        work.rows.append(row)
+    else:
+        same.grants += [grant for grant in row.grants if grant not in same.grants]
 
 
 def _may_be_first(grant: Grant, batch: Batch) -> bool:

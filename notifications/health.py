@@ -18,6 +18,7 @@ class Health:
         self._delivered = 0
         self._delivered_at = 0.0
         self._given_up = 0
+        self._asking = ""
 
     def delivered(self, rows: int) -> None:
         """So many rows were posted just now."""
@@ -27,6 +28,10 @@ class Health:
     def given_up(self, rows: int) -> None:
         """So many rows will never be posted."""
         self._given_up += rows
+
+    def asking(self, trouble: str) -> None:
+        """Why owners of subscriptions could not be asked just now, "" where they could."""
+        self._asking = trouble
 
     def health(self) -> DeliveryHealth:
         """As the port says."""
@@ -42,5 +47,5 @@ class Health:
             refused=self.refusals.counts(),
             delivered=self._delivered,
             given_up=self._given_up,
-            trouble=failing[0].reason if failing else "",
+            trouble=failing[0].reason if failing else self._asking,
         )

@@ -1,5 +1,6 @@
 """
-Reports come in: proof, shape, replay, then one row per channel on disk, and only then the answer.
+Reports come in: proof, shape, replay, then one row per channel on disk, and only then the answer. What an owner
+has to be asked about first is kept apart, in rows that are held for that owner.
 
 A request proves itself before anything of it is read or looked up.
 """
@@ -26,6 +27,8 @@ from notifications.sharing import shared
 from notifications.signatures import ReportRefused, Signatures
 
 log = structlog.get_logger(__name__)
+
+_Place = tuple[str, str]  # channel, and the person whose rights are to be checked first, "" for nobody
 
 _PARKED_NOTED = 3600.0  # seconds; how exact the time of a parked subscription's last match is
 
@@ -109,36 +112,41 @@ class Intake:
             return self._outbox.add(report.event_id, [])
         report = known_class
         assert report.record is not None
-        wanted: dict[str, dict[str, list[str]]] = {}
+        wanted: dict[_Place, list[str]] = {}
         foreign = [found for match in report.matches if (found := self._sort(match, report, wanted)) is not None]
         if foreign:
             self._parked.put(foreign)
         now = self._clock()
         rows: list[tuple[Queued, Content]] = []
-        for channel_id, chosen in wanted.items():
+        for (channel_id, held_for), sys_ids in wanted.items():
             queued = Queued(
-                key=f"{report.event_id}/{channel_id}",
+                key=f"{report.event_id}/{channel_id}" + (f"/{held_for}" if held_for else ""),
                 event_id=report.event_id,
                 channel_id=channel_id,
                 table=report.record.table,
                 record_id=report.record.sys_id,
                 stored_at=now,
+                held_for=held_for,
             )
-            rows.append((queued, {"report": packed(_for_channel(report, channel_id)), **chosen}))
+            content = {
+                "report": packed(_about(report, channel_id, sys_ids)),
+                "claimed" if held_for else "granted": sys_ids,
+            }
+            rows.append((queued, content))
         added = self._outbox.add(report.event_id, rows)
         if added and rows:
             self._stored()
         return added
 
-    def _sort(self, match: Match, report: Report, wanted: dict[str, dict[str, list[str]]]) -> Parked | None:
+    def _sort(self, match: Match, report: Report, wanted: dict[_Place, list[str]]) -> Parked | None:
         """Put it where it belongs; what is to be kept of one that nobody who may has asked for."""
         grant = self._grants.get(match.sys_id)
         owner = self._owner(grant.owner_id if grant is not None else match.user_id)
         match judge(match, grant, owner, report.events, bool(report.test)):
             case Granted():
-                wanted.setdefault(match.channel_id, {}).setdefault("granted", []).append(match.sys_id)
-            case Claimed():
-                wanted.setdefault(match.channel_id, {}).setdefault("claimed", []).append(match.sys_id)
+                wanted.setdefault((match.channel_id, ""), []).append(match.sys_id)
+            case Claimed(owner_id=owner_id):
+                wanted.setdefault((match.channel_id, owner_id), []).append(match.sys_id)
             case Foreign(reason=reason):
                 return self._foreign(match, reason)
         return None
@@ -169,9 +177,12 @@ def parked(match: Match, reason: str, now: float, told_at: float = 0.0) -> Parke
     )
 
 
-def _for_channel(report: Report, channel_id: str) -> Report:
-    """What concerns one channel alone."""
-    return replace(report, matches=[one for one in report.matches if one.channel_id == channel_id])
+def _about(report: Report, channel_id: str, sys_ids: Collection[str]) -> Report:
+    """What concerns these subscriptions of a channel alone."""
+    wanted = set(sys_ids)
+    return replace(
+        report, matches=[one for one in report.matches if one.channel_id == channel_id and one.sys_id in wanted]
+    )
 
 
 def _json(body: bytes) -> dict[str, Any]:

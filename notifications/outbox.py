@@ -42,7 +42,7 @@ def due(
 ) -> Due:
     """
     Args:
-        rows: Everything that waits, by number, claimed rows included.
+        rows: Everything that waits, by number, claimed and held rows included.
         now: Unix seconds; it may have been set back since things were stored.
         most: Batches at a time, old and new.
         new_id: Makes the id of a batch.
@@ -110,11 +110,11 @@ def _ahead(at: float, now: float, most: float) -> bool:
 
 
 def _free(rows: Iterable[Queued], held: Sequence[Batch]) -> Mapping[Place, list[Queued]]:
-    """Unclaimed rows by channel and record, where no batch is under way."""
+    """Unclaimed rows that nobody has to be asked about, by channel and record, where no batch is under way."""
     busy = {(batch.channel_id, batch.record_id) for batch in held}
     free: dict[Place, list[Queued]] = {}
     for row in rows:
         place = (row.channel_id, row.record_id)
-        if not row.batch_id and place not in busy:
+        if not row.batch_id and not row.held_for and place not in busy:
             free.setdefault(place, []).append(row)
     return free

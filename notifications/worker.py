@@ -6,7 +6,6 @@ goes on from there; of a batch that may have been posted, the post is looked for
 """
 
 import secrets
-import threading
 from collections.abc import Sequence
 
 import structlog
@@ -17,6 +16,7 @@ from core.outbox import Batch, Thread
 from core.ports import Clock
 from notifications.delivery import Delivery
 from notifications.health import Health
+from notifications.loop import LONGEST_WAIT, Loop
 from notifications.outbox import due, next_at, postponed
 from notifications.owners import Owners
 from notifications.work import Work
@@ -24,13 +24,11 @@ from notifications.work import Work
 log = structlog.get_logger(__name__)
 
 BATCHES = 100  # in one round: as many records as one read of ServiceNow takes
-_LONGEST_WAIT = 30.0  # seconds; clocks can be set
-_AFTER_CRASH = 1.0
 _LETTERS = "ybndrfg8ejkmcpqxot1uwisza345h769"  # Mattermost's own alphabet of ids
 
 
 class Worker:
-    """The thread, and what it does in a round. Start it in the process that serves."""
+    """What its thread does in a round. Start ``loop`` in the process that serves."""
 
     def __init__(
         self,
@@ -48,68 +46,11 @@ class Worker:
         self._owners = owners
         self._health = health
         self._clock = clock
-        self._changed = threading.Condition()
-        self._woken = False
-        self._stopping = False
-        self._begun = 0  # rounds
-        self._idle = 0  # number of the last round that found nothing to do
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begin to work."""
-        self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Something was stored: look at it."""
-        with self._changed:
-            self._woken = True
-            self._changed.notify_all()
-
-    def settle(self, seconds: float = 30.0) -> None:
-        """Return once nothing is due any more, at the latest after *seconds*."""
-        with self._changed:
-            begun = self._begun
-            self._woken = True
-            self._changed.notify_all()
-            # A round that began before may have missed what is due now; one after it that found nothing has not.
-            self._changed.wait_for(lambda: self._idle > begun or self._stopping, seconds)
-
-    def close(self, seconds: float = 20.0) -> None:
-        """Finish the round under way, at most *seconds*."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join(seconds)
-
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                if self._stopping:
-                    return
-                self._begun += 1
-                number = self._begun
-                self._woken = False
-            try:
-                busy = self._round()
-                wait = 0.0 if busy else self._wait()
-            except StorageFailed as error:
-                log.error("round of notices failed", reason=str(error))
-                busy, wait = False, _AFTER_CRASH
-            except Exception as error:
-                log.error("round of notices failed", exc_info=error)
-                busy, wait = False, _AFTER_CRASH
-            with self._changed:
-                if not busy:
-                    self._idle = number
-                    self._changed.notify_all()
-                if wait and not self._woken and not self._stopping:
-                    self._changed.wait(wait)
+        self.loop = Loop("notices", self._round, self._wait)
 
     def _wait(self) -> float:
         at = next_at(self._outbox.waiting(), self._outbox.batches(), self._last_post, self._clock())
-        return _LONGEST_WAIT if at is None else min(max(at - self._clock(), 0.01), _LONGEST_WAIT)
+        return LONGEST_WAIT if at is None else max(at - self._clock(), 0.01)
 
     def _last_post(self, channel_id: str, record_id: str) -> float:
         thread = self._threads.get(channel_id, record_id)

@@ -93,7 +93,7 @@ class StoredOutbox:
             claimed = []
             for claim in claims:
                 rows = [table.get(_row(key)) for key in claim.keys]
-                if any(row is None or row["batch_id"] for row in rows):
+                if any(row is None or row["batch_id"] or row.get("held_for") for row in rows):
                     continue
                 held = {_row(row["key"]): {**row, "batch_id": claim.batch.batch_id} for row in rows if row is not None}
                 table.put_all(held | {_batch(claim.batch.batch_id): asdict(claim.batch)})
@@ -104,18 +104,40 @@ class StoredOutbox:
 
     def contents(self, batch_ids: Collection[str]) -> Mapping[str, Sequence[tuple[Queued, Content | None]]]:
         """As the port says."""
-        opened: dict[str, list[tuple[Queued, Content | None]]] = {batch_id: [] for batch_id in batch_ids}
+        found: dict[str, list[tuple[Queued, Content | None]]] = {batch_id: [] for batch_id in batch_ids}
         for queued in self.waiting():
             row = self.file.get(_row(queued.key))
-            if queued.batch_id not in opened or row is None:
-                continue
-            content: Content | None = None
-            try:
-                content = self._sealer.open(_place(queued.key), row["sealed"])
-            except Unreadable:
-                log.error("a stored notice can't be opened: was a key taken out of APP_SECRET?", row=queued.key)
-            opened[queued.batch_id].append((queued, content))
-        return opened
+            if queued.batch_id in found and row is not None:
+                found[queued.batch_id].append((queued, self._content(row)))
+        return found
+
+    def opened(self, keys: Collection[str]) -> Mapping[str, Content | None]:
+        """As the port says."""
+        rows = {key: self.file.get(_row(key)) for key in keys}
+        return {key: self._content(row) for key, row in rows.items() if row is not None}
+
+    def _content(self, row: Row) -> Content | None:
+        try:
+            content: Content = self._sealer.open(_place(row["key"]), row["sealed"])
+        except Unreadable:
+            log.error("a stored notice can't be opened: was a key taken out of APP_SECRET?", row=row["key"])
+            return None
+        return content
+
+    def release(self, keys: Collection[str], dropped: Collection[str]) -> None:
+        """As the port says. Between the two writes a crash leaves rows that are held for another look."""
+        wanted = set(dropped)
+        gone = [row for row in self.waiting() if row.key in wanted and row.held_for]
+        if gone:
+            self.delivered.add([row.event_id for row in gone])
+
+        def change(table: Changes) -> None:
+            rows = [row for key in keys if (row := table.get(_row(key))) is not None and not row["batch_id"]]
+            table.put_all({_row(row["key"]): {**row, "held_for": ""} for row in rows})
+            table.drop_all(_row(row.key) for row in gone)
+
+        self.file.change(change)
+        self._forget(gone)
 
     def postpone(self, batches: Sequence[Batch]) -> None:
         """As the port says."""
@@ -129,6 +151,10 @@ class StoredOutbox:
         self.delivered.add([queued.event_id for queued in rows])
         keys = [*(_row(queued.key) for queued in rows), *(_batch(one) for one in batch_ids)]
         self.file.change(lambda table: table.drop_all(keys))
+        self._forget(rows)
+
+    def _forget(self, rows: Sequence[Queued]) -> None:
+        """Rows that no longer wait."""
         with self._lock:
             self._events.subtract(queued.event_id for queued in rows)
             for queued in rows:

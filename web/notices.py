@@ -16,11 +16,13 @@ from handlers.cards import drawn, shown_by
 from mattermost.bot import GONE, MattermostBot
 from mattermost.bot_tokens import BotTokens
 from mattermost.markdown import escaped
+from notifications.adopter import Adopter
 from notifications.adoption import Adoption
 from notifications.delivery import Delivery
 from notifications.health import Health
 from notifications.intake import Intake
-from notifications.old_dialect import Hints, OldReports
+from notifications.loop import Loops
+from notifications.old_dialect import OldReports
 from notifications.owners import Owners
 from notifications.signatures import Signatures
 from notifications.worker import Worker
@@ -49,7 +51,7 @@ class Notices:
     """The routes, and the worker behind them: not started yet."""
 
     blueprint: Blueprint
-    worker: Worker
+    worker: Loops
 
 
 def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Health, work_notes: bool) -> Notices:
@@ -101,8 +103,6 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         cards=stores.cards,
         bot=bot,
         owners=owners,
-        adoption=adoption,
-        hints=Hints(services.grants, adoption, servicenow_for),
         servicenow_for=servicenow_for,
         draw=draw,
         link=link,
@@ -113,6 +113,8 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
     worker = Worker(
         outbox=stores.outbox, threads=stores.threads, delivery=delivery, owners=owners, health=health, clock=clock
     )
+    adopter = Adopter(outbox=stores.outbox, adoption=adoption, health=health, clock=clock, released=worker.loop.wake)
+    loops = Loops(adopter.loop, worker.loop)
     intake = Intake(
         Signatures(services.keys, clock),
         health.refusals,
@@ -125,7 +127,7 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         instance=lambda: live.current.instance.url,
         tables=tables,
         clock=clock,
-        stored=worker.wake,
+        stored=loops.wake,
     )
     old = OldReports(
         services.old_dialect,
@@ -133,6 +135,6 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         outbox=stores.outbox,
         grants=services.grants,
         clock=clock,
-        stored=worker.wake,
+        stored=loops.wake,
     )
-    return Notices(reports_blueprint(intake, old), worker)
+    return Notices(reports_blueprint(intake, old), loops)

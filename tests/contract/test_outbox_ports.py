@@ -95,6 +95,27 @@ def test_a_claim_freezes_its_rows(open_: Open) -> None:
     assert [one.batch_id for one in outbox.waiting()] == ["b1", "b1", ""]
 
 
+def test_a_held_row_is_claimed_once_it_is_released(open_: Open) -> None:
+    """Its content can be opened meanwhile; a dropped one leaves its id; what is claimed or not held is left alone."""
+    outbox = open_().outbox
+    for event_id in ("e1", "e2", "e3"):
+        queued, content = row(event_id)
+        outbox.add(event_id, [(replace(queued, held_for="somebody" if event_id != "e3" else ""), content)])
+    assert outbox.claim([Claim(batch(), ("e1/c1",))]) == []
+    outbox = open_().outbox
+    assert [one.held_for for one in outbox.waiting()] == ["somebody", "somebody", ""]
+    assert outbox.opened(["e1/c1", "no such row"]) == {"e1/c1": {"text": "plain e1"}}
+    outbox.release(["e1/c1", "no such row"], ["e2/c1", "e3/c1", "no such row"])
+    assert outbox.known("e2")
+    outbox = open_().outbox
+    assert [(one.key, one.held_for) for one in outbox.waiting()] == [("e1/c1", ""), ("e3/c1", "")]
+    assert outbox.known("e2")
+    assert not outbox.add("e2", [row("e2")])
+    assert outbox.claim([Claim(batch(), ("e1/c1", "e3/c1"))]) == [batch()]
+    outbox.release(["e1/c1"], ["e1/c1"])
+    assert [one.batch_id for one in outbox.waiting()] == ["b1", "b1"]
+
+
 def test_a_postponed_batch_keeps_its_rows(open_: Open) -> None:
     """How often and when next is stored."""
     outbox = open_().outbox

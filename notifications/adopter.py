@@ -1,0 +1,205 @@
+"""
+Reports of subscriptions that their owners must be asked about, kept apart from those that can be posted.
+
+Rows of the outbox that are held for an owner are never claimed for a post. A thread of its own asks about
+them with the owner's rights and releases or drops them, so that whoever changes a thousand rows in
+ServiceNow, or sends hints of v2.1, keeps nobody else's notices waiting.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import structlog
+
+from core.errors import MattermostError, ServiceNowError, StorageFailed
+from core.notice_ports import Outbox
+from core.notices import Match, Report
+from core.outbox import Content, Queued
+from core.ports import Clock
+from notifications.adoption import Adoption, Turn, match_of
+from notifications.grants import Claimed, Granted, NotWanted, Verdict
+from notifications.health import Health
+from notifications.loop import LONGEST_WAIT, Loop
+from notifications.old_dialect import hinted
+from notifications.outbox import FIRST_PAUSE, LEAST_TRIES, LONGEST_PAUSE, PATIENCE
+from notifications.schema import unpacked
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 4  # owners that are asked about at the same time
+ROWS = 100  # of one owner in a turn: as many as one read takes, and those of one report more
+EVERY = 0.1  # seconds of one owner's budget that a row costs
+
+
+@dataclass
+class _Owner:
+    """When an owner's rows are looked at again, and how often that failed in a row."""
+
+    ready_at: float = 0.0
+    failures: int = 0
+
+
+@dataclass
+class _Decided:
+    """What a turn decided, by key of the row."""
+
+    released: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    later: str = ""
+
+
+class Adopter:
+    """
+    Args:
+        released: Called after rows were released, so that somebody posts them.
+    """
+
+    def __init__(
+        self, *, outbox: Outbox, adoption: Adoption, health: Health, clock: Clock, released: Callable[[], None]
+    ) -> None:
+        self._outbox = outbox
+        self._adoption = adoption
+        self._health = health
+        self._clock = clock
+        self._released = released
+        self._owners: dict[str, _Owner] = {}
+        self.loop = Loop("adoption", self._round, self._wait)
+
+    def _held(self) -> Mapping[str, list[Queued]]:
+        """Rows by the owner that they are held for, in the order of their arrival."""
+        held: dict[str, list[Queued]] = {}
+        for row in self._outbox.waiting():
+            if row.held_for:
+                held.setdefault(row.held_for, []).append(row)
+        return held
+
+    def _wait(self) -> float:
+        now = self._clock()
+        return min((self._left(owner_id, now) for owner_id in self._held()), default=LONGEST_WAIT)
+
+    def _left(self, owner_id: str, now: float) -> float:
+        """Seconds until an owner's next turn. A time further ahead than any pause is of a clock that was set back."""
+        left = self._owners.get(owner_id, _Owner()).ready_at - now
+        return left if 0 < left <= LONGEST_PAUSE else 0.0
+
+    def _round(self) -> bool:
+        """A turn of every owner who may have one; whether there was any."""
+        now, held = self._clock(), self._held()
+        self._owners = {owner_id: known for owner_id, known in self._owners.items() if owner_id in held}
+        due = {owner_id: rows for owner_id, rows in held.items() if not self._left(owner_id, now)}
+        if not due:
+            return False
+        with ThreadPoolExecutor(min(AT_ONCE, len(due)), "adoption") as pool:
+            for turn in [pool.submit(self._turn, owner_id, rows) for owner_id, rows in due.items()]:
+                turn.result()
+        return True
+
+    def _turn(self, owner_id: str, rows: Sequence[Queued]) -> None:
+        owner = self._owners.setdefault(owner_id, _Owner())
+        turn, decided = self._adoption.turn(owner_id), _Decided()
+        asked = self._decide(turn, rows, decided)
+        self._adoption.park(turn.refusals)
+        self._health.asking(decided.later)
+        now = self._clock()
+        owner.ready_at = now + EVERY * asked
+        if decided.later:
+            owner.ready_at = now + min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(owner.failures, 30))
+            owner.failures += 1
+            log.info("adoption postponed", owner=owner_id, reason=decided.later)
+            if owner.failures >= LEAST_TRIES:
+                self._give_up([row.key for row in rows if now - row.stored_at > PATIENCE], decided)
+        else:
+            owner.failures = 0
+        if decided.released or decided.dropped:
+            self._outbox.release(decided.released, decided.dropped)
+        if decided.released:
+            self._released()
+
+    def _give_up(self, old: Iterable[str], decided: _Decided) -> None:
+        lost = [key for key in old if key not in decided.released and key not in decided.dropped]
+        if lost:
+            log.error("reports given up", rows=len(lost), reason=decided.later)
+            decided.dropped += lost
+            self._health.given_up(len(lost))
+
+    def _decide(self, turn: Turn, rows: Sequence[Queued], decided: _Decided) -> int:
+        """Decide what can be decided now; how many rows of ServiceNow were asked for."""
+        wanted: dict[str, None] = {}
+        contents: dict[str, Content | None] = {}
+        for row in rows:
+            if len(wanted) >= ROWS:
+                break
+            contents |= self._outbox.opened([row.key])
+            with _alone(row, decided):
+                wanted.update(dict.fromkeys(self._to_ask(contents.get(row.key))))
+        try:
+            if wanted:
+                turn.read(list(wanted))
+        except ServiceNowError as error:
+            decided.later = str(error)
+            return len(wanted)
+        for row in rows[: len(contents)]:
+            with _alone(row, decided):
+                adopted = self._adopted(turn, contents[row.key])
+                (decided.released if adopted else decided.dropped).append(row.key)
+        return len(wanted)
+
+    def _to_ask(self, content: Content | None) -> Sequence[str]:
+        """Subscriptions whose rows have to be read."""
+        if content is None:
+            return ()
+        if "hint" in content:
+            return (content["hint"]["sys_id"],)
+        report, claimed = _claims(content)
+        return [one.sys_id for one in claimed if isinstance(self._verdict(one, report), Claimed)]
+
+    def _adopted(self, turn: Turn, content: Content | None) -> bool:
+        """
+        Whether a row may be posted, as far as its owner has to be asked; what can't be opened is left to delivery.
+
+        Raises:
+            MattermostError, ServiceNowError: It could not be found out; ask later.
+        """
+        if content is None:
+            return True
+        if "hint" in content:
+            hint = content["hint"]
+            found = turn.row(hint["sys_id"])
+            if found is None or found.value("is_active") not in {"true", "1"}:
+                return False
+            match = match_of(found)
+            adopted = self._settled(turn, match, self._adoption.verdict(match, match.events, False))
+            return adopted and hinted(self._adoption.grants.get(match.sys_id), hint) is not None
+        report, claimed = _claims(content)
+        # All of them, not only until the first that may: each is granted or refused for good.
+        each = [self._settled(turn, one, self._verdict(one, report)) for one in claimed]
+        return any(each)
+
+    def _verdict(self, match: Match, report: Report) -> Verdict:
+        verdict = self._adoption.verdict(match, report.events, bool(report.test))
+        return NotWanted() if isinstance(verdict, Claimed) and self._adoption.refused(match) else verdict
+
+    @staticmethod
+    def _settled(turn: Turn, match: Match, verdict: Verdict) -> bool:
+        return turn.adopt(match) if isinstance(verdict, Claimed) else isinstance(verdict, Granted)
+
+
+def _claims(content: Content) -> tuple[Report, list[Match]]:
+    report, claimed = unpacked(content["report"]), set(content["claimed"])
+    return report, [one for one in report.matches if one.sys_id in claimed]
+
+
+@contextmanager
+def _alone(row: Queued, decided: _Decided) -> Iterator[None]:
+    """What is wrong with one row holds up no other: it is looked at again, and given up in the end."""
+    try:
+        yield
+    except StorageFailed:
+        raise  # that is everybody's
+    except (MattermostError, ServiceNowError) as error:
+        decided.later = str(error)
+    except Exception as error:
+        log.error("report can't be looked at", row=row.key, exc_info=error)
+        decided.later = f"could not be looked at: {type(error).__name__}"

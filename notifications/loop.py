@@ -1,0 +1,112 @@
+"""A thread that works in rounds while there is something to do, and waits otherwise."""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from core.errors import StorageFailed
+
+log = structlog.get_logger(__name__)
+
+LONGEST_WAIT = 30.0  # seconds; clocks can be set
+_AFTER_CRASH = 1.0
+
+
+class Loop:
+    """
+    Args:
+        work: One round; whether there was anything to do.
+        wait: Seconds until there is something to do again, at most `LONGEST_WAIT`.
+    """
+
+    def __init__(self, name: str, work: Callable[[], bool], wait: Callable[[], float]) -> None:
+        self._name = name
+        self._work = work
+        self._wait = wait
+        self._changed = threading.Condition()
+        self._woken = False
+        self._stopping = False
+        self._begun = 0  # rounds
+        self._idle = 0  # number of the last round that found nothing to do
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something was stored: look at it."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
+
+    def settle(self, seconds: float = 30.0) -> None:
+        """Return once nothing is due any more, at the latest after *seconds*."""
+        with self._changed:
+            begun = self._begun
+            self._woken = True
+            self._changed.notify_all()
+            # A round that began before may have missed what is due now; one after it that found nothing has not.
+            self._changed.wait_for(lambda: self._idle > begun or self._stopping, seconds)
+
+    def close(self, seconds: float = 20.0) -> None:
+        """Finish the round under way, at most *seconds*."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if self._stopping:
+                    return
+                self._begun += 1
+                number = self._begun
+                self._woken = False
+            try:
+                busy = self._work()
+                wait = 0.0 if busy else min(self._wait(), LONGEST_WAIT)
+            except StorageFailed as error:
+                log.error("round failed", thread=self._name, reason=str(error))
+                busy, wait = False, _AFTER_CRASH
+            except Exception as error:
+                log.error("round failed", thread=self._name, exc_info=error)
+                busy, wait = False, _AFTER_CRASH
+            with self._changed:
+                if not busy:
+                    self._idle = number
+                    self._changed.notify_all()
+                if wait and not self._woken and not self._stopping:
+                    self._changed.wait(wait)
+
+
+class Loops:
+    """Several as one, in the order in which one hands its work to the next."""
+
+    def __init__(self, *loops: Loop) -> None:
+        self._loops = loops
+
+    def start(self) -> None:
+        """Start them all."""
+        for loop in self._loops:
+            loop.start()
+
+    def wake(self) -> None:
+        """Something was stored: look at it."""
+        for loop in self._loops:
+            loop.wake()
+
+    def settle(self) -> None:
+        """Return once nothing is due any more."""
+        self.wake()
+        for loop in self._loops:
+            loop.settle()
+
+    def close(self) -> None:
+        """Finish the rounds under way."""
+        for loop in self._loops:
+            loop.close()
