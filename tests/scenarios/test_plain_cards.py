@@ -1,9 +1,11 @@
 """Cards that work on every server: buttons, dialogs, the same forms and handlers (design §4, §8)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import requests
+from structlog.testing import capture_logs
 
 from sandbox.client import MattermostClient
 from tests.acts import attachment, opened, row
@@ -226,9 +228,6 @@ def test_the_same_press_counts_once(world: World, genuine: tuple[Json, Mattermos
     assert len(world.asked()) == asked
 
 
-Change = dict[str, Any]
-
-
 def other_card(world: World, person: MattermostClient) -> str:
     """The post of another record's card in the same channel."""
     form = opened(person.command("incident create", channel="service-desk"))
@@ -238,27 +237,65 @@ def other_card(world: World, person: MattermostClient) -> str:
     return next(str(one) for one in posts["order"] if "Other card" in str(posts["posts"][one]["props"]))
 
 
-@pytest.mark.parametrize(
-    "what", ["another person's trigger", "another person", "old", "another channel", "a client id"]
-)
+Changed = Callable[[World, MattermostClient], Json]
+
+# What is not as it was pressed, and the refusal that the log names.
+CHANGES: dict[str, tuple[Changed, str]] = {
+    "another person's trigger": (
+        lambda world, _: {"trigger_id": world.mattermost.triggers.mint(world.person("admin").id)[1]},
+        "trigger: of another person",
+    ),
+    "another person": (lambda world, _: {"user_id": world.person("admin").id}, "trigger: of another person"),
+    "a client id": (
+        lambda world, agent: {"trigger_id": world.mattermost.triggers.mint(agent.id)[0]},
+        "trigger: of another shape",
+    ),
+    "another channel": (
+        lambda _, agent: {"channel_id": agent.channel("town-square")},
+        "button: pressed in another channel than its card's",
+    ),
+    "another card": (
+        lambda world, agent: {"post_id": other_card(world, agent)},
+        "button: its card is another record's",
+    ),
+    "no card": (
+        lambda _, agent: {"post_id": agent.say("service-desk", "Just words")["id"]},
+        "button: its card is another record's",
+    ),
+    "no post": (lambda *_: {"post_id": "p" * 26}, "button: its post can't be read"),
+    "the card, shared elsewhere": (
+        lambda world, agent: {"post_id": copied_card(world, agent)},
+        "button: its post is in another channel",
+    ),
+}
+
+
+def copied_card(world: World, person: MattermostClient) -> str:
+    """The post of the same record's card in another channel."""
+    number = next(one["number"] for one in world.servicenow.rows("incident") if one["short_description"] == "Card")
+    form = opened(person.command("share", {"record": number}, channel="town-square"))
+    assert person.submit(form, {}, channel="town-square")["type"] == "ok"
+    return str(world.mattermost.posts_in("town-square")[-1]["id"])
+
+
+@pytest.mark.usefixtures("every_log_line")
+@pytest.mark.parametrize("what", CHANGES)
 def test_a_changed_press_is_refused(world: World, genuine: tuple[Json, MattermostClient], what: str) -> None:
-    """Each part belongs to the others: person, trigger, time and channel."""
+    """Each part belongs to the others: person, trigger, channel and post."""
     body, agent = genuine
-    admin = world.person("admin")
-    others, theirs = world.mattermost.triggers.mint(admin.id)
-    changes: dict[str, Change] = {
-        "another person's trigger": {"trigger_id": theirs},
-        "another person": {"user_id": admin.id},
-        "old": {},
-        "another channel": {"channel_id": agent.channel("town-square")},
-        "a client id": {"trigger_id": others},
-        "another card": {"post_id": other_card(world, agent)},
-        "no card": {"post_id": agent.say("service-desk", "Just words")["id"]},
-    }
-    if what == "old":
-        world.offset += 61
-    told = forward(world, body | changes[what])
-    assert "verified" in told or "too long" in told
+    changed, reason = CHANGES[what]
+    changes = changed(world, agent)
+    with capture_logs() as lines:
+        assert "could not be verified" in forward(world, body | changes)
+    assert [line["detail"].startswith(reason) for line in lines if line["event"] == "refused"] == [True], lines
+    assert assigned(world) == ""
+
+
+def test_an_old_press_is_refused(world: World, genuine: tuple[Json, MattermostClient]) -> None:
+    """After a minute it says so."""
+    body, _ = genuine
+    world.offset += 61
+    assert "too long" in forward(world, body)
     assert assigned(world) == ""
 
 
