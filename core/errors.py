@@ -118,6 +118,12 @@ class AdministratorsOnly(NotPermitted):
     tell = "Only a Mattermost system administrator may do this."
 
 
+class GuestsOut(NotPermitted):
+    """A guest of Mattermost, and guests may not use the app here (`GUESTS`)."""
+
+    tell = "Guests can't use ServiceNow here. Ask an administrator."
+
+
 class NotInChannel(NotPermitted):
     """Whoever pressed a card's button is no member of its channel, or nobody can tell."""
 

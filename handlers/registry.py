@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.calls import Call, Kind, Reply
-from core.errors import AdministratorsOnly, NotConfigured, NotConnected, Suspended, UnknownRequest
+from core.errors import AdministratorsOnly, GuestsOut, NotConfigured, NotConnected, Suspended, UnknownRequest
 from core.menus import Requirement
 from handlers.context import Context
 
@@ -80,6 +80,7 @@ class Registry:
 
         Raises:
             NotConfigured, NotConnected, Suspended, AdministratorsOnly: The requirement is not met.
+            GuestsOut: A guest, where guests may not use the app.
         """
         route = self.route(call.path, call.kind)
         _check(route.needs, call, context)
@@ -106,6 +107,9 @@ def _check(needs: Requirement, call: Call, context: Context) -> None:
         if not call.person.administrator:
             raise AdministratorsOnly("not a system administrator")
         return
+    # Who connected before becoming a guest can still disconnect.
+    if needs is not Requirement.LINKED and call.person.guest and not context.settings.guests:
+        raise GuestsOut("a guest")
     if context.instance.missing:
         raise NotConfigured(context.instance.missing, call.person.administrator)
     if needs in {Requirement.LINKED, Requirement.CONNECTED} and context.account is None:

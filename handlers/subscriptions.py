@@ -20,7 +20,7 @@ from handlers.registry import calls
 from handlers.subscriptions_changing import change
 from handlers.subscriptions_detail import show_detail
 from handlers.subscriptions_form import entered_values, find_records, read_form, remembered, tables_of
-from handlers.subscriptions_rights import check_may_manage, refuse_guests, rows_of
+from handlers.subscriptions_rights import check_may_manage, rows_of
 from handlers.subscriptions_saving import AlreadyThere, create
 from mattermost.markdown import escaped
 
@@ -32,7 +32,6 @@ _SAMPLES = 3
 @calls.form(ADD, needs=Requirement.CONNECTED)
 def open_add(call: Call, context: Context) -> Reply:
     """Open the form for the channel that is viewed."""
-    refuse_guests(context)
     values: dict[str, Value] = {
         name: value for name, value in call.values.items() if name in {"table", "kind", "record", "name"}
     }
@@ -44,7 +43,6 @@ def open_add(call: Call, context: Context) -> Reply:
 @calls.submit(ADD, needs=Requirement.CONNECTED)
 def add(call: Call, context: Context) -> Reply:
     """Save it as the person who asked; or say what it would have caught, and keep the form open."""
-    refuse_guests(context)
     if not call.state:
         return open_add(call, context)  # a command: it has no flags
     wanted, told = read_form(call, context)
@@ -59,7 +57,6 @@ def add(call: Call, context: Context) -> Reply:
 @calls.submit(EDIT, needs=Requirement.CONNECTED)
 def edit(call: Call, context: Context) -> Reply:
     """Save what differs; a broken subscription whose rights hold again is active from then on."""
-    refuse_guests(context)
     if not call.state.get("sys_id"):
         return open_edit(call, context, typed_id(call))
     with rows_of(context) as rows:

@@ -21,7 +21,7 @@ from handlers.subscriptions import open_add
 from handlers.subscriptions_changing import with_known_state
 from handlers.subscriptions_detail import channel_name, show_detail, signed
 from handlers.subscriptions_form import TITLE_COLUMNS, of_shared_class, tables_of
-from handlers.subscriptions_rights import refuse_guests, rows_of
+from handlers.subscriptions_rights import rows_of
 from handlers.subscriptions_words import STATUS_LABELS, events_text, short_subject, standing, subject
 from mattermost.markdown import escaped
 
@@ -49,7 +49,6 @@ def open_list(call: Call, context: Context) -> Reply:
 @calls.submit(LIST, needs=Requirement.CONNECTED)
 def list_subscriptions(call: Call, context: Context) -> Reply:
     """The list as a command asks for it, or what its buttons ask for."""
-    refuse_guests(context)
     view = _view(call, context)
     if not call.state:
         return _first(call, context, view)
@@ -75,7 +74,6 @@ def back_to_list(call: Call, context: Context) -> Reply:
 
 
 def _first(call: Call, context: Context, view: View) -> Reply:
-    refuse_guests(context)
     return _show(call, context, view, _down(context, call, view, None, 1))
 
 

@@ -7,7 +7,6 @@ from core.records import Record
 from core.subscriptions import Event, Subscription
 from handlers.context import Context
 from handlers.subscriptions_effects import Told
-from handlers.subscriptions_rights import refuse_guests
 from handlers.subscriptions_saving import create
 from handlers.subscriptions_words import subject
 
@@ -27,7 +26,6 @@ def subscribed(record: Record, channel_id: str, form_id: str, context: Context) 
         events=tuple(event.value for event in EVENTS),
     )
     try:
-        refuse_guests(context)
         return create(wanted, Told(subject(wanted, record, context)), form_id, context)
     except AppError as error:
         log.warning("new record not subscribed", table=record.table, sys_id=record.sys_id, reason=str(error))

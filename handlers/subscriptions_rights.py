@@ -60,12 +60,6 @@ class Gone(NotFound):
     )
 
 
-class GuestsOut(NotPermitted):
-    """Guests may not subscribe."""
-
-    tell = "Guests can't use subscriptions here. Ask a member of the channel."
-
-
 @contextmanager
 def rows_of(context: Context) -> Iterator[Subscriptions]:
     """
@@ -85,12 +79,6 @@ def rows_of(context: Context) -> Iterator[Subscriptions]:
         raise Gone(str(error)) from error
     except AccessDenied as error:
         raise NotAuthorized(str(error), administrator) from error
-
-
-def refuse_guests(context: Context) -> None:
-    """Raise GuestsOut where guests may not use the app."""
-    if context.person.guest and not context.settings.guests:
-        raise GuestsOut("a guest")
 
 
 def is_creator(subscription: Subscription, context: Context) -> bool:

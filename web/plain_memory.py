@@ -9,7 +9,7 @@ from cachetools import TTLCache
 
 from core.calls import Person, Value, Values
 from core.deadline import Deadline
-from core.errors import MattermostError, NotVerified, StillWorking
+from core.errors import NotVerified, StillWorking
 from core.fields import Option
 from core.ports import Clock
 from mattermost.client import MattermostClient
@@ -39,17 +39,18 @@ class People:
         self._lock = threading.Lock()
 
     def named(self, person_id: str) -> Person:
-        """As Mattermost says; where it does not answer, somebody who counts as a guest, and only for this once."""
+        """
+        As Mattermost says.
+
+        Raises:
+            MattermostError: It does not say, so it is unknown whether this is a guest.
+        """
         with self._lock:
             known = self._known.get(person_id)
         if known is not None:
             return known
-        try:
-            path = api("users", Id(person_id))
-            user = self._client.request("GET", path, token=self._bot_token(), deadline=Deadline(_WAIT_SECONDS))
-        except MattermostError as error:
-            log.info("person not read", reason=str(error))
-            return Person(id=person_id, guest=True)
+        path = api("users", Id(person_id))
+        user = self._client.request("GET", path, token=self._bot_token(), deadline=Deadline(_WAIT_SECONDS))
         person = Person(
             id=person_id,
             username=str(user.get("username") or ""),

@@ -289,16 +289,25 @@ def test_no_right_to_post_means_no_card_but_the_incident(world: World, agent: Ma
     assert not [post for post in cards if "attachments" in post["props"]]
 
 
-def test_guests_get_no_card_unless_they_are_let_in(world: World, agent: MattermostClient) -> None:
-    """The policy is the setting's."""
-    admin = world.person("admin")
+def test_guests_create_nothing_unless_they_are_let_in(world: World, agent: MattermostClient) -> None:
+    """The policy is the setting's, and the same at every door: a form that is open already creates nothing either."""
+    admin, form = world.person("admin"), open_form(agent)
     role = {"roles": "system_guest"}
     admin.browser.put(f"{world.mattermost.url}/api/v4/users/{agent.id}/roles", json=role).raise_for_status()
-    answer = agent.submit(open_form(agent), {"short_description": "Guest"}, channel="service-desk")
-    assert "Guests" in answer["text"]
+    world.servicenow.clear_requests()
+    for answer in (
+        agent.submit(form, {"short_description": "Guest"}, channel="service-desk"),
+        agent.command("incident create", channel="service-desk"),
+        agent.command("view", {"record": "INC0010001"}, channel="service-desk"),
+        agent.command("connect", channel="service-desk"),
+    ):
+        assert (answer["type"], answer["text"][:17]) == ("error", "Guests can't use "), answer
+    assert world.asked() == []
     world.restart(guests=True)
     answer = agent.submit(open_form(agent), {"short_description": "Guest again"}, channel="service-desk")
     assert "not posted" not in answer["text"]
+    world.restart(guests=False)
+    assert agent.command("disconnect")["type"] == "ok"
 
 
 HOSTILE = "**b** @all @channel ~town-square [x](javascript:alert(1)) <b> `c` | \u202eevil 🎫 http://evil.example"

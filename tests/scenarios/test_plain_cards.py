@@ -330,16 +330,23 @@ def test_a_blank_comment_is_refused_at_its_field(world: World) -> None:
     assert "comments" in answer["errors"]
 
 
-def test_guests_subscribe_nothing_from_a_card(world: World) -> None:
-    """The policy holds behind buttons, too, until the setting lets guests in."""
-    install_component(world, "agent")
+def test_guests_do_nothing_from_a_card(world: World) -> None:
+    """The policy holds behind buttons and in dialogs that are open already, until the setting lets guests in."""
     agent, admin = world.connected("agent"), world.person("admin")
-    post, _ = card_of(world, agent)
+    post, number = card_of(world, agent)
+    dialog = agent.press_action(post["id"], "Comment").dialog
+    assert dialog is not None
     role = {"roles": "system_guest"}
     admin.browser.put(f"{world.mattermost.url}/api/v4/users/{agent.id}/roles", json=role).raise_for_status()
-    pressed = agent.press_action(post["id"], "More…", "subscribe")
-    assert pressed.dialog is None
-    assert "uest" in pressed.texts[0]
+    world.advance(301)  # who people are is remembered for five minutes
+    world.servicenow.clear_requests()
+    for action in (("Comment",), ("Assign to me",), ("More…", "subscribe"), ("More…", "refresh")):
+        pressed = agent.press_action(post["id"], *action)
+        assert pressed.dialog is None
+        assert "Guests can't use ServiceNow here" in pressed.texts[0]
+    assert "Guests can't use ServiceNow here" in agent.submit_dialog(dialog, {"comments": "As a guest"})["error"]
+    assert world.asked() == []
+    assert world.servicenow.store.journal(row(world, number)["sys_id"], "comments") == []
     world.restart(guests=True)
     assert agent.press_action(post["id"], "More…", "subscribe").dialog is not None
 
