@@ -1,6 +1,7 @@
 """What handlers need of Mattermost, as Protocols. Which errors a method raises, its docstring names."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.actions import CardKey, Offer
@@ -14,6 +15,20 @@ class Buttons(Protocol):
     def write(self, card: CardKey, offered: Offer) -> list[dict[str, Any]]:
         """The ``actions`` of a message attachment."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardUpdate:
+    """
+    What became of an update.
+
+    Attributes:
+        root_id: The root of the card's thread, "" where Mattermost does not tell.
+        updated: Whether the card shows the record as it was given, or newer.
+    """
+
+    root_id: str = ""
+    updated: bool
 
 
 class Mattermost(Protocol):
@@ -46,10 +61,12 @@ class Mattermost(Protocol):
         """
         ...
 
-    def update_card(self, *, post_id: str, attachment: Mapping[str, Any], shows: Mapping[str, str]) -> str:
+    def update_card(self, *, post_id: str, attachment: Mapping[str, Any], shows: Mapping[str, str]) -> CardUpdate:
         """
         Put *attachment* in place of a card's that the bot posted, unless that card is of another record
-        or shows a newer state already; nothing else of the post changes. The id of its thread's root.
+        or shows a newer state already; nothing else of the post changes.
+
+        A person's own card is updated by the answer to a press of its button, and by nothing else.
         """
         ...
 

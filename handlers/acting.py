@@ -147,7 +147,7 @@ def done(after: Record, call: Call, line: str, told: str, context: Context) -> T
     opened = OpenedRecord.to(after, call)
     pressed = [opened.post_id] if opened.post_id else []
     post_ids = dict.fromkeys((*pressed, *context.cards.of(opened.channel_id, after.sys_id)))
-    roots = [update_card(after, post_id, opened.channel_id, context) for post_id in post_ids]
+    roots = [update_card(after, post_id, opened.channel_id, context).root_id for post_id in post_ids]
     root_id = next(filter(None, roots), opened.root_id)
     return Text(told, announced=bool(root_id) and _said(opened.channel_id, root_id, line, context))
 

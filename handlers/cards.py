@@ -7,7 +7,7 @@ import structlog
 from core.actions import CardKey, offer
 from core.errors import MattermostError, StorageFailed
 from core.instance import Instance
-from core.mattermost_ports import Buttons
+from core.mattermost_ports import Buttons, CardUpdate
 from core.ports import Links
 from core.records import Record
 from handlers.context import Context
@@ -74,9 +74,9 @@ def post_card(
         log.error("card not remembered", sys_id=record.sys_id, reason=str(error))
 
 
-def update_card(record: Record, post_id: str, channel_id: str, context: Context) -> str:
+def update_card(record: Record, post_id: str, channel_id: str, context: Context) -> CardUpdate:
     """
-    Let the card at *post_id* show *record*; the root of its thread, "" when Mattermost does not tell.
+    Let the card at *post_id* show *record*.
 
     *record* needs its table's card columns: one that lacks some would make the card forget them.
     """
@@ -86,4 +86,4 @@ def update_card(record: Record, post_id: str, channel_id: str, context: Context)
         )
     except MattermostError as error:
         log.warning("card not updated", sys_id=record.sys_id, reason=str(error))
-        return ""
+        return CardUpdate(updated=False)

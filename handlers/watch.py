@@ -41,8 +41,8 @@ def refresh(call: Call, context: Context) -> Reply:
     """Read the record and let its card show it."""
     record = _read(call, context)
     opened = OpenedRecord.of(call)
-    if opened is not None and opened.post_id:
-        update_card(record, opened.post_id, opened.channel_id, context)
+    if opened and opened.post_id and not update_card(record, opened.post_id, opened.channel_id, context).updated:
+        return Text(f"This card couldn't be updated. Open {linked(record, context)} to see what it is now.")
     return Text(f"{linked(record, context)} is up to date.")
 
 

@@ -8,9 +8,12 @@ import structlog
 from core.calls import Channel, Person
 from core.deadline import Deadline
 from core.errors import BotNotIn, MattermostError, MattermostRefused, MayNotPost
+from core.mattermost_ports import CardUpdate
 from core.messages import Message
+from core.ports import Clock
 from mattermost.access import Access, MayPost
 from mattermost.client import MattermostClient
+from mattermost.direct_cards import PressedCard, own_post
 from mattermost.paths import Id, Name, Path, api, apps_plugin
 from mattermost.shown import SHOWS, renewed, renewing
 from mattermost.threads import read_thread
@@ -27,6 +30,7 @@ class MattermostForPerson:
     Args:
         person_token: The acting user's session of this call, or "" where the call did not expand it.
             It lives ten minutes, is used only inside the call, and never stored.
+        pressed: The card whose button is answered, where only that answer can update it.
     """
 
     def __init__(
@@ -39,6 +43,8 @@ class MattermostForPerson:
         bot_token: str,
         person_token: str,
         deadline: Deadline,
+        clock: Clock,
+        pressed: PressedCard | None = None,
     ) -> None:
         self._client = client
         self._access = access
@@ -47,6 +53,8 @@ class MattermostForPerson:
         self._bot_token = bot_token
         self._person_token = person_token
         self._deadline = deadline
+        self._clock = clock
+        self._pressed = pressed
 
     def may_post(self, channel_id: str) -> None:
         self._permission(channel_id)
@@ -78,18 +86,22 @@ class MattermostForPerson:
         permission = self._permission(channel_id)
         self._post({"channel_id": permission.channel_id, "root_id": root_id, "message": text}, permission)
 
-    def update_card(self, *, post_id: str, attachment: Mapping[str, Any], shows: Mapping[str, str]) -> str:
+    def update_card(self, *, post_id: str, attachment: Mapping[str, Any], shows: Mapping[str, str]) -> CardUpdate:
+        if self._pressed is not None and self._pressed.post_id == post_id:
+            self._pressed.show(attachment, shows, self._clock())
+            return CardUpdate(updated=True)
         with renewing(post_id):
             post = self._as_bot("GET", api("posts", Id(post_id)))
             props = post.get("props") or {}
             shown = props.get(SHOWS)
             # In a direct message of two people the card is a person's post, which is not the bot's to change.
             ours = post.get("user_id") == self._bot_user_id
-            if ours and isinstance(shown, dict) and all(shown.get(one) == shows[one] for one in ("table", "sys_id")):
+            same = isinstance(shown, dict) and all(shown.get(one) == shows[one] for one in ("table", "sys_id"))
+            if ours and same:
                 changed = renewed(props, attachment, shows)
                 if changed is not None:
                     self._as_bot("PUT", api("posts", Id(post_id), "patch"), json={"props": changed})
-        return str(post.get("root_id") or post["id"])
+        return CardUpdate(root_id=str(post.get("root_id") or post["id"]), updated=ours and same)
 
     def direct_channel(self, person_id: str) -> str:
         members = [self._person.id, person_id]
@@ -109,7 +121,7 @@ class MattermostForPerson:
         elif self._bot_is_member(permission):
             return self._post_as_bot(post)
         # A direct message of two people has no place for the bot: the card is the person's own post.
-        return str(self._as_person("POST", api("posts"), json=post)["id"])
+        return str(self._as_person("POST", api("posts"), json=own_post(post, self._clock()))["id"])
 
     def may_manage(self, channel_id: str) -> None:
         self._access.may_manage(self._ask, self._person.id, channel_id)

@@ -125,13 +125,14 @@ def _malformed(error: ValidationError) -> InvalidInput:
     return refused
 
 
-def write_press(reply: Reply) -> dict[str, Any]:
-    """The answer to a press: words for the presser alone, or nothing."""
+def write_press(reply: Reply, update: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The answer to a press: words for the presser alone, or nothing; *update* takes the place of the post."""
+    more = {"update": dict(update)} if update is not None else {}
     match reply:
         case Text(text=text):
-            return {"ephemeral_text": text} if text else {}
+            return more | ({"ephemeral_text": text} if text else {})
         case Navigate(address=address):
-            return {"ephemeral_text": f"[Open it here]({address})."}
+            return more | {"ephemeral_text": f"[Open it here]({address})."}
         case _:
             raise TypeError(f"no answer to a press for {type(reply).__name__}")
 

@@ -54,6 +54,7 @@ class Door:
             bot_token=caller.request.bot_access_token,
             person_token=caller.request.acting_user_access_token,
             deadline=deadline,
+            clock=self.services.clock,
         )
         return Context(self.services, caller.person, mattermost, deadline)
 

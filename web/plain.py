@@ -21,6 +21,7 @@ from handlers.registry import calls
 from handlers.reminders import tell_of_suspension
 from mattermost.bot_tokens import NoBotToken
 from mattermost.card_buttons import CardButtons
+from mattermost.direct_cards import PressedCard
 from mattermost.markdown import unmarked
 from mattermost.paths import Id, api
 from mattermost.person import MattermostForPerson
@@ -117,12 +118,13 @@ class PlainHost:
             steps=self._abilities().steps,
             stays=False,
         )
-        context = self._context(call.person, _OPENING_SECONDS if kind is Kind.FORM else SECONDS[kind])
+        own_card = PressedCard.of(pressed.post_id, pressed.context) if direct else None
+        context = self._context(call.person, _OPENING_SECONDS if kind is Kind.FORM else SECONDS[kind], own_card)
         reply = self._answer(call, context)
         if isinstance(reply, ShowForm):
             self._open(reply.form, call, pressed, direct=direct)
             return {}
-        return write_press(reply)
+        return write_press(reply, own_card.update if own_card else None)
 
     def _check_member(self, channel_id: str, person_id: str, pressed: PressRequest | None = None) -> bool:
         """
@@ -287,7 +289,7 @@ class PlainHost:
             text = reply.text
             self.door.background.submit(lambda: context.mattermost.tell(call.person.id, text))
 
-    def _context(self, person: Person, seconds: float) -> Context:
+    def _context(self, person: Person, seconds: float, pressed: PressedCard | None = None) -> Context:
         door = self.door
         installation = door.installations.get()
         deadline = Deadline(seconds)
@@ -299,6 +301,8 @@ class PlainHost:
             bot_token=self.bot_token(),
             person_token="",
             deadline=deadline,
+            clock=door.services.clock,
+            pressed=pressed,
         )
         return Context(door.services, person, mattermost, deadline)
 

@@ -1,0 +1,68 @@
+"""
+Cards in direct and group messages between people (design §8). The bot can't join those, so such a card is a
+person's own post, which the bot can neither read nor change: it says when it was made, and only the answer to a
+press of its own buttons can update it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from mattermost.shown import SHOWS
+
+_KEPT = "kept"  # beside the token of each button: what an update would lose
+_MOST = 16_383  # characters of a message
+_TEXTS = ("message", "pretext")
+
+
+def own_post(post: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """*post* with its card as it stands where only presses can update it."""
+    props = post.get("props") or {}
+    kept = {"message": str(post.get("message") or "")}
+    cards = [
+        _own(card, kept | {"pretext": str(card.get("pretext") or "")}, now) for card in props.get("attachments", [])
+    ]
+    return {**post, "props": {**props, "attachments": cards}} if cards else dict(post)
+
+
+@dataclass
+class PressedCard:
+    """
+    The card whose button is being answered.
+
+    Attributes:
+        post_id: Its post.
+        kept: What its buttons carry of the post.
+        update: What the answer puts in its place; None while nothing does.
+    """
+
+    post_id: str
+    kept: Mapping[str, str] = field(repr=False)
+    update: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, post_id: str, context: Mapping[str, Any]) -> "PressedCard":
+        """From what a genuine button carries."""
+        kept = context.get(_KEPT)
+        found = kept if isinstance(kept, Mapping) else {}
+        return cls(post_id, {name: str(found.get(name) or "")[:_MOST] for name in _TEXTS})
+
+    def show(self, attachment: Mapping[str, Any], shows: Mapping[str, str], now: float) -> None:
+        """Let the answer update the card. Without its message the post would lose it, and so its properties."""
+        pretext = {"pretext": self.kept["pretext"]} if self.kept["pretext"] else {}
+        card = _own({**pretext, **attachment}, dict(self.kept), now)
+        self.update = {"message": self.kept["message"], "props": {"attachments": [card], SHOWS: dict(shows)}}
+
+
+def _own(card: Mapping[str, Any], kept: Mapping[str, str], now: float) -> dict[str, Any]:
+    made = f"as of {datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M} UTC"
+    footer = f"{card['footer']} | {made}" if card.get("footer") else made
+    actions = [_keeping(action, kept) for action in card.get("actions", [])]
+    return {**card, "footer": footer} | ({"actions": actions} if actions else {})
+
+
+def _keeping(action: Mapping[str, Any], kept: Mapping[str, str]) -> dict[str, Any]:
+    integration = action.get("integration") or {}
+    context = {**(integration.get("context") or {}), _KEPT: dict(kept)}
+    return {**action, "integration": {**integration, "context": context}}
