@@ -1,13 +1,14 @@
 # make install   the virtual environment with exact versions
 # make demo      the main job in a browser, no accounts needed
 # make test      format, lint, strict types and all tests
+# make mutate    every small change of the guarded modules has to fail a test; an hour or two
 # make serve     the service for real, from the settings in the environment
 # make lock      both lock files anew
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test serve lock format benchmark
+.PHONY: install demo test mutate serve lock format benchmark
 
 install: $(VENV)/.installed
 
@@ -21,6 +22,9 @@ demo: install
 
 test: install
 	@scripts/test
+
+mutate: install
+	@$(BIN)/python -m tests.mutation
 
 serve: install
 	@$(BIN)/python cli.py serve
