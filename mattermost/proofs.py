@@ -7,6 +7,7 @@ it proves nothing alone; a bot session is handed to the app only.
 
 import hashlib
 import json
+import math
 import re
 import threading
 import time
@@ -60,9 +61,13 @@ def acting_user_id(authorization: str, secret: str, now: float) -> str:
     try:
         # The signature is the library's; of the claims there are two, checked here on our own clock.
         claims = json.loads(_JWS.decode(token, secret, algorithms=["HS256"]))
-        expires_at = float(claims["exp"])
-    except (jwt.PyJWTError, TypeError, ValueError, KeyError) as error:
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:
         raise NotVerified(f"framework token: {type(error).__name__}") from error
+    claims = claims if isinstance(claims, dict) else {}
+    expires_at = claims.get("exp")
+    # Python's JSON reads NaN and Infinity, and neither of them would ever expire.
+    if not isinstance(expires_at, int | float) or expires_at is True or not -math.inf < expires_at < math.inf:
+        raise NotVerified("framework token: no expiry")
     if now > expires_at + 60:
         raise NotVerified("framework token: expired")
     person = claims.get("acting_user_id")

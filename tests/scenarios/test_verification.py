@@ -142,6 +142,40 @@ def test_a_call_without_both_proofs_is_refused_at_every_door(caller: Caller, how
     assert list(world.person("agent").entries("/channel_header")) == ["ServiceNow"]
 
 
+def signed(payload: str) -> str:
+    """A token with the right secret around any text."""
+    return jwt.PyJWS(algorithms=["HS256"]).encode(payload.encode(), JWT_SECRET, algorithm="HS256")
+
+
+EXPIRIES = ["NaN", "Infinity", "-Infinity", '"inf"', '"NaN"', "1e999", "null", "true", "[]", '"9999999999"', "{}"]
+
+
+def test_a_token_without_a_finite_expiry_is_refused(caller: Caller) -> None:
+    """Whatever stands as `exp`, and whatever else a token holds instead of claims: refused with words."""
+    payloads = [f'{{"exp": {one}, "acting_user_id": "{caller.agent.id}"}}' for one in EXPIRIES]
+    payloads += ["[]", '"exp"', "5", "null", "", "{", "[" * 20_000, f'["exp", "{caller.agent.id}"]']
+    for payload in payloads:
+        for path in ("/account/me/submit", "/bindings"):
+            answer = caller.post(path, caller.context(), signed(payload)).json()
+            assert "could not be verified" in answer["text"], payload[:80]
+    for expiry in (f"{time.time() + 900}", "1" + "0" * 400):
+        payload = f'{{"exp": {expiry}, "acting_user_id": "{caller.agent.id}"}}'
+        assert caller.post("/account/me/submit", caller.context(), signed(payload)).json()["type"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "token", ["пароль" * 4 + "ab", "\N{SNOWMAN}" * 26, "a" * 25, "a" * 27, "a" * 26 + "\n", "A" * 26]
+)
+def test_a_session_of_no_shape_goes_into_no_header(caller: Caller, token: str) -> None:
+    """A person's session that could not be one is refused before anybody is asked with it."""
+    caller.world.mattermost.clear_requests()
+    context = caller.context(acting_user_access_token=token)
+    for path in ("/incident/create/submit", "/account/disconnect/submit", "/lifecycle/install", "/oauth2/complete"):
+        answer = caller.post(path, context, caller.token()).json()
+        assert "not of a form that the app understands" in answer["text"], path
+    assert caller.world.mattermost.requests() == []
+
+
 @pytest.mark.parametrize("how", BOT_BROKEN)
 def test_bindings_take_the_framework_token_alone(caller: Caller, how: str) -> None:
     """Menus tell only what a person has, and change nothing."""
