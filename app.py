@@ -18,7 +18,7 @@ from mattermost.access import Access
 from mattermost.bot_tokens import BotTokens
 from mattermost.card_buttons import CardButtons
 from mattermost.client import REMOTE, MattermostClient
-from mattermost.proofs import TokenOwners
+from mattermost.token_owners import TokenOwners
 from notifications.health import Health
 from servicenow.probe import Probe
 from servicenow.side import ServiceNowSide
@@ -83,7 +83,7 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
         clock=clock,
     )
     door = Door(
-        verifier=Verifier(config.mattermost_app_jwt_secret, TokenOwners(mattermost), tokens, clock),
+        verifier=Verifier(config.mattermost_app_jwt_secret, TokenOwners(mattermost), tokens, background, clock),
         services=services,
         client=mattermost,
         access=Access(config.guests),

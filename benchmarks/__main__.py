@@ -18,7 +18,7 @@ import psutil
 import requests
 from werkzeug.test import Client
 
-from benchmarks import notices, records
+from benchmarks import flood, notices, records
 from benchmarks.floor import (
     bare_bindings,
     bare_submit,
@@ -261,11 +261,16 @@ def _process(mattermost: MattermostDouble, servicenow: ServiceNowDouble, folder:
         served = served_bindings(mattermost, agent, port)
         for number in range(200):
             agent.call(leaf, values={"short_description": f"Work {number}"})
+        app = mattermost.registry.apps["servicenow"]
+        bot_token = mattermost.registry.token(app, app.bot_user_id)
+        about = {"acting_user": mattermost.state.users[agent.id], "bot_access_token": bot_token}
+        flooded = flood.work(f"http://127.0.0.1:{port}", headers(agent), about)
         workers = psutil.Process(service.pid).children()
         memory = max(worker.memory_info().rss for worker in workers) / 1024 / 1024
         service.terminate()
     return [
         served,
+        *flooded,
         ("start to the first answer", f"{started:.2f} s", "≤ 1.5 s"),
         ("memory of a worker after 200 creates", f"{memory:.0f} MB", "≤ 120 MB"),
     ]

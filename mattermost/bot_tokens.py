@@ -107,6 +107,15 @@ class BotTokens:
             return token
         return self._woken()
 
+    def renew(self) -> None:
+        """
+        Have the framework call us with its newest session, whatever we know.
+
+        Raises:
+            NoBotToken: It did not.
+        """
+        self._woken()
+
     def refused(self, token: str) -> None:
         """Mattermost answered 401 to *token*."""
         if token == self._lasting and token not in self._refused:

@@ -1,47 +1,20 @@
 """
-Who is asking (design §4): the framework's token names the person, a live bot token names the server.
+Who is asking (design §4): the framework's token names the person.
 
-The secret of the framework's token is readable by every Mattermost user (protocol reference §2), so
-it proves nothing alone; a bot session is handed to the app only.
+The secret of that token is readable by every Mattermost user (protocol reference §2), so it proves nothing
+alone. A bot session, which is handed to the app only, does (`mattermost/token_owners.py`).
 """
 
-import hashlib
 import json
 import math
-import re
-import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import jwt
-from cachetools import TTLCache
-from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
-from core.deadline import Deadline
-from core.errors import MattermostRefused, MattermostSilent, NotVerified
-from mattermost.client import MattermostClient
-from mattermost.paths import api
+from core.errors import NotVerified
 
 HEADER = "Mattermost-App-Authorization"
 
-_SHAPE = re.compile(r"[a-z0-9]{26}")
-_REMEMBERED_SECONDS = 300
-_QUESTIONS = RateLimitItemPerSecond(5)
-_WAIT_SECONDS = 5.0
 _JWS = jwt.PyJWS(algorithms=["HS256"])
-
-
-@dataclass(frozen=True)
-class Owner:
-    """Whose token it is, as Mattermost says."""
-
-    user_id: str
-    is_bot: bool
-    administrator: bool
 
 
 def acting_user_id(authorization: str, secret: str, now: float) -> str:
@@ -74,70 +47,3 @@ def acting_user_id(authorization: str, secret: str, now: float) -> str:
     if not isinstance(person, str) or not person:
         raise NotVerified("framework token names nobody")
     return person
-
-
-class TokenOwners:
-    """
-    Whose Mattermost sessions tokens are, asked once and remembered as hashes for five minutes.
-
-    Questions go to ``MATTERMOST_URL`` alone, one at a time per token and at most five a second in
-    all: anybody can make Mattermost post rubbish here, and only the questions it costs are limited.
-    """
-
-    def __init__(self, client: MattermostClient, timer: Callable[[], float] = time.monotonic) -> None:
-        self._client = client
-        self._known: TTLCache[bytes, Owner] = TTLCache(maxsize=1000, ttl=_REMEMBERED_SECONDS, timer=timer)
-        self._asking: dict[bytes, threading.Lock] = {}
-        self._lock = threading.Lock()
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-
-    def owner(self, token: str) -> Owner:
-        """
-        Raises:
-            NotVerified: No token of Mattermost's shape, or Mattermost does not know it.
-            MattermostSilent: Mattermost could not be asked.
-        """
-        if not _SHAPE.fullmatch(token):
-            raise NotVerified("no token of Mattermost's shape")
-        key = hashlib.sha256(token.encode()).digest()
-        with self._lock:
-            known = self._known.get(key)
-            if known is not None:
-                return known
-            asking = self._asking.setdefault(key, threading.Lock())
-        try:
-            with asking:
-                with self._lock:
-                    known = self._known.get(key)
-                if known is None:
-                    known = self._ask(token)
-                    with self._lock:
-                        self._known[key] = known
-                return known
-        finally:
-            with self._lock:
-                self._asking.pop(key, None)
-
-    def forget(self) -> None:
-        """Ask again for every token, as after the app was disabled or installed anew."""
-        with self._lock:
-            self._known.clear()
-
-    def _ask(self, token: str) -> Owner:
-        deadline = Deadline(_WAIT_SECONDS)
-        # A burst of made-up tokens uses the questions up; a real one waits for its turn.
-        while not self._limiter.hit(_QUESTIONS, "owner"):
-            if deadline.left() == 0:
-                raise MattermostSilent("too many unknown tokens at once")
-            time.sleep(0.05)
-        try:
-            user: Any = self._client.request("GET", api("users", "me"), token=token, deadline=deadline)
-        except MattermostRefused as error:
-            raise NotVerified(f"token refused: {error}") from error
-        if not isinstance(user, dict) or not user.get("id"):
-            raise NotVerified("token of nobody")
-        return Owner(
-            user_id=str(user["id"]),
-            is_bot=bool(user.get("is_bot")),
-            administrator="system_admin" in str(user.get("roles", "")).split(),
-        )

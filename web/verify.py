@@ -4,6 +4,7 @@ Every door checks here who is asking, before anything else is read or looked up.
 Nothing of a request is believed before both proofs hold; then the plugin itself filled in the context.
 """
 
+import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,11 +15,15 @@ from flask import Request
 
 from core.accounts import Installation
 from core.calls import Person
-from core.errors import AdministratorsOnly, InvalidInput, NotVerified, UnknownRequest
+from core.errors import AdministratorsOnly, InvalidInput, NotVerified, TooManyRequests, UnknownRequest
 from core.ports import Clock
 from mattermost.apps_framework import CallRequest, read, read_asker
 from mattermost.bot_tokens import BotTokens
-from mattermost.proofs import HEADER, TokenOwners, acting_user_id
+from mattermost.proofs import HEADER, acting_user_id
+from mattermost.token_owners import TokenOwners
+from web.background import Background, Every
+
+_RENEWAL_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -34,11 +39,15 @@ class Caller:
 class Verifier:
     """Design §4, "Who is asking", for the Apps host."""
 
-    def __init__(self, jwt_secret: str, owners: TokenOwners, tokens: BotTokens, clock: Clock) -> None:
+    def __init__(
+        self, jwt_secret: str, owners: TokenOwners, tokens: BotTokens, background: Background, clock: Clock
+    ) -> None:
         self._jwt_secret = jwt_secret
         self._installations = tokens.installations
         self._owners = owners
         self._tokens = tokens
+        self._background = background
+        self._renewals = Every(_RENEWAL_SECONDS, clock)
         self._clock = clock
 
     def bindings(self, request: Request) -> Caller:
@@ -52,15 +61,12 @@ class Verifier:
 
         Raises:
             NotVerified: One of them is missing or false, or no bot is pinned yet.
-            MattermostSilent: Mattermost could not be asked whose token it is.
+            MattermostSilent, TooManyRequests: Mattermost could not be asked whose token it is.
         """
         person_id = self._named(request)
         caller = self._caller(person_id, read(payload(request)))
         token = caller.request.bot_access_token
-        owner = self._owners.owner(token)
-        installation = self._installations.get()
-        if installation is None or owner.user_id != installation.bot_user_id:
-            raise NotVerified("not the pinned bot's token")
+        self._check_bot(token, person_id)
         self._tokens.seen(token)
         if caller.person.administrator and caller.request.webhook_secret:
             self._tokens.webhook_secret(caller.request.webhook_secret)
@@ -94,11 +100,12 @@ class Verifier:
         person_id = self._named(request)
         caller = self._caller(person_id, read(payload(request)))
         _check_path(request, caller.request)
-        self._owners.forget()
-        owner = self._owners.owner(caller.request.acting_user_access_token)
+        owner = self._owners.owner(caller.request.acting_user_access_token, asker=person_id, fresh=True)
         if owner.user_id != person_id or owner.is_bot or not owner.administrator:
             raise AdministratorsOnly("installation without an administrator's session")
-        bot = self._owners.owner(caller.request.bot_access_token)
+        # Sessions from before may be dead now. An administrator's is worth further questions.
+        self._owners.forget()
+        bot = self._owners.owner(caller.request.bot_access_token, asker=person_id, trusted=True)
         if not bot.is_bot:
             raise NotVerified("the bot's token is no bot's")
         self._installations.put(
@@ -125,9 +132,26 @@ class Verifier:
         incoming = read(payload(request))
         self._tokens.check_wake_up(named, str(incoming.values.get("rawQuery", "")))
         token = incoming.bot_access_token
-        if self._owners.owner(token).user_id != named:
+        # Our own secret came back, so this token is checked however many others are sent.
+        if self._owners.owner(token, asker=named, trusted=True).user_id != named:
             raise NotVerified("not the pinned bot's token")
         self._tokens.seen(token)
+
+    def _check_bot(self, token: str, person_id: str) -> None:
+        """Raises NotVerified unless *token* is a live session of the pinned bot; also as `call`."""
+        installation = self._installations.get()
+        if installation is None:
+            raise NotVerified("nothing is installed")
+        stored = hmac.compare_digest(token.encode(), installation.bot_token.encode())
+        try:
+            owner = self._owners.owner(token, asker=person_id, trusted=stored)
+        except TooManyRequests:
+            # Somebody may be flooding us while the bot has a new session. A wake-up brings it past the flood.
+            if self._renewals.due():
+                self._background.submit(self._tokens.renew)
+            raise
+        if owner.user_id != installation.bot_user_id:
+            raise NotVerified("not the pinned bot's token")
 
     def _named(self, request: Request) -> str:
         return acting_user_id(request.headers.get(HEADER, ""), self._jwt_secret, self._clock())

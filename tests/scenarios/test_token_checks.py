@@ -1,0 +1,232 @@
+"""Made-up bot tokens, which every Mattermost user can send, cost Mattermost and everybody else next to nothing."""
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import jwt
+import pytest
+import requests
+
+from core.errors import MattermostSilent, TooManyRequests
+from mattermost.client import MattermostClient as Client
+from mattermost.token_owners import TokenOwners
+from sandbox.client import PLUGIN, MattermostClient
+from tests.world import JWT_SECRET, World
+
+Json = dict[str, Any]
+ASKED = "/api/v4/users/me"
+
+
+def made_up() -> str:
+    """A token of the right shape."""
+    return secrets.token_hex(13)
+
+
+def call(world: World, person_id: str, token: str, path: str = "/account/me/submit") -> str:
+    """The words that a call gets, as whoever knows the framework's secret can send it."""
+    claims = {"exp": int(world.now()) + 900, "acting_user_id": person_id}
+    headers = {"Mattermost-App-Authorization": f"Bearer {jwt.encode(claims, JWT_SECRET, algorithm='HS256')}"}
+    user = {"id": person_id, "username": "somebody", "roles": "system_user"}
+    body = {"path": path, "context": {"acting_user": user, "bot_access_token": token}}
+    answer = requests.post(world.config.app_url + path, json=body, headers=headers, timeout=20)
+    assert answer.status_code == 200
+    return str(answer.json()["text"])
+
+
+def me(person: MattermostClient) -> Json:
+    """A genuine call."""
+    return person.call({"path": "/account/me/submit", "expand": {"acting_user": "+summary"}})
+
+
+def asked(world: World) -> int:
+    """How many checks reached Mattermost."""
+    return len([one for one in world.mattermost.requests() if one["path"] == ASKED])
+
+
+def another_session(world: World) -> None:
+    """The framework gives the app another session of the bot, as after ten quiet minutes."""
+    registry = world.mattermost.registry
+    app = registry.apps["servicenow"]
+    world.mattermost.state.sessions.pop(registry.token(app, app.bot_user_id))
+
+
+@contextmanager
+def flood(world: World, person_ids: Iterator[str]) -> Iterator[list[str]]:
+    """Eight threads that send made-up tokens without a pause; what they are told."""
+    told: list[str] = []
+    over = threading.Event()
+
+    def send() -> None:
+        while not over.is_set():
+            told.append(call(world, next(person_ids), made_up()))
+
+    with ThreadPoolExecutor(8) as pool:
+        futures = [pool.submit(send) for _ in range(8)]
+        try:
+            yield told
+        finally:
+            over.set()
+    for one in futures:
+        one.result()
+
+
+class Shared:
+    """An iterator that threads may share."""
+
+    def __init__(self, person_ids: list[str]) -> None:
+        self._person_ids = person_ids
+        self._number = 0
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> "Shared":
+        return self
+
+    def __next__(self) -> str:
+        with self._lock:
+            self._number += 1
+            return self._person_ids[self._number % len(self._person_ids)]
+
+
+def test_two_hundred_made_up_tokens_hold_no_threads(world: World) -> None:
+    """While Mattermost does not answer, at most four threads have a question; everybody else is told at once."""
+    agent, requester = world.connected("agent"), world.person("requester")
+    me(agent)
+    world.mattermost.clear_requests()
+    for _ in range(200):
+        world.mattermost.fault("slow", ASKED, seconds=60)
+    people = [requester.id, *(secrets.token_hex(13) for _ in range(9))]
+    with ThreadPoolExecutor(32) as pool:
+        futures = [pool.submit(call, world, people[number % 10], made_up()) for number in range(200)]
+        done = [one.result() for one in islice(as_completed(futures), 196)]
+        assert me(agent)["type"] == "ok"
+        world.mattermost.clear_faults()
+    assert len([text for text in done if "a lot at once" in text]) >= 190
+    assert asked(world) <= 4 + len([text for text in done if "a lot at once" not in text])
+
+
+def test_a_flood_of_one_person_leaves_the_others_their_checks(world: World) -> None:
+    """Made-up tokens use up the sender's own two questions a second; the bot's new session is still checked."""
+    agent, approver, requester = world.connected("agent"), world.connected("approver"), world.person("requester")
+    with flood(world, Shared([requester.id])) as told:
+        for person in (agent, approver):
+            refused = len(told)
+            while len(told) < refused + 30:
+                assert me(person)["type"] == "ok"
+            another_session(world)
+            assert me(person)["type"] == "ok"
+    assert {text.split(" (Reference")[0].split(".")[0] for text in told} == {
+        "That was a lot at once",
+        "This request could not be verified, so nothing was done",
+    }
+
+
+def test_a_flood_in_everybodys_name_ends_with_a_wake_up(world: World) -> None:
+    """Made-up people use all questions up: the bot's new session comes by our own webhook, and calls work again."""
+    agent = world.connected("agent")
+    with flood(world, Shared([secrets.token_hex(13) for _ in range(500)])) as told:
+        while len(told) < 30:
+            assert me(agent)["type"] == "ok"
+        another_session(world)
+        world.mattermost.clear_requests()
+        deadline = time.monotonic() + 10
+        while (answer := me(agent))["type"] != "ok":
+            assert "a lot at once" in answer["text"]
+            assert time.monotonic() < deadline
+        assert me(agent)["type"] == "ok"
+    woken = [one for one in world.mattermost.requests() if one["path"].startswith(f"{PLUGIN}/apps/servicenow/webhook")]
+    assert len(woken) <= 1
+
+
+def test_a_refused_token_is_asked_about_once(world: World) -> None:
+    """A second try costs no question, whoever sends it, until a minute has passed."""
+    token, agent, requester = made_up(), world.person("agent"), world.person("requester")
+    world.mattermost.clear_requests()
+    for person in (agent, requester, agent, requester, agent):
+        assert "could not be verified" in call(world, person.id, token)
+    assert asked(world) == 1
+
+
+def test_a_token_of_no_shape_costs_nothing(world: World) -> None:
+    """Nothing is asked, and the share of whoever sends it is not touched."""
+    agent = world.person("agent")
+    world.mattermost.clear_requests()
+    for token in ["", "x", "x" * 25, "x" * 27, "X" * 26, "../" * 9, "x" * 26 + "\n", "\N{SNOWMAN}" * 26] * 5:
+        assert "could not be verified" in call(world, agent.id, token)
+    assert asked(world) == 0
+    assert "could not be verified" in call(world, agent.id, made_up())
+    assert asked(world) == 1
+
+
+def test_before_anything_is_installed_nothing_is_asked(empty_world: World) -> None:
+    """There is no bot that a token could belong to."""
+    empty_world.mattermost.clear_requests()
+    for _ in range(5):
+        assert "could not be verified" in call(empty_world, made_up(), made_up())
+    assert asked(empty_world) == 0
+
+
+def test_a_good_token_is_asked_about_again_before_it_is_forgotten(world: World) -> None:
+    """A known session stays known while Mattermost does not answer, and no longer than five minutes."""
+    owners, timer = owners_of(world)
+    token = bot_token(world)
+    first = owners.owner(token, asker="agent")
+    timer.now += 250
+    world.mattermost.fault("500", ASKED)
+    assert owners.owner(token, asker="agent") == first
+    timer.now += 40
+    world.mattermost.clear_requests()
+    assert owners.owner(token, asker="agent") == first
+    assert asked(world) == 1
+    assert owners.owner(token, asker="agent") == first
+    assert asked(world) == 1
+    timer.now += 301
+    world.mattermost.fault("500", ASKED)
+    with pytest.raises(MattermostSilent):
+        owners.owner(token, asker="agent")
+
+
+def test_one_question_for_a_token_that_many_bring(world: World) -> None:
+    """Single flight: the others wait for its answer, a few of them, and the rest is refused at once."""
+    owners, _ = owners_of(world)
+    world.mattermost.clear_requests()
+    world.mattermost.fault("slow", ASKED, seconds=0.5)
+
+    def ask(number: int) -> str:
+        try:
+            return owners.owner(bot_token(world), asker=str(number)).user_id
+        except TooManyRequests:
+            return "refused"
+
+    with ThreadPoolExecutor(40) as pool:
+        told = list(pool.map(ask, range(40)))
+    assert asked(world) == 1
+    assert told.count(world.mattermost.registry.apps["servicenow"].bot_user_id) == 17
+    assert told.count("refused") == 23
+
+
+class Timer:
+    """Seconds, set by hand."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def owners_of(world: World) -> tuple[TokenOwners, Timer]:
+    """A memory of our own, on a clock of our own."""
+    timer = Timer()
+    return TokenOwners(Client(world.mattermost.url), timer), timer
+
+
+def bot_token(world: World) -> str:
+    """The app's session of its bot."""
+    registry = world.mattermost.registry
+    app = registry.apps["servicenow"]
+    return registry.token(app, app.bot_user_id)
