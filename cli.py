@@ -8,12 +8,15 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
+import structlog
 from flask import Flask
 
 from config import Config, ConfigError, redacted
 from core.errors import AppError, StorageFailed
 from storage.tinydb import InUse, folder_of
-from web.logs import configure_logs
+from web.logs import configure_logs, log_everything
+
+log = structlog.get_logger("cli")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,17 +60,25 @@ def serve() -> int:
     if config is None:
         return 2
     configure_logs(config.log_level, config.log_format)
+    log_everything()
 
     def build() -> tuple[Flask, Callable[[], None]]:
         try:
             service = create_app(config)
         except StorageFailed as error:
-            print(f"The storage can't be used: {error}", file=sys.stderr)
+            log.critical("can't start: the storage can't be used", reason=str(error))
             # gunicorn's master takes 3 as "the worker can't boot" and ends, rather than trying for ever.
             sys.exit(3)
         return service.app, service.close
 
-    Server(build, listen=config.listen, threads=config.threads, graceful_timeout=config.graceful_timeout).run()
+    Server(
+        build,
+        listen=config.listen,
+        threads=config.threads,
+        graceful_timeout=config.graceful_timeout,
+        request_timeout=config.request_timeout,
+        connections_per_peer=config.connections_per_peer,
+    ).run()
     return 0
 
 

@@ -1,34 +1,92 @@
 """Logs: one line an event, as JSON or for a console, with the request's id; never a token or record text."""
 
 import logging
+import re
 import secrets
 import sys
+import threading
 import time
+from typing import Any
 
 import structlog
 from flask import Flask, Response, g, request
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_QUERY = re.compile(r"\?[^\s\"'>)]+")
 
 log = structlog.get_logger(__name__)
 
 
+class _Loggers:
+    """Loggers of the standard library, by the names of our modules, at our level."""
+
+    def __init__(self, level: int) -> None:
+        self._level = level
+
+    def __call__(self, name: str = "service", *_: Any) -> logging.Logger:
+        logger = logging.getLogger(name)
+        if logger.level != self._level:
+            logger.setLevel(self._level)
+        return logger
+
+
+def _without_queries(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """A library's line names addresses; what stands behind the question mark may be what somebody typed."""
+    event["event"] = _QUERY.sub("?…", str(event["event"]))
+    return event
+
+
 def configure_logs(level: str, form: str) -> None:
-    """Set structlog up for the process. ``form``: ``json`` or ``console``; lines go to standard error."""
-    renderer: structlog.typing.Processor
-    renderer = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer()
+    """
+    Set the logs up for the process; lines go to standard error. Libraries write the same lines, from
+    warnings up: at lower levels they show what they send.
+
+    Args:
+        form: ``json`` or ``console``.
+    """
+    ours: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    # The console's renderer draws tracebacks itself.
+    render: list[structlog.typing.Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if form == "json"
+        else [structlog.dev.ConsoleRenderer()]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*ours, _without_queries],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    handler.set_name("ours")
+    root = logging.getLogger()
+    for former in [former for former in root.handlers if former.get_name() == "ours"]:
+        root.removeHandler(former)
+    root.addHandler(handler)
+    root.setLevel(max(_LEVELS[level], logging.WARNING))
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
+        processors=[*ours, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_Loggers(_LEVELS[level]),
         cache_logger_on_first_use=False,
     )
+
+
+def log_everything() -> None:
+    """For a process that is ours alone: warnings and what ends it or a thread become lines as well."""
+    logging.captureWarnings(True)
+    sys.excepthook = lambda kind, error, trace: log.critical("ended", exc_info=(kind, error, trace))
+
+    def ended(arguments: threading.ExceptHookArgs) -> None:
+        name = arguments.thread.name if arguments.thread else ""
+        log.error("thread ended", thread=name, exc_info=arguments.exc_value)
+
+    threading.excepthook = ended
 
 
 def log_requests(app: Flask) -> None:

@@ -1,18 +1,27 @@
-"""The process that serves: gunicorn with one worker of threads, started anew without a lost call."""
+"""The process that serves: gunicorn minds one worker, in which waitress serves; a reload loses no call."""
 
+import logging
+import resource
 from collections.abc import Callable
 from typing import Any
 
 import structlog
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+
+from web.connections import ConnectionLimits
+from web.worker import BufferingWorker
+
+# Descriptors for everything but clients: files, the log, calls to Mattermost and ServiceNow, bodies on disk.
+_OTHER_DESCRIPTORS = 400
 
 log = structlog.get_logger(__name__)
 
 
 class Server(BaseApplication):  # type: ignore[misc]
     """
-    gunicorn, wired from Python.
+    gunicorn, wired from Python. It keeps the socket, starts the worker and hands on signals.
 
     The application is made in the worker, after the fork: the storage's lock belongs to the process
     that uses it. At a reload (SIGHUP) the new worker waits for that lock until the old one has
@@ -20,6 +29,8 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     Args:
         build: Makes the application; its second value ends it (closes storage, finishes errands).
+        request_timeout: Seconds that a request may take to arrive, headers and body.
+        connections_per_peer: How many one address may have open.
     """
 
     def __init__(
@@ -29,6 +40,8 @@ class Server(BaseApplication):  # type: ignore[misc]
         listen: str,
         threads: int,
         graceful_timeout: int,
+        request_timeout: float = 15.0,
+        connections_per_peer: int = 500,
     ) -> None:
         self._build = build
         self._end: Callable[[], None] = lambda: None
@@ -36,13 +49,15 @@ class Server(BaseApplication):  # type: ignore[misc]
             "bind": listen,
             "workers": 1,
             "threads": threads,
-            "worker_class": "gthread",
+            "worker_class": _worker(request_timeout, connections_per_peer),
             "graceful_timeout": graceful_timeout,
             # A new worker may wait a whole graceful time-out for the lock before it answers at all.
             "timeout": graceful_timeout + 60,
-            "keepalive": 75,
             "accesslog": None,
+            "logger_class": _Logger,
             "loglevel": "warning",
+            # Its place is one for all services of a user.
+            "control_socket_disable": True,
             "worker_exit": self._worker_exit,
         }
         super().__init__()
@@ -60,3 +75,28 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def _worker_exit(self, _server: Any, _worker: Any) -> None:
         self._end()
+
+
+class _Logger(Logger):  # type: ignore[misc]
+    """gunicorn's lines go where everybody's go, in the same form."""
+
+    def setup(self, cfg: Any) -> None:
+        """gunicorn's hook: no handlers of its own."""
+        self.cfg = cfg
+        self.error_log.setLevel(logging.WARNING)
+        self.error_log.propagate = True
+
+
+def _worker(request_timeout: float, per_peer: int) -> type[BufferingWorker]:
+    total = _descriptors(max(2000, 2 * per_peer) + _OTHER_DESCRIPTORS) - _OTHER_DESCRIPTORS
+    limits = ConnectionLimits(request_timeout=request_timeout, per_peer=per_peer, total=max(total, 100))
+    return type("Worker", (BufferingWorker,), {"limits": limits})
+
+
+def _descriptors(wanted: int) -> int:
+    """Raise the soft limit of open files towards *wanted*; what it is now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == resource.RLIM_INFINITY else min(soft, wanted)

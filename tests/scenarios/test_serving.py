@@ -1,5 +1,6 @@
 """The real process: it starts, is started anew under load, and stops without dropping a call."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,63 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 
 from sandbox.client import MattermostClient
 from tests.ports import ReservedPort
-from tests.world import CLIENT_ID, CLIENT_SECRET, JWT_SECRET, World
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.serving import ROOT, Process
+from tests.world import CLIENT_SECRET, JWT_SECRET, World
 
 pytestmark = pytest.mark.waits
-
-
-class Process:
-    """`cli.py serve` with the settings of a world, on a port and a folder of its own."""
-
-    def __init__(self, world: World, folder: Path, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "APP_URL": self.url,
-            "MATTERMOST_URL": world.mattermost.url,
-            "APP_SECRET": "s" * 32,
-            "MATTERMOST_APP_JWT_SECRET": JWT_SECRET,
-            "SERVICENOW_URL": world.servicenow.url,
-            "SERVICENOW_HOSTS": world.servicenow.url,
-            "SERVICENOW_CLIENT_ID": CLIENT_ID,
-            "SERVICENOW_CLIENT_SECRET": CLIENT_SECRET,
-            "STORAGE_URL": f"tinydb://{folder}/served",
-            "LISTEN": f"127.0.0.1:{port}",
-            "LOG_LEVEL": "debug",
-            "GRACEFUL_TIMEOUT": "5",
-            "RATE_LIMITS": "off",
-        }
-        self.log = folder / f"log{port}"
-        self.process = self._start()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        with self.log.open("wb") as log:
-            return subprocess.Popen(
-                [sys.executable, "cli.py", "serve"], cwd=ROOT, env=self.environment, stderr=log, start_new_session=True
-            )
-
-    def wait_until_ready(self) -> None:
-        """Return once it answers; fail when it ends instead."""
-        for _ in range(600):
-            assert self.process.poll() is None, self.log.read_text()
-            try:
-                if requests.get(f"{self.url}/readyz", timeout=5).ok:
-                    return
-            except requests.ConnectionError:
-                threading.Event().wait(0.05)  # nothing tells when a socket begins to listen
-        raise AssertionError(self.log.read_text())
-
-    def stop(self) -> int:
-        """SIGTERM, and the exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
 
 
 @pytest.fixture
@@ -144,6 +95,51 @@ def test_a_second_process_does_not_start_on_the_same_folder(served: tuple[World,
         other.process.wait(60)
     assert other.process.returncode != 0
     assert "in use by another process" in other.log.read_text()
+
+
+def test_every_line_is_json_with_the_name_of_its_logger(served: tuple[World, Process], tmp_path: Path) -> None:
+    """Ours, gunicorn's about a worker that was killed, and those of a process that can't start."""
+    world, process = served
+    os.kill(process.worker(), signal.SIGKILL)
+    process.wait_until_ready()
+    with ReservedPort() as port:
+        other = Process(world, tmp_path, port.number)
+        assert other.process.wait(60) != 0
+    process.stop()
+    events = {}
+    for line in (process.log.read_text() + other.log.read_text()).splitlines():
+        entry = json.loads(line)
+        assert {"event", "level", "timestamp"} <= entry.keys(), line
+        events[entry["event"]] = entry["logger"]
+    assert events["serving"] == "web.server"
+    assert events["can't start: the storage can't be used"] == "cli"
+    assert [logger for event, logger in events.items() if "SIGKILL" in event] == ["gunicorn.error"]
+
+
+LIBRARIES = """
+import logging, threading, warnings
+from web.logs import configure_logs, log_everything
+configure_logs("debug", "json")
+log_everything()
+logging.getLogger("urllib3.connectionpool").warning("Failed to parse headers (url=%s)", "http://x/y?sysparm_query=words")
+logging.getLogger("urllib3.connectionpool").info("what it sends")
+warnings.warn("old")
+thread = threading.Thread(target=lambda: 1 / 0)
+thread.start()
+thread.join()
+raise KeyError("the end")
+"""
+
+
+def test_what_libraries_write_is_json_too() -> None:
+    """Warnings and what ended a thread or the process; no queries, and nothing below a warning."""
+    ended = subprocess.run([sys.executable, "-c", LIBRARIES], cwd=ROOT, capture_output=True, text=True, check=False)
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert [line["logger"] for line in lines] == ["urllib3.connectionpool", "py.warnings", "web.logs", "web.logs"]
+    assert lines[0]["event"] == "Failed to parse headers (url=http://x/y?…)"
+    assert "ZeroDivisionError" in lines[2]["exception"]
+    assert "the end" in lines[3]["exception"]
+    assert ended.stdout == ""
 
 
 def test_the_log_holds_no_token_and_no_record_text(served: tuple[World, Process]) -> None:

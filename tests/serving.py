@@ -1,0 +1,74 @@
+"""The real process, for tests that need one."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import requests
+
+from tests.world import CLIENT_ID, CLIENT_SECRET, JWT_SECRET, World
+
+ROOT = Path(__file__).parent.parent
+
+
+class Process:
+    """`cli.py serve` with the settings of a world, on a port and a folder of its own."""
+
+    def __init__(self, world: World, folder: Path, port: int, **settings: str) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "APP_URL": self.url,
+            "MATTERMOST_URL": world.mattermost.url,
+            "APP_SECRET": "s" * 32,
+            "MATTERMOST_APP_JWT_SECRET": JWT_SECRET,
+            "SERVICENOW_URL": world.servicenow.url,
+            "SERVICENOW_HOSTS": world.servicenow.url,
+            "SERVICENOW_CLIENT_ID": CLIENT_ID,
+            "SERVICENOW_CLIENT_SECRET": CLIENT_SECRET,
+            "STORAGE_URL": f"tinydb://{folder}/served",
+            "LISTEN": f"127.0.0.1:{port}",
+            "LOG_LEVEL": "debug",
+            "GRACEFUL_TIMEOUT": "5",
+            "RATE_LIMITS": "off",
+        } | settings
+        self.log = folder / f"log{port}"
+        self.process = self.start()
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """A new process on the same folder and port."""
+        with self.log.open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "cli.py", "serve"],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def worker(self) -> int:
+        """The process id of the one that serves."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
+        (worker,) = children.split()
+        return int(worker)
+
+    def wait_until_ready(self) -> None:
+        """Return once it answers; fail when it ends instead."""
+        for _ in range(600):
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                if requests.get(f"{self.url}/readyz", timeout=5).ok:
+                    return
+            except requests.ConnectionError:
+                threading.Event().wait(0.05)  # nothing tells when a socket begins to listen
+        raise AssertionError(self.log.read_text())
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
