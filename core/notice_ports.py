@@ -7,7 +7,7 @@ Every method may raise the errors of `core.errors` that its docstring names, and
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from core.outbox import Batch, Card, Claim, Content, Parked, Posted, Queued, Thread
+from core.outbox import Batch, Card, Claim, Content, Found, Mark, Parked, Posted, Queued, Thread
 
 
 class Outbox(Protocol):
@@ -100,9 +100,9 @@ class Bot(Protocol):
     All methods raise MattermostSilent (no live token included) and MattermostRefused.
     """
 
-    def post(self, channel_id: str, message: str, *, card: Card | None, root_id: str, batch_id: str) -> str:
+    def post(self, channel_id: str, message: str, *, card: Card | None, root_id: str, mark: Mark) -> str:
         """
-        Post, marked with *batch_id*; the new post's id.
+        Post, with *mark*; the new post's id.
 
         Raises:
             ChannelClosed: Archived, gone, or the bot is no member; the reason is for people.
@@ -114,11 +114,15 @@ class Bot(Protocol):
         """Let a post of ours show a newer state of its record; its message stays, and it never goes back."""
         ...
 
-    def find(self, channel_id: str, batch_id: str, since: float) -> Posted | None:
+    def find(self, channel_id: str, batch_id: str, since: float) -> Found | None:
         """
-        The post that carries *batch_id*, made at or after *since* (Unix seconds), deleted or not; None for
+        Posts of the bot that carry *batch_id*, made at or after *since* (Unix seconds), deleted or not; None for
         none. Raises ChannelClosed where the bot may not read there.
         """
+        ...
+
+    def told(self, channel_id: str, since: float) -> Mapping[str, Posted]:
+        """As `find`, for every batch: the bot's posts by each of the events in their marks."""
         ...
 
     def may_post(self, person_id: str, channel_id: str) -> None:

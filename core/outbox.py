@@ -82,6 +82,33 @@ class Posted:
     root_id: str = ""
 
 
+@dataclass(frozen=True)
+class Mark:
+    """
+    By what a post of ours is found again.
+
+    Args:
+        events: Ids of what it tells; a long one that goes on in the next post is ``id.number`` until its end.
+        part: Number of the post within its batch.
+        more: The batch goes on in another post.
+    """
+
+    batch_id: str
+    events: tuple[str, ...] = ()
+    part: int = 0
+    more: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an earlier try of a batch left in its channel: how many posts, one of them, and what all of them tell."""
+
+    posted: Posted
+    events: frozenset[str]
+    posts: int
+    complete: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Thread:
     """

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import structlog
@@ -10,7 +10,7 @@ from cachetools import TTLCache
 
 from core.deadline import Deadline
 from core.errors import ChannelClosed, MattermostRefused, MattermostSilent, MayNotPost, RootGone
-from core.outbox import Card, Posted
+from core.outbox import Card, Found, Mark, Posted
 from mattermost.access import Access
 from mattermost.bot_tokens import BotTokens
 from mattermost.client import MattermostClient
@@ -19,7 +19,9 @@ from mattermost.shown import SHOWS, renewed, renewing
 
 log = structlog.get_logger(__name__)
 
-BATCH = "servicenow_batch"  # the prop by which a post of ours is found again
+BATCH = "servicenow_batch"  # the props by which a post of ours is found again
+EVENTS = "servicenow_events"
+MORE = "servicenow_more"
 _ARCHIVED = "api.post.create_post.can_not_post_to_deleted.error"
 _ROOT_GONE = {"api.post.create_post.root_id.app_error", "api.post.create_post.channel_root_id.app_error"}
 _SINCE_MOST = 1000  # posts that Mattermost answers to `since`
@@ -53,15 +55,17 @@ class MattermostBot:
         self._lock = threading.Lock()
         self._names: TTLCache[str, str] = TTLCache(maxsize=1000, ttl=_REMEMBERED, timer=timer)
 
-    def post(self, channel_id: str, message: str, *, card: Card | None, root_id: str, batch_id: str) -> str:
-        props: dict[str, Any] = {BATCH: batch_id}
+    def post(self, channel_id: str, message: str, *, card: Card | None, root_id: str, mark: Mark) -> str:
+        props: dict[str, Any] = {BATCH: mark.batch_id, EVENTS: list(mark.events)}
+        if mark.more:
+            props[MORE] = True
         if card is not None:
             props |= {"attachments": [dict(card.attachment)], SHOWS: dict(card.shows)}
         post = {
             "channel_id": channel_id,
             "root_id": root_id,
             # Not told apart by user on Mattermost's side, hence our id in front (native integrations reference §4.5).
-            "pending_post_id": f"{self._tokens.bot_user_id}:{batch_id}",
+            "pending_post_id": f"{self._tokens.bot_user_id}:{mark.batch_id}" + (f":{mark.part}" if mark.part else ""),
             "message": message,
             "props": props,
         }
@@ -83,7 +87,24 @@ class MattermostBot:
             if changed is not None:
                 self._ask("PUT", api("posts", Id(post_id), "patch"), json={"props": changed})
 
-    def find(self, channel_id: str, batch_id: str, since: float) -> Posted | None:
+    def find(self, channel_id: str, batch_id: str, since: float) -> Found | None:
+        first: Posted | None = None
+        posts = 0
+        events: set[str] = set()
+        for post in self._own_posts(channel_id, since):
+            if _props(post).get(BATCH) != batch_id:
+                continue
+            first, posts = _posted(post), posts + 1
+            events.update(_events(post))
+            if not _props(post).get(MORE):
+                return Found(first, frozenset(events), posts, complete=True)
+        return None if first is None else Found(first, frozenset(events), posts, complete=False)
+
+    def told(self, channel_id: str, since: float) -> Mapping[str, Posted]:
+        return {event: _posted(post) for post in self._own_posts(channel_id, since) for event in _events(post)}
+
+    def _own_posts(self, channel_id: str, since: float) -> Iterator[Mapping[str, Any]]:
+        """The bot's posts in a channel, newest first; anybody can write props like ours."""
         after = int((since - _CLOCK_MARGIN) * 1000)
         try:
             path = api("channels", Id(channel_id), "posts")
@@ -91,16 +112,14 @@ class MattermostBot:
             posts = _listed(self._ask("GET", path, params={"since": str(after)}))
             more = len(posts) >= _SINCE_MOST
             for _ in range(_PAGES):
-                if found := next((one for one in posts if _batch_of(one) == batch_id), None):
-                    return Posted(str(found["id"]), str(found.get("root_id") or ""))
+                yield from (one for one in posts if one.get("user_id") == self._tokens.bot_user_id)
                 if not more or not posts or int(posts[-1].get("create_at", 0)) < after:
-                    return None
+                    return
                 query = {"before": str(posts[-1]["id"]), "per_page": str(_PAGE)}
                 posts = _listed(self._ask("GET", path, params=query))
         except MattermostRefused as error:
             raise self._closed(channel_id, error) from error
         log.error("too many posts to look for one", channel=channel_id)
-        return None
 
     def may_post(self, person_id: str, channel_id: str) -> None:
         with self._lock:
@@ -184,8 +203,17 @@ def _heard(error: MattermostRefused) -> MattermostRefused | MattermostSilent:
     return error if error.error_id else MattermostSilent(f"not from Mattermost: {error}", error.status)
 
 
-def _batch_of(post: Mapping[str, Any]) -> str:
-    return str((post.get("props") or {}).get(BATCH, ""))
+def _props(post: Mapping[str, Any]) -> Mapping[str, Any]:
+    return post.get("props") or {}
+
+
+def _events(post: Mapping[str, Any]) -> list[str]:
+    found = _props(post).get(EVENTS)
+    return [str(one) for one in found] if isinstance(found, list) else []
+
+
+def _posted(post: Mapping[str, Any]) -> Posted:
+    return Posted(str(post["id"]), str(post.get("root_id") or ""))
 
 
 def _listed(answer: Any) -> list[dict[str, Any]]:

@@ -5,17 +5,17 @@ The words go into the post's message, beside the record's card, so that the card
 words stay. Record text is data, as in `mattermost.cards`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from core.notices import Actor, Change, Comment
 from core.subscriptions import EVENT_LABELS, Event
 from mattermost.markdown import escaped, quoted
 
-SAVES = 10  # told one by one in a post; of more, only how many
+SAVES = 10  # told in one post; more go on in the next
 _CHANGES = 10
 _VALUE_CHARACTERS = 200
-_COMMENT_CHARACTERS = 3000
+_COMMENT_CHARACTERS = 3000  # quoted in one piece
 _MOST_CHARACTERS = 12_000  # of a post's 16,383
 
 
@@ -24,31 +24,59 @@ NOBODY = Actor()
 
 @dataclass(frozen=True)
 class Save:
-    """One save of a record, as far as it may be shown. ``events`` are tokens of `core.subscriptions.Event`."""
+    """
+    One save of a record, as far as it may be shown.
+
+    Args:
+        events: Tokens of `core.subscriptions.Event`.
+        mark: Id of the event, as in `core.outbox.Mark`.
+    """
 
     events: Sequence[str]
     changes: Sequence[Change] = ()
     comments: Sequence[Comment] = ()
     actor: Actor = NOBODY
+    mark: str = ""
 
 
-def notice_text(saves: Sequence[Save], *, mention: str = "", test: bool = False) -> str:
+@dataclass(frozen=True)
+class Part:
+    """The Markdown of one post, and what it tells (`core.outbox.Mark`)."""
+
+    text: str
+    events: tuple[str, ...] = ()
+
+
+def notice_parts(
+    saves: Sequence[Save], *, mention: str = "", test: bool = False, told: Collection[str] = ()
+) -> list[Part]:
     """
-    Markdown of a notice.
+    A notice as posts that follow each other: whatever was written is told, in as many as it takes.
 
     Args:
-        saves: In their order, at least one.
+        saves: In their order.
         mention: User name of the assignee, "" for nobody.
+        told: What earlier posts told already. Empty where all of it is.
     """
-    lines = ["*This is a test that somebody asked for; nothing has changed.*"] if test else []
-    told = list(saves[-SAVES:])
-    if len(saves) > len(told):
-        lines.append(f"*{len(saves) - len(told)} earlier changes are not listed.*")
-    for save in told:
-        lines += _of(save)
+    pieces = [
+        piece for save in saves if save.mark not in told for piece in _pieces(save) if piece.events[0] not in told
+    ]
+    if not pieces:
+        return []
+    parts: list[Part] = []
+    if test:
+        pieces[0] = Part(
+            f"*This is a test that somebody asked for; nothing has changed.*\n{pieces[0].text}", pieces[0].events
+        )
+    for piece in pieces:
+        last = parts[-1] if parts else None
+        if last is not None and len(last.events) < SAVES and len(last.text) + len(piece.text) + 2 <= _MOST_CHARACTERS:
+            parts[-1] = Part(_joined([last.text, piece.text]), last.events + piece.events)
+        else:
+            parts.append(piece)
     if mention:
-        lines.append(f"@{mention}")
-    return _fitting(lines)
+        parts[-1] = Part(_joined([parts[-1].text, f"@{mention}"]), parts[-1].events)
+    return parts
 
 
 def bare_text(link: str, connect: bool) -> str:
@@ -57,31 +85,57 @@ def bare_text(link: str, connect: bool) -> str:
     return f"{link} has changed. {why}".strip()
 
 
-def _of(save: Save) -> list[str]:
+def _pieces(save: Save) -> list[Part]:
+    """A save as the fewest texts that a post can hold; each ends with a whole line, and all say whose it is."""
     labels = [EVENT_LABELS[Event(token)] for token in save.events if token in set(Event)]
     who = escaped(save.actor.name or save.actor.user_name, 100)
     head = f"**{', '.join(labels) or 'Changed'}**" + (f" by {who}" if who else "")
-    lines = [head]
+    texts = [head]
+    for block in _blocks(save):
+        if len(texts[-1]) + len(block) + 2 > _MOST_CHARACTERS:
+            texts.append(f"{head} (continued)")
+        texts[-1] = _joined([texts[-1], block])
+    last = len(texts) - 1
+    return [
+        Part(text, (save.mark if number == last else f"{save.mark}.{number}",)) for number, text in enumerate(texts)
+    ]
+
+
+def _blocks(save: Save) -> Iterator[str]:
+    """What a save tells, in blocks that stay whole."""
     for change in save.changes[:_CHANGES]:
         old, new = (escaped(text, _VALUE_CHARACTERS) or "–" for text in (change.old, change.new))
-        lines.append(f"{escaped(change.label or change.field, 60)}: {old} → {new}")
+        yield f"{escaped(change.label or change.field, 60)}: {old} → {new}"
     if len(save.changes) > _CHANGES:
-        lines.append(f"*and {len(save.changes) - _CHANGES} more*")
+        yield f"*and {len(save.changes) - _CHANGES} more*"
     for comment in save.comments:
         if comment.kind == "work_notes":
-            lines.append("*Work note:*")
-        lines.append(quoted(comment.text, _COMMENT_CHARACTERS) or ">")
-    return lines
+            yield "*Work note:*"
+        text = comment.text.strip()
+        if not text:
+            yield ">"
+        while text:
+            head, text = _cut(text, _COMMENT_CHARACTERS)
+            yield quoted(head, len(head)) or ">"
 
 
-def _fitting(lines: Sequence[str]) -> str:
-    """Lines as one text that a post can hold."""
-    text, rest = "", len(lines)
-    for line in lines:
-        if len(text) + len(line) > _MOST_CHARACTERS:
-            return f"{text}\n*This notice was cut; {rest} more lines are in ServiceNow.*"
-        apart = line.startswith(">") or text.rpartition("\n")[2].startswith(">")
-        # Without an empty line before and after, Markdown draws a quote and its neighbours as one.
-        text += ("\n\n" if apart else "\n") * bool(text) + line
-        rest -= 1
-    return text
+def _cut(text: str, most: int) -> tuple[str, str]:
+    """The beginning of *text* that one quotation holds, and the rest: cut at a line, else at a word."""
+    if len(text) > most:
+        at = max(text.rfind("\n", most // 2, most), 0) or max(text.rfind(" ", most // 2, most), 0) or most
+        head, rest = text[:at], text[at:].lstrip()
+    else:
+        head, rest = text, ""
+    # Escaping makes a text longer, and so do short lines.
+    if len(quoted(head, len(head))) > _MOST_CHARACTERS // 2 and most > 1:
+        return _cut(text, most // 2)
+    return head, rest
+
+
+def _joined(texts: Sequence[str]) -> str:
+    """Without an empty line before and after, Markdown draws a quote and its neighbours as one."""
+    whole = ""
+    for text in texts:
+        apart = text.startswith(">") or whole.rpartition("\n")[2].startswith(">")
+        whole += ("\n\n" if apart else "\n") * bool(whole) + text
+    return whole

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from core.errors import AppError
 from core.notices import Change, Report
-from core.outbox import Batch
+from core.outbox import Batch, Posted
 from core.records import Record
 from core.subscriptions import Event, Grant, Option, tokens
 from mattermost.notice_cards import Save
@@ -31,6 +31,7 @@ class View:
 class Row:
     """
     Args:
+        event_id: Of the row in the outbox; a hint's report has none.
         hint: A report of update set v2.1: only what is newer than the last post is news.
         views: Empty where nobody may see anything.
         bare: An owner is not connected; the channel may learn that the record changed, and no more.
@@ -38,6 +39,7 @@ class Row:
 
     report: Report
     grants: list[Grant]
+    event_id: str
     hint: bool = False
     views: list[View] = field(default_factory=list)
     bare: bool = False
@@ -80,7 +82,7 @@ class Row:
             work_notes: Whether their text may be shown at all.
         """
         if not self.views:
-            return Save(())
+            return Save((), mark=self.event_id)
         wanted = {token for view in self.views for grant in view.grants for token in tokens(grant.events)}
         changes: dict[str, Change] = {}
         texts: set[str] = set()
@@ -95,17 +97,28 @@ class Row:
             [changes[one.field] for one in self.report.changes if one.field in changes],
             [one for one in self.report.comments if one.kind in texts],
             self.report.actor,
+            self.event_id,
         )
 
 
 @dataclass
 class Work:
-    """A batch on its way."""
+    """
+    A batch on its way.
+
+    Args:
+        posted: A post that an earlier try or process left of it.
+        posts: How many an earlier try left.
+        told: What such posts tell, as in `core.outbox.Mark`.
+    """
 
     batch: Batch
     rows: list[Row] = field(default_factory=list)
     later: str = ""  # why it is tried again, "" for now
     at_least: float = 0.0  # seconds that the other side asked for
+    posted: Posted | None = None
+    posts: int = 0
+    told: set[str] = field(default_factory=set)
 
     @property
     def place(self) -> tuple[str, str]:

@@ -6,23 +6,26 @@ goes on from there; of a batch that may have been posted, the post is looked for
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 
 import structlog
 
 from core.errors import AppError, ChannelClosed, MattermostRefused, MattermostSilent, StorageFailed
 from core.notice_ports import Outbox, Threads
-from core.outbox import Batch, Thread
+from core.outbox import Batch, Found, Thread
 from core.ports import Clock
 from notifications.delivery import Delivery
 from notifications.health import Health
 from notifications.loop import LONGEST_WAIT, Loop
 from notifications.outbox import due, next_at, postponed
 from notifications.owners import Owners
+from notifications.posting import Posting
 from notifications.work import Work
 
 log = structlog.get_logger(__name__)
 
+_REASONS = 3  # told in the log after a round; an outage has one or two
 BATCHES = 100  # in one round: as many records as one read of ServiceNow takes
 _LETTERS = "ybndrfg8ejkmcpqxot1uwisza345h769"  # Mattermost's own alphabet of ids
 
@@ -36,6 +39,7 @@ class Worker:
         outbox: Outbox,
         threads: Threads,
         delivery: Delivery,
+        posting: Posting,
         owners: Owners,
         health: Health,
         clock: Clock,
@@ -43,6 +47,7 @@ class Worker:
         self._outbox = outbox
         self._threads = threads
         self._delivery = delivery
+        self._posting = posting
         self._owners = owners
         self._health = health
         self._clock = clock
@@ -72,19 +77,20 @@ class Worker:
         outcome = _Outcome()
         silent: MattermostSilent | None = None
         left: list[Batch] = []
+        found: dict[str, Found] = {}
         for batch in again:
             if silent is not None:
                 self._again(batch, str(silent), silent.retry_after or 0.0, outcome)
                 continue
             try:
-                if not self._settled_before(batch, outcome):
+                if not self._settled_before(batch, outcome, found):
                     left.append(batch)
             except MattermostSilent as error:
                 self._again(batch, str(error), error.retry_after or 0.0, outcome)
                 silent = error if error.concerns_all else None
         batches = [*left, *claimed]
         contents = self._outbox.contents([batch.batch_id for batch in batches])
-        works = self._delivery.prepare([(batch, contents[batch.batch_id]) for batch in batches])
+        works = self._delivery.prepare([(batch, contents[batch.batch_id]) for batch in batches], found)
         for work in works:
             if work.later:
                 self._again(work.batch, work.later, work.at_least, outcome)
@@ -98,12 +104,19 @@ class Worker:
             self._outbox.settle(outcome.settled)
         if outcome.postponed:
             self._outbox.postpone(outcome.postponed)
+            for reason, count in Counter(batch.reason for batch in outcome.postponed).most_common(_REASONS):
+                log.warning("notices postponed", batches=count, reason=reason)
         self._count(outcome, {batch.batch_id: len(contents.get(batch.batch_id, ())) for batch in batches})
 
-    def _settled_before(self, batch: Batch, outcome: "_Outcome") -> bool:
-        """Whether an earlier try has posted *batch*, or it can't be found out now. Raises MattermostSilent."""
+    def _settled_before(self, batch: Batch, outcome: "_Outcome", found: dict[str, Found]) -> bool:
+        """
+        Whether an earlier try has posted *batch*, or it can't be found out now. Raises MattermostSilent.
+
+        Args:
+            found: Gets what was posted of a batch of several posts that is to go on.
+        """
         try:
-            thread = self._delivery.found(batch)
+            earlier = self._posting.found(batch)
         except ChannelClosed:
             return False  # posting finds out the same, and says so
         except MattermostSilent:
@@ -111,9 +124,12 @@ class Worker:
         except AppError as error:
             self._again(batch, str(error), getattr(error, "retry_after", None) or 0.0, outcome)
             return True
-        if thread is None:
+        if earlier is None:
             return False
-        outcome.posted(batch, thread)
+        if not earlier.complete:
+            found[batch.batch_id] = earlier
+            return False
+        outcome.posted(batch, self._posting.thread_of(batch, earlier.posted))
         return True
 
     def _post(self, work: Work, outcome: "_Outcome") -> MattermostSilent | None:

@@ -19,11 +19,13 @@ from mattermost.markdown import escaped
 from notifications.adopter import Adopter
 from notifications.adoption import Adoption
 from notifications.delivery import Delivery
+from notifications.earlier import Earlier
 from notifications.health import Health
 from notifications.intake import Intake
 from notifications.loop import Loops
 from notifications.old_dialect import OldReports
 from notifications.owners import Owners
+from notifications.posting import Posting
 from notifications.signatures import Signatures
 from notifications.worker import Worker
 from web.calls import Door
@@ -96,6 +98,16 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         tables=tables,
         clock=clock,
     )
+    posting = Posting(
+        accounts=services.accounts,
+        threads=stores.threads,
+        cards=stores.cards,
+        bot=bot,
+        draw=draw,
+        link=link,
+        work_notes=work_notes,
+        clock=clock,
+    )
     delivery = Delivery(
         grants=services.grants,
         accounts=services.accounts,
@@ -103,15 +115,20 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         cards=stores.cards,
         bot=bot,
         owners=owners,
+        posting=posting,
+        earlier=Earlier(stores.outbox.waiting(), bot),
         servicenow_for=servicenow_for,
-        draw=draw,
-        link=link,
         tables=tables,
-        work_notes=work_notes,
         clock=clock,
     )
     worker = Worker(
-        outbox=stores.outbox, threads=stores.threads, delivery=delivery, owners=owners, health=health, clock=clock
+        outbox=stores.outbox,
+        threads=stores.threads,
+        delivery=delivery,
+        posting=posting,
+        owners=owners,
+        health=health,
+        clock=clock,
     )
     adopter = Adopter(outbox=stores.outbox, adoption=adoption, health=health, clock=clock, released=worker.loop.wake)
     loops = Loops(adopter.loop, worker.loop)

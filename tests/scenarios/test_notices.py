@@ -208,21 +208,6 @@ def test_hostile_text_is_harmless(world: World, component: Component) -> None:
     assert not [token for token in tokens if token.type in {"heading_open", "fence", "html_block", "table_open"}]
 
 
-def test_a_very_long_save_fits_into_a_post(world: World, component: Component) -> None:
-    """Many saves with long comments at once are cut with a word, and delivered."""
-    [one] = stored(world, grant(world))
-    record = incident(world)
-    for number in range(30):
-        component.changed(
-            record, [one], events=["commented"], comments=[{"kind": "comments", "text": f"{number} " + "word " * 900}]
-        )
-    pass_time(world, 2)
-    [text] = said(world)
-    assert "20 earlier changes are not listed" in text
-    assert len(text) < 16_383
-    assert "in ServiceNow" in text
-
-
 def test_a_test_of_a_subscription_is_marked(world: World, component: Component) -> None:
     """The newest record with a word that nothing has changed; whatever the subscription listens to."""
     [one] = stored(world, grant(world, events="created"))
