@@ -88,8 +88,7 @@ class AttachmentApi:
         table, sys_id = where.get("table_name", ""), where.get("table_sys_id", "")
         if not (table and sys_id and name):
             return http.error(400, "table_name, table_sys_id and a file name are needed")
-        if table not in self._store.tables:
-            return http.error(400, f"Invalid table {table}")
+        entry.known(self._store, table)
         parent = self._store.find(table, sys_id)
         if parent is None or not self._people.may_read(caller, table, parent):
             return http.no_record()

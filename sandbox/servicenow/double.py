@@ -155,11 +155,12 @@ class ServiceNowDouble(Double):
         self._routes.sessions.clear()
 
 
-# Parts of a real instance that are not here; any other path under /api is unknown there, too.
-_NOT_HERE = (
-    "/api/now/import", "/api/now/batch", "/api/now/email", "/api/now/doc",
-    "/api/now/tinyurl", "/api/now/ui/", "/api/now/oauth/", "/api/sn_chg_rest", "/api/sn_sc", "/api/sn_km_api",
-)  # fmt: skip
+# APIs of a stock instance that are not here; any other path under /api is unknown there, too.
+_NOT_HERE = re.compile(
+    r"/api/(now/(account|attachment|batch|cilifecyclemgmt|cmdb|connect|contact|consumer|case|csm|doc|email|globalsearch"
+    r"|graphql|identifyreconcile|import|interaction|mobile|oauth|pa|push|reporting|sp|stats|table|tinyurl|ui|uxf)"
+    r"|sn_chg_rest|sn_sc|sn_km_api|sn_cicd|global)(/|$)"
+)
 
 
 def _unacceptable() -> ResponseReturnValue | None:
@@ -172,7 +173,7 @@ def _unknown(problem: HTTPException) -> ResponseReturnValue:
     if problem.code == 414:
         return faults.too_long()
     path = re.sub(r"^/api/now/v\d+/", "/api/now/", request.path)
-    if path.startswith("/api/") and problem.code == 404 and not path.startswith(_NOT_HERE):
+    if path.startswith("/api/") and problem.code == 404 and not _NOT_HERE.match(path):
         return http.error(400, "Requested URI does not represent any resource")
     return _refuse(f"{request.method} {request.path}")
 

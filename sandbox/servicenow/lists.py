@@ -5,7 +5,7 @@ from typing import Any
 
 from sandbox.servicenow.evaluate import Evaluator
 from sandbox.servicenow.people import Caller, People
-from sandbox.servicenow.query import Parsed, parse
+from sandbox.servicenow.query import NotDone, Parsed, parse
 from sandbox.servicenow.store import Row, Store
 
 
@@ -22,7 +22,20 @@ class Lists:
 
     def parse(self, table: str, query: str) -> Parsed:
         """The query as far as its columns exist. Raises NotDone."""
-        return parse(query, lambda column: self._store.column(table, column) is not None)
+        return parse(query, lambda column: self.known(table, column))
+
+    def known(self, table: str, path: str) -> bool:
+        """Whether a (dot-walked) column exists. Raises NotDone: It is beyond a real table that is not here."""
+        at = table
+        *walk, _ = path.split(".")
+        for name in walk:
+            column = self._store.columns(at).get(name)
+            if column is None or not column.reference:
+                break
+            at = column.reference
+            if at not in self._store.tables:
+                raise NotDone(f"{path} through table {at}")
+        return self._store.column(table, path) is not None
 
     def select(self, caller: Caller, table: str, parsed: Parsed) -> list[Row]:
         """

@@ -6,7 +6,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from sandbox.common import Faults
-from sandbox.servicenow import http
+from sandbox.servicenow import entry, http
 from sandbox.servicenow.people import Caller, People
 from sandbox.servicenow.schema import Column
 from sandbox.servicenow.store import Store
@@ -32,10 +32,9 @@ class Meta:
         caller = self._people.authenticate(request.headers.get("Authorization", ""))
         if caller is None:
             return http.unauthenticated()
-        if self._faults.take(request.path, "meta_refused") or not self._people.may_open(caller, table):
+        if self._faults.take(request.path, "meta_refused"):
             return http.error(403, "User Not Authorized", "Failed API level ACL Validation")
-        if table not in self._store.tables:
-            return http.error(400, f"Invalid table {table}")
+        entry.opened(self._store, self._people, caller, table)
         hidden = self._people.hidden(caller, table)
         known = self._store.columns(table).values()
         return http.answer(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sandbox.servicenow.oauth_state import OAuthState
+from sandbox.servicenow.real_tables import CLOSED
 from sandbox.servicenow.seed import PASSWORD
 from sandbox.servicenow.store import Row, Store
 from sandbox.servicenow.tables_metadata import PLATFORM
@@ -14,9 +15,11 @@ from sandbox.servicenow.tables_metadata import PLATFORM
 _CLOSED = {"oauth_entity": "admin", "sys_db_object": "itil"}
 _PUBLIC = {
     "sys_user", "sys_user_group", "sys_user_grmember", "cmdb_ci", "sys_choice", "sys_user_role",
-    "kb_knowledge_base", "kb_category", "chg_model",
+    "kb_knowledge_base", "kb_category", "chg_model", "sc_catalog", "sc_category", "sc_cat_item", "sc_cat_item_producer",
+    "item_option_new",
 }  # fmt: skip
 _WRITTEN_BY_ITIL = {"kb_knowledge"}
+_ORDERED = {"sc_request", "sc_req_item"}  # come of orders alone (recorded)
 _FOR_ADMINISTRATORS = (PLATFORM - _PUBLIC - {"sys_db_object", "sys_scope", "sys_app"}) | {"sys_journal_field"}
 # Columns that are left out of rows and refused in filters: of everybody but administrators, and of people without role.
 _HIDDEN = {
@@ -63,8 +66,8 @@ class AccessRules(Protocol):
     def governs(self, table: str) -> bool:
         """Whether the table is one of them."""
 
-    def open_to_rest(self, table: str) -> bool:
-        """Whether the table answers web services at all."""
+    def open_to_rest(self, caller: Caller, table: str, operation: str) -> bool:
+        """Whether the table answers this person's web service calls for ``create``, ``read``, ``write``, ``delete``."""
 
     def may(self, caller: Caller, table: str, operation: str, row: Row | None) -> bool:
         """Whether its rules allow ``create``, ``read``, ``write`` or ``delete``."""
@@ -117,10 +120,12 @@ class People:
         language, zone = row["preferred_language"] or "en", row["time_zone"] or "UTC"
         return Caller(row["sys_id"], row["user_name"], roles, language, zone)
 
-    def may_open(self, caller: Caller, table: str) -> bool:
+    def may_open(self, caller: Caller, table: str, operation: str = "read") -> bool:
         """Whether the table answers at all (else 403)."""
+        if table in CLOSED:
+            return False
         if self.access is not None and self.access.governs(table):
-            return self.access.open_to_rest(table)
+            return self.access.open_to_rest(caller, table, operation)
         needed = _CLOSED.get(table)
         return needed is None or caller.admin or needed in caller.roles
 
@@ -171,7 +176,7 @@ class People:
         if self.access is not None and self.access.governs(table):
             return self.access.may(caller, table, "create", None)
         works = self._is_task(table) or table in _WRITTEN_BY_ITIL
-        return caller.admin or table == "incident" or (caller.itil and works)
+        return caller.admin or table == "incident" or (caller.itil and works and table not in _ORDERED)
 
     def may_write(self, caller: Caller, table: str, row: Row) -> bool:
         """ITIL writes tasks and articles; everybody their own tasks and decisions."""
@@ -198,4 +203,4 @@ class People:
 
 
 def _own(caller: Caller, row: Row) -> bool:
-    return caller.sys_id in {row.get("caller_id"), row.get("opened_by")}
+    return caller.sys_id in {row.get("caller_id"), row.get("opened_by"), row.get("requested_for")}

@@ -73,6 +73,9 @@ def save(classes: list[str], row: Row, before: Mapping[str, str], saving: Saving
         _problem(row, before, saving)
     elif "change_request" in classes:
         _change(row, before, saving)
+    elif "problem_task" in classes:
+        row["parent"] = row["parent"] or row["problem"]
+        _finish(row, saving, {"157"})
     elif "task" in classes:
         _task(row, before)
     if "change_task" in classes:

@@ -130,6 +130,8 @@ class Shapes:
             return self._store.tables[value].label
         if column.type == "glide_list" and value:
             return ", ".join(self._store.display("sys_user", one) for one in value.split(","))
+        if column.type == "price" and value:
+            return f"${float(value):,.2f}"
         if column.type == "integer" and value.isdigit():
             return f"{int(value):,}"
         return value

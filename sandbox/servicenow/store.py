@@ -13,18 +13,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.common import Clock
-from sandbox.servicenow import approvals, rules
+from sandbox.servicenow import approvals, fulfilment, rules
 from sandbox.servicenow.rules import Refusal, Row, Saving
-from sandbox.servicenow.schema import Column, Table
+from sandbox.servicenow.schema import Column, Table, audit
 from sandbox.servicenow.tables_base import make_tables
-from sandbox.servicenow.tables_metadata import METADATA
+from sandbox.servicenow.tables_metadata import METADATA, METADATA_ROOT
 from sandbox.servicenow.triggers import Save, Triggers
 from sandbox.servicenow.typed import stored
 
 __all__ = ["Refusal", "Row", "Store"]
 
 _JOURNALS = ("comments", "work_notes")
-_UNIQUE = {"sys_user": "user_name"}
+_UNIQUE = {"sys_user": "user_name", "sys_db_object": "name"}
 _NOT_SETTABLE = {
     "sys_id", "sys_class_name", "sys_created_on", "sys_created_by", "sys_updated_on", "sys_updated_by",
     "sys_mod_count", "comments_and_work_notes", "task_effective_number",
@@ -100,6 +100,10 @@ class Store:
         if not rest or column is None:
             return column
         return self.column(column.reference, rest) if column.reference else None
+
+    def referred_to(self) -> frozenset[str]:
+        """Every table that a column refers to."""
+        return frozenset(one.reference for table in self.tables.values() for one in table.columns.values())
 
     def define(self, table: Table) -> None:
         """A new table, without rows."""
@@ -210,6 +214,9 @@ class Store:
         self._rules(table, row, {}, given, user_id)
         if "number" in row:
             row["number"] = row["task_effective_number"] = row["number"] or self._number(table)
+        if METADATA_ROOT in self.ancestors(table):
+            shown = row.get(self.tables[table].display, "")
+            row |= {"sys_name": row["sys_name"] or shown, "sys_update_name": f"{table}_{row['sys_id']}"}
         if table == "kb_knowledge":
             row |= {"article_id": row["sys_id"], "display_number": f"{row['number']} v1.0"}
         self._rows[table][row["sys_id"]] = row
@@ -264,7 +271,7 @@ class Store:
             save = Save("delete", real, row, row, {}, user, user_id)
             self._begun(save)
             del self._rows[real][sys_id]
-            self._structure(real, row | {"active": "false"})
+            self._structure(real, row | {"active": "false"}, gone=True)
         self._saved(save)
         return True
 
@@ -285,6 +292,7 @@ class Store:
         if self.triggers is not None:
             self.triggers.after(save)
         approvals.after(self, save.table, save.row, save.previous)
+        fulfilment.after(self, save.table, save.row, save.previous)
         return self.find(save.table, save.row["sys_id"]) or save.row
 
     @contextmanager
@@ -342,9 +350,24 @@ class Store:
             entry = {"name": save.table, "element": element, "element_id": sys_id, "value": text}
             self._journal.setdefault(sys_id, []).append(self.insert("sys_journal_field", entry, save.user))
 
-    def _structure(self, table: str, row: Row) -> None:
-        """A dictionary entry makes a column, and takes it away again."""
+    def _table(self, row: Row, gone: bool) -> None:
+        name = row["name"]
+        if gone and name.startswith(("u_", "x_")):
+            for one in self.descendants(name) if name in self.tables else ():
+                del self.tables[one], self._rows[one]
+        elif not gone and name and name not in self.tables:
+            parent = (self.find("sys_db_object", row["super_class"]) or {}).get("name", "")
+            columns = {} if parent else audit()
+            display = self.tables[parent].display if parent else "sys_created_on"
+            self.define(Table(name, row["label"] or name, parent, display=display, columns=columns))
+        self._columns.clear()
+        self._descendants.clear()
+
+    def _structure(self, table: str, row: Row, gone: bool = False) -> None:
+        """A table's own row makes the table, a dictionary entry a column; both take it away again."""
         self.revision += table in METADATA
+        if table == "sys_db_object":
+            self._table(row, gone)
         if table != "sys_dictionary" or row["name"] not in self.tables or not row["element"]:
             return
         definition = self.tables[row["name"]]

@@ -22,6 +22,7 @@ _MOST_BODY = 10 * 1024 * 1024
 _MOST_ROWS = 10_000
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _UPDATE_TABLES = {"sys_remote_update_set", "sys_update_xml", "sys_update_preview_problem"}
+_OPERATIONS = {"POST": "create", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
 _STRIPPED = "correlation_id"  # what the fault `strip_field` leaves out
 
 
@@ -45,11 +46,8 @@ class TableApi:
 
     def collection(self, table: str) -> ResponseReturnValue:
         """GET a list, POST a row."""
-        caller = self._people.authenticate(request.headers.get("Authorization", ""))
-        if caller is None:
-            return http.unauthenticated()
-        if refused := self._closed(caller, table):
-            return refused
+        caller = entry.caller(self._people)
+        self._check(caller, table, request.method)
         match request.method:
             case "GET" | "HEAD":
                 return self._list(caller, table)
@@ -60,14 +58,11 @@ class TableApi:
 
     def one(self, table: str, sys_id: str) -> ResponseReturnValue:
         """GET, PUT, PATCH or DELETE a row; a POST may stand for those (`X-HTTP-Method-Override`)."""
-        caller = self._people.authenticate(request.headers.get("Authorization", ""))
-        if caller is None:
-            return http.unauthenticated()
-        if refused := self._closed(caller, table):
-            return refused
+        caller = entry.caller(self._people)
         method = request.method
         if method == "POST":
             method = request.headers.get("X-HTTP-Method-Override", "POST").upper()
+        self._check(caller, table, method)
         if method not in {"GET", "HEAD", "PUT", "PATCH", "DELETE"}:
             return http.not_supported(method)
         row = self._store.find(table, sys_id)
@@ -132,6 +127,8 @@ class TableApi:
     def _shaped(self, caller: Caller, table: str, rows: list[Row]) -> list[dict[str, Any]]:
         arguments = request.args
         fields = [name.strip() for name in arguments.get("sysparm_fields", "").split(",") if name.strip()]
+        for name in fields:
+            self._lists.known(table, name)
         stripped = _STRIPPED if self._faults.take(request.path, "strip_field") else ""
         base = request.host_url.rstrip("/") + request.path.partition("/table/")[0]
         links = not entry.switched("sysparm_exclude_reference_link")
@@ -211,14 +208,10 @@ class TableApi:
             return self._lists.raw(table, name, value)
         return instant(value, ZoneInfo(caller.time_zone))
 
-    def _closed(self, caller: Caller, table: str) -> Response | None:
+    def _check(self, caller: Caller, table: str, method: str) -> None:
         if len(request.full_path) > _LONGEST_URL:
             raise RequestURITooLarge
-        if table not in self._store.tables:
-            return http.error(400, f"Invalid table {table}")
-        if not self._people.may_open(caller, table):
-            return http.error(403, "User Not Authorized", "Failed API level ACL Validation")
-        return None
+        entry.opened(self._store, self._people, caller, table, _OPERATIONS.get(method, "read"))
 
 
 def _text(value: Any) -> str:

@@ -14,6 +14,7 @@ from sandbox.servicenow.schema import (
     whole_number,
 )
 from sandbox.servicenow.tables_attachment import attachment_tables
+from sandbox.servicenow.tables_catalog import catalog_tables
 from sandbox.servicenow.tables_change import change_tables
 from sandbox.servicenow.tables_knowledge import knowledge_tables
 from sandbox.servicenow.tables_metadata import add_metadata
@@ -22,7 +23,8 @@ from sandbox.servicenow.tables_task import task_tables
 
 def make_tables() -> dict[str, Table]:
     """A fresh set, so that a test's custom column ends with the test."""
-    made = (*task_tables(), *change_tables(), *knowledge_tables(), *attachment_tables(), *_people(), *_platform())
+    tasks = (*task_tables(), *change_tables(), *catalog_tables())
+    made = (*tasks, *knowledge_tables(), *attachment_tables(), *_people(), *_platform())
     tables = {table.name: table for table in made}
     add_metadata(tables)
     return tables
@@ -104,6 +106,24 @@ def _platform() -> list[Table]:
         Column("name", "Name", max_length=255),
         Column("sys_class_name", "Class", "sys_class_name", default="cmdb_ci", max_length=80),
         Column("asset_tag", "Asset tag"),
+        Column("serial_number", "Serial number", max_length=255),
+        Column("short_description", "Description", max_length=1000),
+        Column("category", "Category"),
+        Column("subcategory", "Subcategory"),
+        Column("ip_address", "IP Address", max_length=255),
+        Column("fqdn", "Fully qualified domain name", max_length=255),
+        whole_number("install_status", "Status", "1"),
+        whole_number("operational_status", "Operational status", "1"),
+        person("assigned_to", "Assigned to"),
+        person("managed_by", "Managed by"),
+        person("owned_by", "Owned by"),
+        reference("assignment_group", "Change Group", "sys_user_group"),
+        reference("support_group", "Support group", "sys_user_group"),
+        reference("company", "Company", "core_company"),
+        reference("department", "Department", "cmn_department"),
+        reference("location", "Location", "cmn_location"),
+        reference("manufacturer", "Manufacturer", "core_company"),
+        reference("model_id", "Model ID", "cmdb_model"),
     )
     choices = Table("sys_choice", "Choice", display="label")
     choices.columns = audit() | columns(

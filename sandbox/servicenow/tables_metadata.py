@@ -7,10 +7,12 @@ And those that it leaves rows in: events, logs, retrieved sets. Columns are thos
 from sandbox.servicenow.schema import Column, Table, audit, columns, moment, reference, truth, whole_number
 
 SCOPE = "sys_scope"
+METADATA_ROOT = "sys_metadata"  # what every application file extends
 _LONG = 65_536
 _SCRIPTS = {"script", "operation_script", "condition_script", "payload", "body", "message", "description"}
 # What of an exported record is a reference, and to which table; roles, users and groups are not checked by a preview.
 _REFERENCES = {
+    "sys_package": "sys_package",
     "sys_scope": SCOPE, "source_scope": SCOPE, "target_scope": SCOPE, "application": SCOPE,
     "sys_security_acl": "sys_security_acl", "sys_user_role": "sys_user_role", "user_role": "sys_user_role",
     "web_service_definition": "sys_ws_definition", "super_class": "sys_db_object",
@@ -172,7 +174,7 @@ _OWN = {
         "hostname method path response_status url user_name",
     ),
 }
-METADATA = frozenset(_METADATA) | {SCOPE, "sys_app"}
+METADATA = frozenset(_METADATA) | {METADATA_ROOT, SCOPE, "sys_app"}
 PLATFORM = METADATA | frozenset(_OWN)
 
 
@@ -182,14 +184,18 @@ def add_metadata(tables: dict[str, Table]) -> None:
     scope.columns = audit() | _columns("name scope short_description source version active sys_class_name")
     app = Table("sys_app", "Custom Application", SCOPE)
     app.columns = _columns("js_level licensable private restrict_table_access runtime_access_tracking vendor logo menu")
-    tables |= {table.name: table for table in (scope, app)}
+    root = Table(METADATA_ROOT, "Application File", display="sys_name", columns=audit() | _columns(_COMMON))
+    tables |= {table.name: table for table in (scope, app, root)}
     for name, (label, display, names) in (_METADATA | _OWN).items():
-        made = _columns(f"{names} {_COMMON}" if name in _METADATA else names)
+        made = _columns(names)
         known = tables.get(name)
         if known is not None:
             known.columns = made | known.columns
         else:
-            tables[name] = Table(name, label, display=display, columns=audit() | made)
+            tables[name] = known = Table(name, label, display=display, columns=audit() | made)
+        if name in _METADATA:
+            known.extends = METADATA_ROOT
+            known.columns["sys_class_name"] = Column("sys_class_name", "Class", "sys_class_name", "", 80, default=name)
     tables["sysevent"].columns |= columns(moment("process_on", "Process on"), moment("processed", "Processed"))
     tables["sys_script"].columns["name"].max_length = 40  # recorded: longer names are cut
 

@@ -31,10 +31,23 @@ class Access:
         """Whether the table came with an update set: only then its rules count here."""
         return bool(self._remembered(("governs", table), lambda: self._is_scoped(table)))
 
-    def open_to_rest(self, table: str) -> bool:
-        """Whether the table's own flag lets web services in."""
+    def open_to_rest(self, caller: Caller, table: str, operation: str) -> bool:
+        """
+        Whether the table's own flag lets web services in, and the person has a role that its rules need.
+
+        Rules without a role, or with one that the person has, are about rows: then what is not allowed is left out.
+        """
         rows = self._store.rows("sys_db_object")
-        return not any(row["name"] == table and row["ws_access"] == "false" for row in rows)
+        if any(row["name"] == table and row["ws_access"] == "false" for row in rows):
+            return False
+        rules = self._rules("record", table, operation)
+        return not rules or any(self._has_role(rule, caller) for rule in rules)
+
+    def _has_role(self, rule: Row, caller: Caller) -> bool:
+        if caller.admin and rule["admin_overrides"] == "true":
+            return True
+        roles = self._roles(rule["sys_id"])
+        return not roles or bool(roles & caller.roles)
 
     def _is_scoped(self, table: str) -> bool:
         rows = self._store.rows("sys_db_object")
