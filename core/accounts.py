@@ -77,7 +77,8 @@ class Installation:
     What Mattermost gave us: whose bot we are, and the newest live session of it.
 
     ``bot_token`` and ``webhook_secret`` are sealed on disk. ``bot_token_seen_at`` is Unix seconds;
-    such a session lives ten minutes (protocol reference §3.1).
+    such a session lives ten minutes (protocol reference §3.1). ``turned_off_at`` is Unix seconds since an
+    administrator disabled or uninstalled the app, 0.0 while it is on.
     """
 
     bot_user_id: str
@@ -85,6 +86,7 @@ class Installation:
     bot_token: str = field(default="", repr=False)
     bot_token_seen_at: float = 0.0
     webhook_secret: str = field(default="", repr=False)
+    turned_off_at: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

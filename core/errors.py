@@ -12,6 +12,7 @@ Errors a person can meet.
     + NotShared             not a record of this table
     + BotNotIn              the bot may not post there, and the person may not let it in
     + NotYours              somebody else's, and the person administrates nothing there
+  x TurnedOff               an administrator disabled or uninstalled the app
   x NotConfigured           settings are missing
   x NotConnected            no linked ServiceNow account yet
     + Suspended             linked, but ServiceNow refuses its tokens
@@ -178,6 +179,12 @@ class NotYours(NotPermitted):
         "Only who made this subscription, or an administrator of its channel, team or of Mattermost may change it. "
         "Ask one of them."
     )
+
+
+class TurnedOff(AppError):
+    """An administrator disabled or uninstalled the app in Mattermost."""
+
+    tell = "ServiceNow is turned off on this server."
 
 
 class NotConfigured(AppError):

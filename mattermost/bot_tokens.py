@@ -9,12 +9,13 @@ call us back, and that call carries a live session (protocol reference §9).
 import hmac
 import threading
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
 import structlog
 
-from core.accounts import BotTokenHealth
+from core.accounts import BotTokenHealth, Installation
 from core.deadline import Deadline
 from core.errors import MattermostError, MattermostRefused, MattermostSilent, NotVerified, StorageFailed
 from core.ports import Clock
@@ -27,6 +28,7 @@ log = structlog.get_logger(__name__)
 WAKE_UP = "wake-up"  # the segment behind the framework's webhook path
 OLD_SECONDS = 540.0  # of the ten minutes that a session lives
 _WAIT_SECONDS = 5.0
+_WEBHOOK = apps_plugin("apps", APP_ID, "webhook", WAKE_UP)
 
 
 class NoBotToken(MattermostSilent):
@@ -58,6 +60,7 @@ class BotTokens:
         self._wait = wait
         self._changed = threading.Condition()
         self._waking = threading.Lock()
+        self._changing = threading.Lock()
         self._refused: set[str] = set()
         self._seen: tuple[str, float] = ("", 0.0)  # newest session, and when a call last carried it
         self._calls = 0
@@ -77,7 +80,6 @@ class BotTokens:
 
         It is stored where it is new; a full disk is no reason to refuse a call.
         """
-        installation = self.installations.get()
         now = self._clock()
         with self._changed:
             self._seen = token, now
@@ -85,10 +87,11 @@ class BotTokens:
             self._refused.discard(token)
             self._trouble = ""
             self._changed.notify_all()
+        installation = self.installations.get()
         if installation is None or token == installation.bot_token:
             return
         try:
-            self.installations.put(replace(installation, bot_token=token, bot_token_seen_at=now))
+            self._change(bot_token=token, bot_token_seen_at=now)
         except StorageFailed as error:
             log.warning("newest bot session not stored", reason=str(error))
 
@@ -97,8 +100,10 @@ class BotTokens:
         A token that ought to be live.
 
         Raises:
-            NoBotToken: None is known, and the wake-up brought none.
+            NoBotToken: None is known, and the wake-up brought none; or the app is turned off.
         """
+        if self.turned_off_at:
+            raise NoBotToken("an administrator turned the app off")
         if self._lasting and self._lasting not in self._refused:
             return self._lasting
         token, at = self._newest()
@@ -159,7 +164,40 @@ class BotTokens:
         """A verified call of an administrator told the framework's webhook secret. Raises StorageFailed."""
         installation = self.installations.get()
         if installation is not None and installation.webhook_secret != secret:
-            self.installations.put(replace(installation, webhook_secret=secret))
+            self._change(webhook_secret=secret)
+
+    @property
+    def turned_off_at(self) -> float:
+        """When an administrator disabled or uninstalled the app, Unix seconds; 0.0 while it is on."""
+        installation = self.installations.get()
+        return installation.turned_off_at if installation is not None else 0.0
+
+    def turn(self, *, on: bool) -> None:
+        """An administrator enabled the app, or disabled or uninstalled it. Raises StorageFailed."""
+        if bool(self.turned_off_at) is on:
+            self._change(turned_off_at=0.0 if on else self._clock())
+            log.info("app turned on" if on else "app turned off")
+
+    def framework_refuses(self) -> bool:
+        """Whether the framework says that the app is disabled or not installed. Raises MattermostSilent."""
+        try:
+            # HEAD checks whether a webhook would be taken, and sends none (protocol reference §9).
+            self._client.request("HEAD", _WEBHOOK, token="", deadline=Deadline(_WAIT_SECONDS))
+        except MattermostRefused as error:
+            return error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
+        return False
+
+    def install(self, installation: Installation) -> None:
+        """Pin the bot, in place of whatever was there. Raises StorageFailed."""
+        with self._changing:
+            self.installations.put(installation)
+
+    def _change(self, **columns: Any) -> None:
+        """Change these columns of the installation; threads may change others at once."""
+        with self._changing:
+            installation = self.installations.get()
+            if installation is not None:
+                self.installations.put(replace(installation, **columns))
 
     def _newest(self) -> tuple[str, float]:
         installation = self.installations.get()
@@ -195,6 +233,5 @@ class BotTokens:
         return token
 
     def _call_ourselves(self, secret: str) -> None:
-        path = apps_plugin("apps", APP_ID, "webhook", WAKE_UP)
         empty: dict[str, Any] = {}
-        self._client.request("POST", path, token="", deadline=Deadline(10.0), params={"secret": secret}, json=empty)
+        self._client.request("POST", _WEBHOOK, token="", deadline=Deadline(10.0), params={"secret": secret}, json=empty)

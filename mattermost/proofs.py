@@ -17,13 +17,14 @@ HEADER = "Mattermost-App-Authorization"
 _JWS = jwt.PyJWS(algorithms=["HS256"])
 
 
-def acting_user_id(authorization: str, secret: str, now: float) -> str:
+def acting_user_id(authorization: str, secret: str, now: float, *, nobody: bool = False) -> str:
     """
     Check the framework's token and return the person it names.
 
     Args:
         authorization: The header's value, ``Bearer <jwt>``.
         now: Unix seconds; ``exp`` is held against it, with a minute for clocks that differ.
+        nobody: Whether the token may name no one, as those of calls without an acting user do; "" then.
 
     Raises:
         NotVerified: Missing, of another key or algorithm, expired, or naming nobody.
@@ -43,7 +44,7 @@ def acting_user_id(authorization: str, secret: str, now: float) -> str:
         raise NotVerified("framework token: no expiry")
     if now > expires_at + 60:
         raise NotVerified("framework token: expired")
-    person = claims.get("acting_user_id")
-    if not isinstance(person, str) or not person:
+    person = claims.get("acting_user_id", "" if nobody else None)
+    if not isinstance(person, str) or not (person or nobody):
         raise NotVerified("framework token names nobody")
     return person

@@ -7,7 +7,7 @@ goes on from there; of a batch that may have been posted, the post is looked for
 
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -31,7 +31,12 @@ _LETTERS = "ybndrfg8ejkmcpqxot1uwisza345h769"  # Mattermost's own alphabet of id
 
 
 class Worker:
-    """What its thread does in a round. Start ``loop`` in the process that serves."""
+    """
+    What its thread does in a round. Start ``loop`` in the process that serves.
+
+    Args:
+        muted: Whether nothing may be posted now.
+    """
 
     def __init__(
         self,
@@ -42,6 +47,7 @@ class Worker:
         posting: Posting,
         owners: Owners,
         health: Health,
+        muted: Callable[[], bool],
         clock: Clock,
     ) -> None:
         self._outbox = outbox
@@ -50,6 +56,7 @@ class Worker:
         self._posting = posting
         self._owners = owners
         self._health = health
+        self._muted = muted
         self._clock = clock
         self.loop = Loop("notices", self._round, self._wait)
 
@@ -75,6 +82,13 @@ class Worker:
 
     def _deliver(self, again: Sequence[Batch], claimed: Sequence[Batch]) -> None:
         outcome = _Outcome()
+        if self._muted():
+            # Nothing is read as anybody either. What waits is posted if the app is enabled again in time.
+            for batch in [*again, *claimed]:
+                self._again(batch, "turned off by an administrator", 0.0, outcome)
+            self._outbox.postpone(outcome.postponed)
+            self._count(outcome, {})
+            return
         silent: MattermostSilent | None = None
         left: list[Batch] = []
         found: dict[str, Found] = {}

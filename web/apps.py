@@ -50,17 +50,17 @@ def apps_blueprint(door: Door, app_url: str) -> Blueprint:
 
     @blueprint.post("/lifecycle/uninstall")
     def uninstall() -> ResponseReturnValue:
-        door.verifier.administrator(request)
+        door.verifier.turned_off(request, removed=True)
         return jsonify(write(Text("People stay connected to ServiceNow; a new installation goes on from here.")))
 
     @blueprint.post("/lifecycle/enable")
     def enable() -> ResponseReturnValue:
-        caller = door.verifier.administrator(request)
+        caller = door.verifier.turned_on(request)
         return jsonify(write(_installed(door.context(caller, 20.0))))
 
     @blueprint.post("/lifecycle/disable")
     def disable() -> ResponseReturnValue:
-        door.verifier.administrator(request)
+        door.verifier.turned_off(request, removed=False)
         return jsonify(write(Text("Nobody can use ServiceNow here until it is enabled again.")))
 
     @blueprint.post("/webhook/<segment>")

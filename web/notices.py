@@ -128,6 +128,7 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         posting=posting,
         owners=owners,
         health=health,
+        muted=lambda: bool(tokens.turned_off_at),
         clock=clock,
     )
     adopter = Adopter(outbox=stores.outbox, adoption=adoption, health=health, clock=clock, released=worker.loop.wake)

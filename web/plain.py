@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from core.actions import CardKey
 from core.calls import Call, Channel, Kind, Options, Person, Post, Reply, ShowForm, Text, Values
 from core.deadline import Deadline
-from core.errors import AppError, InvalidInput, MattermostRefused, NotInChannel, NotVerified, Suspended
+from core.errors import AppError, InvalidInput, MattermostRefused, NotInChannel, NotVerified, Suspended, TurnedOff
 from core.fields import Form
 from core.menus import Requirement
 from handlers.context import Context
@@ -101,6 +101,7 @@ class PlainHost:
         """Do what a button says, or open its dialog. Both proofs come before everything else."""
         button = self.buttons.read(body.get("context"))
         self.triggers.check(body.get("trigger_id"), body.get("user_id"))
+        self._check_on()
         pressed = read_press(body)
         card = button.card
         if card.channel_id != pressed.channel_id:
@@ -125,6 +126,12 @@ class PlainHost:
             self._open(reply.form, call, pressed, direct=direct)
             return {}
         return write_press(reply, own_card.update if own_card else None)
+
+    def _check_on(self) -> None:
+        """Refuse while the app is disabled or uninstalled: administrators were told that nobody can use it."""
+        installation = self.door.installations.get()
+        if installation is not None and installation.turned_off_at:
+            raise TurnedOff("turned off by an administrator")
 
     def _check_member(self, channel_id: str, person_id: str, pressed: PressRequest | None = None) -> bool:
         """
@@ -175,6 +182,7 @@ class PlainHost:
         if sent.kind is Kind.LOOKUP:
             return self._look_up(sent, opened)
         try:
+            self._check_on()
             self.door.limits.check(sent.user_id, sent.kind)
             self.used.check(opened.id)
             call = self._call(sent, opened, read_submission(sent.submission, opened.shape))
@@ -207,6 +215,7 @@ class PlainHost:
         if known is not None:
             return write_options(Options(known))
         try:
+            self._check_on()
             self.door.limits.check(sent.user_id, sent.kind)
             self.used.check(opened.id)
             call = self._call(replace(sent, selected_field=field_name), opened, values)

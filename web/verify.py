@@ -24,6 +24,7 @@ from mattermost.token_owners import TokenOwners
 from web.background import Background, Every
 
 _RENEWAL_SECONDS = 5.0
+_ENABLED_SECONDS = 360.0  # longer than a bot's session that was checked before is taken for live
 
 log = structlog.get_logger(__name__)
 
@@ -68,16 +69,51 @@ class Verifier:
         token = caller.request.bot_access_token
         self._check_bot(token, person_id)
         self._tokens.seen(token)
+        off_at = self._tokens.turned_off_at
+        if off_at and self._clock() - off_at > _ENABLED_SECONDS:
+            # A bot whose app is off has no session: the app was enabled while this service was down.
+            self._tokens.turn(on=True)
         if caller.person.administrator and caller.request.webhook_secret:
             self._tokens.webhook_secret(caller.request.webhook_secret)
         return caller
 
-    def administrator(self, request: Request) -> Caller:
-        """Both proofs, and the person is a system administrator (lifecycle calls but the installation)."""
+    def turned_on(self, request: Request) -> Caller:
+        """An administrator enabled the app. Raises as `framework`, and AdministratorsOnly."""
         caller = self.framework(request)
         if not caller.person.administrator:
             raise AdministratorsOnly("lifecycle call by an ordinary user")
+        self._owners.forget()
+        self._tokens.turn(on=True)
         return caller
+
+    def turned_off(self, request: Request, *, removed: bool) -> None:
+        """
+        An administrator disabled the app, or *removed* it.
+
+        These calls name nobody, for a disabled app can't be uninstalled if anything is to be expanded. The
+        framework makes them for administrators only and keeps everybody else from their exact paths, so what
+        proves them is the bot's session and the path. Of an app that is disabled already the session is dead;
+        then the framework itself is asked.
+
+        Raises:
+            AdministratorsOnly: Somebody is named, and is none.
+            NotVerified, UnknownRequest: As `framework`.
+        """
+        named = acting_user_id(request.headers.get(HEADER, ""), self._jwt_secret, self._clock(), nobody=True)
+        incoming = read(payload(request))
+        _check_path(request, incoming)
+        # Somebody is named where the app was installed with an older manifest.
+        anybody = named or incoming.acting_user is not None
+        caller = self._caller(named, incoming) if anybody else None
+        try:
+            self._check_bot(incoming.bot_access_token, named)
+        except NotVerified:
+            if not (removed and self._renewals.due() and self._tokens.framework_refuses()):
+                raise
+        if caller is not None and not caller.person.administrator:
+            raise AdministratorsOnly("lifecycle call by an ordinary user")
+        self._owners.forget()
+        self._tokens.turn(on=False)
 
     def framework(self, request: Request) -> Caller:
         """
@@ -108,7 +144,7 @@ class Verifier:
         bot = self._owners.owner(caller.request.bot_access_token, asker=person_id, trusted=True)
         if not bot.is_bot:
             raise NotVerified("the bot's token is no bot's")
-        self._installations.put(
+        self._tokens.install(
             Installation(
                 bot_user_id=bot.user_id,
                 installed_by=person_id,

@@ -94,6 +94,8 @@ class Expander:
             raise _failed(f'"{level}" is not a known expand level')
         if not level:
             return
+        if not app.enabled:
+            raise _failed(f"app is disabled by the administrator: {app.app_id}: forbidden")
         try:
             self._one(app, agent, key, level, context, oauth2, base)
         except Missing as error:

@@ -79,7 +79,7 @@ class Installer:
         app = self._registry.get(app_id)
         word = "enabled" if enable else "disabled"
         if app.enabled is enable:
-            return f"Already {word}"
+            return f"{app.manifest['display_name']} is already enabled" if enable else "Already disabled"
         bot = self._state.users[app.bot_user_id]
         if enable:
             app.enabled, bot["delete_at"] = True, 0
@@ -95,9 +95,10 @@ class Installer:
         """on_uninstall may cancel, unless forced; then everything of the app is gone but its bot, deactivated."""
         app = self._registry.get(app_id)
         name = app.manifest["display_name"]
-        text = ""
+        text = f"Uninstalled {name}"
         try:
-            text = self._lifecycle(app, "on_uninstall", agent)
+            if app.call("on_uninstall") is not None:
+                text += f", with message: {self._lifecycle(app, 'on_uninstall', agent)}"
         except PluginError as error:
             if not force:
                 raise PluginError(f"app canceled uninstall request: {error}") from error
@@ -107,7 +108,7 @@ class Installer:
         bot, now = self._state.users[app.bot_user_id], self._state.now()
         bot["delete_at"] = bot["update_at"] = now
         self._refresh(agent.user_id)
-        return text or f"Uninstalled {name}"
+        return text
 
     def record(self, app: App, admin: bool) -> Json:
         """What the plugin keeps of an app. Everybody may read the JWT secret (recorded), administrators the rest."""

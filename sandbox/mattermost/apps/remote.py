@@ -168,6 +168,8 @@ class Remote:
 
     def _oauth_app(self, app_id: str) -> App:
         app = self._registry.get(app_id)
+        if not app.enabled:
+            raise PluginError(f"app is disabled by the administrator: {app_id}: forbidden", 403)
         if not app.may("remote_oauth2"):
             raise PluginError(f"{app_id} is not authorized to use OAuth2")
         return app
