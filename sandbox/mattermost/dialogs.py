@@ -7,7 +7,7 @@ https://developers.mattermost.com/integrate/plugins/interactive-dialogs/
 """
 
 import json
-from contextlib import suppress
+import re
 from typing import Any
 
 from flask import Blueprint, abort, jsonify, request
@@ -30,13 +30,21 @@ _DIALOG: Json = {
     "callback_id": "string", "title": "string", "introduction_text": "string", "icon_url": "string",
     "elements": [_ELEMENT], "submit_label": "string", "notify_on_cancel": "bool", "state": "string",
 }  # fmt: skip
+_DATETIME: Json = {"time_interval": "int", "location_timezone": "string", "allow_manual_time_entry": "bool"}
 _EMPTY = {"string": "", "bool": False, "int": 0, "map": {}}
 # Keys that later versions know, and whether they stand in the event also when empty.
 _LATER: dict[tuple[int, int], Json] = {
     (11, 0): {"data_source_url": "string", "multiselect": "bool"},
     (11, 1): {"refresh": "bool", "min_date": "string", "max_date": "string", "time_interval": "int"},
-    (11, 6): {"datetime_config": "map"},
+    (11, 6): {"datetime_config": _DATETIME},
 }
+_NAMES = {
+    "dialog_lookup": ("lookup", "lookup"),
+    "refresh": ("submit", "submission"),
+    "dialog_submission": ("submit", "submission"),
+}
+_LARGEST = 1024 * 1024  # bytes of an answer that are read
+_LARGEST_REQUEST = 300_000
 _ALWAYS = frozenset({*_ELEMENT, *_DIALOG, "multiselect"})
 
 
@@ -58,6 +66,9 @@ class Dialogs:
 
     def open(self) -> ResponseReturnValue:
         """The trigger alone says whose client opens it; no session is needed, and limits are not enforced."""
+        if (request.content_length or 0) > _LARGEST_REQUEST and self._state.at_least(11, 0):
+            text = "Unable to process request. Request body too large."
+            raise ApiError(413, "api.context.request_body_too_large.app_error", text)
         given = _content()
         try:
             dialog = self._dialog(given.get("dialog") or {})
@@ -76,25 +87,35 @@ class Dialogs:
         given, person = self._checked()
         refresh = given.get("type") == "refresh" and self._state.at_least(11, 1)
         kind = "refresh" if refresh else "dialog_submission"
-        content = sent(given["url"], self._forwarded(given, person, kind))
-        answer = self._answer(content)
+        answer = self._answer(self._sent(given, person, kind))
         later = self._state.at_least(11, 1) and not answer.get("error") and not answer.get("errors")
         if later and not _fits(answer):
-            text = "Invalid response from the integration."
+            text = "Encountered an invalid response from interactive dialog submission."
             raise ApiError(400, "app.submit_interactive_dialog.invalid_response", text)
         return jsonify(answer)
 
     def lookup(self) -> ResponseReturnValue:
-        """Options for a select; the integration's ``items``."""
+        """Options for a select; the integration's ``items``. A client repeats whatever is not 200 (recorded)."""
         if not self._state.at_least(11, 0):
             abort(404)
         given, person = self._checked()
-        content = sent(given["url"], self._forwarded(given, person, "dialog_lookup"))
+        if not re.match(r"https?://|/plugins/", given["url"]):
+            raise invalid_body("url")
+        content = self._sent(given, person, "dialog_lookup")
         try:
-            items = struct(decode_json(content), {"items": [_OPTION]}, "LookupDialogResponse", "").get("items", [])
+            items = _items(_only(content))
         except (Undecodable, AttributeError, TypeError):
-            items = []
-        return jsonify({"items": [{"text": "", "value": ""} | item for item in items]})
+            raise _undecodable("lookup", "lookup") from None
+        return jsonify({"items": items})
+
+    def _sent(self, given: Json, person: str, kind: str) -> bytes:
+        """The integration's answer. Plugins answer nothing that decodes: the double has none that take dialogs."""
+        if given["url"].startswith("/plugins/") and self._state.at_least(11, 0):
+            raise _undecodable(*_NAMES[kind])
+        content = sent(given["url"], self._forwarded(given, person, kind))
+        if len(content) > _LARGEST and self._state.at_least(11, 0):
+            raise _undecodable(*_NAMES[kind])
+        return content
 
     def _checked(self) -> tuple[Json, str]:
         """
@@ -105,8 +126,12 @@ class Dialogs:
         """
         person = me(self._state)
         given = _content()
+        if not isinstance(given.get("submission") or {}, dict):
+            raise invalid_body("dialog")
         if not given.get("url"):
             raise invalid_body("url")
+        if not given.get("channel_id") and self._state.at_least(11, 0):
+            raise ApiError(404, "app.channel.get.existing.app_error", "Unable to find the existing channel .")
         if not self._state.may_read(person, str(given.get("channel_id", ""))):
             raise forbidden()
         in_team = (str(given.get("team_id", "")), person) in self._state.team_members
@@ -129,19 +154,29 @@ class Dialogs:
         }
 
     def _answer(self, content: bytes) -> Json:
-        """The answer's known keys; what does not decode counts as nothing (recorded)."""
-        answer: Json = {}
-        with suppress(Undecodable, TypeError, AttributeError):
-            value = decode_json(content)
-            found = struct(value, {"error": "string", "errors": "map"}, "SubmitDialogResponse", "")
-            answer = {key: one for key, one in found.items() if one}
-            if not all(isinstance(one, str) for one in answer.get("errors", {}).values()):
-                return {}
-            if self._state.at_least(11, 1):
-                if kind := value.get("type"):
-                    answer["type"] = kind
-                if value.get("form") is not None:
-                    answer["form"] = self._dialog(value["form"])
+        """
+        The answer's known keys.
+
+        What does not decode counts as nothing in 9.11; since 11.0 it is an error (both recorded).
+        """
+        try:
+            value = _only(content) if self._state.at_least(11, 0) else decode_json(content)
+            return self._decoded(value) if value is not None or not self._state.at_least(11, 0) else {}
+        except (Undecodable, TypeError, AttributeError):
+            if self._state.at_least(11, 0):
+                raise _undecodable("submit", "submission") from None
+            return {}
+
+    def _decoded(self, value: Json) -> Json:
+        found = struct(value, {"error": "string", "errors": "map"}, "SubmitDialogResponse", "")
+        answer = {key: one for key, one in found.items() if one}
+        if not all(isinstance(one, str) for one in answer.get("errors", {}).values()):
+            raise Undecodable("errors")
+        if self._state.at_least(11, 1):
+            if kind := value.get("type"):
+                answer["type"] = kind
+            if value.get("form") is not None:
+                answer["form"] = self._dialog(value["form"])
         return answer
 
     def _dialog(self, given: Any) -> Json:
@@ -160,17 +195,62 @@ class Dialogs:
         dialog["elements"] = [element]
         if not isinstance(given, dict):
             raise Undecodable("a dialog is an object")
-        found = struct(given, dialog, "Dialog", "")
+        nulls: set[tuple[int, int]] = set()  # options are pointers: null stays null
+        found = struct(_without_nulls(given, nulls), dialog, "Dialog", "")
         whole = _whole(found, dialog)
         if whole["elements"] is not None:
             whole["elements"] = [_whole(one, element) for one in whole["elements"]]
+        for place, number in nulls:
+            whole["elements"][place]["options"][number] = None
         return whole
+
+
+def _without_nulls(given: Json, nulls: set[tuple[int, int]]) -> Json:
+    elements = given.get("elements")
+    if not isinstance(elements, list):
+        return given
+    for place, element in enumerate(elements):
+        options = element.get("options") if isinstance(element, dict) else None
+        nulls |= {(place, number) for number, one in enumerate(options or []) if one is None}
+    kept = [
+        one | {"options": [{} if option is None else option for option in one["options"]]}
+        if any(place == number for number, _ in nulls)
+        else one
+        for place, one in enumerate(elements)
+    ]
+    return given | {"elements": kept}
 
 
 def _whole(found: Json, kinds: Json) -> Json:
     """Every key, empty where nothing was given; newer keys only with a value."""
     filled = {key: found.get(key, _EMPTY.get(kind) if isinstance(kind, str) else None) for key, kind in kinds.items()}
-    return {key: value for key, value in filled.items() if key in _ALWAYS or value}
+    return {key: value for key, value in filled.items() if key in _ALWAYS or value or (key in found and value == {})}
+
+
+def _only(content: bytes) -> Any:
+    """The one JSON value of a body, None for an empty one or ``null``. Raises Undecodable."""
+    if not content:
+        return None
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise Undecodable("a value and nothing else") from error
+
+
+def _items(value: Any) -> list[Json] | None:
+    """Every item with both keys. Raises Undecodable for another shape."""
+    if not isinstance(value, dict | None):
+        raise Undecodable("an object")
+    given = (value or {}).get("items")
+    if given is None:
+        return None
+    found = struct({"items": [{} if one is None else one for one in given]}, {"items": [_OPTION]}, "Lookup", "")
+    return [{"text": "", "value": ""} | item for item in found["items"]]
+
+
+def _undecodable(what: str, called: str) -> ApiError:
+    text = f"Encountered an error decoding JSON response from interactive dialog {called}."
+    return ApiError(500, f"app.{what}_interactive_dialog.decode_json_error", text)
 
 
 def _fits(answer: Json) -> bool:
