@@ -44,7 +44,8 @@ class Actions:
 
     def press(self, post_id: str, action_id: str) -> ResponseReturnValue:
         """One press; the client gets the short id of the trigger, and nothing of the answer."""
-        if not action_id.isalnum() and not (self._state.at_least(11, 10) and re.fullmatch(r"[\w-]+", action_id)):
+        known = r"[A-Za-z0-9_-]+" if self._state.at_least(11, 10) else r"[A-Za-z0-9]+"
+        if not re.fullmatch(known, action_id):
             abort(404)
         person = me(self._state)
         given: Json = request.get_json(force=True, silent=True) or {}
@@ -65,17 +66,27 @@ class Actions:
         return jsonify({"status": "OK", "trigger_id": client_id})
 
     def _found(self, person: str, post_id: str, action_id: str, cookie: str) -> Json:
-        """The action with where it stands: from the stored post, or from the cookie of a private one."""
+        """
+        The action with where it stands: from the stored post, or from the cookie of a private one.
+
+        Since 11.0 a cookie of any channel that the person reads presses the buttons of every stored post, whoever may
+        read that (recorded).
+        """
         post = self._state.posts.get(post_id)
+        may_read = post is not None and self._state.may_read(person, post["channel_id"])
         if cookie:
-            sealed = self._ephemeral.opened(cookie, post_id)
+            any_post = post is not None and self._state.at_least(11, 0)
+            sealed = self._ephemeral.opened(cookie, None if any_post else post_id)
             if not self._state.may_read(person, sealed["channel_id"]):
                 raise forbidden()
+            may_read = may_read or any_post
             if post is None:
                 if not (sealed.get("integration") or {}).get("url"):
                     raise integration_error()
                 return sealed
-        if post is None or post["delete_at"] or not self._state.may_read(person, post["channel_id"]):
+        if post is not None and post["delete_at"] and self._state.at_least(11, 0):
+            raise ApiError(404, "app.post.get.app_error", "Unable to get the post.")
+        if post is None or post["delete_at"] or not may_read:
             raise forbidden()
         actions = [a for one in attachments_of(post["props"]) for a in one.get("actions", [])]
         action = next((one for one in actions if one["id"] == action_id and one.get("integration")), None)

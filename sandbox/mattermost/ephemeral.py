@@ -57,9 +57,9 @@ class Ephemeral:
             answered["metadata"] = {"embeds": embeds * 2}  # as recorded: counted once more for the answer
         return answered
 
-    def opened(self, cookie: str, post_id: str) -> Json:
+    def opened(self, cookie: str, post_id: str | None) -> Json:
         """
-        What a cookie of that post holds: type, channel_id, root_post_id, data_source, integration.
+        What a cookie of that post, or of any, holds: type, channel_id, root_post_id, data_source, integration.
 
         Raises:
             ApiError: 400 for one that this server did not make, or made for another post.
@@ -69,7 +69,7 @@ class Ephemeral:
             found: Json = json.loads(self._key.decrypt(data[:_NONCE], data[_NONCE:], None))
         except (ValueError, InvalidTag):
             raise integration_error() from None
-        if found["post_id"] != post_id:
+        if post_id is not None and found["post_id"] != post_id:
             raise integration_error()
         return found
 

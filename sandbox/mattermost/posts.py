@@ -99,7 +99,7 @@ class Posts:
         kind = str(given.get("type", ""))
         if kind and not kind.startswith("custom_"):
             raise ApiError(400, "api.context.invalid_param.app_error", "Invalid post.type parameter.")
-        message = _checked(str(given.get("message", "")))
+        message = self._checked(str(given.get("message", "")))
         file_ids = given.get("file_ids") or []
         if len(file_ids) > _MOST_FILES:
             raise ApiError(400, "model.post.is_valid.file_ids.app_error", "Invalid file ids.")
@@ -260,7 +260,7 @@ class Posts:
         self._write(post, written)
 
     def _write(self, post: Json, given: Json) -> None:
-        message = _checked(given["message"]) if isinstance(given.get("message"), str) else post["message"]
+        message = self._checked(given["message"]) if isinstance(given.get("message"), str) else post["message"]
         with self._state.lock:
             now = self._state.now()
             if message != post["message"]:
@@ -273,8 +273,10 @@ class Posts:
             post["update_at"] = now
         self._hub.posted(post, "post_edited")
 
-
-def _checked(message: str) -> str:
-    if len(message) > LONGEST:
+    def _checked(self, message: str) -> str:
+        if len(message) <= LONGEST:
+            return message
+        if self._state.at_least(11, 0):
+            text = "Post Message property is longer than the maximum permitted length."
+            raise ApiError(400, "model.post.is_valid.message_length.app_error", text)
         raise ApiError(400, "model.post.is_valid.msg.app_error", "Invalid message.")
-    return message

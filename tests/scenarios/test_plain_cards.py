@@ -410,6 +410,31 @@ def test_a_private_channels_name_is_for_its_members(world: World) -> None:
     assert world.asked() == []
 
 
+def test_a_cookie_of_another_channel_opens_no_private_card(world: World) -> None:
+    """Mattermost 11.6 lets anybody press a private channel's card who has a cookie of a channel that they read."""
+    as_version(world, "11.6.0")
+    agent, admin = world.connected("agent"), world.connected("admin")
+    form = opened(admin.command("incident create", channel="operations"))
+    assert admin.submit(form, {"short_description": "Secret"}, channel="operations")["type"] == "ok"
+    card = next(one for one in world.mattermost.state.posts.values() if "Secret" in str(one["props"]))
+    action = {"id": "go", "type": "button", "name": "Go", "integration": {"url": world.config.app_url, "context": {}}}
+    private = {
+        "channel_id": agent.channel("town-square"),
+        "message": "",
+        "props": {"attachments": [{"actions": [action]}]},
+    }
+    with agent.listening() as listening:
+        admin.post("/api/v4/posts/ephemeral", {"user_id": agent.id, "post": private})
+        [told] = [one["data"]["post"] for one in listening.heard() if one["event"] == "ephemeral_message"]
+    cookie = told["props"]["attachments"][0]["actions"][0]["cookie"]
+    world.servicenow.clear_requests()
+    for button in ("comment", "mine"):
+        pressed = agent.press_action(card["id"], button, cookie=cookie)
+        assert pressed.dialog is None
+        assert "You aren't a member of this channel" in pressed.texts[0]
+    assert world.asked() == []
+
+
 def test_whoever_left_the_channel_finishes_no_dialog(world: World) -> None:
     """The dialog was opened as a member; what is done in the channel is for its members."""
     admin = world.connected("admin")
