@@ -163,7 +163,9 @@ def _new_web(element: Json, value: Any, touched: bool) -> Any:
     if value in ("", None, []):
         return "" if touched and kind in {"text", "textarea"} and element.get("subtype") != "number" else None
     if element.get("multiselect"):
-        return list(value)
+        return value if isinstance(value, list) else [value]
+    if kind == "date" and value == "today":
+        return f"{datetime.now(UTC):%Y-%m-%d}"
     if element.get("subtype") == "number" and touched:
         return int(float(value))
     return value
