@@ -2,8 +2,12 @@
 
 import operator as op
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from sandbox.servicenow import moments
 from sandbox.servicenow.query import TEXT, NotDone, Parsed, Term
 
 Row = Mapping[str, str]
@@ -12,6 +16,16 @@ _ORDERED: dict[str, Callable[[Any, Any], bool]] = {
     ">": op.gt, "<": op.lt, ">=": op.ge, "<=": op.le,
     "GT_FIELD": op.gt, "LT_FIELD": op.lt, "GT_OR_EQUALS_FIELD": op.ge, "LT_OR_EQUALS_FIELD": op.le,
 }  # fmt: skip
+_SPANS = {"BETWEEN", "ON", "NOTON", "RELATIVEGT", "RELATIVEGE", "RELATIVELT", "RELATIVELE", "RELATIVEEE"}
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Who asks, and when: `me` is a sys_id, `now` has a zone, and days begin in *zone*."""
+
+    me: str
+    now: datetime
+    zone: ZoneInfo
 
 
 class Evaluator:
@@ -21,7 +35,7 @@ class Evaluator:
         display: What stands for it: the display value of a reference, else the raw value.
         is_reference: Whether text operators look at the display value.
         classes: A table and its descendants.
-        me: The caller's sys_id, for ``javascript:gs.getUserID()``.
+        asking: For ``javascript:gs.getUserID()`` and times relative to now.
         case_sensitive: Whether texts differ by case; to a list they do not.
     """
 
@@ -31,14 +45,14 @@ class Evaluator:
         display: Callable[[Row, str], str],
         is_reference: Callable[[str], bool],
         classes: Callable[[str], Sequence[str]],
-        me: str,
+        asking: Asking,
         case_sensitive: bool = False,
     ) -> None:
         self._value = value
         self._display = display
         self._is_reference = is_reference
         self._classes = classes
-        self._me = me
+        self._asking = asking
         self.empty_is_least = False  # filters of scripts: an empty value is below every other
         self._fold = str if case_sensitive else str.casefold
 
@@ -49,6 +63,8 @@ class Evaluator:
         Raises:
             NotDone: A script that is not done here.
         """
+        for term in (term for ands in parsed.queries for ors in ands for term in ors):
+            self._check(term)
         found = [row for row in rows if self.matches(row, parsed)]
         for column, descending in reversed(parsed.order):
             found.sort(key=lambda row: sortable(self._display(row, column)), reverse=descending)
@@ -62,7 +78,10 @@ class Evaluator:
         if term.operator == TEXT:
             words = term.value.casefold().split()
             return all(word in text_of(row) for word in words)
-        value, wanted = self._value(row, term.column), self._scripted(term.value)
+        value = self._value(row, term.column)
+        if term.operator in _SPANS:
+            return self._spans(value, term)
+        wanted = self._scripted(term.value)
         if term.operator in _ORDERED:
             if term.operator.endswith("_FIELD"):
                 wanted = self._value(row, wanted)
@@ -94,9 +113,6 @@ class Evaluator:
                 return value != ""
             case "ANYTHING":
                 return True
-            case "BETWEEN":
-                first, _, last = wanted.partition("@")
-                return value != "" and sortable(first) <= sortable(value) <= sortable(last)
             case "SAMEAS":
                 return value == self._value(row, wanted)
             case "NSAMEAS":
@@ -104,12 +120,38 @@ class Evaluator:
             case _:  # INSTANCEOF
                 return value in self._classes(wanted)
 
+    def _check(self, term: Term) -> None:
+        """Raise NotDone for what can't be evaluated, even where no row is there to try it on."""
+        if term.operator in _SPANS:
+            self._spans("0", term)
+        elif term.operator != TEXT:
+            self._scripted(term.value)
+
+    def _spans(self, value: str, term: Term) -> bool:
+        """Between two values, on a day, or relative to now; an empty value never is."""
+        if term.operator.startswith("RELATIVE"):
+            try:
+                asking = self._asking
+                return value != "" and moments.relative(value, term.operator, term.value, asking.now, asking.zone)
+            except moments.Unknown as problem:
+                raise NotDone(f"{term.column}{term.operator}{term.value}") from problem
+        parts = term.value.split("@")
+        if len(parts) != (2 if term.operator == "BETWEEN" else 3):  # ON and NOTON begin with a label
+            raise NotDone(f"{term.column}{term.operator}{term.value}")
+        first, last = (self._scripted(part) for part in parts[-2:])
+        within = sortable(first) <= sortable(value) <= sortable(last)
+        return value != "" and within != (term.operator == "NOTON")
+
     def _scripted(self, value: str) -> str:
         if not value.startswith("javascript:"):
             return value
-        if value.removeprefix("javascript:").strip().rstrip(";") != "gs.getUserID()":
-            raise NotDone(value)
-        return self._me
+        script = value.removeprefix("javascript:").strip()
+        if script.rstrip(";") == "gs.getUserID()":
+            return self._asking.me
+        try:
+            return moments.generated(script, self._asking.now, self._asking.zone)
+        except moments.Unknown as problem:
+            raise NotDone(value) from problem
 
 
 def text_of(row: Row) -> str:

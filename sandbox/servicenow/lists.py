@@ -1,9 +1,11 @@
 """Queries with a person's rights: for the Table API's lists and for the pages (API reference §1.6, §2)."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sandbox.servicenow.evaluate import Evaluator
+from sandbox.servicenow.evaluate import Asking, Evaluator
 from sandbox.servicenow.people import Caller, People
 from sandbox.servicenow.query import NotDone, Parsed, parse
 from sandbox.servicenow.store import Row, Store
@@ -116,4 +118,7 @@ def evaluator(store: Store, table: str, me: str, case_sensitive: bool = False) -
     def classes(name: str) -> list[str]:
         return store.descendants(name) if name in store.tables else []
 
-    return Evaluator(value, display, lambda path: bool(reference(path)), classes, me, case_sensitive)
+    user = store.find("sys_user", me) or {}
+    now = datetime.strptime(store.now(), "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    asking = Asking(me, now, ZoneInfo(user.get("time_zone") or "UTC"))
+    return Evaluator(value, display, lambda path: bool(reference(path)), classes, asking, case_sensitive)

@@ -195,11 +195,10 @@ def test_what_is_not_here_is_refused_loudly(double: ServiceNowDouble) -> None:
     """501 with the path for parts of an instance and operators that are real; never an empty 200."""
     for method, path, query in (
         ("GET", "/api/now/import/x", ""),
-        ("GET", "/api/now/stats/incident?sysparm_having=count>1", ""),
-        ("POST", "/api/now/v1/batch", ""),
+        ("GET", "/api/now/stats/incident?sysparm_having=count>1&sysparm_group_by=state", ""),
         ("GET", "/api/sn_sc/servicecatalog/items", ""),
-        ("GET", TABLE, "opened_atRELATIVEGT@hour@ago@1"),
-        ("GET", TABLE, "caller_id=javascript:gs.beginningOfLastMonth()"),
+        ("GET", TABLE, "opened_atMORETHANdue_date@day@before@1"),
+        ("GET", TABLE, "caller_id=javascript:gs.getUserName()"),
         ("GET", TABLE, "active=true^GROUPBYstate"),
     ):
         answer = send(double, method, path, sysparm_query=query)

@@ -118,7 +118,9 @@ def test_an_action_that_throws_is_an_error_of_its_event(instance: Instance) -> N
 def test_what_the_sandbox_cannot_do_stops_no_queue(instance: Instance) -> None:
     """It is in the log, and what comes after it runs."""
     update_set = UpdateSet()
-    update_set.rule("incident", "gs.info('x');", when="async", filter_condition="opened_atRELATIVEGT@hour@ago@1")
+    update_set.rule(
+        "incident", "gs.info('x');", when="async", filter_condition="opened_atMORETHANdue_date@day@before@1"
+    )
     update_set.rule("incident", QUEUE, "queue", order="200")
     update_set.action(EVENT, "var g = new GlideRecord('incident'); g.addEncodedQuery('opened_atON'); g.query();", "bad")
     update_set.action(EVENT, "gs.info('fine');", "good", order="200")

@@ -121,4 +121,4 @@ def test_one_row_can_be_matched_by_case(double: ServiceNowDouble) -> None:
         assert not matches(double.store, "incident", row, query, case_sensitive=True)
     assert matches(double.store, "incident", row, "short_descriptionLIKEVPN", case_sensitive=True)
     with pytest.raises(NotDone):
-        matches(double.store, "incident", row, "opened_atRELATIVEGT@hour@ago@1")
+        matches(double.store, "incident", row, "opened_atMORETHANdue_date@day@before@1")
