@@ -24,6 +24,7 @@ _STATUSES = (
     Option("Active", Status.ACTIVE.value),
     Option("Paused", Status.PAUSED.value),
     Option("Broken", Status.BROKEN.value),
+    Option("Waiting", "waiting"),
 )
 
 

@@ -14,7 +14,7 @@ from core.errors import AccessDenied, AppError, Broken, MayBeSaved, ServiceNowEr
 from core.subscriptions import TABLE, Status, Subscription
 from handlers.context import Context
 from handlers.subscriptions_effects import Told, announce, grant_of
-from handlers.subscriptions_rights import NotYoursThere, check_may_manage, is_creator, rows_of
+from handlers.subscriptions_rights import NotYoursThere, check_may_manage, counts, is_creator, rows_of
 from handlers.subscriptions_saving import AlreadyThere, NothingSaved, once, one_at_a_time
 from handlers.subscriptions_words import events_text
 
@@ -100,7 +100,7 @@ def _says(found: Subscription, wanted: Subscription) -> bool:
 
 def _refuse_twins(wanted: Subscription, context: Context) -> None:
     with rows_of(context) as rows:
-        others = [one for one in rows.twins(wanted) if one.sys_id != wanted.sys_id]
+        others = [one for one in rows.twins(wanted) if one.sys_id != wanted.sys_id and counts(one, context)]
     if others:
         raise AlreadyThere(others[0])
 

@@ -11,13 +11,14 @@ from forms.subscriptions_list import SHOW, detail_form
 from handlers.context import Context
 from handlers.opened import LIFE
 from handlers.subscriptions_form import names_in, read_title
-from handlers.subscriptions_words import STATUS_LABELS, events_text, filter_text, options_text, standing, subject
+from handlers.subscriptions_rights import owner_of
+from handlers.subscriptions_words import events_text, filter_text, options_text, standing, status_text, subject
 from mattermost.markdown import escaped
 
 
 def show_detail(call: Call, context: Context, subscription: Subscription, *, note: str = "") -> Reply:
     """Show *subscription*; the place in the list where it was picked stays. *note* stands above."""
-    status, reason = standing(subscription, context.grants.get(subscription.sys_id))
+    status, _ = standing(subscription, context.grants.get(subscription.sys_id))
     record = read_title(subscription, context)
     wanted = context.servicenow.subscriptions(context.settings.app_url).decode(
         subscription.filter_query, subscription.table
@@ -30,7 +31,7 @@ def show_detail(call: Call, context: Context, subscription: Subscription, *, not
         ("Posts", options_text(subscription.options)),
         ("In", channel_name(subscription.channel_id, context)),
         ("Made by", maker(subscription, context)),
-        ("Status", f"{STATUS_LABELS[status]}{': ' + escaped(reason, 300) if reason else ''}"),
+        ("Status", status_text(subscription, context)),
         ("ID", f"`{subscription.sys_id}`"),
     ]
     lines = [note, ""] if note else []
@@ -58,10 +59,9 @@ def channel_name(channel_id: str, context: Context) -> str:
 
 def maker(subscription: Subscription, context: Context) -> str:
     """Who made it: as we know it, else by ServiceNow's user name. Markdown."""
-    grant = context.grants.get(subscription.sys_id)
-    if grant is not None and grant.owner_id:
+    if owner_id := owner_of(subscription, context):
         try:
-            return f"@{escaped(context.mattermost.username(grant.owner_id), 64)}"
+            return f"@{escaped(context.mattermost.username(owner_id), 64)}"
         except MattermostError:
             return "somebody who is not here any more"
     return f"{escaped(subscription.created_by, 64)} (in ServiceNow)"

@@ -21,8 +21,8 @@ from handlers.subscriptions import open_add
 from handlers.subscriptions_changing import with_known_state
 from handlers.subscriptions_detail import channel_name, show_detail, signed
 from handlers.subscriptions_form import TITLE_COLUMNS, of_shared_class, tables_of
-from handlers.subscriptions_rights import rows_of
-from handlers.subscriptions_words import STATUS_LABELS, events_text, short_subject, standing, subject
+from handlers.subscriptions_rights import owner_of, rows_of
+from handlers.subscriptions_words import STATUS_LABELS, events_text, short_subject, shown_status, status_text, subject
 from mattermost.markdown import escaped
 
 PAGE = 10
@@ -133,7 +133,7 @@ class _Sight:
         mine = self._call.person.id == (grant.owner_id if grant else row.user_id)
         if row.channel_id not in self.channels and not mine and not self._call.person.administrator:
             return False
-        return not self._status or standing(row, grant)[0] == self._status
+        return not self._status or shown_status(row, self._context)[0] == self._status
 
 
 def _steps(
@@ -219,22 +219,19 @@ def _line(
     sight: _Sight,
     context: Context,
 ) -> str:
-    grant = context.grants.get(row.sys_id)
-    status, reason = standing(row, grant)
     channel = sight.channels.get(row.channel_id)
     if channel is None:
         place = channel_name(row.channel_id, context)
     else:
         place = "direct messages" if channel.type == "D" else escaped(channel.display_name or channel.name, 64)
-    owner = grant.owner_id if grant else row.user_id
-    name = makers.get(owner)
+    name = makers.get(row.sys_id)
     maker = f"@{escaped(name, 64)}" if name else f"{escaped(row.created_by, 64)} (in ServiceNow)"
     parts = [
         f"**{escaped(row.name, 100)}:** {subject(row, record, context)}" if row.name else subject(row, record, context),
         events_text(row.events) + (", filtered" if row.filter_query else ""),
         f"in {place}",
         f"by {maker}",
-        f"{STATUS_LABELS[status]}{': ' + escaped(reason, 200) if reason else ''}",
+        status_text(row, context),
         f"`{row.sys_id}`",
     ]
     return f"**{number}.** {' · '.join(parts)}\n"
@@ -257,12 +254,16 @@ def _titles(rows: list[Subscription], context: Context) -> dict[tuple[str, str],
 
 
 def _makers(rows: list[Subscription], context: Context) -> Mapping[str, str]:
-    grants = (context.grants.get(row.sys_id) for row in rows)
-    owners = {grant.owner_id if grant else row.user_id for row, grant in zip(rows, grants, strict=True)}
+    """
+    User names of who made rows, by sys_id, where that was through us. The column ``user_id`` proves nothing: of any
+    other row the list names who created it in ServiceNow.
+    """
+    owners = {row.sys_id: owner for row in rows if (owner := owner_of(row, context))}
     try:
-        return context.mattermost.usernames({owner for owner in owners if owner.isalnum() and len(owner) == 26})
+        names = context.mattermost.usernames(set(owners.values()))
     except MattermostError:
         return {}
+    return {sys_id: names[owner] for sys_id, owner in owners.items() if owner in names}
 
 
 def _key(written: object) -> Key | None:

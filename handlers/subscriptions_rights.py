@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from core.errors import AccessDenied, NotFound, NotInstalled, NotPermitted, NotYours, OldComponent
 from core.subscription_ports import Subscriptions
-from core.subscriptions import ROLE, Subscription
+from core.subscriptions import ROLE, Grant, Subscription
 from handlers.context import Context
 
 
@@ -91,6 +91,31 @@ def is_creator(subscription: Subscription, context: Context) -> bool:
         return grant.owner_id == context.person.id
     account = context.account
     return account is not None and account.identity.known and subscription.created_by == account.identity.user_name
+
+
+def grant_for(subscription: Subscription, context: Context) -> Grant | None:
+    """The grant that covers the row as it is now, created by whom it was; None where nothing is posted of it."""
+    grant = context.grants.get(subscription.sys_id)
+    if grant is None or not grant.same_as(subscription) or grant.created_by not in {"", subscription.created_by}:
+        return None
+    return grant
+
+
+def owner_of(subscription: Subscription, context: Context) -> str:
+    """Mattermost id of who set it up through us, whatever was changed since; "" where somebody else created the row."""
+    grant = context.grants.get(subscription.sys_id)
+    return grant.owner_id if grant is not None and grant.created_by in {"", subscription.created_by} else ""
+
+
+def counts(subscription: Subscription, context: Context) -> bool:
+    """
+    Whether a row posts, or will when its owner was asked. Any holder of the role can write rows in another's
+    name; those post nothing, and must not keep anybody from subscribing.
+    """
+    if grant_for(subscription, context) is not None:
+        return True
+    account = context.accounts.get(subscription.user_id)
+    return account is not None and account.identity.known and account.identity.user_name == subscription.created_by
 
 
 def check_may_manage(subscription: Subscription, context: Context) -> bool:

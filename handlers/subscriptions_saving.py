@@ -28,7 +28,7 @@ from core.errors import (
 from core.subscriptions import TABLE, Subscription
 from handlers.context import Context
 from handlers.subscriptions_effects import Told, announce, grant_of
-from handlers.subscriptions_rights import Gone, rows_of
+from handlers.subscriptions_rights import Gone, counts, rows_of
 from handlers.subscriptions_words import events_text
 
 log = structlog.get_logger(__name__)
@@ -181,7 +181,9 @@ def _left_behind(wanted: Subscription, attempt: FormResult, context: Context) ->
     with rows_of(context) as rows:
         twins = rows.twins(wanted)
     since = _raw(attempt.stored_at - _CLOCK_MARGIN)
-    mine = [one for one in twins if one.user_id == context.person.id and one.created_on >= since]
+    mine = [
+        one for one in twins if one.user_id == context.person.id and one.created_on >= since and counts(one, context)
+    ]
     return mine[0] if mine else None
 
 
@@ -189,7 +191,7 @@ def _give_way(stored: Subscription, context: Context) -> None:
     """Remove *stored* where an older twin is there; a silence now is no reason to lose it."""
     try:
         with rows_of(context) as rows:
-            twins = rows.twins(stored)
+            twins = [one for one in rows.twins(stored) if one.sys_id == stored.sys_id or counts(one, context)]
     except ServiceNowError as error:
         # Two alike are harmless: a record has one notice in a channel, whatever matched.
         log.warning("twins not looked for", subscription=stored.sys_id, reason=type(error).__name__)

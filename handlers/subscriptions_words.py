@@ -7,11 +7,18 @@ from core.filters import Filter
 from core.records import Column, Record
 from core.subscriptions import EVENT_LABELS, Event, Grant, Option, Status, Subscription
 from handlers.context import Context
+from handlers.subscriptions_rights import grant_for
 from mattermost.markdown import escaped
 
 _TITLE = 80  # characters of a record's title in a line
 
-STATUS_LABELS = {Status.ACTIVE: "active", Status.PAUSED: "paused", Status.BROKEN: "broken"}
+WAITING = "waiting"
+STATUS_LABELS = {
+    Status.ACTIVE.value: "active",
+    Status.PAUSED.value: "paused",
+    Status.BROKEN.value: "broken",
+    WAITING: WAITING,
+}
 NO_RECORD = "a record that you may not see, or that is gone"
 
 
@@ -94,3 +101,19 @@ def standing(subscription: Subscription, grant: Grant | None) -> tuple[Status, s
     if subscription.filter_error and subscription.status is Status.ACTIVE:
         return Status.BROKEN, f"ServiceNow can't evaluate its filter: {subscription.filter_error}"
     return subscription.status, ""
+
+
+def shown_status(subscription: Subscription, context: Context) -> tuple[str, str]:
+    """As `standing`, or that it waits: its row was created or changed past us, and nothing was posted of it."""
+    grant = context.grants.get(subscription.sys_id)
+    status, reason = standing(subscription, grant)
+    if status is Status.ACTIVE and grant_for(subscription, context) is None:
+        what = "changed in ServiceNow, not through this app" if grant is not None else "not created through this app"
+        return WAITING, f"{what}; nothing is posted until its owner's permissions are checked"
+    return status.value, reason
+
+
+def status_text(subscription: Subscription, context: Context) -> str:
+    """The same in words. Markdown."""
+    word, reason = shown_status(subscription, context)
+    return f"{STATUS_LABELS[word]}{': ' + escaped(reason, 300) if reason else ''}"

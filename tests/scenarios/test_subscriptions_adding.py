@@ -263,8 +263,9 @@ def test_the_same_once_more_offers_the_first_one(world: World, agent: Mattermost
 
 
 def test_an_older_twin_of_another_tool_wins(world: World, agent: MattermostClient) -> None:
-    """A row that did not come through us counts as well: ours is removed again, and nothing is posted."""
-    theirs = foreign_row(world, "agent2", channel_id=agent.channel("service-desk"))
+    """A row that its owner wrote in ServiceNow counts as well: ours is removed again, and nothing is posted."""
+    agent2 = world.connected("agent2")
+    theirs = foreign_row(world, "agent2", channel_id=agent.channel("service-desk"), user_id=agent2.id)
     world.advance(2)
     before = len(world.mattermost.posts_in("service-desk"))
     answer = subscribe(agent)
@@ -272,6 +273,30 @@ def test_an_older_twin_of_another_tool_wins(world: World, agent: MattermostClien
     assert [one["sys_id"] for one in rows(world)] == [theirs]
     assert grants(world) == []
     assert len(world.mattermost.posts_in("service-desk")) == before
+
+
+@pytest.mark.parametrize("named", ["agent", "nobody"])
+def test_a_row_in_another_s_name_keeps_nobody_from_subscribing(
+    world: World, agent: MattermostClient, named: str
+) -> None:
+    """Somebody with the role writes the same row in another's name: it posts nothing, so it's no reason to give way."""
+    user_id = {"agent": agent.id, "nobody": ""}[named]
+    planted = foreign_row(world, "agent2", channel_id=agent.channel("service-desk"), user_id=user_id)
+    world.advance(2)
+    assert subscribe(agent)["type"] == "ok"
+    [granted] = grants(world)
+    assert granted["owner_id"] == agent.id
+    assert granted["sys_id"] != planted
+    assert len(rows(world)) == 2
+
+
+def test_a_lost_answer_is_not_mistaken_for_a_row_in_one_s_name(world: World, agent: MattermostClient) -> None:
+    """The insert fails, and somebody else's row that names this person is there: nothing of it is taken for saved."""
+    foreign_row(world, "agent2", channel_id=agent.channel("service-desk"), user_id=agent.id)
+    world.servicenow.fault("500", ROWS, method="POST")
+    answer = subscribe(agent)
+    assert "saved nothing" in answer["text"]
+    assert grants(world) == []
 
 
 def test_another_filter_is_another_subscription(world: World, agent: MattermostClient) -> None:

@@ -189,7 +189,7 @@ def test_filters_narrow_the_list(world: World, agent: MattermostClient) -> None:
     assert by == {
         "owner": ["me", "anyone"],
         "where": ["this_channel", "all_channels"],
-        "status": ["any", "active", "paused", "broken"],
+        "status": ["any", "active", "paused", "broken", "waiting"],
     }
     anyone = {"owner": option(form, "owner", "anyone")}
     assert set(picks(press(agent, form, "filter", anyone)["form"])) == {*mine, *theirs, *problem, *paused}
@@ -278,3 +278,41 @@ def test_a_subscription_in_direct_messages_is_the_person_s_own(world: World, age
     assert "in direct messages" in listed(agent, "me", "all_channels")["header"]
     other = world.connected("agent2")
     assert picks(listed(other, "anyone", "all_channels")) == []
+
+
+def test_a_row_in_one_s_name_shows_who_created_it_and_that_it_waits(world: World, agent: MattermostClient) -> None:
+    """`agent2` writes a row with the agent's id: it posts nothing, and lists and details don't claim otherwise."""
+    [planted] = many(world, agent, 1)
+    other = world.connected("agent2")
+    sys_id = foreign_row(world, "agent2", channel_id=agent.channel("service-desk"), user_id=agent.id)
+    for person in (agent, other):
+        [line] = [one for one in listed(person, "anyone")["header"].splitlines() if sys_id in one]
+        assert "by agent2 (in ServiceNow)" in line
+        assert "waiting: not created through this app" in line
+        assert "@agent" not in line
+        assert "active" not in line
+    shown = agent.command("subscriptions edit", {"subscription": sys_id}, **HERE)
+    assert shown["type"] == "error"
+    form = listed(agent, "anyone")
+    form = press(agent, form, "open", {"pick": option(form, "pick", sys_id)})["form"]
+    assert "**Made by:** agent2 (in ServiceNow)" in form["header"]
+    assert "**Status:** waiting: not created through this app" in form["header"]
+    assert planted != sys_id
+
+
+def test_a_granted_row_that_was_changed_or_created_again_waits(world: World, agent: MattermostClient) -> None:
+    """Its filter was changed past us; or it was deleted and written again by somebody else under the same id."""
+    subscribe(agent)
+    row = only(world)
+    assert "active" in listed(agent)["header"]
+    world.administer("PATCH", f"/api/now/table/{TABLE}/{row['sys_id']}", {"filter_query": "priority=1"})
+    assert "waiting: changed in ServiceNow, not through this app" in listed(agent)["header"]
+    assert "by @agent" in listed(agent)["header"]
+    form = listed(agent)
+    assert picks(press(agent, form, "filter", {"status": option(form, "status", "active")})["form"]) == []
+    found = press(agent, form, "filter", {"status": option(form, "status", "waiting")})["form"]
+    assert picks(found) == [row["sys_id"]]
+    world.administer("DELETE", f"/api/now/table/{TABLE}/{row['sys_id']}", {})
+    columns = {"sys_id": row["sys_id"], "channel_id": row["channel_id"], "user_id": agent.id}
+    foreign_row(world, "agent2", **columns)
+    assert "by agent2 (in ServiceNow) · waiting" in listed(agent)["header"]

@@ -169,7 +169,8 @@ def test_silence_after_the_insert_loses_nothing(world: World, agent: MattermostC
 
 def test_a_twin_that_can_t_be_removed_is_told(world: World, agent: MattermostClient) -> None:
     """The younger row should go and ServiceNow refuses: the id is named, nothing is posted of it."""
-    foreign_row(world, "agent2", channel_id=agent.channel("service-desk"))
+    agent2 = world.connected("agent2")
+    foreign_row(world, "agent2", channel_id=agent.channel("service-desk"), user_id=agent2.id)
     world.advance(2)
     world.servicenow.fault("500", ROWS, method="DELETE")
     answer = subscribe(agent)
