@@ -95,5 +95,5 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
     notices.worker.start()
     plain = plain_blueprint(PlainHost.of(door, buttons, messages.bot_session, config.app_url))
     others = (plain, notices.blueprint, downloads_blueprint(signer, clock, partial(build, RELEASE)))
-    app = web_app(door, config.app_url, {"storage": stores.check, "bot token": tokens.check}, *others)
+    app = web_app(door, config.app_url, {"storage": stores.check} | tokens.checks, *others)
     return Service.of(app, services, workers=(background, notices.worker), release=stores.close)

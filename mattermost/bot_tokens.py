@@ -8,6 +8,7 @@ call us back, and that call carries a live session (protocol reference §9).
 
 import hmac
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -128,8 +129,16 @@ class BotTokens:
         with self._changed:
             self._refused.add(token)
 
-    def check(self) -> None:
-        """For `/readyz`; from memory. Raises NoBotToken while neither a token nor the wake-up works."""
+    @property
+    def checks(self) -> dict[str, Callable[[], None]]:
+        """For `/readyz`, from memory; each raises NoBotToken while its part does not work."""
+        return {"installation": self._check_installed, "bot token": self._check_token}
+
+    def _check_installed(self) -> None:
+        if self.installations.get() is None:
+            raise NoBotToken("not installed in Mattermost yet")
+
+    def _check_token(self) -> None:
         if self._trouble:
             raise NoBotToken(self._trouble)
 

@@ -61,7 +61,7 @@ class Process:
         for _ in range(600):
             assert self.process.poll() is None, self.log.read_text()
             try:
-                if requests.get(f"{self.url}/readyz", timeout=5).ok:
+                if requests.get(f"{self.url}/healthz", timeout=5).ok:
                     return
             except requests.ConnectionError:
                 threading.Event().wait(0.05)  # nothing tells when a socket begins to listen

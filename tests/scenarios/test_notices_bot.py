@@ -39,6 +39,15 @@ def bot_token(world: World, name: str = "a lasting token") -> str:
     return str(made["token"])
 
 
+def test_nothing_is_ready_before_the_app_is_installed(empty_world: World) -> None:
+    """The part is named, with 503; the process answers all the same, or nobody could install it."""
+    assert ready(empty_world) == {"ready": False, "failing": ["installation"]}
+    assert requests.get(f"{empty_world.config.app_url}/readyz", timeout=10).status_code == 503
+    assert requests.get(f"{empty_world.config.app_url}/healthz", timeout=10).ok
+    empty_world.install()
+    assert ready(empty_world) == {"ready": True, "failing": []}
+
+
 @pytest.mark.parametrize("seconds", [3600, 540, 86_400 * 3])
 def test_a_notice_long_after_the_last_call_arrives(world: World, component: Component, seconds: int) -> None:
     """The session of the last call is dead: one wake-up brings another, which serves the notices after it, too."""
