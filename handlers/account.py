@@ -9,7 +9,15 @@ import structlog
 
 from core.accounts import Account, SignIn, Tokens
 from core.calls import Call, Link, Navigate, Reply, Text
-from core.errors import AppError, InvalidInput, MattermostError, NotConfigured, OAuthRefused, ServiceNowError
+from core.errors import (
+    AppError,
+    InvalidInput,
+    MattermostError,
+    NotConfigured,
+    OAuthRefused,
+    ServiceNowError,
+    StorageFailed,
+)
 from core.menus import Requirement
 from handlers.context import Context
 from handlers.help import help_text
@@ -94,6 +102,7 @@ def complete(call: Call, context: Context) -> Reply:
         UnknownSignIn: This person started no such sign-in, or it is too old, finished, or another instance's.
         Declined, SignInFailed: ServiceNow sent an error instead of a code.
         OAuthRefused, ServiceNowError: The exchange failed; nothing was stored.
+        StorageFailed: Nothing could be stored; what ServiceNow granted is given back.
     """
     sign_in = context.sign_ins.take(call.person.id, call.values.text("state"))
     if sign_in is None or sign_in.instance != context.instance.url:
@@ -120,9 +129,13 @@ def complete(call: Call, context: Context) -> Reply:
         connected_at=context.clock(),
         version=before.version + 1 if before else 1,
     )
-    while not context.accounts.put(account):
-        stored = context.accounts.get(call.person.id)
-        account = replace(account, version=(stored.version if stored else 0) + 1)
+    try:
+        while not context.accounts.put(account):
+            stored = context.accounts.get(call.person.id)
+            account = replace(account, version=(stored.version if stored else 0) + 1)
+    except StorageFailed:
+        _give_back(tokens, context)
+        raise
     log.info("connected", person=call.person.id, identified=identity.known)
     _refresh_menus(context, connected=True)
     _welcome(call, context, account)

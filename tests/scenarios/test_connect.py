@@ -1,6 +1,7 @@
 """People connect their ServiceNow account, see it, and disconnect it; nobody finishes what another person started."""
 
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -202,3 +203,18 @@ def test_the_raw_target_of_a_request_is_compared_too(world: World, raw: str | No
             answer = json.loads(b"".join(run_wsgi_app(app, environ)[0]))
             assert answer["type"] == expected, (names, target)
             assert expected == "ok" or "does not know that request" in answer["text"]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_full_disk_gives_the_grant_back(world: World, again: bool) -> None:
+    """Nothing could be stored, so nothing stays granted at ServiceNow but what was stored before."""
+    newcomer = world.connected("newcomer") if again else world.person("newcomer")
+    before = [grant.refresh_token for grant in world.servicenow.oauth.grants()]
+    folder = Path(world.config.storage_url.removeprefix("tinydb://"))
+    (folder / "accounts.new").mkdir()
+    page = newcomer.connect()
+    (folder / "accounts.new").rmdir()
+    assert "could not be stored" in page.text
+    assert [grant.refresh_token for grant in world.servicenow.oauth.grants()] == before
+    assert ("Nora Newcomer" in me(newcomer)) is again
+    assert "Completed connecting" in newcomer.connect().text
