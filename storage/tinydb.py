@@ -17,6 +17,7 @@ from storage.cards import StoredCards
 from storage.disk import Disk
 from storage.grants import StoredGrants
 from storage.outbox import StoredOutbox
+from storage.private import keep_private
 from storage.sealing import Sealer
 from storage.settings import StoredSettings
 from storage.sign_ins import StoredSignIns
@@ -106,6 +107,7 @@ def _locked(folder: Path, disk: Disk, wait: float) -> FileLock:
         if not folder.is_dir():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             disk.fsync_folder(folder.parent)
+        keep_private(folder)
         lock = FileLock(folder / "lock", mode=0o600, thread_local=False)
         lock.acquire(timeout=wait)
     except Timeout as error:

@@ -162,3 +162,19 @@ def test_the_log_holds_no_token_and_no_record_text(served: tuple[World, Process]
     tokens += [grant.access_token for grant in world.servicenow.oauth.grants()]
     for text in (*tokens, secret_words, "Nobody Particular", "agent@example.com"):
         assert text not in log
+
+
+def test_what_is_stored_is_taken_from_other_users(served: tuple[World, Process]) -> None:
+    """A folder of mode 0755 with files of 0644, as a restored backup has them: private again, and said so."""
+    _, process = served
+    process.stop()
+    folder = Path(process.environment["STORAGE_URL"].removeprefix("tinydb://"))
+    paths = [folder, *folder.rglob("*")]
+    assert len(paths) >= 3
+    for path in paths:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    process.process = process.start()
+    process.wait_until_ready()
+    assert {oct(path.stat().st_mode & 0o777) for path in folder.rglob("*") if path.is_file()} == {"0o600"}
+    assert {oct(path.stat().st_mode & 0o777) for path in [folder, *folder.rglob("*")] if path.is_dir()} == {"0o700"}
+    assert "taken from them" in process.log.read_text()
