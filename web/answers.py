@@ -1,6 +1,5 @@
 """Errors as answers: words and a reference for the person, the detail for the log. Always HTTP 200."""
 
-import secrets
 from typing import Any
 
 import structlog
@@ -10,26 +9,19 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from core.errors import AppError, InvalidInput
 from mattermost.apps_framework import write_error
+from web.refusals import count_refusals, log_refusal
 
 log = structlog.get_logger(__name__)
 
 
 def refuse(error: AppError) -> dict[str, Any]:
     """The framework's error answer; the same reference stands in the log beside the cause."""
-    reference = secrets.token_hex(4)
-    level = "info" if isinstance(error, InvalidInput) else "warning"
-    getattr(log, level)(
-        "refused",
-        reference=reference,
-        error=type(error).__name__,
-        detail=str(error),
-        retryable=error.retryable,
-    )
-    return write_error(error, reference)
+    return write_error(error, log_refusal(error))
 
 
 def install_error_handlers(app: Flask) -> None:
     """Answer everything that is raised; the framework would show any other status raw to the person."""
+    count_refusals(app)
 
     @app.errorhandler(AppError)
     def _known(error: AppError) -> ResponseReturnValue:

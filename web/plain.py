@@ -1,6 +1,5 @@
 """Presses of cards' buttons and what dialogs send: verify, hand over, answer (design §4, "Plain host")."""
 
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -13,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from core.actions import CardKey
 from core.calls import Call, Channel, Kind, Options, Person, Post, Reply, ShowForm, Text, Values
 from core.deadline import Deadline
-from core.errors import AppError, InvalidInput, MattermostRefused, NotInChannel, NotVerified, Suspended, TurnedOff
+from core.errors import AppError, MattermostRefused, NotInChannel, NotVerified, Suspended, TurnedOff
 from core.fields import Form
 from core.menus import Requirement
 from handlers.context import Context
@@ -44,6 +43,7 @@ from web.calls import SECONDS, Door
 from web.plain_memory import Answers, Offered, People, UsedDialogs
 from web.plain_states import SECONDS as DIALOG_SECONDS
 from web.plain_states import DialogState, DialogStates
+from web.refusals import log_refusal, proved
 from web.verify import payload
 
 log = structlog.get_logger(__name__)
@@ -101,6 +101,7 @@ class PlainHost:
         """Do what a button says, or open its dialog. Both proofs come before everything else."""
         button = self.buttons.read(body.get("context"))
         self.triggers.check(body.get("trigger_id"), body.get("user_id"))
+        proved()
         self._check_on()
         pressed = read_press(body)
         card = button.card
@@ -176,6 +177,7 @@ class PlainHost:
     def dialog(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """A dialog's submit, refresh or look-up; what we signed when it opened comes before everything else."""
         opened = self.states.read(body.get("state"), body.get("user_id"))
+        proved()
         sent = read_dialog(body)
         if sent.cancelled:
             return {}
@@ -198,7 +200,7 @@ class PlainHost:
                 done()
         except AppError as error:
             markdown = self._abilities().steps
-            return write_dialog_error(error, _logged(error), elements_of(opened.shape), markdown=markdown)
+            return write_dialog_error(error, log_refusal(error), elements_of(opened.shape), markdown=markdown)
         self._confirm(reply, call, context)
         return {}
 
@@ -340,7 +342,7 @@ def plain_blueprint(host: PlainHost) -> Blueprint:
         try:
             return jsonify(host.press(payload(request)))
         except AppError as error:
-            return jsonify(write_press_error(error, _logged(error)))
+            return jsonify(write_press_error(error, log_refusal(error)))
 
     @blueprint.post(DIALOG_PATH)
     def dialog() -> ResponseReturnValue:
@@ -355,7 +357,7 @@ def plain_blueprint(host: PlainHost) -> Blueprint:
         log.error("unexpected", exc_info=error)
         told = AppError(f"unexpected {type(error).__name__}")
         if request.path.endswith(PRESS_PATH):
-            return jsonify(write_press_error(told, _logged(told)))
+            return jsonify(write_press_error(told, log_refusal(told)))
         return jsonify(_dialog_error(told))
 
     return blueprint
@@ -363,7 +365,7 @@ def plain_blueprint(host: PlainHost) -> Blueprint:
 
 def _dialog_error(error: AppError) -> dict[str, Any]:
     """An error for which no dialog of ours is known; a look-up gets nothing to choose from, or it comes again."""
-    reference = _logged(error)
+    reference = log_refusal(error)
     try:
         looks_up = payload(request).get("type") == "dialog_lookup"
     except AppError:
@@ -371,11 +373,3 @@ def _dialog_error(error: AppError) -> dict[str, Any]:
     if looks_up:
         return write_options(Options())
     return write_dialog_error(error, reference, {})
-
-
-def _logged(error: AppError) -> str:
-    """The reference that stands in the log beside the cause."""
-    reference = secrets.token_hex(4)
-    level = "info" if isinstance(error, InvalidInput) else "warning"
-    getattr(log, level)("refused", reference=reference, error=type(error).__name__, detail=str(error))
-    return reference

@@ -5,6 +5,10 @@ import time
 from collections import Counter
 from typing import Any
 
+from core.ports import Clock
+
+_SECONDS = 60.0
+
 
 class Tally:
     """
@@ -13,14 +17,14 @@ class Tally:
     The count is written by whoever calls `flush` after the minute, or by the next event.
     """
 
-    def __init__(self, log: Any, event: str, *, full: int = 1, seconds: float = 60.0) -> None:
+    def __init__(self, log: Any, event: str, *, full: int = 1, clock: Clock = time.monotonic) -> None:
         self._log = log
         self._event = event
         self._full = full
-        self._seconds = seconds
+        self._clock = clock
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self._began = time.monotonic()
+        self._began = clock()
 
     def count(self, reason: str, **details: Any) -> None:
         """One event. *details* stand in the lines that are written in full."""
@@ -34,8 +38,8 @@ class Tally:
     def flush(self, *, everything: bool = False) -> None:
         """Write what was counted, if the minute is over; with *everything*, in any case."""
         with self._lock:
-            now = time.monotonic()
-            if not self._counts or (now - self._began < self._seconds and not everything):
+            now = self._clock()
+            if not self._counts or (now - self._began < _SECONDS and not everything):
                 if not self._counts:
                     self._began = now
                 return

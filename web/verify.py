@@ -22,6 +22,7 @@ from mattermost.bot_tokens import BotTokens
 from mattermost.proofs import HEADER, acting_user_id
 from mattermost.token_owners import TokenOwners
 from web.background import Background, Every
+from web.refusals import proved
 
 _RENEWAL_SECONDS = 5.0
 _ENABLED_SECONDS = 360.0  # longer than a bot's session that was checked before is taken for live
@@ -68,6 +69,7 @@ class Verifier:
         caller = self._caller(person_id, read(payload(request)))
         token = caller.request.bot_access_token
         self._check_bot(token, person_id)
+        proved()
         self._tokens.seen(token)
         off_at = self._tokens.turned_off_at
         if off_at and self._clock() - off_at > _ENABLED_SECONDS:
@@ -141,6 +143,7 @@ class Verifier:
             raise AdministratorsOnly("installation without an administrator's session")
         # Sessions from before may be dead now. An administrator's is worth further questions.
         self._owners.forget()
+        proved()
         bot = self._owners.owner(caller.request.bot_access_token, asker=person_id, trusted=True)
         if not bot.is_bot:
             raise NotVerified("the bot's token is no bot's")
@@ -171,6 +174,7 @@ class Verifier:
         # Our own secret came back, so this token is checked however many others are sent.
         if self._owners.owner(token, asker=named, trusted=True).user_id != named:
             raise NotVerified("not the pinned bot's token")
+        proved()
         self._tokens.seen(token)
 
     def _check_bot(self, token: str, person_id: str) -> None:

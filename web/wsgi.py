@@ -13,6 +13,7 @@ from web.apps import apps_blueprint
 from web.calls import Door, calls_blueprint
 from web.health import Check, health_blueprint
 from web.logs import log_requests
+from web.refusals import write_counts
 
 MOST_BODY = 1024 * 1024  # bytes of a request
 
@@ -53,6 +54,7 @@ class Service:
         def close() -> None:
             for worker in reversed(workers):
                 worker.close()
+            write_counts()
             release()
 
         return cls(app, services, settle, close)

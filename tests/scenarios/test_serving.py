@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from sandbox.client import MattermostClient
 from tests.ports import ReservedPort
@@ -162,6 +163,25 @@ def test_the_log_holds_no_token_and_no_record_text(served: tuple[World, Process]
     tokens += [grant.access_token for grant in world.servicenow.oauth.grants()]
     for text in (*tokens, secret_words, "Nobody Particular", "agent@example.com"):
         assert text not in log
+
+
+def test_a_flood_of_unproved_calls_is_counted(served: tuple[World, Process]) -> None:
+    """Ten lines of each kind, then their number; who is proved finds the reference of every refusal."""
+    world, process = served
+    agent = world.person("agent")
+    before = process.log.read_text().count("refused")
+    with requests.Session() as session:
+        for path in ("/me/submit", "/bindings", "/plain/press", "/plain/dialog"):
+            for _ in range(50):
+                assert session.post(f"{process.url}{path}", data="{", timeout=10).ok
+    reference = agent.call({"path": "/no/such/submit", "expand": {"acting_user": "+summary"}})["text"]
+    process.stop()
+    lines = [json.loads(line) for line in process.log.read_text().splitlines()]
+    refused = [line for line in lines if "refused" in line["event"]]
+    assert len(refused) < before + 25
+    # Without a framework token nothing is read; a press is read first, for its proofs stand in it.
+    assert refused[-1]["more"] == {"NotVerified": 90, "InvalidInput": 90}
+    assert [line["reference"] in reference for line in refused if line["event"] == "refused"][-1:] == [True]
 
 
 def test_what_is_stored_is_taken_from_other_users(served: tuple[World, Process]) -> None:
