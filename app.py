@@ -83,7 +83,7 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
         clock=clock,
     )
     door = Door(
-        verifier=Verifier(config.mattermost_app_jwt_secret, TokenOwners(mattermost), tokens, background, clock),
+        verifier=Verifier(config.mattermost_app_jwt_secret, TokenOwners(mattermost, clock), tokens, background, clock),
         services=services,
         client=mattermost,
         access=Access(config.guests),

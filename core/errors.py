@@ -5,6 +5,7 @@ Errors a person can meet.
   x InvalidInput            a field's value cannot be accepted
   x UnknownRequest          no handler for what was asked
   x NotVerified             the caller did not prove who is asking
+    + OtherSecret           the framework signs with another secret than ours
   x NotPermitted            the person may not do this here
     + AdministratorsOnly
     + MayNotPost            not in this channel
@@ -105,6 +106,20 @@ class NotVerified(AppError):
     """The request lacks a proof of who is asking, or the proof is false."""
 
     tell = "This request could not be verified, so nothing was done. Reload Mattermost and try again."
+
+
+class OtherSecret(NotVerified):
+    """The framework's token is signed with another secret than ours; ``tell`` names it to whoever installs the app."""
+
+    tell_installing = (
+        "The JWT secret that was entered is not the value of `MATTERMOST_APP_JWT_SECRET`, so the app doesn't work yet. "
+        "Install it again with that secret; installing over it fixes this."
+    )
+
+    def __init__(self, detail: str, *, installing: bool = False) -> None:
+        super().__init__(detail)
+        if installing:
+            self.tell = self.tell_installing
 
 
 class NotPermitted(AppError):

@@ -10,7 +10,7 @@ import math
 
 import jwt
 
-from core.errors import NotVerified
+from core.errors import NotVerified, OtherSecret
 
 HEADER = "Mattermost-App-Authorization"
 
@@ -27,7 +27,8 @@ def acting_user_id(authorization: str, secret: str, now: float, *, nobody: bool 
         nobody: Whether the token may name no one, as those of calls without an acting user do; "" then.
 
     Raises:
-        NotVerified: Missing, of another key or algorithm, expired, or naming nobody.
+        OtherSecret: Signed with another key.
+        NotVerified: Missing, of another algorithm, expired, or naming nobody.
     """
     scheme, _, token = authorization.partition(" ")
     if scheme != "Bearer" or not token:
@@ -35,6 +36,8 @@ def acting_user_id(authorization: str, secret: str, now: float, *, nobody: bool 
     try:
         # The signature is the library's; of the claims there are two, checked here on our own clock.
         claims = json.loads(_JWS.decode(token, secret, algorithms=["HS256"]))
+    except jwt.InvalidSignatureError as error:
+        raise OtherSecret("framework token: signed with another secret") from error
     except (jwt.PyJWTError, ValueError, RecursionError) as error:
         raise NotVerified(f"framework token: {type(error).__name__}") from error
     claims = claims if isinstance(claims, dict) else {}

@@ -16,12 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from cachetools import TTLCache
-from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
 from core.deadline import Deadline
 from core.errors import MattermostRefused, MattermostSilent, NotVerified, TooManyRequests
+from core.ports import Clock
 from mattermost.client import MattermostClient
 from mattermost.paths import api
 
@@ -34,8 +32,8 @@ _ASKING_SECONDS = 5.0
 _WAITING_SECONDS = 2.0
 _MOST_ASKING = 4  # threads with a question about unknown tokens
 _MOST_WAITING = 16  # threads that wait for another one's question
-_ALL = RateLimitItemPerSecond(5)
-_EACH = RateLimitItemPerSecond(2)
+_ALL = 5  # questions about unknown tokens in a second
+_EACH = 2  # of one person
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,11 @@ class Owner:
 class TokenOwners:
     """Questions go to ``MATTERMOST_URL`` alone, one at a time per token."""
 
-    def __init__(self, client: MattermostClient, timer: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, client: MattermostClient, clock: Clock = time.time, timer: Callable[[], float] = time.monotonic
+    ) -> None:
         self._client = client
+        self._clock = clock
         self._timer = timer
         self._known: TTLCache[bytes, tuple[Owner, float]] = TTLCache(1000, _REMEMBERED_SECONDS, timer)
         self._refused: TTLCache[bytes, str] = TTLCache(10_000, _REFUSED_SECONDS, timer)
@@ -61,7 +62,7 @@ class TokenOwners:
         self._waiting = 0
         self._generation = 0
         self._lock = threading.Lock()
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._spent: list[tuple[float, str]] = []  # questions of the last second, and who sent the token
 
     def owner(self, token: str, *, asker: str, trusted: bool = False, fresh: bool = False) -> Owner:
         """
@@ -121,12 +122,14 @@ class TokenOwners:
         """One question about an unknown token; under the lock."""
         if len(self._unknown) >= _MOST_ASKING:
             raise TooManyRequests("too many unknown tokens are being checked")
-        # The share of one person first: what exceeds it must not use up everybody's.
-        if not self._limiter.test(_EACH, "each", asker):
+        now = self._clock()
+        self._spent = [(at, by) for at, by in self._spent if 0 <= now - at < 1]
+        # What exceeds one person's share must not use up everybody's, so only what is asked counts.
+        if sum(by == asker for _, by in self._spent) >= _EACH:
             raise TooManyRequests("too many unknown tokens of one person")
-        if not self._limiter.hit(_ALL, "all"):
+        if len(self._spent) >= _ALL:
             raise TooManyRequests("too many unknown tokens")
-        self._limiter.hit(_EACH, "each", asker)
+        self._spent.append((now, asker))
 
     def _answer(self, key: bytes, token: str, question: "Future[Owner]", generation: int) -> Owner:
         """Ask, remember, and tell whoever waits."""

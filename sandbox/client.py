@@ -245,7 +245,8 @@ class MattermostClient:
 
     def install(self, manifest_url: str, secret: str) -> Json:
         """Install an app as `/apps install http` does; the administrator's answer."""
-        form = self.call({"path": "/install-http"}, app_id="apps", values={"url": manifest_url})
+        expand = {"acting_user": "+summary", "locale": "all"}  # the plugin panics without them
+        form = self.call({"path": "/install-http", "expand": expand}, app_id="apps", values={"url": manifest_url})
         if form["type"] != "form":
             return form
         values = {"consent": True, "deploy_type": {"label": "HTTP", "value": "http"}, "secret": secret}

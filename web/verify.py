@@ -15,7 +15,7 @@ from flask import Request
 
 from core.accounts import Installation
 from core.calls import Person
-from core.errors import AdministratorsOnly, InvalidInput, NotVerified, TooManyRequests, UnknownRequest
+from core.errors import AdministratorsOnly, InvalidInput, NotVerified, OtherSecret, TooManyRequests, UnknownRequest
 from core.ports import Clock
 from mattermost.apps_framework import CallRequest, read, read_asker
 from mattermost.bot_tokens import BotTokens
@@ -135,7 +135,10 @@ class Verifier:
         The acting user's own session must be a system administrator's, as Mattermost says; that is
         what an ordinary person who knows the JWT secret cannot show.
         """
-        person_id = self._named(request)
+        try:
+            person_id = self._named(request)
+        except OtherSecret as error:
+            raise OtherSecret(str(error), installing=True) from error
         caller = self._caller(person_id, read(payload(request)))
         _check_path(request, caller.request)
         owner = self._owners.owner(caller.request.acting_user_access_token, asker=person_id, fresh=True)

@@ -56,8 +56,9 @@ def _server(blueprint: Blueprint, state: State, triggers: Triggers) -> None:
     @blueprint.post("/api/v4/commands/execute")
     def execute() -> ResponseReturnValue:
         me(state)
-        trigger = str(body("command").get("command", "")).split(" ")[0]
-        text = f"Command with a trigger of '{trigger}' not found. Click here to send as a message."
+        trigger = str(body("command").get("command", "")).split(" ")[0].removeprefix("/")
+        text = f"Command with a trigger of '{trigger}' not found. To send a message beginning with \"/\", "
+        text += "try adding an empty space at the beginning of the message."
         raise ApiError(404, "api.command.execute_command.not_found.app_error", text)
 
 

@@ -18,6 +18,7 @@ from sandbox.mattermost import MattermostDouble
 
 Json = dict[str, Any]
 SECRET = "a secret of thirty-two characters"
+APPS = {"acting_user": "+summary", "locale": "all"}  # what the plugin's own commands expand
 
 
 class Talkative:
@@ -27,6 +28,7 @@ class Talkative:
         self.calls: list[tuple[str, Json, str]] = []
         self._called = threading.Condition()
         self.manifest: Json = {}
+        self.form: Json = {}
         app = Flask("talkative")
         app.add_url_rule("/manifest.json", "manifest", lambda: jsonify(self.manifest))
         app.add_url_rule("/static/icon.png", "icon", lambda: b"png")
@@ -48,6 +50,8 @@ class Talkative:
         with self._called:
             self.calls.append((f"/{path}", request.get_json(), authorization))
             self._called.notify_all()
+        if path == "form":
+            return jsonify({"type": "form", "form": self.form})
         data = f"http://127.0.0.1/authorize?state={request.get_json().get('values', {}).get('state')}"
         return jsonify({"type": "ok", "data": data if path == "oauth2/connect" else []})
 
@@ -117,11 +121,90 @@ def test_app_sessions_live_ten_minutes_and_are_prolonged_in_their_second_half(wo
     assert context_of(app, agent)["bot_access_token"] != first["bot_access_token"]
 
 
+@pytest.mark.parametrize("expand", [{}, None, {"channel": "summary"}, {"acting_user": ""}])
+def test_a_builtin_command_without_expand_panics(world: World, expand: Json | None) -> None:
+    """The plugin looks its texts up in the acting user's language before it looks whether there is one."""
+    double, _, _ = world
+    call = {"path": "/install-http"} | ({"expand": expand} if expand is not None else {})
+    answer = MattermostClient(double.url, "admin").call(call, app_id="apps", values={"url": "http://127.0.0.1:1/"})
+    assert answer["type"] == "ok"
+    assert answer["text"].startswith("Call `/install-http` panic-ed.")
+
+
+def test_a_builtin_command_needs_the_acting_user(world: World) -> None:
+    """With the language alone the plugin says what is missing; `/apps info` needs nobody."""
+    double, _, _ = world
+    admin = MattermostClient(double.url, "admin")
+    for path in ("/install-http", "/install-consent", "/disable", "/enable", "/uninstall"):
+        answer = admin.call({"path": path, "expand": {"locale": "all"}}, app_id="apps")
+        assert answer["type"] == "error"
+        why = f"no or invalid ActingUser in the context for {path}, please make sure Expand.ActingUser is set"
+        assert answer["text"] == f"{why}: invalid input"
+    assert admin.call({"path": "/info", "expand": {"locale": "all"}}, app_id="apps")["type"] == "ok"
+
+
+def test_an_unknown_command_is_refused_as_recorded(world: World) -> None:
+    """The API names the trigger without its slash; the web client has words of its own."""
+    double, _, agent = world
+    body = {"channel_id": agent.channel("town-square"), "command": "/nosuchcommand x", "team_id": agent.team_id}
+    answer = agent.browser.post(f"{double.url}/api/v4/commands/execute", json=body)
+    assert answer.status_code == 404
+    assert answer.json()["id"] == "api.command.execute_command.not_found.app_error"
+    assert answer.json()["message"] == (
+        "Command with a trigger of 'nosuchcommand' not found. To send a message beginning with \"/\", try adding an "
+        "empty space at the beginning of the message."
+    )
+
+
+def test_switching_twice_and_removing_answer_in_the_plugin_s_words(world: World) -> None:
+    """Texts of the plugin's source and recordings; a disabled app with an expand on removal stays."""
+    double, app, _ = world
+    admin = MattermostClient(double.url, "admin")
+
+    def apps(path: str) -> str:
+        return str(admin.call({"path": path, "expand": APPS}, app_id="apps", values={"app": "talkative"})["text"])
+
+    assert apps("/enable") == "Talkative is already enabled"
+    assert apps("/disable") == "Disabled Talkative"
+    assert apps("/disable") == "Already disabled"
+    double.registry.apps["talkative"].manifest["on_uninstall"] = {"path": "/removed", "expand": {"locale": "all"}}
+    assert apps("/uninstall") == (
+        "app canceled uninstall request: failed to expand context: app is disabled by the administrator: "
+        "talkative: forbidden"
+    )
+    double.registry.apps["talkative"].manifest["on_uninstall"] = {"path": "/removed"}
+    assert apps("/uninstall") == "Uninstalled Talkative, with message: "
+    body, token = app.last("/removed")
+    assert "acting_user" not in body["context"]
+    assert body["context"]["bot_access_token"]
+    assert "acting_user_id" not in jwt.decode(token, options={"verify_signature": False})
+    alive = {"Authorization": f"Bearer {body['context']['bot_access_token']}"}
+    assert requests.get(f"{double.url}/api/v4/users/me", headers=alive, timeout=10).status_code == 401
+
+
+def test_values_that_go_leaves_out_do_not_reach_clients(world: World) -> None:
+    """``omitempty``: a false flag, an empty text, a zero and an empty list vanish; a field's value stays."""
+    _, app, agent = world
+    empty = {"is_required": False, "readonly": False, "hint": "", "position": 0, "options": [], "refresh": False}
+    fields = [{"name": "a", "type": "bool", "value": False} | empty, {"name": "b", "type": "text", "is_required": True}]
+    app.form = {"title": "", "submit": {"path": "/x"}, "fields": fields}
+    answer = agent.call({"path": "/form"}, app_id="talkative")
+    assert answer["form"] == {
+        "submit": {"path": "/x"},
+        "fields": [
+            {"name": "a", "type": "bool", "value": False, "label": "a"},
+            {"name": "b", "type": "text", "is_required": True, "label": "b"},
+        ],
+    }
+
+
 def test_disabling_kills_the_bot_s_session_and_not_the_person_s(world: World) -> None:
     """As recorded: the acting user's token lives on until it expires."""
     double, app, agent = world
     context = context_of(app, agent)
-    MattermostClient(double.url, "admin").call({"path": "/disable"}, app_id="apps", values={"app": "talkative"})
+    MattermostClient(double.url, "admin").call(
+        {"path": "/disable", "expand": APPS}, app_id="apps", values={"app": "talkative"}
+    )
     statuses = [
         requests.get(
             f"{double.url}/api/v4/users/me", headers={"Authorization": f"Bearer {context[name]}"}, timeout=10

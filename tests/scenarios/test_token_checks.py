@@ -222,7 +222,7 @@ class Timer:
 def owners_of(world: World) -> tuple[TokenOwners, Timer]:
     """A memory of our own, on a clock of our own."""
     timer = Timer()
-    return TokenOwners(Client(world.mattermost.url), timer), timer
+    return TokenOwners(Client(world.mattermost.url), timer=timer), timer
 
 
 def bot_token(world: World) -> str:

@@ -130,6 +130,8 @@ def refusals(path: str, how: str) -> tuple[str, ...]:
     words = ["This request could not be verified"]
     if path == "/lifecycle/install":
         words.append("Only a Mattermost system administrator may do this")
+    if (path, how) == ("/lifecycle/install", "wrong secret"):
+        words.append("The JWT secret that was entered is not")
     if (path, how) == ("/bindings", "acting user missing"):
         words.append("This request was not of a form")
     return tuple(words)
@@ -218,7 +220,9 @@ def test_a_disabled_app_loses_its_bot_token_within_the_memory_of_five_minutes(wo
     """The bot's session dies with the app; a call of a disabled app never reaches us."""
     admin = world.person("admin")
     agent = world.connected("agent")
-    answer = admin.call({"path": "/disable"}, app_id="apps", values={"app": "servicenow"})
+    answer = admin.call(
+        {"path": "/disable", "expand": {"acting_user": "+summary"}}, app_id="apps", values={"app": "servicenow"}
+    )
     assert answer["type"] == "ok"
     refused = agent.call({"path": "/account/me/submit", "expand": {"acting_user": "+summary"}})
     assert "disabled" in refused["text"]
@@ -329,3 +333,18 @@ def test_a_changed_or_old_form_is_refused(world: World, opened: Json) -> None:
     world.advance(13 * 3600)
     answer = agent.submit(opened, {"short_description": "x"})
     assert "open for too long" in answer["text"]
+
+
+@pytest.mark.parametrize("secret", ["", "another secret of the same length"])
+def test_a_wrong_secret_at_installing_is_named_and_installing_again_fixes_it(empty_world: World, secret: str) -> None:
+    """The administrator learns which setting it has to be; nobody else is told anything of it."""
+    admin = empty_world.person("admin")
+    answer = admin.install(f"{empty_world.config.app_url}/manifest.json", secret)
+    assert "despite on_install failure: The JWT secret that was entered is not the value of" in answer["text"]
+    assert "`MATTERMOST_APP_JWT_SECRET`" in answer["text"]
+    assert "Install it again" in answer["text"]
+    refused = empty_world.person("agent").call({"path": "/help/show/submit", "expand": {"acting_user": "+summary"}})
+    assert "could not be verified" in refused["text"]
+    assert "SECRET" not in refused["text"]
+    empty_world.install()
+    assert list(empty_world.person("agent").entries("/channel_header")) == ["Connect to ServiceNow"]

@@ -19,6 +19,7 @@ Json = dict[str, Any]
 BUILTIN = "apps"
 _EXPAND = {"acting_user": "+summary", "locale": "all"}
 _MOST = 1024 * 1024
+_NIL = "runtime error: invalid memory address or nil pointer dereference"
 _INFO = (
     "Mattermost Apps plugin version: 1.2.2, "
     "[](https://github.com/mattermost/mattermost-plugin-apps/commit/), built \n\n"
@@ -54,8 +55,17 @@ class Builtin:
     def call(self, given: Json, user_id: str) -> Json:
         """Calls of clients. Raises PluginError."""
         path, values, context = str(given.get("path")), given.get("values") or {}, given["context"]
+        expand = given.get("expand") or {}
+        acting = str(expand.get("acting_user", "")).removeprefix("+") in {"id", "summary", "all"}
+        if not acting and not expand.get("locale"):
+            # Its texts are localized for somebody before anything else.
+            what = f"Command `{given['raw_command']}`" if given.get("raw_command") else f"Call `{path}`"
+            return {"type": "ok", "text": f"{what} panic-ed.\nError: **{_NIL}**.\n"}
         if path == "/info":
             return {"type": "ok", "text": _INFO}
+        if not acting:
+            why = f"no or invalid ActingUser in the context for {path}, please make sure Expand.ActingUser is set"
+            raise PluginError(f"{why}: invalid input")
         user = self._state.users[user_id]
         if not self._state.is_admin(user_id):
             raise PluginError(f"user {user['username']} ({user_id}) is not a sysadmin: unauthorized")

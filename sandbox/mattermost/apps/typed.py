@@ -32,6 +32,9 @@ BINDING: Json = {
     "description": "string", "submit": CALL, "form": FORM,
 }  # fmt: skip
 BINDING["bindings"] = [BINDING]
+# Of a form or binding Go leaves empty values out ("omitempty"), but for these keys.
+_EMPTY: tuple[Any, ...] = ("", 0, [])  # False is 0
+_ALWAYS = {"name", "type", "value"}
 _LISTS_OF_TEXT = ("apps.Permissions", "apps.Locations")
 
 
@@ -69,9 +72,12 @@ def decode_response(body: bytes) -> Json:
 def struct(value: Json, kinds: Json, root: str, path: str) -> Json:
     """What of *value* the struct holds."""
     decoded = {}
+    omits = any(kinds is one for one in (OPTION, FIELD, FORM, BINDING))
     for key, kind in kinds.items():
         if key in value and value[key] is not None:
-            decoded[key] = _typed(value[key], kind, root, f"{path}.{key}" if path else key)
+            item = _typed(value[key], kind, root, f"{path}.{key}" if path else key)
+            if not omits or item not in _EMPTY or key in _ALWAYS:
+                decoded[key] = item
     return decoded
 
 

@@ -25,9 +25,10 @@ def server() -> Iterator[Replay]:
 
 def call(server: Replay, path: str, user_id: str = ALICE, app_id: str = APP, **values: str) -> Json:
     """A call of a client; the answer."""
+    expand = {"acting_user": "+summary"} if app_id == "apps" else {}
     answer = requests.post(
         f"{server.double.url}{PLUGIN}/api/v1/call",
-        json={"path": path, "values": values, "context": {"app_id": app_id}},
+        json={"path": path, "expand": expand, "values": values, "context": {"app_id": app_id}},
         headers={"Authorization": f"Bearer {PEOPLE[user_id][4]}"},
         timeout=20,
     )

@@ -15,6 +15,7 @@ import { attaching } from "./attach.js";
 import { suggestions } from "./suggestions.js";
 
 const HIGHEST = 240; // pixels a box grows to
+const NO_COMMAND = "api.command.execute_command.not_found.app_error";
 const FORMATS = [
   ["Bold", "bold", "**", "**"],
   ["Italic", "italic", "_", "_"],
@@ -24,6 +25,11 @@ const FORMATS = [
   ["Quote", "quote", "> ", ""],
   ["List", "list", "- ", ""],
 ];
+
+/** The client's own words for a command that the server doesn't know. */
+function unknownCommand(line) {
+  return `Command with a trigger of '${line.trim().split(" ")[0]}' not found. Click here to send as a message.`;
+}
 
 /**
  * Build a composer for `place` ("channel" or "thread").
@@ -116,7 +122,7 @@ export function composer(place, rootId) {
     try {
       problem = await deliver(text);
     } catch (failure) {
-      problem = failure.message;
+      problem = failure.id === NO_COMMAND ? unknownCommand(text) : failure.message;
     }
     working(false);
     if (!problem) drafts.set(mine, "");
