@@ -141,7 +141,7 @@ class ServiceNowDouble(Double):
                 for user in self.store.rows("sys_user")
             ],
             "oauth_clients": [
-                {name: client[name] for name in ("name", "client_id", "client_secret", "redirect_url")}
+                {name: client[name] for name in ("name", "client_id", "client_secret", "redirect_url", "grant_types")}
                 for client in clients
             ],
             "tables": sorted(self.store.tables),

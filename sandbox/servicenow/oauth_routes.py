@@ -11,9 +11,11 @@ from flask.typing import ResponseReturnValue
 from sandbox.common import Faults
 from sandbox.servicenow.oauth_state import Grant, OAuthState
 from sandbox.servicenow.people import Caller, People
+from sandbox.servicenow.query import NotDone
 from sandbox.servicenow.store import Row, Store
 
 SESSION = "glide_session"
+_NOT_DONE = {"urn:ietf:params:oauth:grant-type:jwt-bearer"}
 
 
 class OAuthRoutes:
@@ -89,30 +91,48 @@ class OAuthRoutes:
         return redirect("/login.do")
 
     def token(self) -> ResponseReturnValue:
-        """Tokens for a code or a refresh token; every refusal looks alike."""
+        """
+        Tokens for a code, a refresh token, a password or the client itself; every refusal looks alike.
+
+        Raises:
+            NotDone: A real grant type that is not here.
+        """
         form = request.form
         if request.headers.get("Authorization") or request.query_string:
             return _refused()
         client = self._client(form.get("client_id", ""))
         if client is None or not _same(client["client_secret"], form.get("client_secret", "")):
             return _refused()
-        match form.get("grant_type"):
-            case "authorization_code":
-                grant = self._state.redeem(
-                    form.get("code", ""),
-                    client["client_id"],
-                    form.get("redirect_uri", ""),
-                    form.get("code_verifier", ""),
-                )
-            case "refresh_token":
-                if self._faults.take(request.path, "refresh_refused"):
-                    return _refused()
-                grant = self._state.refresh(form.get("refresh_token", ""), client["client_id"])
-            case _:
-                grant = None
+        kind = form.get("grant_type", "")
+        if kind in _NOT_DONE:
+            raise NotDone(f"grant_type={kind}")
+        if kind not in {one.strip() for one in client["grant_types"].split(",")}:
+            return _refused()
+        grant = self._granted(client, kind)
         if grant is None or self._people.by_id(grant.user_id) is None:
             return _refused()
         return self._tokens(grant)
+
+    def _granted(self, client: Row, kind: str) -> Grant | None:
+        form, client_id = request.form, client["client_id"]
+        lives = float(client["access_token_lifespan"] or 0), float(client["refresh_token_lifespan"] or 0)
+        match kind:
+            case "authorization_code":
+                address, verifier = form.get("redirect_uri", ""), form.get("code_verifier", "")
+                return self._state.redeem(form.get("code", ""), client_id, address, verifier, lives)
+            case "refresh_token":
+                if self._faults.take(request.path, "refresh_refused"):
+                    return None
+                return self._state.refresh(form.get("refresh_token", ""), client_id)
+            case "password":
+                caller = self._people.by_password(form.get("username", ""), form.get("password", ""))
+                row = self._store.find("sys_user", caller.sys_id) if caller else None
+                if row is None or row["password_needs_reset"] == "true":
+                    return None
+                return self._state.give(client_id, row["sys_id"], kind, lives)
+            case "client_credentials":  # as the application's user; without one there is nobody to act as
+                return self._state.give(client_id, client["user"], kind, lives) if client["user"] else None
+        return None
 
     def revoke(self) -> ResponseReturnValue:
         """Revoke an access or a refresh token; no client credentials asked."""
@@ -125,9 +145,9 @@ class OAuthRoutes:
             "refresh_token": grant.refresh_token,
             "scope": "useraccount",
             "token_type": "Bearer",
-            "expires_in": 1799,
+            "expires_in": self._state.remaining(grant),
         }
-        if self._faults.take(request.path, "no_refresh_token"):
+        if not grant.refresh_token or self._faults.take(request.path, "no_refresh_token"):
             del body["refresh_token"]
         return Response(json.dumps(body), 200, {"Content-Type": "application/json;charset=UTF-8"})
 

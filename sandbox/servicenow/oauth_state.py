@@ -26,12 +26,20 @@ class Code:
 
 @dataclass
 class Grant:
-    """A refresh token, and the access token that it gave last; older ones live on to their own end."""
+    """
+    A refresh token ("" for none), and the access token that it gave last; older ones live on to their own end.
+
+    Attributes:
+        seconds: How long an access token lives.
+        kind: The grant type that it came of.
+    """
 
     client_id: str
     user_id: str
     refresh_token: str
     ends_at: float
+    seconds: float = ACCESS_SECONDS
+    kind: str = "authorization_code"
     access_token: str = ""
 
 
@@ -57,8 +65,15 @@ class OAuthState:
             self._codes[code] = Code(client_id, user_id, redirect_uri, challenge, ends)
         return code
 
-    def redeem(self, code: str, client_id: str, redirect_uri: str, verifier: str) -> Grant | None:
-        """Tokens for a code; None when anything about it is wrong. Used up in any case."""
+    def redeem(
+        self, code: str, client_id: str, redirect_uri: str, verifier: str, lives: tuple[float, float]
+    ) -> Grant | None:
+        """
+        Tokens for a code; None when anything about it is wrong. Used up in any case.
+
+        Args:
+            lives: Seconds of an access token and of the refresh token.
+        """
         with self._lock:
             issued = self._codes.pop(code, None)
             if issued is None or issued.client_id != client_id or issued.redirect_uri != redirect_uri:
@@ -67,10 +82,31 @@ class OAuthState:
                 return None
             if issued.challenge and issued.challenge != challenge_of(verifier):
                 return None
-            ends = self._clock.now() + REFRESH_SECONDS
-            grant = Grant(client_id, issued.user_id, _token(), ends)
-            self._grants[grant.refresh_token] = grant
-            return self._renewed(grant)
+            return self._new(client_id, issued.user_id, "authorization_code", lives)
+
+    def give(self, client_id: str, user_id: str, kind: str, lives: tuple[float, float]) -> Grant:
+        """Tokens without a code: the current ones while the access token lives. A client's own have no refresh."""
+        with self._lock:
+            now = self._clock.now()
+            wanted = (client_id, user_id, kind)
+            for held, ends_at in self._access.values():
+                if (held.client_id, held.user_id, held.kind) == wanted and now < ends_at:
+                    return held
+            return self._new(client_id, user_id, kind, lives)
+
+    def remaining(self, grant: Grant) -> int:
+        """Whole seconds that its access token lives on."""
+        with self._lock:
+            _, ends_at = self._access.get(grant.access_token, (grant, 0.0))
+            return max(int(ends_at - self._clock.now() - 0.001), 0)
+
+    def _new(self, client_id: str, user_id: str, kind: str, lives: tuple[float, float]) -> Grant:
+        access, refresh = lives
+        token = "" if kind == "client_credentials" else _token()
+        grant = Grant(client_id, user_id, token, self._clock.now() + refresh, access, kind)
+        if token:
+            self._grants[token] = grant
+        return self._renewed(grant)
 
     def refresh(self, refresh_token: str, client_id: str) -> Grant | None:
         """A new access token; the refresh token stays as it is, and so does its end."""
@@ -105,7 +141,7 @@ class OAuthState:
 
     def _renewed(self, grant: Grant) -> Grant:
         grant.access_token = _token()
-        self._access[grant.access_token] = (grant, self._clock.now() + ACCESS_SECONDS)
+        self._access[grant.access_token] = (grant, self._clock.now() + grant.seconds)
         return grant
 
 

@@ -12,6 +12,8 @@ _CLIENT = {
     "client_id": "0123456789abcdef0123456789abcdef",
     "client_secret": "sandbox-secret",
     "redirect_url": "http://127.0.0.1:8080/callback,http://localhost:8080/callback",
+    "grant_types": "authorization_code,refresh_token,password,client_credentials",
+    "user": "Amir Agent",
 }
 
 

@@ -170,6 +170,10 @@ def _platform() -> list[Table]:
         Column("client_id", "Client ID", max_length=100),
         Column("client_secret", "Client Secret", "password2", max_length=255),
         Column("redirect_url", "Redirect URL", max_length=4000),
+        person("user", "OAuth Application User"),
+        Column("grant_types", "Grant types", max_length=255, default="authorization_code,refresh_token,password"),
+        whole_number("access_token_lifespan", "Access Token Lifespan", "1800"),
+        whole_number("refresh_token_lifespan", "Refresh Token Lifespan", "8640000"),
         truth("active", "Active", "true"),
     )
     return [item, choices, dictionary, table, journal, client]
