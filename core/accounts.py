@@ -108,7 +108,15 @@ class BotTokenHealth:
 
 @dataclass(frozen=True)
 class FormResult:
-    """What became of one opened form: the answer it got, and the record it made."""
+    """
+    What became of one opened form: the answer it got, and the record it made.
+
+    Args:
+        text: The answer; "" while the form is being submitted.
+        done: Names of the writes that are done, separated by blanks.
+        unanswered: JSON: writes that may have been sent, by name, each with a digest of what it sent and the time
+            (Unix seconds) until which it is looked for and not sent again; "" for none.
+    """
 
     form_id: str
     person_id: str
@@ -117,3 +125,5 @@ class FormResult:
     number: str
     text: str
     stored_at: float
+    done: str = ""
+    unanswered: str = ""

@@ -19,7 +19,7 @@ Errors a person can meet.
     + Suspended             linked, but ServiceNow refuses its tokens
   x TooManyRequests         more submits or look-ups a minute than anybody needs   retryable
   x StillWorking            the same form is being saved right now                 retryable
-  x MayBeSaved              no answer after a write, and looking for it was no help
+  x MayBeSaved              no answer after a write, and looking was no help (`handlers/confirmed.py`)
   x StorageFailed           the disk did not take it
   x MattermostError         Mattermost did not do what was asked
     + MattermostSilent      no answer, or 429 or 5xx                               retryable
@@ -246,19 +246,6 @@ class StillWorking(AppError):
 
     tell = "This form is being saved already. Wait a moment; the first submit will answer."
     retryable = True
-
-
-class MayBeSaved(AppError):
-    """A write went unanswered, and it could not be found out whether it was saved."""
-
-    def __init__(self, detail: str, records: str, what: str = "the list") -> None:
-        super().__init__(detail)
-        self.tell = (
-            "ServiceNow did not say whether it saved this, so it may have been saved. "
-            f"[Look at {what}]({records}) before you send it again."
-        )
-
-    may_have_been_saved = True
 
 
 class StorageFailed(AppError):

@@ -61,6 +61,13 @@ class Mattermost(Protocol):
         """
         ...
 
+    def posted_card(self, channel_id: str, pending_post_id: str, since: float) -> str:
+        """
+        The id of the card that an earlier `post_card` with *pending_post_id* posted at or after *since*
+        (Unix seconds); "" for none.
+        """
+        ...
+
     def update_card(self, *, post_id: str, attachment: Mapping[str, Any], shows: Mapping[str, str]) -> CardUpdate:
         """
         Put *attachment* in place of a card's that the bot posted, unless that card is of another record

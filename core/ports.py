@@ -137,6 +137,10 @@ class ServiceNow(Protocol):
         """
         ...
 
+    def created_by_form(self, table: str, form_id: str) -> Sequence[Record]:
+        """The rows whose ``correlation_id`` is *form_id*, oldest first; none where that column does not read back."""
+        ...
+
     def read_records(self, table: str, sys_ids: Sequence[str], columns: Sequence[str]) -> Mapping[str, Record]:
         """
         The records of *table* among *sys_ids* that the account may read, by sys_id; one round trip per hundred.

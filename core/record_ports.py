@@ -4,7 +4,8 @@ Records, their journal and changes as handlers use them: parts of the port `core
 All methods may raise `core.errors.ServiceNowError` classes, `NotConnected` and `Suspended`.
 """
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -97,6 +98,17 @@ class Journal(Protocol):
         """
         ...
 
+    def count(
+        self, table: str, sys_id: str, element: str, matches: Callable[[str], bool], since: float, text: str = ""
+    ) -> int:
+        """
+        How many entries the person has written at or after *since* (Unix seconds) whose text *matches*.
+
+        By author and time as far as ServiceNow tells them; only the newest fifty are looked at. Where the entries
+        of a journal can't be told apart, 1 if the whole of it holds *text*.
+        """
+        ...
+
     def add(self, table: str, sys_id: str, element: str, text: str, wanted: Sequence[str]) -> Record:
         """
         Add an entry; one request. Answers *wanted*.
@@ -143,8 +155,27 @@ class Changes(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class AttachedFile:
+    """A file that a record has. ``digest`` is the SHA-256 of its content in hex, "" where ServiceNow has none."""
+
+    name: str
+    size: int
+    digest: str
+
+    def same_as(self, name: str, content: bytes) -> bool:
+        """Whether it has this name and content; only the size counts where there is no digest."""
+        if (self.name, self.size) != (name, len(content)):
+            return False
+        return not self.digest or self.digest == hashlib.sha256(content).hexdigest()
+
+
 class Attachments(Protocol):
     """Files of a record."""
+
+    def of(self, table: str, sys_id: str) -> Sequence[AttachedFile]:
+        """The files that the account may see; one request."""
+        ...
 
     def add(self, table: str, sys_id: str, name: str, media_type: str, content: bytes) -> None:
         """

@@ -8,19 +8,11 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from core.calls import Call, Text
-from core.errors import (
-    AppError,
-    Broken,
-    InvalidInput,
-    MattermostError,
-    MayBeSaved,
-    NotKept,
-    NotPermitted,
-    ServiceNowError,
-)
+from core.errors import InvalidInput, MattermostError, NotKept, NotPermitted
 from core.records import Record
 from core.tables import card_columns
 from handlers.cards import update_card
+from handlers.confirmed import confirmed
 from handlers.context import Context
 from handlers.opened_record import OpenedRecord
 from mattermost.cards import record_link
@@ -86,12 +78,12 @@ def written(now: Record, columns: Mapping[str, str], context: Context, more: Seq
     # What a journal holds is read back elsewhere: a journal column is empty as a value.
     compared = {name: value for name, value in columns.items() if name not in {"comments", "work_notes"}}
     wanted = tuple(dict.fromkeys((*card_columns(now.table), *compared, *more)))
-    try:
-        after = context.servicenow.records.update(now.table, now.sys_id, columns, wanted)
-    except ServiceNowError as error:
-        if not error.may_have_been_saved:
-            raise
-        after = _looked_for(now, compared, wanted, error, context)
+    after = confirmed(
+        send=lambda: context.servicenow.records.update(now.table, now.sys_id, columns, wanted),
+        look=lambda: _found(now, compared, wanted, context),
+        address=context.links.record(now.table, now.sys_id),
+        what="the record",
+    )
     dropped = [name for name, value in compared.items() if after.value(name) != value]
     if dropped:
         detail = f"{now.table}: not kept: {', '.join(dropped)}"
@@ -103,22 +95,11 @@ def written(now: Record, columns: Mapping[str, str], context: Context, more: Seq
     return after
 
 
-def _looked_for(
-    now: Record, compared: Mapping[str, str], wanted: Sequence[str], error: ServiceNowError, context: Context
-) -> Record:
-    """Whether an unanswered write was saved, found out by one read."""
-    address = context.links.record(now.table, now.sys_id)
-    try:
-        found = context.servicenow.records.read(now.table, now.sys_id, wanted)
-    except AppError as second:
-        raise MayBeSaved(f"looking failed: {second}", address, "the record") from error
-    if found.value("sys_mod_count") != now.value("sys_mod_count") and all(
-        found.value(name) == value for name, value in compared.items()
-    ):
-        return found
-    if isinstance(error, Broken):
-        raise error  # the transaction is over and left nothing behind
-    raise MayBeSaved(f"no answer, and not there yet: {error}", address, "the record") from error
+def _found(now: Record, compared: Mapping[str, str], wanted: Sequence[str], context: Context) -> Record | None:
+    """The record as an unanswered write left it, found out by one read; None where it was not saved."""
+    found = context.servicenow.records.read(now.table, now.sys_id, wanted)
+    changed = found.value("sys_mod_count") != now.value("sys_mod_count")
+    return found if changed and all(found.value(name) == value for name, value in compared.items()) else None
 
 
 def _moved(before: Record, after: Record, column: str) -> bool:

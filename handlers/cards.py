@@ -5,14 +5,17 @@ from typing import Any
 import structlog
 
 from core.actions import CardKey, offer
-from core.errors import MattermostError, StorageFailed
+from core.errors import MattermostError, MattermostSilent, NotPermitted, StorageFailed
 from core.instance import Instance
 from core.mattermost_ports import Buttons, CardUpdate
 from core.ports import Links
 from core.records import Record
 from handlers.context import Context
+from handlers.idempotency import Attempt
 from handlers.registry import calls
 from mattermost.cards import record_card
+
+_CARD = "card"
 
 log = structlog.get_logger(__name__)
 
@@ -44,30 +47,44 @@ def shown_by(record: Record) -> dict[str, str]:
     return {"table": record.table, "sys_id": record.sys_id, "sys_mod_count": record.value("sys_mod_count")}
 
 
-def post_card(
+def post_card_once(
     record: Record,
+    attempt: Attempt,
     context: Context,
     *,
     channel_id: str,
     root_id: str,
-    pending_post_id: str,
     pretext: str = "",
     message: str = "",
 ) -> None:
     """
-    Post the record's card and remember where it stands.
+    Post the record's card, unless an earlier submit of the form did, and remember where it stands.
 
     Raises:
-        MayNotPost, MattermostError: It was not posted.
+        MayNotPost, MattermostRefused: It was not posted.
+        MattermostSilent: It may have been posted; the form, sent again, looks for it.
     """
-    post_id = context.mattermost.post_card(
-        channel_id=channel_id,
-        root_id=root_id,
-        attachment=card_of(record, channel_id, context, pretext),
-        pending_post_id=pending_post_id,
-        message=message,
-        shows=shown_by(record),
-    )
+    if attempt.has_done(_CARD):
+        return
+    mark = f"{context.person.id}:{attempt.form_id}"
+    sent_before = attempt.may_have_sent(_CARD)
+    attempt.begin(_CARD)
+    try:
+        post_id = context.mattermost.posted_card(channel_id, mark, attempt.since) if sent_before else ""
+        post_id = post_id or context.mattermost.post_card(
+            channel_id=channel_id,
+            root_id=root_id,
+            attachment=card_of(record, channel_id, context, pretext),
+            pending_post_id=mark,
+            message=message,
+            shows=shown_by(record),
+        )
+    except MattermostSilent:
+        raise
+    except (MattermostError, NotPermitted):
+        attempt.undone(_CARD)
+        raise
+    attempt.finish(_CARD)
     try:
         context.cards.add(channel_id, record.sys_id, post_id)
     except StorageFailed as error:

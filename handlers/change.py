@@ -5,7 +5,7 @@ from functools import partial
 
 import structlog
 
-from core.calls import Call, Options, Reply, ShowForm, Text, Value, Values
+from core.calls import Call, Options, Reply, ShowForm, Value, Values
 from core.errors import InvalidInput, NotInstalled, Refused, ServiceNowError
 from core.menus import Requirement
 from core.records import Record
@@ -25,6 +25,7 @@ from forms.change import (
 from forms.choices import LONG_TEXT_CHARACTERS, SHORT_TEXT_CHARACTERS, choices_of
 from handlers.context import Context
 from handlers.creating import created_once
+from handlers.idempotency import Attempt
 from handlers.opened import Opened
 from handlers.references import Find, finder, is_reference, overtaking, reference
 from handlers.refusals import at_its_field, in_words
@@ -77,7 +78,7 @@ def create(call: Call, context: Context) -> Reply:
         return _show(call, context, call.values, header=header, conflict=conflict)
     columns["correlation_id"] = opened.form_id
     try:
-        text = created_once(
+        return created_once(
             TABLE,
             columns,
             opened,
@@ -87,7 +88,6 @@ def create(call: Call, context: Context) -> Reply:
         )
     except Refused as refusal:
         raise at_its_field(refusal, context, TABLE, _FIELDS) from refusal
-    return Text(text)
 
 
 def _inserted(kind: str, columns: Mapping[str, str], template: str, context: Context) -> Record:
@@ -101,7 +101,7 @@ def _inserted(kind: str, columns: Mapping[str, str], template: str, context: Con
         return context.servicenow.create(TABLE, {**columns, "type": kind})
 
 
-def _checked(record: Record, *, kind: str, columns: Mapping[str, str], context: Context) -> str:
+def _checked(record: Record, _attempt: Attempt, *, kind: str, columns: Mapping[str, str], context: Context) -> str:
     """What ServiceNow made of it: another type than asked for, and its own check for conflicts."""
     parts: list[str] = []
     if (made := record.value("type")) and made != kind:

@@ -4,7 +4,6 @@ import uuid
 
 import structlog
 
-from core.accounts import FormResult
 from core.calls import Call, Kind, Options, Reply, ShowForm, Text, Value, Values
 from core.errors import InvalidInput, ServiceNowError, Unanswered, Unreachable
 from core.menus import Requirement
@@ -17,6 +16,7 @@ from handlers.acting import done, linked
 from handlers.context import Context
 from handlers.entries import add_entry
 from handlers.finding import NoSuchRecord, looked_up, record_of
+from handlers.idempotency import Attempt, once
 from handlers.opened_record import OpenedRecord
 from handlers.registry import calls
 from mattermost.markdown import escaped, quoted, visible
@@ -58,17 +58,7 @@ def submit(call: Call, context: Context) -> Reply:
     text = _checked(call)
     element = _element(call)
     form_id = str(call.state.get("form_id") or uuid.uuid4().hex)
-    with context.form_results.claim(form_id):
-        before = context.form_results.get(form_id)
-        if before is not None and before.person_id == context.person.id:
-            reply = Text(before.text)  # the same form, sent again: it is there once
-        else:
-            reply = _added(opened, call, element, text, context)
-            context.form_results.put(
-                FormResult(
-                    form_id, context.person.id, opened.table, opened.sys_id, opened.number, reply.text, context.clock()
-                )
-            )
+    reply = once(form_id, context, lambda attempt: _added(opened, call, element, text, attempt, context))
     if not call.stays:
         return reply
     try:
@@ -92,7 +82,9 @@ def _picked(call: Call, context: Context) -> Reply:
     opened = OpenedRecord.to(record, call)
     if not visible(typed.text(text_name)):
         return _show(call, context, opened, Values())
-    return _added(opened, call, text_name, _checked(call), context)
+    text = _checked(call)
+    form_id = uuid.uuid4().hex  # a command stands for itself
+    return once(form_id, context, lambda attempt: _added(opened, call, text_name, text, attempt, context))
 
 
 def _refuse_without_journal(table: str) -> None:
@@ -122,8 +114,9 @@ def _kind_kept(call: Call) -> dict[str, Value]:
     return {ADD_AS: call.values.text(ADD_AS)} if call.values.text(ADD_AS) else {}
 
 
-def _added(opened: OpenedRecord, call: Call, element: str, text: str, context: Context) -> Text:
-    after = add_entry(opened.table, opened.sys_id, element, text, context)
+def _added(opened: OpenedRecord, call: Call, element: str, text: str, attempt: Attempt, context: Context) -> Text:
+    after = add_entry(opened.table, opened.sys_id, element, text, attempt, context)
+    attempt.made(after)
     log.info("journal entry added", table=opened.table, sys_id=opened.sys_id, element=element)
     words = _WORDS[element]
     return done(after, call, f"added {words}", f"Added {words} to {linked(after, context)}.", context)

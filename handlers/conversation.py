@@ -19,8 +19,11 @@ from core.errors import (
     TooLarge,
 )
 from core.messages import File, Message
+from core.record_ports import AttachedFile
 from core.records import Record
+from handlers.confirmed import MayBeSaved
 from handlers.context import Context
+from handlers.idempotency import Attempt
 from mattermost.markdown import escaped
 
 log = structlog.get_logger(__name__)
@@ -130,28 +133,67 @@ def _parts(text: str, most: int) -> list[str]:
     return [text[start : start + most] for start in range(0, len(text), most)] or [""]
 
 
-def attach(record: Record, files: Sequence[File], context: Context) -> str:
-    """Attach *files* to the record, each for itself; a sentence of what came of it, "" without files."""
+def attach(
+    record: Record, files: Sequence[File], attempt: Attempt, context: Context, *, new_record: bool = False
+) -> str:
+    """
+    Attach *files* to the record, each for itself; a sentence of what came of it, "" without files.
+
+    A file that the record has already, by name and content, is not attached a second time. A *new_record* has none.
+    """
     if not files:
         return ""
+    there = () if new_record else _attached(record, context)
+    added = known = 0
     refused: list[str] = []
     for file in files[:MOST_FILES]:
         try:
-            _attach_one(record, file, context)
+            if attempt.has_done(_file_name(file)) or _attach_one(record, file, there, attempt, context):
+                added += 1
+            else:
+                known += 1
         except AppError as error:
             log.info("file not attached", sys_id=record.sys_id, reason=str(error))
             refused.append(f"- {escaped(file.name, 100)}: {_why(file, error)}")
     refused += [f"- {escaped(file.name, 100)}: more than {MOST_FILES} files at once" for file in files[MOST_FILES:]]
-    added = len(files) - len(refused)
-    told = f"{added} file{'' if added == 1 else 's'} attached."
-    return told + ("\n\nNot attached:\n" + "\n".join(refused) if refused else "")
+    told = [f"{added} file{'' if added == 1 else 's'} attached."] if added or not known else []
+    if known:
+        told.append(f"{known} file{' was' if known == 1 else 's were'} already attached.")
+    return " ".join(told) + ("\n\nNot attached:\n" + "\n".join(refused) if refused else "")
 
 
-def _attach_one(record: Record, file: File, context: Context) -> None:
+def _attached(record: Record, context: Context) -> Sequence[AttachedFile]:
+    try:
+        return context.servicenow.attachments.of(record.table, record.sys_id)
+    except ServiceNowError as error:
+        log.info("attachments not listed", sys_id=record.sys_id, reason=str(error))
+        return ()
+
+
+def _attach_one(record: Record, file: File, there: Sequence[AttachedFile], attempt: Attempt, context: Context) -> bool:
+    """Whether the file was attached; False where the record had it before this form."""
     if file.size > MOST_BYTES:
         raise _TooBig(f"{file.size} bytes")
     content = context.mattermost.file(file.id, MOST_BYTES)
-    context.servicenow.attachments.add(record.table, record.sys_id, file.name, file.media_type, content)
+    name, attachments = _file_name(file), context.servicenow.attachments
+    if not attempt.may_have_sent(name) and any(one.same_as(file.name, content) for one in there):
+        return False
+
+    def send() -> bool:
+        attachments.add(record.table, record.sys_id, file.name, file.media_type, content)
+        return True
+
+    def look(_digest: str) -> bool | None:
+        listed = attachments.of(record.table, record.sys_id)
+        return True if any(one.same_as(file.name, content) for one in listed) else None
+
+    address = context.links.record(record.table, record.sys_id)
+    return attempt.write(name, send, look, content=file.id, address=address, what="the record")
+
+
+def _file_name(file: File) -> str:
+    """What an attempt calls the write of a file."""
+    return f"file.{file.id}"
 
 
 class _TooBig(AppError):
@@ -172,7 +214,7 @@ def _why(file: File, error: AppError) -> str:
             return "ServiceNow does not take it: files of this type are most likely not allowed there"
         case AccessDenied(may_have_been_saved=False):
             return "your account may not attach files to this record"
-        case ServiceNowError(may_have_been_saved=True):
+        case MayBeSaved() | ServiceNowError(may_have_been_saved=True):
             return "ServiceNow did not say whether it took it; look at the record"
         case _:
             return error.tell

@@ -1,26 +1,30 @@
 """
 One opened form makes one record, whatever happens in between.
 
-What is stored before what: the attempt before the insert, the record before the card, the answer
-before it is given. A form that is sent again continues where it stopped, and an insert that may
-have been saved is looked for before anything is said.
+`handlers/idempotency.py` stores what is sent before it is sent. A form that is sent again continues where it
+stopped: the record is looked for by its ``correlation_id``, which is the form's id.
 """
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import structlog
 
-from core.accounts import FormResult
-from core.errors import AppError, Broken, MattermostError, MayBeSaved, MayNotPost, ServiceNowError
+from core.calls import Text
+from core.errors import MattermostError, MayNotPost, ServiceNowError
 from core.records import Record
-from handlers.cards import post_card
+from core.tables import card_columns
+from handlers.acting import linked
+from handlers.cards import post_card_once
 from handlers.context import Context
+from handlers.idempotency import Attempt, once
 from handlers.opened import Opened
 from mattermost.cards import record_link, record_title
 from mattermost.markdown import escaped
 
 log = structlog.get_logger(__name__)
+
+_RECORD = "record"
 
 
 def created_once(
@@ -28,90 +32,80 @@ def created_once(
     columns: Mapping[str, str],
     opened: Opened,
     context: Context,
-    then: Callable[[Record], str] = lambda _record: "",
+    then: Callable[[Record, Attempt], str] = lambda _record, _attempt: "",
     insert: Callable[[Mapping[str, str]], Record] | None = None,
-) -> str:
+) -> Text:
     """
     Insert *columns*, post the card and return the confirmation; the first result when sent again.
 
     *then* does what follows from the record and says how that went, as a further paragraph; it raises
-    nothing, for the record exists in any case, and may run again after a crash. *insert* is what inserts,
-    where that is not the Table API.
+    nothing, for the record exists in any case. *insert* is what inserts, where that is not the Table API.
 
     Raises:
         StillWorking: The same form is being submitted by another request.
         MayBeSaved: ServiceNow did not say whether it saved the record, and looking did not tell.
         ServiceNowError: Nothing was saved, with the reason.
     """
-    with context.form_results.claim(opened.form_id):
-        known = context.form_results.get(opened.form_id)
-        if known is not None and known.person_id == context.person.id and known.text:
-            return known.text
-        attempt = known or FormResult(opened.form_id, context.person.id, table, "", "", "", stored_at=context.clock())
-        record = None
-        if known is None:
-            context.form_results.put(attempt)
-        else:
-            record = _look(table, columns, attempt, context)
-        if record is None:
-            record = _insert(table, columns, attempt, context, insert)
-        context.form_results.put(replace(attempt, sys_id=record.sys_id, number=record.number))
-        text = _confirmation(record, _card_problem(record, opened, context), context) + then(record)
-        context.form_results.put(replace(attempt, sys_id=record.sys_id, number=record.number, text=text))
-    log.info("record created", table=table, sys_id=record.sys_id, person=context.person.id)
-    return text
+
+    def work(attempt: Attempt) -> Text:
+        record = _record(table, columns, attempt, context, insert)
+        text = _confirmation(record, _card_problem(record, opened, attempt, context), context)
+        text += then(record, attempt)
+        log.info("record created", table=table, sys_id=record.sys_id, person=context.person.id)
+        return Text(text)
+
+    return once(opened.form_id, context, work)
 
 
-def _insert(
+def _record(
     table: str,
     columns: Mapping[str, str],
-    attempt: FormResult,
+    attempt: Attempt,
     context: Context,
     insert: Callable[[Mapping[str, str]], Record] | None,
 ) -> Record:
+    if attempt.has_done(_RECORD):
+        return context.servicenow.records.read(table, attempt.record_id, card_columns(table))
+    record = attempt.write(
+        _RECORD,
+        send=lambda: insert(columns) if insert else context.servicenow.create(table, columns),
+        look=lambda _digest: context.servicenow.find_created(table, columns, attempt.since),
+        content=json.dumps(dict(columns), sort_keys=True),
+        address=context.links.list(table),
+        again=lambda record: _oldest(record, attempt, context),
+    )
+    attempt.made(record)
+    return record
+
+
+def _oldest(record: Record, attempt: Attempt, context: Context) -> Record:
+    """
+    The first of all records that the form made, for *record* was sent a second time.
+
+    A person can't delete a record, and one that was committed after the hold may have been seen already. So the
+    oldest one gets the card, and the person is told about the others.
+    """
     try:
-        return insert(columns) if insert else context.servicenow.create(table, columns)
+        found = context.servicenow.created_by_form(record.table, attempt.form_id)
     except ServiceNowError as error:
-        if not error.may_have_been_saved:
-            context.form_results.forget(attempt.form_id)
-            raise
-        log.warning("insert unanswered, looking for it", table=table, reason=type(error).__name__)
-        found = _look(table, columns, attempt, context, cause=error)
-        if found is not None:
-            return found
-        if isinstance(error, Broken):
-            # The transaction is over and left nothing behind.
-            context.form_results.forget(attempt.form_id)
-            raise
-        raise MayBeSaved(f"no answer, nothing found: {error}", context.links.list(table)) from error
+        log.warning("other records of the form not looked for", reason=type(error).__name__)
+        return record
+    if len(found) < 2:
+        return record
+    others = ", ".join(linked(other, context) for other in found[1:])
+    attempt.notes.append(
+        f":warning: ServiceNow saved this {len(found)} times, because it finished an earlier attempt late. "
+        f"Also created: {others}. Close what you don't need."
+    )
+    return found[0]
 
 
-def _look(
-    table: str,
-    columns: Mapping[str, str],
-    attempt: FormResult,
-    context: Context,
-    cause: AppError | None = None,
-) -> Record | None:
-    """What an earlier try left behind. Unsure is not no: then nothing may be inserted again."""
-    try:
-        return context.servicenow.find_created(table, columns, attempt.stored_at)
-    except ServiceNowError as error:
-        raise MayBeSaved(f"looking failed: {error}", context.links.list(table)) from (cause or error)
-
-
-def _card_problem(record: Record, opened: Opened, context: Context) -> str:
+def _card_problem(record: Record, opened: Opened, attempt: Attempt, context: Context) -> str:
     """Post the card; why it could not be posted, or "". The record exists in any case."""
     if not opened.channel_id:
         return "there is no channel to post it in"
     try:
-        post_card(
-            record,
-            context,
-            channel_id=opened.channel_id,
-            root_id=opened.root_id,
-            pending_post_id=f"{context.person.id}:{opened.form_id}",
-        )
+        post_card_once(record, attempt, context, channel_id=opened.channel_id, root_id=opened.root_id)
     except (MattermostError, MayNotPost) as error:
         log.warning("card not posted", sys_id=record.sys_id, reason=str(error))
         return error.tell

@@ -1,60 +1,65 @@
-"""Journal entries, written once even where ServiceNow leaves the answer out."""
+"""Journal entries, each written once however often its form is sent."""
 
 from collections.abc import Sequence
 
-import structlog
-
-from core.errors import AppError, Broken, MayBeSaved, ServiceNowError
 from core.records import Record
 from core.tables import card_columns
 from handlers.context import Context
+from handlers.idempotency import Attempt, digest_of
 
-log = structlog.get_logger(__name__)
+TWICE = (
+    ":warning: ServiceNow saved this entry twice, because it finished an earlier attempt late. "
+    "Entries can't be deleted from here."
+)
 
 
-def add_entry(table: str, sys_id: str, element: str, text: str, context: Context) -> Record:
+def add_entry(
+    table: str, sys_id: str, element: str, text: str, attempt: Attempt, context: Context, number: int = 0
+) -> Record:
     """
     Write *text* into a record's journal and return the record as it is then, with its card's columns.
 
     Args:
         element: ``comments`` or ``work_notes``.
+        number: Of this entry among those of the form.
 
     Raises:
         MayBeSaved: No answer, and looking did not tell either.
         NotKept: The account may not write such entries.
         ServiceNowError: Nothing was saved, with the reason.
     """
-    try:
-        return context.servicenow.journal.add(table, sys_id, element, text, card_columns(table))
-    except ServiceNowError as error:
-        if not error.may_have_been_saved:
-            raise
-        return _looked_for(table, sys_id, element, text, error, context)
+    journal, columns = context.servicenow.journal, card_columns(table)
+
+    def count(digest: str) -> int:
+        same = text if digest == digest_of(text) else ""
+        return journal.count(table, sys_id, element, lambda one: digest_of(one) == digest, attempt.since, same)
+
+    def look(digest: str) -> Record | None:
+        return context.servicenow.records.read(table, sys_id, columns) if count(digest) else None
+
+    def again(record: Record) -> Record:
+        if count(digest_of(text)) > 1:
+            attempt.notes.append(TWICE)
+        return record
+
+    return attempt.write(
+        entry_name(element, number),
+        send=lambda: journal.add(table, sys_id, element, text, columns),
+        look=look,
+        content=text,
+        address=context.links.record(table, sys_id),
+        what="the record",
+        again=again,
+    )
 
 
-def add_entries(record: Record, element: str, entries: Sequence[str], context: Context) -> int:
-    """Write the entries in order; how many are there. Raises what the first one meets, for then nothing is."""
-    for done, entry in enumerate(entries):
-        try:
-            add_entry(record.table, record.sys_id, element, entry, context)
-        except ServiceNowError as error:
-            if not done:
-                raise
-            log.warning("entries stopped", sys_id=record.sys_id, done=done, reason=str(error))
-            return done
-    return len(entries)
+def add_entries(record: Record, element: str, entries: Sequence[str], attempt: Attempt, context: Context) -> None:
+    """Write the entries in order, without those that an earlier submit of the form wrote. Raises as `add_entry`."""
+    for number, entry in enumerate(entries):
+        if not attempt.has_done(entry_name(element, number)):
+            add_entry(record.table, record.sys_id, element, entry, attempt, context, number)
 
 
-def _looked_for(table: str, sys_id: str, element: str, text: str, error: ServiceNowError, context: Context) -> Record:
-    """Whether an unanswered entry is there: the newest of its kind bears our text."""
-    address = context.links.record(table, sys_id)
-    try:
-        entries = context.servicenow.journal.latest(table, sys_id).entries
-        newest = next((entry for entry in entries if entry.element == element), None)
-        if newest is not None and newest.text.split() == text.split():
-            return context.servicenow.records.read(table, sys_id, card_columns(table))
-    except AppError as second:
-        raise MayBeSaved(f"looking failed: {second}", address, "the record") from error
-    if isinstance(error, Broken):
-        raise error
-    raise MayBeSaved(f"no answer, and not there yet: {error}", address, "the record") from error
+def entry_name(element: str, number: int) -> str:
+    """What an attempt calls the write of an entry."""
+    return f"{element}.{number}"

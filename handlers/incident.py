@@ -22,6 +22,7 @@ from handlers.context import Context
 from handlers.conversation import Along, permalink
 from handlers.creating import created_once
 from handlers.demanded import beyond_the_form, elsewhere_text, find_referred, read_demanded
+from handlers.idempotency import Attempt
 from handlers.opened import Opened
 from handlers.references import finder, is_reference, looked_up, overtaking, reference
 from handlers.refusals import at_its_field, in_words
@@ -72,21 +73,20 @@ def create(call: Call, context: Context) -> Reply:
     columns = _columns(call, context)
     columns["correlation_id"] = opened.form_id
     try:
-        text = created_once(TABLE, columns, opened, context, _followed_up(call, opened, context))
+        return created_once(TABLE, columns, opened, context, _followed_up(call, opened, context))
     except Refused as refusal:
         known = (*COLUMNS, *(column.name for column in _demanded(call, context)))
         if call.steps and (also := beyond_the_form(refusal, context.servicenow.cached_columns(TABLE), known)):
             # A data policy that the dictionary does not know: the form is shown again with its fields.
             return _show(call, context, call.values, caller_default=False, also=also, header=refusal.tell)
         raise at_its_field(refusal, context, TABLE, known) from refusal
-    return Text(text)
 
 
-def _followed_up(call: Call, opened: Opened, context: Context) -> Callable[[Record], str]:
+def _followed_up(call: Call, opened: Opened, context: Context) -> Callable[[Record, Attempt], str]:
     """What else was asked for; its failure does not hide the new incident."""
 
-    def follow_up(record: Record) -> str:
-        told = taken_along(call, record, context)
+    def follow_up(record: Record, attempt: Attempt) -> str:
+        told = taken_along(call, record, attempt, context)
         if call.values.flag("subscribe"):
             told.append(subscribed(record, opened.channel_id, f"{opened.form_id}-subscription", context))
         return "".join(f"\n\n{one}" for one in told)

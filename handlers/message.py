@@ -2,9 +2,8 @@
 
 import structlog
 
-from core.accounts import FormResult
 from core.calls import Call, Options, Reply, ShowForm, Text, Value, Values
-from core.errors import InvalidInput
+from core.errors import AppError, InvalidInput
 from core.fields import Option
 from core.menus import Requirement
 from core.records import Record
@@ -14,8 +13,9 @@ from forms.record import RECORD
 from handlers.acting import linked
 from handlers.context import Context
 from handlers.conversation import Along, as_entries, attach, conversation
-from handlers.entries import add_entries
+from handlers.entries import add_entries, entry_name
 from handlers.finding import looked_up, record_of, shared_names
+from handlers.idempotency import Attempt, once
 from handlers.opened import Opened
 from handlers.registry import calls
 from mattermost.markdown import visible
@@ -54,37 +54,44 @@ def add(call: Call, context: Context) -> Reply:
     element = call.values.text("kind") or WORK_NOTE
     if element not in {COMMENT, WORK_NOTE}:
         raise InvalidInput({"kind": "Choose comment or work note."})
-    form_id = Opened.of(call).form_id
-    with context.form_results.claim(form_id):
-        known = context.form_results.get(form_id)
-        if known is not None and known.person_id == context.person.id:
-            return Text(known.text)
+
+    def work(attempt: Attempt) -> Text:
         record = record_of(call, context)
         if record is None:
             raise InvalidInput({RECORD: "Choose the record: type its number, or words of its text."})
         if not table_of(record.table).task:
             raise InvalidInput({RECORD: "Knowledge articles take no comments."})
-        text = _added(call, post_id, record, element, context)
-        context.form_results.put(
-            FormResult(form_id, context.person.id, record.table, record.sys_id, record.number, text, context.clock())
-        )
-    log.info("message added", table=record.table, sys_id=record.sys_id, person=context.person.id)
-    return Text(text)
+        attempt.made(record)
+        text = _added(call, post_id, record, element, attempt, context)
+        log.info("message added", table=record.table, sys_id=record.sys_id, person=context.person.id)
+        return Text(text)
+
+    return once(Opened.of(call).form_id, context, work)
 
 
-def _added(call: Call, post_id: str, record: Record, element: str, context: Context) -> str:
+class PartlyAdded(AppError):
+    """Some entries are in the record; the form, sent again, adds the rest."""
+
+    def __init__(self, done: int, of: int, record: str, cause: AppError) -> None:
+        super().__init__(f"{done} of {of} entries added: {cause}")
+        self.tell = f"{done} of {of} parts are in {record}. {cause.tell} Submit this form again to add the rest."
+        self.retryable = cause.retryable
+
+
+def _added(call: Call, post_id: str, record: Record, element: str, attempt: Attempt, context: Context) -> str:
     taken = conversation(call, post_id, context, whole=call.values.flag("whole_thread"))
     if not taken.messages:
         raise InvalidInput({}, "The message is no longer there, so nothing was added.")
     entries = as_entries(taken, context)
-    done = add_entries(record, element, entries, context)
+    try:
+        add_entries(record, element, entries, attempt, context)
+    except AppError as error:
+        done = sum(attempt.has_done(entry_name(element, number)) for number in range(len(entries)))
+        if not done:
+            raise
+        raise PartlyAdded(done, len(entries), linked(record, context), error) from error
     count = len(taken.messages)
     what = "The message is" if count == 1 else f"{count} messages are"
     told = f"{what} in {linked(record, context)} as a {'comment' if element == COMMENT else 'work note'}."
-    if done < len(entries):
-        told = (
-            f"Only {done} of {len(entries)} parts are in {linked(record, context)}: ServiceNow stopped answering. "
-            "Add the rest by hand; sending this again would add the first ones twice."
-        )
-    files = attach(record, taken.files, context) if call.values.flag("files") else ""
+    files = attach(record, taken.files, attempt, context) if call.values.flag("files") else ""
     return f"{told} {files}".strip()

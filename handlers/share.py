@@ -2,7 +2,6 @@
 
 import structlog
 
-from core.accounts import FormResult
 from core.calls import Call, Channel, Options, Reply, ShowForm, Text, Value, Values
 from core.errors import InvalidInput, MattermostRefused, MayNotPost, NotFound
 from core.fields import Option
@@ -13,9 +12,10 @@ from core.tables import tables_shared
 from forms.record import RECORD, record_option
 from forms.share import NOTE_CHARACTERS, PATH, share_form
 from handlers.acting import linked
-from handlers.cards import post_card
+from handlers.cards import post_card_once
 from handlers.context import Context
 from handlers.finding import NoSuchRecord, looked_up, read, record_of, shared_names
+from handlers.idempotency import Attempt, once
 from handlers.opened import Opened
 from handlers.registry import calls
 from mattermost.cards import record_summary, record_title
@@ -64,23 +64,19 @@ def share(call: Call, context: Context) -> Reply:
     if len(note) > NOTE_CHARACTERS:
         raise InvalidInput({"note": f"At most {NOTE_CHARACTERS:,} characters fit here."})
     opened = Opened.of(call)
-    with context.form_results.claim(opened.form_id):
-        before = context.form_results.get(opened.form_id)
-        if before is not None and before.person_id == context.person.id:
-            return Text(before.text)
+
+    def work(attempt: Attempt) -> Text:
         try:
             record = record_of(call, context)
         except NotFound as error:
             raise InvalidInput({RECORD: error.tell}, error.tell) from error
         assert record is not None  # the field is filled
-        text = _shared(record, place, note, opened, context)
-        context.form_results.put(
-            FormResult(
-                opened.form_id, context.person.id, record.table, record.sys_id, record.number, text, context.clock()
-            )
-        )
-    log.info("record shared", table=record.table, sys_id=record.sys_id, person=context.person.id)
-    return Text(text)
+        attempt.made(record)
+        text = _shared(record, place, note, opened, attempt, context)
+        log.info("record shared", table=record.table, sys_id=record.sys_id, person=context.person.id)
+        return Text(text)
+
+    return once(opened.form_id, context, work)
 
 
 def _typed(call: Call, context: Context) -> Reply:
@@ -148,18 +144,20 @@ def _chosen(kind: str, option: Option) -> Option:
     return option
 
 
-def _shared(record: Record, place: tuple[str, Option], note: str, opened: Opened, context: Context) -> str:
+def _shared(
+    record: Record, place: tuple[str, Option], note: str, opened: Opened, attempt: Attempt, context: Context
+) -> str:
     kind, target = place
     try:
         channel_id = context.mattermost.direct_channel(target.value) if kind == "person" else target.value
         name = context.mattermost.username(context.person.id)
         here = channel_id == opened.channel_id
-        post_card(
+        post_card_once(
             record,
+            attempt,
             context,
             channel_id=channel_id,
             root_id=opened.root_id if here else "",
-            pending_post_id=f"{context.person.id}:{opened.form_id}",
             pretext=f"Shared by @{name}",
             message=quoted(note, NOTE_CHARACTERS) if note else "",
         )

@@ -9,13 +9,15 @@ from dataclasses import replace
 
 import structlog
 
-from core.accounts import FormResult
-from core.errors import AccessDenied, AppError, Broken, MayBeSaved, ServiceNowError
+from core.calls import Text
+from core.errors import AccessDenied, AppError, Broken, ServiceNowError
 from core.subscriptions import TABLE, Status, Subscription
+from handlers.confirmed import MayBeSaved, NothingSaved
 from handlers.context import Context
+from handlers.idempotency import Attempt, once
 from handlers.subscriptions_effects import Told, announce, grant_of
 from handlers.subscriptions_rights import NotYoursThere, check_may_manage, counts, is_creator, rows_of
-from handlers.subscriptions_saving import AlreadyThere, NothingSaved, once, one_at_a_time
+from handlers.subscriptions_saving import AlreadyThere, one_at_a_time
 from handlers.subscriptions_words import events_text
 
 log = structlog.get_logger(__name__)
@@ -31,13 +33,13 @@ def change(before: Subscription, after: Subscription, told: Told, form_id: str, 
         NotYours, NotYoursThere: The person may not change it.
     """
 
-    def work(_attempt: FormResult, _again: bool) -> str:
+    def work(_attempt: Attempt) -> Text:
         creator = check_may_manage(before, context)
         for channel_id in dict.fromkeys((before.channel_id, after.channel_id)):
             context.mattermost.may_post(channel_id)
         context.mattermost.let_bot_in(after.channel_id)
         if after == before:
-            return "Nothing was changed."
+            return Text("Nothing was changed.")
         with one_at_a_time(after, context):
             if not after.same_as(before):
                 _refuse_twins(after, context)
@@ -46,9 +48,9 @@ def change(before: Subscription, after: Subscription, told: Told, form_id: str, 
         problem = announce(after, "changed a subscription of this channel", told, mark, context)
         if after.channel_id != before.channel_id:
             announce(before, "moved a subscription away from this channel", told, f"{mark}:old", context)
-        return f"Saved: {told.subject} ({events_text(after.events)}).{problem}"
+        return Text(f"Saved: {told.subject} ({events_text(after.events)}).{problem}")
 
-    return once(form_id, context, work)
+    return once(form_id, context, work).text
 
 
 def update(

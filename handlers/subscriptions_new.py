@@ -5,6 +5,7 @@ import structlog
 from core.errors import AppError
 from core.records import Record
 from core.subscriptions import Event, Subscription
+from handlers.confirmed import MayBeSaved
 from handlers.context import Context
 from handlers.subscriptions_effects import Told
 from handlers.subscriptions_saving import create
@@ -29,4 +30,9 @@ def subscribed(record: Record, channel_id: str, form_id: str, context: Context) 
         return create(wanted, Told(subject(wanted, record, context)), form_id, context)
     except AppError as error:
         log.warning("new record not subscribed", table=record.table, sys_id=record.sys_id, reason=str(error))
+        if isinstance(error, MayBeSaved):
+            return (
+                "It was created, but ServiceNow did not say whether this channel is subscribed to it. "
+                "`/servicenow subscriptions list` shows it if it is."
+            )
         return f"It was created, but this channel was not subscribed to it: {error.tell}"

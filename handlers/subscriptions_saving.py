@@ -1,32 +1,24 @@
 """
 One opened form makes one subscription, and the same one is there once.
 
-In this order: the attempt is stored, the row inserted, an older twin looked for (the younger row gives
-way), the grant stored, the channel told, the answer stored and given. What fails on the way is undone,
-or said.
+In this order: the attempt is stored (`handlers/idempotency.py`), the row inserted, an older twin looked for
+(the younger row gives way), the grant stored, the channel told, the answer stored and given. What fails on
+the way is undone, or said.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import astuple
 from datetime import UTC, datetime
 
 import structlog
 
-from core.accounts import FormResult
-from core.errors import (
-    AccessDenied,
-    AppError,
-    Broken,
-    MayBeSaved,
-    OldComponent,
-    ServiceNowError,
-    StillWorking,
-    StorageFailed,
-)
+from core.calls import Text
+from core.errors import AppError, OldComponent, ServiceNowError, StillWorking, StorageFailed
 from core.subscriptions import TABLE, Subscription
 from handlers.context import Context
+from handlers.idempotency import Attempt, once
 from handlers.subscriptions_effects import Told, announce, grant_of
 from handlers.subscriptions_rights import Gone, counts, rows_of
 from handlers.subscriptions_words import events_text
@@ -57,33 +49,6 @@ class HalfDone(AppError):
         )
 
 
-def once(form_id: str, context: Context, work: Callable[[FormResult, bool], str]) -> str:
-    """
-    The answer of *work*, which runs once per form; the first one when it is sent again.
-
-    *work* gets the stored attempt and whether an earlier one may have left something behind; it may
-    raise: what surely saved nothing is forgotten, so that the form may be sent again.
-
-    Raises:
-        StillWorking: The same form is being submitted by another request.
-    """
-    with context.form_results.claim(form_id):
-        known = context.form_results.get(form_id)
-        if known is not None and known.person_id == context.person.id and known.text:
-            return known.text
-        attempt = known or FormResult(form_id, context.person.id, TABLE, "", "", "", stored_at=context.clock())
-        if known is None:
-            context.form_results.put(attempt)
-        try:
-            text = work(attempt, known is not None)
-        except AppError as error:
-            if not error.may_have_been_saved:
-                context.form_results.forget(form_id)
-            raise
-        context.form_results.put(replace(attempt, text=text))
-        return text
-
-
 def create(wanted: Subscription, told: Told, form_id: str, context: Context) -> str:
     """
     Save *wanted*, which was checked, for the person; the confirmation.
@@ -96,18 +61,28 @@ def create(wanted: Subscription, told: Told, form_id: str, context: Context) -> 
         HalfDone: Not saved, but a row remains.
     """
 
-    def work(attempt: FormResult, again: bool) -> str:
+    def work(attempt: Attempt) -> Text:
         context.mattermost.let_bot_in(wanted.channel_id)
         with one_at_a_time(wanted, context):
             _refuse_granted_twin(wanted, context)
-            stored = (_left_behind(wanted, attempt, context) if again else None) or _insert(wanted, attempt, context)
-            _give_way(stored, context)
-            _keep(stored, context)
+            stored = attempt.write(
+                "row",
+                send=lambda: _insert(wanted, context),
+                look=lambda _digest: _left_behind(wanted, attempt.since, context),
+                content="\n".join(map(str, astuple(wanted))),
+                address=context.links.list(TABLE),
+            )
+            try:
+                _give_way(stored, context)
+                _keep(stored, context)
+            except AppError:
+                attempt.undone("row")
+                raise
         problem = announce(stored, "subscribed this channel", told, f"{context.person.id}:{form_id}", context)
         log.info("subscribed", subscription=stored.sys_id, person=context.person.id)
-        return f"Subscribed: {told.subject} ({events_text(stored.events)}).{problem}"
+        return Text(f"Subscribed: {told.subject} ({events_text(stored.events)}).{problem}")
 
-    return once(form_id, context, work)
+    return once(form_id, context, work).text
 
 
 @contextmanager
@@ -142,45 +117,20 @@ def _refuse_granted_twin(wanted: Subscription, context: Context) -> None:
                 raise AlreadyThere(twin)
 
 
-def _insert(wanted: Subscription, attempt: FormResult, context: Context) -> Subscription:
+def _insert(wanted: Subscription, context: Context) -> Subscription:
     try:
         with rows_of(context) as rows:
             return rows.insert(wanted)
     except OldComponent as error:
         _remove(error.sys_id, context)
         raise
-    except ServiceNowError as error:
-        if not _may_be_saved(error):
-            raise
-        log.warning("insert unanswered, looking for it", reason=type(error).__name__)
-        try:
-            found = _left_behind(wanted, attempt, context)
-        except ServiceNowError as silent:
-            raise MayBeSaved(f"looking failed: {silent}", context.links.list(TABLE)) from error
-        if found is not None:
-            return found
-        if isinstance(error, Broken):
-            raise NothingSaved(str(error)) from error  # the transaction is over and left nothing behind
-        raise MayBeSaved(f"no answer, nothing found: {error}", context.links.list(TABLE)) from error
 
 
-class NothingSaved(ServiceNowError):
-    """ServiceNow failed, and it was looked up that it saved nothing."""
-
-    tell = "ServiceNow had a fault of its own and saved nothing. Try again in a minute."
-    retryable = True
-
-
-def _may_be_saved(error: ServiceNowError) -> bool:
-    cause = error.__cause__ if isinstance(error, AccessDenied) else None
-    return error.may_have_been_saved or (isinstance(cause, AppError) and cause.may_have_been_saved)
-
-
-def _left_behind(wanted: Subscription, attempt: FormResult, context: Context) -> Subscription | None:
+def _left_behind(wanted: Subscription, first_sent: float, context: Context) -> Subscription | None:
     """The row that an earlier try of this form made, if any."""
     with rows_of(context) as rows:
         twins = rows.twins(wanted)
-    since = _raw(attempt.stored_at - _CLOCK_MARGIN)
+    since = _raw(first_sent - _CLOCK_MARGIN)
     mine = [
         one for one in twins if one.user_id == context.person.id and one.created_on >= since and counts(one, context)
     ]

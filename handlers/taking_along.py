@@ -5,14 +5,16 @@ import structlog
 from core.calls import Call
 from core.errors import AppError, MattermostError, NotKept
 from core.records import Record
+from handlers.confirmed import MayBeSaved
 from handlers.context import Context
 from handlers.conversation import Conversation, as_entries, attach, conversation
-from handlers.entries import add_entries
+from handlers.entries import add_entries, entry_name
+from handlers.idempotency import Attempt
 
 log = structlog.get_logger(__name__)
 
 
-def taken_along(call: Call, record: Record, context: Context) -> list[str]:
+def taken_along(call: Call, record: Record, attempt: Attempt, context: Context) -> list[str]:
     """
     Put what was asked for into the new *record*; a sentence about each.
 
@@ -27,21 +29,27 @@ def taken_along(call: Call, record: Record, context: Context) -> list[str]:
     except MattermostError as error:
         log.warning("thread not read", reason=str(error))
         return ["Neither thread nor files were taken along: Mattermost did not give them out. Add them by hand."]
-    told = [_thread(taken, record, context)] if whole else []
-    return told + ([attach(record, taken.files, context)] if files and taken.files else [])
+    told = [_thread(taken, record, attempt, context)] if whole else []
+    return told + ([attach(record, taken.files, attempt, context, new_record=True)] if files and taken.files else [])
 
 
-def _thread(taken: Conversation, record: Record, context: Context) -> str:
+def _thread(taken: Conversation, record: Record, attempt: Attempt, context: Context) -> str:
     """As work notes, for a chat is internal; as comments where the account may write no work notes."""
     entries = as_entries(taken, context)
+    kind = "work notes"
     try:
         try:
-            done, kind = add_entries(record, "work_notes", entries, context), "work notes"
+            add_entries(record, "work_notes", entries, attempt, context)
         except NotKept:
-            done, kind = add_entries(record, "comments", entries, context), "comments"
+            kind = "comments"
+            add_entries(record, "comments", entries, attempt, context)
     except AppError as error:
         log.warning("thread not added", sys_id=record.sys_id, reason=str(error))
+        element = kind.replace(" ", "_")
+        done = sum(attempt.has_done(entry_name(element, number)) for number in range(len(entries)))
+        if done:
+            return f"Only {done} of {len(entries)} parts of the thread were added: {error.tell}"
+        if isinstance(error, MayBeSaved):
+            return "ServiceNow did not say whether it saved the thread; look at the record."
         return f"The thread was not added: {error.tell}"
-    if done < len(entries):
-        return f"Only {done} of {len(entries)} parts of the thread were added: ServiceNow stopped answering."
     return f"The thread ({len(taken.messages)} messages) is in its {kind}."

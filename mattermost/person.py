@@ -18,6 +18,8 @@ from mattermost.paths import Id, Name, Path, api, apps_plugin
 from mattermost.shown import SHOWS, renewed, renewing
 from mattermost.threads import read_thread
 
+_FORM = "servicenow_form"  # the property of a card's post that says which form posted it
+_CLOCK_MARGIN = 300.0  # seconds that Mattermost's clock may be behind ours
 _RUNNING = 2  # of a plugin's states; 0 is "not running" (recorded)
 
 log = structlog.get_logger(__name__)
@@ -70,7 +72,7 @@ class MattermostForPerson:
         shows: Mapping[str, str] | None = None,
     ) -> str:
         permission = self._permission(channel_id)
-        props: dict[str, Any] = {"attachments": [dict(attachment)]}
+        props: dict[str, Any] = {"attachments": [dict(attachment)], _FORM: pending_post_id}
         if shows:
             props[SHOWS] = dict(shows)
         post = {
@@ -81,6 +83,13 @@ class MattermostForPerson:
             "props": props,
         }
         return self._post(post, permission)
+
+    def posted_card(self, channel_id: str, pending_post_id: str, since: float) -> str:
+        params = {"since": str(int((since - _CLOCK_MARGIN) * 1000))}
+        found = self._ask("GET", api("channels", Id(channel_id), "posts"), params=params)
+        posts = (found.get("posts") or {}).values()
+        mine = (str(post["id"]) for post in posts if (post.get("props") or {}).get(_FORM) == pending_post_id)
+        return next(mine, "")
 
     def reply(self, *, channel_id: str, root_id: str, text: str) -> None:
         permission = self._permission(channel_id)

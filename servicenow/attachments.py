@@ -1,13 +1,17 @@
 """Files of a record (Attachment API, API reference §9.4)."""
 
 import re
+from collections.abc import Sequence
 
 from core.errors import Broken
+from core.record_ports import AttachedFile
+from servicenow.queries import Query, equals
 from servicenow.tables import Tables
 
-_PATH = "/api/now/attachment/file"
+_PATH = "/api/now/attachment"
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
 _OTHER = "application/octet-stream"
+_MOST = 1000
 
 
 class AttachmentsClient:
@@ -16,10 +20,27 @@ class AttachmentsClient:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
+    def of(self, table: str, sys_id: str) -> Sequence[AttachedFile]:
+        query = Query().where(equals("table_name", table)).where(equals("table_sys_id", sys_id))
+        rows = self._tables.get(_PATH, {"sysparm_query": str(query), "sysparm_limit": str(_MOST)})["result"]
+        if not isinstance(rows, list):
+            raise Broken("attachments: no list")
+        # A dropped term would list other records' files.
+        mine = [row for row in rows if isinstance(row, dict) and row.get("table_sys_id") == sys_id]
+        return [
+            AttachedFile(str(row.get("file_name") or ""), _size(row.get("size_bytes")), str(row.get("hash") or ""))
+            for row in mine
+        ]
+
     def add(self, table: str, sys_id: str, name: str, media_type: str, content: bytes) -> None:
         params = {"table_name": table, "table_sys_id": sys_id, "file_name": name}
         kind = media_type.partition(";")[0].strip()
-        answer = self._tables.upload(_PATH, params, kind if _MEDIA_TYPE.fullmatch(kind) else _OTHER, content)
+        answer = self._tables.upload(f"{_PATH}/file", params, kind if _MEDIA_TYPE.fullmatch(kind) else _OTHER, content)
         result = answer.get("result")
         if not isinstance(result, dict) or not result.get("sys_id"):
             raise Broken("attachment answered without a row")
+
+
+def _size(text: object) -> int:
+    digits = str(text or "")
+    return int(digits) if digits.isascii() and digits.isdecimal() else -1

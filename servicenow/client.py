@@ -57,7 +57,7 @@ class ServiceNowClients:
             self._columns,
             language if language.isalnum() else "en",
             records=RecordsClient(tables, self._found, person_id),
-            journal=JournalClient(tables, self._readers, person_id, zone),
+            journal=JournalClient(tables, self._readers, person_id, zone, account.identity if account else Identity()),
             changes=ChangesClient(tables),
             attachments=AttachmentsClient(tables),
         )
@@ -91,15 +91,8 @@ class ServiceNowClient:
         return self._tables.insert(table, columns)
 
     def find_created(self, table: str, columns: Mapping[str, str], since: float) -> Record | None:
-        by_id = Query().where(equals("correlation_id", columns["correlation_id"]))
-        try:
-            found = self._records(table, by_id)
-        except AccessDenied:
-            found = []  # the column may not be filtered by
-        # An unreadable column makes ServiceNow drop the term: only a row that reads back counts.
-        for record in found:
-            if record.value("correlation_id") == columns["correlation_id"]:
-                return record
+        if by_id := self.created_by_form(table, columns["correlation_id"]):
+            return by_id[0]
         recent = (
             Query()
             .where(is_me("opened_by"))
@@ -113,6 +106,15 @@ class ServiceNowClient:
             and record.value("correlation_id") in {"", columns["correlation_id"]}
         ]
         return same[0] if same else None
+
+    def created_by_form(self, table: str, form_id: str) -> Sequence[Record]:
+        try:
+            found = self._records(table, Query().where(equals("correlation_id", form_id)))
+        except AccessDenied:
+            return []  # the column may not be filtered by
+        # An unreadable column makes ServiceNow drop the term: only a row that reads back counts.
+        mine = [record for record in found if record.value("correlation_id") == form_id]
+        return sorted(mine, key=lambda record: (record.value("opened_at"), record.number))
 
     def read_records(self, table: str, sys_ids: Sequence[str], columns: Sequence[str]) -> Mapping[str, Record]:
         wanted = tuple(dict.fromkeys(("sys_id", "sys_mod_count", *columns)))

@@ -8,23 +8,29 @@ the column's label. Blank lines belong to entries, so only headings part them.
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 from cachetools import TTLCache
 
 from core.errors import AccessDenied, NotFound, NotInstalled, NotKept
 from core.ports import Clock
 from core.record_ports import Entries, JournalEntry
-from core.records import Record
-from core.times import shown
-from servicenow.queries import Query, equals, one_of
+from core.records import Identity, Record
+from core.times import shown, zone_of
+from servicenow.queries import Query, Term, at_or_after, equals, one_of
 from servicenow.tables import Tables
 
 ELEMENTS = ("comments", "work_notes")
 _SECONDS = 900.0
 _NEWEST = 5
+_LOOKED_AT = 50
+_CLOCK_MARGIN = 300.0  # seconds that the instance's clock may be behind ours
+_FORM_LIFE = 86_400.0  # seconds for which an attempt to write is remembered
+_ANY_ZONE = 14 * 3600.0  # the reader's zone is not known
 _TIME = r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4} \d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?: ?[AaPp]\.?[Mm]\.?)?"
 _HEADING = re.compile(rf"(?:\A|(?<=\n\n))(?P<at>{_TIME}) - (?P<author>[^\n]+) \((?P<label>[^()\n]+)\)\n")
 _FORMATS = tuple(
@@ -54,11 +60,12 @@ class JournalReaders:
 class JournalClient:
     """`core.record_ports.Journal` with one person's rights; *zone* is the IANA name of the reader's."""
 
-    def __init__(self, tables: Tables, readers: JournalReaders, person_id: str, zone: str) -> None:
+    def __init__(self, tables: Tables, readers: JournalReaders, person_id: str, zone: str, identity: Identity) -> None:
         self._tables = tables
         self._readers = readers
         self._person_id = person_id
         self._zone = zone
+        self._identity = identity
 
     def latest(self, table: str, sys_id: str, *, skip: int = 0, most: int = 10) -> Entries:
         may = self._readers.get(self._person_id)
@@ -75,6 +82,34 @@ class JournalClient:
             self._readers.put(self._person_id, False)  # there are some, and their rows were not to be seen
         return _page(entries, skip, most, work_notes="work_notes" in record.cells)
 
+    def count(
+        self, table: str, sys_id: str, element: str, matches: Callable[[str], bool], since: float, text: str = ""
+    ) -> int:
+        since -= _CLOCK_MARGIN
+        may = self._readers.get(self._person_id)
+        if may is not False:
+            after = at_or_after("sys_created_on", since)
+            rows = [one for one in self._rows(sys_id, _LOOKED_AT, after) if one.element == element]
+            if rows or may:
+                return sum(one.author == self._identity.user_name and matches(one.text) for one in rows)
+        column = self._tables.row(table, sys_id, ("sys_id", element)).display(element)
+        if _HEADING.match(column) is None:
+            return int(bool(text) and _squeezed(text) in _squeezed(column))
+        authors = {self._identity.name, self._identity.user_name} if self._identity.known else set()
+        found = [
+            texts
+            for heading, texts in _possible(column)
+            if not authors or heading["author"] in authors
+            if self._in_time(heading["at"], since)
+        ]
+        return sum(any(map(matches, texts)) for texts in found[:_LOOKED_AT])
+
+    def _in_time(self, at: str, since: float) -> bool:
+        """Whether a time of a heading, in one of the formats, may be after *since*; a form lives less than a day."""
+        off = 0.0 if self._zone else _ANY_ZONE
+        moments = [moment.timestamp() for moment in _moments(at, zone_of(self._zone))]
+        return not moments or any(since - off <= moment <= since + _FORM_LIFE + off for moment in moments)
+
     def add(self, table: str, sys_id: str, element: str, text: str, wanted: Sequence[str]) -> Record:
         record = self._tables.update(table, sys_id, {element: text}, tuple(dict.fromkeys((*wanted, element))))
         # Somebody else's may have come in at the same moment, and a text of ours may hold a heading of its own.
@@ -86,13 +121,11 @@ class JournalClient:
             )
         return record
 
-    def _rows(self, sys_id: str, most: int) -> list[JournalEntry]:
-        query = (
-            Query()
-            .where(equals("element_id", sys_id))
-            .where(one_of("element", ELEMENTS))
-            .order_by("sys_created_on", descending=True)
-        )
+    def _rows(self, sys_id: str, most: int, *terms: Term) -> list[JournalEntry]:
+        query = Query().where(equals("element_id", sys_id)).where(one_of("element", ELEMENTS))
+        for term in terms:
+            query = query.where(term)
+        query = query.order_by("sys_created_on", descending=True)
         columns = ("element_id", "element", "value", "sys_created_on", "sys_created_by")
         try:
             rows = self._tables.rows("sys_journal_field", query, columns, most)
@@ -126,6 +159,25 @@ def split(text: str, element: str) -> list[JournalEntry]:
         JournalEntry(element, found["author"], found["at"], text[found.end() : end].strip())
         for found, end in zip(headings, ends, strict=True)
     ]
+
+
+def _possible(text: str) -> Iterator[tuple[re.Match[str], list[str]]]:
+    """
+    Each heading of a journal column's text, and what may stand under it.
+
+    An entry may hold lines that look like headings, so the next few headings may belong to its text.
+    """
+    headings = list(_HEADING.finditer(text))
+    ends = [found.start() for found in headings[1:]] + [len(text)]
+    for number, found in enumerate(headings):
+        yield found, [text[found.end() : end].strip() for end in ends[number : number + _NEWEST]]
+
+
+def _moments(at: str, zone: ZoneInfo) -> Iterator[datetime]:
+    """What a time of a heading may mean."""
+    for form in _FORMATS:
+        with suppress(ValueError):
+            yield datetime.strptime(at.upper(), form).replace(tzinfo=zone)
 
 
 def split_columns(texts: Mapping[str, str]) -> list[JournalEntry]:

@@ -114,6 +114,10 @@ class ServiceNowDouble(Double):
         """Carry out what the fault `late` holds back, oldest first, at most so many; the statuses."""
         return self._late.release(most)
 
+    def cancel_late(self) -> None:
+        """What the fault `late` holds back is never carried out, as when a quota rule cancels it."""
+        self._late.forget()
+
     def import_update_set(self, xml: bytes, commit: bool = True) -> Outcome:
         """As by its pages. Raises BadFile, NotDone."""
         return self.update_sets.import_whole(xml, commit)

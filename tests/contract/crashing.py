@@ -1,14 +1,17 @@
 """
 The service in a process that dies: ``python -m tests.contract.crashing CONFIG PORT``, CONFIG as a pickle's path.
 
-Reads one line for each life: ``POINT NUMBER`` dies right after the step POINT was done for the NUMBERth
-time, ``- 0`` lives until it is killed. Writes the child's process id, and how it ended. A fork for each
+Reads one line for each life: ``POINT NUMBER SECONDS`` dies right after the step POINT was done for the NUMBERth
+time, ``- 0 SECONDS`` lives until it is killed. Its clock is so many seconds ahead.
+
+Writes the child's process id, and how it ended. A fork for each
 life, so that only the first one pays for the imports.
 """
 
 import os
 import pickle
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,12 @@ from werkzeug.serving import make_server
 
 from app import create_app
 from mattermost.bot import MattermostBot
+from mattermost.person import MattermostForPerson
+from servicenow.attachments import AttachmentsClient
+from servicenow.client import ServiceNowClient
+from servicenow.journal import JournalClient
 from storage.outbox import DeliveredEvents, StoredOutbox
+from storage.stores import StoredFormResults
 from storage.threads import StoredThreads
 from web.logs import configure_logs
 
@@ -31,10 +39,19 @@ POINTS: dict[str, tuple[type, str]] = {
     "settled": (StoredOutbox, "settle"),
 }
 
+# Steps of a form, beside those: the attempt stored, ServiceNow's answers, and the card posted.
+FORM_POINTS: dict[str, tuple[type, str]] = {
+    "attempt stored": (StoredFormResults, "put"),
+    "inserted": (ServiceNowClient, "create"),
+    "entry added": (JournalClient, "add"),
+    "file attached": (AttachmentsClient, "add"),
+    "card posted": (MattermostForPerson, "post_card"),
+}
+
 
 def die_after(point: str, number: int) -> None:
     """Let the process end, without a word to anybody, after a step's *number*th time."""
-    owner, name = POINTS[point]
+    owner, name = (POINTS | FORM_POINTS)[point]
     step: Callable[..., Any] = getattr(owner, name)
     left = [number]
 
@@ -48,11 +65,11 @@ def die_after(point: str, number: int) -> None:
     setattr(owner, name, dying)
 
 
-def live(config: Any, port: int, point: str, number: int) -> None:
+def live(config: Any, port: int, point: str, number: int, ahead: float) -> None:
     """One life."""
     if point != "-":
         die_after(point, number)
-    service = create_app(config)
+    service = create_app(config, clock=lambda: time.time() + ahead)
     make_server("127.0.0.1", port, service.app, threaded=True).serve_forever()
 
 
@@ -63,11 +80,11 @@ def main() -> None:
         config = pickle.load(file)
     port = int(sys.argv[2])
     for line in sys.stdin:
-        point, _, number = line.partition(" ")
+        point, number, ahead = line.rsplit(" ", 2)
         child = os.fork()
         if not child:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the server writes a line a request
-            live(config, port, point, int(number))
+            live(config, port, point, int(number), float(ahead))
         print(child, flush=True)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)

@@ -1,13 +1,10 @@
 """The service dies at every step of hundreds of notices: none is lost, none comes twice."""
 
 import os
-import pickle
 import queue
 import random
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -18,10 +15,10 @@ import requests
 
 from core.subscriptions import Grant
 from tests.contract.crashing import POINTS
+from tests.contract.lives import Lives
 from tests.reports import Component, grant, stored
 from tests.world import World
 
-ROOT = Path(__file__).parent.parent.parent
 NOTICES = 480
 KILLS = 20
 AT_EACH_POINT = 3
@@ -72,39 +69,6 @@ class Sender:
             return self._component.send(report).status_code in {200, 202}
         except requests.RequestException:
             return False
-
-
-class Lives:
-    """Starts the service again and again."""
-
-    def __init__(self, world: World, folder: Path) -> None:
-        path = folder / "config.pickle"
-        path.write_bytes(pickle.dumps(world.config))
-        command = [sys.executable, "-m", "tests.contract.crashing", str(path), str(world.reserved.number)]
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-        self._address = f"{world.config.app_url}/healthz"
-
-    def begin(self, point: str = "-", number: int = 0) -> int:
-        """Begin a life; its process id."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(f"{point} {number}\n")
-        return int(self.process.stdout.readline())
-
-    def ended(self) -> int:
-        """Wait for its end; how it ended."""
-        assert self.process.stdout is not None
-        return int(self.process.stdout.readline())
-
-    def close(self) -> None:
-        """No further life."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait(20)
-        self.process.stdout.close()
 
 
 @pytest.mark.waits

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from handlers.idempotency import HOLD_SECONDS
 from sandbox.client import MattermostClient
 from tests.world import World
 
@@ -83,16 +84,20 @@ def test_a_saved_insert_that_looks_refused_is_found(world: World, agent: Matterm
 
 
 def test_a_dropped_insert_may_have_been_saved(world: World, agent: MattermostClient) -> None:
-    """202 says nothing: looked for, not found, and told so; the same form looks again before it inserts."""
+    """202 says nothing: looked for, not found, and told so; the same form only looks until the hold is over."""
     form = form_of(agent)
     world.servicenow.fault("202", INCIDENTS)
     answer = agent.submit(form, {"short_description": "Maybe"})
     assert "may have been saved" in answer["text"]
     assert posts(world) == 1
     world.servicenow.clear_requests()
+    assert "only looks for it" in agent.submit(form, {"short_description": "Maybe"})["text"]
+    assert posts(world) == 0
+    world.advance(HOLD_SECONDS + 1)
+    world.servicenow.clear_requests()
     assert agent.submit(form, {"short_description": "Maybe"})["type"] == "ok"
-    assert [entry["method"] for entry in world.asked(path=INCIDENTS)][-1] == "POST"
-    assert "GET" in [entry["method"] for entry in world.asked(path=INCIDENTS)]
+    methods = [entry["method"] for entry in world.asked(path=INCIDENTS)]
+    assert methods == ["GET", "GET", "POST", "GET"]  # by id, by words; inserted; looked for a late first one
     assert created(world) == ["Maybe"]
 
 
