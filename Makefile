@@ -1,6 +1,7 @@
 # make install   the virtual environment with exact versions
 # make demo      the main job in a browser, no accounts needed
 # make test      format, lint, strict types and all tests
+# make fuzz      ten times as many changed requests for every route as make test sends
 # make mutate    every small change of the guarded modules has to fail a test; an hour or two
 # make serve     the service for real, from the settings in the environment
 # make lock      both lock files anew
@@ -8,7 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test mutate serve lock format benchmark
+.PHONY: install demo test fuzz mutate serve lock format benchmark
 
 install: $(VENV)/.installed
 
@@ -22,6 +23,9 @@ demo: install
 
 test: install
 	@scripts/test
+
+fuzz: install
+	@FUZZ_EXAMPLES=3000 $(BIN)/pytest -n "$$(nproc)" --dist worksteal tests/fuzz
 
 mutate: install
 	@$(BIN)/python -m tests.mutation

@@ -24,7 +24,9 @@ def message_form(values: Values, *, messages: int, files: int, state: str) -> Fo
         messages: How many the thread has; one for a message alone.
         files: How many files the message or, where it has one, its thread has.
     """
-    kind = values.text("kind") or WORK_NOTE  # a chat is internal; telling the caller is a decision
+    kind = values.text("kind")
+    if kind not in {one.value for one in _KINDS}:
+        kind = WORK_NOTE  # a chat is internal; telling the caller is a decision
     return Form(
         path=PATH,
         title="Add to record",
