@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.dead_cases import any_refusal, dead_cases
+
 ROOT = Path(__file__).parent.parent
 
 # Package or module: what of ours it may import (design §2). `mattermost.cards` and what it rests on
@@ -189,3 +191,82 @@ def _is_segment(node: ast.expr) -> bool:
     if isinstance(node, ast.Name):
         return node.id.isupper()  # a constant of a module
     return isinstance(node, ast.Constant) and re.fullmatch(r"[a-z0-9_-]+", str(node.value)) is not None
+
+
+def _tests(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from sorted((ROOT / "tests" / folder).rglob("test_*.py"))
+
+
+def test_every_case_of_a_test_runs() -> None:
+    """No parametrized name that the test does not look at, and no case, key or branch that no parameter names."""
+    found = [
+        f"{path.relative_to(ROOT)}: {line}"
+        for path in _tests("")
+        for line in dead_cases(path.read_text(encoding="utf-8"))
+    ]
+    assert not found
+
+
+def test_refusals_are_told_apart() -> None:
+    """
+    A test of a refusal looks at what was said, or at the error's own class: another refusal would pass as well.
+
+    Elsewhere, in the contracts of the doubles, HTTP's status is what is recorded.
+    """
+    found = [
+        f"{path.relative_to(ROOT)}: {line}"
+        for path in _tests("scenarios", "unit", "e2e")
+        for line in any_refusal(path.read_text(encoding="utf-8"))
+    ]
+    assert not found
+
+
+PARAMETRIZED = """
+CASES = {"a": 1, "b": 2}
+every = pytest.mark.parametrize("how", ["a", "b"])
+
+@pytest.mark.parametrize("how", ["a"])
+def test_a(how, other): assert BODY
+"""
+DEAD = {
+    "other == 1": "'how' is parametrized and never looked at",
+    "CASES[how]": "CASES: ['b'] never run",
+    "CASES.get(how)": "CASES: ['b'] never run",
+    "{'a': 1, 'e': 2}[how]": "['e'] never run",
+    "1 if how == 'c' else 2": "['c'] never run",
+    "how in {'a', 'd'}": "['d'] never run",
+}
+REFUSED = {
+    "answer['error']": True,
+    "answer.get('errors')": True,
+    "answer['type'] == 'error'": True,
+    "'error' in answer": True,
+    "answer.status_code == 403": True,
+    "answer['error'] == 'Too late.'": False,
+    "words in answer['error']": False,
+    "answer['type'] == 'ok'": False,
+    "answer.status_code == 200": False,
+}
+
+
+@pytest.mark.parametrize("body", DEAD)
+def test_the_rule_finds_dead_cases(body: str) -> None:
+    """Each kind, in a module made for it; one that runs all of them is left alone."""
+    found = [line.removeprefix("test_a: ") for line in dead_cases(PARAMETRIZED.replace("BODY", body))]
+    assert found == [DEAD[body]]
+    everything = PARAMETRIZED.replace('["a"]', "CASES").replace("BODY", "CASES[how]")
+    assert list(dead_cases(everything)) == []
+    apart = PARAMETRIZED.replace("BODY", "CASES[how]")
+    assert list(dead_cases(apart + apart.replace('["a"]', '["b"]').replace("test_a", "test_b"))) == []
+
+
+@pytest.mark.parametrize("asserted", REFUSED)
+def test_the_rule_finds_any_refusal(asserted: str) -> None:
+    """Assertions that any refusal fulfils, alone and beside one that says which."""
+    alone = f"def test_a(answer, words):\n    assert {asserted}\n"
+    assert bool(list(any_refusal(alone))) is REFUSED[asserted]
+    assert list(any_refusal(f"{alone}    assert 'could not be verified' in str(answer)\n")) == []
+    raised = "def test_a():\n    with pytest.raises(NotVerified{}):\n        x()\n"
+    assert list(any_refusal(raised.format(""))) == ["test_a: any NotVerified"]
+    assert list(any_refusal(raised.format(", match='expired'"))) == []

@@ -415,7 +415,8 @@ def test_a_shared_card_is_posted_once(world: World, agent: MattermostClient, fau
     record = agent.look_up(form, "record", NUMBER, {}, **HERE)["data"]["items"][0]
     form = opened(agent.refresh(form, "record", {"record": record}, **HERE))
     world.mattermost.fault("500" if fault == "down" else fault, "/api/v4/posts", method="POST", times=2)
-    assert agent.submit(form, {"record": record}, **HERE)["type"] == "error"
+    failed = agent.submit(form, {"record": record}, **HERE)
+    assert (failed["type"], "Mattermost" in failed["text"]) == ("error", True), failed
     world.mattermost.clear_faults()
     world.restart()
     world.advance(120)

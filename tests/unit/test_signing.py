@@ -23,7 +23,7 @@ def test_a_state_comes_back() -> None:
 @pytest.mark.parametrize(("person", "path"), [("bob", "incident/create"), ("ann", "change/create")])
 def test_a_state_of_another_person_or_path_is_refused(person: str, path: str) -> None:
     """A state is good for whom and what it was made for."""
-    with pytest.raises(NotVerified):
+    with pytest.raises(NotVerified, match="made for another person or path"):
         SIGNER.verify(_token(), person=person, path=path, now=1.0)
 
 
@@ -50,7 +50,7 @@ def test_no_changed_state_passes(position: int, character: str) -> None:
 @given(st.text(max_size=300))
 def test_no_made_up_state_passes(text: str) -> None:
     """Any text that we did not sign is refused, and never breaks anything."""
-    with pytest.raises(NotVerified):
+    with pytest.raises(NotVerified, match="bad signature"):
         SIGNER.verify(text, person="ann", path="incident/create", now=1.0)
 
 
@@ -59,5 +59,5 @@ def test_a_rotation_keeps_open_forms_alive() -> None:
     rotated = Signer([b"n" * 32, b"k" * 32])
     assert rotated.verify(_token(), person="ann", path="incident/create", now=1.0)
     fresh = rotated.sign({}, person="ann", path="p", expires_at=9.0)
-    with pytest.raises(NotVerified):
+    with pytest.raises(NotVerified, match="bad signature"):
         SIGNER.verify(fresh, person="ann", path="p", now=1.0)

@@ -116,8 +116,9 @@ def test_a_query_that_is_too_long_or_too_wide_is_refused() -> None:
 
 def test_without_known_columns_no_query_is_taken() -> None:
     """Where ServiceNow does not say what the person sees, nothing can be checked; the fields still work."""
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput) as refused:
         encode(Filter(query="priority=1"), "incident", {})
+    assert list(refused.value.fields) == ["filter"]
     assert encode(Filter(priority="1"), "incident", {}) == "priorityIN1"
 
 

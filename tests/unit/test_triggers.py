@@ -98,25 +98,39 @@ def test_another_key_is_refused_and_a_new_one_learnt() -> None:
     assert server.asked == 2
 
 
+def packed(text: str) -> str:
+    """A trigger of any content."""
+    return base64.b64encode(text.encode()).decode()
+
+
+MILLISECONDS = int(NOW * 1000)
+OTHER_SHAPES = [
+    None, 5, "", "rubbish", "!" * 40, "A" * 2000, packed("a:b"), packed(f"{CLIENT}:{PERSON}:x:AAAA"),
+    packed(f":{PERSON}:{MILLISECONDS}:AAAA"), packed(f"{CLIENT}::{MILLISECONDS}:AAAA"),
+    packed(f"{CLIENT}:{PERSON}::AAAA"),
+    packed(f"{CLIENT}:{PERSON}:{'9' * 16}:AAAA"), packed(f"{CLIENT}:{PERSON}:{MILLISECONDS}:!"),
+    packed(f"x:{CLIENT}:{PERSON}:{MILLISECONDS}:AAAA"), packed(f"{CLIENT}:{PERSON}:٢٣:AAAA"),
+]  # fmt: skip
+UNSIGNED = [packed("a:b:1:"), packed(f"{CLIENT}:{PERSON}:{MILLISECONDS}:AAAA"), RECORDED]
+
+
 @pytest.mark.parametrize(
-    "made_up",
-    [
-        None, 5, "", "rubbish", "!" * 40, "A" * 2000, base64.b64encode(b"a:b").decode(),
-        base64.b64encode(b"a:b:1:").decode(), base64.b64encode(f"{CLIENT}:{PERSON}:x:AAAA".encode()).decode(),
-        base64.b64encode(f"{CLIENT}:{PERSON}:{int(NOW * 1000)}:AAAA".encode()).decode(), RECORDED,
-    ],
-)  # fmt: skip
-def test_made_up_triggers_are_refused(made_up: Any) -> None:
-    """Whatever is not signed by the server proves nothing."""
-    with pytest.raises(NotVerified):
-        triggers().check(made_up, PERSON)
+    ("made_up", "reason"),
+    [*((one, "another shape") for one in OTHER_SHAPES), *((one, "bad signature") for one in UNSIGNED)],
+)
+def test_made_up_triggers_are_refused(made_up: Any, reason: str) -> None:
+    """Whatever is not signed by the server proves nothing; what can't be signed costs no look at the key."""
+    server = OneServer(KEY)
+    with pytest.raises(NotVerified, match=f"trigger: (of )?{reason}"):
+        triggers(server).check(made_up, PERSON)
+    assert server.asked == (0 if reason == "another shape" else 1)
 
 
 def test_a_server_without_a_key_proves_nothing() -> None:
     """No key, no press."""
     server = OneServer(KEY)
     server.remembered = server.newest = ""
-    with pytest.raises(NotVerified):
+    with pytest.raises(NotVerified, match="bad signature"):
         triggers(server).check(trigger(), PERSON)
 
 
