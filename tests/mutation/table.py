@@ -22,7 +22,6 @@ MODULES: dict[str, list[str]] = {
     "mattermost/triggers.py": [
         "tests/unit/test_triggers.py",
         "tests/scenarios/test_plain_verification.py",
-        "tests/scenarios/test_plain_actions.py",
     ],
     "mattermost/proofs.py": ["tests/scenarios/test_verification.py"],
     "mattermost/access.py": [

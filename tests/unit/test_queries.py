@@ -19,6 +19,7 @@ from servicenow.queries import (
     Query,
     UnsafeValue,
     at_or_after,
+    compare,
     contains,
     equals,
     is_me,
@@ -192,3 +193,18 @@ def test_a_group_needs_a_condition() -> None:
 def test_a_sys_id_is_32_hex_digits_from_start_to_end(value: str, good: bool) -> None:
     """A line break at the end is not let through either."""
     assert is_sys_id(value) is good
+
+
+def test_a_comparison_takes_known_operators_alone() -> None:
+    """What is no operator of ours is refused before it reaches a query."""
+    with pytest.raises(UnsafeValue, match="no operator"):
+        compare("state", "SAMEAS", "1")
+
+
+def test_queries_joined_as_alternatives_are_two() -> None:
+    """Each part keeps its own conditions; the order is the first one's."""
+    joined = Query().where(equals("state", "1")).or_else(Query().where(equals("state", "2")))
+    understood = read(str(joined.order_by("number", descending=True)))
+    assert understood.new_queries == 1
+    assert str(joined) == "state=1^NQstate=2"
+    assert understood.order == ["ORDERBYDESCnumber"]

@@ -58,6 +58,7 @@ def test_what_is_not_ours_is_refused_with_words(text: str) -> None:
     with pytest.raises(Unreadable) as caught:
         sealer(OLD).open("account/ann", text)
     assert "connect" in caught.value.tell
+    assert not caught.value.retryable
     assert str(caught.value) == "account/ann: no key opens it"
 
 

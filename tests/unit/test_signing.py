@@ -54,6 +54,20 @@ def test_no_made_up_state_passes(text: str) -> None:
         SIGNER.verify(text, person="ann", path="incident/create", now=1.0)
 
 
+@given(st.dictionaries(st.text(max_size=5), st.text(max_size=20), max_size=3), st.text(max_size=8))
+def test_whatever_is_signed_comes_back(content: dict[str, str], person: str) -> None:
+    """Every content and person, of every length and script."""
+    token = SIGNER.sign(content, person=person, path="p", expires_at=9.0)
+    assert SIGNER.verify(token, person=person, path="p", now=9.0) == content
+    assert token.isascii()
+
+
+def test_without_a_key_nothing_is_signed() -> None:
+    """A mistake in the settings shows at the start."""
+    with pytest.raises(ValueError, match="at least one key"):
+        Signer([])
+
+
 def test_a_rotation_keeps_open_forms_alive() -> None:
     """A second key still opens what it signed; the newest signs."""
     rotated = Signer([b"n" * 32, b"k" * 32])

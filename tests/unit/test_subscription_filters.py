@@ -67,8 +67,12 @@ def test_what_was_saved_reads_back_into_the_same_fields(wanted: Filter) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["priority=1", "priority<=2^state!=6", "stateIN1,2^ORstateISEMPTY", "short_descriptionSTARTSWITHVPN", "order>3"],
-)
+    [
+        "priority=1", "priority<=2^state!=6", "stateIN1,2^ORstateISEMPTY", "short_descriptionSTARTSWITHVPN", "order>3",
+        "order>=3^order<9", "stateNOT IN6,7", "short_descriptionNOT LIKEtest", "short_descriptionENDSWITHdown",
+        "assigned_toISNOTEMPTY", "category=_HIERARCHY",
+    ],
+)  # fmt: skip
 def test_comparisons_are_taken_as_they_are(query: str) -> None:
     """Columns of the table, comparing operators and plain values, joined by AND and OR."""
     assert encoded(query) == query
@@ -95,6 +99,9 @@ def test_comparisons_are_taken_as_they_are(query: str) -> None:
         ("priority=1^^", "no condition"),
         ("priority=", "does not fit"),
         ("priorityISEMPTY1", "does not fit"),
+        ("priority<=", "does not fit"),
+        ("priority>=", "does not fit"),
+        ("stateNOT INSTANCEOFtask", "does not fit"),
         ("stateINSTANCEOFtask", "does not fit"),
         ("priority=1\nstate=2", "does not fit"),
         ("stateDYNAMIC1", "no condition"),

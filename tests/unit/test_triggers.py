@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -62,7 +63,7 @@ def triggers(server: OneServer | None = None, now: float = NOW) -> Triggers:
     return Triggers(server or OneServer(KEY), lambda: now)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("seconds", [-59.9, 0.0, 59.9])
+@pytest.mark.parametrize("seconds", [-60.0, -59.9, 0.0, 59.9, 60.0])
 def test_a_genuine_press_counts_once(seconds: float) -> None:
     """Within a minute either way, the first time."""
     checks = triggers()
@@ -124,6 +125,52 @@ def test_made_up_triggers_are_refused(made_up: Any, reason: str) -> None:
     with pytest.raises(NotVerified, match=f"trigger: (of )?{reason}"):
         triggers(server).check(made_up, PERSON)
     assert server.asked == (0 if reason == "another shape" else 1)
+
+
+def test_a_used_press_is_remembered_for_as_long_as_it_could_count() -> None:
+    """A trigger from the future of a clock that is ahead counts for two minutes, and in all of them once."""
+    now = [NOW]
+    checks = Triggers(OneServer(KEY), lambda: now[0])  # type: ignore[arg-type]
+    early = trigger(at=NOW + 59)
+    checks.check(early, PERSON)
+    now[0] += 118
+    with pytest.raises(UsedTrigger):
+        checks.check(early, PERSON)
+
+
+def test_a_changed_key_does_not_let_another_signature_in() -> None:
+    """The server has a new key, and the trigger is signed with neither."""
+    server = OneServer(KEY)
+    server.newest = public_half(OTHER_KEY)
+    with pytest.raises(NotVerified, match="signature"):
+        triggers(server).check(trigger(generate_private_key(SECP256R1())), PERSON)
+
+
+@pytest.mark.parametrize(
+    ("signed", "person"),
+    [
+        (trigger(client="x" * 1500), PERSON),
+        (trigger(client=""), PERSON),
+        (trigger(person=""), ""),
+        (trigger(at=NOW * 10_000), PERSON),
+        (trigger(at=-1.0), PERSON),
+        (trigger()[:8] + "!" + trigger()[8:], PERSON),
+        (base64.b64encode(base64.b64decode(trigger()) + b"!").decode(), PERSON),
+    ],
+)
+def test_a_signed_text_of_another_shape_is_refused(signed: str, person: str) -> None:
+    """Too long, without a client or a person, with a time that is none, or with anything between its letters."""
+    with pytest.raises(NotVerified, match="another shape"):
+        triggers().check(signed, person)
+
+
+def test_a_key_of_another_kind_proves_nothing() -> None:
+    """Only the kind of key that Mattermost has."""
+    server = OneServer(KEY)
+    der = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    server.remembered = server.newest = base64.b64encode(der).decode()
+    with pytest.raises(NotVerified, match="signature"):
+        triggers(server).check(trigger(), PERSON)
 
 
 def test_a_server_without_a_key_proves_nothing() -> None:
