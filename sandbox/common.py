@@ -234,6 +234,7 @@ def is_switch(path: str) -> bool:
     return path == "/_sandbox" or path.startswith("/_sandbox/")
 
 
+INNER = "sandbox.inner"  # marks a request that came inside another one
 CARRIED_OUT_LATER = "sandbox.late"  # marks a request that was logged when it came in
 
 
@@ -300,7 +301,7 @@ def install_switches(
 
     @app.after_request
     def end(response: Response) -> Response:
-        if not is_switch(request.path) and not request.environ.get(CARRIED_OUT_LATER):
+        if not is_switch(request.path) and not any(map(request.environ.get, (CARRIED_OUT_LATER, INNER))):
             log.add(
                 {
                     "method": request.method,

@@ -12,6 +12,7 @@ from sandbox.double import Double, Json
 from sandbox.servicenow import faults, http
 from sandbox.servicenow.attachment_api import AttachmentApi
 from sandbox.servicenow.attachments import Attachments
+from sandbox.servicenow.batch_api import BatchApi
 from sandbox.servicenow.change_api import ChangeApi
 from sandbox.servicenow.knowledge_api import KnowledgeApi
 from sandbox.servicenow.late import LateRequests
@@ -67,6 +68,7 @@ class ServiceNowDouble(Double):
         app.register_blueprint(KnowledgeApi(self.store, people).blueprint())
         attachments = Attachments(self.store)
         app.register_blueprint(AttachmentApi(self.store, people, attachments, self._faults).blueprint())
+        app.register_blueprint(BatchApi(app, people).blueprint())
         app.register_blueprint(self._routes.blueprint())
         app.register_blueprint(ScriptedRest(self.store, people, self.runtime).blueprint())
         app.register_blueprint(UpdateSetRoutes(self.update_sets).blueprint())
