@@ -1,4 +1,4 @@
-"""The approval engine of changes: who is asked, and what follows from a decision (API reference §6.2, §7)."""
+"""What follows from a saved change: who is asked to approve, what a decision leads to, what is affected (§6.2, §7)."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -13,6 +13,8 @@ _NEXT = {ASSESS: AUTHORIZE, AUTHORIZE: SCHEDULED}
 
 def after(store: "Store", table: str, row: Row, before: Mapping[str, str]) -> None:
     """What follows from a row that was saved; *before* is empty on insert."""
+    if table == "change_request" and row["cmdb_ci"] and row["cmdb_ci"] != before.get("cmdb_ci"):
+        _affect(store, row)
     if table == "change_request" and row["state"] != before.get("state", NEW):
         if row["state"] in {ASSESS, AUTHORIZE}:
             _request(store, row)
@@ -31,6 +33,13 @@ def after(store: "Store", table: str, row: Row, before: Mapping[str, str]) -> No
             _move(store, change["sys_id"], {"state": target, "approval": approval})
         elif row["state"] == "rejected":
             _move(store, change["sys_id"], {"state": NEW, "approval": "rejected"})
+
+
+def _affect(store: "Store", change: Row) -> None:
+    """A change's own item is among those that it affects."""
+    link = {"task": change["sys_id"], "ci_item": change["cmdb_ci"]}
+    if not any(link.items() <= row.items() for row in store.rows("task_ci")):
+        store.insert("task_ci", link, "system")
 
 
 def _request(store: "Store", change: Row) -> None:

@@ -14,6 +14,7 @@ from sandbox.servicenow.attachment_api import AttachmentApi
 from sandbox.servicenow.attachments import Attachments
 from sandbox.servicenow.batch_api import BatchApi
 from sandbox.servicenow.change_api import ChangeApi
+from sandbox.servicenow.change_details_api import ChangeDetailsApi
 from sandbox.servicenow.knowledge_api import KnowledgeApi
 from sandbox.servicenow.late import LateRequests
 from sandbox.servicenow.lists import Lists
@@ -65,6 +66,7 @@ class ServiceNowDouble(Double):
         app.register_blueprint(Meta(self.store, people, self._faults).blueprint())
         app.register_blueprint(StatsApi(self.store, people).blueprint())
         app.register_blueprint(ChangeApi(self.store, people, self._faults).blueprint())
+        app.register_blueprint(ChangeDetailsApi(self.store, people, self._faults).blueprint())
         app.register_blueprint(KnowledgeApi(self.store, people).blueprint())
         attachments = Attachments(self.store)
         app.register_blueprint(AttachmentApi(self.store, people, attachments, self._faults).blueprint())

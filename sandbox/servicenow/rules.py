@@ -30,7 +30,7 @@ CHANGE_MOVES = {
     "standard": {NEW: "-2 4", SCHEDULED: "-1 4", IMPLEMENT: "0 4", REVIEW: "3"},
 }  # fmt: skip
 _MODELS = {"normal": NORMAL_MODEL, "emergency": EMERGENCY_MODEL}  # a standard one was recorded without
-_TEMPLATE_OWNS = ("description", "backout_plan", "test_plan", "implementation_plan")
+TEMPLATE_TEXTS = ("description", "backout_plan", "test_plan", "implementation_plan")
 _TRANSITION = "Change Model: Check State Transition", "8ebd9a1ac3033010b0b6f52c1d3ae7f1"
 _TEMPLATE = "Restrict fields from Standard Change", "5230b9179735ca504546f027f053af79"
 
@@ -137,7 +137,7 @@ def _change(row: Row, before: Mapping[str, str], saving: Saving) -> None:
             row["type"] = "normal"  # recorded
         row |= {"state": NEW, "requested_by": row["requested_by"] or saving.user_id}
         row["chg_model"] = _MODELS.get(row["type"], "")
-    elif row["type"] == "standard" and any(row[name] != before[name] for name in _TEMPLATE_OWNS):
+    elif row["type"] == "standard" and any(row[name] != before[name] for name in TEMPLATE_TEXTS):
         raise aborted("change_request", *_TEMPLATE)
     if row["on_hold"] == "true":
         _demand(row, (("on_hold_reason", "On hold reason"),))

@@ -206,6 +206,8 @@ class Store:
             row["sys_class_name"] = table
             row["opened_at"] = row["opened_at"] or now
             row["opened_by"] = row["opened_by"] or user_id
+            if table == "change_request" and row["type"] == "standard":
+                self._from_template(row)
         elif table == "sys_user":
             row["name"] = row["name"] or f"{row['first_name']} {row['last_name']}".strip()
         self._unique(table, row, "insert")
@@ -274,6 +276,15 @@ class Store:
             self._structure(real, row | {"active": "false"}, gone=True)
         self._saved(save)
         return True
+
+    def _from_template(self, change: Row) -> None:
+        """A standard change has the texts of its template; one without a template becomes a normal one."""
+        template = self.find("std_change_producer_version", change["std_change_producer_version"])
+        if template is None:
+            change["std_change_producer_version"] = ""
+            return
+        change |= {name: template[name] for name in rules.TEMPLATE_TEXTS}
+        change["short_description"] = change["short_description"] or template["short_description"]
 
     def _unique(self, table: str, row: Row, operation: str) -> None:
         """Refuse a second row with the same value in a unique column."""

@@ -58,7 +58,15 @@ def change_tables() -> list[Table]:
         Column("backout_plan", "Backout plan", max_length=4000),
         Column("test_plan", "Test plan", max_length=4000),
     )
+    affected = Table("task_ci", "Affected CI", display="ci_item")
+    affected.columns = audit() | columns(
+        reference("ci_item", "Configuration Item", "cmdb_ci"),
+        reference("task", "Task", "task"),
+        truth("applied", "Applied", "false"),
+        truth("manual_proposed_change", "Manual Proposed Change", "false"),
+    )
     return [
+        affected,
         Table("problem", "Problem", "task", "PRB", "number", _problem(), 40_000),
         Table("change_request", "Change Request", "task", "CHG", "number", _change(), 30_000),
         Table("change_task", "Change Task", "task", "CTASK", "number", _change_task()),

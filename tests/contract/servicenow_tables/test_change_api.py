@@ -199,7 +199,13 @@ def test_a_conflict_check_is_a_job(double: ServiceNowDouble) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("PATCH", "/approvals"), ("GET", "/conflict"), ("GET", "/task"), ("GET", "/schedule"), ("DELETE", "")],
+    [
+        ("DELETE", ""),
+        ("POST", "/ci"),
+        ("DELETE", "/conflict"),
+        ("POST", "/refresh_impacted_services"),
+        ("PATCH", "/risk"),
+    ],
 )
 def test_what_nothing_shows_is_refused(double: ServiceNowDouble, method: str, path: str) -> None:
     """501 with the path."""
