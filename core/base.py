@@ -25,6 +25,17 @@ BASE_COLUMNS: Mapping[str, Mapping[str, Column]] = {
     }
 }
 
+# Categories by the subcategories of incidents in the base system (`sys_choice` of a new instance).
+BASE_SUBCATEGORIES: Mapping[str, tuple[str, ...]] = {
+    "antivirus": ("inquiry",),
+    "internal application": ("inquiry",),
+    "email": ("inquiry", "software"),
+    "os": ("software",),
+    **dict.fromkeys(("cpu", "disk", "keyboard", "memory", "monitor", "mouse"), ("hardware",)),
+    **dict.fromkeys(("dhcp", "dns", "ip address", "vpn", "wireless"), ("network",)),
+    **dict.fromkeys(("db2", "oracle", "sql server"), ("database",)),
+}
+
 
 def tables_with(shared: Iterable[str]) -> dict[str, str]:
     """`TABLES` and those that an administrator named, with a label each."""

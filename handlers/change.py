@@ -161,7 +161,7 @@ def _columns(call: Call, kind: str, context: Context) -> tuple[dict[str, str], s
     if kind == STANDARD and not template and TEMPLATE not in problems:
         problems[TEMPLATE] = "A standard change is made from a template: choose one."
     columns |= _dates(call, context, problems)
-    known = context.servicenow.cached_columns(TABLE)
+    known = context.servicenow.columns(TABLE)
     for name in SELECTS:
         columns[name] = call.values.text(name)
         allowed = {option.value for option in choices_of(known, name)}

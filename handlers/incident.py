@@ -161,7 +161,7 @@ def _columns(call: Call, context: Context) -> dict[str, str]:
     if len(description) > DESCRIPTION_CHARACTERS:
         problems["description"] = f"At most {DESCRIPTION_CHARACTERS:,} characters fit here."
     columns |= {"short_description": short_description, "description": description}
-    known = context.servicenow.cached_columns(TABLE)
+    known = context.servicenow.columns(TABLE)
     for name in SELECTS:
         chosen = call.values.text(name)
         allowed = {option.value for option in choices_of(known, name, call.values.text("category"))}

@@ -1,20 +1,22 @@
 """
 Columns and their choices, as an ordinary person may learn them, in memory for 15 minutes.
 
-`sys_choice` and `sys_dictionary` refuse most people (recorded), so `ui/meta` comes first; `sys_choice`
-adds what depends on another column, and stands in where `ui/meta` is closed; last come the base
-system's levels (design §5).
+`sys_choice` and `sys_dictionary` refuse most people (recorded), so `ui/meta` comes first; the component and
+`sys_choice` add what depends on another column, and stand in where `ui/meta` is closed; last come the base
+system's values (design §5).
 """
 
+import hashlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 import structlog
 from cachetools import TTLCache
 
-from core.base import BASE_COLUMNS
+from core.base import BASE_COLUMNS, BASE_SUBCATEGORIES
 from core.errors import AccessDenied, Broken, NotConnected, NotFound, NotInstalled, ServiceNowError, Suspended
 from core.ports import Clock
 from core.records import Choice, Column
@@ -29,58 +31,84 @@ _MOST_CHOICES = 1000
 _DEPENDENT = {"incident": ("subcategory",)}
 # What forms offer, where `sys_choice` has to stand in for `ui/meta`.
 _OFFERED = {"incident": ("impact", "urgency", "category", "subcategory")}
+_COMPONENT = "/api/x_830655_mm_std/component/columns"
 _REFUSALS = (AccessDenied, NotFound, NotInstalled)
 
 Columns = Mapping[str, Column]
+_Key = tuple[str, str, str]  # table, language, person
+
+
+class _Answer(dict[str, Column]):
+    """Columns that several people were told; a plain dict can't be referred to weakly."""
+
+    __slots__ = ("__weakref__",)
 
 
 class ColumnCache:
-    """Shared by everybody who speaks the same language."""
+    """
+    What each person may learn, for 15 minutes.
+
+    Instances answer people differently, so what one was told decides nothing for others. Equal answers are kept once.
+    """
 
     def __init__(self, clock: Clock) -> None:
-        self._known: TTLCache[tuple[str, str], Columns] = TTLCache(maxsize=500, ttl=SECONDS, timer=clock)
-        self._failed: TTLCache[tuple[str, str], bool] = TTLCache(maxsize=500, ttl=_AGAIN_SECONDS, timer=clock)
-        self._asking: dict[tuple[str, str], threading.Lock] = {}
+        self._known: TTLCache[_Key, Columns] = TTLCache(maxsize=5000, ttl=SECONDS, timer=clock)
+        self._failed: TTLCache[_Key, bool] = TTLCache(maxsize=5000, ttl=_AGAIN_SECONDS, timer=clock)
+        self._answers: WeakValueDictionary[str, _Answer] = WeakValueDictionary()
+        self._asking: dict[_Key, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def at_hand(self, table: str, language: str) -> Columns:
+    def at_hand(self, table: str, language: str, person_id: str) -> Columns:
         """What memory holds, else the base system's."""
         with self._lock:
-            return self._known.get((table, language)) or _base(table)
+            return self._known.get((table, language, person_id)) or _base(table)
 
-    def columns(self, table: str, language: str, tables: Tables) -> Columns:
+    def columns(self, table: str, language: str, person_id: str, tables: Tables) -> Columns:
         """
-        What memory holds, else asked for with *tables*' rights; one question at a time.
+        What memory holds, else asked for with *tables*' rights; one question at a time for each person.
 
         Raises:
             NotConnected, Suspended: The person has to connect first.
         """
-        key = (table, language)
+        key = (table, language, person_id)
         with self._lock:
             if key in self._known or key in self._failed:
                 return self._known.get(key) or _base(table)
             asking = self._asking.setdefault(key, threading.Lock())
-        with asking:
-            with self._lock:
-                if key in self._known or key in self._failed:
-                    return self._known.get(key) or _base(table)
-            try:
-                found = ask_columns(table, language, tables)
-            except (NotConnected, Suspended):
-                raise
-            except ServiceNowError as error:
-                log.warning("no columns, using the base system's", table=table, reason=type(error).__name__)
+        try:
+            with asking:
                 with self._lock:
-                    self._failed[key] = True
-                return _base(table)
+                    if key in self._known or key in self._failed:
+                        return self._known.get(key) or _base(table)
+                return self._asked(key, tables)
+        finally:
             with self._lock:
-                self._known[key] = found
-            return found
+                self._asking.pop(key, None)
+
+    def _asked(self, key: _Key, tables: Tables) -> Columns:
+        table, language, _ = key
+        try:
+            found = ask_columns(table, language, tables)
+        except (NotConnected, Suspended):
+            raise
+        except ServiceNowError as error:
+            log.warning("no columns, using the base system's", table=table, reason=type(error).__name__)
+            with self._lock:
+                self._failed[key] = True
+            return _base(table)
+        digest = hashlib.sha256(repr(sorted(found.items())).encode("utf-8", "surrogatepass")).hexdigest()
+        with self._lock:
+            answer = self._answers.setdefault(digest, _Answer(found))
+            self._known[key] = answer
+        return answer
 
 
 def ask_columns(table: str, language: str, tables: Tables) -> Columns:
     """
     What ServiceNow tells, over what the base system has. Refusals mean less; they last, so they are kept.
+
+    Sources, in this order: `ui/meta`; for choices that it lacks or whose parents it doesn't tell, the component's
+    resource, which needs its role, and `sys_choice`, which most people may not read; then the base system.
 
     Raises:
         ServiceNowError: Nothing was learnt, and the next try may do better.
@@ -91,9 +119,12 @@ def ask_columns(table: str, language: str, tables: Tables) -> Columns:
     except _REFUSALS as error:
         log.info("ui/meta refused", table=table, reason=type(error).__name__)
         columns, wanted = {}, _OFFERED.get(table, ())
-    for name, choices in _readable_choices(table, wanted, language, tables).items():
+    choices = _component_choices(table, wanted, tables) or _readable_choices(table, wanted, language, tables)
+    for name, found in choices.items():
         known = columns.get(name) or _base(table).get(name) or Column(name, name.replace("_", " ").capitalize())
-        columns[name] = replace(known, choices=choices)
+        columns[name] = replace(known, choices=found)
+    if (subcategory := columns.get("subcategory")) is not None:
+        columns["subcategory"] = replace(subcategory, choices=_under_categories(subcategory.choices))
     return {**_base(table), **columns}
 
 
@@ -141,6 +172,35 @@ def _choices(rows: Sequence[Any]) -> list[Choice]:
         for row in rows
         if isinstance(row, dict) and isinstance(row.get("value"), str | int) and str(row["value"])
     ]
+
+
+def _component_choices(table: str, names: Sequence[str], tables: Tables) -> dict[str, tuple[Choice, ...]]:
+    """From the component's resource; nothing where it isn't installed or the account lacks its role."""
+    if not names:
+        return {}
+    try:
+        result = tables.get(f"{_COMPONENT}/{table}", {})["result"]
+    except ServiceNowError as error:
+        log.info("component's columns not readable", table=table, reason=type(error).__name__)
+        return {}
+    rows = result.get("columns") if isinstance(result, dict) else None
+    found: dict[str, tuple[Choice, ...]] = {}
+    for row in rows if isinstance(rows, list) else []:
+        offered = row.get("choices") if isinstance(row, dict) and row.get("name") in names else None
+        if choices := _choices(offered if isinstance(offered, list) else []):
+            found[row["name"]] = tuple(choices)
+    return found
+
+
+def _under_categories(choices: Sequence[Choice]) -> Sequence[Choice]:
+    """
+    Subcategories of the base system under their categories, where no source tells what they depend on.
+
+    An instance with a subcategory of its own may have moved the others, too; then all are offered everywhere.
+    """
+    if any(one.dependent_value for one in choices) or not {one.value for one in choices} <= set(BASE_SUBCATEGORIES):
+        return choices
+    return tuple(replace(one, dependent_value=of) for one in choices for of in BASE_SUBCATEGORIES[one.value])
 
 
 def _readable_choices(table: str, names: Sequence[str], language: str, tables: Tables) -> dict[str, tuple[Choice, ...]]:

@@ -27,7 +27,7 @@ _CLOCK_MARGIN = 300.0  # seconds that the instance's clock may be behind ours
 
 
 class ServiceNowClients:
-    """Makes a client per call; what is shared are columns by language, and what each person found."""
+    """Makes a client per call; what is kept is each person's own: columns, and what was found."""
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class ServiceNowClients:
             lookups,
             self._columns,
             language if language.isalnum() else "en",
+            person_id,
             records=RecordsClient(tables, self._found, person_id),
             journal=JournalClient(tables, self._readers, person_id, zone, account.identity if account else Identity()),
             changes=ChangesClient(tables),
@@ -72,6 +73,7 @@ class ServiceNowClient:
         lookups: Tables,
         columns: ColumnCache,
         language: str,
+        person_id: str,
         *,
         records: RecordsClient,
         journal: JournalClient,
@@ -82,6 +84,7 @@ class ServiceNowClient:
         self._lookups = lookups
         self._columns = columns
         self._language = language
+        self._person_id = person_id
         self.records = records
         self.journal = journal
         self.changes = changes
@@ -132,13 +135,13 @@ class ServiceNowClient:
         return bool(self._tables.rows(table, newest, ("sys_id",), _OPTIONS))
 
     def columns(self, table: str) -> Mapping[str, Column]:
-        return self._columns.columns(table, self._language, self._tables)
+        return self._columns.columns(table, self._language, self._person_id, self._tables)
 
     def visible_columns(self, table: str) -> Mapping[str, Column]:
         return own_columns(table, self._tables)
 
     def cached_columns(self, table: str) -> Mapping[str, Column]:
-        return self._columns.at_hand(table, self._language)
+        return self._columns.at_hand(table, self._language, self._person_id)
 
     def component(self) -> ComponentClient:
         return ComponentClient(self._tables)

@@ -1,11 +1,14 @@
 """Incidents: one form, one record, one card, whatever is typed and however often it is sent."""
 
+import base64
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from sandbox.client import MattermostClient
+from tests.scenarios.subscribing import install_component
 from tests.world import World
 
 Json = dict[str, Any]
@@ -165,32 +168,73 @@ def test_a_cleared_caller_is_refused_unless_allowed(world: World, agent: Matterm
     assert created(world)[0]["caller_id"] == ""
 
 
-def test_subcategories_follow_the_category(world: World) -> None:
-    """Choosing a category shows its subcategories; everything entered stays; a stale one goes."""
-    admin = world.connected("admin")  # may read sys_choice, which says what depends on what
-    form = open_form(admin)
-    entered: Json = {
-        "short_description": "typed",
-        "urgency": {"label": "2 - Medium", "value": "2"},
-        "category": {"label": "Network", "value": "network"},
-    }
-    network = admin.refresh(form, "category", entered)["form"]
-    assert value(network, "short_description") == "typed"
-    assert value(network, "urgency") == "2"
-    options = next(field for field in network["fields"] if field["name"] == "subcategory")["options"]
-    assert [option["value"] for option in options] == ["dhcp", "dns", "vpn", "wireless"]
-    entered |= {"subcategory": {"label": "VPN", "value": "vpn"}, "category": {"label": "Database", "value": "database"}}
-    database = admin.refresh(network, "category", entered)["form"]
-    assert value(database, "subcategory") is None
-    assert network["submit"]["state"] == form["submit"]["state"]
+def subcategories(form: Json) -> list[str]:
+    """What the form offers."""
+    return [
+        option["value"] for field in form["fields"] if field["name"] == "subcategory" for option in field["options"]
+    ]
 
 
-def test_all_subcategories_are_offered_where_nobody_says_which(world: World, agent: MattermostClient) -> None:
-    """Ordinary people may not read what depends on what: too many is better than none."""
-    entered = {"category": {"label": "Network", "value": "network"}}
-    form = agent.refresh(open_form(agent), "category", entered)["form"]
-    options = next(field for field in form["fields"] if field["name"] == "subcategory")["options"]
-    assert {"vpn", "cpu", "oracle"} <= {option["value"] for option in options}
+def carried(form: Json) -> Any:
+    """What the form's state carries; when it expires is another matter."""
+    text = form["submit"]["state"].partition(".")[0]
+    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))["c"]
+
+
+# Who knows what depends on what, and how: the component's role, `sys_choice`, or neither and the base system's list.
+@pytest.mark.parametrize("order", [("admin", "agent", "requester"), ("requester", "agent", "admin")])
+def test_subcategories_follow_the_category(world: World, order: tuple[str, ...]) -> None:
+    """Choosing a category shows its subcategories, to everybody and whoever was first; a stale one goes."""
+    install_component(world, "agent")
+    for name in order:
+        person = world.connected(name)
+        form = open_form(person)
+        entered: Json = {
+            "short_description": "typed",
+            "urgency": {"label": "2 - Medium", "value": "2"},
+            "category": {"label": "Network", "value": "network"},
+        }
+        network = person.refresh(form, "category", entered)["form"]
+        assert value(network, "short_description") == "typed"
+        assert value(network, "urgency") == "2"
+        assert subcategories(network) == ["dhcp", "dns", "vpn", "wireless"], name
+        database = {"label": "Database", "value": "database"}
+        entered |= {"subcategory": {"label": "VPN", "value": "vpn"}, "category": database}
+        changed = person.refresh(network, "category", entered)["form"]
+        assert value(changed, "subcategory") is None
+        assert subcategories(changed) == ["db2", "oracle", "sql server"], name
+        assert carried(network) == carried(form)
+
+
+@pytest.mark.parametrize("order", [("admin", "agent", "requester"), ("requester", "agent", "admin")])
+def test_a_subcategory_of_the_instance_s_own_is_found(world: World, order: tuple[str, ...]) -> None:
+    """
+    By the component for those with its role and by `sys_choice` for those who may read it. For everybody else nobody
+    says where it belongs, so all are offered.
+    """
+    install_component(world, "agent")
+    own = {"name": "incident", "element": "subcategory", "value": "drone", "label": "Drone", "language": "en"}
+    world.administer("POST", "/api/now/table/sys_choice", own | {"dependent_value": "network", "sequence": "9"})
+    for name in order:
+        person = world.connected(name)
+        entered = {"category": {"label": "Network", "value": "network"}}
+        offered = subcategories(person.refresh(open_form(person), "category", entered)["form"])
+        if name == "requester":
+            assert {"drone", "vpn", "cpu", "oracle"} <= set(offered)
+        else:
+            assert offered == ["dhcp", "dns", "vpn", "wireless", "drone"], name
+
+
+def test_a_form_that_was_open_for_long_is_checked_by_the_instance_s_choices(world: World) -> None:
+    """What memory forgot is asked for again: a value of the instance's own is no invention."""
+    own = {"name": "incident", "element": "urgency", "value": "9", "label": "9 - Whenever", "language": "en"}
+    world.administer("POST", "/api/now/table/sys_choice", own | {"sequence": "9"})
+    agent = world.connected("agent")
+    form = open_form(agent)
+    world.advance(1000)
+    answer = agent.submit(form, {"short_description": "x", "urgency": {"label": "9 - Whenever", "value": "9"}})
+    assert answer["type"] == "ok", answer
+    assert created(world)[0]["urgency"] == "9"
 
 
 def test_a_person_reads_choices_in_the_own_language(world: World) -> None:
