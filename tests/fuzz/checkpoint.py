@@ -38,9 +38,9 @@ class Checkpoint:
     def restore(self) -> None:
         """Go back: the clocks, too, so that no session ages however often that is done."""
         world = self._world
+        world.servicenow.reset()  # first, for it is what would still report
         world.running.stop()
         world.mattermost.reset()
-        world.servicenow.reset()
         back = self._at - time.time()
         world.offset = self._offset + back
         world.mattermost.advance(world.offset)

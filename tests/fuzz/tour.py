@@ -32,7 +32,7 @@ class Tour:
         self._person = person
         self._known = known
         self._left = _MOST_CALLS
-        self._where: Json = {"channel": "service-desk"}
+        self._where: Json = {"channel_id": person.channel("service-desk")}
 
     def menus(self, post_id: str) -> None:
         """Everything that menus and commands lead to."""
