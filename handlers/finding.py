@@ -43,7 +43,7 @@ def record_of(call: Call, context: Context, more: Sequence[str] = ()) -> Record 
     if opened is not None:
         return read(opened.table, opened.sys_id, context, more)
     option = call.values.option(RECORD)
-    return None if option is None else _named(option, context, more)
+    return None if option is None else chosen_record(option, context, more)
 
 
 def read(table: str, sys_id: str, context: Context, more: Sequence[str] = ()) -> Record:
@@ -72,7 +72,8 @@ def looked_up(call: Call, context: Context, tables: Sequence[str] = ()) -> tuple
     return overtaking(call, lambda words: found(words, tables or shared_names(context), context))
 
 
-def _named(option: Option, context: Context, more: Sequence[str]) -> Record:
+def chosen_record(option: Option, context: Context, more: Sequence[str] = ()) -> Record:
+    """The record that *option* is, chosen from a look-up or typed. Raises as `record_of`."""
     if chosen := _CHOSEN.fullmatch(option.value):
         return read(chosen[1], chosen[2], context, more)
     words = " ".join(option.value.split())
@@ -84,7 +85,7 @@ def _named(option: Option, context: Context, more: Sequence[str]) -> Record:
         case []:
             raise NoSuchRecord(f"ServiceNow finds no record for {_shown(words)} that your account may see.")
         case [one]:
-            return _named(one, context, more)
+            return chosen_record(one, context, more)
         case several:
             raise NoSuchRecord(f"Several records match {_shown(words)}: {named(several)}. Name its number.")
 

@@ -14,7 +14,7 @@ from forms.share import NOTE_CHARACTERS, PATH, share_form
 from handlers.acting import linked
 from handlers.cards import post_card_once
 from handlers.context import Context
-from handlers.finding import NoSuchRecord, looked_up, read, record_of, shared_names
+from handlers.finding import NoSuchRecord, chosen_record, looked_up, record_of, shared_names
 from handlers.idempotency import Attempt, once
 from handlers.opened import Opened
 from handlers.registry import calls
@@ -81,8 +81,7 @@ def share(call: Call, context: Context) -> Reply:
 
 def _typed(call: Call, context: Context) -> Reply:
     """A command: what was typed is looked for, and the form opens with what was found."""
-    typed = call.values.text(RECORD).strip()
-    if not typed:
+    if call.values.option(RECORD) is None:
         return _show(call, context, Values())
     try:
         record = record_of(call, context)
@@ -122,7 +121,7 @@ def _here(channel: Channel) -> dict[str, Value]:
 def _seen(option: Option, context: Context) -> Record:
     """The chosen record as the search found it; read only where that is forgotten."""
     table, _, sys_id = option.value.partition(".")
-    return context.servicenow.records.found(table, sys_id) or read(table, sys_id, context)
+    return context.servicenow.records.found(table, sys_id) or chosen_record(option, context)
 
 
 def _place(call: Call) -> tuple[str, Option]:

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from sandbox.client import MattermostClient
-from tests.acts import attachment, choice, default, facts, field, labels, names, opened, row
+from tests.acts import attachment, choice, default, facts, field, labels, names, opened, row, written
 from tests.world import World
 
 Json = dict[str, Any]
@@ -366,3 +366,29 @@ def test_it_works_in_a_direct_message(world: World, agent: MattermostClient) -> 
     assert agent.submit(form, {}, channel_id=direct)["type"] == "ok"
     [post] = [one for one in world.mattermost.state.posts.values() if one["props"].get("attachments")]
     assert (post["channel_id"], post["user_id"]) == (direct, agent.id)
+
+
+ODD: list[Any] = [
+    "incident.zz",
+    "incident.",
+    ".",
+    "incident." + "A" * 32,
+    "sys_user." + "a" * 32,
+    {"label": "x", "value": "incident.zz"},
+    [{"label": "x", "value": "incident.zz"}],
+    {"label": "x", "value": "incident." + "0" * 32},
+    True,
+    "../../incident",
+]
+
+
+@pytest.mark.parametrize("kind", ["form", "refresh", "submit"])
+def test_a_record_that_is_none_is_refused_in_words(world: World, agent: MattermostClient, kind: str) -> None:
+    """What no look-up offers is searched for, and the answer says what is wrong with it."""
+    expand = {"acting_user": "+summary", "channel": "summary", "acting_user_access_token": "all"}
+    for record in ODD:
+        answer = agent.call({"path": f"/record/share/{kind}", "expand": expand}, values={"record": record})
+        said = str(answer.get("text", "")) + str(answer.get("form", {}).get("header", ""))
+        words = ("finds no record", "at least two letters", "no such record", "Records of this kind")
+        assert any(one in said for one in words) or (record is True and answer["type"] == "form"), (record, answer)
+    assert written(world) == []
