@@ -14,10 +14,7 @@ MODULES: dict[str, list[str]] = {
         "tests/scenarios/test_subscriptions_list.py",
         "tests/scenarios/test_change.py",
     ],
-    "servicenow/filters.py": [
-        "tests/unit/test_subscription_filters.py",
-        "tests/scenarios/test_subscriptions_adding.py",
-    ],
+    "servicenow/filters.py": ["tests/unit/test_subscription_filters.py"],
     "servicenow/tokens.py": ["tests/unit/test_servicenow_tokens.py", "tests/scenarios/test_tokens.py"],
     "mattermost/triggers.py": [
         "tests/unit/test_triggers.py",
