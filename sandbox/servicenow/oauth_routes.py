@@ -97,13 +97,10 @@ class OAuthRoutes:
         Raises:
             NotDone: A real grant type that is not here.
         """
-        form = request.form
-        if request.headers.get("Authorization") or request.query_string:
+        client = None if request.query_string else self._authenticated()
+        if client is None:
             return _refused()
-        client = self._client(form.get("client_id", ""))
-        if client is None or not _same(client["client_secret"], form.get("client_secret", "")):
-            return _refused()
-        kind = form.get("grant_type", "")
+        kind = request.form.get("grant_type", "")
         if kind in _NOT_DONE:
             raise NotDone(f"grant_type={kind}")
         if kind not in {one.strip() for one in client["grant_types"].split(",")}:
@@ -112,6 +109,21 @@ class OAuthRoutes:
         if grant is None or self._people.by_id(grant.user_id) is None:
             return _refused()
         return self._tokens(grant)
+
+    def _authenticated(self) -> Row | None:
+        """
+        The client that asks, by its id and secret in the body or as basic auth.
+
+        Only the body is documented, but PySNC, pysnow and other clients on requests-oauthlib send basic auth.
+        """
+        given = request.form.get("client_id", ""), request.form.get("client_secret", "")
+        if "Authorization" in request.headers:
+            basic = request.authorization
+            if basic is None or basic.type != "basic" or given[0] not in {"", basic.username}:
+                return None
+            given = basic.username or "", basic.password or ""
+        client = self._client(given[0])
+        return client if client is not None and _same(client["client_secret"], given[1]) else None
 
     def _granted(self, client: Row, kind: str) -> Grant | None:
         form, client_id = request.form, client["client_id"]

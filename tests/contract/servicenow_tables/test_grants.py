@@ -121,6 +121,28 @@ def test_a_grant_that_is_not_here_is_refused_as_such(double: ServiceNowDouble) -
     assert token(double, **form, client_secret="wrong").json() == REFUSAL
 
 
+@pytest.mark.parametrize(
+    ("login", "body", "status"),
+    [
+        ((CLIENT["client_id"], "s3cret"), {}, 200),
+        ((CLIENT["client_id"], "s3cret"), {"client_id": CLIENT["client_id"]}, 200),
+        ((CLIENT["client_id"], "s3cret"), {"client_id": "other"}, 401),
+        ((CLIENT["client_id"], "wrong"), {}, 401),
+        ((CLIENT["client_id"], "wrong"), {"client_id": CLIENT["client_id"], "client_secret": "s3cret"}, 401),
+        (("agent", "sandbox-1"), {}, 401),
+    ],
+)
+def test_a_client_may_use_basic_auth(
+    double: ServiceNowDouble, login: tuple[str, str], body: dict[str, str], status: int
+) -> None:
+    """As PySNC and pysnow send it; one that doesn't hold, or names another client than the body, is refused."""
+    register(double)
+    answer = requests.post(f"{double.url}/oauth_token.do", data=PASSWORD | body, auth=login, timeout=10)
+    assert answer.status_code == status
+    if status == 401:
+        assert answer.json() == REFUSAL
+
+
 def test_lifespans_are_the_client_s(double: ServiceNowDouble) -> None:
     """Both tokens end when the registry entry says so."""
     register(double, access_token_lifespan="60", refresh_token_lifespan="120")
