@@ -164,3 +164,20 @@ def write_dialog_error(
     if not markdown:
         words, mine = unmarked(words), {name: unmarked(text) for name, text in mine.items()}
     return {"error": f"{words} (Reference {reference}.)"} | ({"errors": mine} if mine else {})
+
+
+def write_dialog_again(dialog: Mapping[str, Any], error: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    A dialog that is drawn anew instead of an answer of `write_dialog_error`: its sentences stand above the form and
+    below the fields' elements.
+    """
+    told = error.get("errors", {})
+    elements = [_told(element, told.get(element["name"], "")) for element in dialog["elements"]]
+    words = "\n\n".join(part for part in (f":warning: {error['error']}", dialog.get("introduction_text", "")) if part)
+    return {"type": "form", "form": {**dialog, "elements": elements, "introduction_text": words}}
+
+
+def _told(element: Mapping[str, Any], text: str) -> dict[str, Any]:
+    if not text:
+        return dict(element)
+    return {**element, "help_text": "\n\n".join(filter(None, (f":warning: {text}", element.get("help_text", ""))))}

@@ -9,9 +9,10 @@ does not say what its fields were, so that travels in the signed state (`shape_o
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from core.calls import Values
 from core.fields import (
     HELP_BYTES,
     AnyField,
@@ -98,6 +99,42 @@ def shape_of(form: Form, abilities: Abilities, taken: Collection[str] = ()) -> d
         "earlier": sorted(taken),
     }
     return shape | {key: value for key, value in more.items() if value}
+
+
+def clearable(form: Form, values: Values) -> bool:
+    """
+    Whether something was entered that may be emptied again. The web client checks what is required by itself, and
+    sends what is emptied after an error as it was before (recorded).
+    """
+    return any(
+        field.name in values
+        for field in form.fields
+        if _is_drawn(field) and not field.required and not isinstance(field, SwitchField) and not _are_buttons(field)
+    )
+
+
+def filled(form: Form, values: Values) -> Form:
+    """*form* with what was entered, in place of what it was drawn with."""
+    return replace(form, fields=[_filled(field, values) if _is_drawn(field) else field for field in form.fields])
+
+
+def _filled(field: AnyField, values: Values) -> AnyField:
+    match field:
+        case SelectField(buttons=True):
+            return field
+        case SelectField(options=options):
+            chosen = values.text(field.name)
+            return replace(field, value=chosen if chosen in {option.value for option in options} else "")
+        case MultiSelectField():
+            return replace(field, value=tuple(option.value for option in values.options(field.name)))
+        case LookupField() | UserField() | ChannelField():
+            return replace(field, value=values.option(field.name))
+        case SwitchField():
+            return replace(field, value=values.flag(field.name))
+        case TextField() | TextAreaField() | DateField():
+            return replace(field, value=values.text(field.name))
+        case MarkdownField():
+            return field
 
 
 def _pair(field: AnyField) -> list[str]:

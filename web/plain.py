@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from core.actions import CardKey
 from core.calls import Call, Channel, Kind, Options, Person, Post, Reply, ShowForm, Text, Values
 from core.deadline import Deadline
-from core.errors import AppError, MattermostRefused, NotInChannel, NotVerified, Suspended, TurnedOff
+from core.errors import AppError, MattermostRefused, NotInChannel, NotVerified, StillWorking, Suspended, TurnedOff
 from core.fields import Form
 from core.menus import Requirement
 from handlers.context import Context
@@ -29,18 +29,19 @@ from mattermost.plain import (
     PressRequest,
     read_dialog,
     read_press,
+    write_dialog_again,
     write_dialog_error,
     write_options,
     write_press,
     write_press_error,
 )
-from mattermost.plain_forms import Abilities, elements_of, shape_of, write_dialog
+from mattermost.plain_forms import Abilities, clearable, elements_of, filled, shape_of, write_dialog
 from mattermost.plain_values import chosen_field, field_of, held, read_lookup, read_submission
 from mattermost.server import Server
 from mattermost.shown import SHOWS
 from mattermost.triggers import ExpiredTrigger, Triggers
 from web.calls import SECONDS, Door
-from web.plain_memory import Answers, Offered, People, UsedDialogs
+from web.plain_memory import Answers, Forms, Offered, People, UsedDialogs
 from web.plain_states import SECONDS as DIALOG_SECONDS
 from web.plain_states import DialogState, DialogStates
 from web.refusals import log_refusal, proved
@@ -76,6 +77,7 @@ class PlainHost:
     states: DialogStates
     used: UsedDialogs
     answers: Answers
+    forms: Forms
     offered: Offered = field(default_factory=Offered)
 
     @classmethod
@@ -95,6 +97,7 @@ class PlainHost:
             states=DialogStates(door.services.signer, clock),
             used=UsedDialogs(clock, DIALOG_SECONDS),
             answers=Answers(clock),
+            forms=Forms(clock, DIALOG_SECONDS),
         )
 
     def press(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,11 +186,13 @@ class PlainHost:
             return {}
         if sent.kind is Kind.LOOKUP:
             return self._look_up(sent, opened)
+        values = None
         try:
             self._check_on()
             self.door.limits.check(sent.user_id, sent.kind)
             self.used.check(opened.id)
-            call = self._call(sent, opened, read_submission(sent.submission, opened.shape))
+            values = read_submission(sent.submission, opened.shape)
+            call = self._call(sent, opened, values)
             context = self._context(call.person, SECONDS[sent.kind])
             if sent.kind is Kind.REFRESH:
                 return self._next(self._answer(call, context), opened, sent)
@@ -199,10 +204,26 @@ class PlainHost:
                     return self._next(reply, opened, sent)
                 done()
         except AppError as error:
-            markdown = self._abilities().steps
-            return write_dialog_error(error, log_refusal(error), elements_of(opened.shape), markdown=markdown)
+            return self._refused(error, opened, sent, values)
         self._confirm(reply, call, context)
         return {}
+
+    def _refused(
+        self, error: AppError, opened: DialogState, sent: DialogRequest, values: Values | None
+    ) -> dict[str, Any]:
+        """
+        What went wrong. Where something was entered that can be emptied, the form is drawn anew with other names:
+        the web client would send what is emptied now as it was before.
+        """
+        abilities, reference = self._abilities(), log_refusal(error)
+        form = self.forms.get(sent.state) if abilities.steps and sent.kind is Kind.SUBMIT else None
+        stays = isinstance(error, NotVerified | StillWorking | TurnedOff)
+        if form is None or values is None or stays or not clearable(form, values):
+            return write_dialog_error(error, reference, elements_of(opened.shape), markdown=abilities.steps)
+        form = filled(form, self.offered.named(sent.user_id, values))
+        elements = elements_of(shape_of(form, abilities, held(sent.submission, opened.shape)))
+        drawn = self._next(ShowForm(form), opened, sent)["form"]
+        return write_dialog_again(drawn, write_dialog_error(error, reference, elements))
 
     def _look_up(self, sent: DialogRequest, opened: DialogState) -> dict[str, Any]:
         """
@@ -213,11 +234,11 @@ class PlainHost:
         chosen = tuple(values.text(name) for name in opened.shape.get("choices", ()))
         field_name = field_of(sent.selected_field)
         asked = (sent.user_id, opened.id, opened.path, field_name, " ".join(sent.query.split()), chosen)
-        known = self.answers.get(asked)
-        if known is not None:
-            return write_options(Options(known))
         try:
             self._check_on()
+            known = self.answers.get(asked)
+            if known is not None:
+                return write_options(Options(known))
             self.door.limits.check(sent.user_id, sent.kind)
             self.used.check(opened.id)
             call = self._call(replace(sent, selected_field=field_name), opened, values)
@@ -268,6 +289,7 @@ class PlainHost:
             direct=direct,
         )
         url, state = self.app_url + DIALOG_PATH, self.states.sign(opened, call.person.id)
+        self.forms.keep(state, form)
         body = {
             "trigger_id": pressed.trigger_id,
             "url": url,
@@ -292,6 +314,7 @@ class PlainHost:
         taken = held(sent.submission, opened.shape)
         then = replace(opened, path=form.path, state=form.state, shape=shape_of(form, abilities, taken))
         url, state = self.app_url + DIALOG_PATH, self.states.sign(then, sent.user_id)
+        self.forms.keep(state, form)
         return {"type": "form", "form": write_dialog(form, abilities, state=state, url=url, taken=taken)}
 
     def _confirm(self, reply: Reply, call: Call, context: Context) -> None:

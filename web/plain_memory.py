@@ -1,5 +1,6 @@
 """What the plain host remembers for a while: who people are, what was offered to them, which dialogs are done."""
 
+import hashlib
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from cachetools import TTLCache
 from core.calls import Person, Value, Values
 from core.deadline import Deadline
 from core.errors import NotVerified, StillWorking
-from core.fields import Option
+from core.fields import Form, Option
 from core.ports import Clock
 from mattermost.client import MattermostClient
 from mattermost.paths import Id, api
@@ -114,6 +115,31 @@ class Answers:
         """Remember for a moment that there was none."""
         with self._lock:
             self._failed[asked] = True
+
+
+class Forms:
+    """
+    Forms that are open as dialogs, to draw one anew after an error. Where one is forgotten, as after a restart, the
+    dialog stays as it is.
+    """
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._forms: TTLCache[str, Form] = TTLCache(maxsize=2_000, ttl=seconds, timer=clock)
+        self._lock = threading.Lock()
+
+    def keep(self, state: str, form: Form) -> None:
+        """Remember the form that *state* was signed for."""
+        with self._lock:
+            self._forms[_digest(state)] = form
+
+    def get(self, state: str) -> Form | None:
+        """The form of a dialog with that state."""
+        with self._lock:
+            return self._forms.get(_digest(state))
+
+
+def _digest(state: str) -> str:
+    return hashlib.sha256(state.encode()).hexdigest()
 
 
 class UsedDialog(NotVerified):

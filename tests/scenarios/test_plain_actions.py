@@ -71,6 +71,8 @@ def finish(person: MattermostClient, post: Json, case: Case, dialog: OpenDialog 
         assert pressed.dialog is None
         return pressed.texts[0]
     answer = person.submit_dialog(dialog, case.values)
+    if answer.get("type") == "form":  # drawn anew, with what was entered
+        return str(answer["form"]["introduction_text"])
     assert set(answer) <= {"error", "errors"}, answer
     assert set(answer.get("errors", {})) <= set(dialog.names)
     return " ".join([str(answer.get("error", "")), *answer.get("errors", {}).values()]).strip()

@@ -47,8 +47,9 @@ def test_a_group_is_found_once_a_person_is_chosen(world: World, agent: Mattermos
     again = pressed(agent, post, "More…", "assign")
     assert again.submission({}) == {"assigned_to": "Aiko Agent", "assignment_group": "Network"}
     assert texts(agent.look_up_dialog(again, "assignment_group", "data", {})) == ["Database"]
-    told = agent.submit_dialog(again, {})["error"]
-    assert "is assigned so already" in told
+    refused = again.step(agent.submit_dialog(again, {}), again.submission({}))
+    assert "is assigned so already" in refused.form["introduction_text"]
+    assert refused.element("Assigned to")["default"] == "Aiko Agent"
 
 
 def test_a_subscription_finds_records_and_keeps_its_channel(world: World, agent: MattermostClient) -> None:
@@ -68,8 +69,8 @@ def test_a_subscription_finds_records_and_keeps_its_channel(world: World, agent:
     # The client holds the record of the first step and would send it again, under its old name, for an empty box.
     assert not record.element("Record").get("default")
     assert record.element("Record")["name"] != "record"
-    answer = agent.submit_dialog(record, {})
-    assert "Choose the record" in answer["errors"][record.element("Record")["name"]]
+    record = record.step(agent.submit_dialog(record, {}), record.submission({}))
+    assert ":warning: Choose the record" in record.element("Record")["help_text"]
     [found] = agent.look_up_dialog(record, "Record", number, {})
     assert agent.submit_dialog(record, {"Record": found["value"]}) == {}
     [stored] = world.servicenow.rows(SUBSCRIPTIONS)
@@ -100,6 +101,33 @@ def test_a_text_that_was_emptied_after_a_refresh_is_empty(world: World, agent: M
     assert agent.submit_dialog(typed, values) == {}
     assert row(world, number)["state"] == "3"
     assert journal(world, number) == []
+
+
+def test_what_was_emptied_after_an_error_is_empty(world: World, agent: MattermostClient) -> None:
+    """The client would send it again, so the form comes back with what was entered, what is wrong, and other names."""
+    post, number = card_of(world, agent)
+    dialog = agent.refresh_dialog(pressed(agent, post, "State"), "state", {"state": "2"})
+    world.servicenow.fault("hibernating", "/api/now/v2/table/incident")
+    values = {"comments": "Written in anger"}
+    answer = agent.submit_dialog(dialog, values)
+    world.servicenow.clear_faults()
+    assert dialog.submission({"comments": ""})["comments"] == "Written in anger"  # as the client sends the old form
+    again = dialog.step(answer, dialog.submission(values))
+    assert again.form["introduction_text"].startswith(":warning: ")
+    assert "asleep" in again.form["introduction_text"]
+    assert (again.element("Comments")["default"], again.element("State")["default"]) == ("Written in anger", "2")
+    assert agent.submit_dialog(again, {"Comments": ""}) == {}
+    assert (row(world, number)["state"], journal(world, number)) == ("2", [])
+
+    lookup = pressed(agent, post, "More…", "assign")
+    [aiko] = agent.look_up_dialog(lookup, "assigned_to", "aiko", {})
+    wrong = {"assigned_to": aiko["value"], "assignment_group": "Nowhere"}
+    again = lookup.step(agent.submit_dialog(lookup, wrong), lookup.submission(wrong))
+    assert again.element("Assigned to")["default"] == "Aiko Agent (agent2)"
+    assert ":warning: Nothing in ServiceNow matches this" in again.element("Assignment group")["help_text"]
+    [network] = agent.look_up_dialog(again, "Assignment group", "netw", {"Assigned to": ""})
+    assert agent.submit_dialog(again, {"Assigned to": "", "Assignment group": network["value"]}) == {}
+    assert (row(world, number)["assigned_to"], row(world, number)["assignment_group"]) == ("", network["value"])
 
 
 def test_what_an_earlier_step_had_is_not_saved(world: World, agent: MattermostClient) -> None:
