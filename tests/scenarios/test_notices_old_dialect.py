@@ -127,6 +127,27 @@ def test_a_hint_for_a_foreign_channel_leads_nowhere(world: World, one: Grant) ->
     assert notices(world, "town-square") == []
 
 
+def test_a_hint_for_another_record_than_the_subscribed_leads_nowhere(world: World, one: Grant) -> None:
+    """
+    The subscription is to one record, which its owner reads as well as any other: only that one is posted. v2.1 knows
+    no filters, so a subscription with a filter gets nothing.
+    """
+    agent, record = world.person("agent"), incident(world)
+    where = {"channel_id": agent.channel("town-square"), "user_id": agent.id}
+    single = foreign_row(world, "agent", **where, type="record", record_id=record["sys_id"])
+    filtered = foreign_row(world, "agent", **where, filter_query="active=true")
+    for sys_id in (single, filtered):
+        assert (
+            send(world, hint(world, one, incident(world, 1), sys_id=sys_id, mm_channel_id=where["channel_id"])) == 202
+        )
+    pass_time(world, 30)
+    assert notices(world, "town-square") == []
+    assert send(world, hint(world, one, record, sys_id=single, mm_channel_id=where["channel_id"])) == 202
+    pass_time(world, 30)
+    [post] = notices(world, "town-square")
+    assert post["props"]["attachments"][0]["title"].startswith(record["number"])
+
+
 def test_a_deleted_or_inactive_row_ends_it(world: World, one: Grant) -> None:
     """The row is read each time."""
     record = incident(world)

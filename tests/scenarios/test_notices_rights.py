@@ -253,6 +253,31 @@ def test_a_column_that_the_owner_may_not_read_is_not_shown(world: World, compone
     assert "2,000" not in post["message"]
 
 
+def test_a_text_whose_column_the_owner_may_not_read_is_not_shown(world: World, component: Component) -> None:
+    """
+    Work notes are allowed in channels and subscribed to by somebody without a role, from whom ServiceNow hides them:
+    neither beside a comment nor alone.
+    """
+    requester = world.connected("requester")
+    world.restart(work_notes_in_channels=True)
+    own = next(row for row in world.servicenow.rows("incident") if row["caller_id"] == _id_of(world, "requester"))
+    [one] = stored(world, grant(world, owner="requester", events="commented,work_notes"))
+    texts = [{"kind": "comments", "text": "for the caller"}, {"kind": "work_notes", "text": "for the staff"}]
+    for comments in (texts, texts[1:]):
+        row = matching(one, created_by="requester", updated_by="requester")
+        events = ["commented", "work_notes"][-len(comments) :]
+        component.changed(own, [], subscriptions=[row], events=events, changes=[], comments=comments)
+        pass_time(world, 30)
+    assert len(notices(world)) == 2
+    assert "for the caller" in notices(world)[0]["message"]
+    assert "for the staff" not in str(notices(world))
+    assert requester.id == one.owner_id
+
+
+def _id_of(world: World, user_name: str) -> str:
+    return str(next(row["sys_id"] for row in world.servicenow.rows("sys_user") if row["user_name"] == user_name))
+
+
 def test_an_owner_who_lost_the_right_breaks_the_subscription(world: World, component: Component) -> None:
     """Nothing is posted; the subscription is broken with the reason, and its owner told once."""
     [one] = stored(world, grant(world))

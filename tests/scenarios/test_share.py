@@ -327,6 +327,21 @@ def test_a_class_that_nobody_shares_is_neither_found_nor_shared(world: World, ag
     assert "U facility incident" in labels(share_form(agent), "table")
 
 
+@pytest.mark.parametrize("table", ["sys_user", "u_facility_incident", "sn_hr_core_case"])
+def test_a_table_that_is_not_shared_is_not_even_read(world: World, agent: MattermostClient, table: str) -> None:
+    """A record that no form offers is refused by its table's name, before ServiceNow is asked."""
+    sys_id = world.servicenow.rows("sys_user")[0]["sys_id"]
+    form, _ = chosen(agent, share_form(agent), "INC0010001")
+    smuggled = {"label": "x", "value": f"{table}.{sys_id}"}
+    world.servicenow.clear_requests()
+    for answer in (
+        agent.submit(form, {"record": smuggled}, channel="service-desk"),
+        agent.command("view", {"record": f"{table}.{sys_id}"}, channel="service-desk"),
+    ):
+        assert "SHARED_TABLES" in answer["text"]
+    assert world.asked() == []
+
+
 def test_links_lead_to_the_workspace_where_that_is_set(world: World, agent: MattermostClient) -> None:
     """Records open in the workspace; articles, which it has not, in the classic frame."""
     world.restart(record_links="workspace")

@@ -107,15 +107,16 @@ def test_a_rotation_loses_nothing_in_either_order(installed: World) -> None:
 def test_broken_subscriptions_are_listed_with_their_reason(installed: World) -> None:
     """Counted by state; names and reasons as text, whatever stands in them."""
     active = Grant(sys_id="a" * 32, owner_id="p", channel_id="c", table="incident")
-    broken = replace(active, sys_id="c" * 32, status="broken", name="**Loud** @all", reason="The channel is archived.")
+    broken = replace(active, sys_id="c" * 32, status="broken", name="**Loud** @all", reason="**Archived** by @all.")
     with storage_of(installed) as stores:
         for grant in (active, replace(active, sys_id="b" * 32, status="paused"), broken):
             stores.grants.put(grant)
     text = status(installed)
     assert [line(text, f"1 {one}") for one in ("active", "paused", "broken")]
     told = line(text, "Broken")
-    assert "The channel is archived" in told
+    assert "Archived" in told
     assert "**Loud**" not in told
+    assert "**Archived**" not in told
     assert "@all" not in told
 
 

@@ -290,6 +290,18 @@ def test_a_row_in_another_s_name_keeps_nobody_from_subscribing(
     assert len(rows(world)) == 2
 
 
+def test_a_name_that_was_offered_is_remembered_for_that_person_alone(world: World, agent: MattermostClient) -> None:
+    """Another person who sends the same id gets the name that this person's own account reads."""
+    [group] = agent.look_up(opened(agent), "assignment_group", "netw", **HERE)["data"]["items"]
+    world.administer("PATCH", f"/api/now/table/sys_user_group/{group['value']}", {"name": "Renamed"})
+    agent2 = world.connected("agent2")
+    answer = press(agent2, opened(agent2), "save", {"assignment_group": group})
+    assert answer["type"] == "ok"
+    [card] = world.mattermost.posts_in("service-desk")[-1]["props"]["attachments"]
+    facts = {fact["title"]: fact["value"] for fact in card["fields"]}
+    assert facts["Only"] == "assignment group Renamed"
+
+
 def test_a_lost_answer_is_not_mistaken_for_a_row_in_one_s_name(world: World, agent: MattermostClient) -> None:
     """The insert fails, and somebody else's row that names this person is there: nothing of it is taken for saved."""
     foreign_row(world, "agent2", channel_id=agent.channel("service-desk"), user_id=agent.id)
