@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.accounts import FormResult
 from sandbox.client import MattermostClient
 from tests.scenarios.subscribing import install_component
 from tests.world import World
@@ -44,6 +45,27 @@ def value(form: Json, name: str) -> Any:
 def created(world: World) -> list[dict[str, str]]:
     """Incidents beyond the three of the seed."""
     return world.servicenow.rows("incident")[3:]
+
+
+def test_the_result_of_another_person_s_form_is_not_told(world: World, agent: MattermostClient) -> None:
+    """A stored result with the same form id, of somebody else, is neither answered nor taken for this form's record."""
+    form = open_form(agent)
+    payload = form["submit"]["state"].partition(".")[0]
+    content = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["c"]
+    other = FormResult(
+        form_id=content["form_id"],
+        person_id=world.person("requester").id,
+        table="incident",
+        sys_id="1" * 32,
+        number="INC0099999",
+        text="Created the other one's INC0099999",
+        stored_at=world.now(),
+    )
+    world.running.service.services.stores.form_results.put(other)
+    answer = agent.submit(form, {"short_description": "My own"})
+    assert answer["type"] == "ok"
+    assert "INC0099999" not in answer["text"]
+    assert [row["short_description"] for row in created(world)] == ["My own"]
 
 
 @pytest.mark.parametrize("length", [1, 50, 75, 76, 120, 160, 161, 400])

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import requests
+import structlog
 
 from core.errors import NoSuchId
 from mattermost.paths import Id, Name, api
@@ -140,6 +141,18 @@ def test_a_path_takes_ids_and_quoted_names() -> None:
     for text in ("", ".", ".."):
         with pytest.raises(NoSuchId):
             Name(text)
+
+
+def test_the_log_names_no_ids_of_mattermost(world: World, agent: MattermostClient, every_log_line: None) -> None:
+    """What is asked of Mattermost is logged by the shape of its path, for whatever people do."""
+    with structlog.testing.capture_logs() as logs:
+        card_of(world, agent)
+        agent.command("subscriptions list", channel="service-desk")
+        world.settle()
+    paths = [str(one["path"]) for one in logs if one["event"] == "mattermost answered"]
+    assert any("{id}" in path for path in paths)
+    known = [*world.mattermost.state.users, *world.mattermost.state.channels, *world.mattermost.state.posts]
+    assert [path for path in paths if any(one in path for one in known)] == []
 
 
 def test_a_planted_row_names_no_path(world: World, agent: MattermostClient) -> None:

@@ -168,7 +168,15 @@ class Wake:
         return answer
 
 
+def in_another_s_name(wake: Wake) -> None:
+    """A person's own session, the person's own name, and the right secret of the webhook."""
+    agent = wake.world.person("agent")
+    wake.claims.update(acting_user_id=agent.id)
+    wake.session = wake.world.mattermost.registry.token(wake.app, agent.id)
+
+
 FORGED: dict[str, Callable[[Wake], object]] = {
+    "in another's name with that one's session": in_another_s_name,
     "another person's": lambda w: w.claims.update(acting_user_id=w.world.person("agent").id),
     "nobody's": lambda w: w.claims.clear(),
     "another JWT secret": lambda w: setattr(w, "secret", "another secret of the same length!!"),
@@ -197,6 +205,27 @@ def test_a_person_cannot_wake_us_up_through_the_framework(world: World, componen
     answer = world.person("agent").call({"path": "/webhook/wake-up", "expand": {"acting_user": "summary"}})
     assert answer["type"] == "error"
     assert "could not be verified" in answer["text"]
+
+
+@pytest.mark.parametrize("username", ["agent", "admin"])
+def test_the_webhook_s_secret_is_taken_from_administrators_alone(
+    world: World, component: Component, username: str
+) -> None:
+    """Of an ordinary person's call, both proofs or not, nothing but an administrator's role makes it ours."""
+    person, told = world.person(username), "f" * 26
+    user = {"id": person.id, "username": username, "roles": "system_user" + " system_admin" * (username == "admin")}
+    wake = Wake(world)
+    context = {"acting_user": user, "bot_access_token": wake.session, "app": {"webhook_secret": told}}
+    headers = {"Mattermost-App-Authorization": f"Bearer {_token({'acting_user_id': person.id})}"}
+    body = {"path": "/account/me/submit", "context": context}
+    answer = requests.post(f"{world.config.app_url}/account/me/submit", json=body, headers=headers, timeout=10).json()
+    assert "could not be verified" not in answer["text"]
+    honest = wake.send()
+    wake.query = f"secret={told}"
+    forged = wake.send()
+    taken, refused = (forged, honest) if username == "admin" else (honest, forged)
+    assert taken == {"type": "ok"}
+    assert "could not be verified" in refused["text"]
 
 
 def test_an_honest_wake_up_is_let_in(world: World, component: Component) -> None:

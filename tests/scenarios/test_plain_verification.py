@@ -1,17 +1,24 @@
 """Presses and dialogs without their proofs: refused with words, and nothing done (design §4, "Plain host")."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
 from core.actions import COMMENT, CardKey, Offer
+from core.calls import Kind
+from core.menus import Requirement
 from core.signing import Signer
+from handlers import capabilities  # noqa: F401 - registers every path
+from handlers.registry import Route, calls
 from mattermost.card_buttons import CardButtons
 from storage.sealing import derive_keys
 from tests.world import World
 
 Json = dict[str, Any]
+# Those that a dialog's submit, refresh or look-up could reach.
+ADMINISTRATORS = [one for one in calls.routes if one.needs is Requirement.ADMINISTRATOR and one.kind is not Kind.FORM]
 
 
 def post(world: World, path: str, body: Any) -> Json:
@@ -86,6 +93,28 @@ def test_a_dialog_without_its_proof_is_refused(world: World, kind: str, what: st
         assert words in answer["error"]
     assert world.asked() == []
     assert not [row for row in world.servicenow.rows("incident") if row["short_description"] == "Forged"]
+
+
+@pytest.mark.parametrize("route", ADMINISTRATORS, ids=lambda route: f"{route.path}/{route.kind}")
+def test_what_administrators_do_has_no_door_here(world: World, route: Route) -> None:
+    """A dialog knows nobody's roles, so not even a genuine state of an administrator opens their handlers."""
+    admin = world.connected("admin")
+    files = {
+        path: path.read_bytes() for path in Path(world.config.storage_url.removeprefix("tinydb://")).glob("*.json")
+    }
+    world.servicenow.clear_requests()
+    content: Json = {"path": route.path, "state": "", "shape": {"names": []}, "id": "one"}
+    content |= {"channel_id": "", "post_id": "", "direct": True}
+    state = signer(world).sign(content, person=admin.id, path="dialog", expires_at=world.now() + 3600)
+    kind = {"refresh": "refresh", "lookup": "dialog_lookup"}.get(route.kind, "dialog_submission")
+    body = {"type": kind, "user_id": admin.id, "state": state, "submission": {"selected_field": "x", "query": "abc"}}
+    answer = post(world, "/plain/dialog", body)
+    if kind == "dialog_lookup":
+        assert answer == {"items": []}
+    else:
+        assert "could not be verified" in answer["error"]
+    assert world.asked() == []
+    assert files == {path: path.read_bytes() for path in files}
 
 
 @pytest.mark.parametrize("body", [None, [], "text", 5, {"context": 5, "trigger_id": [], "user_id": {}}, {"state": {}}])
