@@ -29,6 +29,7 @@ KINDS = {
     "refresh_refused": "401 `server_error` for a refresh token that is good",
     "414": "414 with an HTML page",
     "drop_unknown_terms": "no rows for a query with an invalid term, as with `glide.invalid_query.returns_no_rows`",
+    "class_dropped": "a list as if the terms on `sys_class_name` were dropped, as for a column that can't be queried",
     "meta_refused": "403 for `/api/now/ui/meta/{table}`",
 }  # fmt: skip
 # Those that answer instead of the handler.

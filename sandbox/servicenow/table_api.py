@@ -104,6 +104,11 @@ class TableApi:
         parsed = self._lists.parse(table, self._lists.from_pairs(table, arguments) if query is None else query)
         if parsed.dropped and self._faults.take(request.path, "drop_unknown_terms"):
             parsed.queries = []  # as with glide.invalid_query.returns_no_rows=true
+        if self._faults.take(request.path, "class_dropped"):
+            parsed.queries = [
+                [terms for terms in query if all(term.column != "sys_class_name" for term in terms)]
+                for query in parsed.queries
+            ]
         try:
             rows = self._lists.select(caller, table, parsed)
         except Forbidden:

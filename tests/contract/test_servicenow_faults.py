@@ -155,6 +155,16 @@ def test_path_times_and_method_select(double: ServiceNowDouble) -> None:
     assert [get(double, users).status_code for _ in range(3)] == [500, 500, 200]
 
 
+def test_a_dropped_class_term_lets_every_class_through(double: ServiceNowDouble) -> None:
+    """The other terms still count, and the next list is whole again."""
+    query = "sys_class_name=problem^numberSTARTSWITHINC"
+    assert get(double, sysparm_query=query, path="/api/now/v2/table/task").json()["result"] == []
+    double.fault("class_dropped", "/api/now/v2/table/task")
+    found = get(double, sysparm_query=query, path="/api/now/v2/table/task").json()["result"]
+    assert {row["sys_class_name"] for row in found} == {"incident"}
+    assert get(double, sysparm_query=query, path="/api/now/v2/table/task").json()["result"] == []
+
+
 def test_a_late_request_is_carried_out_when_it_is_released(double: ServiceNowDouble) -> None:
     """The client gets a gateway's 504 at once; the row appears at the release, and requests keep their order."""
     double.fault("late", TABLE, method="POST", times=2)
@@ -181,7 +191,7 @@ def test_switches_work_over_http(double: ServiceNowDouble) -> None:
     assert set(KINDS) == {
         "hibernating", "401", "429", "429_bare", "500", "500_after_commit", "403_after_insert", "202", "truncated",
         "html_login", "slow", "empty_acl", "short_page", "strip_field", "no_refresh_token", "refresh_refused", "414",
-        "drop_unknown_terms", "meta_refused", "late",
+        "drop_unknown_terms", "meta_refused", "late", "class_dropped",
     }  # fmt: skip
     switch(double, "POST", "faults", {"kind": "401", "path": TABLE, "times": 5})
     assert get(double).status_code == 401

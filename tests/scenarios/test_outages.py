@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from stamina.instrumentation import set_on_retry_hooks
 
 from handlers.idempotency import HOLD_SECONDS
 from sandbox.client import MattermostClient
@@ -207,6 +208,28 @@ def test_menus_stay_while_servicenow_is_silent_to_fifty_and_all_recovers_by_itse
         threading.Event().wait(0.2)
     assert answer["type"] == "ok", answer
     assert created(world) == ["Recovered"]
+
+
+def test_a_person_s_full_share_is_told_at_once(world: World, agent: MattermostClient) -> None:
+    """Three calls of a person wait for ServiceNow: the fourth is told so after a second, and isn't tried again."""
+    retries: list[str] = []
+    set_on_retry_hooks([lambda details: retries.append(type(details.caused_by).__name__)])
+    path = "/api/now/v2/table/incident"
+    world.servicenow.fault("slow", path, times=3, seconds=30)
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            waiting = [pool.submit(agent.command, "view", {"record": "INC0010001"}) for _ in range(3)]
+            while world.servicenow.armed():
+                threading.Event().wait(0.01)
+            answer = agent.command("view", {"record": "INC0010001"})
+            world.servicenow.clear_faults()
+            assert {one.result(30)["type"] for one in waiting} == {"form"}
+    finally:
+        set_on_retry_hooks(None)
+    assert answer["type"] == "error"
+    assert "ServiceNow is busy" in answer["text"]
+    assert retries == []
+    assert len(world.asked(path=path)) == 3
 
 
 def test_mattermost_s_own_trouble_costs_the_card_not_the_incident(world: World, agent: MattermostClient) -> None:

@@ -44,6 +44,21 @@ def queries(world: World) -> list[str]:
     return [parse_qs(entry["query"])["sysparm_query"][0] for entry in world.asked()]
 
 
+@pytest.mark.parametrize("kind", ["every", "incident"])
+def test_a_class_that_is_not_shared_is_not_found_where_servicenow_drops_the_condition(
+    world: World, agent: MattermostClient, kind: str
+) -> None:
+    """A record of a class that extends incident stays out, and the incidents themselves are found."""
+    store = world.servicenow.store
+    store.insert("u_facility_incident", {"short_description": "Zebra in the lobby", "u_building": "North"}, "admin")
+    store.insert("incident", {"short_description": "Zebra in the yard"}, "admin")
+    asked = {"every": "task", "incident": "incident"}[kind]
+    world.servicenow.fault("class_dropped", f"/api/now/v2/table/{asked}", times=9)
+    form = share_form(agent)
+    chosen_kind = {"table": {"label": kind, "value": kind}}
+    assert [label.partition(": ")[2] for label in offered(agent, form, "zebra", chosen_kind)] == ["Zebra in the yard"]
+
+
 def test_the_record_types_are_those_of_the_design(agent: MattermostClient) -> None:
     """Seven tables, all of them at once unless one is chosen."""
     form = share_form(agent)
