@@ -24,11 +24,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """The verified Mattermost user who asks. ``locale`` is Mattermost's, such as ``de``."""
+    """The verified Mattermost user who asks."""
 
     id: str
     username: str = ""
-    locale: str = "en"
     administrator: bool = False
     guest: bool = False
 

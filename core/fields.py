@@ -1,9 +1,11 @@
 """
 Forms and their fields, the same for an Apps modal and for an interactive dialog.
 
-A form that breaks a limit of either host fails when it is built, with the limit named: better at a
+A form whose own words break a limit of either host fails when it is built, with the limit named: better at a
 developer's desk than as a field that a client silently drops. Limits: Apps protocol reference §6,
-native integrations reference §2.3 and §2.4 (lengths there count bytes).
+native integrations reference §2.3 and §2.4 (lengths there count bytes). What people wrote is not limited here:
+a dialog's default may have 150 bytes, or 3,000 in a text area, but Mattermost only logs a warning about a longer
+one and shows it whole (recorded), so cutting it would lose text for nothing.
 """
 
 import re
@@ -16,8 +18,7 @@ TITLE_BYTES = 24  # dialog title
 LABEL_BYTES = 24  # dialog display_name
 NAME_BYTES = 300  # dialog element name
 HELP_BYTES = 150  # dialog help_text
-TEXT_DEFAULT_BYTES = 150  # dialog default and placeholder of a one-line text
-AREA_DEFAULT_BYTES = 3000  # the same of text areas and selects
+TEXT_DEFAULT_BYTES = 150  # dialog placeholder of a one-line text, the least of all elements
 
 
 class FormLimit(ValueError):

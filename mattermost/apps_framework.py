@@ -30,7 +30,6 @@ class ActingUser:
     id: str
     username: str = ""
     roles: str = ""
-    locale: str = "en"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +68,6 @@ class _UserSchema(_Loose):
     id = fields.Str(required=True, validate=valid_id)
     username = fields.Str(load_default="", validate=_SHORT)
     roles = fields.Str(load_default="")
-    locale = fields.Str(load_default="en", validate=_SHORT)
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> ActingUser:

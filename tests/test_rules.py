@@ -1,4 +1,9 @@
-"""Rules of the house, held by tests: imports, routes, settings, forms within both hosts' limits."""
+"""
+Rules of the house, held by tests: imports, module sizes, settings, dependencies, caches.
+
+That every route asks who is there is proved in `tests/scenarios/test_verification.py`, that every form keeps both
+hosts' limits in `tests/scenarios/test_form_limits.py`.
+"""
 
 import ast
 import re

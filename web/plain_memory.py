@@ -55,7 +55,6 @@ class People:
         person = Person(
             id=person_id,
             username=str(user.get("username") or ""),
-            locale=str(user.get("locale") or "en"),
             guest="system_guest" in str(user.get("roles") or "").split(),
         )
         with self._lock:

@@ -208,7 +208,6 @@ class Verifier:
         person = Person(
             id=user.id,
             username=user.username,
-            locale=user.locale or "en",
             administrator="system_admin" in roles,
             guest="system_guest" in roles,
         )
