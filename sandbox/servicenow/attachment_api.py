@@ -106,7 +106,8 @@ class AttachmentApi:
             return http.cancelled()
         about = self._about(row)
         response = http.answer({"result": about}, 201)
-        response.headers["Location"] = about["download_link"]
+        base = request.path.partition("/attachment")[0]  # with the version that was asked (recorded)
+        response.headers["Location"] = f"{request.host_url.rstrip('/')}{base}/attachment/{row['sys_id']}/file"
         return response
 
     def _find(self, caller: Caller, sys_id: str) -> Row:

@@ -13,7 +13,7 @@ _FAMILIES = (
     "sys_cluster_", "sys_cs_", "sys_data_", "sys_dictionary_", "sys_email_", "sys_filter_", "sys_flow_", "sys_hub_",
     "sys_import_", "sys_ml_", "sys_notification", "sys_portal", "sys_push_", "sys_rate_limit_", "sys_remote_",
     "sys_report", "sys_scope_", "sys_script_", "sys_security_", "sys_sg_", "sys_template", "sys_transform_",
-    "sys_ui_", "sys_update_", "sys_upgrade_", "sys_user_", "sys_ux_", "sys_ws_", "sysapproval_", "sysauto",
+    "sys_ui_", "sys_update_", "sys_upgrade_", "sys_ux_", "sys_ws_", "sysapproval_", "sysauto",
     "sysevent_", "syslog", "sysrule", "task_", "topic", "ua_", "user_criteria", "v_", "vtb_", "wf_",
 )  # fmt: skip
 _NAMES = frozenset(
@@ -22,12 +22,13 @@ _NAMES = frozenset(
         "sys_broadcast_message", "sys_certificate", "sys_choice_set", "sys_client_script", "sys_currency_instance",
         "sys_db_view", "sys_documentation", "sys_domain", "sys_email", "sys_export_set", "sys_glide_object",
         "sys_group_has_role", "sys_history_line", "sys_history_set", "sys_home", "sys_impex_map",
-        "sys_installation_exit",
-        "sys_language", "sys_m2m", "sys_metadata_delete", "sys_module", "sys_mutex", "sys_number", "sys_number_counter",
-        "sys_poll", "sys_processor", "sys_progress_worker", "sys_properties_category", "sys_public", "sys_querystat",
-        "sys_relationship", "sys_rest_message", "sys_rest_message_fn", "sys_session", "sys_soap_message",
-        "sys_soap_message_function", "sys_status", "sys_translated", "sys_translated_text", "sys_trend", "sys_trigger",
-        "sys_variable_value", "sys_web_service", "sys_widgets", "usageanalytics_count",
+        "sys_installation_exit", "sys_language", "sys_m2m", "sys_metadata_delete", "sys_module", "sys_mutex",
+        "sys_number", "sys_number_counter", "sys_poll", "sys_processor", "sys_progress_worker",
+        "sys_properties_category", "sys_public", "sys_querystat", "sys_relationship", "sys_rest_message",
+        "sys_rest_message_fn", "sys_session", "sys_soap_message", "sys_soap_message_function", "sys_status",
+        "sys_translated", "sys_translated_text", "sys_trend", "sys_trigger", "sys_user_delegate",
+        "sys_user_multifactor_auth", "sys_user_preference", "sys_user_role_contains", "sys_user_session",
+        "sys_user_token", "sys_variable_value", "sys_web_service", "sys_widgets", "usageanalytics_count",
     }
 )  # fmt: skip
 # Closed to web services for everybody (measured).

@@ -24,8 +24,10 @@ def refuse_unknown(rule: Row) -> None:
         return
     if rule["when"] not in {"before", "after", "async"} or rule["action_query"] == "true":
         raise NotDone(f"business rules of this kind: {rule['name']} ({rule['when']})")
-    odd = [name for name in ("role_conditions", "template", "message") if rule[name]]
-    odd += [name for name in ("abort_action", "add_message", "is_rest") if rule[name] == "true"]
+    odd = [name for name in ("role_conditions", "template") if rule[name]]
+    odd += [name for name in ("is_rest",) if rule[name] == "true"]
+    if rule["abort_action"] == "true" and rule["when"] != "before":
+        odd.append("abort_action")
     if odd or any(word in rule["filter_condition"] for word in _CHANGES):
         raise NotDone(f"business rules with {', '.join(odd) or 'change operators'}: {rule['name']}")
 
@@ -50,7 +52,15 @@ class BusinessRules:
         self._stack = local()
 
     def before(self, save: Save) -> None:
-        """Rules that may change the row or refuse it. Raises Refusal."""
+        """
+        Rules that may change the row or refuse it.
+
+        Raises:
+            Refusal: A rule aborts.
+            NotDone: The row is a rule of a kind that would never run here.
+        """
+        if save.table == "sys_script" and save.operation != "delete":
+            refuse_unknown(save.row)
         for rule in self._rules(save, "before"):
             left = self._run(rule, save, then="changed")
             if left is None:
@@ -109,6 +119,8 @@ class BusinessRules:
             value, _ = self._engine.attempt(condition, session, variables, what="truth")
             if value is not True:
                 return None
+        if rule["abort_action"] == "true":  # its message reaches no web service (measured)
+            return {"aborted": True, "touched": {}}
         left, _ = self._engine.attempt(source, session, variables, then=then)
         return left
 

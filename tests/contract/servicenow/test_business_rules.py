@@ -144,6 +144,31 @@ def test_other_kinds_of_rules_are_refused_loudly(instance: Instance, odd: dict[s
     assert instance.double.rows("sys_script_include") == []
 
 
+def test_a_rule_made_by_rest_aborts_what_fits(instance: Instance) -> None:
+    """Without a script; the refusal names the rule, not its message. A rule that would never run is refused."""
+    rule = {
+        "name": "No test files", "collection": "incident", "active": True, "when": "before", "order": 100,
+        "action_insert": True, "action_update": True, "abort_action": True, "add_message": True,
+        "message": "Not here", "filter_condition": "short_descriptionLIKEEICAR^EQ",
+    }  # fmt: skip
+    made = instance.insert("sys_script", rule)
+    kept = instance.insert("incident", {"short_description": "Printer"}, "agent")
+    refused = [
+        instance.send("POST", "/api/now/table/incident", {"short_description": "EICAR"}, "agent"),
+        instance.send("PATCH", f"/api/now/table/incident/{kept['sys_id']}", {"short_description": "EICAR"}, "agent"),
+    ]
+    told = f"was aborted by Business Rule 'No test files^{made['sys_id']}'. Business Rule Stack:No test files"
+    for answer in refused:
+        assert (answer.status_code, answer.json()["error"]["message"]) == (403, "Operation Failed")
+        assert answer.json()["error"]["detail"] == f"Operation against file 'incident' {told}"
+    assert instance.double.row("incident", kept["sys_id"])["short_description"] == "Printer"
+    for odd in ({"when": "display"}, {"when": "after"}, {"template": "state=2"}):
+        answer = instance.send("POST", "/api/now/table/sys_script", rule | odd)
+        assert answer.status_code == 501
+        assert "No test files" in answer.text
+    assert len(instance.double.rows("sys_script")) == 1
+
+
 def test_scopes_in_tracking_mode(instance: Instance) -> None:
     """A first access to another scope's table is allowed and recorded once; a table that offers nothing gives none."""
     other = UpdateSet("Other", scope="x_other")

@@ -44,6 +44,10 @@ def test_a_file_is_uploaded_and_comes_back(double: ServiceNowDouble) -> None:
     made = answer.json()["result"]
     assert answer.status_code == 201
     assert answer.headers["Location"] == made["download_link"] == f"{double.url}{API}/{made['sys_id']}/file"
+    where = {"table_name": "incident", "table_sys_id": row["sys_id"], "file_name": "v1.txt"}
+    versioned = send(double, "POST", "/api/now/v1/attachment/file", {}, **where)
+    assert versioned.headers["Location"].startswith(f"{double.url}/api/now/v1/attachment/")
+    double.store.delete("sys_attachment", versioned.json()["result"]["sys_id"])
     assert (made["state"], made["size_bytes"], made["sys_mod_count"]) == ("pending", str(len(DATA)), "0")
     listed = send(double, "GET", API, sysparm_query=f"table_name=incident^table_sys_id={row['sys_id']}")
     assert listed.headers["X-Total-Count"] == "1"

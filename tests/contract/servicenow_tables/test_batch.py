@@ -100,6 +100,13 @@ def test_parts_have_the_batch_s_rights_and_links(double: ServiceNowDouble) -> No
     assert [entry["path"] for entry in double.requests()] == [BATCH]
 
 
+def test_a_part_may_have_a_long_address(double: ServiceNowDouble) -> None:
+    """Beyond what the edge takes: how PySNC sends a long query."""
+    query = "^".join(["AAAA=BBBB"] * 2300 + ["number=INC0010002"])
+    [found] = batch(double, part(1, "GET", f"{INCIDENT}?sysparm_query={query}"))
+    assert [row["number"] for row in inside(found)["result"]] == ["INC0010002"]
+
+
 def test_a_fault_strikes_a_part(double: ServiceNowDouble) -> None:
     """By its own path."""
     double.fault("429", INCIDENT)

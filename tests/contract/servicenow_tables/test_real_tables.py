@@ -46,7 +46,7 @@ def test_a_real_table_that_is_not_here_is_refused(double: ServiceNowDouble, tabl
 
 def test_a_table_that_does_not_exist_is_denied(double: ServiceNowDouble) -> None:
     """400, in the recorded words; so is a misspelled one of the platform."""
-    for table in ("nosuch", "u_nosuch", "x_example_nosuch", "sys_nonexistent", "incidents"):
+    for table in ("nosuch", "u_nosuch", "x_example_nosuch", "sys_nonexistent", "incidents", "sys_user_list"):
         assert error(send(double, "GET", f"{TABLE}/{table}"))[:2] == (400, f"Invalid table {table}")
         assert error(send(double, "GET", f"/api/now/ui/meta/{table}"))[:2] == (400, f"Invalid table {table}")
 
