@@ -1,27 +1,74 @@
-"""Text of other people in Markdown of ours: escaped going in, stripped coming out. Pure."""
+"""
+Text of other people in Markdown of ours: escaped going in, stripped coming out. Pure.
 
+Mattermost's clients render text in two steps, and text of a record has to pass both unchanged:
+
+1. Their Markdown parser, a fork of marked. It takes the backslash from the signs in `_UNESCAPED` and from a backslash
+   that no letter, digit or underscore follows. Any other backslash is shown. It keeps character references
+   (``&commat;``) and draws ``$…$`` as a formula if LaTeX is on.
+2. What is left is searched for ``@people``, ``~channels``, ``#tags``, mail addresses, ``:emoji:`` and emoticons. A
+   zero-width space inside keeps them text. The server looks for the same when it decides whom to notify.
+"""
+
+import operator
 import re
 import unicodedata
+from itertools import dropwhile
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~:])")
+_UNESCAPED = "`*{}[]()#+-.!_>|~"
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_NEWLINE_SYMBOL = "\u2424"  # becomes a line break in marked
 _MENTION = re.compile(r"([@~])")
-_MEANS_SOMETHING = re.compile(r"[\\`*_\[\]<>#!|~@&]|:\S|www\.", re.IGNORECASE)
+_MEANS_SOMETHING = re.compile(r"[\\`*_\[\]<>#!|~@&$]|:\S|;[-)]|www\.|\.\w+/|x-d", re.IGNORECASE)
 _ZERO_WIDTH_SPACE = "\u200b"
+_BEGINNING = 1000  # characters of a message that can hold its first words; a parser's work can grow by the square
 _PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+_SIGN = re.compile(
+    rf"""
+    (?P<time>(?<![A-Za-z0-9.+-])[0-9]+(?::[0-9]+)+)  # 17:38 is neither an address nor an emoji
+  | (?P<broken>
+        :(?![\s\\])                                 # :emoji:  :)  http:
+      | [@~]
+      | \#(?=[^\W\d_])                              # a hashtag begins with a letter
+      | ;(?=[-)]|$)                                 # ;)
+      | (?<![A-Za-z0-9_])[xX](?=-[dD])             # x-d
+      | <(?=/?3)                                    # <3
+      | \](?=:|$)                                   # [a]: address
+    )
+  | &(?=\#?\w+(?:;|$))                              # would become a character
+  | (?<![A-Za-z0-9])\$                              # would begin a formula
+  | [{re.escape(_UNESCAPED)}\\<]
+    """,
+    re.VERBOSE,
+)
+# There is no other way to write these: a backslash before them would be shown. Without a `<` there is no tag, no
+# `<address>`, and no `<address|words>`, which the server makes a link of in attachments.
+_REFERENCES = {"&": "&amp;", "$": "&#36;", "<": "&lt;"}
 
 
 def escaped(text: str, most: int) -> str:
     """
-    *text* as it stands, whatever it holds: no formatting, link, mention, channel link or emoji of its own.
+    *text* as it stands, whatever it holds: no formatting, link, mention, channel link, hashtag or emoji of its own.
 
     Line breaks become blanks, marks that turn the writing direction and control characters go, and
     more than *most* characters are cut with ``…``.
     """
-    return _defused(_SPECIAL.sub(r"\\\1", _one_line(text, most)))
+    return _SIGN.sub(_escape, _one_line(text, most))
+
+
+def _escape(found: re.Match[str]) -> str:
+    sign = found[0]
+    if found["time"]:
+        return sign
+    if sign == "\\":
+        follows = found.string[found.end() : found.end() + 1]
+        return sign if follows.isascii() and follows.isalnum() else r"\\"
+    kept = rf"\{sign}" if sign in _UNESCAPED else _REFERENCES.get(sign, sign)
+    return f"{kept}{_ZERO_WIDTH_SPACE}" if found["broken"] else kept
 
 
 def harmless(text: str, most: int) -> str:
@@ -40,9 +87,9 @@ def quoted(text: str, most: int) -> str:
     """
     whole = text.strip()
     cut = whole if len(whole) <= most else whole[: most - 1].rstrip() + "…"
-    # A line of `=` below another would make a heading of it.
-    lines = (re.sub("^=", r"\\=", escaped(line, most)) for line in cut.splitlines())
-    return "\n".join(f"> {line}".rstrip() for line in lines)
+    # A line of `=` below another would make a heading of it, and a quotation can't begin with an empty line.
+    lines = (re.sub("^=", f"{_ZERO_WIDTH_SPACE}=", escaped(line, most)) for line in cut.splitlines())
+    return "\n".join(f"> {line}".rstrip() for line in dropwhile(operator.not_, lines))
 
 
 def plain(text: str, most: int) -> str:
@@ -54,7 +101,7 @@ def plain(text: str, most: int) -> str:
 
 
 def _one_line(text: str, most: int) -> str:
-    return shortened(" ".join(_CONTROL.sub("", text).split()), most)
+    return shortened(" ".join(_CONTROL.sub("", text).replace(_NEWLINE_SYMBOL, " ").split()), most)
 
 
 def _defused(text: str) -> str:
@@ -73,7 +120,7 @@ def shortened(text: str, most: int) -> str:
 
 def first_words(message: str, most: int) -> str:
     """The first sentence or line of a message without its Markdown, at most *most* characters."""
-    for line in _plain_lines(message):
+    for line in _plain_lines(message[:_BEGINNING]):
         words = " ".join(_CONTROL.sub("", line).split())
         if visible(words):
             return shortened(words, most)

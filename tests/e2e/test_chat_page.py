@@ -1,9 +1,12 @@
 """The chat page in a browser: messages, threads, cards, addresses, app bar, message menu."""
 
+import json
+
 import pytest
 from playwright.sync_api import expect
 
 from sandbox.client import PASSWORD
+from tests.drawing import drawn
 from tests.e2e.chat_page import Chat, Json
 from tests.e2e.walking import fits
 
@@ -51,6 +54,43 @@ def test_what_people_type_is_markdown_and_never_html(chat: Chat) -> None:
     expect(post.locator("td")).to_have_text(["1", "2"])
     expect(post.locator("blockquote")).to_have_text("said")
     expect(post.locator("pre")).to_have_text("x < y")
+
+
+WRITTEN = (
+    r"17\:38 \< \= \@agent",
+    r"\\ \\\\ \\a \* C:\Windows \_x",
+    r"\#tag and \#1",
+    r"http\://evil",
+    "\\@all",
+    "&commat;all &lt;b&gt;",
+    "US$5, AT&T &amp;lt; &#36;6",
+    "see https://x.example.",
+    ":smile: <3 :) 17:38",
+    "x <b>y</b>",
+    "~\u200btown-square #\u200btag",
+    "&lt;http:\u200b//x\\|y\\>",
+    r"1\. \- \+ \(a\) \[b\]\(c\) \!\[ \{d\}",
+)
+MEANINGS = {"a": "link", "em": "em", "strong": "strong", ".mention": "mention", ".hashtag": "hashtag"}
+MEANINGS |= {"[role=img]": "face"}
+
+
+def test_text_is_drawn_by_mattermosts_own_rule(chat: Chat) -> None:
+    """Backslashes, references, hashtags, emoji and mentions are drawn as `tests.drawing` says the real client does."""
+    chat.sign_in()
+    script = """async (text) => {
+        const node = (await import("/static/js/markdown.js")).markdown(text);
+        const kinds = %s.filter((one) => node.querySelector(one));
+        for (const one of node.querySelectorAll("[role=img]")) one.textContent = one.getAttribute("aria-label");
+        return [node.textContent, kinds];
+    }""" % json.dumps(list(MEANINGS))  # noqa: UP031
+    for text in WRITTEN:
+        shown, kinds = chat.page.evaluate(script, text)
+        found = drawn(text)
+        assert shown == found.text.replace(":smile:", "smile"), text
+        faces = {"emoji": "face", "emoticon": "face"}
+        expected = {faces.get(one, one) for one in found.meanings} - {"reference"}
+        assert {MEANINGS[one] for one in kinds} - ({"link"} if "hashtag" in expected else set()) == expected, text
 
 
 def test_messages_arrive_change_and_vanish_by_themselves(chat: Chat) -> None:

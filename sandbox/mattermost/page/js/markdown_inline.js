@@ -1,15 +1,20 @@
 /**
- * Markdown inside a line, as nodes: emphasis, strike, code, links, images, addresses, @people, ~channels, emoji.
+ * Markdown inside a line, as nodes: emphasis, strike, code, links, images, addresses. What remains is text, in which
+ * @people, ~channels, #tags and emoji are looked for once its backslashes are gone, as the web client does.
  * https://docs.mattermost.com/collaborate/format-messages.html
  */
 
 import { h } from "./dom.js";
 import { channelByName, store, userByName } from "./store.js";
 
-const ESCAPABLE = /[\\`*_{}[\]()#+\-.!~|<>@:"'&/]/;
+// What Mattermost's fork of marked takes the backslash from; before anything else a backslash is shown.
+const ESCAPE = /^\\([`*{}[\]()#+\-.!_>|~]|\\(?!\w))/;
+const REFERENCE = /^&(#x[\da-f]{1,6}|#\d{1,7}|\w+);/i;
+const CHARACTERS = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", commat: "@", colon: ":", nbsp: "\u00a0", dollar: "$" };
 const WORD = /[\p{L}\p{N}]/u;
 const ADDRESS = /^(?:https?:\/\/|www\.)[^\s<>"`]+/i;
 const MENTION = /^@([a-z0-9][a-z0-9._-]*)/i;
+const HASHTAG = /^#\p{L}[\p{L}\d\-_.]+(?<=[\p{L}\d])/u;
 const CHANNEL = /^~([a-z0-9][a-z0-9_-]*)/i;
 const EMOJI = {
   white_check_mark: "✅", heavy_check_mark: "✔️", x: "❌", warning: "⚠️", tada: "🎉", wave: "👋", link: "🔗", bell: "🔔",
@@ -17,6 +22,12 @@ const EMOJI = {
   speech_balloon: "💬", ticket: "🎫", memo: "📝", clock1: "🕐", hourglass: "⌛", information_source: "ℹ️", question: "❓", red_circle: "🔴",
   large_blue_circle: "🔵", large_green_circle: "🟢", large_orange_circle: "🟠", large_yellow_circle: "🟡", white_circle: "⚪",
 };
+
+const FACES = [
+  [/^:-?\)(?!\))(?=\W|$)/, "🙂"], [/^;-?\)(?!\))(?=\W|$)/, "😉"], [/^:-?\((?!\()(?=\W|$)/, "🙁"], [/^:-?\/(?=\W|$)/, "😕"],
+  [/^:-?\|(?=\W|$)/, "😐"], [/^:-?d\b/i, "😄"], [/^:-?p\b/i, "😛"], [/^:-?s\b/i, "😖"], [/^:-?o\b/i, "😮"],
+  [/^<3\b/, "❤️"], [/^<\/3\b/, "💔"],
+];
 
 /** An address that may be followed, or null: web, mail, or a path of this server; never scripts or data. */
 export function safeAddress(address) {
@@ -78,7 +89,21 @@ function matching(text, at, open, close) {
 }
 
 function unescape(text) {
-  return text.replace(/\\([\\`*_{}[\]()#+\-.!~|<>])/g, "$1");
+  let plain = "";
+  for (let at = 0; at < text.length; ) {
+    const found = ESCAPE.exec(text.slice(at));
+    plain += found ? found[1] : text[at];
+    at += found ? 2 : 1;
+  }
+  return plain;
+}
+
+function character(text, at) {
+  const [whole, name] = REFERENCE.exec(text.slice(at)) ?? [];
+  if (!whole) return null;
+  const code = name[0] === "#" ? Number(name[1] === "x" || name[1] === "X" ? `0${name.slice(1)}` : name.slice(1)) : null;
+  const sign = code === null ? CHARACTERS[name] : code && code < 0x110000 ? String.fromCodePoint(code) : null;
+  return sign ? { node: sign, end: at + whole.length } : null;
 }
 
 function bracketed(text, at) {
@@ -127,10 +152,47 @@ function channelLink(text, at) {
   return { node: h("a", { href: target }, `~${found.display_name}`), end: at + found.name.length + 1 };
 }
 
+function hashtag(text, at) {
+  if (at > 0 && /\w/.test(text[at - 1])) return null;
+  const tag = HASHTAG.exec(text.slice(at))?.[0];
+  return tag && tag.length > 3 ? { node: h("a", { class: "hashtag", href: "#" }, tag), end: at + tag.length } : null;
+}
+
+function face(text, at) {
+  if (at > 0 && /\w/.test(text[at - 1])) return null;
+  for (const [pattern, sign] of FACES) {
+    const found = pattern.exec(text.slice(at))?.[0];
+    if (found) return { node: h("span", { role: "img", "aria-label": found }, sign), end: at + found.length };
+  }
+  return null;
+}
+
 function emoji(text, at) {
+  if (at > 0 && /\w/.test(text[at - 1])) return null;
   const name = /^:([a-z0-9_+-]+):/.exec(text.slice(at))?.[1];
   const sign = name && EMOJI[name];
   return sign ? { node: h("span", { role: "img", "aria-label": name }, sign), end: at + name.length + 2 } : null;
+}
+
+/** Text without backslashes as nodes. Character references are read last, so that they mean no more than what they show. */
+function formatted(text, plain) {
+  const nodes = [];
+  for (let at = 0; at < text.length; ) {
+    const sign = text[at];
+    let found = null;
+    if (sign === "&") found = character(text, at);
+    else if (sign === ":") found = emoji(text, at) ?? face(text, at);
+    else if (sign === ";" || sign === "<") found = face(text, at);
+    else if (plain) found = null;
+    else if (sign === "@") found = mention(text, at);
+    else if (sign === "~") found = channelLink(text, at);
+    else if (sign === "#") found = hashtag(text, at);
+    const node = found ? found.node : sign;
+    if (typeof node === "string" && typeof nodes.at(-1) === "string") nodes.push(nodes.pop() + node);
+    else nodes.push(node);
+    at = found ? found.end : at + 1;
+  }
+  return nodes;
 }
 
 /** Nodes of one line or paragraph; newlines become breaks. With *plain* no links inside (a link's own text). */
@@ -138,24 +200,22 @@ export function inline(text, plain = false) {
   const nodes = [];
   let literal = "";
   const flush = () => {
-    if (literal) nodes.push(literal);
+    nodes.push(...formatted(literal, plain));
     literal = "";
   };
   for (let at = 0; at < text.length; ) {
     const sign = text[at];
     let found = null;
-    if (sign === "\\" && ESCAPABLE.test(text[at + 1] ?? "")) {
-      literal += text[at + 1];
-      at += 2;
+    if (sign === "\\") {
+      const escape = ESCAPE.exec(text.slice(at));
+      literal += escape ? escape[1] : sign;
+      at += escape ? 2 : 1;
       continue;
     }
     if (sign === "\n") found = { node: h("br"), end: at + 1 };
     else if (sign === "`") found = code(text, at);
     else if (sign === "*" || sign === "_" || text.startsWith("~~", at)) found = emphasis(text, at);
-    else if (sign === ":") found = emoji(text, at);
     else if (!plain && (sign === "[" || text.startsWith("![", at))) found = bracketed(text, at);
-    else if (!plain && sign === "@") found = mention(text, at);
-    else if (!plain && sign === "~") found = channelLink(text, at);
     else if (!plain && (sign === "h" || sign === "w" || sign === "H")) found = bareAddress(text, at);
     else if (!plain && sign === "<") {
       const address = /^<(https?:\/\/[^\s>]+)>/.exec(text.slice(at))?.[1];
