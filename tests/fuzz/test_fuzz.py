@@ -41,17 +41,7 @@ def test_every_rule_is_fuzzed(site: Site) -> None:
     assert {rule.rule for rule in site.world.running.service.app.url_map.iter_rules()} == set(RULES)
 
 
-# What a browser or a client may send and nobody handles yet.
-KNOWN = {"/record/share/form", "/record/share/refresh", "/record/share/submit", "/subscriptions/edit/refresh"}
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(path, marks=pytest.mark.xfail(strict=False)) if path in KNOWN else path
-        for path in (*CALLS, *RULES.values())
-    ],
-)
+@pytest.mark.parametrize("path", [*CALLS, *RULES.values()])
 def test_a_route_answers_whatever_comes(site: Site, trouble: Trouble, path: str) -> None:
     """No 5xx, no unexpected error, no traceback, and 99 of 100 answers within a second."""
     bases = site.of_call(path) if path in CALLS else site.of(path)

@@ -173,5 +173,6 @@ def end(world: World) -> None:
     """Disabled, enabled, uninstalled, and installed anew."""
     admin = world.person("admin")
     for name in ("disable", "enable", "uninstall"):
-        admin.call({"path": f"/{name}"}, app_id="apps", values={"app": "servicenow", "force": True})
+        call = {"path": f"/{name}", "expand": {"acting_user": "+summary", "locale": "all"}}
+        admin.call(call, app_id="apps", values={"app": "servicenow", "force": True})
     admin.install(f"{world.config.app_url}/manifest.json", JWT_SECRET)
