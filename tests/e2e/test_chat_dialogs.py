@@ -1,6 +1,7 @@
 """Cards that are pressed and the dialogs they open, in the chat page, as the clients of both versions do it."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -173,7 +174,9 @@ def test_later_clients_draw_dates_lists_and_look_ups(chat: Chat, app: Integratio
     """Lists are lists, dates ISO, date-times UTC; a look-up goes through the server at every key; help is Markdown."""
     modal = open_dialog(chat, app, NEW)
     page = chat.page
-    app.answers["lookup"] = lambda body: {"items": [{"text": f"Found {body['submission']['query']}", "value": "f"}]}
+    app.answers["lookup"] = lambda body: {
+        "items": [{"text": f"Found {body['submission'].get('query', '')}", "value": "f"}]
+    }
     expect(modal.locator(".field-help strong")).to_have_text("bold")
     page.locator("#field-text").fill("written")
     chat.choose("found", "Found ab", "ab")
@@ -181,11 +184,13 @@ def test_later_clients_draw_dates_lists_and_look_ups(chat: Chat, app: Integratio
     chat.choose("many", "Two")
     page.locator("#field-day").fill("2026-12-24")
     page.locator("#field-when").fill("2026-12-24T18:00")
-    utc = page.evaluate("new Date('2026-12-24T18:00').toISOString().slice(0, 16) + 'Z'")
+    utc = page.evaluate("new Date('2026-12-24T18:00').toISOString().slice(0, 19) + 'Z'")
     chat.submit()
     got = sent(app, chat)["submission"]
     assert (got["found"], got["many"], got["day"], got["when"]) == ("f", ["1", "2"], "2026-12-24", utc)
-    assert sorted(body["submission"]["query"] for body in app.wait("lookup", 3)) == ["", "a", "ab"]
+    assert {body["submission"].get("query", "") for body in app.wait("lookup", 3)} == {"", "a", "ab"}
+    # One when it opens, and one after every change of any element.
+    assert [body for body in app.wait("lookup", 6) if body["submission"].get("text") == "written"]
 
 
 def test_what_is_missing_is_said_at_its_field_and_nothing_is_sent(chat: Chat, app: Integration) -> None:
@@ -255,13 +260,48 @@ def test_an_element_refreshes_the_form(chat: Chat, app: Integration) -> None:
     """The choice and all values are asked with; the answer is drawn in place."""
     state = {"name": "state", "display_name": "State", "type": "select", "options": OPTIONS, "refresh": True}
     open_dialog(chat, app, NEW, elements=[state], source_url=f"{app.url}/dialog")
-    code = {"name": "code", "display_name": "Close code", "type": "text"}
+    code = {"name": "code", "display_name": "Close code", "type": "text", "optional": True}
     form = {"callback_id": "cb", "title": "Every element", "elements": [state | {"default": "2"}, code]}
     app.answers["dialog"] = {"type": "form", "form": form}
     chat.choose("state", "Two")
     expect(chat.page.locator("#field-code")).to_be_visible()
     got = app.last("dialog")
-    assert (got["type"], got["submission"]) == ("refresh", {"state": "2", "selected_field": "state"})
+    assert (got["type"], got["submission"]) == ("refresh", {"state": "2"})
+    chat.page.locator("#field-code").fill("written")
+    chat.choose("state", "One")
+    assert app.wait("dialog", 2)[-1]["submission"] == {"state": "1", "code": "written"}
+    chat.page.locator("#field-code").fill("")
+    app.answers["dialog"] = {}
+    chat.submit()
+    assert sent(app, chat)["submission"]["code"] == "written"  # what was emptied is sent as it was (recorded)
+
+
+def test_a_failed_look_up_is_repeated_until_the_dialog_closes(chat: Chat, app: Integration) -> None:
+    """As 11.6 does (recorded), and counted where a person sees it; an answer with items ends it."""
+    app.answers["lookup"] = {"items": ["no object"]}
+    open_dialog(chat, app, NEW)
+    error = chat.page.get_by_test_id("field-error-found")
+    expect(error).to_contain_text(re.compile(r"asked (\d{2,}) times"))
+    assert len(app.wait("lookup", 10)) >= 10
+    app.answers["lookup"] = {"items": []}
+    chat.page.get_by_test_id("modal-cancel").click()
+    expect(chat.page.get_by_test_id("modal")).to_have_count(0)
+
+
+def test_a_newer_dialog_takes_what_the_one_on_the_screen_sends(chat: Chat, app: Integration) -> None:
+    """In 11.6 the older one's values and state go to the newer one's integration (recorded)."""
+    open_dialog(chat, app, NEW, elements=[{"name": "a", "display_name": "A", "type": "text"}])
+    chat.page.locator("#field-a").fill("typed in A")
+    agent_id = next(one["id"] for one in chat.double.state.users.values() if one["username"] == "agent")
+    trigger_id = chat.double.triggers.mint(agent_id)[1]
+    newer = {"callback_id": "cb-B", "title": "B", "state": "state-B", "elements": []}
+    asked = {"trigger_id": trigger_id, "url": f"{app.url}/other", "dialog": newer}
+    requests.post(f"{app.mattermost}/api/v4/actions/dialogs/open", json=asked, timeout=10).raise_for_status()
+    chat.page.wait_for_function("() => document.querySelector('[data-testid=modal]') !== null")
+    chat.submit()
+    expect(chat.page.get_by_test_id("modal")).to_have_count(0)
+    got = app.wait("other", 1)[0]
+    assert (got["state"], got["callback_id"], got["submission"]) == ("st", "cb-B", {"a": "typed in A"})
 
 
 @pytest.mark.parametrize("how", ["cancel", "escape", "cross"])

@@ -70,6 +70,14 @@ def test_a_made_up_context_is_refused(forged: Any, reason: str) -> None:
         BUTTONS.read(forged)
 
 
+def test_an_action_that_is_gone_is_refused() -> None:
+    """A card of an earlier version may offer what this one does not know."""
+    content = {"actions": ["gone"], "card": vars(CARD)}
+    token = Signer([b"k" * 32]).sign(content, person="", path="card", expires_at=9e9)
+    with pytest.raises(NotVerified, match="not among those offered"):
+        BUTTONS.read({"card": token})
+
+
 def test_another_key_or_a_changed_token_is_refused() -> None:
     """A token of another service, and one of ours with another record in it."""
     with pytest.raises(NotVerified, match="bad signature"):

@@ -9,7 +9,7 @@ import { threadPanel } from "./chat/thread.js";
 import { h } from "./dom.js";
 import { drawLogin } from "./login.js";
 import { arrive } from "./events.js";
-import { openDialog } from "./modal/dialog.js";
+import { openDialog, overheard } from "./modal/dialog.js";
 import { setOpener } from "./modal/triggers.js";
 import { followLinks, go, setFollower } from "./navigate.js";
 import { listen } from "./socket.js";
@@ -146,7 +146,7 @@ async function start(user) {
   draw();
   onChange(() => store.channel && view.parts.forEach((part) => part.update()));
   setFollower(follow);
-  setOpener(openDialog);
+  setOpener(openDialog, overheard);
   onExpired(() => location.reload());
   followLinks(document);
   window.addEventListener("popstate", follow);

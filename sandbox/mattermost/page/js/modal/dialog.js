@@ -9,12 +9,25 @@ import { api } from "../api.js";
 import { focusable, h, spinner } from "../dom.js";
 import { markdown } from "../markdown.js";
 import { atLeast, store } from "../store.js";
-import { drawElement, problemOf, untouched, words } from "./elements.js";
+import { beside, drawElement, isFilled, problemOf, untouched, words } from "./elements.js";
 import { openFrame } from "./frame.js";
+
+let current = null; // the dialog on the screen
 
 /** Open what the server told: `{url, dialog}`. */
 export function openDialog({ url, dialog }) {
-  new Dialog(url, dialog).open();
+  current = new Dialog(url, dialog);
+  current.open();
+}
+
+/**
+ * Any dialog that is opened for this person, here or in another session. In 11.x the one on the screen is then submitted
+ * to the newer one's address, under its callback id, with its own state and values (recorded).
+ */
+export function overheard({ url, dialog }) {
+  if (!current || current.settled || !atLeast(11, 0)) return;
+  current.url = url;
+  current.callback = dialog.callback_id;
 }
 
 class Dialog {
@@ -22,6 +35,7 @@ class Dialog {
     this.url = url;
     this.form = form;
     this.callback = form.callback_id; // the first form's is sent to the end
+    this.firstState = form.state; // and with look-ups the first form's state
     this.where = { channel_id: store.channel.id, team_id: store.team.id };
     this.carried = {}; // what earlier steps were filled with
     this.values = {};
@@ -43,8 +57,10 @@ class Dialog {
 
   show(form) {
     this.form = form;
+    this.source = form.source_url || this.source; // a refreshed form need not say it again (recorded)
     const elements = form.elements ?? [];
     this.values = Object.fromEntries(elements.map((one) => [one.name, untouched(one)]));
+    this.touched = new Map(); // labels of what was chosen
     this.drawn.clear();
     const { frame } = this;
     frame.title.replaceChildren(...(form.icon_url ? [h("img", { class: "modal-icon", src: form.icon_url, alt: "" })] : []), form.title);
@@ -53,7 +69,7 @@ class Dialog {
       const drawn = drawElement(element, {
         value: this.values[element.name],
         lookup: (one, query) => this.lookup(one, query),
-        onChange: (value) => this.changed(element, value),
+        onChange: (value, label) => this.changed(element, value, label),
       });
       if (!drawn) continue;
       this.drawn.set(element.name, drawn);
@@ -83,26 +99,68 @@ class Dialog {
     return { url: this.url, callback_id: this.callback, state: this.form.state, submission, user_id: "", ...this.where, cancelled: false, ...more };
   }
 
+  /** What is sent. Since 11.0 what is empty is left out, so what was sent before stands in for it (recorded). */
   filled() {
-    return { ...this.carried, ...this.values };
+    if (!atLeast(11, 0)) return { ...this.carried, ...this.values };
+    return { ...this.carried, ...Object.fromEntries(Object.entries(this.values).filter(([, value]) => isFilled(value))) };
   }
 
-  changed(element, value) {
+  changed(element, value, label) {
     this.values[element.name] = value;
-    if (element.refresh && this.form.source_url && atLeast(11, 1)) this.refresh(element);
+    this.touched.set(element.name, label);
+    if (atLeast(11, 0)) this.askAgain();
+    if (element.refresh && this.source && atLeast(11, 1)) this.refresh(element);
+  }
+
+  /** Since 11.0 every change of any element asks for every dynamic select (recorded). */
+  askAgain() {
+    for (const element of this.form.elements ?? []) {
+      if (element.data_source === "dynamic") this.ask(element, "").catch(() => {});
+    }
   }
 
   async lookup(element, query) {
-    const submission = { ...this.filled(), query, selected_field: element.name };
-    const found = await api.lookUpInDialog(this.request(submission, { url: element.data_source_url }));
+    try {
+      return await this.ask(element, query);
+    } catch (failure) {
+      if (atLeast(11, 0)) this.repeat(element, query, 1);
+      throw failure;
+    }
+  }
+
+  async ask(element, query) {
+    const submission = { ...this.beside(), ...(query || !atLeast(11, 0) ? { query } : {}), selected_field: element.name };
+    const request = this.request(submission, { url: element.data_source_url, ...(atLeast(11, 0) ? { state: this.firstState } : {}) });
+    const found = await api.lookUpInDialog(request);
     return (found.items ?? []).map((one) => ({ label: one.text, value: one.value }));
   }
 
+  /** 11.x repeats a look-up that failed, without a pause, until the dialog closes (recorded); here it is counted. */
+  async repeat(element, query, times) {
+    while (!this.settled) {
+      try {
+        await this.ask(element, query);
+        return;
+      } catch (failure) {
+        times += 1;
+        this.drawn.get(element.name)?.showError(`${failure.message} (asked ${times} times)`);
+      }
+    }
+  }
+
+  /** The values beside a look-up, which 11.x encodes as its form holds them. */
+  beside() {
+    if (!atLeast(11, 0)) return this.filled();
+    const elements = this.form.elements ?? [];
+    return Object.fromEntries(elements.map((one) => [one.name, beside(one, this.values[one.name], this.touched)]).filter(([, value]) => value !== undefined));
+  }
+
   async refresh(element) {
-    const submission = { ...this.filled(), selected_field: element.name };
+    const submission = { ...this.filled(), ...(atLeast(11, 0) ? {} : { selected_field: element.name }) };
+    if (atLeast(11, 1)) this.carried = submission;
     this.drawn.get(element.name)?.showError("");
     try {
-      const answer = await api.submitDialog(this.request(submission, { url: this.form.source_url, type: "refresh" }));
+      const answer = await api.submitDialog(this.request(submission, { url: this.source, type: "refresh" }));
       if (this.settled) return;
       if (answer.type === "form") this.show(answer.form);
       else this.showErrors(answer);
@@ -134,6 +192,7 @@ class Dialog {
     this.button.classList.add("busy");
     this.button.replaceChildren(spinner(), "Submitting…");
     const submission = this.filled();
+    if (atLeast(11, 1)) this.carried = submission;
     let answer = {};
     try {
       answer = await api.submitDialog(this.request(submission));
@@ -160,8 +219,9 @@ class Dialog {
     const known = Object.entries(errors ?? {}).filter(([name]) => this.drawn.has(name));
     known.forEach(([name, text]) => this.drawn.get(name).showError(text));
     if (known.length) this.drawn.get(known[0][0]).control.focus();
-    if (error) this.showError(error);
-    return Boolean(error) || known.length > 0;
+    const all = error || (atLeast(11, 0) && Object.keys(errors ?? {}).length ? "Submission failed with validation errors" : "");
+    if (all) this.showError(all);
+    return Boolean(all) || known.length > 0;
   }
 
   showError(text) {

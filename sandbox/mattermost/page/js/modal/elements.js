@@ -15,16 +15,38 @@ const SUBTYPES = { number: "number", email: "email", tel: "tel", url: "url", pas
 
 /** What is sent for an element that nobody touched: its default, else "", `false`, or an empty list. */
 export function untouched(element) {
-  const given = element.default ?? "";
+  const given = atLeast(11, 0) && ["users", "channels"].includes(element.data_source) ? "" : (element.default ?? ""); // ignored (recorded)
+  if (element.type === "datetime" && !given && !element.optional && atLeast(11, 1)) return soon();
   if (element.type === "bool") return String(given).toLowerCase() === "true";
   if (element.multiselect) return given.split(",").map((one) => one.trim()).filter(Boolean);
-  if (element.subtype === "number" && given !== "") return Number(given);
+  if (element.subtype === "number" && given !== "" && !atLeast(11, 0)) return Number(given);
   return given;
+}
+
+/** Whether 11.x sends a value; a number that was emptied is null and is sent. */
+export function isFilled(value) {
+  return value !== "" && value !== undefined && !(Array.isArray(value) && !value.length);
+}
+
+/** A value beside a look-up of 11.x: a choice with its label, several of a fixed list as none, a radio's default unreadable. */
+export function beside(element, value, touched) {
+  const label = (one) => (element.options ?? []).find((option) => option.value === one)?.text ?? touched.get(element.name) ?? one;
+  if (!isFilled(value) && !touched.has(element.name)) return undefined;
+  if (element.type === "radio" && !touched.has(element.name)) return "[object Object]";
+  if (element.type !== "select") return value === null ? "NaN" : element.subtype === "number" ? Number(value) : value;
+  if (element.multiselect) return element.data_source ? value.map((one) => ({ label: one, value: one })) : [];
+  return isFilled(value) ? { label: label(value), value } : undefined;
+}
+
+/** Now, rounded up: what 11.x sends for a required time that nobody touched (recorded). */
+function soon() {
+  const hour = 3_600_000;
+  return `${new Date(Math.ceil(Date.now() / hour) * hour).toISOString().slice(0, 19)}Z`;
 }
 
 /** Why a value cannot be sent, or "". */
 export function problemOf(element, value) {
-  const empty = Array.isArray(value) ? !value.length : value === "" || value === false;
+  const empty = Array.isArray(value) ? !value.length : value === "" || value === null || value === false;
   if (empty) return element.optional ? "" : "This field is required.";
   if (element.min_length > 0 && String(value).length < element.min_length) {
     return `Minimum input length is ${element.min_length}.`;
@@ -89,8 +111,14 @@ function text(element, { id, describedBy, value, onChange }) {
     step: number ? "any" : null, autocomplete: element.subtype === "password" ? "new-password" : "off",
   });
   input.value = String(value ?? "");
-  input.addEventListener("input", () => onChange(number && input.value !== "" ? Number(input.value) : input.value));
+  input.addEventListener("input", () => onChange(number ? entered(input.value) : input.value));
   return { element: input, control: input };
+}
+
+/** A typed number: 11.x cuts decimals off and sends what was emptied as null (recorded). */
+function entered(text) {
+  if (!atLeast(11, 0)) return text === "" ? text : Number(text);
+  return text === "" ? null : Math.trunc(Number(text));
 }
 
 function tick(element, { id, describedBy, value, onChange }) {
@@ -112,7 +140,7 @@ function radios(element, { id, describedBy, value, onChange }) {
   return { element: group, control: inputs[0] ?? group };
 }
 
-/** Dates are sent as `YYYY-MM-DD`, date-times in UTC without seconds. */
+/** Dates are sent as `YYYY-MM-DD`, date-times in UTC. */
 function date(element, { id, describedBy, value, onChange }) {
   const whole = element.type === "datetime";
   const config = element.datetime_config ?? {};
@@ -123,7 +151,7 @@ function date(element, { id, describedBy, value, onChange }) {
   });
   input.value = absolute(value, whole) ?? "";
   input.addEventListener("change", () => {
-    onChange(whole && input.value ? `${new Date(input.value).toISOString().slice(0, 16)}Z` : input.value);
+    onChange(whole && input.value ? `${new Date(input.value).toISOString().slice(0, 19)}Z` : input.value);
   });
   return { element: input, control: input };
 }
@@ -153,7 +181,7 @@ function choice(element, parts) {
     hint: element.placeholder || { users: "Choose a user", channels: "Choose a channel" }[element.data_source] || "",
     value: multiselect ? parts.value.map(chosen).filter(Boolean) : chosen(parts.value), search: known, describedBy: parts.describedBy,
     onFailure: parts.onFailure,
-    onChange: (value) => parts.onChange(multiselect ? value.map((one) => one.value) : (value?.value ?? "")),
+    onChange: (value) => parts.onChange(multiselect ? value.map((one) => one.value) : (value?.value ?? ""), value?.label),
   });
   return { element: built.element, control: built.input, load: built.load };
 }

@@ -6,10 +6,12 @@
 let latest = "";
 let waiting = null;
 let open = () => {};
+let hear = () => {};
 
-/** main.js says how a dialog is opened. */
-export function setOpener(opener) {
+/** main.js says how a dialog is opened, and who hears of every one. */
+export function setOpener(opener, hearer) {
   open = opener;
+  hear = hearer;
 }
 
 /** A press was answered with a trigger id. */
@@ -20,6 +22,7 @@ export function learned(triggerId) {
 
 /** The server wants a dialog opened. */
 export function toldToOpen(told) {
+  hear(told);
   waiting = told;
   meet();
 }
