@@ -15,10 +15,25 @@ import pytest
 import requests
 
 from sandbox.client import MattermostClient
+from sandbox.common import Clock
+from sandbox.double import BadSeed
 from sandbox.mattermost import MattermostDouble
+from sandbox.mattermost import seed_file as mattermost_seed_file
+from sandbox.mattermost import state as mattermost_state
 from sandbox.mattermost.double import KINDS as MATTERMOST
+from sandbox.mattermost.ephemeral import Ephemeral
+from sandbox.mattermost.hub import Hub
+from sandbox.mattermost.posts import Posts
+from sandbox.mattermost.state import State
 from sandbox.servicenow import ServiceNowDouble
+from sandbox.servicenow import seed as servicenow_seed
+from sandbox.servicenow import seed_file as servicenow_seed_file
 from sandbox.servicenow.faults import KINDS as SERVICENOW
+from sandbox.servicenow.lists import Lists
+from sandbox.servicenow.oauth_state import OAuthState
+from sandbox.servicenow.people import People
+from sandbox.servicenow.store import Store
+from sandbox.tls import make_context
 
 Json = dict[str, Any]
 
@@ -119,25 +134,21 @@ def test_mattermost_runs_alone_with_tls_and_more_people(tmp_path: Path) -> None:
         assert overview["faults"] == MATTERMOST
 
 
-def test_a_silent_client_holds_up_nobody() -> None:
+def test_a_silent_client_holds_up_nobody(tmp_path: Path) -> None:
     """A connection that never begins its TLS handshake leaves the others alone."""
-    with alone("servicenow", "--tls") as (url, certificate):
-        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))):
-            answer = requests.get(f"{url}/_sandbox", verify=certificate, timeout=10)
+    context, certificate = make_context(tmp_path)
+    assert not list(tmp_path.glob("key*"))
+    with ServiceNowDouble(tls=context) as double:
+        with socket.create_connection(("127.0.0.1", int(double.url.rpartition(":")[2]))):
+            answer = requests.get(f"{double.url}/_sandbox", verify=str(certificate), timeout=10)
         assert answer.status_code == 200
 
 
 @pytest.mark.parametrize(
     ("name", "seed", "told"),
     [
-        ("servicenow", {"nosuch": []}, "there is no table nosuch"),
         ("servicenow", {"incident": [{"u_nosuch": "x"}]}, "incident, row 1: there is no column u_nosuch"),
-        ("servicenow", {"incident": [{"state": "Resolved"}]}, "are mandatory: Resolution code, Close notes"),
-        ("servicenow", ["incident"], "the file must hold a JSON object"),
-        ("mattermost", {"teams": []}, "unknown: teams; there are channels, posts, users"),
-        ("mattermost", {"posts": [{"channel": "nosuch", "username": "agent", "message": "x"}]}, "no channel nosuch"),
-        ("mattermost", {"users": [{"username": "agent"}]}, "there is a user agent already"),
-        ("mattermost", {"users": [{"first_name": "Sam"}]}, "users, entry 1: username is missing"),
+        ("mattermost", ["users"], "the file must hold a JSON object"),
     ],
 )
 def test_a_seed_file_that_is_wrong_ends_the_start(tmp_path: Path, name: str, seed: Any, told: str) -> None:
@@ -146,8 +157,63 @@ def test_a_seed_file_that_is_wrong_ends_the_start(tmp_path: Path, name: str, see
     command = [sys.executable, "-m", f"sandbox.{name}", "--port", "0", "--seed", path]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr.startswith(f"{path}: ")
-    assert told in ended.stderr
+    assert ended.stderr == f"{path}: {told}\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ({"nosuch": []}, "there is no table nosuch"),
+        ({"incident": {}}, "incident must be a list of objects"),
+        ({"incident": [{}, {"state": "Resolved"}]}, "incident, row 2: .* are mandatory: Resolution code, Close notes"),
+    ],
+)
+def test_what_is_wrong_with_rows(rows: Any, told: str) -> None:
+    """Tables, shapes, and what a rule refuses."""
+    clock = Clock()
+    store = Store(clock)
+    servicenow_seed.seed(store)
+    with pytest.raises(BadSeed, match=told):
+        servicenow_seed_file.load(store, Lists(store, People(store, OAuthState(clock))), rows)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"teams": []}, "unknown: teams; there are channels, posts, users"),
+        ({"users": [{"username": "agent"}]}, "there is a user agent already"),
+        ({"users": [{"first_name": "Sam"}]}, "users, entry 1: username is missing"),
+        ({"users": [{"username": "sam", "age": 7}]}, "users, entry 1: unknown: age"),
+        ({"channels": [{"name": "x", "members": ["nobody"]}]}, "there is no user nobody"),
+        ({"channels": [{"name": "x", "type": "D"}]}, "channel x: type is O or P"),
+        ({"posts": [{"channel": "nosuch", "username": "agent", "message": "x"}]}, "there is no channel nosuch"),
+    ],
+)
+def test_what_is_wrong_with_people_and_channels(given: Any, told: str) -> None:
+    """Keys, names, and what is missing."""
+    state = State(Clock())
+    mattermost_state.seed(state)
+    hub = Hub(state)
+    posts = Posts(state, hub, Ephemeral(state, hub), lambda: None)
+    with pytest.raises(BadSeed, match=told):
+        mattermost_seed_file.load(state, posts, given)
+
+
+@pytest.mark.parametrize(("make", "other"), [(ServiceNowDouble, "Mattermost"), (MattermostDouble, "ServiceNow")])
+def test_the_page_lists_exactly_the_controls_that_there_are(make: Any, other: str) -> None:
+    """Each control of a double is on the page, and each on the page but the other's is a control."""
+    section = PAGE.read_text(encoding="utf-8").partition("\n## Controls\n")[2].partition("\n## ")[0]
+    listed = {
+        f"{method} {path}"
+        for row in section.splitlines()
+        if row.startswith("| `") and f"({other})" not in row
+        for methods, path in re.findall(r"((?:`?[A-Z]+`?(?:, | and )?)+) ?(/_sandbox[\w/-]*)", row.split("|")[1])
+        for method in re.findall(r"[A-Z]+", methods)
+    }
+    with make() as double:
+        controls = requests.get(f"{double.url}/_sandbox", timeout=10).json()["controls"]
+    known = {f"{method} {line.split()[-1]}" for line in controls for method in line.split()[:-1]}
+    assert listed == known
 
 
 def test_an_overview_is_neither_logged_nor_faulty() -> None:
