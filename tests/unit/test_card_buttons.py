@@ -38,6 +38,47 @@ def context_of(action_id: str) -> dict[str, Any]:
     return context
 
 
+# As this version's first release wrote it into channels, where it stays for years.
+OLD_TOKEN = (
+    "eyJjIjp7ImFjdGlvbnMiOlsiY29tbWVudCJdLCJjYXJkIjp7InRhYmxlIjoiaW5jaWRlbnQiLCJzeXNfaWQiOiJhYWFhYWFhYWFhYWFhYWFhYWFhYWFh"
+    "YWFhYWFhYWFhYSIsIm51bWJlciI6IklOQzAwMTAwMDEiLCJjaGFubmVsX2lkIjoiY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2MifX0sInUiOiIiLCJw"
+    "IjoiY2FyZCIsImUiOjkwMDcxOTkyNTQ3NDA5OTJ9.tobBU2lDdLqoa80k9R_jNUT-uqUeTOKSqFTnaCAVfo8"
+)
+
+
+def test_cards_of_earlier_versions_can_be_pressed() -> None:
+    """A change of what is signed would kill every card that was ever posted."""
+    pressed = BUTTONS.read({"card": OLD_TOKEN})
+    assert (pressed.action, pressed.card) == (COMMENT, CARD)
+
+
+def test_buttons_are_written_as_mattermost_reads_them() -> None:
+    """Three buttons and a select of the rest, each with its id, name and where it is sent."""
+    *buttons, more = BUTTONS.write(CARD, offer("incident", "1"))
+    assert [(one["id"], one["type"], one["name"]) for one in buttons] == [
+        ("comment", "button", "Comment"),
+        ("state", "button", "State"),
+        ("mine", "button", "Assign to me"),
+    ]
+    assert (more["id"], more["type"], more["name"]) == ("more", "select", "More…")
+    assert {"text": "Work note", "value": "note"} in more["options"]
+    assert {one["integration"]["url"] for one in (*buttons, more)} == {"https://app.example.org/plain/press"}
+
+
+@pytest.mark.parametrize(
+    ("content", "path", "reason"),
+    [
+        ({"actions": ["gone", "note"], "card": vars(CARD)}, "card", "not among those offered"),
+        ({"actions": ["note"], "card": vars(CARD)}, "incident/create", "another person or path"),
+    ],
+)
+def test_what_else_we_signed_is_no_button(content: dict[str, Any], path: str, reason: str) -> None:
+    """An action that a later version dropped, and the state of a form, which is signed with the same key."""
+    token = Signer([b"k" * 32]).sign(content, person="", path=path, expires_at=2.0**53)
+    with pytest.raises(NotVerified, match=reason):
+        BUTTONS.read({"card": token, "selected_option": "gone"})
+
+
 def test_a_button_names_its_action_and_card() -> None:
     """What is pressed is what was written; of the select, what was chosen."""
     assert BUTTONS.read(context_of("comment")).action == COMMENT
