@@ -81,6 +81,20 @@ def test_five_hundred_changed_rows_of_one_person_delay_no_notice(
     assert len(told(world, "admin")) == 1
 
 
+def test_an_owners_turn_is_limited_whatever_waits(world: World, component: Component, agent2: Json) -> None:
+    """ServiceNow was silent while three reports of 180 rows came: each is a turn of its own afterwards."""
+    world.servicenow.fault("hibernating", READ, times=100_000)
+    for report in flood(world, component, agent2):
+        assert component.send(report).status_code == 202
+    world.settle()
+    world.servicenow.clear_faults()
+    world.servicenow.clear_requests()
+    for turn in (1, 2, 3):
+        pass_time(world, 20)
+        assert len(world.asked(method="GET", path=READ)) == 2 * turn
+    assert world.running.service.services.deliveries.health().waiting == 0
+
+
 def test_a_row_that_is_saved_again_and_again_is_refused_from_memory(
     world: World, component: Component, agent2: Json
 ) -> None:
