@@ -146,6 +146,7 @@ def test_a_hint_for_another_record_than_the_subscribed_leads_nowhere(world: Worl
     pass_time(world, 30)
     [post] = notices(world, "town-square")
     assert post["props"]["attachments"][0]["title"].startswith(record["number"])
+    assert (kept(world, single).created_by, kept(world, single).record_read) == ("agent", True)
 
 
 def test_a_deleted_or_inactive_row_ends_it(world: World, one: Grant) -> None:

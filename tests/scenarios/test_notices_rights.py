@@ -140,6 +140,7 @@ def test_an_owners_own_row_is_granted_when_it_posts(world: World, everybody: Com
     assert kept(world, sys_id).owner_id == agent.id
     assert kept(world, sys_id).name == "by hand"
     assert kept(world, sys_id).events == "state,priority,commented"
+    assert (kept(world, sys_id).created_by, kept(world, sys_id).record_read) == ("agent", False)
 
 
 def test_a_report_that_says_other_than_the_row_gets_nothing(world: World, everybody: Component) -> None:
