@@ -98,12 +98,12 @@ class Adopter:
 
     def _turn(self, owner_id: str, rows: Sequence[Queued]) -> None:
         owner = self._owners.setdefault(owner_id, _Owner())
-        turn, decided = self._adoption.turn(owner_id), _Decided()
+        turn, decided, began = self._adoption.turn(owner_id), _Decided(), self._clock()
         asked = self._decide(turn, rows, decided)
         self._adoption.park(turn.refusals)
         self._health.asking(decided.later)
         now = self._clock()
-        owner.ready_at = now + EVERY * asked
+        owner.ready_at = began + EVERY * asked
         if decided.later:
             owner.ready_at = now + min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(owner.failures, 30))
             owner.failures += 1

@@ -1,6 +1,7 @@
 """A change in ServiceNow appears in the channel: signed report, stored, posted (design §9)."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -235,6 +236,19 @@ def test_a_paused_or_deleted_subscription_posts_nothing_more(world: World, compo
     world.running.service.services.grants.delete(active.sys_id)
     pass_time(world, 2)
     assert notices(world) == notices(world, "town-square") == []
+    assert world.running.service.services.deliveries.health().waiting == 0
+
+
+@pytest.mark.parametrize("status", ["paused", "broken"])
+def test_what_waited_when_its_subscription_was_stopped_is_not_posted(
+    world: World, component: Component, status: str
+) -> None:
+    """The grant of the moment of posting decides."""
+    [one] = stored(world, grant(world))
+    component.changed(incident(world), [one])
+    world.running.service.services.grants.put(replace(one, status=status))
+    pass_time(world, 2)
+    assert notices(world) == []
     assert world.running.service.services.deliveries.health().waiting == 0
 
 
