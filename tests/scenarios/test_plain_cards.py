@@ -393,11 +393,14 @@ def test_a_private_channels_name_is_for_its_members(world: World) -> None:
     stored = next(one for one in world.mattermost.state.posts.values() if "Secret" in str(one["props"]))
     actions = {one["id"]: one["integration"]["context"] for one in stored["props"]["attachments"][0]["actions"]}
     world.servicenow.clear_requests()
-    for context in ({**actions["more"], "selected_option": "subscribe"}, actions["comment"], actions["mine"]):
+    # A channel's name that looks like a direct or group message's opens nothing where the bot can tell who is in it.
+    names = ("operations", f"{admin.id}__{agent.id}", "0123456789abcdef" * 2 + "01234567")
+    presses = ({**actions["more"], "selected_option": "subscribe"}, actions["comment"], actions["mine"])
+    for name, context in zip(names, presses, strict=True):
         body = {
             "user_id": agent.id,
             "channel_id": channel_id,
-            "channel_name": "operations",
+            "channel_name": name,
             "post_id": stored["id"],
             "trigger_id": world.mattermost.triggers.mint(agent.id)[1],
             "context": context,

@@ -165,8 +165,18 @@ def test_typing_elsewhere_asks_servicenow_nothing(world: World, agent: Mattermos
     for count in range(4):
         assert agent.look_up_dialog(subscribe, "record", "INC00", {"name": "My name"[:count]})
     assert len(world.asked()) == 1
+    assert agent.look_up_dialog(subscribe, "record", "INC00", {"table": "change_request"}) == []  # of another table
     changes = agent.look_up_dialog(subscribe, "record", "CHG00", {"table": "change_request"})
     assert all(text.startswith("CHG") for text in texts(changes))
+
+
+def test_what_was_not_found_is_looked_for_again(world: World, agent: MattermostClient) -> None:
+    """Nothing found is not remembered: a look-up that a newer one overtook is empty, too."""
+    post, _ = card_of(world, agent)
+    dialog = pressed(agent, post, "More…", "assign")
+    assert agent.look_up_dialog(dialog, "assignment_group", "Zebra", {}) == []
+    world.administer("POST", "/api/now/table/sys_user_group", {"name": "Zebra keepers"})
+    assert texts(agent.look_up_dialog(dialog, "assignment_group", "Zebra", {})) == ["Zebra keepers"]
 
 
 def forwarded(dialog: OpenDialog, person: MattermostClient, **changes: Any) -> Json:
