@@ -4,12 +4,14 @@
 # make fuzz      ten times as many changed requests for every route as make test sends
 # make mutate    every small change of the guarded modules has to fail a test; an hour or two
 # make serve     the service for real, from the settings in the environment
+# make load      a minute under load with reloads, restarts and kills; keeps its table in benchmarks/RESULTS.md
+# make held      two minutes beside held connections; likewise
 # make lock      both lock files anew
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test fuzz mutate serve lock format benchmark
+.PHONY: install demo test fuzz mutate serve lock format benchmark load held
 
 install: $(VENV)/.installed
 
@@ -35,6 +37,12 @@ serve: install
 
 benchmark: install
 	@$(BIN)/python -m benchmarks
+
+load: install
+	@$(BIN)/python -m benchmarks.load --keep
+
+held: install
+	@$(BIN)/python -m benchmarks.held --keep
 
 format: install
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .

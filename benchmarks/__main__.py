@@ -29,11 +29,13 @@ from benchmarks.floor import (
     serve_bare,
     served_rate,
 )
+from benchmarks.results import keep
 from sandbox.client import MattermostClient
 from sandbox.mattermost import MattermostDouble
 from sandbox.servicenow import ServiceNowDouble
 from tests.ports import ReservedPort
-from tests.world import CLIENT_ID, CLIENT_SECRET, JWT_SECRET, World
+from tests.serving import environment
+from tests.world import JWT_SECRET, World
 from web.logs import configure_logs
 
 Json = dict[str, Any]
@@ -73,7 +75,7 @@ def main() -> None:
     when = time.strftime("%Y-%m-%d")
     text = f"# Results of {when}\n\n{os.cpu_count()} cores, Python {sys.version.split()[0]}.\n\n" + "\n".join(table)
     text += NOTES
-    (ROOT / "benchmarks" / "RESULTS.md").write_text(text + "\n", encoding="utf-8")
+    keep(text)
     print(text)
 
 
@@ -234,23 +236,10 @@ def process(mattermost: MattermostDouble, servicenow: ServiceNowDouble, folder: 
 
 
 def _process(mattermost: MattermostDouble, servicenow: ServiceNowDouble, folder: Path, port: int) -> list[Row]:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "APP_URL": f"http://127.0.0.1:{port}",
-        "MATTERMOST_URL": mattermost.url,
-        "APP_SECRET": "s" * 32,
-        "MATTERMOST_APP_JWT_SECRET": JWT_SECRET,
-        "SERVICENOW_URL": servicenow.url,
-        "SERVICENOW_HOSTS": servicenow.url,
-        "SERVICENOW_CLIENT_ID": CLIENT_ID,
-        "SERVICENOW_CLIENT_SECRET": CLIENT_SECRET,
-        "STORAGE_URL": f"tinydb://{folder}/process",
-        "LISTEN": f"127.0.0.1:{port}",
-        "LOG_LEVEL": "error",
-    }
+    own = environment(port, folder, mattermost.url, servicenow.url, LOG_LEVEL="error")
     began = time.perf_counter()
     command = [sys.executable, "cli.py", "serve"]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True) as service:
+    with subprocess.Popen(command, cwd=ROOT, env=own, start_new_session=True) as service:
         until_it_answers(f"http://127.0.0.1:{port}")
         started = time.perf_counter() - began
         admin = MattermostClient(mattermost.url, "admin")

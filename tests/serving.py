@@ -14,27 +14,31 @@ from tests.world import CLIENT_ID, CLIENT_SECRET, JWT_SECRET, World
 ROOT = Path(__file__).parent.parent
 
 
+def environment(port: int, folder: Path, mattermost: str, servicenow: str, **settings: str) -> dict[str, str]:
+    """The settings of a service between both doubles, and nothing else of this process's environment."""
+    return {
+        "PATH": os.environ["PATH"],
+        "APP_URL": f"http://127.0.0.1:{port}",
+        "MATTERMOST_URL": mattermost,
+        "APP_SECRET": "s" * 32,
+        "MATTERMOST_APP_JWT_SECRET": JWT_SECRET,
+        "SERVICENOW_URL": servicenow,
+        "SERVICENOW_HOSTS": servicenow,
+        "SERVICENOW_CLIENT_ID": CLIENT_ID,
+        "SERVICENOW_CLIENT_SECRET": CLIENT_SECRET,
+        "STORAGE_URL": f"tinydb://{folder}/served",
+        "LISTEN": f"127.0.0.1:{port}",
+        "RATE_LIMITS": "off",
+    } | settings
+
+
 class Process:
     """`cli.py serve` with the settings of a world, on a port and a folder of its own."""
 
     def __init__(self, world: World, folder: Path, port: int, **settings: str) -> None:
         self.url = f"http://127.0.0.1:{port}"
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "APP_URL": self.url,
-            "MATTERMOST_URL": world.mattermost.url,
-            "APP_SECRET": "s" * 32,
-            "MATTERMOST_APP_JWT_SECRET": JWT_SECRET,
-            "SERVICENOW_URL": world.servicenow.url,
-            "SERVICENOW_HOSTS": world.servicenow.url,
-            "SERVICENOW_CLIENT_ID": CLIENT_ID,
-            "SERVICENOW_CLIENT_SECRET": CLIENT_SECRET,
-            "STORAGE_URL": f"tinydb://{folder}/served",
-            "LISTEN": f"127.0.0.1:{port}",
-            "LOG_LEVEL": "debug",
-            "GRACEFUL_TIMEOUT": "5",
-            "RATE_LIMITS": "off",
-        } | settings
+        own = {"LOG_LEVEL": "debug", "GRACEFUL_TIMEOUT": "5"} | settings
+        self.environment = environment(port, folder, world.mattermost.url, world.servicenow.url, **own)
         self.log = folder / f"log{port}"
         self.process = self.start()
 

@@ -8,7 +8,6 @@ a socket and some memory, and no thread.
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -245,14 +244,12 @@ class BufferingServer(TcpWSGIServer):
         self.draining = True
         self._tally.flush(everything=True)
 
-    def _room_in(self, crowd: Iterable[Connection], limit: int, reason: str, peer: str) -> bool:
-        members = [*crowd]
-        if len(members) < limit:
+    def _room_in(self, crowd: set[Connection], limit: int, reason: str, peer: str) -> bool:
+        if len(crowd) < limit:
             return True
         self._tally.count(reason, peer=peer)
-        longest = min(
-            (member for member in members if member.waiting), key=lambda member: member.waiting_since, default=None
-        )
+        waiting = (member for member in crowd if member.waiting)
+        longest = min(waiting, key=lambda member: member.waiting_since, default=None)
         if longest is None:
             return False
         longest.give_up()
