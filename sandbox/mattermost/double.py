@@ -130,7 +130,9 @@ class MattermostDouble(Double):
         """Posts of bots in direct channels with a user, oldest first."""
         user = self.state.by_username(username) or {"id": "?"}
         mine = {c["id"] for c in self.state.channels.values() if c["type"] == "D" and user["id"] in c["name"]}
-        return [dict(p) for p in self.state.posts.values() if p["channel_id"] in mine and p["user_id"] != user["id"]]
+        return [
+            dict(p) for p in list(self.state.posts.values()) if p["channel_id"] in mine and p["user_id"] != user["id"]
+        ]
 
     def _fresh(self) -> None:
         self.ready = False

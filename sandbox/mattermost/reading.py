@@ -54,7 +54,7 @@ class Reading:
         person = me(self._state)
         if not self._state.may_read(person, channel_id):
             raise forbidden()
-        every = [p for p in self._state.posts.values() if p["channel_id"] == channel_id]
+        every = [p for p in list(self._state.posts.values()) if p["channel_id"] == channel_id]
         every.sort(key=lambda post: post["create_at"])
         since, before, after = _number("since", 0), request.args.get("before", ""), request.args.get("after", "")
         if since:

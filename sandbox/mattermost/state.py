@@ -289,7 +289,7 @@ class State:
 
     def thread(self, root_id: str) -> list[Json]:
         """A root and its replies, deleted ones too, in the order they were made."""
-        return [post for post in self.posts.values() if root_id in {post["id"], post["root_id"]}]
+        return [post for post in list(self.posts.values()) if root_id in {post["id"], post["root_id"]}]
 
     def may_read(self, user_id: str, channel_id: str) -> bool:
         """Members, and people of the team for public channels."""
