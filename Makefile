@@ -32,8 +32,14 @@ fuzz: install
 mutate: install
 	@$(BIN)/python -m tests.mutation
 
-serve: install
+# What the service needs and no more; where everything is installed, that will do.
+serve: $(if $(wildcard $(VENV)/.installed),install,$(VENV)/.served)
 	@$(BIN)/python cli.py serve
+
+$(VENV)/.served: requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	touch $@
 
 benchmark: install
 	@$(BIN)/python -m benchmarks
