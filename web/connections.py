@@ -19,6 +19,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 from web.tally import Tally
+from web.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -128,6 +129,22 @@ class Connection(HTTPChannel):
             self.waiting_since = time.monotonic()
         return taken
 
+    def service(self) -> None:
+        """waitress's hook: one request, in a thread."""
+        super().service()
+        self._changed()
+
+    def write_soon(self, data: bytes) -> int:
+        """waitress's hook for a part of an answer, in a thread."""
+        written = super().write_soon(data)
+        if self.total_outbufs_len:
+            self._changed()
+        return written
+
+    def _changed(self) -> None:
+        self.server.turns.changed(self)
+        self.server.pull_trigger()
+
     def expired(self, now: float) -> bool:
         """Whether the client let its time pass."""
         idle = self.served and not self.unfinished
@@ -142,6 +159,7 @@ class Connection(HTTPChannel):
             except OSError:
                 pass  # the client is gone or reads nothing
         self.will_close = True
+        self.server.turns.changed(self)
         self.server.forget(self)
 
     def del_channel(self, map: Any = None) -> None:
@@ -169,10 +187,10 @@ class BufferingServer(TcpWSGIServer):
         application: Any,
         dispatcher: ThreadedTaskDispatcher,
         limits: ConnectionLimits,
-        turns: dict[int, Any],
+        turns: Turns,
     ) -> None:
         self.limits = limits
-        self._turns = turns
+        self.turns = turns
         self._peers: defaultdict[str, set[Connection]] = defaultdict(set)
         self._all: set[Connection] = set()
         self._tally = Tally(log, "connections closed early")
@@ -215,7 +233,7 @@ class BufferingServer(TcpWSGIServer):
             sock.close()
             return
         self.set_socket_options(sock)
-        connection = Connection(self, sock, addr, self.adj, map=self._turns)
+        connection = Connection(self, sock, addr, self.adj, map=self.turns)
         self._peers[peer].add(connection)
         self._all.add(connection)
 

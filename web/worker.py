@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 from gunicorn.workers.base import Worker
-from waitress import wasyncore
 from waitress.task import ThreadedTaskDispatcher
 
 from web.connections import BufferingServer, ConnectionLimits
+from web.turns import Turns
 
 # Seconds that a stopping worker waits for clients: a call may be on its way on a connection that is kept
 # open, and the rest of one that has begun. Both end early when the client has sent what it had.
@@ -39,17 +39,17 @@ class BufferingWorker(Worker):  # type: ignore[misc]
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         dispatcher = ThreadedTaskDispatcher()
         dispatcher.set_thread_count(self.cfg.threads)
-        turns: dict[int, Any] = {}
+        turns = Turns()
         server = BufferingServer(self.sockets[0].sock, self.wsgi, dispatcher, self.limits, turns)
         self._server = server
         while self.alive and self.ppid == os.getppid():
             self.notify()
-            wasyncore.poll2(1.0, turns)
-        self._finish(server, turns)
+            self._turn(server, 1.0)
+        self._finish(server)
         dispatcher.shutdown(cancel_pending=True, timeout=1)
-        wasyncore.close_all(turns)
+        turns.close()
 
-    def _finish(self, server: BufferingServer, turns: dict[int, Any]) -> None:
+    def _finish(self, server: BufferingServer) -> None:
         server.drain()
         began = time.monotonic()
         while server.connections and (spent := time.monotonic() - began) < self.cfg.graceful_timeout:
@@ -57,4 +57,9 @@ class BufferingWorker(Worker):  # type: ignore[misc]
             for connection in server.connections:
                 if connection.waiting and spent > (BEGUN if connection.unfinished else QUIET):
                     connection.give_up()
-            wasyncore.poll2(0.05, turns)
+            self._turn(server, 0.05)
+
+    @staticmethod
+    def _turn(server: BufferingServer, seconds: float) -> None:
+        server.turns.changed(server)  # it looks at the clock, and whether it accepts more
+        server.turns.turn(seconds)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from waitress import wasyncore
 from waitress.task import ThreadedTaskDispatcher
 
-from web.connections import MOST_BUFFERED, BufferingServer, ConnectionLimits
+from web.connections import MOST_BUFFERED, BufferingServer, Connection, ConnectionLimits
+from web.turns import Turns
 
 Environ = dict[str, Any]
 
@@ -19,7 +19,9 @@ Environ = dict[str, Any]
 class Wire:
     """The server in a thread, with an application that answers with what it sees."""
 
-    def __init__(self, *, request_timeout: float = 30.0, per_peer: int = 50, total: int = 100) -> None:
+    def __init__(
+        self, *, request_timeout: float = 30.0, per_peer: int = 50, total: int = 100, turns: Turns | None = None
+    ) -> None:
         self.seen: list[Environ] = []
         self.release = threading.Event()
         self.running = threading.Semaphore(0)
@@ -29,7 +31,7 @@ class Wire:
         self.address = listener.getsockname()
         self.dispatcher = ThreadedTaskDispatcher()
         self.dispatcher.set_thread_count(4)
-        self.turns: dict[int, Any] = {}
+        self.turns = Turns() if turns is None else turns
         limits = ConnectionLimits(request_timeout=request_timeout, per_peer=per_peer, total=total)
         self.server = BufferingServer(listener, self.application, self.dispatcher, limits, self.turns)
         self._stop = False
@@ -38,14 +40,15 @@ class Wire:
 
     def _loop(self) -> None:
         while not self._stop:
-            wasyncore.poll2(0.05, self.turns)
+            self.turns.changed(self.server)
+            self.turns.turn(0.05)
 
     def stop(self) -> None:
         self.release.set()
         self._stop = True
         self.thread.join(10)
         self.dispatcher.shutdown()
-        wasyncore.close_all(self.turns)
+        self.turns.close()
 
     def application(self, environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
         body = environ["wsgi.input"].read()
@@ -290,7 +293,7 @@ def test_an_unfinished_request_makes_room_at_the_limit() -> None:
 @pytest.mark.parametrize("limit", ["per_peer", "total"])
 def test_where_every_call_runs_the_next_is_refused(limit: str) -> None:
     """A call that runs, or waits for a thread, is never given up; the one too many is told to come again."""
-    wire = Wire(**{limit: 5})
+    wire = Wire(per_peer=5) if limit == "per_peer" else Wire(total=5)
     try:
         running = [wire.connect("127.0.0.2") for _ in range(5)]
         for client in running:
@@ -313,5 +316,32 @@ def test_where_every_call_runs_the_next_is_refused(limit: str) -> None:
         assert len(wire.seen) == (6 if limit == "per_peer" else 5)
     finally:
         for client in running:
+            client.close()
+        wire.stop()
+
+
+class CountingTurns(Turns):
+    """Counts whom it asks."""
+
+    asked = 0
+
+    def _ask(self, connection: Any) -> None:
+        self.asked += isinstance(connection, Connection)
+        super()._ask(connection)
+
+
+def test_connections_that_are_only_open_cost_a_request_nothing() -> None:
+    """Nobody asks them anything while others are served."""
+    turns = CountingTurns()
+    wire = Wire(per_peer=200, total=200, turns=turns)
+    try:
+        held = [wire.connect("127.0.0.2") for _ in range(100)]
+        assert b"200 OK" in wire.ask(GET + b"Connection: close\r\n\r\n")
+        before = turns.asked
+        for _ in range(10):
+            assert b"200 OK" in wire.ask(GET + b"Connection: close\r\n\r\n")
+        assert 10 <= turns.asked - before < 100
+    finally:
+        for client in held:
             client.close()
         wire.stop()
