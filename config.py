@@ -40,7 +40,7 @@ class Config:
     threads: int = 32
     graceful_timeout: int = 30
     request_timeout: int = 15
-    connections_per_peer: int = 500
+    connections_per_peer: int = 2000
     guests: bool = False
     shared_tables: tuple[str, ...] = ()
     webhook_keys: tuple[WebhookKey, ...] = field(default=(), repr=False)
@@ -91,7 +91,7 @@ class Config:
             "threads": env.int("THREADS", default=cls.threads, validate=validate.Range(min=10, max=256)),
             "graceful_timeout": env.int("GRACEFUL_TIMEOUT", default=30, validate=validate.Range(1, 600)),
             "request_timeout": env.int("REQUEST_TIMEOUT", default=15, validate=validate.Range(1, 300)),
-            "connections_per_peer": env.int("CONNECTIONS_PER_PEER", default=500, validate=validate.Range(10, 10_000)),
+            "connections_per_peer": env.int("CONNECTIONS_PER_PEER", default=2000, validate=validate.Range(10, 10_000)),
             "guests": env.bool("GUESTS", default=False),
             "work_notes_in_channels": env.bool("WORK_NOTES_IN_CHANNELS", default=False),
             "caller_optional": env.bool("CALLER_OPTIONAL", default=False),

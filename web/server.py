@@ -41,7 +41,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         threads: int,
         graceful_timeout: int,
         request_timeout: float = 15.0,
-        connections_per_peer: int = 500,
+        connections_per_peer: int = 2000,
     ) -> None:
         self._build = build
         self._end: Callable[[], None] = lambda: None
@@ -88,7 +88,7 @@ class _Logger(Logger):  # type: ignore[misc]
 
 
 def _worker(request_timeout: float, per_peer: int) -> type[BufferingWorker]:
-    total = _descriptors(max(2000, 2 * per_peer) + _OTHER_DESCRIPTORS) - _OTHER_DESCRIPTORS
+    total = _descriptors(max(4000, 2 * per_peer) + _OTHER_DESCRIPTORS) - _OTHER_DESCRIPTORS
     limits = ConnectionLimits(request_timeout=request_timeout, per_peer=per_peer, total=max(total, 100))
     return type("Worker", (BufferingWorker,), {"limits": limits})
 
