@@ -27,7 +27,7 @@ test: install
 	@scripts/test
 
 fuzz: install
-	@FUZZ_EXAMPLES=3000 $(BIN)/pytest -n "$$(nproc)" --dist worksteal tests/fuzz
+	@FUZZ_EXAMPLES=3000 $(BIN)/pytest -n "$$(getconf _NPROCESSORS_ONLN)" --dist worksteal tests/fuzz
 
 mutate: install
 	@$(BIN)/python -m tests.mutation
