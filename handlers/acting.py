@@ -21,6 +21,7 @@ from mattermost.markdown import escaped
 log = structlog.get_logger(__name__)
 
 _SHOWN = 300  # characters of a value in a line
+_NAME_CHARACTERS = 100
 _BY_FORM = {"problem"}  # tables whose states ServiceNow's own form changes, and its API leaves (since Rome)
 NOT_READ = "ServiceNow did not answer in time, so what it has now is not shown."
 
@@ -122,7 +123,7 @@ def done(after: Record, call: Call, line: str, told: str, context: Context) -> T
     Mattermost refuses here undoes nothing: the record is changed already.
 
     Args:
-        line: What the person did, as it goes on after ``@name ``, such as ``added a comment``.
+        line: What the person did, as it goes on after the name, such as ``added a comment``.
         told: The private confirmation.
     """
     opened = OpenedRecord.to(after, call)
@@ -135,8 +136,8 @@ def done(after: Record, call: Call, line: str, told: str, context: Context) -> T
 
 def _said(channel_id: str, root_id: str, line: str, context: Context) -> bool:
     try:
-        name = context.mattermost.username(context.person.id)
-        context.mattermost.reply(channel_id=channel_id, root_id=root_id, text=f"@{name} {line}")
+        text = f"{escaped(context.who, _NAME_CHARACTERS)} {line}"
+        context.mattermost.reply(channel_id=channel_id, root_id=root_id, text=text)
     except (MattermostError, NotPermitted) as error:
         log.warning("thread line not posted", channel=channel_id, reason=str(error))
         return False

@@ -131,6 +131,17 @@ class Context:
         self.person = person
         self.deadline = deadline
 
+    @property
+    def who(self) -> str:
+        """
+        The person's display name, for what a channel reads: people are named there for what they do, never mentioned.
+
+        Raw text: escape it in Markdown.
+        """
+        account = self.account
+        named = account.identity.name or account.identity.user_name if account is not None else ""
+        return named or self.person.username
+
     @cached_property
     def account(self) -> Account | None:
         """The person's account as stored, suspended or not."""

@@ -149,7 +149,6 @@ def _shared(
     kind, target = place
     try:
         channel_id = context.mattermost.direct_channel(target.value) if kind == "person" else target.value
-        name = context.mattermost.username(context.person.id)
         here = channel_id == opened.channel_id
         post_card_once(
             record,
@@ -157,7 +156,7 @@ def _shared(
             context,
             channel_id=channel_id,
             root_id=opened.root_id if here else "",
-            pretext=f"Shared by @{name}",
+            pretext=f"Shared by {escaped(context.who, 100)}",
             message=quoted(note, NOTE_CHARACTERS) if note else "",
         )
     except MayNotPost as error:

@@ -70,8 +70,8 @@ def announce(subscription: Subscription, did: str, told: Told, mark: str, contex
         facts.append(("Only", told.filter))
     if subscription.name:
         facts.insert(0, ("Name", escaped(subscription.name, 100)))
-    name = context.person.username
-    card = subscription_card(f"@{name} {did}", f"**{escaped(name, 64)}** {did}", facts, subscription.sys_id)
+    name = context.who
+    card = subscription_card(f"{name} {did}", f"**{escaped(name, 100)}** {did}", facts, subscription.sys_id)
     try:
         context.mattermost.post_card(
             channel_id=subscription.channel_id, root_id="", attachment=card, pending_post_id=mark

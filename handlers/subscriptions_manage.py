@@ -206,7 +206,7 @@ def _stopped(stored: Subscription, context: Context) -> str:
     """An administrator of the channel may stop what ServiceNow lets only its creator change: we post no more of it."""
     granted = context.grants.get(stored.sys_id)
     grant = granted or grant_of(stored, context, creator=False)
-    reason = f"@{context.person.username}, who administrates the channel, stopped it."
+    reason = f"{context.who}, who administrates the channel, stopped it."
     context.grants.put(replace(grant, status=Status.BROKEN.value, reason=reason, told_at=0.0))
     log.info("subscription stopped", subscription=stored.sys_id, person=context.person.id)
     return (

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from sandbox.client import MattermostClient
-from tests.acts import attachment, facts, opened, row
+from tests.acts import act, attachment, facts, opened, row
+from tests.drawing import drawn
 from tests.reports import Component, grant, incident, pass_time, stored
 from tests.world import World
 
@@ -81,8 +82,8 @@ def test_every_action_says_who_did_what(world: World, agent: MattermostClient) -
     post = shared(world, agent)
     agent.press_action(post["id"], "Assign to me")
     agent.press_action(post["id"], "More…", "watch")
-    assert thread(agent, post)[0] == "@agent set Assigned to N/A → Amir Agent"
-    assert thread(agent, post)[1] == "@agent watches this"
+    assert thread(agent, post)[0] == "Amir Agent set Assigned to N/A → Amir Agent"
+    assert thread(agent, post)[1] == "Amir Agent watches this"
     assert facts(now(agent, post))["Assigned to"] == "Amir Agent"
 
 
@@ -94,7 +95,7 @@ def test_a_card_in_a_thread_is_answered_in_that_thread(world: World, agent: Matt
     card = world.mattermost.posts_in("service-desk")[-1]
     assert card["root_id"] == root["id"]
     agent.press_action(card["id"], "Assign to me")
-    assert thread(agent, root)[-1].startswith("@agent set Assigned to")
+    assert thread(agent, root)[-1].startswith("Amir Agent set Assigned to")
 
 
 def test_a_new_incident_s_card_is_updated_like_others(world: World, agent: MattermostClient) -> None:
@@ -171,8 +172,8 @@ def test_a_command_updates_the_channel_s_cards_and_speaks_in_the_newest_thread(
     assert "New → In Progress" in answer["text"]
     for post in (older, newer):
         assert facts(now(agent, post))["State"] == "In Progress"
-        assert attachment(now(agent, post))["pretext"] == "Shared by @agent"
-    assert thread(agent, newer) == ["@agent set State New → In Progress"]
+        assert attachment(now(agent, post))["pretext"] == "Shared by Amir Agent"
+    assert thread(agent, newer) == ["Amir Agent set State New → In Progress"]
     assert thread(agent, older) == []
     assert facts(now(agent, elsewhere))["State"] == "New"
 
@@ -250,3 +251,20 @@ def test_approvals_that_a_step_asks_for_show_on_the_change_s_card(world: World, 
     assert dialog is not None
     assert agent.submit_dialog(dialog, {"state": "-4"}) == {}
     assert (facts(now(agent, post))["State"], facts(now(agent, post))["Approval"]) == ("Assess", "Requested")
+
+
+def test_one_s_own_actions_mention_nobody(world: World) -> None:
+    """Cards and thread lines name who acted, so that nobody finds mentions of what they did themselves."""
+    agent = world.connected("agent")
+    form = opened(agent.command("share", {"record": "INC0010001"}, channel="service-desk"))
+    assert agent.submit(form, {"note": "For @agent"}, channel="service-desk")["type"] == "ok"
+    post = world.mattermost.posts_in("service-desk")[-1]
+    agent.press_action(post["id"], "Assign to me")
+    agent.press_action(post["id"], "More…", "watch")
+    agent.submit(opened(act(agent, "INC0010001", "comment")), {"comments": "Seen", "action": "add"})
+    posts = [one for one in world.mattermost.posts_in("service-desk") if one["create_at"] >= post["create_at"]]
+    assert len(posts) == 4
+    for one in posts:
+        texts = [one["message"], *(card["pretext"] for card in one["props"].get("attachments", []))]
+        assert not {"mention", "channel"} & {kind for text in texts for kind in drawn(text).meanings}, texts
+        assert "Amir Agent" in str(texts)

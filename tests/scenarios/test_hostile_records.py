@@ -20,7 +20,7 @@ HARMLESS = {
     "link_open", "link_close", "bullet_list_open", "bullet_list_close", "list_item_open", "list_item_close",
     "blockquote_open", "blockquote_close", "em_open", "em_close",
 }  # fmt: skip
-OURS = ("@agent",)
+OURS: tuple[str, ...] = ()
 TEXTS = (
     "[x](http://evil.example) ![i](http://evil.example/i.png) <b>b</b> `code` @all @here ~town-square",
     "\u202eevil \u200f\u2066turned :tada: \U0001f389 https://evil.example | a | b |",

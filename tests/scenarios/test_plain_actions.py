@@ -95,9 +95,9 @@ def test_it_works(world: World, agent: MattermostClient, case: Case) -> None:
     assert state_of(world) != before
     now = agent.get(f"/api/v4/posts/{post['id']}")
     assert now["props"]["servicenow"]["sys_mod_count"] == row(world, NUMBER)["sys_mod_count"]
-    assert attachment(now)["pretext"] == "Shared by @agent"
+    assert attachment(now)["pretext"] == "Shared by Amir Agent"
     thread = agent.get(f"/api/v4/posts/{post['id']}/thread")["posts"].values()
-    assert [one["message"][:7] for one in thread if one["root_id"]] == ["@agent "]
+    assert [one["message"][:11] for one in thread if one["root_id"]] == ["Amir Agent "]
 
 
 @every_action

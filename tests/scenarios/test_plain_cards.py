@@ -57,7 +57,7 @@ def test_assign_to_me_is_done_at_once(world: World) -> None:
     card = attachment(other.get(f"/api/v4/posts/{post['id']}"))
     assert "Assigned to" in str(card)
     thread = other.get(f"/api/v4/posts/{post['id']}/thread")["posts"].values()
-    assert any(one["message"].startswith("@agent2 ") for one in thread)
+    assert any(one["message"].startswith("Aiko Agent ") for one in thread)
 
 
 @pytest.mark.parametrize("client", ["web", "mobile"])

@@ -60,7 +60,7 @@ def test_a_press_updates_the_card(world: World, agent: MattermostClient, with_: 
     assert NUMBER in done.texts[0]
     card = other.get(f"/api/v4/posts/{post['id']}")
     assert facts(card)["Assigned to"] == "Aiko Agent"
-    assert (card["message"], attachment(card)["pretext"]) == ("> Look at this", "Shared by @agent")
+    assert (card["message"], attachment(card)["pretext"]) == ("> Look at this", "Shared by Amir Agent")
     assert card["props"]["servicenow"]["sys_mod_count"] == row(world, NUMBER)["sys_mod_count"]
 
     administer(world, NUMBER, short_description="Changed meanwhile")
@@ -70,7 +70,7 @@ def test_a_press_updates_the_card(world: World, agent: MattermostClient, with_: 
     again = other.get(f"/api/v4/posts/{post['id']}")
     assert "Changed meanwhile" in attachment(again)["title"]
     assert attachment(again)["footer"] != attachment(card)["footer"]
-    assert (again["message"], attachment(again)["pretext"]) == ("> Look at this", "Shared by @agent")
+    assert (again["message"], attachment(again)["pretext"]) == ("> Look at this", "Shared by Amir Agent")
 
 
 def test_a_dialog_leaves_the_card_and_says_it_directly(world: World, agent: MattermostClient) -> None:

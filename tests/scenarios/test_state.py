@@ -184,7 +184,7 @@ def test_fields_that_were_saved_without_the_state_are_told(world: World, agent: 
     saved = row(world, "PRB0040001")
     assert (saved["state"], saved["resolution_code"], saved["fix_notes"]) == ("102", "fix_applied", "New firmware")
     replies = [post["message"] for post in world.mattermost.posts_in("service-desk") if post["root_id"] == card["id"]]
-    assert replies == ["@agent updated Resolution code, Cause notes, Fix notes"]
+    assert replies == ["Amir Agent updated Resolution code, Cause notes, Fix notes"]
     pressed = agent.press_action(card["id"], "State")
     assert pressed.dialog is not None
     assert saved["sys_mod_count"] == str(int(before["sys_mod_count"]) + 1)

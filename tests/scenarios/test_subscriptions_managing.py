@@ -100,7 +100,7 @@ def test_an_edit_sends_only_what_changed(world: World, agent: MattermostClient) 
     assert only(world)["sys_mod_count"] == "1"
     [grant] = grants(world)
     assert (grant["name"], grant["owner_id"], grant["version"]) == ("Most urgent", agent.id, 2)
-    assert posted(world).count("**agent** changed a subscription of this channel") == 1
+    assert posted(world).count("**Amir Agent** changed a subscription of this channel") == 1
     assert [entry["method"] for entry in world.asked(path=ROWS)] == ["GET", "PATCH", "GET"]
 
 
@@ -122,8 +122,8 @@ def test_a_subscription_moves_to_another_channel(world: World, agent: Mattermost
     assert answer["type"] == "ok"
     assert only(world)["channel_id"] == town
     assert grants(world)[0]["channel_id"] == town
-    assert posted(world, "town-square")[-1] == "**agent** changed a subscription of this channel"
-    assert posted(world)[-1] == "**agent** moved a subscription away from this channel"
+    assert posted(world, "town-square")[-1] == "**Amir Agent** changed a subscription of this channel"
+    assert posted(world)[-1] == "**Amir Agent** moved a subscription away from this channel"
 
 
 def test_an_edit_needs_the_right_to_write_in_the_old_and_the_new_channel(world: World, agent: MattermostClient) -> None:
@@ -215,7 +215,7 @@ def test_an_administrator_of_both_may_edit_and_delete(world: World, agent: Matte
     assert answer["text"].startswith("Deleted")
     assert rows(world) == []
     assert grants(world) == []
-    assert posted(world)[-1] == "**admin** removed a subscription of this channel"
+    assert posted(world)[-1] == "**Ada Admin** removed a subscription of this channel"
 
 
 def test_a_channel_administrator_may_stop_what_servicenow_does_not_let_go(
@@ -234,14 +234,14 @@ def test_a_channel_administrator_may_stop_what_servicenow_does_not_let_go(
     assert "Stopped" in answer["text"]
     [grant] = grants(world)
     assert (grant["status"], grant["owner_id"]) == ("broken", agent.id)
-    assert "@agent2" in grant["reason"]
+    assert "Aiko Agent" in grant["reason"]
     assert only(world)["name"] == "Urgent"
     header = agent.command("subscriptions list", {}, **HERE)["form"]["header"]
-    assert "broken: @\u200bagent2, who administrates the channel, stopped it" in header
+    assert "broken: Aiko Agent, who administrates the channel, stopped it" in header
     for _ in range(3):
         pass_time(world, 60)
     [text] = [one for one in told(world, "agent") if "stopped posting" in one]
-    assert "@agent2, who administrates the channel, stopped it" in text
+    assert "Aiko Agent, who administrates the channel, stopped it" in text
 
 
 def test_a_channel_administrator_s_delete_stops_it_as_well(world: World, agent: MattermostClient) -> None:
@@ -301,7 +301,7 @@ def test_deleting_asks_first_wherever_it_comes_from(world: World, agent: Matterm
     assert answer["text"].startswith("Deleted: every [Incident](")
     assert rows(world) == []
     assert grants(world) == []
-    assert posted(world)[-1] == "**agent** removed a subscription of this channel"
+    assert posted(world)[-1] == "**Amir Agent** removed a subscription of this channel"
     again = press(agent, by_command, "delete")
     assert "no such subscription" in again["text"]
 
