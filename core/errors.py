@@ -1,50 +1,71 @@
 """
-Errors a person can meet.
+Errors a person can meet. Those without a sentence here are raised by one module alone, and stand there.
 
 * AppError                  raised on purpose; carries the words for the person
   x InvalidInput            a field's value cannot be accepted
+    + NoSuchRecord
   x UnknownRequest          no handler for what was asked
   x NotVerified             the caller did not prove who is asking
     + OtherSecret           the framework signs with another secret than ours
+    + ExpiredState, ExpiredTrigger, ForeignForm, ReportRefused, UsedDialog, UsedTrigger
   x NotPermitted            the person may not do this here
     + AdministratorsOnly
+    + GuestsOut             a Mattermost guest, where guests are not let in
+    + NotInChannel          not a member of the card's channel
     + MayNotPost            not in this channel
       - ChannelClosed       nobody may, or the bot may not
     + NotShared             not a record of this table
     + BotNotIn              the bot may not post there, and the person may not let it in
     + NotYours              somebody else's, and the person administrates nothing there
+    + KeysFromEnvironment, NoKeyRights, NotYoursThere, PluginRuns
   x TurnedOff               an administrator disabled or uninstalled the app
   x NotConfigured           settings are missing
   x NotConnected            no linked ServiceNow account yet
     + Suspended             linked, but ServiceNow refuses its tokens
+    + NoAdministrator
   x TooManyRequests         more submits or look-ups a minute than anybody needs   retryable
   x StillWorking            the same form is being saved right now                 retryable
+    + SavedBySomebody
   x MayBeSaved              no answer after a write, and looking was no help (`handlers/confirmed.py`)
   x StorageFailed           the disk did not take it
+    + Damaged, InUse, Unreadable
   x MattermostError         Mattermost did not do what was asked
     + MattermostSilent      no answer, or 429 or 5xx                               retryable
+      - NoBotToken
     + MattermostRefused     4xx
       - RootGone            the thread's first post was deleted
       - NoSuchId            not of an id's form, so Mattermost was not asked
   x ServiceNowError         ServiceNow did not do what was asked
     + Unreachable           refused, no route, TLS: nothing was sent               retryable
+      - Silent
     + Unanswered            sent, and no answer in time                            retryable
+      - ConnectionLost, GatewayFailed
     + Asleep                a developer instance that hibernates
     + Busy                  429 or 503, or too many of our own calls               retryable
+      - Full
     + Dropped               202: accepted and thrown away                          retryable
     + Broken                500, a cut answer, or one of no known shape            retryable
+      - CutShort
     + Misdirected           a login or proxy page instead of data
+      - NoInstance
     + CredentialsRefused    401
       - TokenRefused        401 to a token that was just refreshed                 retryable
     + AccessDenied          403: closed table, no right
+      - InsertHidden, NotAuthorized, NotYourTest
     + Refused               403 by data policy or business rule; names fields where it can
+    + NotAccepted           any other 4xx
     + NotKept               2xx, but what was written is not there: no right to the field
+      - PartlyKept
     + NotFound              404: no such record, or an ACL hides it
+      - Gone, NothingMatches
     + NotInstalled          400: no such table or API on the instance
       - OldComponent        the table is there as an older update set made it
+      - NoTests, NotSetUp
     + TooLong               414
     + TooLarge              more bytes than the instance takes at once
     + OAuthRefused          the token endpoint refused
+    + BeingChanged, NoKey, NothingSaved, NotWritten
+  x AlreadyThere, Declined, HalfDone, PartlyAdded, SignInFailed, UnknownSignIn, _TooBig
 
 ``retryable`` says that the same request may succeed later. A write is never repeated for it
 without looking first whether it was saved (``may_have_been_saved``).
@@ -68,6 +89,12 @@ class AppError(Exception):
     tell: str = "Something went wrong. Try again; if it stays, ask an administrator."
     retryable: bool = False
     may_have_been_saved: bool = False
+    retry_after: float | None = None  # seconds, where the other side said so
+
+    def __init__(self, detail: str = "", tell: str | None = None) -> None:
+        super().__init__(detail)
+        if tell is not None:
+            self.tell = tell
 
     @property
     def fields(self) -> Mapping[str, str]:
@@ -80,11 +107,9 @@ class InvalidInput(AppError):
 
     tell = "Please correct what is marked below. Nothing was saved."
 
-    def __init__(self, fields: Mapping[str, str], tell: str | None = None) -> None:
-        super().__init__(f"invalid input in {', '.join(sorted(fields)) or 'the form'}")
+    def __init__(self, fields: Mapping[str, str], tell: str | None = None, *, detail: str = "") -> None:
+        super().__init__(detail or f"invalid input in {', '.join(sorted(fields)) or 'the form'}", tell)
         self._fields = dict(fields)
-        if tell is not None:
-            self.tell = tell
 
     @property
     def fields(self) -> Mapping[str, str]:
@@ -96,11 +121,6 @@ class UnknownRequest(AppError):
 
     tell = "This app does not know that request. Try `/servicenow help`."
 
-    def __init__(self, detail: str, tell: str | None = None) -> None:
-        super().__init__(detail)
-        if tell is not None:
-            self.tell = tell
-
 
 class NotVerified(AppError):
     """The request lacks a proof of who is asking, or the proof is false."""
@@ -109,17 +129,7 @@ class NotVerified(AppError):
 
 
 class OtherSecret(NotVerified):
-    """The framework's token is signed with another secret than ours; ``tell`` names it to whoever installs the app."""
-
-    tell_installing = (
-        "The JWT secret that was entered is not the value of `MATTERMOST_APP_JWT_SECRET`, so the app doesn't work yet. "
-        "Install it again with that secret; installing over it fixes this."
-    )
-
-    def __init__(self, detail: str, *, installing: bool = False) -> None:
-        super().__init__(detail)
-        if installing:
-            self.tell = self.tell_installing
+    """The framework's token is signed with another secret than ours."""
 
 
 class NotPermitted(AppError):
@@ -150,11 +160,6 @@ class MayNotPost(NotPermitted):
     """The person may not post in the channel; the detail says why."""
 
     tell = "You may not post in this channel. Choose a channel that you can write in."
-
-    def __init__(self, detail: str, tell: str | None = None) -> None:
-        super().__init__(detail)
-        if tell is not None:
-            self.tell = tell
 
 
 class NotShared(NotPermitted):
@@ -373,9 +378,17 @@ class Misdirected(ServiceNowError):
 
 
 class CredentialsRefused(ServiceNowError):
-    """401: every cause looks alike; a fresh token is tried once before this is told."""
+    """
+    401: every cause looks alike; a fresh token is tried once before this is told.
+
+    ``foreign`` says that it was not in ServiceNow's JSON, so something else may have answered.
+    """
 
     tell = "ServiceNow does not accept your connection. Run `/servicenow connect` and try again."
+
+    def __init__(self, detail: str, *, foreign: bool = False) -> None:
+        super().__init__(detail)
+        self.foreign = foreign
 
 
 class TokenRefused(CredentialsRefused):
@@ -416,6 +429,10 @@ class Refused(ServiceNowError):
             self.tell = f"ServiceNow refused these values. Nothing was saved; change them, {ask}"
 
 
+class NotAccepted(ServiceNowError):
+    """4xx of no kind that is known, such as a 400 of the component."""
+
+
 class NotKept(ServiceNowError):
     """ServiceNow answered well and did not keep what was written, as it does for fields without right."""
 
@@ -423,11 +440,6 @@ class NotKept(ServiceNowError):
         "ServiceNow did not keep this: your account may not write that field, or its rules forbid the value. "
         "Ask your ServiceNow administrator."
     )
-
-    def __init__(self, detail: str, tell: str | None = None) -> None:
-        super().__init__(detail)
-        if tell is not None:
-            self.tell = tell
 
 
 class NotFound(ServiceNowError):

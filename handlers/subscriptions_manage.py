@@ -6,7 +6,7 @@ from dataclasses import replace
 import structlog
 
 from core.calls import Call, Reply, ShowForm, Text
-from core.errors import AccessDenied, InvalidInput, NotFound, NotInstalled, ServiceNowError, StorageFailed
+from core.errors import AccessDenied, InvalidInput, NotAccepted, NotFound, NotInstalled, ServiceNowError, StorageFailed
 from core.menus import Requirement
 from core.subscriptions import Status, Subscription
 from forms.subscriptions_list import DELETE, PAUSE, RESUME, SEND_TEST, SHOW, confirm_form
@@ -168,10 +168,8 @@ def _tested(sys_id: str, context: Context) -> tuple[Subscription, str]:
         raise NoTests(str(error)) from error
     except AccessDenied as error:
         raise NotYourTest(str(error)) from error
-    except ServiceNowError as error:
-        if type(error) is ServiceNowError:  # any other 400: of those the component knows one
-            raise NoKey(str(error)) from error
-        raise
+    except NotAccepted as error:  # of any other 400 the component knows one
+        raise NoKey(str(error)) from error
     place = channel_name(stored.channel_id, context)
     return stored, f"A test is on its way to {place}: ServiceNow reports the newest record that it matches."
 

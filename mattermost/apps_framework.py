@@ -168,9 +168,11 @@ def read_asker(payload: Mapping[str, Any]) -> CallRequest:
 
 
 def _malformed(messages: Mapping[str, Any]) -> InvalidInput:
-    error = InvalidInput({}, "This request was not of a form that the app understands. Reload Mattermost.")
-    error.args = (f"malformed call request: {sorted(map(str, messages))}",)
-    return error
+    return InvalidInput(
+        {},
+        "This request was not of a form that the app understands. Reload Mattermost.",
+        detail=f"malformed call request: {sorted(map(str, messages))}",
+    )
 
 
 def read_values(entered: Mapping[str, Any]) -> Values:

@@ -120,9 +120,11 @@ def _text(submission: Mapping[str, Any], name: str, most: int) -> str:
 
 
 def _malformed(error: ValidationError) -> InvalidInput:
-    refused = InvalidInput({}, "This request was not of a form that the app understands. Reload Mattermost.")
-    refused.args = (f"malformed request: {sorted(map(str, error.messages_dict))}",)
-    return refused
+    return InvalidInput(
+        {},
+        "This request was not of a form that the app understands. Reload Mattermost.",
+        detail=f"malformed request: {sorted(map(str, error.messages_dict))}",
+    )
 
 
 def write_press(reply: Reply, update: Mapping[str, Any] | None = None) -> dict[str, Any]:

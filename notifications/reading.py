@@ -188,7 +188,7 @@ class Readings:
         except Unanswered as error:
             self._failed[place] = Later(str(error), self._silences.unanswered(place))
         except ServiceNowError as error:
-            self._failed[place] = Later(str(error), getattr(error, "retry_after", None) or 0.0)
+            self._failed[place] = Later(str(error), error.retry_after or 0.0)
         except Exception as error:
             # Whatever is wrong with these records: it concerns their batches alone.
             log.error("records can't be read", table=table, exc_info=error)

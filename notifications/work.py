@@ -127,7 +127,7 @@ class Work:
     def wait_for(self, error: AppError) -> None:
         """Try again later, and not before the other side said."""
         self.later = str(error)
-        self.at_least = max(self.at_least, getattr(error, "retry_after", None) or 0.0)
+        self.at_least = max(self.at_least, error.retry_after or 0.0)
 
 
 def in_channel(rows: Sequence[Row]) -> bool:

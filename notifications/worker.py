@@ -136,7 +136,7 @@ class Worker:
         except MattermostSilent:
             raise
         except AppError as error:
-            self._again(batch, str(error), getattr(error, "retry_after", None) or 0.0, outcome)
+            self._again(batch, str(error), error.retry_after or 0.0, outcome)
             return True
         if earlier is None:
             return False

@@ -20,6 +20,7 @@ from core.errors import (
     CredentialsRefused,
     Dropped,
     Misdirected,
+    NotAccepted,
     NotFound,
     NotInstalled,
     Refused,
@@ -30,6 +31,7 @@ from core.errors import (
 )
 
 _ASLEEP = re.compile(r"instance\s+(is\s+)?hibernating", re.IGNORECASE)
+_TOKEN = re.compile(r"[!-~]+")  # it goes into a header
 _RULE = re.compile(r"aborted by Business Rule '([^'^]*)")
 _MANDATORY = re.compile(r"fields? (?:is|are) mandatory:\s*(.+)", re.DOTALL)
 _MANDATORY_ONE = re.compile(r"(?:Data Policy Exception:|,|;|\n)\s*([^,;:\n]+?) is mandatory")
@@ -94,7 +96,7 @@ def read_token_answer(status: int, headers: Mapping[str, str], body: bytes) -> b
         return False
     if status != 200:
         raise _refusal("", status, headers, content)
-    if isinstance(content.get("access_token"), str) and content["access_token"]:
+    if isinstance(token := content.get("access_token"), str) and _TOKEN.fullmatch(token):
         return True
     if "error" in content:
         return False
@@ -126,7 +128,7 @@ def _no_data(status: int, headers: Mapping[str, str], body: bytes) -> ServiceNow
         return Asleep(f"{status}: hibernating")
     match status:
         case 401:
-            return CredentialsRefused("401 without JSON")
+            return CredentialsRefused("401 without JSON", foreign=True)
         case 403:
             return AccessDenied("403 without JSON")
         case 404:
@@ -181,7 +183,7 @@ def _refusal(method: str, status: int, headers: Mapping[str, str], content: Any)
         case _ if status >= 500:
             return Broken(what)
         case _:
-            return ServiceNowError(what)
+            return NotAccepted(what)
 
 
 def _values_refused(what: str, text: str) -> Refused | None:

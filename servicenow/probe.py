@@ -46,8 +46,7 @@ class Probe:
         try:
             read_answer("GET", answer.status, answer.headers, answer.body)
         except CredentialsRefused as refusal:
-            # Without JSON, it is the 401 of something else.
-            if "without JSON" in str(refusal):
+            if refusal.foreign:
                 raise NoInstance(str(refusal)) from refusal
         except _NOT_AS_SERVICENOW as error:
             raise NoInstance(str(error)) from error

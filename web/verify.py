@@ -24,6 +24,10 @@ from mattermost.token_owners import TokenOwners
 from web.background import Background, Every
 from web.refusals import proved
 
+_INSTALL_AGAIN = (
+    "The JWT secret that was entered is not the value of `MATTERMOST_APP_JWT_SECRET`, so the app doesn't work yet. "
+    "Install it again with that secret; installing over it fixes this."
+)
 _RENEWAL_SECONDS = 5.0
 _ENABLED_SECONDS = 360.0  # longer than a bot's session that was checked before is taken for live
 
@@ -138,7 +142,7 @@ class Verifier:
         try:
             person_id = self._named(request)
         except OtherSecret as error:
-            raise OtherSecret(str(error), installing=True) from error
+            raise OtherSecret(str(error), _INSTALL_AGAIN) from error
         caller = self._caller(person_id, read(payload(request)))
         _check_path(request, caller.request)
         owner = self._owners.owner(caller.request.acting_user_access_token, asker=person_id, fresh=True)
@@ -250,6 +254,8 @@ def payload(request: Request) -> Mapping[str, Any]:
 
 
 def _no_json(what: str) -> InvalidInput:
-    error = InvalidInput({}, "This request was not of a form that the app understands. Reload Mattermost.")
-    error.args = (f"body is no JSON object: {what}",)
-    return error
+    return InvalidInput(
+        {},
+        "This request was not of a form that the app understands. Reload Mattermost.",
+        detail=f"body is no JSON object: {what}",
+    )

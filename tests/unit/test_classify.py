@@ -15,6 +15,7 @@ from core.errors import (
     CredentialsRefused,
     Dropped,
     Misdirected,
+    NotAccepted,
     NotFound,
     NotInstalled,
     Refused,
@@ -91,8 +92,8 @@ ANSWERS = [
     ("PATCH", 403, {}, "<html>Forbidden</html>", AccessDenied),
     ("GET", 404, {}, failure("No Record found", "Record doesn't exist or ACL restricts the retrieval"), NotFound),
     ("GET", 404, {}, "<html>not found</html>", NotInstalled),
-    ("GET", 405, {}, failure("Method not Supported"), ServiceNowError),
-    ("POST", 415, {}, failure("Invalid content-type. Supported request media types"), ServiceNowError),
+    ("GET", 405, {}, failure("Method not Supported"), NotAccepted),
+    ("POST", 415, {}, failure("Invalid content-type. Supported request media types"), NotAccepted),
     ("GET", 414, {}, "<html><title>414 Request-URI Too Large</title></html>", TooLong),
     ("GET", 414, {}, "", TooLong),
     ("POST", 413, {}, "", TooLarge),
@@ -249,3 +250,11 @@ def test_recorded_refusals_are_understood(name: str) -> None:
         assert isinstance(caught.value, kinds), entry["what"]
         if name == "hibernation" and response["status"] == 200:
             assert type(caught.value) is Asleep, entry["what"]
+
+
+@pytest.mark.parametrize("token", ["\N{SNOWMAN}", "two words", "a\nb", "", None, 5])
+def test_a_token_that_fits_no_header_is_none(token: object) -> None:
+    """An access token of other than visible ASCII is a broken answer, before it is stored or sent."""
+    body = json.dumps({"access_token": token, "token_type": "Bearer"}).encode()
+    with pytest.raises(Broken, match="neither token nor error"):
+        read_token_answer(200, {}, body)
