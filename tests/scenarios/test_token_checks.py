@@ -210,6 +210,39 @@ def test_one_question_for_a_token_that_many_bring(world: World) -> None:
     assert told.count("refused") == 23
 
 
+def test_what_was_asked_before_everything_was_forgotten_is_not_remembered(world: World) -> None:
+    """The app is disabled while a question is on its way: the old answer counts once, and no later."""
+    owners, _ = owners_of(world)
+    world.mattermost.clear_requests()
+    world.mattermost.fault("slow", ASKED, seconds=60)
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(owners.owner, bot_token(world), asker="agent")
+        while world.mattermost.armed():
+            assert not asking.done()
+        owners.forget()
+        world.mattermost.clear_faults()
+        asking.result()
+    owners.owner(bot_token(world), asker="agent")
+    assert asked(world) == 2
+
+
+def test_unanswered_questions_are_few_however_long_they_take(world: World) -> None:
+    """Second by second other people's tokens come, and Mattermost answers none of them: the fifth is refused."""
+    owners, timer = owners_of(world)
+    for _ in range(8):
+        world.mattermost.fault("slow", ASKED, seconds=60)
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(4):
+            timer.now += 10
+            pool.submit(owners.owner, made_up(), asker=str(number))
+            while world.mattermost.armed() > 7 - number:
+                pass
+        timer.now += 10
+        with pytest.raises(TooManyRequests, match="are being checked"):
+            owners.owner(made_up(), asker="another")
+        world.mattermost.clear_faults()
+
+
 class Timer:
     """Seconds, set by hand."""
 
@@ -222,7 +255,7 @@ class Timer:
 def owners_of(world: World) -> tuple[TokenOwners, Timer]:
     """A memory of our own, on a clock of our own."""
     timer = Timer()
-    return TokenOwners(Client(world.mattermost.url), timer=timer), timer
+    return TokenOwners(Client(world.mattermost.url), timer, timer), timer
 
 
 def bot_token(world: World) -> str:

@@ -353,3 +353,19 @@ def test_a_wrong_secret_at_installing_is_named_and_installing_again_fixes_it(emp
     assert "SECRET" not in refused["text"]
     empty_world.install()
     assert list(empty_world.person("agent").entries("/channel_header")) == ["Connect to ServiceNow"]
+
+
+def test_an_installation_needs_the_administrator_s_own_session_and_a_bot_s(caller: Caller) -> None:
+    """An administrator's session in another's name pins nothing, and a person's session is no bot's."""
+    world, admin = caller.world, caller.world.person("admin")
+    before = world.running.service.services.stores.installations.get()
+    session = world.mattermost.registry.token(world.mattermost.registry.apps["servicenow"], admin.id)
+    user = {"id": caller.agent.id, "username": "agent", "roles": "system_user system_admin"}
+    context = caller.context(acting_user=user, acting_user_access_token=session, bot_access_token=caller.other_bot)
+    answer = caller.post("/lifecycle/install", context, caller.token()).json()
+    assert answer["text"].startswith("Only a Mattermost system administrator may do this.")
+    user = {"id": admin.id, "username": "admin", "roles": "system_user system_admin"}
+    context = caller.context(acting_user=user, acting_user_access_token=session, bot_access_token=caller.own_token)
+    answer = caller.post("/lifecycle/install", context, caller.token(person=admin.id)).json()
+    assert answer["text"].startswith("This request could not be verified")
+    assert world.running.service.services.stores.installations.get() == before
