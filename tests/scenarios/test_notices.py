@@ -239,14 +239,14 @@ def test_a_paused_or_deleted_subscription_posts_nothing_more(world: World, compo
     assert world.running.service.services.deliveries.health().waiting == 0
 
 
-@pytest.mark.parametrize("status", ["paused", "broken"])
-def test_what_waited_when_its_subscription_was_stopped_is_not_posted(
-    world: World, component: Component, status: str
+@pytest.mark.parametrize("change", [{"status": "paused"}, {"status": "broken"}, {"channel_id": "z" * 26}])
+def test_what_waited_when_its_subscription_was_stopped_or_moved_is_not_posted(
+    world: World, component: Component, change: Json
 ) -> None:
     """The grant of the moment of posting decides."""
     [one] = stored(world, grant(world))
     component.changed(incident(world), [one])
-    world.running.service.services.grants.put(replace(one, status=status))
+    world.running.service.services.grants.put(replace(one, **change))
     pass_time(world, 2)
     assert notices(world) == []
     assert world.running.service.services.deliveries.health().waiting == 0

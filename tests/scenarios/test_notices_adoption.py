@@ -152,6 +152,18 @@ def test_an_owner_is_asked_apart_and_the_event_is_told_once(world: World, compon
     assert world.running.service.services.deliveries.health().waiting == 0
 
 
+def test_a_row_that_is_granted_posts_its_own_events_alone(world: World, component: Component, agent2: Json) -> None:
+    """It is granted when it matches first; of an event that it doesn't name, nothing is posted."""
+    agent = world.person("agent")
+    where = {"channel_id": agent.channel("service-desk"), "user_id": agent.id}
+    sys_id = foreign_row(world, "agent", **where, subscription_events="priority")
+    component.changed(incident(world), [], subscriptions=[matching(grant(world, sys_id=sys_id))])
+    pass_time(world, 30)
+    assert kept(world, sys_id).events == "priority"
+    assert notices(world) == []
+    assert world.running.service.services.deliveries.health().waiting == 0
+
+
 def test_a_claim_is_given_up_after_a_day(world: World, component: Component, agent2: Json) -> None:
     """ServiceNow never answers: twenty tries and a day later the rows are dropped, and counted."""
     agent = world.person("agent")

@@ -108,3 +108,26 @@ def test_an_account_that_names_nobody_owns_nothing() -> None:
 def test_a_row_made_again_under_a_granted_id_is_foreign() -> None:
     """Everything as granted but its maker."""
     assert isinstance(judge(replace(ROW, created_by="mallory"), GRANT, OWNER, ["state"]), Foreign)
+
+
+def test_a_connected_owner_without_a_name_keeps_an_older_grant() -> None:
+    """Nothing tells who created the row, but the record is read with the owner's own token."""
+    unknown = replace(OWNER, identity=Identity())
+    assert judge(ROW, GRANT, unknown, ["state"]) == Granted()
+
+
+def test_administrators_are_told_what_happened_to_a_row() -> None:
+    """Made or changed; by somebody else, or for somebody without an account."""
+    changed = replace(ROW, filter_digest="", updated_by="mallory")
+    assert judge(changed, GRANT, OWNER, ["state"]) == Foreign(
+        "The row was changed in ServiceNow by somebody else than its owner."
+    )
+    assert judge(ROW, None, None, ["state"]) == Foreign(
+        "The row was made in ServiceNow, and its owner has no connected account here."
+    )
+
+
+def test_a_report_from_before_our_own_change_is_not_wanted() -> None:
+    """It waited in ServiceNow while somebody else than the owner changed the subscription through us."""
+    before = replace(ROW, filter_digest="", updated_by="admin", updated_on="2020-01-01 00:00:00")
+    assert judge(before, GRANT, OWNER, ["state"]) == NotWanted()
