@@ -161,7 +161,7 @@ def _link(opened: OpenedRecord, found: Entries, call: Call, context: Context) ->
 def entries_text(found: Entries, skip: int = 0) -> str:
     """Entries as Markdown, newest first: kind, author, time, and the text as a quotation."""
     if not found.entries:
-        return "No older comments." if skip else "No comments yet."
+        return "No older entries." if skip else "No entries yet."
     lines = [_entry(entry) for entry in found.entries]
     if not found.older:
         lines.append("*These are all.*")

@@ -11,6 +11,7 @@ from handlers.lookups import Lookups
 from mattermost.markdown import harmless
 
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
+_OFFERED = re.compile(r".*\(([^()]+)\)")  # Name (user_name)
 PEOPLE = ("caller_id", "assigned_to")
 _MOST_NAMED = 5
 _NAME_CHARACTERS = 100
@@ -28,7 +29,7 @@ def finder(name: str, context: Context) -> Find:
         UnknownRequest: The column is no reference of ours.
     """
     if name in PEOPLE:
-        return context.servicenow.find_users
+        return lambda query: context.servicenow.find_users(query.removeprefix("@"))
     match name:
         case "assignment_group":
             return context.servicenow.find_groups
@@ -68,8 +69,12 @@ def reference(option: Option | None, find: Find) -> tuple[str, str]:
     if is_reference(option):
         return option.value, ""
     typed = option.value.strip()
-    found = find(typed)
-    exact = [one for one in found if one.label.casefold() == typed.casefold()]
+    offered = _OFFERED.fullmatch(typed)
+    found = find(offered[1] if offered else typed)
+    wanted = typed.casefold()
+    # As offered, or the exact user name, which one person alone has.
+    exact = [one for one in found if one.label.casefold() == wanted]
+    exact = exact or [one for one in found if one.label.casefold().endswith(f"({wanted})")]
     match exact or list(found):
         case [one]:
             return one.value, ""

@@ -169,7 +169,7 @@ def test_priority_follows_from_impact_and_urgency(world: World, agent: Mattermos
     assert "nothing was changed" in agent.submit(opened(act(agent, "INC0010001", "priority")), {})["text"]
 
 
-@pytest.mark.parametrize("who", ["me", "@agent2", "Aiko Agent", "aiko"])
+@pytest.mark.parametrize("who", ["me", "@agent2", "Aiko Agent", "aiko", "agent2", "Aiko Agent (agent2)"])
 def test_a_record_is_assigned_to_somebody_by_command(world: World, agent: MattermostClient, who: str) -> None:
     """Me, somebody here whose account is connected or bears the same name, or a name in ServiceNow."""
     answer = agent.command("assign", {"record": "INC0010001", "assigned_to": who})
@@ -180,13 +180,23 @@ def test_a_record_is_assigned_to_somebody_by_command(world: World, agent: Matter
 
 def test_an_ambiguous_name_is_answered_with_its_candidates(world: World, agent: MattermostClient) -> None:
     """Nothing is written; both are named."""
-    answer = agent.command("assign", {"record": "INC0010001", "assigned_to": "agent"})
+    answer = agent.command("assign", {"record": "INC0010001", "assigned_to": "age"})
     assert answer["type"] == "error"
     assert "Amir Agent" in answer["text"]
     assert "Aiko Agent" in answer["text"]
     assert row(world, "INC0010001")["assigned_to"] == ""
     nobody = agent.command("assign", {"record": "INC0010001", "assigned_to": "@nobody"})
     assert "nobody called" in nobody["text"]
+
+
+def test_an_exact_user_name_wins(world: World, agent: MattermostClient) -> None:
+    """Others whose name or user name contains it don't make it ambiguous; with an `@` it is found while typing."""
+    answer = agent.command("assign", {"record": "INC0010001", "assigned_to": "agent"})
+    assert answer["type"] == "ok", answer
+    assert world.servicenow.store.display("sys_user", row(world, "INC0010001")["assigned_to"]) == "Amir Agent"
+    form = opened(act(agent, "INC0010001", "assign"))
+    items = agent.look_up(form, "assigned_to", "@ag")["data"]["items"]
+    assert [item["label"] for item in items] == ["Aiko Agent (agent2)", "Amir Agent (agent)"]
 
 
 def test_the_connected_account_counts_whatever_its_name(world: World, agent: MattermostClient) -> None:
