@@ -16,6 +16,10 @@ MODULES: dict[str, list[str]] = {
     ],
     "servicenow/filters.py": ["tests/unit/test_subscription_filters.py"],
     "servicenow/tokens.py": ["tests/unit/test_servicenow_tokens.py", "tests/scenarios/test_tokens.py"],
+    "servicenow/limits.py": ["tests/unit/test_servicenow_limits.py"],
+    "servicenow/tables.py": ["tests/contract/servicenow_client"],
+    "handlers/confirmed.py": ["tests/scenarios/test_outages.py", "tests/scenarios/test_once_per_form.py"],
+    "handlers/idempotency.py": ["tests/contract/test_forms_crash.py", "tests/scenarios/test_once_per_form.py"],
     "mattermost/triggers.py": [
         "tests/unit/test_triggers.py",
         "tests/scenarios/test_plain_verification.py",

@@ -1,12 +1,24 @@
 """Few calls at once, fewer a person, and none while ServiceNow does not answer."""
 
 import threading
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 
 from core.errors import Broken, Unanswered
-from servicenow.limits import FAILURES, PAUSE_SECONDS, PER_PERSON, WINDOW_SECONDS, Full, Gate, Silent
+from servicenow import limits
+from servicenow.limits import (
+    FAILURES,
+    PAUSE_SECONDS,
+    PER_PERSON,
+    WAIT_SECONDS,
+    WINDOW_SECONDS,
+    Full,
+    Gate,
+    Silent,
+)
 
 
 class Time:
@@ -147,3 +159,142 @@ def test_places_are_given_back_after_errors() -> None:
         with pytest.raises(type(error)):
             call(gate, error)
     call(gate)
+
+
+def hold(stack: ExitStack, gate: Gate, *people: str | None) -> None:
+    """Calls that go on until the stack is closed."""
+    for person in people:
+        stack.enter_context(gate.passing(person, 0.0))
+
+
+def test_the_limits_are_those_of_the_design() -> None:
+    """Three calls a person; five unanswered ones within 30 s stop all calls for 15 s."""
+    clock = Time()
+    gate = Gate(10, clock)
+    with ExitStack() as stack:
+        hold(stack, gate, "ann", "ann", "ann")
+        with pytest.raises(Full):
+            call(gate)
+    silent(gate, 4)
+    call(gate)
+    silent(gate, 1)
+    clock.now += 30
+    silent(gate, 4)
+    clock.now += 14.9
+    with pytest.raises(Silent):
+        call(gate)
+    clock.now += 0.1
+    call(gate)
+
+
+def test_the_window_begins_with_the_first_of_the_five() -> None:
+    """Four of them close together and one long before are no reason to stop."""
+    time = Time()
+    gate = Gate(10, time)
+    silent(gate, 1)
+    time.now += WINDOW_SECONDS + 0.1
+    silent(gate, FAILURES - 1)
+    call(gate)
+
+
+def test_sign_ins_take_nobodys_share() -> None:
+    """As many at once as there are places."""
+    gate = Gate(at_once=PER_PERSON + 2)
+    with ExitStack() as stack:
+        hold(stack, gate, *[None] * (PER_PERSON + 1))
+        call(gate, person=None)
+
+
+def test_a_place_is_given_back_once() -> None:
+    """After many calls, one after the other, there are as many places as before, in all and for each person."""
+    gate = Gate(at_once=PER_PERSON + 1)
+    for _ in range(3):
+        call(gate)
+    with ExitStack() as stack:
+        hold(stack, gate, *["ann"] * (PER_PERSON - 1))
+        call(gate)
+        hold(stack, gate, "ann")
+        with pytest.raises(Full):
+            call(gate)
+        hold(stack, gate, "bob")
+        with pytest.raises(Full):
+            call(gate, person="cid")
+
+
+def start_waiting(thread: threading.Thread, gate: Gate) -> None:
+    """Start it, and return once it waits for a place."""
+    thread.start()
+    while thread.is_alive() and not gate._changed._waiters:  # type: ignore[attr-defined]
+        threading.Event().wait(0.01)
+
+
+def test_whoever_waits_is_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a call lets a waiting one go on at once, not when its patience ends."""
+    monkeypatch.setattr(limits, "WAIT_SECONDS", 60.0)
+    gate = Gate(at_once=1)
+    done = threading.Event()
+
+    def wait() -> None:
+        with gate.passing("bob", 60.0):
+            done.set()
+
+    with gate.passing("ann"):
+        thread = threading.Thread(target=wait)
+        start_waiting(thread, gate)
+    assert done.wait(20)
+    thread.join(5)
+
+
+def test_whoever_waits_while_the_circuit_opens_is_refused() -> None:
+    """The place becomes free because ServiceNow went silent: the waiting call is not made."""
+    gate = Gate(1, Time())
+    silent(gate, FAILURES - 1)
+    refused: list[Exception] = []
+
+    def wait() -> None:
+        try:
+            with gate.passing("bob"):
+                pass
+        except Silent as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=wait)
+
+    def unanswered_while_another_waits() -> None:
+        with gate.passing("ann"):
+            start_waiting(thread, gate)
+            raise Unanswered("x")
+
+    with pytest.raises(Unanswered):
+        unanswered_while_another_waits()
+    thread.join(5)
+    assert len(refused) == 1
+
+
+def test_an_open_circuit_is_told_before_a_full_one() -> None:
+    """While the probe takes the only place, others are told of the silence; nobody waits for a place."""
+    time = Time()
+    gate = Gate(1, time)
+    silent(gate, FAILURES)
+    time.now += PAUSE_SECONDS
+    with gate.passing("ann"), pytest.raises(Silent):
+        call(gate, person="bob")
+
+
+def test_an_answer_to_an_older_call_closes_the_circuit() -> None:
+    """ServiceNow answers again: calls pass at once, not after the pause."""
+    gate = Gate(10, Time())
+    with gate.passing("ann"):
+        silent(gate, FAILURES)
+    call(gate)
+
+
+def test_a_call_without_time_does_not_wait_for_a_place() -> None:
+    """What has no time left is refused at once."""
+    gate = Gate(1)
+    with gate.passing("ann"):
+        began = time.monotonic()
+        for _ in range(3):
+            with pytest.raises(Full):
+                call(gate, person="bob")
+    assert time.monotonic() - began < 2 * WAIT_SECONDS
