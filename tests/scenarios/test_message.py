@@ -179,6 +179,23 @@ def test_a_first_entry_that_is_refused_leaves_nothing(world: World, agent: Matte
     assert len([text for text in entries(world, NUMBER, "work_notes") if "/pl/" in text]) == 4
 
 
+def test_a_thread_that_stops_in_the_middle_is_continued(world: World, agent: MattermostClient) -> None:
+    """The second part is refused: the answer says what is there, and the form, sent again, adds the rest alone."""
+    root = agent.say("service-desk", "Start")
+    agent.say("service-desk", "x" * 9_000, root["id"])
+    form = pressed(agent, root)
+    values = {"record": {"label": NUMBER, "value": NUMBER}, "whole_thread": True}
+    world.servicenow.fault("slow", "/api/now/v2/table/incident/", seconds=0, method="PATCH")
+    world.servicenow.fault("429_bare", "/api/now/v2/table/incident/", method="PATCH")
+    refused = send(agent, form, **values)
+    assert refused["type"] == "error"
+    assert refused["text"].startswith(f"1 of 4 parts are in [{NUMBER}](")
+    assert "Submit this form again to add the rest." in refused["text"]
+    assert send(agent, form, **values)["type"] == "ok"
+    written = [text for text in entries(world, NUMBER, "work_notes") if "/pl/" in text]
+    assert len(written) == len(set(written)) == 4
+
+
 def test_a_deleted_message_is_said(world: World, agent: MattermostClient) -> None:
     """Gone between opening and sending: nothing is written."""
     post = agent.say("service-desk", f"Soon gone {NUMBER}")

@@ -343,13 +343,17 @@ def test_what_was_edited_after_a_lost_answer_is_not_claimed(world: World, agent:
     assert (KINDS[name].count(world, "original"), KINDS[name].count(world, "edited")) == (1, 0)
 
 
-def test_an_older_entry_with_the_same_text_is_not_taken_for_the_new_one(world: World, agent: MattermostClient) -> None:
-    """Mine of an hour ago, and somebody else's of now, are not what this form wrote."""
-    agent.command("comment", {"record": NUMBER, "comments": "ping"})
+@pytest.mark.parametrize("who", ["agent", "admin"])
+def test_an_older_entry_with_the_same_text_is_not_taken_for_the_new_one(
+    world: World, agent: MattermostClient, who: str
+) -> None:
+    """Mine of an hour ago, and somebody else's of now, are not what this form wrote; read as text and as rows."""
+    admin = world.connected("admin")
+    person, other = (agent, admin) if who == "agent" else (admin, agent)
+    person.command("comment", {"record": NUMBER, "comments": "ping"})
     world.advance(3600)
-    sys_id = next(row["sys_id"] for row in world.servicenow.rows("task") if row["number"] == NUMBER)
-    world.administer("PATCH", f"/api/now/table/incident/{sys_id}", {"comments": "ping"})
-    run = Run(world, agent, Kind("PATCH", TASKS, "", journal_form("comment", "comments"), lambda *_: 0), "ping")
+    other.command("comment", {"record": NUMBER, "comments": "ping"})
+    run = Run(world, person, Kind("PATCH", TASKS, "", journal_form("comment", "comments"), lambda *_: 0), "ping")
     run.fault("202")
     run.unsure(1)
     world.advance(HOLD_SECONDS + 1)

@@ -164,8 +164,9 @@ def test_passing_401s_leave_the_connection(world: World) -> None:
         assert [one["status"] for one in world.asked(method=method, path="/api/")] == [401, 401]
         assert refreshes(world) == 1
         assert list(agent.entries("/channel_header")) == ["ServiceNow"]
-    assert work(agent)["type"] == "ok"
-    assert len(world.servicenow.rows("incident")) == 5
+        assert work(agent)["type"] == "ok"
+        world.advance(200)  # an accepted call ends the run of 401s, so the next ones are the first of their own
+    assert len(world.servicenow.rows("incident")) == 6
 
 
 def test_401s_over_minutes_suspend(world: World) -> None:
