@@ -20,12 +20,7 @@ settings.load_profile("ours")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """
-    What waits comes first: one worker begins with it all, while the others compute.
-
-    A worker that has nothing left takes from the end of another's list, so what has begun late would be waited
-    for alone at the end.
-    """
+    """What waits comes first in its file, so that it is not what everybody waits for at the end."""
     items.sort(key=lambda item: item.get_closest_marker("waits") is None)
 
 
