@@ -79,7 +79,7 @@ def test_somebody_who_left_the_channel_speaks_there_no_more(world: World) -> Non
     dialog = agent.press_action(card["id"], "Comment").dialog
     assert dialog is not None
     agent.browser.delete(f"{agent.url}/api/v4/channels/{channel_id}/members/{agent.id}").raise_for_status()
-    told = agent.submit_dialog(dialog, {"comments": "Late"})["form"]["introduction_text"]
+    told = agent.submit_dialog(dialog, {"comments": "Late"})["error"]
     assert "You aren't a member of this channel, so nothing was done" in told
     world.settle()
     assert world.servicenow.store.journal(row(world, NUMBER)["sys_id"], "comments") == []
