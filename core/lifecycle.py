@@ -60,6 +60,12 @@ BASE_STATES: Mapping[str, Sequence[Choice]] = {
 }  # fmt: skip
 
 
+# Columns that say something about a record in whatever state: who does it, and what was found out about it so far.
+_LASTING = ("assigned_to", "assignment_group", "cause_notes", "fix_notes")
+_FINDINGS = ("cause_notes", "fix_notes")
+_PROBLEM_NEW = "101"
+
+
 def base_states(table: str) -> Sequence[Choice]:
     """The base system's states; tasks of other classes have those of task."""
     return BASE_STATES.get(table, _TASK)
@@ -73,6 +79,17 @@ def demanded(table: str, state: str) -> tuple[str, ...]:
 def offered(table: str, state: str) -> tuple[str, ...]:
     """The columns that a form for *state* shows: demanded ones first."""
     return (*demanded(table, state), *_OFFERED.get(table, {}).get(state, ()))
+
+
+def current(table: str, state: str) -> tuple[str, ...]:
+    """
+    The columns that hold of a record in *state*.
+
+    What only another state demands, such as a reopened incident's resolution or an old hold reason, was left
+    behind when the record went through that state.
+    """
+    lasting = [name for name in _LASTING if name not in _FINDINGS or state != _PROBLEM_NEW]
+    return tuple(dict.fromkeys((*lasting, *offered(table, state))))
 
 
 def demanded_by_any(table: str) -> tuple[str, ...]:

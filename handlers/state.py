@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from core.calls import Call, Kind, Options, Reply, ShowForm, Text, Value, Values
 from core.errors import AccessDenied, InvalidInput, NotFound, NotInstalled, Refused, Unanswered, Unreachable
 from core.fields import Option
-from core.lifecycle import AWAITING_CALLER, base_states, demanded, demanded_by_any, offered
+from core.lifecycle import AWAITING_CALLER, base_states, current, demanded, demanded_by_any, offered
 from core.menus import Requirement
 from core.records import Choice, Column, Record
 from core.tables import table_of
@@ -191,10 +191,11 @@ def _opened(
 
 
 def _held(record: Record) -> dict[str, Value]:
-    """What the record has already of what its states demand."""
+    """What the record has already of what its states demand, without what an earlier state left behind."""
     held: dict[str, Value] = {}
+    holds = current(record.table, record.value("state"))
     for name in demanded_by_any(record.table):
-        if value := record.value(name):
+        if name in holds and (value := record.value(name)):
             held[name] = Option(record.display(name) or value, value) if name in _LOOKUPS else value
     return held
 

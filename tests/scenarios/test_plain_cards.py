@@ -106,6 +106,19 @@ def test_resolving_on_an_old_server_names_what_is_missing(world: World, client: 
     assert [action["name"] for action in card["actions"]][:3] == ["Comment", "Close", "Reopen"]
 
 
+def test_one_dialog_for_all_states_fills_in_nothing_of_an_earlier_one(world: World) -> None:
+    """Where every state's fields are shown at once, a record in none of them has them empty."""
+    as_version(world, "9.11.0")
+    agent = world.connected("agent")
+    post, number = card_of(world, agent)
+    old = {"hold_reason": "4", "close_code": "Duplicate", "close_notes": "As before"}
+    world.administer("PATCH", f"/api/now/table/incident/{row(world, number)['sys_id']}", old)
+    dialog = agent.press_action(post["id"], "State").dialog
+    assert dialog is not None
+    assert set(old) <= set(dialog.names)
+    assert [dialog.element(name).get("default", "") for name in old] == ["", "", ""]
+
+
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_new_server_asks_for_more_when_the_state_is_chosen(world: World, client: Any) -> None:
     """On Hold asks for its reason, as a required field, once it is chosen."""

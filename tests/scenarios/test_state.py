@@ -120,6 +120,37 @@ def test_what_is_entered_stays_when_the_state_changes_and_comes_back(agent: Matt
     assert default(form, "state") == "6"
 
 
+def test_what_an_earlier_state_left_behind_is_not_filled_in(world: World, agent: MattermostClient) -> None:
+    """An old reason and resolution aren't filled in again: a state's fields are those of a record that is in it."""
+    number = "INC0010001"
+    administer(world, number, hold_reason="4", close_code="Duplicate", close_notes="As INC0010002")
+    for label, fields in (("On Hold", ["hold_reason"]), ("Resolved", ["close_code", "close_notes"])):
+        form = with_state(agent, opened(act(agent, number, "state")), label)
+        assert [default(form, name) for name in fields] == [None] * len(fields), label
+    form = opened(act(agent, number, "resolve"))
+    assert [default(form, name) for name in ("close_code", "close_notes")] == [None, None]
+    administer(world, number, state="3")
+    held = opened(act(agent, number, "state"))
+    assert default(held, "hold_reason") == "4"
+    resolved = with_state(agent, held, "Resolved")
+    assert [default(resolved, name) for name in ("close_code", "close_notes")] == [None, None]
+    administer(world, number, state="6")
+    closed = with_state(agent, opened(act(agent, number, "state")), "Closed")
+    assert [default(closed, name) for name in ("close_code", "close_notes")] == ["Duplicate", "As INC0010002"]
+
+
+def test_a_problem_s_cause_and_fix_are_filled_in_while_it_is_worked_on(world: World, agent: MattermostClient) -> None:
+    """Cause and fix are written down on the way, a resolution at the end; on a new problem both are old."""
+    number = "PRB0040001"
+    administer(world, number, "problem", cause_notes="Old firmware", resolution_code="fix_applied")
+    form = with_state(agent, opened(act(agent, number, "state")), "Resolved")
+    assert (default(form, "cause_notes"), default(form, "resolution_code")) == ("Old firmware", None)
+    new = {"short_description": "Copied", "cause_notes": "Of another problem"}
+    number = world.administer("POST", "/api/now/table/problem", new).json()["result"]["number"]
+    form = with_state(agent, opened(act(agent, number, "state")), "Resolved")
+    assert default(form, "cause_notes") is None
+
+
 @pytest.mark.parametrize(
     ("number", "states"),
     [
