@@ -117,10 +117,10 @@ def detail_form(lines: Sequence[str], status: Status, *, state: str, listed: boo
     return Form(path=SHOW, title="Subscription", header="\n".join(lines), fields=[action], state=state)
 
 
-def confirm_form(subject: str, *, state: str) -> Form:
-    """Ask before deleting. *subject* is Markdown."""
+def confirm_form(subject: str, place: str, *, state: str) -> Form:
+    """Ask before deleting. *subject* is Markdown; *place* is ``channel`` or what else people call it."""
     action = SelectField(
         name="action", label="Action", options=[Option("Delete", "delete"), Option("Keep", "keep")], buttons=True
     )
-    header = f"Delete this subscription? {subject}\n\nIts channel gets no further notices of it, and is told."
+    header = f"Delete this subscription? {subject}\n\nIts {place} gets no further notices of it, and is told."
     return Form(path=DELETE, title="Delete subscription", header=header, fields=[action], state=state)

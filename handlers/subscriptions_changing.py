@@ -45,9 +45,9 @@ def change(before: Subscription, after: Subscription, told: Told, form_id: str, 
                 _refuse_twins(after, context)
             update(before, after, context, creator=creator, record_read=True)
         mark = f"{context.person.id}:{form_id}"
-        problem = announce(after, "changed a subscription of this channel", told, mark, context)
+        problem = announce(after, "changed a subscription of this {place}", told, mark, context)
         if after.channel_id != before.channel_id:
-            announce(before, "moved a subscription away from this channel", told, f"{mark}:old", context)
+            announce(before, "moved a subscription away from this {place}", told, f"{mark}:old", context)
         return Text(f"Saved: {told.subject} ({events_text(after.events)}).{problem}")
 
     return once(form_id, context, work).text

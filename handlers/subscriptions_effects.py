@@ -7,7 +7,7 @@ import structlog
 from core.errors import MattermostError, NotPermitted
 from core.subscriptions import Grant, Subscription
 from handlers.context import Context
-from handlers.subscriptions_words import events_text
+from handlers.subscriptions_words import events_text, place_word
 from mattermost.cards import subscription_card
 from mattermost.markdown import escaped
 
@@ -64,7 +64,14 @@ def grant_of(
 
 
 def announce(subscription: Subscription, did: str, told: Told, mark: str, context: Context) -> str:
-    """Tell the channel who did what; why it could not be told as a further sentence, "" when it was."""
+    """
+    Tell the channel who did what; why it could not be told as a further sentence, "" when it was.
+
+    Args:
+        did: How it goes on after the person's name, with ``{place}`` for what people call the channel.
+    """
+    place = place_word(subscription.channel_id, context)
+    did = did.format(place=place)
     facts = [("Follows", told.subject), ("Events", events_text(subscription.events))]
     if told.filter:
         facts.append(("Only", told.filter))
@@ -78,5 +85,5 @@ def announce(subscription: Subscription, did: str, told: Told, mark: str, contex
         )
     except (MattermostError, NotPermitted) as error:
         log.warning("subscription not announced", subscription=subscription.sys_id, reason=str(error))
-        return f"\n\nIts channel was not told: {error.tell}"
+        return f"\n\nIts {place} was not told: {error.tell}"
     return ""

@@ -19,7 +19,7 @@ from handlers.subscriptions_effects import Told, announce, grant_of
 from handlers.subscriptions_form import check_allowed, read_title
 from handlers.subscriptions_list import back_to_list
 from handlers.subscriptions_rights import NotYoursThere, check_may_manage, rows_of
-from handlers.subscriptions_words import subject
+from handlers.subscriptions_words import place_word, subject
 
 log = structlog.get_logger(__name__)
 
@@ -177,7 +177,8 @@ def _tested(sys_id: str, context: Context) -> tuple[Subscription, str]:
 def _ask(call: Call, context: Context, sys_id: str) -> Reply:
     stored, _ = _get(sys_id, context)
     state = signed({**list_place(call.state), "sys_id": sys_id}, DELETE, call, context)
-    return ShowForm(confirm_form(subject(stored, read_title(stored, context), context), state=state))
+    about = subject(stored, read_title(stored, context), context)
+    return ShowForm(confirm_form(about, place_word(stored.channel_id, context), state=state))
 
 
 def _deleted(sys_id: str, form_id: str, context: Context) -> str:
@@ -196,7 +197,7 @@ def _deleted(sys_id: str, form_id: str, context: Context) -> str:
         log.warning("grant of a deleted subscription stays", subscription=sys_id, reason=str(error))
     log.info("subscription deleted", subscription=sys_id, person=context.person.id)
     mark = f"{context.person.id}:{form_id}"
-    problem = announce(stored, "removed a subscription of this channel", told, mark, context)
+    problem = announce(stored, "removed a subscription of this {place}", told, mark, context)
     return f"Deleted: {told.subject}.{problem}"
 
 

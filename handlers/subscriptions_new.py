@@ -9,7 +9,7 @@ from handlers.confirmed import MayBeSaved
 from handlers.context import Context
 from handlers.subscriptions_effects import Told
 from handlers.subscriptions_saving import create
-from handlers.subscriptions_words import subject
+from handlers.subscriptions_words import place_word, subject
 
 log = structlog.get_logger(__name__)
 
@@ -30,9 +30,10 @@ def subscribed(record: Record, channel_id: str, form_id: str, context: Context) 
         return create(wanted, Told(subject(wanted, record, context)), form_id, context)
     except AppError as error:
         log.warning("new record not subscribed", table=record.table, sys_id=record.sys_id, reason=str(error))
+        place = place_word(channel_id, context)
         if isinstance(error, MayBeSaved):
             return (
-                "It was created, but ServiceNow did not say whether this channel is subscribed to it. "
+                f"It was created, but ServiceNow did not say whether this {place} is subscribed to it. "
                 "`/servicenow subscriptions list` shows it if it is."
             )
-        return f"It was created, but this channel was not subscribed to it: {error.tell}"
+        return f"It was created, but this {place} was not subscribed to it: {error.tell}"

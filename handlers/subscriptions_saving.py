@@ -78,7 +78,7 @@ def create(wanted: Subscription, told: Told, form_id: str, context: Context) -> 
             except AppError:
                 attempt.undone("row")
                 raise
-        problem = announce(stored, "subscribed this channel", told, f"{context.person.id}:{form_id}", context)
+        problem = announce(stored, "subscribed this {place}", told, f"{context.person.id}:{form_id}", context)
         log.info("subscribed", subscription=stored.sys_id, person=context.person.id)
         return Text(f"Subscribed: {told.subject} ({events_text(stored.events)}).{problem}")
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from core.base import table_label
+from core.errors import MattermostError
 from core.filters import Filter
 from core.records import Column, Record
 from core.subscriptions import EVENT_LABELS, Event, Grant, Option, Status, Subscription
@@ -42,6 +43,15 @@ def short_subject(subscription: Subscription, record: Record | None) -> str:
     if not subscription.record_id:
         return f"every {label}"
     return f"{label} {record.number}" if record is not None else f"{label}: one record"
+
+
+def place_word(channel_id: str, context: Context) -> str:
+    """What people call the place: direct and group messages are no channels to them."""
+    try:
+        private = context.mattermost.channel(channel_id).type in {"D", "G"}
+    except MattermostError:
+        private = False
+    return "conversation" if private else "channel"
 
 
 def events_text(events: tuple[str, ...]) -> str:

@@ -148,7 +148,7 @@ def test_forms_of_subscriptions_pass_whole(table: str, kind: str) -> None:
         write_form(list_form(View(table=table), tables, ["line"], picks, state="s", previous=True, further=True))
     )
     written += [write_form(detail_form(["line"], status, state="s", listed=True, several=True)) for status in Status]
-    written.append(write_form(confirm_form("Urgent", state="s")))
+    written.append(write_form(confirm_form("Urgent", "channel", state="s")))
     for before, kept in zip(written, cleaned([], written)["forms"], strict=True):
         assert [one["name"] for one in kept["fields"]] == [one["name"] for one in before["fields"]]
         for one, other in zip(before["fields"], kept["fields"], strict=True):

@@ -104,6 +104,31 @@ def test_an_edit_sends_only_what_changed(world: World, agent: MattermostClient) 
     assert [entry["method"] for entry in world.asked(path=ROWS)] == ["GET", "PATCH", "GET"]
 
 
+def test_a_direct_message_is_told_of_a_conversation(world: World, agent: MattermostClient) -> None:
+    """Whatever happens to its subscription, a direct message is no channel to people."""
+    answer = subscribe(agent, {"direct": True, "name": "Mine"})
+    assert answer["type"] == "ok", answer
+    row = next(one for one in rows(world) if one["name"] == "Mine")
+
+    def headline() -> str:
+        posts = [one for one in world.mattermost.state.posts.values() if one["channel_id"] == row["channel_id"]]
+        [card] = max(posts, key=lambda one: one["create_at"])["props"]["attachments"]
+        return str(card["text"])
+
+    assert headline() == "**Amir Agent** subscribed this conversation"
+    press(agent, run(agent, "edit", row["sys_id"])["form"], "save", {"name": "Still mine"})
+    assert headline() == "**Amir Agent** changed a subscription of this conversation"
+    to_channel = {"direct": False, "channel": {"label": "Town Square", "value": agent.channel("town-square")}}
+    press(agent, run(agent, "edit", row["sys_id"])["form"], "save", to_channel)
+    assert headline() == "**Amir Agent** moved a subscription away from this conversation"
+    assert posted(world, "town-square")[-1] == "**Amir Agent** changed a subscription of this channel"
+    press(agent, run(agent, "edit", row["sys_id"])["form"], "save", {"direct": True})
+    form = run(agent, "delete", row["sys_id"])["form"]
+    assert form["header"].endswith("Its conversation gets no further notices of it, and is told.")
+    press(agent, form, "delete")
+    assert headline() == "**Amir Agent** removed a subscription of this conversation"
+
+
 def test_an_edit_without_a_change_writes_nothing(world: World, agent: MattermostClient) -> None:
     """Saved as it is: no write, no post."""
     form = run(agent, "edit", only(world)["sys_id"])["form"]
