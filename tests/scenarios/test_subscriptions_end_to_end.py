@@ -83,3 +83,19 @@ def test_a_test_arrives_in_the_channel(world: World, agent: MattermostClient) ->
     world.servicenow.settle()
     pass_time(world, 3)
     assert len(notices(world)) == before + 1
+
+
+def test_a_comment_that_another_follows_at_once_is_posted_as_well(world: World, agent: MattermostClient) -> None:
+    """A rule of the instance answers a comment before the component's own rule looks: each is posted once, its own."""
+    rule = {
+        "name": "Answer comments", "collection": "incident", "active": True, "when": "after", "order": 1,
+        "action_update": True, "condition": "current.comments.changes() && current.comments != 'We look at it'",
+        "script": "var row = new GlideRecord('incident'); row.get(current.sys_id);"
+        "row.comments = 'We look at it'; row.update();",
+    }  # fmt: skip
+    world.administer("POST", "/api/now/table/sys_script", rule)
+    form, values = for_record(agent, "INC0010001")
+    press(agent, form, "save", values | {"events": options(form, "events", "commented")})
+    change(world, "INC0010001", comments="The printer burns")
+    told = "\n".join(post["message"] for post in notices(world))
+    assert (told.count("> The printer burns"), told.count("> We look at it")) == (1, 1)

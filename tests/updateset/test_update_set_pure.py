@@ -100,6 +100,28 @@ def test_the_heading_of_a_journal_entry_is_taken_off_once(entry: str | None, tex
     assert utils("journalText", entry) == text
 
 
+@pytest.mark.parametrize(
+    ("own", "newest", "text"),
+    [
+        ("Mine", "2026-11-24 14:02:33 - Ann (Comments)\nSomebody else's\n\n", "Mine"),
+        ("Mine\n\nstill \n", "2026-11-24 14:02:33 - Ann (Comments)\nMine\n\nstill\n\n", "Mine\n\nstill"),
+        ("2026-11-24 14:02:33 - Ann (Comments)\nquoted", "2026-11-24 15:00:00 - Bo (Comments)\nx", None),
+        ("", "2026-11-24 14:02:33 - Ann (Comments)\nMine\n\n", "Mine"),
+        (
+            "2026-11-24 14:02:33 - Ann (Comments)\nMine\n\n2026-11-24 14:01:00 - Bo (Comments)\nOlder\n\n",
+            "2026-11-24 14:02:33 - Ann (Comments)\nMine\n\n",
+            "Mine",
+        ),
+        ("Mine", "", "Mine"),
+        (None, None, ""),
+        ("x" * 20000, "", "x" * 7999 + "\u2026"),
+    ],
+)
+def test_a_save_is_reported_with_its_own_text(own: str | None, newest: str | None, text: str | None) -> None:
+    """Not with an entry that came in meanwhile; the newest counts where a column holds nothing or all."""
+    assert utils("writtenText", own, newest) == (own if text is None else text)
+
+
 def test_long_texts_are_cut_with_a_mark() -> None:
     """A comment ends at its limit, and never inside an emoji."""
     assert utils("cut", "abcdef", 6) == "abcdef"

@@ -132,7 +132,7 @@ ServiceNowForMattermostChanges.prototype = {
         if (!this.changed(current, column)) {
             return;
         }
-        var text = this.utils.journalText(current[column].getJournalEntry(1));
+        var text = this.utils.writtenText(current[column], current[column].getJournalEntry(1));
         if (text) {
             change.events.push(event);
             change.comments.push({ kind: column, text: text });

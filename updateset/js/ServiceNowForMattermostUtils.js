@@ -56,6 +56,18 @@ ServiceNowForMattermostUtils.prototype = {
         return this.cut(text, this.constants.COMMENT_CHARACTERS);
     },
 
+    // What a save wrote into a journal: what the column holds while it is saved. The newest entry may be another one
+    // already, of somebody who saved at the same time or of a rule that ran before ours; it counts only where the
+    // column holds nothing, or the whole journal.
+    writtenText: function (own, newest) {
+        own = this.text(own).replace(/\s+$/, '');
+        newest = this.text(newest).replace(/\s+$/, '');
+        if (!own || (newest && own.indexOf(newest) === 0)) {
+            return this.journalText(newest);
+        }
+        return this.cut(own, this.constants.COMMENT_CHARACTERS);
+    },
+
     // Seconds until the next try after so many failed ones.
     backoff: function (attempts) {
         var seconds = this.constants.FIRST_RETRY_SECONDS;
