@@ -6,6 +6,7 @@ a socket and some memory, and no thread.
 """
 
 import socket
+import struct
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ MOST_HEADERS = 32 * 1024  # bytes of a request line and its headers
 MOST_BUFFERED = 2 * 1024 * 1024  # bytes of a body that are read at all; the application's own limits are lower
 KEEP_ALIVE = 75.0  # seconds between two requests of a connection
 
+_LOOK_SECONDS = 1.0
+_AT_ONCE = struct.pack("ii", 1, 0)  # `struct linger`: on, for no time
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 
@@ -50,7 +53,6 @@ class ConnectionLimits:
             asyncore_use_poll=True,
             backlog=2048,
             channel_timeout=2**31,
-            cleanup_interval=1,
             connection_limit=2**31,
             ident="",
             inbuf_overflow=64 * 1024,
@@ -152,15 +154,22 @@ class Connection(HTTPChannel):
         return self.waiting and now - self.waiting_since > allowed
 
     def give_up(self, answer: bytes = b"") -> None:
-        """Close it in the next turn; *answer* goes out where a request had begun and nothing else does."""
-        if answer and self.socket is not None and self.request is not None and not self.total_outbufs_len:
-            try:
+        """
+        Close it, from the loop; *answer* goes out where a request had begun and nothing else does.
+
+        Not at its next write, as waitress does: a client that takes nothing would never let that come.
+        """
+        if self.socket is None:
+            return
+        try:
+            if self.total_outbufs_len:
+                # Or the kernel would keep what the client doesn't take.
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            elif answer and self.request is not None:
                 self.socket.send(answer)
-            except OSError:
-                pass  # the client is gone or reads nothing
-        self.will_close = True
-        self.server.turns.changed(self)
-        self.server.forget(self)
+        except OSError:
+            pass  # the client is gone or reads nothing
+        self.handle_close()
 
     def del_channel(self, map: Any = None) -> None:
         """waitress's hook for a closed connection."""
@@ -194,6 +203,7 @@ class BufferingServer(TcpWSGIServer):
         self._peers: defaultdict[str, set[Connection]] = defaultdict(set)
         self._all: set[Connection] = set()
         self._tally = Tally(log, "connections closed early")
+        self._looked_at = time.monotonic()
         super().__init__(
             application,
             turns,
@@ -222,7 +232,7 @@ class BufferingServer(TcpWSGIServer):
         sock, addr = accepted
         peer = str(addr[0])
         if not (
-            self._room_in(self._peers[peer], self.limits.per_peer, "too many of one peer", peer)
+            self._room_in(self._peers.get(peer, set()), self.limits.per_peer, "too many of one peer", peer)
             and self._room_in(self._all, self.limits.total, "too many in all", peer)
         ):
             sock.setblocking(False)
@@ -246,11 +256,21 @@ class BufferingServer(TcpWSGIServer):
             if not of_peer:
                 del self._peers[connection.peer]
 
-    def maintenance(self, now: float) -> None:
-        """waitress's hook, once a second: close what let its time pass."""
-        clock = time.monotonic()
+    def readable(self) -> bool:
+        """
+        waitress's hook, in every turn: whether it accepts more.
+
+        Once a second it closes what let its time pass, by a clock that nobody sets; waitress takes the time of day.
+        """
+        now = time.monotonic()
+        if now - self._looked_at >= _LOOK_SECONDS:
+            self._looked_at = now
+            self._close_late(now)
+        return bool(self.accepting)
+
+    def _close_late(self, now: float) -> None:
         for connection in self.connections:
-            if connection.expired(clock):
+            if connection.expired(now):
                 if connection.unfinished or not connection.served:
                     self._tally.count("request not finished in time", peer=connection.peer)
                 connection.give_up(_TIMED_OUT)

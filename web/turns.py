@@ -54,7 +54,8 @@ class Turns(dict[int, Any]):
         descriptor = connection._fileno
         if descriptor not in self or self[descriptor] is not connection:
             return  # closed, and the number perhaps another's
-        wanted = select.EPOLLIN | select.EPOLLPRI if connection.readable() else 0
+        # Not EPOLLPRI, which waitress's own loop asks for: nobody takes urgent bytes, so it would never end.
+        wanted = select.EPOLLIN if connection.readable() else 0
         if connection.writable() and not connection.accepting:
             wanted |= select.EPOLLOUT
         before = self._watched.get(descriptor, 0)

@@ -4,6 +4,7 @@ import json
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -56,6 +57,9 @@ class Wire:
         if environ["PATH_INFO"] == "/wait":
             self.running.release()
             assert self.release.wait(30)
+        if environ["PATH_INFO"] == "/long":
+            start_response("200 OK", [("Content-Length", "8000000")])
+            return [b"a" * 8_000_000]
         answer = json.dumps({"length": len(body), "path": environ["PATH_INFO"]}).encode()
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer]
@@ -345,3 +349,52 @@ def test_connections_that_are_only_open_cost_a_request_nothing() -> None:
         for client in held:
             client.close()
         wire.stop()
+
+
+def test_a_client_that_takes_no_answer_is_closed(hasty: Wire) -> None:
+    """After the deadline, in spite of its full socket, and no thread or place is held by it."""
+    clients = []
+    for _ in range(3):
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(hasty.address)
+        client.sendall(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
+        clients.append(client)
+    hung_up = select.poll()
+    for client in clients:
+        hung_up.register(client, 0)
+    for _ in clients:
+        ((descriptor, _),) = hung_up.poll(10_000)[:1]
+        hung_up.unregister(descriptor)
+    assert hasty.server.connections == frozenset()
+    for client in clients:
+        client.close()
+
+
+def test_urgent_bytes_cost_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """They are no part of HTTP and nobody takes them, so they may not keep the loop running."""
+    turns = CountingTurns()
+    wire = Wire(turns=turns)
+    try:
+        with wire.connect() as client:
+            client.send(b"!", socket.MSG_OOB)
+            before = turns.asked
+            for _ in range(10):
+                assert b"200 OK" in wire.ask(GET + b"Connection: close\r\n\r\n")
+            assert turns.asked - before < 100
+            client.sendall(GET + b"Connection: close\r\n\r\n")
+            assert b"200 OK" in everything(client)
+        assert not caplog.records
+    finally:
+        wire.stop()
+
+
+def test_deadlines_hold_while_the_time_of_day_is_set_back(hasty: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day, for instance: an unfinished request is given up after a second all the same."""
+    assert b"200 OK" in hasty.ask(GET + b"Connection: close\r\n\r\n")
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 86_400)
+    with hasty.connect() as client:
+        client.settimeout(10)
+        client.sendall(GET + b"X-")
+        assert b"HTTP/1.1 408 " in everything(client)
