@@ -104,14 +104,18 @@ class Journal(Protocol):
         """
         How many entries the person has written at or after *since* (Unix seconds) whose text *matches*.
 
-        By author and time as far as ServiceNow tells them; only the newest fifty are looked at. Where the entries
+        By author and time as far as ServiceNow tells them; the newest 500 of these. Where the entries
         of a journal can't be told apart, 1 if the whole of it holds *text*.
         """
         ...
 
-    def add(self, table: str, sys_id: str, element: str, text: str, wanted: Sequence[str]) -> Record:
+    def add(self, table: str, sys_id: str, element: str, text: str, wanted: Sequence[str], since: float) -> Record:
         """
         Add an entry; one request. Answers *wanted*.
+
+        Args:
+            since: Not after now (Unix seconds): behind any number of others' entries, ours is one of the person's
+                from then on.
 
         Raises:
             NotKept: ServiceNow said yes, and the entry is not there: the account may not write it.

@@ -44,7 +44,7 @@ def add_entry(
 
     return attempt.write(
         entry_name(element, number),
-        send=lambda: journal.add(table, sys_id, element, text, columns),
+        send=lambda: journal.add(table, sys_id, element, text, columns, attempt.since),
         look=look,
         content=text,
         address=context.links.record(table, sys_id),

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from itertools import pairwise
+from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 from cachetools import TTLCache
@@ -27,7 +27,7 @@ from servicenow.tables import Tables
 ELEMENTS = ("comments", "work_notes")
 _SECONDS = 900.0
 _NEWEST = 5
-_LOOKED_AT = 50
+_LOOKED_AT = 500  # entries of one person on one record since a form was first sent
 _CLOCK_MARGIN = 300.0  # seconds that the instance's clock may be behind ours
 _FORM_LIFE = 86_400.0  # seconds for which an attempt to write is remembered
 _ANY_ZONE = 14 * 3600.0  # the reader's zone is not known
@@ -85,24 +85,27 @@ class JournalClient:
     def count(
         self, table: str, sys_id: str, element: str, matches: Callable[[str], bool], since: float, text: str = ""
     ) -> int:
-        since -= _CLOCK_MARGIN
-        may = self._readers.get(self._person_id)
+        may, author = self._readers.get(self._person_id), self._identity.user_name
         if may is not False:
-            after = at_or_after("sys_created_on", since)
-            rows = [one for one in self._rows(sys_id, _LOOKED_AT, after) if one.element == element]
+            after = at_or_after("sys_created_on", since - _CLOCK_MARGIN)
+            # Others may have written any number meanwhile.
+            mine = [equals("element", element), equals("sys_created_by", author)]
+            rows = self._rows(sys_id, _LOOKED_AT, after, *mine)
+            rows = [one for one in rows if (one.element, one.author) == (element, author)]
             if rows or may:
-                return sum(one.author == self._identity.user_name and matches(one.text) for one in rows)
+                return sum(matches(one.text) for one in rows)
         column = self._tables.row(table, sys_id, ("sys_id", element)).display(element)
         if _HEADING.match(column) is None:
             return int(bool(text) and _squeezed(text) in _squeezed(column))
+        found = islice(self._own(column, since), _LOOKED_AT)
+        return sum(any(map(matches, texts)) for texts in found)
+
+    def _own(self, column: str, since: float) -> Iterator[list[str]]:
+        """What the person's entries after *since* may say, newest first; anybody's where we don't know the person."""
         authors = {self._identity.name, self._identity.user_name} if self._identity.known else set()
-        found = [
-            texts
-            for heading, texts in _possible(column)
-            if not authors or heading["author"] in authors
-            if self._in_time(heading["at"], since)
-        ]
-        return sum(any(map(matches, texts)) for texts in found[:_LOOKED_AT])
+        for heading, texts in _possible(column):
+            if (not authors or heading["author"] in authors) and self._in_time(heading["at"], since - _CLOCK_MARGIN):
+                yield texts
 
     def _in_time(self, at: str, since: float) -> bool:
         """Whether a time of a heading, in one of the formats, may be after *since*; a form lives less than a day."""
@@ -110,11 +113,13 @@ class JournalClient:
         moments = [moment.timestamp() for moment in _moments(at, zone_of(self._zone))]
         return not moments or any(since - off <= moment <= since + _FORM_LIFE + off for moment in moments)
 
-    def add(self, table: str, sys_id: str, element: str, text: str, wanted: Sequence[str]) -> Record:
+    def add(self, table: str, sys_id: str, element: str, text: str, wanted: Sequence[str], since: float) -> Record:
         record = self._tables.update(table, sys_id, {element: text}, tuple(dict.fromkeys((*wanted, element))))
-        # Somebody else's may have come in at the same moment, and a text of ours may hold a heading of its own.
-        newest = split(record.display(element), element)[:_NEWEST]
-        if not any(entry.text and _same(text, entry) for entry in newest):
+        column = record.display(element)
+        # Others' may have come in at the same moment, and a text of ours may hold a heading of its own.
+        newest = split(column, element)[:_NEWEST]
+        kept = any(entry.text and _same(text, entry) for entry in newest)
+        if not kept and not any(_squeezed(text) in map(_squeezed, texts) for texts in self._own(column, since)):
             raise NotKept(
                 f"{table}: {element} not kept",
                 "ServiceNow shows no such entry afterwards: your account may not write it here, or not see it.",

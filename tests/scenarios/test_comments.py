@@ -206,6 +206,33 @@ def test_a_comment_whose_answer_was_lost_is_found(world: World, agent: Mattermos
     assert journal(world, "INC0010001") == ["Kept"]
 
 
+def answer_comments(world: World, times: int) -> None:
+    """The instance writes so many comments of its own after each, before anybody has an answer."""
+    rule = {
+        "name": "Answer comments", "collection": "incident", "active": True, "when": "after", "order": 1,
+        "action_update": True, "condition": "current.comments.changes() && current.comments != 'Noted'",
+        "script": f"for (var i = 0; i < {times}; i++) {{"
+        " var row = new GlideRecord('incident'); row.get(current.sys_id); row.comments = 'Noted'; row.update(); }",
+    }  # fmt: skip
+    world.administer("POST", "/api/now/table/sys_script", rule)
+
+
+@pytest.mark.parametrize("username", ["agent", "admin"])
+def test_a_comment_is_found_behind_many_newer_ones(world: World, username: str) -> None:
+    """Whatever came in before the answer did: it is confirmed, also where that answer was lost, and there once."""
+    writer = world.connected(username)
+    comment(world, "INC0010001", "So that it shows who may read rows of the journal")
+    form = opened(writer.command("comment", {"record": "INC0010001"}))
+    answer_comments(world, 60)
+    form = opened(writer.submit(form, {"comments": "Behind", "action": "add"}))
+    assert "Added a comment" in form["header"]
+    world.servicenow.fault("500_after_commit", "/api/now/v2/table/incident")
+    form = opened(writer.submit(form, {"comments": "Farther behind", "action": "add"}))
+    assert "Added a comment" in form["header"]
+    noted = ["Noted"] * 60
+    assert journal(world, "INC0010001")[:122] == [*noted, "Farther behind", *noted, "Behind"]
+
+
 def test_a_comment_that_may_have_been_saved_is_told_so(world: World, agent: MattermostClient) -> None:
     """202 says nothing: looked for, not there, and told with a link to the record."""
     form = opened(agent.command("comment", {"record": "INC0010001"}))

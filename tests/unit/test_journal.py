@@ -1,8 +1,15 @@
 """A journal's text is split at its headings alone; times are read in whatever format the instance uses."""
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
 import pytest
 
-from servicenow.journal import split, split_columns
+from core.errors import NotKept
+from core.records import Cell, Identity, Record
+from servicenow.journal import JournalClient, JournalReaders, split, split_columns
+from servicenow.tables import Tables
 
 COMMENTS = """2026-07-28 23:46:48 - Abel Tuter (Additional comments)
 text, with
@@ -68,3 +75,41 @@ def test_an_unknown_format_is_shown_as_it_stands() -> None:
     [whole] = split("no heading at all", "comments")
     assert (whole.author, whole.at, whole.text) == ("", "", "no heading at all")
     assert split("", "comments") == []
+
+
+@dataclass
+class Answering:
+    """ServiceNow, which answers a write with a column of its own."""
+
+    column: str
+
+    def update(self, table: str, sys_id: str, *_: Any) -> Record:
+        """Yes, and the column as it is."""
+        return Record(table, sys_id, {"comments": Cell("", self.column)})
+
+
+@pytest.mark.parametrize(
+    ("heading", "kept"),
+    [
+        ("2026-11-24 13:00:10 - Ann Agent", True),
+        ("2026-11-24 12:56:00 - ann", True),  # the instance's clock may be behind ours
+        ("2026-11-24 12:54:00 - Ann Agent", False),
+        ("2026-11-24 13:00:10 - Bo Agent", False),
+    ],
+)
+def test_behind_newer_entries_only_one_s_own_of_that_time_is_proof(heading: str, kept: bool) -> None:
+    """Ten newer ones hide it; the same words of somebody else, or of an earlier time, say nothing of this write."""
+    newer = "2026-11-24 13:00:20 - Bo Agent (Comments)\nMeanwhile\n\n" * 10
+    answering = cast(Tables, Answering(f"{newer}{heading} (Comments)\nDone\n\n"))
+    ann = Identity(sys_id="a" * 32, user_name="ann", name="Ann Agent")
+    began = datetime(2026, 11, 24, 13, 0, 0, tzinfo=UTC).timestamp()
+    journal = JournalClient(answering, JournalReaders(lambda: began), "person", "UTC", ann)
+
+    def add() -> Record:
+        return journal.add("incident", "b" * 32, "comments", "Done", ("number",), began)
+
+    if kept:
+        assert add().sys_id == "b" * 32
+    else:
+        with pytest.raises(NotKept):
+            add()
