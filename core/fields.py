@@ -10,9 +10,10 @@ one and shows it whole (recorded), so cutting it would lose text for nothing.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
+_MARKED = re.compile(r"(.+) · ([0-9a-f]{6})", re.DOTALL)
 
 TITLE_BYTES = 24  # dialog title
 LABEL_BYTES = 24  # dialog display_name
@@ -32,10 +33,28 @@ def _limit(text: str, most: int, what: str) -> None:
 
 @dataclass(frozen=True)
 class Option:
-    """One choice: what people read, and what is stored. Both are unique within a field."""
+    """
+    One choice: what people read, and what is stored. Both are unique within a field.
+
+    Args:
+        word: What stands for it in a command line, where people see the value: a user name, a record's number. Its
+            label where this is "".
+    """
 
     label: str
     value: str
+    word: str = field(default="", compare=False)
+
+
+def marked(label: str, row_id: str) -> str:
+    """The label of one of several rows that are called alike."""
+    return f"{label} · {row_id[-6:]}"
+
+
+def unmarked(label: str) -> tuple[str, str]:
+    """What `marked` put together: what the row is called, and how its id ends, "" for a label without a mark."""
+    found = _MARKED.fullmatch(label)
+    return (found[1], found[2]) if found else (label, "")
 
 
 @dataclass(frozen=True, kw_only=True)

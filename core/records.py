@@ -77,4 +77,4 @@ class Identity:
     def option(self) -> Option:
         """As people are offered in look-ups: ``Name (user_name)``."""
         name = self.name or self.user_name or "You"
-        return Option(f"{name} ({self.user_name})" if self.user_name else name, self.sys_id)
+        return Option(f"{name} ({self.user_name})" if self.user_name else name, self.sys_id, self.user_name)

@@ -37,11 +37,11 @@ def titled(words: str, number: str) -> str:
 
 
 def record_option(record: Record) -> Option:
-    """A record as a choice: number and text; the value names its table, too."""
+    """A record as a choice: number and text; the value names its table, too, and its word is the number."""
     text = " ".join(_visible(record.value("short_description")).split())
     label = f"{record.number}: {text}" if text else record.number
     label = label if len(label) <= MOST_LABEL else label[: MOST_LABEL - 1] + "…"
-    return Option(label, f"{record.table}.{record.sys_id}")
+    return Option(label, f"{record.table}.{record.sys_id}", record.number)
 
 
 def _visible(text: str) -> str:

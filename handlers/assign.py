@@ -11,7 +11,7 @@ from handlers.acting import NOT_READ, done, linked, overtaken, overtaken_words, 
 from handlers.context import Context
 from handlers.finding import NoSuchRecord, looked_up, record_of
 from handlers.opened_record import OpenedRecord
-from handlers.references import finder, is_reference, overtaking, reference
+from handlers.references import finder, is_reference, offered, overtaking, reference
 from handlers.refusals import at_its_field, in_words
 from handlers.registry import calls
 from mattermost.markdown import escaped
@@ -45,7 +45,7 @@ def look_up(call: Call, context: Context) -> Reply:
             and context.account
             and context.account.identity.known
         ):
-            me = context.account.identity.option
+            [me] = offered(call, [context.account.identity.option])
             found = (me, *(one for one in found if one.value != me.value))
         return Options(found)
     return Options(looked_up(call, context))

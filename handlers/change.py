@@ -5,7 +5,7 @@ from functools import partial
 
 import structlog
 
-from core.calls import Call, Options, Reply, ShowForm, Value, Values
+from core.calls import Call, Options, Reply, ShowForm, Values
 from core.errors import InvalidInput, NotInstalled, Refused, ServiceNowError
 from core.menus import Requirement
 from core.records import Record
@@ -27,7 +27,7 @@ from handlers.context import Context
 from handlers.creating import created_once
 from handlers.idempotency import Attempt
 from handlers.opened import Opened
-from handlers.references import Find, finder, is_reference, overtaking, reference
+from handlers.references import Find, chosen, finder, overtaking, reference
 from handlers.refusals import at_its_field, in_words
 from handlers.registry import calls
 from mattermost.markdown import escaped, plain, visible
@@ -123,17 +123,13 @@ def _zone(context: Context) -> str:
 
 
 def _show(call: Call, context: Context, values: Values, *, header: str = "", conflict: str = "") -> ShowForm:
-    entered: dict[str, Value] = dict(values)
-    for name in (*LOOKUPS, TEMPLATE):
-        option = values.option(name)
-        if option is not None and not is_reference(option):
-            del entered[name]  # typed in a command, and no reference yet
+    entered, problems = chosen(values, {name: _finder(name, context) for name in (*LOOKUPS, TEMPLATE)})
     form = change_form(
         context.servicenow.columns(TABLE),
         Values(entered),
         zone=_zone(context),
         state=Opened.of(call).signed(PATH, context, asked=bool(conflict)),
-        header=header,
+        header=" ".join(filter(None, (header, in_words(problems)))),
         conflict=conflict,
         steps=call.steps,
     )

@@ -1,11 +1,12 @@
 """Which record is meant: carried by a form or a button, chosen from a look-up, or typed."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from core.calls import Call
 from core.errors import InvalidInput, NotShared
-from core.fields import Option
+from core.fields import Option, marked, unmarked
 from core.records import Record
 from core.tables import as_number, card_columns, table_with, tables_shared
 from forms.record import RECORD, record_option
@@ -56,11 +57,18 @@ def read(table: str, sys_id: str, context: Context, more: Sequence[str] = ()) ->
 
 def found(words: str, tables: Sequence[str], context: Context) -> tuple[Option, ...]:
     """Records that match, as choices; labels are unique, for they begin with the number."""
+    return _as_options(context.servicenow.records.search(words, tables))
+
+
+def _as_options(records: Sequence[Record]) -> tuple[Option, ...]:
+    """Two rows may bear one number: they show the end of their sys_id, too, by which `chosen_record` finds them."""
+    numbered = Counter(record.number for record in records)
     options: dict[str, Option] = {}
-    for record in context.servicenow.records.search(words, tables):
+    for record in records:
         option = record_option(record)
-        if option.label in options:  # two rows may bear one number
-            option = Option(f"{option.label} · {record.sys_id[-6:]}", option.value)
+        if numbered[record.number] > 1:
+            word = marked(record.number, record.sys_id)
+            option = Option(marked(option.label, record.sys_id), option.value, word)
         options[option.label] = option
     return tuple(options.values())
 
@@ -76,9 +84,9 @@ def chosen_record(option: Option, context: Context, more: Sequence[str] = ()) ->
     """The record that *option* is, chosen from a look-up or typed. Raises as `record_of`."""
     if chosen := _CHOSEN.fullmatch(option.value):
         return read(chosen[1], chosen[2], context, more)
-    words = " ".join(option.value.split())
+    words, mark = unmarked(" ".join(option.value.split()))
     if number := as_number(words):
-        return _numbered(number, context, more)
+        return _numbered(number, mark, context, more)
     if len(words) < LEAST_CHARACTERS:
         raise NoSuchRecord("Type a number such as INC0010001, or at least two letters of the record's text.")
     match found(words, shared_names(context), context):
@@ -86,13 +94,20 @@ def chosen_record(option: Option, context: Context, more: Sequence[str] = ()) ->
             raise NoSuchRecord(f"ServiceNow finds no record for {_shown(words)} that your account may see.")
         case [one]:
             return chosen_record(one, context, more)
+        case several if exact := [one for one in several if option.value.casefold() in _names(one)]:
+            return chosen_record(exact[0], context, more)  # a number of the instance's own kind, or as offered
         case several:
             raise NoSuchRecord(f"Several records match {_shown(words)}: {named(several)}. Name its number.")
 
 
-def _numbered(number: str, context: Context, more: Sequence[str]) -> Record:
+def _names(option: Option) -> set[str]:
+    return {option.label.casefold(), option.word.casefold()}
+
+
+def _numbered(number: str, mark: str, context: Context, more: Sequence[str]) -> Record:
     names = shared_names(context)
-    match context.servicenow.records.with_number(number, names):
+    found = context.servicenow.records.with_number(number, names)
+    match [record for record in found if record.sys_id.endswith(mark)]:
         case []:
             raise NoSuchRecord(f"ServiceNow has no record {number}, or your account may not see it.")
         case [record]:
@@ -100,8 +115,8 @@ def _numbered(number: str, context: Context, more: Sequence[str]) -> Record:
                 return _shared(record, context)
             return read(record.table, record.sys_id, context, more)  # it was seen through its parent table
         case several:
-            options = [record_option(record) for record in several]
-            raise NoSuchRecord(f"Several records bear the number {number}: {named(options)}. Choose one from the list.")
+            names_of = named(_as_options(several))
+            raise NoSuchRecord(f"Several records bear the number {number}: {names_of}. Choose one from the list.")
 
 
 def _shared(record: Record, context: Context) -> Record:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from core.calls import Call, Options, Post, Reply, ShowForm, Text, Value, Values
+from core.calls import Call, Options, Post, Reply, ShowForm, Text, Values
 from core.errors import InvalidInput, MattermostError, Refused
 from core.menus import Requirement
 from core.records import Column, Record
@@ -24,7 +24,7 @@ from handlers.creating import created_once
 from handlers.demanded import beyond_the_form, elsewhere_text, find_referred, read_demanded
 from handlers.idempotency import Attempt
 from handlers.opened import Opened
-from handlers.references import finder, is_reference, looked_up, overtaking, reference
+from handlers.references import chosen, finder, looked_up, overtaking, reference
 from handlers.refusals import at_its_field, in_words
 from handlers.registry import calls
 from handlers.subscriptions_new import subscribed
@@ -108,11 +108,7 @@ def _show(
     also: Sequence[str] = (),
     header: str = "",
 ) -> ShowForm:
-    entered: dict[str, Value] = dict(values)
-    for name in LOOKUPS:
-        option = values.option(name)
-        if option and not is_reference(option):
-            del entered[name]  # typed in a command, and no reference yet
+    entered, problems = chosen(values, {name: finder(name, context) for name in LOOKUPS})
     account = context.account
     if caller_default and "caller_id" not in entered and account is not None and account.identity.known:
         entered["caller_id"] = account.identity.option
@@ -128,7 +124,7 @@ def _show(
         caller_optional=context.settings.caller_optional,
         more=thread_fields(values, messages=along.messages, files=along.files),
         also=names,
-        header=" ".join(filter(None, (header, elsewhere))),
+        header=" ".join(filter(None, (header, in_words(problems), elsewhere))),
     )
     return ShowForm(form)
 

@@ -1,11 +1,11 @@
 """References in forms: people, groups and other rows, chosen from a look-up or typed in a command."""
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from core.calls import Call
+from core.calls import Call, Value, Values
 from core.errors import UnknownRequest
-from core.fields import Option
+from core.fields import Option, unmarked
 from handlers.context import Context
 from handlers.lookups import Lookups
 from mattermost.markdown import harmless
@@ -53,8 +53,20 @@ def overtaking(call: Call, find: Find) -> tuple[Option, ...]:
     A client that can't search gets the first ones, or it could choose nothing at all.
     """
     if call.unsearched:
-        return tuple(find(""))
-    return _lookups.run(call.person.id, f"{call.path}:{call.selected_field}", call.query, find)
+        return offered(call, find(""))
+    return offered(call, _lookups.run(call.person.id, f"{call.path}:{call.selected_field}", call.query, find))
+
+
+def offered(call: Call, options: Sequence[Option]) -> tuple[Option, ...]:
+    """
+    *options* with values that suit whoever asks.
+
+    Clients show values in command lines and put them there. A form that we opened has a state and shows labels alone;
+    there the value is the row's sys_id.
+    """
+    if call.state:
+        return tuple(options)
+    return tuple(Option(option.label, option.word or option.label) for option in options)
 
 
 def is_reference(option: Option) -> bool:
@@ -66,22 +78,64 @@ def reference(option: Option | None, find: Find) -> tuple[str, str]:
     """The sys_id of a choice, or what is wrong with it; text typed in a command must match exactly one."""
     if option is None:
         return "", ""
+    row, problem = _row(option, find)
+    return (row.value if row else ""), problem
+
+
+def _row(option: Option, find: Find) -> tuple[Option | None, str]:
+    """As `reference`, with what the row is called."""
     if is_reference(option):
-        return option.value, ""
+        return option, ""
     typed = option.value.strip()
-    offered = _OFFERED.fullmatch(typed)
-    found = find(offered[1] if offered else typed)
     wanted = typed.casefold()
-    # As offered, or the exact user name, which one person alone has.
-    exact = [one for one in found if one.label.casefold() == wanted]
-    exact = exact or [one for one in found if one.label.casefold().endswith(f"({wanted})")]
+    found: Sequence[Option] = ()
+    exact: list[Option] = []
+    for words in _searches(typed):
+        found = find(words)
+        # As offered, or the exact user name, which one person alone has.
+        exact = [one for one in found if one.label.casefold() == wanted]
+        exact = exact or [one for one in found if one.word.casefold() == wanted]
+        if exact:
+            break
     match exact or list(found):
         case [one]:
-            return one.value, ""
+            return one, ""
         case []:
-            return "", "Nothing in ServiceNow matches this. Type two letters and choose from the list."
+            return None, "Nothing in ServiceNow matches this. Type two letters and choose from the list."
         case several:
-            return "", f"Several match: {named(several)}. Choose one from the list."
+            return None, f"Several match: {named(several)}. Choose one from the list."
+
+
+def _searches(typed: str) -> list[str]:
+    """What to look for: a label as it was offered finds nothing where it says more than the row's name."""
+    called, mark = unmarked(typed)
+    if mark:
+        return [called]
+    person = _OFFERED.fullmatch(typed)
+    return [person[1], typed] if person else [typed]
+
+
+def chosen(values: Values, finders: Mapping[str, Find]) -> tuple[dict[str, Value], dict[str, str]]:
+    """
+    *values* with the rows that were typed in a command instead of the words, and what is wrong with the others, which
+    are left out.
+
+    Args:
+        finders: Where to look, by the names of the fields.
+    """
+    entered: dict[str, Value] = dict(values)
+    problems: dict[str, str] = {}
+    for name, find in finders.items():
+        option = values.option(name)
+        if option is None or is_reference(option):
+            continue
+        del entered[name]
+        row, problem = _row(option, find)
+        if row is None:
+            problems[name] = problem
+        else:
+            entered[name] = row
+    return entered, problems
 
 
 def named(several: Sequence[Option]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 from core.calls import Call, Channel, Options, Reply, ShowForm, Text, Value, Values
 from core.errors import InvalidInput, MattermostError
-from core.fields import Option
+from core.fields import Option, marked, unmarked
 from core.menus import Requirement
 from core.records import Column
 from core.subscriptions import Event, Status, Subscription
@@ -15,7 +15,7 @@ from forms.subscriptions import ADD, EDIT, FILTER_FIELDS, LOOKUPS, ONE_RECORD, T
 from handlers.context import Context
 from handlers.opened import LIFE, Opened
 from handlers.opened_record import OpenedRecord
-from handlers.references import is_reference, looked_up, overtaking
+from handlers.references import is_reference, looked_up, named, offered, overtaking
 from handlers.registry import calls
 from handlers.subscriptions_changing import change
 from handlers.subscriptions_detail import show_detail
@@ -58,7 +58,7 @@ def add(call: Call, context: Context) -> Reply:
 def edit(call: Call, context: Context) -> Reply:
     """Save what differs; a broken subscription whose rights hold again is active from then on."""
     if not call.state.get("sys_id"):
-        return open_edit(call, context, typed_id(call))
+        return open_edit(call, context, typed_id(call, context))
     with rows_of(context) as rows:
         before = rows.get(str(call.state["sys_id"]))
     entered, told = read_form(call, context, before)
@@ -92,18 +92,27 @@ def open_edit(call: Call, context: Context, sys_id: str) -> Reply:
     return _show(call, context, entered_values(stored, context), EDIT, sys_id=sys_id)
 
 
-def typed_id(call: Call) -> str:
+def typed_id(call: Call, context: Context) -> str:
     """
-    The id behind a command, typed or chosen.
+    The id of the subscription behind a command: typed as it is, chosen by what it is called, or by its name.
 
     Raises:
-        InvalidInput: None, or no 32 lower-case hex digits from start to end.
+        InvalidInput: None, or what names none or several of the person's own subscriptions.
     """
-    sys_id = call.values.text("subscription").strip()
-    if is_reference(Option(sys_id, sys_id)):
-        return sys_id
-    what = "That is no id of a subscription." if sys_id else "The id of a subscription is missing."
-    tell = f"{what} It has 32 letters and digits; `/servicenow subscriptions list` shows them."
+    typed = " ".join(call.values.text("subscription").split())
+    if is_reference(Option(typed, typed)):
+        return typed
+    wanted = typed.casefold()
+    mine = _own(context) if typed else []
+    found = [one for one in mine if wanted == one.label.casefold()]
+    match found or [one for one in mine if wanted == unmarked(one.label)[0].casefold()]:
+        case [one]:
+            return one.value
+        case []:
+            what = "That is no id of a subscription." if typed else "The id of a subscription is missing."
+            tell = f"{what} It has 32 letters and digits; `/servicenow subscriptions list` shows them."
+        case several:
+            tell = f"Several subscriptions are called that: {named(several)}. Choose one from the list."
     raise InvalidInput({"subscription": tell}, tell)
 
 
@@ -137,14 +146,18 @@ def look_up(call: Call, context: Context) -> Reply:
 
 def own_subscriptions(call: Call, context: Context) -> Reply:
     """What the person set up through us, by name or table; from our own storage, so every key may ask."""
-    tables = tables_of(context)
     words = call.query.casefold().split()
-    found: list[Option] = []
-    for grant in sorted(context.grants.all(), key=lambda grant: grant.granted_at, reverse=True):
-        label = f"{grant.name or tables.get(grant.table, grant.table)} · {grant.sys_id[-6:]}"
-        if grant.owner_id == call.person.id and all(word in f"{label} {grant.sys_id}".casefold() for word in words):
-            found.append(Option(label, grant.sys_id))
-    return Options(tuple(found[:20]))
+    found = [one for one in _own(context) if all(word in f"{one.label} {one.value}".casefold() for word in words)]
+    return Options(offered(call, found[:20]))
+
+
+def _own(context: Context) -> list[Option]:
+    """The person's subscriptions, newest first."""
+    tables = tables_of(context)
+    grants = [grant for grant in context.grants.all() if grant.owner_id == context.person.id]
+    grants.sort(key=lambda grant: grant.granted_at, reverse=True)
+    called = ((grant.name or tables.get(grant.table, grant.table), grant.sys_id) for grant in grants)
+    return [Option(marked(name, sys_id), sys_id) for name, sys_id in called]
 
 
 def _show(

@@ -85,19 +85,19 @@ def press(call: Call, context: Context) -> Reply:
 @calls.submit(PAUSE, needs=Requirement.CONNECTED)
 def pause(call: Call, context: Context) -> Reply:
     """Post nothing of it until it is resumed."""
-    return Text(_paused(typed_id(call), context)[1])
+    return Text(_paused(typed_id(call, context), context)[1])
 
 
 @calls.submit(RESUME, needs=Requirement.CONNECTED)
 def resume(call: Call, context: Context) -> Reply:
     """Post again, a broken one too, when the rights for it hold."""
-    return Text(_resumed(typed_id(call), context)[1])
+    return Text(_resumed(typed_id(call, context), context)[1])
 
 
 @calls.submit(SEND_TEST, needs=Requirement.CONNECTED)
 def send_test(call: Call, context: Context) -> Reply:
     """Have ServiceNow report the newest record that it matches."""
-    return Text(_tested(typed_id(call), context)[1])
+    return Text(_tested(typed_id(call, context), context)[1])
 
 
 @calls.submit(DELETE, needs=Requirement.CONNECTED)
@@ -105,7 +105,7 @@ def delete(call: Call, context: Context) -> Reply:
     """Ask first, whoever asks from wherever; then remove it, and tell its channel."""
     sys_id = str(call.state.get("sys_id", ""))
     if not sys_id:
-        return _ask(call, context, typed_id(call))
+        return _ask(call, context, typed_id(call, context))
     match call.values.text("action"):
         case "delete":
             return Text(_deleted(sys_id, str(call.state["form_id"]), context))

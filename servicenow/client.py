@@ -153,9 +153,16 @@ class ServiceNowClient:
         wanted = Query().where(equals("active", "true"))
         if query:
             wanted = wanted.where(contains("name", query), starts_with("user_name", query), starts_with("email", query))
-        rows = self._lookups.rows("sys_user", wanted.order_by("name"), ("sys_id", "name", "user_name"), _OPTIONS)
-        people = (Identity(**{key: str(row.get(key) or "") for key in ("sys_id", "name", "user_name")}) for row in rows)
-        return unique(p.option if p.user_name else Option(p.name, p.sys_id) for p in people)
+        people = self._people(wanted.order_by("name"))
+        if query and len(people) == _OPTIONS and not any(_called_exactly(one, query) for one in people):
+            # More than fit: whose user name this is comes first all the same.
+            exact = self._people(Query().where(equals("active", "true")).where(equals("user_name", query)))
+            people = [*(one for one in exact if _called_exactly(one, query)), *people][:_OPTIONS]
+        return unique(one.option if one.user_name else Option(one.name, one.sys_id) for one in people)
+
+    def _people(self, wanted: Query) -> list[Identity]:
+        rows = self._lookups.rows("sys_user", wanted, ("sys_id", "name", "user_name"), _OPTIONS)
+        return [Identity(**{key: str(row.get(key) or "") for key in ("sys_id", "name", "user_name")}) for row in rows]
 
     def find_groups(self, query: str) -> Sequence[Option]:
         return self._named("sys_user_group", _called(Query().where(equals("active", "true")), query))
@@ -170,6 +177,10 @@ class ServiceNowClient:
     def _records(self, table: str, query: Query) -> list[Record]:
         rows = self._tables.rows(table, query, created_columns(table), _OPTIONS, display="all")
         return [record_of(table, row) for row in rows]
+
+
+def _called_exactly(person: Identity, user_name: str) -> bool:
+    return person.user_name.casefold() == user_name.casefold()
 
 
 def _called(wanted: Query, query: str) -> Query:

@@ -387,11 +387,11 @@ def test_events_and_options_of_later_versions_stay(world: World, agent: Mattermo
     assert (row["subscription_events"], row["options"]) == ("state,escalated", "in_channel,loud")
 
 
-def test_ids_are_offered_behind_commands(world: World, agent: MattermostClient) -> None:
+def test_subscriptions_are_offered_behind_commands(world: World, agent: MattermostClient) -> None:
     """The person's own, by name or table, without asking ServiceNow; other people's are not offered."""
     [leaf] = [one for words, one in agent.entries("/command").items() if words == "servicenow subscriptions edit"]
     found = agent.look_up(leaf["form"], "subscription", "", **HERE)["data"]["items"]
-    assert [one["value"] for one in found] == [only(world)["sys_id"]]
+    assert [one["value"] for one in found] == [f"Urgent · {only(world)['sys_id'][-6:]}"]
     assert found[0]["label"].startswith("Urgent")
     assert agent.look_up(leaf["form"], "subscription", "nothing", **HERE)["data"]["items"] == []
     other = world.connected("agent2")
