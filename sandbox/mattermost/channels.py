@@ -109,11 +109,6 @@ def _changing(blueprint: Blueprint, state: State, hub: Hub) -> None:
         hub.tell("channel_restored", {"channel_id": channel_id}, **_audience(found))
         return jsonify(found)
 
-    @blueprint.post("/channels/members/me/view")
-    def view() -> ResponseReturnValue:
-        me(state)
-        return jsonify({"status": "OK"})
-
 
 def _members(blueprint: Blueprint, state: State) -> None:
     @blueprint.get("/channels/<channel_id>/members")

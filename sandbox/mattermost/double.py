@@ -1,5 +1,6 @@
 """The Mattermost double as a whole."""
 
+import re
 import ssl
 from pathlib import Path
 
@@ -31,6 +32,8 @@ from sandbox.mattermost.system import system_blueprint
 from sandbox.mattermost.teams import teams_blueprint
 from sandbox.mattermost.tokens import tokens_blueprint
 from sandbox.mattermost.triggers import Triggers
+from sandbox.mattermost.unread import Unread
+from sandbox.mattermost.unread_routes import unread_blueprint
 from sandbox.mattermost.web import ApiError, answer_error, not_found
 
 _PAGE = Path(__file__).parent / "page"
@@ -56,6 +59,7 @@ _LATER = (
     "/api/v4/hooks",
     "/api/v4/system",
 )
+_THREADS_LATER = re.compile(r"/api/v4/(?:users/[^/]+/(?:teams/[^/]+/threads|posts/[^/]+/set_unread)|posts/[^/]+/ack)")
 
 
 class MattermostDouble(Double):
@@ -91,7 +95,8 @@ class MattermostDouble(Double):
         builtin = Builtin(self.state, self.registry, installer)
         apps = AppsRoutes(self.state, self.hub, self.registry, expander, installer, builtin, site)
         ephemeral = Ephemeral(self.state, self.hub)
-        posts = self._posts = Posts(self.state, self.hub, ephemeral, self._pause)
+        unread = Unread(self.state, self.hub)
+        posts = self._posts = Posts(self.state, self.hub, ephemeral, unread, self._pause)
         app.register_blueprint(people_blueprint(self.state, self.hub))
         app.register_blueprint(teams_blueprint(self.state, self.hub))
         app.register_blueprint(channels_blueprint(self.state, self.hub))
@@ -101,6 +106,7 @@ class MattermostDouble(Double):
         app.register_blueprint(files_blueprint(self.state))
         app.register_blueprint(posts.blueprint())
         app.register_blueprint(Reading(self.state).blueprint())
+        app.register_blueprint(unread_blueprint(self.state, self.hub, unread))
         app.register_blueprint(Actions(self.state, posts, ephemeral, self.triggers).blueprint())
         app.register_blueprint(Dialogs(self.state, self.hub, self.triggers).blueprint())
         app.register_blueprint(apps.blueprint())
@@ -212,7 +218,7 @@ def _too_long() -> ResponseReturnValue | None:
 
 
 def _unknown(problem: HTTPException) -> ResponseReturnValue:
-    if request.path.startswith((*_LATER, *_PLUGIN_LATER)):
+    if request.path.startswith((*_LATER, *_PLUGIN_LATER)) or _THREADS_LATER.match(request.path):
         text = f"The sandbox does not do this yet: {request.method} {request.path}"
         return answer_error(ApiError(501, "api.sandbox.missing.app_error", text))
     if request.path.startswith("/api/"):

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from flask import Flask
@@ -13,6 +13,7 @@ from sandbox.mattermost.attachments import shown
 from sandbox.mattermost.state import Json, State, new_id
 from sandbox.mattermost.web import token_of_request
 
+_NOTHING: Mapping[str, Json] = {}
 _PATIENCE = 5.0  # seconds that a connection may be without a user
 
 
@@ -55,8 +56,18 @@ class Hub:
         for connection in connections:
             connection.close()
 
-    def tell(self, event: str, data: Json, *, user_id: str = "", channel_id: str = "", team_id: str = "") -> None:
-        """To one user, the members of a channel or of a team, or everybody."""
+    def tell(
+        self,
+        event: str,
+        data: Json,
+        own: Mapping[str, Json] = _NOTHING,
+        /,
+        *,
+        user_id: str = "",
+        channel_id: str = "",
+        team_id: str = "",
+    ) -> None:
+        """To one user, the members of a channel or of a team, or everybody; *own* adds what only that user hears."""
         broadcast = _broadcast(user_id, channel_id, team_id)
         with self._lock:
             listeners = list(self._connections)
@@ -67,10 +78,16 @@ class Hub:
                 continue
             if team_id and not channel_id and (team_id, connection.user_id) not in self._state.team_members:
                 continue
-            connection.send({"event": event, "data": data, "broadcast": broadcast})
+            told = data | own.get(connection.user_id, {})
+            connection.send({"event": event, "data": told, "broadcast": broadcast})
 
-    def posted(self, post: Json, event: str = "posted") -> None:
-        """A post was made, edited or deleted."""
+    def online(self) -> set[str]:
+        """Who has a client open."""
+        with self._lock:
+            return {connection.user_id for connection in self._connections}
+
+    def posted(self, post: Json, event: str = "posted", mentioned: Collection[str] = ()) -> None:
+        """A post was made, edited or deleted. Who is mentioned is told so, and of nobody else's mention (recorded)."""
         channel = self._state.channels[post["channel_id"]]
         sender = self._state.users.get(post["user_id"], {}).get("username", "System")
         data: Json = {"post": json.dumps(shown(post))}
@@ -84,16 +101,8 @@ class Hub:
                 "set_online": True,
                 "team_id": channel["team_id"],
             }
-            if mentioned := self._mentioned(post, direct):
-                data["mentions"] = json.dumps(mentioned)
-        self.tell(event, data, channel_id=post["channel_id"])
-
-    def _mentioned(self, post: Json, direct: bool) -> list[str]:
-        """Members whom a post is for: everybody else in a direct channel, elsewhere those named with ``@``."""
-        others = [user for channel, user in self._state.members if channel == post["channel_id"]]
-        words = {word.strip(".,:;!?") for word in post["message"].split() if word.startswith("@")}
-        named = {user for user in others if f"@{self._state.users[user]['username']}" in words}
-        return [user for user in others if user != post["user_id"] and (direct or user in named)]
+        own = {user_id: {"mentions": json.dumps([user_id])} for user_id in mentioned}
+        self.tell(event, data, own, channel_id=post["channel_id"])
 
     def _received(self, connection: "_Connection", text: str) -> None:
         try:

@@ -11,6 +11,7 @@ from sandbox.mattermost.files import infos
 from sandbox.mattermost.hub import Hub
 from sandbox.mattermost.reading import readable_post
 from sandbox.mattermost.state import Json, State, new_id
+from sandbox.mattermost.unread import Unread
 from sandbox.mattermost.web import ApiError, administrator, body, forbidden, invalid_body, me
 
 LONGEST = 16383
@@ -28,10 +29,11 @@ class Posts:
         pause: Called while a post is being made, with nothing stored yet: how a slow server is slow.
     """
 
-    def __init__(self, state: State, hub: Hub, ephemeral: Ephemeral, pause: Callable[[], None]) -> None:
+    def __init__(self, state: State, hub: Hub, ephemeral: Ephemeral, unread: Unread, pause: Callable[[], None]) -> None:
         self._state = state
         self._hub = hub
         self._ephemeral = ephemeral
+        self._unread = unread
         self._pause = pause
 
     def blueprint(self) -> Blueprint:
@@ -110,7 +112,10 @@ class Posts:
         if pending:
             self._state.pending[pending] = (post["id"], self._state.clock.now())
         answered = post | {"pending_post_id": pending}
-        self._hub.posted(answered)
+        mentioned = self._unread.posted(post)
+        self._hub.posted(answered, mentioned=mentioned)
+        if root_id:
+            self._unread.tell(post, mentioned)
         return answered
 
     def _attach(self, post: Json, file_ids: list[str]) -> None:
@@ -172,9 +177,12 @@ class Posts:
         return post
 
     def stored(self, person: str, channel_id: str, message: str) -> None:
-        """Store a message without telling anybody: it was there before."""
+        """Store a message without telling anybody: it was there, and read, before."""
         with self._state.lock:
             self._stored(person, channel_id, "", message, {})
+            for member_channel, user_id in list(self._state.members):
+                if member_channel == channel_id:
+                    self._unread.view(user_id, [channel_id])
 
     def _count_replies(self, root_id: str, now: int) -> None:
         """Everybody in a thread shows its number of replies (recorded), and a reply makes its root newer."""
@@ -211,6 +219,7 @@ class Posts:
                 one["delete_at"] = one["update_at"] = one["delete_at"] or now
             if post["root_id"]:
                 self._count_replies(post["root_id"], now)
+                self._unread.deleted(post)
         self._hub.posted(post, "post_deleted")
         return jsonify({"status": "OK"})
 

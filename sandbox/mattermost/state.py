@@ -74,6 +74,7 @@ class State:
     members: dict[tuple[str, str], Json] = field(default_factory=dict)
     posts: dict[str, Json] = field(default_factory=dict)
     files: dict[str, tuple[Json, bytes]] = field(default_factory=dict)
+    threads: dict[tuple[str, str], Json] = field(default_factory=dict)
     pending: dict[str, tuple[str, float]] = field(default_factory=dict)
     pictures: dict[str, bytes] = field(default_factory=dict)
     plugins: dict[str, int] = field(default_factory=dict)
@@ -92,7 +93,8 @@ class State:
         """Nobody and nothing; the first version again."""
         for table in (
             self.users, self.sessions, self.access_tokens, self.teams, self.team_members, self.former_team_members,
-            self.channels, self.members, self.posts, self.files, self.pending, self.pictures, self.plugins,
+            self.channels, self.members, self.posts, self.files, self.threads, self.pending, self.pictures,
+            self.plugins,
         ):  # fmt: skip
             table.clear()
         self.version = VERSION

@@ -25,6 +25,7 @@ from sandbox.mattermost.ephemeral import Ephemeral
 from sandbox.mattermost.hub import Hub
 from sandbox.mattermost.posts import Posts
 from sandbox.mattermost.state import State
+from sandbox.mattermost.unread import Unread
 from sandbox.servicenow import ServiceNowDouble
 from sandbox.servicenow import seed as servicenow_seed
 from sandbox.servicenow import seed_file as servicenow_seed_file
@@ -194,7 +195,7 @@ def test_what_is_wrong_with_people_and_channels(given: Any, told: str) -> None:
     state = State(Clock())
     mattermost_state.seed(state)
     hub = Hub(state)
-    posts = Posts(state, hub, Ephemeral(state, hub), lambda: None)
+    posts = Posts(state, hub, Ephemeral(state, hub), Unread(state, hub), lambda: None)
     with pytest.raises(BadSeed, match=told):
         mattermost_seed_file.load(state, posts, given)
 

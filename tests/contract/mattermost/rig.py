@@ -319,12 +319,19 @@ def replay() -> Iterator[Replay]:
 def post(
     server: Replay, post_id: str, channel_id: str, message: str = "x", token: str = PEOPLE[ALICE][4], **more: Any
 ) -> None:
-    """A recorded post, of alice's unless another token is given, that the double holds from the beginning."""
+    """
+    A recorded post, of alice's unless another token is given, that the double holds from the beginning.
+
+    What alice has read of the channel stays as recorded, although she writes in it here.
+    """
     state = server.double.state
+    member = state.members.get((channel_id, ALICE), {})
+    before = dict(member)
     alice = {"Authorization": f"Bearer {token}"}
     given = {"channel_id": channel_id, "message": message, **more}
     made = requests.post(f"{server.double.url}/api/v4/posts", json=given, headers=alice, timeout=10).json()
     state.posts[post_id] = state.posts.pop(made["id"]) | {"id": post_id}
+    member |= before
     server.ours[post_id] = post_id
 
 
