@@ -53,15 +53,24 @@ class _Decided:
 class Adopter:
     """
     Args:
+        muted: Whether nothing may be read as anybody now.
         released: Called after rows were released, so that somebody posts them.
     """
 
     def __init__(
-        self, *, outbox: Outbox, adoption: Adoption, health: Health, clock: Clock, released: Callable[[], None]
+        self,
+        *,
+        outbox: Outbox,
+        adoption: Adoption,
+        health: Health,
+        muted: Callable[[], bool],
+        clock: Clock,
+        released: Callable[[], None],
     ) -> None:
         self._outbox = outbox
         self._adoption = adoption
         self._health = health
+        self._muted = muted
         self._clock = clock
         self._released = released
         self._owners: dict[str, _Owner] = {}
@@ -77,6 +86,8 @@ class Adopter:
 
     def _wait(self) -> float:
         now = self._clock()
+        if self._muted():
+            return LONGEST_WAIT
         return min((self._left(owner_id, now) for owner_id in self._held()), default=LONGEST_WAIT)
 
     def _left(self, owner_id: str, now: float) -> float:
@@ -87,6 +98,9 @@ class Adopter:
     def _round(self) -> bool:
         """A turn of every owner who may have one; whether there was any."""
         now, held = self._clock(), self._held()
+        if self._muted():
+            self._give_up_late(held, now)
+            return False
         self._owners = {owner_id: known for owner_id, known in self._owners.items() if owner_id in held}
         due = {owner_id: rows for owner_id, rows in held.items() if not self._left(owner_id, now)}
         if not due:
@@ -116,6 +130,13 @@ class Adopter:
             self._outbox.release(decided.released, decided.dropped)
         if decided.released:
             self._released()
+
+    def _give_up_late(self, held: Mapping[str, Sequence[Queued]], now: float) -> None:
+        """While the app is off nobody is asked about them; what waited for longer than a day is no news any more."""
+        decided = _Decided(later="turned off by an administrator")
+        self._give_up((row.key for rows in held.values() for row in rows if now - row.stored_at > PATIENCE), decided)
+        if decided.dropped:
+            self._outbox.release([], decided.dropped)
 
     def _give_up(self, old: Iterable[str], decided: _Decided) -> None:
         lost = [key for key in old if key not in decided.released and key not in decided.dropped]

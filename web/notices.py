@@ -121,6 +121,10 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         tables=tables,
         clock=clock,
     )
+
+    def muted() -> bool:
+        return bool(tokens.turned_off_at)
+
     worker = Worker(
         outbox=stores.outbox,
         threads=stores.threads,
@@ -128,10 +132,17 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         posting=posting,
         owners=owners,
         health=health,
-        muted=lambda: bool(tokens.turned_off_at),
+        muted=muted,
         clock=clock,
     )
-    adopter = Adopter(outbox=stores.outbox, adoption=adoption, health=health, clock=clock, released=worker.loop.wake)
+    adopter = Adopter(
+        outbox=stores.outbox,
+        adoption=adoption,
+        health=health,
+        muted=muted,
+        clock=clock,
+        released=worker.loop.wake,
+    )
     loops = Loops(adopter.loop, worker.loop)
     intake = Intake(
         Signatures(services.keys, clock),

@@ -10,7 +10,8 @@ import requests
 
 from sandbox.client import PLUGIN, MattermostClient
 from tests.acts import opened, written
-from tests.reports import Component, grant, incident, notices, pass_time, stored
+from tests.reports import Component, grant, incident, invite_bot, matching, notices, pass_time, stored
+from tests.scenarios.subscribing import foreign_row, install_component
 from tests.scenarios.test_connect import SPELLINGS, spelled
 from tests.scenarios.test_plain_cards import card_of
 from tests.world import JWT_SECRET, World
@@ -210,6 +211,30 @@ def test_notices_wait_while_the_app_is_off(world: World, component: Component) -
     for _ in range(8):
         pass_time(world, 3)
     assert len(notices(world)) == 1
+
+
+def test_what_owners_have_to_be_asked_about_waits_while_the_app_is_off(world: World, component: Component) -> None:
+    """Nobody's token is used for it either; enabled again within the day it is asked about, later it is no news."""
+    install_component(world, "agent")
+    agent = world.connected("agent")
+    invite_bot(world, "service-desk")
+    where = {"channel_id": agent.channel("service-desk"), "user_id": agent.id}
+    claim, other = (matching(grant(world, sys_id=foreign_row(world, "agent", **where))) for _ in range(2))
+    apps(world, "disable")
+    world.servicenow.clear_requests()
+    component.changed(incident(world), [], subscriptions=[claim])
+    pass_time(world, 3)
+    assert world.asked(path="/api/now") == []
+    apps(world, "enable")
+    pass_time(world, 3)
+    pass_time(world, 3)
+    assert len(notices(world)) == 1
+
+    apps(world, "disable")
+    component.changed(incident(world, 1), [], subscriptions=[other])
+    pass_time(world, 86_401)
+    assert world.running.service.services.deliveries.health().waiting == 0
+    assert world.running.service.services.deliveries.health().given_up == 1
 
 
 def test_connecting_while_disabled_is_the_plugins_refusal(world: World) -> None:
