@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from core.errors import NotVerified
 from core.ports import Clock
 from core.signing import Signer
+from web.refusals import log_refusal
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +32,7 @@ def downloads_blueprint(signer: Signer, clock: Clock, build: Callable[[], bytes]
         try:
             content = signer.verify(request.args.get("token", ""), person="", path=PATH, now=clock())
         except NotVerified as refusal:
-            log.warning("download refused", reason=str(refusal))
+            log_refusal(refusal)
             return Response(_GONE, 403, _HEADERS, mimetype="text/plain")
         log.info("update set downloaded", by=content.get("by"))
         disposition = {"Content-Disposition": f'attachment; filename="{_FILE}"'}

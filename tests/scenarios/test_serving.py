@@ -174,13 +174,15 @@ def test_a_flood_of_unproved_calls_is_counted(served: tuple[World, Process]) -> 
         for path in ("/me/submit", "/bindings", "/plain/press", "/plain/dialog"):
             for _ in range(50):
                 assert session.post(f"{process.url}{path}", data="{", timeout=10).ok
+        for _ in range(50):
+            assert session.get(f"{process.url}/update-set?token=x", timeout=10).status_code == 403
     reference = agent.call({"path": "/no/such/submit", "expand": {"acting_user": "+summary"}})["text"]
     process.stop()
     lines = [json.loads(line) for line in process.log.read_text().splitlines()]
     refused = [line for line in lines if "refused" in line["event"]]
     assert len(refused) < before + 25
     # Without a framework token nothing is read; a press is read first, for its proofs stand in it.
-    assert refused[-1]["more"] == {"NotVerified": 90, "InvalidInput": 90}
+    assert refused[-1]["more"] == {"NotVerified": 140, "InvalidInput": 90}
     assert [line["reference"] in reference for line in refused if line["event"] == "refused"][-1:] == [True]
 
 
