@@ -1,0 +1,183 @@
+"""Who may post and who may manage: what Mattermost says of the channel, its team, the members and their roles."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from core.errors import MattermostRefused, MayNotPost, NotYours
+from mattermost.access import Access, MayPost
+from mattermost.paths import Path
+
+Json = dict[str, Any]
+PERSON, CHANNEL, TEAM = "p" * 26, "c" * 26, "t" * 26
+USER, CHANNEL_PATH = f"/api/v4/users/{PERSON}", f"/api/v4/channels/{CHANNEL}"
+MEMBER, TEAM_MEMBER = f"{CHANNEL_PATH}/members/{PERSON}", f"/api/v4/teams/{TEAM}/members/{PERSON}"
+
+
+@dataclass
+class Server:
+    """What Mattermost answers, and what it was asked."""
+
+    channel: Json = field(default_factory=lambda: {"delete_at": 0, "team_id": TEAM, "type": "O"})
+    member: Json = field(default_factory=lambda: {"roles": "channel_user"})
+    user: Json = field(default_factory=lambda: {"roles": "system_user"})
+    team_member: Json = field(default_factory=lambda: {"roles": "team_user"})
+    permissions: dict[str, list[str] | None] = field(
+        default_factory=lambda: {"channel_user": ["create_post"], "system_user": None, "team_user": ["list_x"]}
+    )
+    refuses: str = ""
+    asked: list[str] = field(default_factory=list)
+    roles_asked: list[list[str]] = field(default_factory=list)
+
+    def ask(self, method: str, path: Path, json: Any = None, params: Mapping[str, str] | None = None) -> Any:
+        """One request."""
+        self.asked.append(path.text)
+        if path.text == self.refuses:
+            raise MattermostRefused("not found", status=404)
+        if path.text == "/api/v4/roles/names":
+            assert method == "POST"
+            self.roles_asked.append(json)
+            return [{"name": name, "permissions": self.permissions[name]} for name in json if name in self.permissions]
+        assert (method, json, params) == ("GET", None, None)
+        answers = {CHANNEL_PATH: self.channel, MEMBER: self.member, USER: self.user, TEAM_MEMBER: self.team_member}
+        return answers[path.text]
+
+    def may_post(self, *, guests: bool = False) -> MayPost:
+        return Access(guests).may_post(self.ask, PERSON, CHANNEL)
+
+    def refusal(self, *, guests: bool = False) -> str:
+        """Why the person may not post."""
+        with pytest.raises(MayNotPost) as refused:
+            self.may_post(guests=guests)
+        return str(refused.value)
+
+
+def test_a_member_with_the_right_may_post() -> None:
+    """The proof names channel, person, team and the channel's type."""
+    assert Server().may_post() == MayPost(CHANNEL, PERSON, TEAM, "O")
+    assert Server({"team_id": "", "type": "D"}).may_post() == MayPost(CHANNEL, PERSON, "", "D")
+    assert Server({}).may_post() == MayPost(CHANNEL, PERSON, "", "")
+
+
+@pytest.mark.parametrize("role", ["channel_user", "system_user", "team_user"])
+def test_the_right_comes_from_any_of_the_roles(role: str) -> None:
+    """Of the channel, the system or the team; without it nobody posts, however much else a role permits."""
+    server = Server(permissions={"channel_user": ["read"], "system_user": ["create_posts"], "team_user": None})
+    assert server.refusal() == "no create_post"
+    server.permissions[role] = ["read", "create_post"]
+    assert server.may_post().person_id == PERSON
+
+
+def test_a_team_is_asked_about_where_there_is_one() -> None:
+    """Direct and group channels have none."""
+    server = Server(
+        {"team_id": ""}, permissions={"channel_user": None, "system_user": None, "team_user": ["create_post"]}
+    )
+    assert server.refusal() == "no create_post"
+    assert TEAM_MEMBER not in server.asked
+    assert sorted(server.roles_asked[0]) == ["channel_user", "system_user"]
+
+
+def test_roles_that_mattermost_does_not_know_permit_nothing() -> None:
+    """Nor do members without roles."""
+    assert Server(permissions={}).refusal() == "no create_post"
+    assert Server(member={"roles": None}, user={}, team_member={"roles": ""}).refusal() == "no create_post"
+
+
+def test_nobody_posts_in_an_archived_channel() -> None:
+    """Whatever the roles permit; the person is told."""
+    server = Server({"delete_at": 5, "team_id": TEAM, "type": "O"})
+    assert server.refusal() == "archived channel"
+
+
+def test_guests_post_where_the_setting_lets_them() -> None:
+    """And by the same rule as everybody else then."""
+    permissions: dict[str, list[str] | None] = {"system_guest": None, "channel_guest": ["create_post"]}
+    server = Server(
+        member={"roles": "channel_guest"}, user={"roles": "system_guest"}, team_member={}, permissions=permissions
+    )
+    assert server.refusal() == "guest"
+    assert server.may_post(guests=True).person_id == PERSON
+    permissions["channel_guest"] = []
+    assert server.refusal(guests=True) == "no create_post"
+    assert Server().may_post(guests=True).person_id == PERSON
+
+
+@pytest.mark.parametrize("path", [USER, CHANNEL_PATH, MEMBER, TEAM_MEMBER, "/api/v4/roles/names"])
+def test_what_cannot_be_found_out_is_refused(path: str) -> None:
+    """Whichever of the answers is missing."""
+    assert Server(refuses=path).refusal() == "not readable: not found"
+
+
+def test_permissions_are_remembered_for_five_minutes() -> None:
+    """And only those; what Mattermost says of the members is asked each time."""
+    now = 0.0
+    server, access = Server(), Access(False, lambda: now)
+    access.may_post(server.ask, PERSON, CHANNEL)
+    assert server.roles_asked == [["channel_user", "system_user", "team_user"]]
+    now = 299.0
+    access.may_post(server.ask, PERSON, CHANNEL)
+    assert len(server.roles_asked) == 1
+    assert server.asked.count(MEMBER) == 2
+    now = 300.0
+    access.may_post(server.ask, PERSON, CHANNEL)
+    assert len(server.roles_asked) == 2
+
+
+def test_a_role_without_permissions_is_remembered_too() -> None:
+    """Only what is not known is asked about, and other people's roles are used from memory."""
+    server, access = Server(), Access(False)
+    access.may_post(server.ask, PERSON, CHANNEL)
+    server.user["roles"] = "system_user system_other"
+    access.may_post(server.ask, PERSON, CHANNEL)
+    assert server.roles_asked[1:] == [["system_other"]]
+
+
+def manages(server: Server) -> str:
+    """ "" for whoever may manage, and why not."""
+    try:
+        Access(guests=False).may_manage(server.ask, PERSON, CHANNEL)
+    except NotYours as error:
+        return str(error)
+    return ""
+
+
+def test_an_administrator_of_system_channel_or_team_manages() -> None:
+    """By the role's exact name, or by the scheme."""
+    assert manages(Server()) == "administrates neither channel nor team"
+    assert manages(Server(user={"roles": "system_user system_admin"}, refuses=CHANNEL_PATH)) == ""
+    admin: Json
+    for admin in ({"roles": "channel_user channel_admin"}, {"roles": "", "scheme_admin": True}):
+        assert manages(Server(member=admin, refuses=TEAM_MEMBER)) == ""
+    for admin in ({"roles": "team_user team_admin"}, {"scheme_admin": True}):
+        assert manages(Server(team_member=admin)) == ""
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        Server(user={"roles": "system_administrator team_admin channel_admin"}),
+        Server(member={"roles": "team_admin system_admin channel_admins"}),
+        Server(team_member={"roles": "channel_admin system_admin team_admins"}),
+        Server(member={"roles": "channel_user", "scheme_admin": "false"}),
+        Server(member={"roles": "channel_user", "scheme_admin": False}),
+    ],
+)
+def test_other_roles_manage_nothing(server: Server) -> None:
+    """A role of another place, or one whose name only begins like it."""
+    assert manages(server) == "administrates neither channel nor team"
+
+
+def test_the_administrator_of_a_team_manages_the_channels_of_it_alone() -> None:
+    """A channel without a team has no team's administrator."""
+    server = Server({"team_id": ""}, team_member={"roles": "team_admin"})
+    assert manages(server) == "administrates neither channel nor team"
+    assert TEAM_MEMBER not in server.asked
+
+
+@pytest.mark.parametrize("path", [CHANNEL_PATH, MEMBER, TEAM_MEMBER])
+def test_whom_mattermost_does_not_show_manages_nothing(path: str) -> None:
+    """Whichever answer is refused."""
+    assert manages(Server(refuses=path)) == "not readable: not found"

@@ -1,0 +1,329 @@
+"""Which token the bot uses: the lasting one, the newest session of it, or one that a wake-up brings."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from core.accounts import BotTokenHealth, Installation
+from core.deadline import Deadline
+from core.errors import MattermostRefused, MattermostSilent, NotVerified, StorageFailed
+from mattermost.bot_tokens import BotTokens, NoBotToken
+from mattermost.client import MattermostClient
+from mattermost.paths import Path
+
+WEBHOOK = "/plugins/com.mattermost.apps/apps/servicenow/webhook/wake-up"
+
+
+class Framework(MattermostClient):
+    """The framework's webhook: what it was asked, and what happens then."""
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1:1")
+        self.asked: list[tuple[str, str, str, object, object]] = []
+        self.seconds: list[float] = []
+        self.then: Callable[[], object] = lambda: None
+
+    def request(
+        self, method: str, path: Path, *, token: str, deadline: Deadline, json: Any = None, params: Any = None
+    ) -> Any:
+        self.asked.append((method, path.text, token, json, params))
+        self.seconds.append(deadline.left())
+        return self.then()
+
+
+class Memory:
+    """`core.storage_ports.Installations` without a disk, which can be full."""
+
+    full = False
+    puts = 0
+
+    def __init__(self) -> None:
+        self.row: Installation | None = Installation(
+            bot_user_id="bot", installed_by="admin", bot_token="stored", bot_token_seen_at=1000.0, webhook_secret="hook"
+        )
+
+    def get(self) -> Installation | None:
+        return self.row
+
+    def put(self, installation: Installation) -> None:
+        if self.full:
+            raise StorageFailed("disk full")
+        self.puts += 1
+        self.row = installation
+
+
+class Bot:
+    """`BotTokens` between the two, at second 1000."""
+
+    def __init__(self, lasting: str = "", wait: float = 0.0) -> None:
+        self.now = 1000.0
+        self.memory = Memory()
+        self.framework = Framework()
+        self.tokens = BotTokens(self.framework, self.memory, lambda: self.now, lasting, wait)
+
+    @property
+    def row(self) -> Installation:
+        assert self.memory.row is not None
+        return self.memory.row
+
+    def change(self, **columns: Any) -> None:
+        self.memory.row = replace(self.row, **columns)
+
+    def missing(self, ask: Callable[[], object] | None = None) -> str:
+        """Why no token can be had."""
+        with pytest.raises(NoBotToken) as missing:
+            (ask or self.tokens.current)()
+        return str(missing.value)
+
+
+def refuse(status: int) -> Callable[[], object]:
+    """An answer of the framework."""
+
+    def answer() -> object:
+        raise MattermostRefused("so", status=status)
+
+    return answer
+
+
+def test_the_lasting_token_comes_first_until_it_is_refused() -> None:
+    """A refused one may be good again later; that shows in the health meanwhile."""
+    bot = Bot(lasting="lasting")
+    assert bot.tokens.current() == "lasting"
+    assert bot.tokens.health() == BotTokenHealth(lasting=True, refused=False, seen_at=1000.0, trouble="")
+    bot.tokens.refused("lasting")
+    assert bot.tokens.current() == "stored"
+    assert bot.tokens.health() == BotTokenHealth(lasting=True, refused=True, seen_at=1000.0, trouble="")
+    assert bot.framework.asked == []
+    assert Bot().tokens.health() == BotTokenHealth(lasting=False, refused=False, seen_at=1000.0, trouble="")
+
+
+def test_a_refused_lasting_token_is_logged_once(every_log_line: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """And a refused session, which happens every day, not at all."""
+    bot = Bot(lasting="lasting")
+    for token in ("stored", "lasting", "lasting"):
+        bot.tokens.refused(token)
+    assert capsys.readouterr().out.count("MATTERMOST_BOT_TOKEN is refused") == 1
+
+
+def test_a_session_is_used_for_nine_minutes() -> None:
+    """Not one that was refused, and not one from the future, as after a clock was set back."""
+    bot = Bot()
+    for now in (1000.0, 1539.5):
+        bot.now = now
+        assert bot.tokens.current() == "stored"
+    for now in (1540.0, 999.5):
+        bot.now = now
+        assert bot.missing() == "the framework did not call back"
+    bot.now = 1000.0
+    bot.tokens.refused("stored")
+    assert bot.missing() == "the framework did not call back"
+    assert len(bot.framework.asked) == 3
+
+
+def test_the_newest_session_is_stored_and_used() -> None:
+    """Each call carries one; the same again is no reason to write."""
+    bot = Bot()
+    bot.now = 1500.0
+    bot.tokens.refused("newest")
+    bot.tokens.seen("newest")
+    assert bot.tokens.current() == "newest"
+    assert (bot.row.bot_token, bot.row.bot_token_seen_at, bot.memory.puts) == ("newest", 1500.0, 1)
+    bot.now = 2000.0
+    bot.tokens.seen("newest")
+    assert (bot.row.bot_token_seen_at, bot.memory.puts) == (1500.0, 1)
+    assert bot.tokens.health().seen_at == 2000.0
+    bot.now = 2539.5
+    assert bot.tokens.current() == "newest"
+    assert bot.row.webhook_secret == "hook"
+
+
+def test_what_another_process_stored_later_is_newer() -> None:
+    """Of what was seen here and what is stored, the later one counts."""
+    bot = Bot()
+    bot.tokens.seen("seen")
+    bot.change(bot_token="later", bot_token_seen_at=1001.0)
+    bot.now = 1002.0
+    assert bot.tokens.current() == "later"
+
+
+def test_a_full_disk_keeps_no_session_out() -> None:
+    """It is used from memory; turning the app off or on is told to whoever does it."""
+    bot = Bot()
+    bot.memory.full = True
+    bot.tokens.seen("newest")
+    bot.now = 1001.0
+    bot.tokens.seen("newest")
+    assert bot.tokens.current() == "newest"
+    assert bot.row.bot_token == "stored"
+    with pytest.raises(StorageFailed):
+        bot.tokens.turn(on=False)
+    with pytest.raises(StorageFailed):
+        bot.tokens.webhook_secret("other")
+    with pytest.raises(StorageFailed):
+        bot.tokens.install(bot.row)
+
+
+def test_without_an_installation_there_is_no_bot() -> None:
+    """Nothing is stored for it, nothing is checked against it, and the service is not ready."""
+    bot = Bot()
+    assert bot.tokens.bot_user_id == "bot"
+    for check in bot.tokens.checks.values():
+        check()
+    pinned, bot.memory.row = bot.row, None
+    assert bot.missing(lambda: bot.tokens.bot_user_id) == "not installed in Mattermost yet"
+    assert bot.missing(bot.tokens.checks["installation"]) == "not installed in Mattermost yet"
+    assert bot.missing() == "no webhook secret of the framework is known"
+    assert bot.missing(bot.tokens.checks["bot token"]) == "no webhook secret of the framework is known"
+    assert bot.tokens.turned_off_at == 0.0
+    assert bot.tokens.health().seen_at == 0.0
+    bot.tokens.turn(on=False)
+    bot.tokens.webhook_secret("other")
+    with pytest.raises(NotVerified, match="not in the bot's name"):
+        bot.tokens.check_wake_up("bot", "secret=hook")
+    bot.tokens.seen("newest")
+    bot.tokens.checks["bot token"]()
+    assert (bot.memory.row, bot.memory.puts, bot.framework.asked) == (None, 0, [])
+    assert bot.tokens.current() == "newest"
+    bot.tokens.install(pinned)
+    assert bot.row == pinned
+    assert list(bot.tokens.checks) == ["installation", "bot token"]
+
+
+def test_a_wake_up_brings_the_newest_session() -> None:
+    """The framework is asked with its secret and nobody's session, and calls back; what it carries is the answer."""
+    bot = Bot()
+    bot.framework.then = lambda: bot.tokens.seen("woken")
+    bot.now = 5000.0
+    assert bot.tokens.current() == "woken"
+    assert bot.framework.asked == [("POST", WEBHOOK, "", {}, {"secret": "hook"})]
+    assert 9 < bot.framework.seconds[0] <= 10
+    bot.tokens.renew()
+    assert len(bot.framework.asked) == 2
+
+
+def test_a_wake_up_waits_for_the_call() -> None:
+    """It comes on another thread, a little later than the framework's answer."""
+    bot = Bot(wait=20.0)
+    bot.now = 5000.0
+    answered = threading.Event()
+    bot.framework.then = answered.set
+    with ThreadPoolExecutor(1) as pool:
+        waking = pool.submit(bot.tokens.current)
+        assert answered.wait(20)
+        assert not waking.done()
+        bot.tokens.seen("woken")
+        assert waking.result(20) == "woken"
+
+
+def test_why_a_wake_up_fails_is_told_until_a_call_comes() -> None:
+    """No secret, refused, no call, a session that was refused before, or a silent server."""
+    bot = Bot()
+    bot.now = 5000.0
+    check = bot.tokens.checks["bot token"]
+
+    def again() -> None:
+        bot.tokens.seen("woken")
+        bot.tokens.refused("woken")
+
+    def silent() -> None:
+        raise MattermostSilent("silent")
+
+    reasons: list[tuple[Callable[[], object], str]] = [
+        (refuse(403), "wake-up refused: so"),
+        (lambda: None, "the framework did not call back"),
+        (again, "the framework's newest session is refused"),
+    ]
+    for then, reason in reasons:
+        bot.framework.then = then
+        assert bot.missing() == reason
+        assert bot.missing(check) == reason
+        assert bot.tokens.health().trouble == reason
+    bot.framework.then = silent
+    with pytest.raises(MattermostSilent, match="silent"):
+        bot.tokens.renew()
+    assert bot.missing(check) == "silent"
+    bot.change(webhook_secret="")
+    assert bot.missing() == "no webhook secret of the framework is known"
+    bot.tokens.seen("woken")
+    check()
+    assert bot.tokens.health().trouble == ""
+
+
+def test_a_bot_without_a_token_is_logged_once(every_log_line: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """Until a call comes."""
+    bot = Bot()
+    bot.now = 5000.0
+    for _ in range(2):
+        bot.missing()
+        bot.missing()
+        assert capsys.readouterr().out.count("the bot has no live token") == 1
+        bot.tokens.seen("woken")
+        bot.now += 1000.0
+
+
+def test_while_the_app_is_off_there_is_no_token() -> None:
+    """Not even the lasting one, and nobody is woken up; the moment is kept that it was turned off first."""
+    bot = Bot(lasting="lasting")
+    bot.tokens.turn(on=True)
+    assert bot.memory.puts == 0
+    bot.tokens.turn(on=False)
+    bot.now = 1001.0
+    bot.tokens.turn(on=False)
+    assert bot.tokens.turned_off_at == bot.row.turned_off_at == 1000.0
+    assert bot.missing() == "an administrator turned the app off"
+    bot.tokens.turn(on=True)
+    assert (bot.tokens.turned_off_at, bot.memory.puts) == (0.0, 2)
+    assert bot.tokens.current() == "lasting"
+    assert bot.framework.asked == []
+
+
+@pytest.mark.parametrize(
+    ("named", "query", "stored", "words"),
+    [
+        ("bot", "secret=hook", "hook", ""),
+        ("bot", "a=b&secret=hook&secret=other", "hook", ""),
+        ("agent", "secret=hook", "hook", "not in the bot's name"),
+        ("", "secret=hook", "hook", "not in the bot's name"),
+        ("bot", "secret=", "", "not in the bot's name"),
+        ("bot", "", "", "not in the bot's name"),
+        ("bot", "", "hook", "another secret"),
+        ("bot", "secret=hoo", "hook", "another secret"),
+        ("bot", "secret=%C3%A4", "hook", "another secret"),
+        ("bot", "Secret=hook", "hook", "another secret"),
+    ],
+)
+def test_a_call_of_the_webhook_is_our_own(named: str, query: str, stored: str, words: str) -> None:
+    """In the bot's name and with the secret that only the framework and the app know."""
+    bot = Bot()
+    bot.change(webhook_secret=stored)
+    if not words:
+        bot.tokens.check_wake_up(named, query)
+        return
+    with pytest.raises(NotVerified) as refused:
+        bot.tokens.check_wake_up(named, query)
+    assert str(refused.value) == f"webhook: {words}"
+
+
+def test_a_new_webhook_secret_is_stored() -> None:
+    """And the one that is known is no reason to write."""
+    bot = Bot()
+    bot.tokens.webhook_secret("hook")
+    assert bot.memory.puts == 0
+    bot.tokens.webhook_secret("other")
+    assert (bot.row.webhook_secret, bot.row.bot_token, bot.memory.puts) == ("other", "stored", 1)
+
+
+def test_the_framework_says_whether_the_app_is_there() -> None:
+    """A dead or unknown app is refused with 403 or 404; another refusal says nothing of it, silence is passed on."""
+    bot = Bot()
+    for status, refuses in ((403, True), (404, True), (400, False), (401, False)):
+        bot.framework.then = refuse(status)
+        assert bot.tokens.framework_refuses() is refuses
+    bot.framework.then = lambda: None
+    assert bot.tokens.framework_refuses() is False
+    assert set(map(repr, bot.framework.asked)) == {repr(("HEAD", WEBHOOK, "", None, None))}
+    assert all(4 < seconds <= 5 for seconds in bot.framework.seconds)

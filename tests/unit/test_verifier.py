@@ -1,0 +1,485 @@
+"""Who is asking, proof by proof: the checks in front of every door, with Mattermost's double and a clock of our own."""
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import jwt
+import pytest
+from flask import Flask, g, request
+from werkzeug.test import EnvironBuilder
+
+from core.accounts import Installation
+from core.errors import (
+    AdministratorsOnly,
+    AppError,
+    InvalidInput,
+    MattermostSilent,
+    NotVerified,
+    OtherSecret,
+    TooManyRequests,
+    UnknownRequest,
+)
+from mattermost.bot_tokens import BotTokens
+from mattermost.client import MattermostClient
+from mattermost.token_owners import TokenOwners
+from sandbox.mattermost import MattermostDouble
+from sandbox.servicenow import ServiceNowDouble
+from web.background import Background
+from web.verify import Caller, Verifier
+
+Json = dict[str, Any]
+SECRET = "a secret that the framework and the app share"
+ME = "/api/v4/users/me"
+WEBHOOK = "/plugins/com.mattermost.apps/apps/servicenow/webhook/wake-up"
+
+
+class Memory:
+    """`core.storage_ports.Installations` without a disk."""
+
+    row: Installation | None = None
+
+    def get(self) -> Installation | None:
+        return self.row
+
+    def put(self, installation: Installation) -> None:
+        self.row = installation
+
+
+class Doors:
+    """A verifier, the sessions that could be sent to it, and a clock."""
+
+    def __init__(self, mattermost: MattermostDouble) -> None:
+        mattermost.reset()
+        self.mattermost = mattermost
+        state = mattermost.state
+        self.now = 1_000_000.0
+        self.agent, self.admin = self._id("agent"), self._id("admin")
+        self.bot = str(state.add_user("servicenow", "ServiceNow", "", bot=True)["id"])
+        self.other_bot = str(state.add_user("otherbot", "Other", "", bot=True)["id"])
+        self.bot_token = state.open_session(self.bot)
+        self.memory = Memory()
+        self.pin()
+        client = MattermostClient(mattermost.url)
+        self.owners = TokenOwners(client, self.clock, self.clock)
+        self.tokens = BotTokens(client, self.memory, self.clock, "", wait=0.0)
+        self.background = Background()
+        self.verifier = Verifier(SECRET, self.owners, self.tokens, self.background, self.clock)
+        self.app = Flask(__name__)
+        for rule in ("/lifecycle/install", "/some/path"):
+            self.app.add_url_rule(rule, rule, methods=["POST"])
+        self.was_proved = False
+
+    def clock(self) -> float:
+        return self.now
+
+    def pin(self, **changes: Any) -> None:
+        """The bot is installed, by the administrator."""
+        pinned = Installation(bot_user_id=self.bot, installed_by=self.admin, webhook_secret="s" * 26)
+        self.memory.row = replace(pinned, bot_token=self.bot_token, **changes)
+
+    @property
+    def row(self) -> Installation:
+        assert self.memory.row is not None
+        return self.memory.row
+
+    def session(self, user_id: str) -> str:
+        """A live session of somebody."""
+        return self.mattermost.state.open_session(user_id)
+
+    def asked(self, path: str = ME) -> int:
+        """How often Mattermost was asked, since the last time."""
+        count = len([one for one in self.mattermost.requests() if one["path"] == path])
+        self.mattermost.clear_requests()
+        return count
+
+    def send(
+        self,
+        check: Callable[..., Any],
+        person: str = "",
+        *,
+        named: str | None = None,
+        context: Json | None = None,
+        path: str = "/some/path",
+        target: str | None = "",
+        header: str = "RAW_URI",
+        body: bytes | None = None,
+        secret: str = SECRET,
+        more: Json | None = None,
+        **arguments: Any,
+    ) -> Any:
+        """*check* a request of *person*, whom the framework's token names unless it is *named* that it names."""
+        claims: Json = {"exp": self.now + 60}
+        if who := person if named is None else named:
+            claims["acting_user_id"] = who
+        token = jwt.encode(claims, secret, algorithm="HS256")
+        about: Json = {"bot_access_token": self.bot_token}
+        if person:
+            about["acting_user"] = {"id": person, "username": "somebody", "roles": "system_user"}
+        whole = {"path": path, "context": about | (context or {})} | (more or {})
+        builder = EnvironBuilder(
+            path=path,
+            method="POST",
+            data=json.dumps(whole).encode() if body is None else body,
+            headers=[("Mattermost-App-Authorization", f"Bearer {token}")],
+        )
+        environ = builder.get_environ()
+        for name in ("RAW_URI", "REQUEST_URI"):
+            environ.pop(name, None)
+        if target is not None:
+            environ[header] = target or path
+        with self.app.request_context(environ):
+            try:
+                return check(request, **arguments)
+            finally:
+                self.was_proved = g.get("proved", False)
+
+    def refused(self, kind: type[AppError], check: Callable[..., Any], person: str = "", **how: Any) -> str:
+        """Why a request is refused, which is by *kind* and no class below it."""
+        with pytest.raises(kind) as refused:
+            self.send(check, person, **how)
+        assert type(refused.value) is kind
+        return str(refused.value)
+
+    def _id(self, username: str) -> str:
+        user = self.mattermost.state.by_username(username)
+        assert user is not None
+        return str(user["id"])
+
+
+@pytest.fixture
+def doors(doubles: tuple[MattermostDouble, ServiceNowDouble]) -> Iterator[Doors]:
+    """Everything is fresh, and nothing is left armed."""
+    doors = Doors(doubles[0])
+    yield doors
+    doors.background.close()
+    doubles[0].clear_faults()
+
+
+def administrator(doors: Doors, **changes: Any) -> Json:
+    """A context that names the administrator as the framework does."""
+    user = {"id": doors.admin, "username": "admin", "roles": "system_user system_admin"}
+    return {"acting_user": user} | changes
+
+
+def test_a_caller_is_who_both_proofs_name(doors: Doors) -> None:
+    """Roles count by their exact names; the request is proved, and its session is the newest of the bot."""
+    caller: Caller = doors.send(doors.verifier.call, doors.agent)
+    assert (caller.person.id, caller.person.username) == (doors.agent, "somebody")
+    assert (caller.person.administrator, caller.person.guest) == (False, False)
+    assert caller.request.path == "/some/path"
+    assert doors.was_proved
+    for roles, administrates, guest in (
+        ("system_user system_admin", True, False),
+        ("system_guest", False, True),
+        ("system_administrator system_guests", False, False),
+    ):
+        user = {"id": doors.agent, "username": "x", "roles": roles}
+        person = doors.send(doors.verifier.call, doors.agent, context={"acting_user": user}).person
+        assert (person.administrator, person.guest) == (administrates, guest)
+    fresh = doors.session(doors.bot)
+    doors.send(doors.verifier.call, doors.agent, context={"bot_access_token": fresh})
+    assert (doors.row.bot_token, doors.row.bot_token_seen_at) == (fresh, doors.now)
+
+
+def test_a_call_without_a_proof_is_refused(doors: Doors) -> None:
+    """The other person's token, no person, a session that is not the bot's, or no bot yet: each in its words."""
+    call = doors.verifier.call
+    other = "the framework's token is another person's"
+    assert doors.refused(NotVerified, call, doors.agent, named=doors.admin) == other
+    assert doors.refused(NotVerified, call, "", named=doors.agent) == other
+    assert doors.refused(NotVerified, call, "") == "framework token names nobody"
+    assert doors.refused(OtherSecret, call, doors.agent, secret="another secret that is long enough")
+    for owner in (doors.agent, doors.other_bot):
+        context = {"bot_access_token": doors.session(owner)}
+        assert doors.refused(NotVerified, call, doors.agent, context=context) == "not the pinned bot's token"
+        assert not doors.was_proved
+    assert doors.row.bot_token == doors.bot_token
+    doors.memory.row = None
+    assert doors.refused(NotVerified, call, doors.agent) == "nothing is installed"
+    assert doors.refused(NotVerified, doors.verifier.wake_up, "", named=doors.bot) == "nothing is installed"
+
+
+def test_menus_need_the_framework_token_alone(doors: Doors) -> None:
+    """Nobody is asked whose session comes with it, and nothing but the person is read."""
+    caller = doors.send(doors.verifier.bindings, doors.agent, context={"bot_access_token": "x"})
+    assert caller.person.id == doors.agent
+    assert caller.request.bot_access_token == ""
+    assert doors.asked() == 0
+    assert doors.refused(NotVerified, doors.verifier.bindings, doors.agent, named=doors.admin)
+
+
+def test_a_call_some_minutes_after_the_app_was_turned_off_shows_that_it_is_on(doors: Doors) -> None:
+    """A session that was checked before counts for a while; after six minutes a bot's session is a live app's."""
+    doors.pin(turned_off_at=doors.now)
+    for passed, off in ((0.0, True), (360.0, True), (0.5, False)):
+        doors.now += passed
+        doors.send(doors.verifier.call, doors.agent)
+        assert bool(doors.row.turned_off_at) is off
+
+
+def test_the_webhook_secret_is_taken_from_administrators_alone(doors: Doors) -> None:
+    """Where one is told; an ordinary person's call changes nothing."""
+    told = {"app": {"webhook_secret": "n" * 26}}
+    doors.send(doors.verifier.call, doors.agent, context=told)
+    assert doors.row.webhook_secret == "s" * 26
+    doors.send(doors.verifier.call, doors.admin, context=administrator(doors))
+    assert doors.row.webhook_secret == "s" * 26
+    doors.send(doors.verifier.call, doors.admin, context=administrator(doors, **told))
+    assert doors.row.webhook_secret == "n" * 26
+
+
+def test_an_administrator_turns_the_app_on(doors: Doors) -> None:
+    """Nobody else; every session is asked about again."""
+    doors.pin(turned_off_at=doors.now)
+    assert "ordinary user" in doors.refused(AdministratorsOnly, doors.verifier.turned_on, doors.agent)
+    assert doors.row.turned_off_at
+    assert doors.asked() == 1
+    doors.send(doors.verifier.turned_on, doors.admin, context=administrator(doors))
+    assert doors.row.turned_off_at == 0.0
+    assert doors.asked() == 0
+    doors.send(doors.verifier.call, doors.agent)
+    assert doors.asked() == 1
+
+
+def test_a_call_in_nobodys_name_turns_the_app_off(doors: Doors) -> None:
+    """The bot's session and the path prove it; an administrator may be named, and every session is asked again."""
+    nobody: Json = {}
+    for person in ("", doors.admin):
+        context = administrator(doors) if person else nobody
+        doors.pin()
+        doors.asked()
+        doors.send(doors.verifier.turned_off, person, context=context, removed=False)
+        assert doors.row.turned_off_at == doors.now
+        assert doors.asked() == 1
+        doors.send(doors.verifier.call, doors.agent)
+        assert doors.asked() == 1
+        doors.owners.forget()
+
+
+def test_nobody_else_turns_the_app_off(doors: Doors) -> None:
+    """Whoever is named is named by both and administrates; the session is the bot's; the path is the framework's."""
+    off = doors.verifier.turned_off
+    for removed in (False, True):
+        assert doors.refused(AdministratorsOnly, off, doors.agent, removed=removed)
+        other = "the framework's token is another person's"
+        assert doors.refused(NotVerified, off, "", named=doors.admin, removed=removed) == other
+        context = administrator(doors)
+        assert doors.refused(NotVerified, off, "", context=context, named="", removed=removed) == other
+        assert doors.refused(NotVerified, off, "", context=context, named=doors.agent, removed=removed) == other
+        assert doors.refused(UnknownRequest, off, "", target="/some/path#x", removed=removed)
+    assert doors.row.turned_off_at == 0.0
+    dead = {"bot_access_token": secrets.token_hex(13)}
+    assert "refused" in doors.refused(NotVerified, off, "", context=dead, removed=False)
+    assert doors.row.turned_off_at == 0.0
+    assert doors.asked(WEBHOOK) == 0
+
+
+def test_a_removed_app_is_turned_off_where_the_framework_says_so(doors: Doors) -> None:
+    """Its bot has no session any more: the framework is asked, in five seconds once."""
+    off = doors.verifier.turned_off
+    dead = {"bot_access_token": secrets.token_hex(13)}
+    doors.mattermost.fault("429", WEBHOOK)
+    with pytest.raises(MattermostSilent):
+        doors.send(off, "", context=dead, removed=True)
+    assert doors.asked(WEBHOOK) == 1
+    doors.now += 4.5
+    assert "refused" in doors.refused(NotVerified, off, "", context=dead, removed=True)
+    assert doors.asked(WEBHOOK) == 0
+    assert doors.row.turned_off_at == 0.0
+    doors.now += 0.5
+    doors.send(off, "", context=dead, removed=True)
+    assert doors.asked(WEBHOOK) == 1
+    assert doors.row.turned_off_at == doors.now
+    doors.pin()
+    doors.now += 5
+    person = {"acting_user": {"id": doors.agent, "roles": "system_user"}, **dead}
+    assert doors.refused(AdministratorsOnly, off, doors.agent, context=person, removed=True)
+    assert doors.row.turned_off_at == 0.0
+
+
+@pytest.mark.parametrize("header", ["RAW_URI", "REQUEST_URI"])
+def test_a_path_of_the_framework_is_spelled_one_way(doors: Doors, header: str) -> None:
+    """In the body, which the framework compared, and in the request's target, where a server tells one."""
+    framework = doors.verifier.framework
+    caller = doors.send(framework, doors.agent, header=header)
+    assert caller.person.id == doors.agent
+    other: Json
+    for other in (
+        {"target": "/some/pat%68"},
+        {"target": "/some/path#x"},
+        {"target": None},
+        {"more": {"path": "/some/pat%68"}},
+        {"more": {"path": ""}},
+    ):
+        assert "another spelling" in doors.refused(UnknownRequest, framework, doors.agent, header=header, **other)
+    assert doors.refused(NotVerified, framework, doors.agent, named=doors.admin)
+
+
+def test_one_of_two_targets_that_differs_is_enough_to_refuse(doors: Doors) -> None:
+    """Whichever of the two a server in front changed."""
+
+    def check(incoming: Any, name: str) -> Caller:
+        incoming.environ[name] = "/some/pat%68"
+        return doors.verifier.framework(incoming)
+
+    for header, name in (("RAW_URI", "REQUEST_URI"), ("REQUEST_URI", "RAW_URI")):
+        assert "another spelling" in doors.refused(UnknownRequest, check, doors.agent, header=header, name=name)
+
+
+def installing(doors: Doors, **changes: Any) -> Json:
+    """What the framework sends when the administrator installs the app."""
+    sessions = {"acting_user_access_token": doors.session(doors.admin), "bot_access_token": doors.session(doors.bot)}
+    context = administrator(doors, app={"webhook_secret": "n" * 26}, **sessions) | changes
+    return {"person": doors.admin, "path": "/lifecycle/install", "context": context}
+
+
+def test_an_installation_pins_the_bot(doors: Doors) -> None:
+    """With its session and the webhook's secret, in place of what was there; old sessions are asked about again."""
+    doors.send(doors.verifier.call, doors.agent)
+    doors.pin(bot_user_id=doors.other_bot, turned_off_at=doors.now)
+    doors.asked()
+    sent = installing(doors)
+    caller = doors.send(doors.verifier.installation, **sent)
+    assert caller.person.id == doors.admin
+    assert doors.was_proved
+    assert doors.row == Installation(
+        bot_user_id=doors.bot,
+        installed_by=doors.admin,
+        bot_token=sent["context"]["bot_access_token"],
+        bot_token_seen_at=doors.now,
+        webhook_secret="n" * 26,
+    )
+    assert doors.asked() == 2
+    doors.send(doors.verifier.call, doors.agent)
+    assert doors.asked() == 1
+
+
+def test_an_installation_asks_about_the_administrators_session_again(doors: Doors) -> None:
+    """What was known of it a moment ago is not enough: an administrator who is none any more pins nothing."""
+    sent, before = installing(doors), doors.row
+    doors.send(doors.verifier.installation, **sent)
+    doors.memory.row = before
+    doors.owners.owner(sent["context"]["acting_user_access_token"], asker=doors.admin)
+    doors.mattermost.state.users[doors.admin]["roles"] = "system_user"
+    assert doors.refused(AdministratorsOnly, doors.verifier.installation, **sent)
+    assert not doors.was_proved
+    assert doors.row == before
+
+
+def test_a_flood_keeps_no_installation_out(doors: Doors) -> None:
+    """The administrator's session is proof enough for a question about the bot's."""
+    sent = installing(doors)
+    with pytest.raises(NotVerified, match="token refused"):
+        doors.owners.owner(secrets.token_hex(13), asker=doors.admin)
+    doors.send(doors.verifier.installation, **sent)
+    assert doors.row.bot_token == sent["context"]["bot_access_token"]
+
+
+def test_nobody_else_installs(doors: Doors) -> None:
+    """Another's session, a bot's, an ordinary person's, a person's for the bot's, another path: nothing is pinned."""
+    before, install = doors.row, doors.verifier.installation
+    refused: list[tuple[type[AppError], Json]] = [
+        (AdministratorsOnly, installing(doors, acting_user_access_token=doors.session(doors.agent))),
+        (NotVerified, installing(doors, bot_access_token=doors.session(doors.agent))),
+        (UnknownRequest, installing(doors) | {"target": "/lifecycle/instal%6c"}),
+        (NotVerified, installing(doors) | {"named": doors.agent}),
+        (NotVerified, installing(doors, acting_user_access_token=secrets.token_hex(13))),
+    ]
+    user = {"id": doors.agent, "roles": "system_user system_admin"}
+    own, hers = doors.session(doors.agent), doors.session(doors.admin)
+    for session in (own, hers):
+        sent = installing(doors, acting_user=user, acting_user_access_token=session)
+        refused.append((AdministratorsOnly, sent | {"person": doors.agent}))
+    doors.mattermost.state.users[doors.other_bot]["roles"] = "system_user system_admin"
+    bot = {"id": doors.other_bot, "roles": "system_user system_admin"}
+    sent = installing(doors, acting_user=bot, acting_user_access_token=doors.session(doors.other_bot))
+    refused.append((AdministratorsOnly, sent | {"person": doors.other_bot}))
+    for kind, sent in refused:
+        assert doors.refused(kind, install, **sent)
+        assert doors.row == before
+        doors.now += 1
+    with pytest.raises(OtherSecret) as told:
+        doors.send(install, **installing(doors), secret="another secret that is long enough")
+    assert "`MATTERMOST_APP_JWT_SECRET`" in told.value.tell
+
+
+def test_our_own_wake_up_brings_a_session_of_the_bot(doors: Doors) -> None:
+    """The framework names the bot and our secret came back; then the session is checked, however many others are."""
+    fresh = doors.session(doors.bot)
+    values = {"values": {"rawQuery": f"secret={'s' * 26}"}}
+    for _ in range(2):
+        with pytest.raises(NotVerified, match="token refused"):
+            doors.owners.owner(secrets.token_hex(13), asker=doors.bot)
+    assert (
+        doors.send(doors.verifier.wake_up, "", named=doors.bot, context={"bot_access_token": fresh}, more=values)
+        is None
+    )
+    assert doors.was_proved
+    assert doors.row.bot_token == fresh
+
+
+def test_no_other_call_of_the_webhook_is_taken(doors: Doors) -> None:
+    """Another secret, another name, another's session: the bot's newest session remains what it was."""
+    wake_up = doors.verifier.wake_up
+    right, wrong = {"values": {"rawQuery": f"secret={'s' * 26}"}}, {"values": {"rawQuery": f"secret={'t' * 26}"}}
+    context = {"bot_access_token": doors.session(doors.bot)}
+    assert "another secret" in doors.refused(NotVerified, wake_up, "", named=doors.bot, context=context, more=wrong)
+    assert "another secret" in doors.refused(NotVerified, wake_up, "", named=doors.bot, context=context)
+    assert "bot's name" in doors.refused(NotVerified, wake_up, "", named=doors.agent, context=context, more=right)
+    other = {"bot_access_token": doors.session(doors.agent)}
+    words = "not the pinned bot's token"
+    assert doors.refused(NotVerified, wake_up, "", named=doors.bot, context=other, more=right) == words
+    assert not doors.was_proved
+    assert doors.row.bot_token == doors.bot_token
+
+
+def test_the_bots_known_session_is_checked_past_a_flood(doors: Doors) -> None:
+    """And a new one is refused while questions are used up; a wake-up brings it, in five seconds once."""
+    fresh = {"bot_access_token": doors.session(doors.bot)}
+    for passed, woken in ((0.0, 1), (0.0, 0), (4.5, 0), (0.5, 1)):
+        doors.now += passed
+        for _ in range(2):
+            with pytest.raises((NotVerified, TooManyRequests)):
+                doors.owners.owner(secrets.token_hex(13), asker=doors.agent)
+        assert doors.refused(TooManyRequests, doors.verifier.call, doors.agent, context=fresh)
+        doors.background.settle()
+        assert doors.asked(WEBHOOK) == woken
+    doors.owners.forget()
+    doors.send(doors.verifier.call, doors.agent)
+    doors.now += 1
+    doors.send(doors.verifier.call, doors.agent, context=fresh)
+    assert doors.row.bot_token == fresh["bot_access_token"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"5", b"\xff", b'{"a":' * 5000 + b"1" + b"}" * 5000])
+def test_a_body_that_is_no_object_is_refused(doors: Doors, body: bytes) -> None:
+    """With words, and the log says what it was."""
+    with pytest.raises(InvalidInput) as refused:
+        doors.send(doors.verifier.call, doors.agent, body=body)
+    assert str(refused.value).startswith("body is no JSON object: ")
+
+
+def test_utf_16_is_no_body(doors: Doors) -> None:
+    """JSON's library would read it."""
+    with pytest.raises(InvalidInput) as refused:
+        doors.send(doors.verifier.call, doors.agent, body=json.dumps({"path": "x"}).encode("utf-16"))
+    assert str(refused.value) == "body is no JSON object: UnicodeDecodeError"
+
+
+def test_half_characters_are_replaced_however_they_are_spelled(doors: Doors) -> None:
+    """Whole pairs and everything else stay as they are."""
+    text = '{"path": "/some/path", "context": {"acting_user": {"id": "%s"}, "bot_access_token": "%s"}, "query": "%s"}'
+    for spelled, read in (
+        ("\\ud800", "?"),
+        ("\\UD800", None),
+        ("\\uD800x", "?x"),
+        ("ä\\ud83d\\ude00", "ä\N{GRINNING FACE}"),
+    ):
+        body = (text % (doors.agent, doors.bot_token, spelled)).encode()
+        if read is None:
+            assert "JSONDecodeError" in doors.refused(InvalidInput, doors.verifier.call, doors.agent, body=body)
+        else:
+            assert doors.send(doors.verifier.call, doors.agent, body=body).request.query == read
