@@ -2,24 +2,60 @@
 Cards in direct and group messages between people (design §8). The bot can't join those, so such a card is a
 person's own post, which the bot can neither read nor change: it says when it was made, and only the answer to a
 press of its own buttons can update it.
+
+Nothing tells the bot who is in a group message, and Mattermost forwards presses of people outside. So the buttons
+there carry who is, signed; a group message's members never change.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from core.errors import NotVerified
+from core.signing import Signer
 from mattermost.shown import SHOWS
+
+_PATH = "members of a group message"
+_NEVER = 2.0**53  # the largest time that every JSON reader keeps exactly
 
 _KEPT = "kept"  # beside the token of each button: what an update would lose
 _MOST = 16_383  # characters of a message
-_TEXTS = ("message", "pretext")
+_TEXTS = ("message", "pretext", "members")
 
 
-def own_post(post: Mapping[str, Any], now: float) -> dict[str, Any]:
-    """*post* with its card as it stands where only presses can update it."""
+def signed_members(signer: Signer, channel_id: str, person_ids: Collection[str]) -> str:
+    """Who is in a group message, for its cards' buttons."""
+    content = {"channel": channel_id, "members": sorted(person_ids)}
+    return signer.sign(content, person="", path=_PATH, expires_at=_NEVER)
+
+
+def members_of(signer: Signer, channel_id: str, context: Mapping[str, Any]) -> frozenset[str] | None:
+    """
+    Who was in the group message when the card was made; None for a button that does not say.
+
+    Raises:
+        NotVerified: What it says is not ours, or of another channel.
+    """
+    kept = context.get(_KEPT)
+    token = kept.get("members") if isinstance(kept, Mapping) else None
+    if not token:
+        return None
+    content = signer.verify(str(token), person="", path=_PATH, now=0.0)
+    if content["channel"] != channel_id:
+        raise NotVerified("button: members of another channel")
+    return frozenset(content["members"])
+
+
+def own_post(post: Mapping[str, Any], now: float, members: str = "") -> dict[str, Any]:
+    """
+    *post* with its card as it stands where only presses can update it.
+
+    Args:
+        members: As `signed_members` names those of a group message.
+    """
     props = post.get("props") or {}
-    kept = {"message": str(post.get("message") or "")}
+    kept = {"message": str(post.get("message") or ""), "members": members}
     cards = [
         _own(card, kept | {"pretext": str(card.get("pretext") or "")}, now) for card in props.get("attachments", [])
     ]

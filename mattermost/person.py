@@ -11,9 +11,10 @@ from core.errors import BotNotIn, MattermostError, MattermostRefused, MayNotPost
 from core.mattermost_ports import CardUpdate
 from core.messages import Message
 from core.ports import Clock
+from core.signing import Signer
 from mattermost.access import Access, MayPost
 from mattermost.client import MattermostClient
-from mattermost.direct_cards import PressedCard, own_post
+from mattermost.direct_cards import PressedCard, own_post, signed_members
 from mattermost.paths import Id, Name, Path, api, apps_plugin
 from mattermost.shown import SHOWS, renewed, renewing
 from mattermost.threads import read_thread
@@ -46,6 +47,7 @@ class MattermostForPerson:
         person_token: str,
         deadline: Deadline,
         clock: Clock,
+        signer: Signer,
         pressed: PressedCard | None = None,
     ) -> None:
         self._client = client
@@ -56,6 +58,7 @@ class MattermostForPerson:
         self._person_token = person_token
         self._deadline = deadline
         self._clock = clock
+        self._signer = signer
         self._pressed = pressed
 
     def may_post(self, channel_id: str) -> None:
@@ -130,7 +133,12 @@ class MattermostForPerson:
         elif self._bot_is_member(permission):
             return self._post_as_bot(post)
         # A direct message of two people has no place for the bot: the card is the person's own post.
-        return str(self._as_person("POST", api("posts"), json=own_post(post, self._clock()))["id"])
+        members = self._signed_members(permission.channel_id) if permission.type == "G" and "props" in post else ""
+        return str(self._as_person("POST", api("posts"), json=own_post(post, self._clock(), members))["id"])
+
+    def _signed_members(self, channel_id: str) -> str:
+        rows = self._as_person("GET", api("channels", Id(channel_id), "members"))
+        return signed_members(self._signer, channel_id, {str(row["user_id"]) for row in rows})
 
     def may_manage(self, channel_id: str) -> None:
         self._access.may_manage(self._ask, self._person.id, channel_id)

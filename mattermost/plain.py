@@ -39,6 +39,11 @@ class PressRequest:
         found = _DIRECT.fullmatch(self.channel_name)
         return person_id in found.groups() if found else bool(_GROUP.fullmatch(self.channel_name))
 
+    @property
+    def in_direct(self) -> bool:
+        """Whether this was pressed in a direct message, by the channel's name."""
+        return bool(_DIRECT.fullmatch(self.channel_name))
+
 
 @dataclass(frozen=True, kw_only=True)
 class DialogRequest:

@@ -55,6 +55,7 @@ class Door:
             person_token=caller.request.acting_user_access_token,
             deadline=deadline,
             clock=self.services.clock,
+            signer=self.services.signer,
         )
         return Context(self.services, caller.person, mattermost, deadline)
 

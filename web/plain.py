@@ -20,7 +20,7 @@ from handlers.registry import calls
 from handlers.reminders import tell_of_suspension
 from mattermost.bot_tokens import NoBotToken
 from mattermost.card_buttons import CardButtons
-from mattermost.direct_cards import PressedCard
+from mattermost.direct_cards import PressedCard, members_of
 from mattermost.markdown import unmarked
 from mattermost.paths import Id, api
 from mattermost.person import MattermostForPerson
@@ -123,7 +123,7 @@ class PlainHost:
             steps=self._abilities().steps,
             stays=False,
         )
-        own_card = PressedCard.of(pressed.post_id, pressed.context) if direct else None
+        own_card = PressedCard.of(pressed.post_id, pressed.context) if direct and self._proved(pressed) else None
         context = self._context(call.person, _OPENING_SECONDS if kind is Kind.FORM else SECONDS[kind], own_card)
         reply = self._answer(call, context)
         if isinstance(reply, ShowForm):
@@ -142,19 +142,28 @@ class PlainHost:
         Refuse somebody who is not in the card's channel: Mattermost forwards such presses (recorded).
 
         The bot can't ask about direct and group messages of others. Who is in a direct message is in the channel's
-        name, which Mattermost sends along with a press; a group message's name does not tell, and nothing of it is
-        shown. True where it is such a message.
+        name, which Mattermost sends along with a press; who is in a group message is in its cards' buttons. Buttons
+        that don't tell are answered and update nothing. True where it is such a message.
         """
         try:
             path = api("channels", Id(channel_id), "members", Id(person_id))
             self.door.client.request("GET", path, token=self.bot_token(), deadline=Deadline(_PLACE_SECONDS))
         except MattermostRefused as error:
             if error.status == HTTPStatus.FORBIDDEN and pressed is not None and pressed.may_be_in(person_id):
-                return True
+                members = self._members(pressed)
+                if members is None or person_id in members:
+                    return True
             if error.status == HTTPStatus.UNAUTHORIZED:
                 raise NoBotToken(f"refused: {error}") from error
             raise NotInChannel(f"not a member, or not to be found out: {error}") from error
         return False
+
+    def _members(self, pressed: PressRequest) -> frozenset[str] | None:
+        return members_of(self.door.services.signer, pressed.channel_id, pressed.context)
+
+    def _proved(self, pressed: PressRequest) -> bool:
+        """Whether the presser, who passed `_check_member`, is known to be in the direct or group message."""
+        return pressed.in_direct or self._members(pressed) is not None
 
     def _check_place(self, card: CardKey, post_id: str, *, direct: bool) -> None:
         """
@@ -336,6 +345,7 @@ class PlainHost:
             person_token="",
             deadline=deadline,
             clock=door.services.clock,
+            signer=door.services.signer,
             pressed=pressed,
         )
         return Context(door.services, person, mattermost, deadline)

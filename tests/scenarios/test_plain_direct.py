@@ -99,6 +99,47 @@ def test_a_direct_message_of_others_is_closed(world: World, agent: MattermostCli
     assert world.asked() == []
 
 
+def test_a_group_message_of_others_is_closed(world: World, agent: MattermostClient) -> None:
+    """Its cards name who is in it: a press that is forwarded for anybody else does nothing, also on a renewed card."""
+    post = shared(world, agent, "agent2", "requester")
+    admin = world.connected("admin")
+    made = attachment(post)["footer"]
+    for _ in range(2):
+        world.servicenow.clear_requests()
+        for action in ("comment", "mine"):
+            assert "You aren't a member of this channel" in forwarded(world, post, admin, action)
+        assert world.asked() == []
+        world.advance(120)
+        assert "is up to date" in agent.press_action(post["id"], "More…", "refresh").texts[0]
+    assert attachment(post)["footer"] != made
+
+
+def test_members_of_another_group_message_prove_nothing(world: World, agent: MattermostClient) -> None:
+    """A card that says so of another channel, or in words of somebody's own, is refused."""
+    post, other = shared(world, agent, "agent2", "requester"), shared(world, agent, "agent2", "admin")
+    admin = world.connected("admin")
+    world.servicenow.clear_requests()
+    [theirs, mine] = [
+        next(one for one in attachment(card)["actions"] if one["id"] == "mine")["integration"]["context"]["kept"]
+        for card in (other, post)
+    ]
+    for members in (theirs["members"], mine["members"].replace(".", "x."), "made up"):
+        mine["members"] = members
+        assert "could not be verified" in forwarded(world, post, admin, "mine")
+    assert world.asked() == []
+
+
+def test_a_group_message_s_card_without_members_is_not_updated(world: World, agent: MattermostClient) -> None:
+    """One of before does what is pressed, and says that it stays as it was: who presses can't be told."""
+    post = shared(world, agent, "agent2", "requester")
+    for action in attachment(post)["actions"]:
+        del action["integration"]["context"]["kept"]["members"]
+    agent2 = world.connected("agent2")
+    assert NUMBER in agent2.press_action(post["id"], "Assign to me").texts[0]
+    assert agent2.press_action(post["id"], "More…", "refresh").texts[0].startswith("This card couldn't be updated.")
+    assert facts(agent2.get(f"/api/v4/posts/{post['id']}"))["Assigned to"] != "Aiko Agent"
+
+
 def test_a_card_that_can_t_be_updated_is_not_called_up_to_date(world: World, agent: MattermostClient) -> None:
     """Mattermost does not take the bot's change: said so, with the record to open."""
     form = opened(agent.command("share", {"record": NUMBER}, channel="service-desk"))
