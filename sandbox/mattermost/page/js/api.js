@@ -72,7 +72,11 @@ export const api = {
   findChannels: (team, name) => get(`/teams/${team}/channels/autocomplete?${query({ name })}`),
   channelMembers: (id) => get(`/channels/${id}/members?page=0&per_page=200`),
   direct: (one, other) => post("/channels/direct", [one, other]),
-  viewed: (channel, before) => post("/channels/members/me/view", { channel_id: channel, prev_channel_id: before }),
+  memberships: (team) => get(`/users/me/teams/${team}/channels/members`),
+  viewed: (channel, before = "") =>
+    post("/channels/members/me/view", { channel_id: channel, prev_channel_id: before, collapsed_threads_supported: true }),
+  threads: (team) => get(`/users/me/teams/${team}/threads?${query({ extended: true, per_page: 60 })}`),
+  readThread: (team, id, time) => ask("PUT", `/api/v4/users/me/teams/${team}/threads/${id}/read/${time}`),
   posts: (channel) => get(`/channels/${channel}/posts?page=0&per_page=${MOST_POSTS}`),
   post: (id) => get(`/posts/${id}`),
   thread: (id) => get(`/posts/${id}/thread`),

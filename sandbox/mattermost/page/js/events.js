@@ -1,15 +1,16 @@
 /** What the WebSocket tells. https://developers.mattermost.com/api-documentation/ */
 
 import { fetchBindings } from "./apps/bindings.js";
-import { loadChannels, loadUsers } from "./load.js";
+import { loadChannels, loadUsers, seen } from "./load.js";
 import { toldToOpen } from "./modal/triggers.js";
 import { addPosts, changed, markViewed, removePost, store } from "./store.js";
+import { loadThreads } from "./threads.js";
 
 /** One event. Posts come as JSON in a string. */
 export async function arrive(event, data) {
   switch (event) {
     case "posted":
-      return posted(JSON.parse(data.post));
+      return posted(JSON.parse(data.post), JSON.parse(data.mentions ?? "[]").includes(store.me.id));
     case "post_edited":
       return edited(JSON.parse(data.post));
     case "post_deleted":
@@ -27,6 +28,11 @@ export async function arrive(event, data) {
     case "channel_restored":
     case "channel_updated":
       return loadChannels().catch(() => {}); // the next event, or coming back, reads them again
+    case "thread_updated":
+    case "thread_read_changed":
+      return loadThreads().catch(() => {});
+    case "multiple_channels_viewed":
+      return Object.keys(data.channel_times).forEach(markViewed);
     case "custom_com.mattermost.apps_refresh_bindings":
       return fetchBindings();
     default:
@@ -34,7 +40,7 @@ export async function arrive(event, data) {
   }
 }
 
-async function posted(post) {
+async function posted(post, mentioned) {
   const root = store.posts.get(post.root_id);
   if (root && !store.posts.has(post.id)) {
     store.posts.set(root.id, { ...root, reply_count: (root.reply_count ?? 0) + 1, last_reply_at: post.create_at });
@@ -42,13 +48,23 @@ async function posted(post) {
   addPosts([post]);
   const open = post.channel_id === store.channel?.id;
   const own = post.user_id === store.me.id;
-  if (!store.channels.has(post.channel_id)) await loadChannels();
+  const known = store.channels.has(post.channel_id);
+  if (!known) await loadChannels();
   const channel = store.channels.get(post.channel_id);
   if (channel) store.channels.set(channel.id, { ...channel, last_post_at: post.create_at });
-  if (open && !document.hidden) markViewed(post.channel_id, post.create_at);
-  else if (!own) store.unread.set(post.channel_id, (store.unread.get(post.channel_id) ?? 0) + 1);
+  if (!post.root_id) count(post, { known, mentioned, read: own || (open && !document.hidden) });
   await loadUsers([post.user_id]);
   changed();
+}
+
+/** A new message, which is read or not yet. Replies count in their threads alone. */
+function count(post, { known, mentioned, read }) {
+  const id = post.channel_id;
+  if (read) return seen({ id });
+  if (!known) return undefined; // the server has counted it
+  store.unread.set(id, (store.unread.get(id) ?? 0) + 1);
+  if (mentioned) store.mentions.set(id, (store.mentions.get(id) ?? 0) + 1);
+  return undefined;
 }
 
 function edited(post) {

@@ -1,25 +1,33 @@
 /** Reading from the server into the store. */
 
 import { MOST_POSTS, api } from "./api.js";
-import { addPosts, addUsers, changed, store, viewedTimes } from "./store.js";
+import { addPosts, addUsers, changed, markViewed, store } from "./store.js";
 
 /** The channels of the sidebar, the people in them, and what has not been seen yet. */
 export async function loadChannels() {
-  const [channels, users] = await Promise.all([api.channels(store.team.id), api.users(store.team.id)]);
+  const team = store.team.id;
+  const [channels, users, memberships] = await Promise.all([api.channels(team), api.users(team), api.memberships(team)]);
   addUsers(users);
-  const viewed = viewedTimes();
+  const own = new Map(memberships.map((one) => [one.channel_id, one]));
   const mine = new Set(channels.map((one) => one.id));
   for (const id of store.channels.keys()) if (!mine.has(id) && id !== store.channel?.id) store.channels.delete(id);
   for (const channel of channels) {
     store.channels.set(channel.id, channel);
-    const seen = viewed[channel.id] ?? (channel.type === "D" ? 0 : Infinity);
-    const open = channel.id === store.channel?.id;
-    if (!open && channel.last_post_at > seen && !store.unread.has(channel.id)) store.unread.set(channel.id, 1);
+    const member = own.get(channel.id);
+    if (!member || channel.id === store.channel?.id) continue;
+    store.unread.set(channel.id, channel.total_msg_count_root - member.msg_count_root);
+    store.mentions.set(channel.id, member.mention_count_root);
   }
   const strangers = channels.filter((one) => one.type === "D").flatMap((one) => one.name.split("__"));
   await loadUsers(strangers);
   if (store.channel) store.channel = store.channels.get(store.channel.id) ?? store.channel;
   changed();
+}
+
+/** The channel has been seen, up to now; the server is told. */
+export function seen(channel, before) {
+  markViewed(channel.id);
+  api.viewed(channel.id, before?.id).catch(() => {});
 }
 
 /** People that are not known yet, by id. */

@@ -14,7 +14,8 @@ import { setOpener } from "./modal/triggers.js";
 import { followLinks, go, setFollower } from "./navigate.js";
 import { listen } from "./socket.js";
 import { addPosts, addUsers, changed, channelPath, markViewed, onChange, store } from "./store.js";
-import { loadChannels, loadPosts, loadThread, openChannelOf } from "./load.js";
+import { loadChannels, loadPosts, loadThread, openChannelOf, seen } from "./load.js";
+import { loadThreads, readThread } from "./threads.js";
 
 const page = document.getElementById("page");
 let view = null;
@@ -33,10 +34,18 @@ function openThread(post) {
   store.thread = post.root_id || post.id;
   changed();
   loadThread(store.thread).then(() => view.thread.focus(), (error) => toast(error.message));
+  readThread(store.thread).catch(() => {});
+}
+
+async function openFollowed(post) {
+  const channel = await openChannelOf(post);
+  history.pushState(null, "", channelPath(channel));
+  await show(channel, { focus: false });
+  openThread(post);
 }
 
 function draw() {
-  const side = sidebar({ onSignOut: signOut, onClose: closeSidebar });
+  const side = sidebar({ onSignOut: signOut, onClose: closeSidebar, onThread: openFollowed });
   const middle = centre({
     onReply: openThread,
     onMenu: () => document.body.classList.add("has-sidebar"),
@@ -74,7 +83,7 @@ async function show(channel, { focus = true } = {}) {
   if (same) return;
   fetchBindings();
   await loadPosts(channel);
-  api.viewed(channel.id, before?.id ?? "").catch(() => {});
+  seen(channel, before);
   if (focus && matchMedia("(hover: hover)").matches) view.middle.focus();
 }
 
@@ -86,6 +95,7 @@ async function showPost(id) {
   if (post.root_id) {
     store.thread = post.root_id;
     await loadThread(post.root_id);
+    readThread(post.root_id).catch(() => {});
   }
   changed();
   setTimeout(() => {
@@ -127,7 +137,7 @@ function toast(text) {
 /** Read anew what may have been missed. */
 async function reload() {
   try {
-    await loadChannels();
+    await Promise.all([loadChannels(), loadThreads()]);
     fetchBindings();
     if (store.channel) await loadPosts(store.channel);
     if (store.thread) await loadThread(store.thread);
@@ -142,7 +152,7 @@ async function start(user) {
   const wanted = location.pathname.split("/")[1];
   store.team = teams.find((team) => team.name === wanted) ?? teams[0];
   addUsers([user]);
-  await loadChannels();
+  await Promise.all([loadChannels(), loadThreads()]);
   draw();
   onChange(() => store.channel && view.parts.forEach((part) => part.update()));
   setFollower(follow);
@@ -160,7 +170,7 @@ async function start(user) {
       changed();
     },
   });
-  document.addEventListener("visibilitychange", () => !document.hidden && store.channel && markViewed(store.channel.id));
+  document.addEventListener("visibilitychange", () => !document.hidden && store.channel && seen(store.channel));
   await follow();
 }
 

@@ -10,6 +10,8 @@ export const store = {
   thread: "", // root id of the open thread
   highlight: "", // post id a permalink leads to
   unread: new Map(), // channel id -> number of messages
+  mentions: new Map(), // channel id -> number of those that mention this person
+  threads: { unread: 0, mentions: 0, list: [] }, // followed; see threads.js
   bindings: { channel: {}, thread: {} }, // cleaned, by place; see apps/bindings.js
   online: true,
   version: [9, 11, 0], // of the server, as its greeting says
@@ -116,20 +118,9 @@ export function replies(root) {
   return { count: Math.max(known.length, root.reply_count ?? 0), last, people };
 }
 
-const viewedKey = () => `viewed.${store.me.id}`;
-
-/** When this person last saw each channel, by id; kept in the browser. */
-export function viewedTimes() {
-  try {
-    return JSON.parse(localStorage.getItem(viewedKey()) ?? "{}");
-  } catch {
-    return {};
-  }
-}
-
-/** The open channel has been seen up to *time* (milliseconds). */
-export function markViewed(channelId, time = Date.now()) {
+/** All of the channel has been seen. */
+export function markViewed(channelId) {
   store.unread.delete(channelId);
-  localStorage.setItem(viewedKey(), JSON.stringify({ ...viewedTimes(), [channelId]: time }));
+  store.mentions.delete(channelId);
   changed();
 }

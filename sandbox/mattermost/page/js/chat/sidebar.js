@@ -7,11 +7,13 @@ import { openFrame } from "../modal/frame.js";
 import { go } from "../navigate.js";
 import { channelPath, channelTitle, displayName, partner, store } from "../store.js";
 import { avatar } from "./post.js";
+import { counted, threadsEntry } from "./threads_entry.js";
 
 const SIGNS = { O: "hash", P: "lock", G: "people" };
 
 /** Build the sidebar; `update()` draws what changed. `onClose` shuts it where it lies over the page. */
-export function sidebar({ onSignOut, onClose }) {
+export function sidebar({ onSignOut, onClose, onThread }) {
+  const threads = threadsEntry(onThread);
   const channels = h("ul", { class: "channel-list" });
   const people = h("ul", { class: "channel-list" });
   const archive = h("ul", { class: "channel-list" });
@@ -28,6 +30,7 @@ export function sidebar({ onSignOut, onClose }) {
   const nav = h(
     "nav",
     { class: "channels", "aria-label": "Channels", on: { click: (event) => event.target.closest("a") && onClose() } },
+    threads.root,
     h("div", { class: "section-title" }, h("h2", {}, "Channels")),
     channels,
     h("div", { class: "section-title" }, h("h2", {}, "Direct messages"), newMessage),
@@ -49,11 +52,12 @@ export function sidebar({ onSignOut, onClose }) {
   function item(channel) {
     const open = channel.id === store.channel?.id;
     const unread = open ? 0 : (store.unread.get(channel.id) ?? 0);
+    const mentions = open ? 0 : (store.mentions.get(channel.id) ?? 0);
     const direct = channel.type === "D";
     const title = channelTitle(channel);
     const user = direct ? partner(channel) : null;
     const sign = direct ? avatar(user, 20) : icon(channel.delete_at ? "archive" : (SIGNS[channel.type] ?? "hash"), 16);
-    const mark = direct ? h("span", { class: "count" }, String(unread)) : h("span", { class: "dot" });
+    const mark = mentions ? h("span", { class: "count" }, String(mentions)) : h("span", { class: "dot" });
     return h(
       "li",
       {},
@@ -62,7 +66,7 @@ export function sidebar({ onSignOut, onClose }) {
         {
           class: ["channel", open && "open", unread && "unread"].filter(Boolean).join(" "), href: channelPath(channel),
           "aria-current": open ? "page" : null, "data-testid": `channel-${direct ? slug(title) : channel.name}`,
-          "aria-label": unread ? `${title}, ${unread} unread` : title,
+          "aria-label": [title, unread && `${unread} unread`, !direct && counted(mentions)].filter(Boolean).join(", "),
         },
         sign,
         h("span", { class: "channel-title" }, title),
@@ -73,6 +77,7 @@ export function sidebar({ onSignOut, onClose }) {
 
   function update() {
     name.textContent = store.team.display_name;
+    threads.update();
     root.querySelector(".team-sign").textContent = store.team.display_name.slice(0, 1).toUpperCase();
     const all = [...store.channels.values()];
     const shown = all.filter((one) => !one.delete_at || one.id === store.channel?.id);
@@ -96,7 +101,7 @@ export function sidebar({ onSignOut, onClose }) {
     const old = cache.get(list) ?? new Map();
     const next = new Map();
     for (const channel of found) {
-      const sign = JSON.stringify([channel.id === store.channel?.id, store.unread.get(channel.id), channelTitle(channel), channelPath(channel), Boolean(channel.delete_at)]);
+      const sign = JSON.stringify([channel.id === store.channel?.id, store.unread.get(channel.id), store.mentions.get(channel.id), channelTitle(channel), channelPath(channel), Boolean(channel.delete_at)]);
       const kept = old.get(channel.id);
       next.set(channel.id, kept?.sign === sign ? kept : { sign, node: item(channel) });
     }
