@@ -1,11 +1,12 @@
 """REST API v4: making, editing and deleting posts."""
 
 from collections.abc import Callable
+from typing import Any
 
 from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
-from sandbox.mattermost.attachments import normalised, shown
+from sandbox.mattermost.attachments import attachments_of, normalised, shown
 from sandbox.mattermost.ephemeral import Ephemeral
 from sandbox.mattermost.files import infos
 from sandbox.mattermost.hub import Hub
@@ -272,13 +273,15 @@ class Posts:
         message = self._checked(given["message"]) if isinstance(given.get("message"), str) else post["message"]
         with self._state.lock:
             now = self._state.now()
-            if message != post["message"]:
-                post["message"], post["edit_at"] = message, now
+            before = _marked(post)
+            post["message"] = message
             if isinstance(given.get("props"), dict):
                 post["props"] = normalised(given["props"])
             if isinstance(given.get("file_ids"), list):
                 kept = [one for one in given["file_ids"] if one in post.get("file_ids", [])]
                 self._set_files(post, kept)
+            if _marked(post) != before:
+                post["edit_at"] = now
             post["update_at"] = now
         self._hub.posted(post, "post_edited")
 
@@ -289,3 +292,19 @@ class Posts:
             text = "Post Message property is longer than the maximum permitted length."
             raise ApiError(400, "model.post.is_valid.message_length.app_error", text)
         raise ApiError(400, "model.post.is_valid.msg.app_error", "Invalid message.")
+
+
+def _marked(post: Json) -> tuple[Any, ...]:
+    """
+    What makes a post "edited" when it changes: message, files and attachments, no other props.
+
+    Recorded; `App.UpdatePost` and `Post.AttachmentsEqual` in the server's code say which parts of an action count.
+    """
+    cards = []
+    for card in attachments_of(post.get("props") or {}):
+        actions = [
+            {key: value for key, value in action.items() if key not in {"style", "disabled"}}
+            for action in card.get("actions") or []
+        ]
+        cards.append(card | {"actions": actions})
+    return post["message"], list(post.get("file_ids") or []), cards

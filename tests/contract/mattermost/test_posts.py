@@ -66,6 +66,23 @@ def test_a_pending_id_shows_nobody_what_may_not_be_read(
     assert [post["message"] for post in double.posts_in("service-desk")] == ["mine"]
 
 
+def test_a_post_is_edited_when_its_message_or_its_attachments_change(agent: MattermostClient, desk: str) -> None:
+    """As recorded of a card that an action's answer replaced below an empty message; other props edit nothing."""
+    card: Json = {
+        "title": "Card",
+        "actions": [{"id": "a", "name": "A", "type": "button", "integration": {"url": "http://x"}}],
+    }
+    post = agent.post("/api/v4/posts", {"channel_id": desk, "message": "", "props": {"attachments": [card]}})
+    path = f"{post['id']}/patch"
+    styled = {**card, "actions": [{**card["actions"][0], "style": "good"}]}
+    for props in ({"attachments": [card], "other": 1}, {"attachments": [styled]}):
+        assert put(agent, path, {"props": props}).json()["edit_at"] == 0
+    assert put(agent, path, {"props": {"attachments": [styled | {"title": "Updated card"}]}}).json()["edit_at"] > 0
+    said = agent.post("/api/v4/posts", {"channel_id": desk, "message": "one"})
+    assert put(agent, f"{said['id']}/patch", {"message": "one"}).json()["edit_at"] == 0
+    assert put(agent, f"{said['id']}/patch", {"message": "two"}).json()["edit_at"] > 0
+
+
 def test_a_patch_replaces_the_props_whole_and_is_heard(agent: MattermostClient, desk: str) -> None:
     """Custom props stay as they are given; a patch of the message alone leaves them; everybody hears of an edit."""
     batch: Json = {"batch": "b1", "rows": ["1", "2"], "nested": {"n": 1}}
