@@ -13,33 +13,33 @@ from core.records import Record
 from handlers.context import Context
 from handlers.idempotency import Attempt
 from handlers.registry import calls
-from mattermost.cards import record_card
+from mattermost.cards import record_card, record_link, record_title
+from mattermost.markdown import escaped
 
 _CARD = "card"
+_NAME_CHARACTERS = 100
+_TITLE_CHARACTERS = 160
 
 log = structlog.get_logger(__name__)
 
 
-def card_of(record: Record, channel_id: str, context: Context, pretext: str = "") -> dict[str, Any]:
+def card_of(record: Record, channel_id: str, context: Context) -> dict[str, Any]:
     """
     The message attachment.
 
     Args:
         record: With what `mattermost.cards.record_card` shows.
         channel_id: Where the card stands; its buttons work nowhere else.
-        pretext: Markdown above the card, ours or already escaped.
     """
-    return drawn(record, channel_id, context.instance, context.links, context.buttons, pretext)
+    return drawn(record, channel_id, context.instance, context.links, context.buttons)
 
 
-def drawn(
-    record: Record, channel_id: str, instance: Instance, links: Links, buttons: Buttons, pretext: str = ""
-) -> dict[str, Any]:
+def drawn(record: Record, channel_id: str, instance: Instance, links: Links, buttons: Buttons) -> dict[str, Any]:
     """As `card_of`, outside any call."""
     fitting = offer(record.table, record.value("state")).only(lambda action: calls.has(action.path, action.kind))
     actions = buttons.write(CardKey(record.table, record.sys_id, record.number, channel_id), fitting)
     address = links.record(record.table, record.sys_id)
-    return record_card(record, address, instance.url.partition("://")[2], actions=actions, pretext=pretext)
+    return record_card(record, address, instance.url.partition("://")[2], actions=actions)
 
 
 def shown_by(record: Record) -> dict[str, str]:
@@ -54,11 +54,17 @@ def post_card_once(
     *,
     channel_id: str,
     root_id: str,
-    pretext: str = "",
+    did: str,
     message: str = "",
 ) -> None:
     """
     Post the record's card, unless an earlier submit of the form did, and remember where it stands.
+
+    Its first line makes sense on its own: lists of threads and notifications show nothing else of the post.
+
+    Args:
+        did: What the person did with the record, such as ``created``.
+        message: Markdown below that line.
 
     Raises:
         MayNotPost, MattermostRefused: It was not posted.
@@ -74,9 +80,9 @@ def post_card_once(
         post_id = post_id or context.mattermost.post_card(
             channel_id=channel_id,
             root_id=root_id,
-            attachment=card_of(record, channel_id, context, pretext),
+            attachment=card_of(record, channel_id, context),
             pending_post_id=mark,
-            message=message,
+            message="\n\n".join(filter(None, (_headline(record, did, context), message))),
             shows=shown_by(record),
         )
     except MattermostSilent:
@@ -89,6 +95,13 @@ def post_card_once(
         context.cards.add(channel_id, record.sys_id, post_id)
     except StorageFailed as error:
         log.error("card not remembered", sys_id=record.sys_id, reason=str(error))
+
+
+def _headline(record: Record, did: str, context: Context) -> str:
+    """``Amir Agent created [INC0010001](…): what is wrong``; Mattermost marks a post as edited if it ever changes."""
+    link = record_link(record, context.links.record(record.table, record.sys_id))
+    title = escaped(record_title(record).partition(": ")[2], _TITLE_CHARACTERS)
+    return f"{escaped(context.who, _NAME_CHARACTERS)} {did} {link}" + (f": {title}" if title else "")
 
 
 def update_card(record: Record, post_id: str, channel_id: str, context: Context) -> CardUpdate:

@@ -105,7 +105,7 @@ def _card_problem(record: Record, opened: Opened, attempt: Attempt, context: Con
     if not opened.channel_id:
         return "there is no channel to post it in"
     try:
-        post_card_once(record, attempt, context, channel_id=opened.channel_id, root_id=opened.root_id)
+        post_card_once(record, attempt, context, channel_id=opened.channel_id, root_id=opened.root_id, did="created")
     except (MattermostError, MayNotPost) as error:
         log.warning("card not posted", sys_id=record.sys_id, reason=str(error))
         return error.tell

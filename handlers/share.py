@@ -156,7 +156,7 @@ def _shared(
             context,
             channel_id=channel_id,
             root_id=opened.root_id if here else "",
-            pretext=f"Shared by {escaped(context.who, 100)}",
+            did="shared",
             message=quoted(note, NOTE_CHARACTERS) if note else "",
         )
     except MayNotPost as error:

@@ -78,10 +78,14 @@ def announce(subscription: Subscription, did: str, told: Told, mark: str, contex
     if subscription.name:
         facts.insert(0, ("Name", escaped(subscription.name, 100)))
     name = context.who
-    card = subscription_card(f"{name} {did}", f"**{escaped(name, 100)}** {did}", facts, subscription.sys_id)
+    card = subscription_card(f"{name} {did}", facts, subscription.sys_id)
     try:
         context.mattermost.post_card(
-            channel_id=subscription.channel_id, root_id="", attachment=card, pending_post_id=mark
+            channel_id=subscription.channel_id,
+            root_id="",
+            attachment=card,
+            pending_post_id=mark,
+            message=f"**{escaped(name, 100)}** {did}",
         )
     except (MattermostError, NotPermitted) as error:
         log.warning("subscription not announced", subscription=subscription.sys_id, reason=str(error))

@@ -29,7 +29,6 @@ def record_card(
     instance: str,
     *,
     actions: Sequence[Mapping[str, Any]] = (),
-    pretext: str = "",
 ) -> dict[str, Any]:
     """
     The card of a record: title with link, its table's fields, footer, colour by priority.
@@ -39,7 +38,6 @@ def record_card(
         address: Where the title leads.
         instance: Name of the instance for the footer, such as ``acme.service-now.com``.
         actions: Buttons, as the host writes them.
-        pretext: Markdown above the card, ours or already escaped.
     """
     title = record_title(record)
     shown = record_fields(record)
@@ -55,8 +53,6 @@ def record_card(
         ],
         "footer": f"{table_of(record.table).label} | {instance}",
     }
-    if pretext:
-        card["pretext"] = pretext
     if actions:
         card["actions"] = [dict(action) for action in actions]
     return card
@@ -84,19 +80,17 @@ def _text(record: Record, column: str) -> str:
     return record.display(column)
 
 
-def subscription_card(summary: str, headline: str, facts: Sequence[tuple[str, str]], sys_id: str) -> dict[str, Any]:
+def subscription_card(summary: str, facts: Sequence[tuple[str, str]], sys_id: str) -> dict[str, Any]:
     """
-    What a channel is told of a subscription that was made, changed or removed.
+    What a channel is told of a subscription that was made, changed or removed, below the line that says so.
 
     Args:
         summary: Who did what, for notifications: plain text.
-        headline: The same as Markdown.
         facts: Title and Markdown of each line.
     """
     return {
         "fallback": plain(summary, _FIELD_CHARACTERS),
         "color": _NO_COLOUR,
-        "text": headline,
         "fields": [{"title": title, "value": text, "short": False} for title, text in facts],
         "footer": f"Subscription {sys_id}",
     }

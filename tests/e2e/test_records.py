@@ -44,7 +44,7 @@ def share(page: Page) -> Locator:
         picture(page, "share-record")
     page.get_by_test_id("modal-submit").click()
     expect(page.get_by_test_id("ephemeral")).to_contain_text(f"Shared {NUMBER}")
-    post = page.get_by_role("article").filter(has_text="Shared by Amir Agent").last
+    post = page.get_by_role("article").filter(has_text="Amir Agent shared").last
     expect(post).to_contain_text(SHARED)
     return post
 

@@ -59,6 +59,32 @@ def test_refresh_shows_the_record_as_it_is(world: World, agent: MattermostClient
     assert thread(agent, post) == []
 
 
+def test_a_card_is_marked_as_edited_only_when_it_shows_something_new(world: World, agent: MattermostClient) -> None:
+    """Mattermost compares message and attachment: a comment changes neither, a new state changes the card alone."""
+    post = shared(world, agent)
+    agent.submit(opened(act(agent, NUMBER, "comment")), {"comments": "Seen", "action": "add"}, channel="service-desk")
+    agent.press_action(post["id"], "More…", "refresh")
+    commented = now(agent, post)
+    assert commented["props"]["servicenow"] != post["props"]["servicenow"]
+    assert commented["edit_at"] == 0
+    agent.command("state", {"record": NUMBER, "state": "In Progress"}, channel="service-desk")
+    moved = now(agent, post)
+    assert moved["edit_at"] > 0
+    assert moved["message"] == post["message"]
+
+
+def test_a_new_record_s_card_says_who_created_what(world: World, agent: MattermostClient) -> None:
+    """The line above the card is all that lists of threads and notifications show of it."""
+    form = opened(agent.command("incident create", channel="service-desk"))
+    agent.submit(form, {"short_description": "Printer *on* fire"}, channel="service-desk")
+    post = world.mattermost.posts_in("service-desk")[-1]
+    number, _, title = attachment(post)["title"].partition(": ")
+    assert title == "Printer *on* fire"
+    assert post["message"] == (
+        f"Amir Agent created [{number}]({attachment(post)['title_link']}): Printer \\*on\\* fire"
+    )
+
+
 def test_a_card_never_goes_back(world: World, agent: MattermostClient) -> None:
     """A card that shows a later state than the one read keeps it."""
     post = shared(world, agent)
@@ -167,12 +193,15 @@ def test_a_command_updates_the_channel_s_cards_and_speaks_in_the_newest_thread(
 ) -> None:
     """Both cards show the new state, the line stands once; who shared it still stands above the card."""
     older, newer = shared(world, agent), shared(world, agent)
+    [card] = world.mattermost.state.posts[older["id"]]["props"]["attachments"]
+    card["pretext"] = "Shared by Amir Agent"  # as earlier versions said it
     elsewhere = shared(world, agent, "town-square")
     answer = agent.command("state", {"record": NUMBER, "state": "In Progress"}, channel="service-desk")
     assert "New → In Progress" in answer["text"]
     for post in (older, newer):
         assert facts(now(agent, post))["State"] == "In Progress"
-        assert attachment(now(agent, post))["pretext"] == "Shared by Amir Agent"
+        assert now(agent, post)["message"].startswith("Amir Agent shared [INC")
+    assert attachment(now(agent, older))["pretext"] == "Shared by Amir Agent"
     assert thread(agent, newer) == ["Amir Agent set State New → In Progress"]
     assert thread(agent, older) == []
     assert facts(now(agent, elsewhere))["State"] == "New"

@@ -7,7 +7,7 @@ import pytest
 
 from sandbox.client import MattermostClient
 from sandbox.dialog import OpenDialog
-from tests.acts import attachment, opened, row
+from tests.acts import opened, row
 from tests.scenarios.test_plain_cards import as_version
 from tests.world import World
 
@@ -95,7 +95,7 @@ def test_it_works(world: World, agent: MattermostClient, case: Case) -> None:
     assert state_of(world) != before
     now = agent.get(f"/api/v4/posts/{post['id']}")
     assert now["props"]["servicenow"]["sys_mod_count"] == row(world, NUMBER)["sys_mod_count"]
-    assert attachment(now)["pretext"] == "Shared by Amir Agent"
+    assert now["message"].startswith("Amir Agent shared [INC")
     thread = agent.get(f"/api/v4/posts/{post['id']}/thread")["posts"].values()
     assert [one["message"][:11] for one in thread if one["root_id"]] == ["Amir Agent "]
 

@@ -208,11 +208,13 @@ def test_sharing_reads_the_record_once_and_posts_its_card(world: World, agent: M
     assert [entry["path"] for entry in world.asked()] == [f"/api/now/v2/table/incident/{incident['sys_id']}"]
     card = world.mattermost.posts_in("service-desk")[-1]
     assert world.mattermost.state.users[card["user_id"]]["username"] == "servicenow"
-    assert attachment(card)["pretext"] == "Shared by Amir Agent"
+    headline, _, note = card["message"].partition("\n\n")
+    link = attachment(card)["title_link"]
+    assert headline == f"Amir Agent shared [INC0010003]({link}): VPN drops every hour"
     assert attachment(card)["title"] == "INC0010003: VPN drops every hour"
     assert facts(card)["State"] == "New"
     assert attachment(card)["footer"].startswith("Incident | ")
-    assert card["message"].startswith("> Please \\*\\*look\\*\\*, @\u200ball")
+    assert note.startswith("> Please \\*\\*look\\*\\*, @\u200ball")
     assert "INC0010003" in answer["text"]
     assert "Service Desk" in answer["text"]
 

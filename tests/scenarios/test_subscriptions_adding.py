@@ -86,7 +86,7 @@ def test_the_channel_is_told_who_did_it(world: World, agent: MattermostClient) -
     post = world.mattermost.posts_in("service-desk")[-1]
     assert world.mattermost.state.users[post["user_id"]]["username"] == "servicenow"
     [card] = post["props"]["attachments"]
-    assert card["text"] == "**Amir Agent** subscribed this channel"
+    assert post["message"] == "**Amir Agent** subscribed this channel"
     facts = {fact["title"]: fact["value"] for fact in card["fields"]}
     assert facts["Name"] == "All of \\*it\\* @\u200ball"
     assert facts["Follows"].startswith("every [Incident](")
