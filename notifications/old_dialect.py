@@ -24,6 +24,8 @@ from core.storage_ports import ChannelGrants, OldDialect
 from core.subscriptions import Grant
 from notifications.refusals import Refusals
 
+_MOST_HELD = 500  # rows that wait for one owner to be asked
+_MOST_IN_ALL = 5000
 PATH = "/plugins/mattermost-plugin-servicenow/api/v1/notification"
 
 _SYS_ID = validate.Regexp(re.compile(r"[0-9a-f]{32}\Z"), error="Not a sys_id.")
@@ -75,7 +77,7 @@ class OldReports:
     def receive(self, secret: str, body: bytes) -> bool:
         """
         Take a hint in; it is on disk when this returns. False where it is not let in: switched off, ended,
-        or with another secret.
+        with another secret, or too many wait already.
 
         Raises:
             InvalidInput: It is not of the old form.
@@ -98,6 +100,11 @@ class OldReports:
         grant = self._grants.get(hint["sys_id"])
         channel_id = grant.channel_id if grant is not None else hint["mm_channel_id"]
         owner_id = grant.owner_id if grant is not None else hint["mm_user_id"]
+        held = [row.held_for for row in self._outbox.waiting() if row.held_for]
+        if len(held) >= _MOST_IN_ALL or held.count(owner_id) >= _MOST_HELD:
+            # Whoever knows the secret can send any number, and each row makes the outbox slower for everybody.
+            self._refusals.refused("too_many")
+            return False
         queued = Queued(
             key=f"{event_id}/{channel_id}/{owner_id}",
             event_id=event_id,

@@ -17,7 +17,7 @@ _LOG_EVERY = 1.0  # seconds; anybody can send rubbish, and lines are what it wou
 class Refusals:
     """
     Reasons are ``unknown_key``, ``bad_mac``, ``stale``, ``too_large``, ``malformed``, ``wrong_server``, and
-    ``old_dialect`` for a request of update set v2.1 that is not let in.
+    ``old_dialect`` for a request of update set v2.1 that is not let in, ``too_many`` for one while too many wait.
     """
 
     def __init__(self, clock: Clock) -> None:

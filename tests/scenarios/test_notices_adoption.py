@@ -3,12 +3,16 @@
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
+from core.outbox import Queued
 from core.subscriptions import TABLE
 from notifications.adopter import ROWS
+from storage.sealing import derive_keys
+from storage.tinydb import open_storage
 from tests.reports import Component, grant, incident, kept, matching, notices, pass_time, stored, told
 from tests.scenarios.subscribing import foreign_row, install_component
 from tests.scenarios.test_notices_old_dialect import hint, send, switch
@@ -122,6 +126,36 @@ def test_many_hints_keep_no_notice_waiting(world: World, component: Component, a
     assert len(world.asked(method="GET", path=READ)) <= ROWS // 10
     pass_time(world, 30)
     assert world.running.service.services.deliveries.health().waiting == 0
+
+
+def test_hints_beyond_a_limit_are_refused(world: World, component: Component, agent2: Json) -> None:
+    """While 500 wait for one person: each would make the outbox slower. Other people's are still taken."""
+    [one] = stored(world, grant(world))
+    switch(world).switch_on()
+    world.servicenow.fault("hibernating", READ, times=100_000)
+    record = incident(world)
+    wait = {"sys_id": "0" * 32, "mm_user_id": agent2["user_id"], "mm_channel_id": one.channel_id}
+    rows = [
+        Queued(
+            key=f"{number:032x}/{one.channel_id}/{agent2['user_id']}",
+            event_id="many",
+            channel_id=one.channel_id,
+            table="incident",
+            record_id=record["sys_id"],
+            stored_at=world.now(),
+            held_for=agent2["user_id"],
+        )
+        for number in range(499)
+    ]
+    world.running.stop()
+    stores = open_storage(world.config.storage_url, partial(derive_keys, world.config.app_secrets), clock=world.now)
+    stores.outbox.add("many", [(row, {"hint": hint(world, one, record, **wait)}) for row in rows])
+    stores.close()
+    world.start()
+    assert send(world, hint(world, one, record, **wait)) == 202
+    assert send(world, hint(world, one, record, **wait)) == 403
+    assert send(world, hint(world, one, record)) == 202
+    assert world.running.service.services.deliveries.health().refused == {"too_many": 1}
 
 
 def test_an_owner_is_asked_apart_and_the_event_is_told_once(world: World, component: Component, agent2: Json) -> None:
