@@ -13,7 +13,7 @@ from gunicorn.glogging import Logger
 from web.connections import ConnectionLimits
 from web.worker import BufferingWorker
 
-# Descriptors for everything but clients: files, the log, calls to Mattermost and ServiceNow, bodies on disk.
+# Descriptors for everything but clients: files, the log, calls to Mattermost and ServiceNow.
 _OTHER_DESCRIPTORS = 400
 
 log = structlog.get_logger(__name__)
@@ -88,7 +88,8 @@ class _Logger(Logger):  # type: ignore[misc]
 
 
 def _worker(request_timeout: float, per_peer: int) -> type[BufferingWorker]:
-    total = _descriptors(max(4000, 2 * per_peer) + _OTHER_DESCRIPTORS) - _OTHER_DESCRIPTORS
+    # A connection takes two: its socket, and a file for what doesn't fit in memory of a body or an answer.
+    total = (_descriptors(2 * max(4000, 2 * per_peer) + _OTHER_DESCRIPTORS) - _OTHER_DESCRIPTORS) // 2
     limits = ConnectionLimits(request_timeout=request_timeout, per_peer=per_peer, total=max(total, 100))
     return type("Worker", (BufferingWorker,), {"limits": limits})
 

@@ -3,6 +3,8 @@
 import json
 import select
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -398,3 +400,15 @@ def test_deadlines_hold_while_the_time_of_day_is_set_back(hasty: Wire, monkeypat
         client.settimeout(10)
         client.sendall(GET + b"X-")
         assert b"HTTP/1.1 408 " in everything(client)
+
+
+def test_connections_with_bodies_on_disk_leave_descriptors_for_everything_else() -> None:
+    """Where the system allows 1,000, clients get 300 connections: each may have a file beside its socket."""
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (1000, 1000)); "
+        "from web.server import Server; "
+        "server = Server(lambda: None, listen='127.0.0.1:0', threads=10, graceful_timeout=1); "
+        "print(server.cfg.worker_class.limits.total)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout == "300\n"
