@@ -182,6 +182,45 @@ def test_switching_twice_and_removing_answer_in_the_plugin_s_words(world: World)
     assert requests.get(f"{double.url}/api/v4/users/me", headers=alive, timeout=10).status_code == 401
 
 
+def test_commands_on_an_installed_app_are_offered_as_recorded(world: World) -> None:
+    """An administrator is offered `disable`, `enable` and `uninstall`, with the apps each can be used on."""
+    double, _, agent = world
+    admin = MattermostClient(double.url, "admin")
+    offered = admin.entries("/command")
+    assert offered["apps disable"] == {
+        "app_id": "apps",
+        "location": "disable",
+        "label": "disable",
+        "hint": "[ App ID ]",
+        "description": "Disable an App",
+        "form": {
+            "submit": {"path": "/disable", "expand": APPS},
+            "fields": [
+                {
+                    "name": "app",
+                    "type": "dynamic_select",
+                    "is_required": True,
+                    "description": "Select an App or enter the App ID",
+                    "label": "app",
+                    "position": 1,
+                    "lookup": {"path": "/q/app_id", "expand": APPS, "state": "enabled"},
+                }
+            ],
+        },
+    }
+    assert {one for one in agent.entries("/command") if one.startswith("apps ")} == {"apps info"}
+
+    def apps(word: str) -> list[Json]:
+        [field, *_] = offered[f"apps {word}"]["form"]["fields"]
+        found: list[Json] = admin.call(field["lookup"], app_id="apps", selected_field="app")["data"]["items"]
+        return found
+
+    talkative = [{"label": "Talkative", "value": "talkative"}]
+    assert (apps("disable"), apps("enable"), apps("uninstall")) == (talkative, [], talkative)
+    admin.call({"path": "/disable", "expand": APPS}, app_id="apps", values={"app": "talkative"})
+    assert (apps("disable"), apps("enable"), apps("uninstall")) == ([], talkative, talkative)
+
+
 def test_values_that_go_leaves_out_do_not_reach_clients(world: World) -> None:
     """``omitempty``: a false flag, an empty text, a zero and an empty list vanish; a field's value stays."""
     _, app, agent = world

@@ -123,3 +123,20 @@ def test_open_in_modal_carries_over_what_was_typed(chat: Chat) -> None:
     expect(chat.page.locator("#field-title")).to_have_value("Broken")
     expect(chat.page.locator("#field-urgency")).to_have_value("1 - High")
     expect(chat.page.get_by_test_id("composer")).to_have_value("")
+
+
+def test_an_administrator_turns_an_app_off_and_on_by_command(chat: Chat) -> None:
+    """`/apps disable`, `enable` and `uninstall` take an app's id as typed; its commands come and go with it."""
+    chat.offer("/command", {"location": "rec", "label": "rec", "submit": {"path": "/say"}})
+    chat.sign_in("admin")
+    composer = chat.page.get_by_test_id("composer")
+    for word, told, there in (
+        ("disable", "Disabled", False),
+        ("enable", "Enabled", True),
+        ("uninstall", "Uninstalled", False),
+    ):
+        with chat.page.expect_response("**/api/v1/bindings?*"):
+            composer.fill(f"/apps {word} recorder")
+            chat.page.keyboard.press("Control+Enter")
+        expect(chat.page.get_by_test_id("ephemeral").last).to_contain_text(f"{told} ")
+        assert any("rec" in one.split() for one in chat.suggestions("/")) is there, word

@@ -49,7 +49,12 @@ class Builtin:
             url = {"name": "url", "type": "text", "label": "url", "is_required": True, "position": 1}
             form = {"submit": {"path": "/install-http", "expand": _EXPAND}, "fields": [url]}
             http = {"app_id": BUILTIN, "location": "http", "label": "http", "form": form}
-            commands.append(_command("install", "Install an App", {"bindings": [http]}))
+            commands += [
+                _of_app("disable", "Disable an App", "enabled"),
+                _of_app("enable", "Enable an App", "disabled"),
+                _command("install", "Install an App", {"bindings": [http]}),
+                _of_app("uninstall", "Uninstall an App", "installed", _FORCE),
+            ]
         return [{"location": "/command", "bindings": [_command("apps", "Mattermost Apps", {"bindings": commands})]}]
 
     def call(self, given: Json, user_id: str) -> Json:
@@ -72,6 +77,8 @@ class Builtin:
         client = str(context.get("user_agent") or "")
         agent = Agent(user_id, user_agent=client, track_as_submit=context.get("track_as_submit") is True)
         match path:
+            case "/q/app_id":
+                return {"type": "ok", "data": {"items": self._apps(str(given.get("state")))}}
             case "/install-http":
                 return _consent(self._fetched(str(values.get("url"))))
             case "/install-consent":
@@ -86,6 +93,12 @@ class Builtin:
             case _:
                 raise PluginError(f"the sandbox does not have the builtin call {path}")
         return {"type": "ok", "text": text}
+
+    def _apps(self, which: str) -> list[Json]:
+        apps = [
+            app for app in self._registry.apps.values() if which == "installed" or app.enabled is (which == "enabled")
+        ]
+        return [{"label": app.manifest["display_name"], "value": app.app_id} for app in apps]
 
     def _fetched(self, url: str) -> Json:
         """Fetch, check and list a manifest; it is listed even when nobody consents afterwards."""
@@ -109,6 +122,13 @@ class Builtin:
 
 def _command(word: str, description: str, action: Json) -> Json:
     return {"app_id": BUILTIN, "location": word, "label": word, "description": description} | action
+
+
+def _of_app(word: str, description: str, which: str, *more: Json) -> Json:
+    lookup = {"path": "/q/app_id", "expand": _EXPAND, "state": which}
+    app = _APP | {"lookup": lookup}
+    form = {"submit": {"path": f"/{word}", "expand": _EXPAND}, "fields": [app, *more]}
+    return _command(word, description, {"hint": "[ App ID ]", "form": form})
 
 
 def _consent(manifest: Json) -> Json:
@@ -135,6 +155,14 @@ def _consent(manifest: Json) -> Json:
     return {"type": "form", "form": form}
 
 
+_APP = {
+    "name": "app", "type": "dynamic_select", "is_required": True, "label": "app", "position": 1,
+    "description": "Select an App or enter the App ID",
+}  # fmt: skip
+_FORCE = {
+    "name": "force", "type": "bool", "label": "force",
+    "description": "Forcefully uninstall the app, even if there is an error",
+}  # fmt: skip
 _FIELDS = """[
   {"name": "consent", "type": "bool", "is_required": true, "value": false, "label": "consent",
    "modal_label": "Agree to grant the app access to APIs and Locations"},
