@@ -87,6 +87,7 @@ class AppError(Exception):
     """
 
     tell: str = "Something went wrong. Try again; if it stays, ask an administrator."
+    explained: bool = False  # `tell` says all there is to know: nobody has to look the refusal up in the log
     retryable: bool = False
     may_have_been_saved: bool = False
     retry_after: float | None = None  # seconds, where the other side said so
@@ -103,12 +104,13 @@ class AppError(Exception):
 
 
 class InvalidInput(AppError):
-    """Values that cannot be accepted, as a sentence per field name."""
+    """Values that cannot be accepted, as a sentence per field name. With a *detail*, the cause is in the log only."""
 
     tell = "Please correct what is marked below. Nothing was saved."
 
     def __init__(self, fields: Mapping[str, str], tell: str | None = None, *, detail: str = "") -> None:
         super().__init__(detail or f"invalid input in {', '.join(sorted(fields)) or 'the form'}", tell)
+        self.explained = not detail
         self._fields = dict(fields)
 
     @property
@@ -205,6 +207,7 @@ class TurnedOff(AppError):
     """An administrator disabled or uninstalled the app in Mattermost."""
 
     tell = "ServiceNow is turned off on this server."
+    explained = True
 
 
 class NotConfigured(AppError):

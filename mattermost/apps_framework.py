@@ -16,6 +16,7 @@ from core.calls import Channel, Link, Navigate, Options, Post, Reply, ShowForm, 
 from core.errors import AppError, InvalidInput
 from core.fields import Option
 from mattermost.apps_forms import write_form
+from mattermost.error_words import with_reference
 from mattermost.ids import optional_id, valid_id
 
 _SHORT = validate.Length(max=64)
@@ -237,7 +238,7 @@ def write_error(error: AppError, reference: str) -> dict[str, Any]:
     The text is never empty: an empty error closes the modal as if all went well (recorded ER6), and
     commands and menus show nothing but the text.
     """
-    answer: dict[str, Any] = {"type": "error", "text": f"{error.tell} (Reference {reference}.)"}
+    answer: dict[str, Any] = {"type": "error", "text": with_reference(error, error.tell, reference)}
     if error.fields:
         answer["data"] = {"errors": dict(error.fields)}
     return answer

@@ -12,6 +12,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, vali
 
 from core.calls import Kind, Navigate, Options, Reply, Text
 from core.errors import AppError, InvalidInput
+from mattermost.error_words import with_reference
 from mattermost.ids import optional_id, valid_id
 from mattermost.markdown import unmarked
 
@@ -147,7 +148,7 @@ def write_press(reply: Reply, update: Mapping[str, Any] | None = None) -> dict[s
 def write_press_error(error: AppError, reference: str) -> dict[str, Any]:
     """What went wrong, for the presser alone, in the thread of the card; field errors in one line."""
     more = "".join(f" {sentence}" for sentence in error.fields.values())
-    return {"ephemeral_text": f"{error.tell}{more} (Reference {reference}.)"}
+    return {"ephemeral_text": with_reference(error, f"{error.tell}{more}", reference)}
 
 
 def write_options(reply: Reply) -> dict[str, Any]:
@@ -170,7 +171,7 @@ def write_dialog_error(
     words = f"{error.tell} {others}".strip()
     if not markdown:
         words, mine = unmarked(words), {name: unmarked(text) for name, text in mine.items()}
-    return {"error": f"{words} (Reference {reference}.)"} | ({"errors": mine} if mine else {})
+    return {"error": with_reference(error, words, reference)} | ({"errors": mine} if mine else {})
 
 
 def write_dialog_again(dialog: Mapping[str, Any], error: Mapping[str, Any]) -> dict[str, Any]:

@@ -285,3 +285,19 @@ def test_candidates_in_private_answers_are_text(world: World) -> None:
         assert "@all" not in text
         inline = [token for block in MarkdownIt("commonmark").parse(text) for token in block.children or []]
         assert {token.type for token in inline} <= {"text", "text_special", "softbreak"}
+
+
+def test_a_mistake_shows_no_reference(world: World) -> None:
+    """Someone who left out a field gets no code for administrators: not in a dialog, not after a command."""
+    as_version(world, "9.11.0")
+    agent = world.connected("agent")
+    post, number = card_of(world, agent)
+    refused = agent.submit_dialog(pressed(agent, post, "State"), {"state": "3"})
+    assert refused["error"] == "Please correct what is marked below. Nothing was saved."
+    assert refused["errors"] == {"hold_reason": "This state needs it."}
+    assert agent.submit_dialog(pressed(agent, post, "More…", "assign"), {"assigned_to": "@nobody"})["error"] == (
+        "Please correct what is marked below. Nothing was saved."
+    )
+    answer = agent.command("incident create", {"short_description": "x", "urgency": "9"})
+    assert (answer["type"], answer["text"]) == ("error", "--urgency: Choose one of the list.")
+    assert row(world, number)["state"] == "1"
