@@ -5,7 +5,7 @@ What was confirmed has to be there once, and what ServiceNow reported has to be 
 """
 
 import argparse
-import json
+import os
 import secrets
 import sys
 import tempfile
@@ -87,30 +87,37 @@ class Outcome:
             ("records and comments confirmed", f"{len(told.records)} and {len(told.comments)}"),
             ("of these lost", str(len(self.lost))),
             ("of these duplicated", str(len(self.duplicated))),
-            (
-                "notices posted once",
-                f"{self.once} of {len(told.changes)} ({again} more than once, {self.waiting} waiting)",
-            ),
+            ("notices posted once", f"{self.once} of {len(told.changes)} ({again} more than once)"),
+            ("reports that still wait, here and in ServiceNow", f"{self.waiting[0]} and {self.waiting[1]}"),
         ]
 
 
 class Load:
-    """The site: both doubles, the service, five connected people, a channel that follows all incidents."""
+    """
+    The site: both doubles, the service, five connected people, a channel that follows all incidents.
 
-    def __init__(self, mattermost: str, servicenow: str, served: Served) -> None:
+    Args:
+        apart: Changes in ServiceNow are of other records than comments, and one of each, for a record's second
+            notice waits for twenty seconds.
+    """
+
+    def __init__(self, mattermost: str, servicenow: str, served: Served, apart: bool = False) -> None:
         self.mattermost, self.servicenow, self.served = mattermost, servicenow, served
         self.tallied = Tallied()
         self.disturbance = "before"
         self._end = threading.Event()
         self._since = int(time.time() * 1000)
         self._set_up()
+        self.pool = self._incidents()
+        self.apart = self._incidents() if apart else []
 
-    def run(self, seconds: float, disturbances: list[tuple[str, Callable[[], None]]], hurry: bool = False) -> Outcome:
+    def run(self, seconds: float, disturbances: list[tuple[str, Callable[[], None]]], least: int = 0) -> Outcome:
         """
         Work for so long, with the disturbances spread evenly.
 
         Args:
-            hurry: Let the minute pass at once that ServiceNow waits before it sends a report again.
+            least: Not less than until so many records, comments and changes are saved. Then the minute passes at
+                once that ServiceNow waits before it sends a report again. 0 does neither.
         """
         threads = [
             threading.Thread(target=self._person, args=(PEOPLE[number % len(PEOPLE)],)) for number in range(THREADS)
@@ -126,11 +133,13 @@ class Load:
                 self.tallied.disturbances[name] += 1
                 disturb()
             self._end.wait(began + seconds - time.monotonic())
+            while not self._enough(least) and time.monotonic() < began + WAIT:
+                self._end.wait(0.05)
         finally:
             self._end.set()
             for thread in threads:
                 thread.join(60)
-        if hurry:
+        if least:
             requests.post(f"{self.servicenow}/_sandbox/clock", json={"advance": 61}, timeout=30).raise_for_status()
         return self._compare()
 
@@ -155,9 +164,17 @@ class Load:
         for name in PEOPLE:
             assert "Completed connecting" in MattermostClient(self.mattermost, name).connect().text
         self._subscribe()
-        self.pool = [
+        menus = MattermostClient(self.mattermost, "agent").entries("/command")
+        self.create = menus["servicenow incident create"]["form"]["submit"]
+
+    def _incidents(self) -> list[Json]:
+        return [
             self._insert("incident", {"short_description": f"Changed in ServiceNow {number}"}) for number in range(20)
         ]
+
+    def _enough(self, least: int) -> bool:
+        told = self.tallied
+        return min(map(len, (told.records, told.comments, told.changes))) >= least
 
     def _subscribe(self) -> None:
         agent, here = MattermostClient(self.mattermost, "agent"), "service-desk"
@@ -170,13 +187,12 @@ class Load:
 
     def _person(self, username: str) -> None:
         person = MattermostClient(self.mattermost, username)
-        leaf = person.entries("/command")["servicenow incident create"]["form"]["submit"]
         turn = 0
         while not self._end.is_set():
             turn += 1
             words = f"load {secrets.token_hex(8)}"
             if turn % 3 == 1:
-                if self._counted(partial(person.call, leaf, values={"short_description": words})):
+                if self._counted(partial(person.call, self.create, values={"short_description": words})):
                     self._note(self.tallied.records, words)
             elif turn % 3 == 2 and username in COMMENTERS:
                 number = self.pool[turn % len(self.pool)]["number"]
@@ -191,7 +207,7 @@ class Load:
 
     def _counted(self, act: Callable[[], Json]) -> bool:
         began, during = time.perf_counter(), self.disturbance
-        down, said, refused = self.served.down, "", False
+        down, ends, said, refused = self.served.down, self.served.ends, "", False
         try:
             answer = act()
             if not (good := answer.get("type") == "ok"):
@@ -203,8 +219,9 @@ class Load:
             self.tallied.calls += 1
             self.tallied.seconds.append(time.perf_counter() - began)
             if not good:
-                down = down or self.served.down
-                self.tallied.failures["refused" if refused else during + (", while it was down" if down else "")] += 1
+                down = down or self.served.ends > ends
+                where = f"{self.disturbance}, while it was down" if down else during
+                self.tallied.failures["refused" if refused else where] += 1
                 self.tallied.said[said] += 1
         if not good:
             self._end.wait(0.5)
@@ -213,8 +230,9 @@ class Load:
     def _change(self) -> None:
         """Somebody works in ServiceNow."""
         number = 0
-        while not self._end.wait(_EVERY):
-            row, words = self.pool[number % len(self.pool)], f"change {secrets.token_hex(8)}"
+        while not self._end.wait(_EVERY) and not (self.apart and number == len(self.apart)):
+            pool = self.apart or self.pool
+            row, words = pool[number % len(pool)], f"change {secrets.token_hex(8)}"
             url = f"{self.servicenow}/api/now/table/incident/{row['sys_id']}"
             requests.patch(url, json={"comments": words}, auth=("admin", PASSWORD), timeout=30).raise_for_status()
             self._note(self.tallied.changes, words)
@@ -226,30 +244,34 @@ class Load:
         told = self.tallied
         found = {words: titles[words] for words in told.records} | {words: entries[words] for words in told.comments}
         every = titles + entries
-        posted = self._posted()
+        posted, waiting = self._posted(), self._waiting()
         ends = time.monotonic() + WAIT
-        while any(not posted[words] for words in told.changes) and time.monotonic() < ends:
+        while (any(not posted[words] for words in told.changes) or any(waiting)) and time.monotonic() < ends:
             time.sleep(0.5)
-            posted = self._posted()
+            posted, waiting = self._posted(), self._waiting()
         return Outcome(
             tallied=told,
             lost=[words for words, count in found.items() if not count],
             duplicated=[words for words, count in every.items() if count > 1],
             posted=posted,
-            waiting=(self.served.queued(), len(self._rows(DELIVERIES, "state!=delivered"))),
+            waiting=waiting,
         )
 
+    def _waiting(self) -> tuple[int, int]:
+        return self.served.queued(), len(self._rows(DELIVERIES, "state!=delivered"))
+
     def _posted(self) -> Counter[str]:
-        """How many posts of the channel hold the words of each change."""
+        """How often the words of each change are in the channel's posts."""
         person = MattermostClient(self.mattermost, "agent")
         path = f"/api/v4/channels/{person.channel('service-desk')}/posts"
         posts: list[str] = []
         for page in range(100):
             found = person.get(path, page=str(page), per_page="200")
-            posts += [json.dumps(found["posts"][one]) for one in found["order"]]
+            posts += [found["posts"][one]["message"] for one in found["order"]]
             if len(found["order"]) < 200:
                 break
-        return Counter(words for post in posts for words in self.tallied.changes if words in post)
+        text = "\n".join(posts)
+        return Counter({words: text.count(words) for words in self.tallied.changes})
 
     def _insert(self, table_: str, row: Json) -> Json:
         url = f"{self.servicenow}/api/now/table/{table_}"
@@ -270,8 +292,13 @@ class Load:
         return rows
 
 
-def load(seconds: float, disturbances: list[str], hurry: bool = False) -> Outcome:
-    """A whole run, doubles and all; everything it started has ended when it returns."""
+def load(seconds: float, disturbances: list[str], least: int = 0) -> Outcome:
+    """
+    A whole run, doubles and all; everything it started has ended when it returns.
+
+    Args:
+        least: As in `Load.run`; a short run whose notices don't wait for one another.
+    """
     with (
         tempfile.TemporaryDirectory() as folder,
         double("mattermost") as mattermost,
@@ -280,8 +307,8 @@ def load(seconds: float, disturbances: list[str], hurry: bool = False) -> Outcom
         served = Served(Path(folder), mattermost, servicenow)
         try:
             ways = {"SIGHUP": served.reload, "SIGTERM and start": served.restart, "kill -9 and start": served.kill}
-            site = Load(mattermost, servicenow, served)
-            return site.run(seconds, [(name, ways[name]) for name in disturbances], hurry)
+            site = Load(mattermost, servicenow, served, apart=bool(least))
+            return site.run(seconds, [(name, ways[name]) for name in disturbances], least)
         finally:
             served.close()
 
@@ -298,8 +325,11 @@ def main() -> int:
     for said, count in outcome.tallied.said.most_common(10):
         print(f"{count} times: {said[:300]}")
     if options.keep:
-        when = time.strftime("%Y-%m-%d")
-        keep(f"{when}, {THREADS} threads as {len(PEOPLE)} people for {options.seconds:.0f} s.\n\n{text}", "Under load")
+        head = (
+            f"{time.strftime('%Y-%m-%d')}, {THREADS} threads as {len(PEOPLE)} people for {options.seconds:.0f} s, "
+            f"on {os.cpu_count()} cores (load average {os.getloadavg()[0]:.0f})."
+        )
+        keep(f"{head}\n\n{text}", "Under load")
     return 0 if not outcome.lost and not outcome.duplicated and outcome.once == len(outcome.tallied.changes) else 1
 
 

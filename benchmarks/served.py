@@ -28,6 +28,7 @@ class Served:
         own = {"WEBHOOK_SECRETS": f"{KEY_ID}:{SECRET}", "LOG_LEVEL": "warning"}
         self._environment = environment(self._port.number, folder, mattermost, servicenow, **own)
         self.down = False  # between a signal that ends it and its next answer
+        self.ends = 0  # how often that was
         self._log: IO[bytes] = self.log.open("wb")
         self._process = self._started()
 
@@ -68,14 +69,14 @@ class Served:
 
     def restart(self) -> None:
         """SIGTERM, and a start."""
-        self.down = True
+        self.down, self.ends = True, self.ends + 1
         self.stop()
         self._process = self._started()
         self.down = False
 
     def kill(self) -> None:
         """SIGKILL, for the worker too, and a start."""
-        self.down = True
+        self.down, self.ends = True, self.ends + 1
         workers = psutil.Process(self._process.pid).children()
         self._process.kill()
         for worker in workers:
