@@ -164,7 +164,7 @@ class Intake:
         return parked(match, reason, now, told_at)
 
 
-def parked(match: Match, reason: str, now: float, told_at: float = 0.0) -> Parked:
+def parked(match: Match, reason: str, now: float, told_at: float) -> Parked:
     """What is kept of a subscription of which nothing is posted."""
     return Parked(
         sys_id=match.sys_id,

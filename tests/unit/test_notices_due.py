@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from core.outbox import Batch, Queued
 from notifications.outbox import (
     FIRST_AFTER,
+    FIRST_PAUSE,
     GATHER,
+    LEAST_TRIES,
     LONGEST_PAUSE,
     PATIENCE,
     ROWS,
@@ -208,3 +210,81 @@ def test_pauses_double_from_a_second_to_a_quarter_of_an_hour_for_a_day() -> None
     asked = postponed(Batch(batch_id="b", channel_id="c", table="t", record_id="r", claimed_at=NOW), NOW, "429", 30.0)
     assert asked is not None
     assert asked.retry_at == NOW + 30
+
+
+def waiting(key: str, record: str = "x", number: int = 0, stored_at: float = NOW - 100, **more: str) -> Queued:
+    """A row that has waited long enough."""
+    return Queued(
+        key=key,
+        event_id=key,
+        channel_id="A",
+        table="incident",
+        record_id=record,
+        number=number,
+        stored_at=stored_at,
+        **more,
+    )
+
+
+def failed(batch_id: str, retry_at: float, claimed_at: float = NOW - 50, attempts: int = 1) -> Batch:
+    """A batch that is to be tried again."""
+    return Batch(
+        batch_id=batch_id,
+        channel_id="A",
+        table="incident",
+        record_id=batch_id,
+        claimed_at=claimed_at,
+        attempts=attempts,
+        retry_at=retry_at,
+    )
+
+
+def decided(rows: list[Queued], batches: list[Batch], most: int = 50) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Batches to be tried again, and the rows of each new one."""
+    ids = itertools.count()
+    plan = due(rows, batches, lambda *_: 0.0, NOW, most=most, new_id=lambda: f"new-{next(ids)}")
+    return [one.batch_id for one in plan.again], [one.keys for one in plan.claims]
+
+
+def test_times_and_limits_are_those_of_the_design() -> None:
+    """Two seconds, then twenty; fifty rows; a second to a quarter of an hour, for a day and at least twenty tries."""
+    assert (FIRST_AFTER, GATHER, ROWS) == (2, 20, 50)
+    assert (FIRST_PAUSE, LONGEST_PAUSE, PATIENCE, LEAST_TRIES) == (1, 900, 86_400, 20)
+
+
+def test_only_batches_whose_pause_is_over_are_tried_again() -> None:
+    """Those that wait longest come first, then the older ones; a time that no pause reaches is of another clock."""
+    batches = [
+        failed("later", NOW + 1),
+        failed("now", NOW),
+        failed("newer", NOW - 5, NOW - 20),
+        failed("older", NOW - 5, NOW - 30),
+        failed("other clock", NOW + 901),
+        failed("longest pause", NOW + 900),
+    ]
+    assert decided([], batches) == (["older", "newer", "now", "other clock"], [])
+
+
+def test_a_round_takes_no_more_than_its_limit_and_old_batches_first() -> None:
+    """What has waited longest of each."""
+    rows = [waiting("c", "z", 3, NOW - 10), waiting("b", "y", 2, NOW - 30), waiting("a", "x", 1, NOW - 20)]
+    batches = [failed("one", NOW - 1), failed("two", NOW - 2), failed("three", NOW - 3)]
+    assert decided(rows, [], 2) == ([], [("b",), ("a",)])
+    assert decided(rows, batches, 4) == (["three", "two", "one"], [("b",)])
+    assert decided(rows, batches, 2) == (["three", "two"], [])
+
+
+def test_a_row_that_is_held_claimed_or_behind_a_batch_is_not_claimed() -> None:
+    """Nothing is posted that an owner was not asked about."""
+    rows = [waiting("held", held_for="owner"), waiting("claimed", "y", batch_id="b"), waiting("behind", "busy")]
+    assert decided(rows, [failed("busy", NOW + 5)]) == ([], [])
+    assert decided([*rows, waiting("free")], [failed("busy", NOW + 5)]) == ([], [("free",)])
+
+
+def test_a_batch_is_given_up_after_a_day_and_twenty_tries() -> None:
+    """Not before either; its reason is kept meanwhile."""
+    for claimed_at, attempts in ((NOW - PATIENCE, 100), (NOW - PATIENCE - 1, 19)):
+        kept = postponed(failed("b", 0.0, claimed_at, attempts), NOW, "why")
+        assert kept is not None
+        assert (kept.reason, kept.attempts, kept.claimed_at) == ("why", attempts + 1, claimed_at)
+    assert postponed(failed("b", 0.0, NOW - PATIENCE - 1, 20), NOW, "why") is None

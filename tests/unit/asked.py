@@ -1,0 +1,103 @@
+"""ServiceNow and the bot as far as owners are asked about subscriptions of theirs: in memory, with a list of calls."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from core.deadline import Deadline
+from core.errors import AppError
+from core.ports import ServiceNow
+from core.records import Cell, Column, Record
+from core.subscriptions import TABLE
+from servicenow.subscriptions import SubscriptionRows
+from tests.unit.noticing import CHANNEL, OWNER, RECORD, SUBSCRIPTION
+
+
+def row(sys_id: str = SUBSCRIPTION, **more: str) -> dict[str, str]:
+    """A row of the subscriptions table, as `noticing.MATCH` tells of it."""
+    return {
+        "sys_id": sys_id,
+        "name": "Written there",
+        "channel_id": CHANNEL,
+        "user_id": OWNER,
+        "record_type": "incident",
+        "record_id": "",
+        "filter_query": "",
+        "subscription_events": "state,commented",
+        "options": "hide_comment",
+        "is_active": "true",
+        "sys_created_by": "abel",
+        "sys_updated_by": "abel",
+        "sys_updated_on": "2036-01-01 00:00:00",
+    } | more
+
+
+@dataclass
+class Asked:
+    """
+    Args:
+        rows: By table and sys_id; what is not here can't be read.
+        fails: What is raised instead of an answer, by table; ``bot`` by channel.
+        columns: Of every table, that the owner may see.
+    """
+
+    rows: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    fails: dict[str, Exception] = field(default_factory=dict)
+    bot: dict[str, AppError] = field(default_factory=dict)
+    columns: Mapping[str, Column] = field(
+        default_factory=lambda: {name: Column(name, name) for name in ("active", "priority")}
+    )
+    reads: list[tuple[str, str, list[str]]] = field(default_factory=list)
+    looks: list[str] = field(default_factory=list)
+    posts: list[tuple[str, str]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def put(self, *rows: dict[str, str]) -> None:
+        """Rows of the subscriptions table."""
+        self.rows |= {(TABLE, one["sys_id"]): one for one in rows}
+
+    def put_record(self, sys_class_name: str, read_as: str = "incident") -> None:
+        """The record that the reports are of."""
+        self.rows[read_as, RECORD] = {"sys_class_name": sys_class_name}
+
+    def servicenow_for(self, person_id: str, deadline: Deadline) -> ServiceNow:
+        """With the rights of a person."""
+        self.seconds.append(deadline.left())
+        return cast("ServiceNow", _As(self, person_id))
+
+    def may_post(self, person_id: str, channel_id: str) -> None:
+        """As the bot's port says."""
+        with self.lock:
+            self.posts.append((person_id, channel_id))
+        if channel_id in self.bot:
+            raise self.bot[channel_id]
+
+
+@dataclass
+class _As:
+    asked: Asked
+    person_id: str
+
+    def read_records(self, table: str, sys_ids: Sequence[str], columns: Sequence[str]) -> Mapping[str, Record]:
+        """As the port says."""
+        with self.asked.lock:
+            self.asked.reads.append((self.person_id, table, list(sys_ids)))
+        if table in self.asked.fails:
+            raise self.asked.fails[table]
+        found = {sys_id: self.asked.rows.get((table, sys_id)) for sys_id in sys_ids}
+        return {
+            sys_id: Record(table, sys_id, {name: Cell(cells[name], "") for name in columns if name in cells})
+            for sys_id, cells in found.items()
+            if cells is not None
+        }
+
+    def visible_columns(self, table: str) -> Mapping[str, Column]:
+        """As the port says."""
+        self.asked.looks.append(table)
+        return self.asked.columns
+
+    def subscriptions(self, server_url: str) -> SubscriptionRows:
+        """Only what needs no round trip."""
+        return SubscriptionRows(cast("Any", None), server_url)

@@ -1,0 +1,427 @@
+"""Who may have a batch at the moment of its delivery, with whose eyes it is read, and what that leaves to post."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from core.deadline import Deadline
+from core.errors import (
+    ChannelClosed,
+    MattermostRefused,
+    MattermostSilent,
+    MayNotPost,
+    NotConnected,
+    StorageFailed,
+    Unreachable,
+)
+from core.notices import Change, Comment, Match, ReportedRecord
+from core.outbox import THREAD_LIFE, Batch, Content, Found, Posted, Queued, Thread
+from core.ports import ServiceNow
+from core.records import Cell, Record
+from core.stores import Stores
+from core.subscriptions import Grant, Status
+from notifications.delivery import Delivery
+from notifications.schema import packed
+from notifications.work import Work
+from tests.unit.noticing import ACCOUNT, CHANNEL, GRANT, MATCH, NOW, OWNER, RECORD, REPORT, SUBSCRIPTION, Moment, opened
+
+OTHER = "b" * 26
+BATCH = Batch(batch_id="batch", channel_id=CHANNEL, table="incident", record_id=RECORD, claimed_at=NOW)
+THREAD = Thread(
+    channel_id=CHANNEL, table="incident", record_id=RECORD, root_id="root", root_at=NOW, last_at=NOW, mod_count=3
+)
+STATE, SALARY = Change("state", "State", "New", "Open"), Change("u_salary", "Salary", "1", "2")
+
+
+@dataclass
+class Around:
+    """Owners, bot, posting, earlier posts and ServiceNow, as far as delivery asks them."""
+
+    records: dict[str, Record | Exception] = field(default_factory=dict)  # by owner
+    sees: bool = True
+    bot: dict[str, Exception] = field(default_factory=dict)  # by owner
+    earlier: Mapping[str, Posted] | Exception = field(default_factory=dict)
+    posting: Thread | Exception | None = THREAD
+    reads: list[str] = field(default_factory=list)
+    said: list[tuple[str, ...]] = field(default_factory=list)
+
+    def may_post(self, person_id: str, channel_id: str) -> None:
+        """The bot's."""
+        assert channel_id == CHANNEL
+        if person_id in self.bot:
+            raise self.bot[person_id]
+
+    def broken(self, grants: Sequence[Grant], reason: str) -> None:
+        """The owners'."""
+        self.said += [("broken", one.sys_id, reason) for one in grants]
+
+    def channel_closed(self, channel_id: str, reason: str) -> None:
+        """The owners'."""
+        self.said.append(("closed", channel_id, reason))
+
+    def not_connected(self, grant: Grant) -> None:
+        """The owners'."""
+        self.said.append(("not connected", grant.sys_id))
+
+    def found(self, row: Queued) -> Mapping[str, Posted]:
+        """What an earlier process posted."""
+        if isinstance(self.earlier, Exception):
+            raise self.earlier
+        return self.earlier
+
+    def post(self, work: Work) -> Thread | None:
+        """Posting's."""
+        if isinstance(self.posting, Exception):
+            raise self.posting
+        return self.posting
+
+    def servicenow_for(self, person_id: str, deadline: Deadline) -> ServiceNow:
+        """With the rights of a person."""
+        return cast("ServiceNow", _As(self, person_id))
+
+
+@dataclass
+class _As:
+    around: Around
+    person_id: str
+
+    def read_records(self, table: str, sys_ids: Sequence[str], columns: Sequence[str]) -> Mapping[str, Record]:
+        """As the port says."""
+        self.around.reads.append(self.person_id)
+        found = self.around.records.get(self.person_id)
+        if isinstance(found, Exception):
+            raise found
+        return {} if found is None else {sys_id: found for sys_id in sys_ids if sys_id == found.sys_id}
+
+    def sees_any(self, table: str) -> bool:
+        """As the port says."""
+        return self.around.sees
+
+
+def seen(*columns: str, count: str = "4") -> Record:
+    """The record as somebody sees it."""
+    cells = {name: Cell(name) for name in columns}
+    return Record("incident", RECORD, {"sys_class_name": Cell("incident"), "sys_mod_count": Cell(count), **cells})
+
+
+@dataclass
+class Desk:
+    """Delivery on a storage of its own."""
+
+    stores: Stores
+    moment: Moment
+    around: Around = field(default_factory=Around)
+
+    def __post_init__(self) -> None:
+        around: Any = self.around
+        self.delivery = Delivery(
+            grants=self.stores.grants,
+            accounts=self.stores.accounts,
+            threads=self.stores.threads,
+            cards=self.stores.cards,
+            bot=around,
+            owners=around,
+            posting=around,
+            earlier=around,
+            servicenow_for=self.around.servicenow_for,
+            tables=("incident", "kb_knowledge"),
+            clock=self.moment,
+        )
+
+    def grant(self, number: int, **more: Any) -> Grant:
+        """A stored grant."""
+        made = replace(GRANT, **({"sys_id": f"{number:032x}"} | more))
+        self.stores.grants.put(made)
+        return made
+
+    def prepare(self, *contents: Content | None, found: Found | None = None, batch: Batch = BATCH) -> Work:
+        """A batch of rows, by the event ids e0, e1 …."""
+        [work] = self.delivery.prepare([(batch, rows(*contents))], {} if found is None else {batch.batch_id: found})
+        return work
+
+
+def rows(*contents: Content | None) -> list[tuple[Queued, Content | None]]:
+    """Rows of a batch."""
+    return [
+        (
+            Queued(
+                key=f"e{number}/{CHANNEL}",
+                event_id=f"e{number}",
+                channel_id=CHANNEL,
+                table="incident",
+                record_id=RECORD,
+                stored_at=NOW,
+            ),
+            content,
+        )
+        for number, content in enumerate(contents)
+    ]
+
+
+def content(*grants: Grant, claimed: Sequence[Match] = (), **more: Any) -> dict[str, Any]:
+    """What a row carries for these."""
+    report = replace(REPORT, matches=[*claimed], **more)
+    made: dict[str, Any] = {"report": packed(report), "granted": [one.sys_id for one in grants]}
+    return made | ({"claimed": [one.sys_id for one in claimed]} if claimed else {})
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """The owner is connected, has one grant and sees the record."""
+    moment = Moment()
+    stores = opened(tmp_path, moment)
+    stores.accounts.put(ACCOUNT)
+    stores.grants.put(GRANT)
+    made = Desk(stores, moment)
+    made.around.records[OWNER] = seen("state")
+    yield made
+    stores.close()
+
+
+def test_a_row_is_read_as_its_owner(desk: Desk) -> None:
+    """Of what changed the columns that the owner sees, and no others."""
+    work = desk.prepare(content(GRANT, changes=[STATE, SALARY]))
+    [row] = work.rows
+    [view] = row.views
+    assert (row.event_id, row.hint, row.bare, view.grants, view.record) == ("e0", False, False, [GRANT], seen("state"))
+    assert list(view.changes) == [STATE]
+    assert (work.later, work.told, work.posted, work.posts) == ("", set(), None, 0)
+    assert (desk.around.reads, desk.around.said) == ([OWNER], [])
+
+
+@pytest.mark.parametrize("more", [{"status": Status.PAUSED.value}, {"status": "broken"}, {"channel_id": "d" * 26}])
+def test_a_grant_that_is_not_of_this_moment_gets_nothing(desk: Desk, more: dict[str, Any]) -> None:
+    """Paused, broken, or moved to another channel since the report came in; gone as well."""
+    desk.stores.grants.put(replace(GRANT, **more))
+    assert desk.prepare(content(GRANT)).rows == []
+    desk.stores.grants.delete(SUBSCRIPTION)
+    assert desk.prepare(content(GRANT)).rows == []
+    assert (desk.around.reads, desk.around.said) == ([], [])
+
+
+def test_a_claimed_row_counts_only_where_it_has_been_granted_as_it_is(desk: Desk) -> None:
+    """Not where its grant says something else, not without one, and not for what was not claimed."""
+    second = desk.grant(2)
+    match = replace(MATCH, sys_id=second.sys_id)
+    assert [row.grants for row in desk.prepare(content(claimed=[match])).rows] == [[second]]
+    assert desk.prepare(content(claimed=[replace(match, filter_digest="0" * 64)])).rows == []
+    assert desk.prepare(content(claimed=[replace(match, sys_id="9" * 32)])).rows == []
+    assert desk.prepare(content(claimed=[replace(match, created_by="mallory")])).rows == []
+    unclaimed = content(claimed=[match]) | {"claimed": []}
+    assert desk.prepare(unclaimed).rows == []
+
+
+def test_a_class_that_is_not_shared_any_more_is_not_posted(desk: Desk) -> None:
+    """It was when the report came in; the rest of the batch is."""
+    secret = ReportedRecord(table="sn_hr_core_case", sys_id=RECORD, number="")
+    work = desk.prepare(content(GRANT, record=secret), content(GRANT))
+    assert [row.event_id for row in work.rows] == ["e1"]
+
+
+def test_what_can_not_be_opened_waits(desk: Desk) -> None:
+    """And says why; what can be is not posted without it."""
+    work = desk.prepare(None, content(GRANT))
+    assert work.later == "what is stored can't be opened: was a key taken out of APP_SECRET?"
+    assert desk.around.reads == []
+
+
+def test_saves_are_told_in_the_order_of_their_counts(desk: Desk) -> None:
+    """However they came in."""
+    assert REPORT.record is not None
+    counted = [content(GRANT, record=replace(REPORT.record, sys_mod_count=count)) for count in (5, 0, 3)]
+    assert [row.event_id for row in desk.prepare(*counted).rows] == ["e1", "e2", "e0"]
+
+
+def test_an_event_in_several_rows_is_told_once(desk: Desk) -> None:
+    """Its owners were asked apart; each subscription counts once."""
+    second = desk.grant(2)
+    both = rows(content(GRANT), content(second, GRANT))
+    same = [(replace(queued, event_id="e"), carried) for queued, carried in both]
+    [work] = desk.delivery.prepare([(BATCH, same)], {})
+    assert [row.grants for row in work.rows] == [[GRANT, second]]
+
+
+def test_an_owner_who_may_not_post_is_left_out_and_told(desk: Desk) -> None:
+    """The other subscriptions go on; a closed channel ends the whole batch."""
+    second = desk.grant(2, owner_id=OTHER)
+    desk.around.records[OTHER] = seen("state")
+    desk.around.bot[OWNER] = MayNotPost("left")
+    work = desk.prepare(content(GRANT, second))
+    assert [row.grants for row in work.rows] == [[second]]
+    assert desk.around.said == [("broken", SUBSCRIPTION, MayNotPost.tell)]
+    desk.around.said.clear()
+    desk.around.bot[OWNER] = ChannelClosed("archived", "It is archived.")
+    assert desk.prepare(content(GRANT, second)).rows == []
+    assert desk.around.said == [("closed", CHANNEL, "It is archived.")]
+    assert desk.around.reads == [OTHER]
+
+
+@pytest.mark.parametrize(
+    ("error", "waits"),
+    [
+        (MattermostSilent("down"), ["down", "down"]),
+        (MattermostSilent("busy", 503), ["busy", ""]),
+        (MattermostRefused("no", 400), ["no", ""]),
+    ],
+)
+def test_a_silence_that_concerns_all_is_met_once(desk: Desk, error: Exception, waits: list[str]) -> None:
+    """The other batches wait as well, and nobody is read for; another failure is one batch's own."""
+    desk.grant(2, owner_id=OTHER)
+    desk.around.records[OTHER] = seen("state")
+    desk.around.bot[OWNER] = error
+    second = desk.stores.grants.get(f"{2:032x}")
+    assert second is not None
+    works = desk.delivery.prepare(
+        [(BATCH, rows(content(GRANT))), (replace(BATCH, batch_id="b2"), rows(content(second)))], {}
+    )
+    assert [work.later for work in works] == waits
+    assert desk.around.reads == [OTHER][: waits.count("")]
+    assert desk.around.said == []
+
+
+def test_what_an_earlier_try_posted_is_known(desk: Desk) -> None:
+    """By the batch's own mark."""
+    found = Found(Posted("p1", "root"), frozenset({"e0.1"}), 2, False)
+    work = desk.prepare(content(GRANT), found=found)
+    assert (work.posted, work.posts, work.told) == (Posted("p1", "root"), 2, {"e0.1"})
+
+
+def test_what_an_earlier_process_posted_of_these_events_is_known(desk: Desk) -> None:
+    """A backup was restored: parts of an event count, other events do not; an earlier try's own post comes first."""
+    desk.around.earlier = {"e0.1": Posted("p2"), "e9": Posted("p9")}
+    work = desk.prepare(content(GRANT))
+    assert (work.posted, work.told) == (Posted("p2"), {"e0.1"})
+    found = Found(Posted("p1"), frozenset({"e0"}), 1, False)
+    work = desk.prepare(content(GRANT), found=found)
+    assert (work.posted, work.told) == (Posted("p1"), {"e0", "e0.1"})
+    desk.around.earlier = {"e9": Posted("p9")}
+    assert desk.prepare(content(GRANT)).posted is None
+    desk.around.earlier = MattermostSilent("down")
+    assert desk.prepare(content(GRANT)).later == "down"
+
+
+def test_as_many_owners_are_read_for_as_are_needed(desk: Desk) -> None:
+    """One who asks for nothing more is left out; each owner once, with all subscriptions that the post is for."""
+    mine, same = desk.grant(2, events="priority"), desk.grant(3, owner_id=OTHER)
+    comments = desk.grant(4, owner_id="n" * 26, events="commented")
+    for person in (OTHER, "n" * 26):
+        desk.around.records[person] = seen("comments")
+    events, written = ("state", "priority", "commented"), [Comment("comments", "x")]
+    [row] = desk.prepare(content(GRANT, mine, same, comments, events=events, comments=written)).rows
+    assert [view.grants for view in row.views] == [[GRANT, mine], [comments]]
+    assert sorted(desk.around.reads) == ["n" * 26, OWNER]
+    # The first may not see it: the next who asks for the same is read for.
+    del desk.around.records[OWNER]
+    [row] = desk.prepare(content(GRANT, same)).rows
+    assert [view.grants for view in row.views] == [[same]]
+
+
+def test_an_owner_who_may_not_see_the_record_gets_nothing(desk: Desk) -> None:
+    """One subscribed to the table goes on; one who sees nothing of it, or not the one record, is told."""
+    del desk.around.records[OWNER]
+    assert desk.prepare(content(GRANT)).rows == []
+    assert desk.around.said == []
+    desk.around.sees = False
+    assert desk.prepare(content(GRANT)).rows == []
+    assert desk.around.said == [
+        ("broken", SUBSCRIPTION, "ServiceNow shows its owner no record of this table any more.")
+    ]
+
+
+def test_a_servicenow_that_does_not_answer_lets_the_batch_wait(desk: Desk) -> None:
+    """As long as it asks."""
+    down = Unreachable("down")
+    down.retry_after = 7.0
+    desk.around.records[OWNER] = down
+    work = desk.prepare(content(GRANT))
+    assert (work.later, work.at_least, desk.around.said) == ("down", 7.0, [])
+
+
+UNREAD = NotConnected("no account", "https://app.example")
+
+
+def test_without_a_connection_a_record_that_the_channel_knows_is_said_to_have_changed(desk: Desk) -> None:
+    """By a thread of the last thirty days or a shared card; its owner is asked to connect."""
+    desk.around.records[OWNER] = UNREAD
+    assert desk.prepare(content(GRANT)).rows == []
+    assert desk.around.said == [("not connected", SUBSCRIPTION)]
+    for age, rows_left in ((0.0, 1), (THREAD_LIFE - 1, 1), (THREAD_LIFE, 0)):
+        desk.stores.threads.put([replace(THREAD, root_at=NOW - age)])
+        left = desk.prepare(content(GRANT)).rows
+        assert [(row.bare, row.views) for row in left] == [(True, [])] * rows_left
+    desk.stores.cards.add(CHANNEL, RECORD, "post")
+    assert len(desk.prepare(content(GRANT)).rows) == 1
+
+
+def test_without_a_connection_a_record_that_its_owner_could_read_is_said_to_have_changed(desk: Desk) -> None:
+    """Subscribed to alone; whichever of several subscriptions it is."""
+    desk.around.records |= {OWNER: UNREAD, OTHER: UNREAD}
+    single = desk.grant(2, owner_id=OTHER, record_id=RECORD, record_read=True, events="priority")
+    for grants in ([single, GRANT], [GRANT, single]):
+        [row] = desk.prepare(content(*grants, events=("state", "priority"))).rows
+        assert row.bare is True
+    unread = desk.grant(3, record_id=RECORD)
+    assert desk.prepare(content(unread)).rows == []
+
+
+def hint(**more: str) -> Content:
+    """A hint of v2.1."""
+    return {"hint": {"sys_id": SUBSCRIPTION, "record_id": RECORD} | more}
+
+
+def test_a_hint_is_news_where_its_record_is_newer_than_what_was_posted(desk: Desk) -> None:
+    """And never without a connection: it proves no change."""
+    [row] = desk.prepare(hint()).rows
+    assert (row.hint, row.grants, row.views[0].record) == (True, [GRANT], seen("state"))
+    for count, news in (("3", 0), ("4", 1)):
+        desk.stores.threads.put([THREAD])
+        desk.around.records[OWNER] = seen("state", count=count)
+        assert len(desk.prepare(hint()).rows) == news
+    # A signed report needs no newer count.
+    desk.around.records[OWNER] = seen("state", count="3")
+    assert len(desk.prepare(content(GRANT)).rows) == 1
+    desk.around.records[OWNER] = UNREAD
+    assert desk.prepare(hint()).rows == []
+    desk.stores.grants.put(replace(GRANT, filter_query="active=true"))
+    assert desk.prepare(hint()).rows == []
+
+
+def test_an_event_that_was_posted_is_posted_again_only_for_what_that_left_out(desk: Desk) -> None:
+    """For an hour: a subscription whose owner was still being asked gets what the others did not ask for."""
+    second, comments = desk.grant(2), desk.grant(3, events="commented")
+    both: dict[str, Any] = {"events": ("state", "commented")}
+    assert desk.delivery.post(desk.prepare(content(GRANT, **both))) == THREAD
+    assert desk.prepare(content(second, **both)).rows == []
+    [row] = desk.prepare(content(second, comments, **both)).rows
+    assert row.grants == [comments]
+    desk.moment.now += 3599.5
+    assert desk.prepare(content(second, **both)).rows == []
+    desk.moment.now += 0.5
+    assert len(desk.prepare(content(second, **both)).rows) == 1
+
+
+def test_nothing_to_say_is_not_posted(desk: Desk) -> None:
+    """And a channel that is closed meanwhile is said so; other failures are the worker's."""
+    desk.around.posting = RuntimeError("must not be called")
+    assert desk.delivery.post(Work(BATCH)) is None
+    work = desk.prepare(content(GRANT))
+    desk.around.posting = ChannelClosed("archived", "It is archived.")
+    assert desk.delivery.post(work) is None
+    assert desk.around.said == [("closed", CHANNEL, "It is archived.")]
+    assert len(desk.prepare(content(GRANT)).rows) == 1
+    desk.around.posting = MattermostSilent("down")
+    with pytest.raises(MattermostSilent):
+        desk.delivery.post(work)
+
+
+def test_what_is_wrong_with_one_batch_holds_up_no_other(desk: Desk) -> None:
+    """It is tried again; a disk that fails is everybody's matter."""
+    broken: Content = {"report": {}}
+    works = desk.delivery.prepare([(BATCH, rows(broken)), (replace(BATCH, batch_id="b2"), rows(content(GRANT)))], {})
+    assert [(work.later, len(work.rows)) for work in works] == [("could not be prepared: KeyError", 0), ("", 1)]
+    desk.around.earlier = StorageFailed("full")
+    with pytest.raises(StorageFailed):
+        desk.prepare(content(GRANT))

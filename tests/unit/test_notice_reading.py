@@ -1,0 +1,258 @@
+"""What owners may see of reported records: one question for many, and what each answer means."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import pytest
+
+from core.deadline import Deadline
+from core.errors import AccessDenied, Busy, NotConnected, NotInstalled, Unanswered, Unreachable
+from core.notices import Change, Comment, Report, ReportedRecord
+from core.ports import ServiceNow
+from core.records import Cell, Choice, Column, Record
+from notifications.reading import Later, Readings, Refused, Silences, Unconnected
+from tests.unit.noticing import GRANT, NOW, OWNER, RECORD, REPORT, Moment
+
+OTHER = "f" * 32
+TASK_COLUMNS = ["number", "short_description", "priority", "state", "assigned_to", "assignment_group", "sys_class_name"]
+NO_TABLE = "ServiceNow does not let its owner read this table any more."
+NO_RECORD = "ServiceNow has no such record any more, or its owner may not see it."
+NOT_SHARED = "Records of its class are not shared here. An administrator can add it to `SHARED_TABLES`."
+NO_RECORDS = "ServiceNow shows its owner no record of this table any more."
+
+
+@dataclass
+class Instance:
+    """ServiceNow in memory: records by sys_id, of which each owner sees all."""
+
+    records: dict[str, Record] = field(default_factory=dict)
+    fails: Exception | None = None
+    fails_any: Exception | None = None
+    sees: bool = True
+    known: Mapping[str, Column] = field(default_factory=dict)
+    reads: list[tuple[str, str, list[str], list[str]]] = field(default_factory=list)
+    looks: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    together: threading.Barrier | None = None
+
+    def servicenow_for(self, person_id: str, deadline: Deadline) -> ServiceNow:
+        """With the rights of a person."""
+        self.seconds.append(deadline.left())
+        return cast("ServiceNow", _As(self, person_id))
+
+
+@dataclass
+class _As:
+    of: Instance
+    person_id: str
+
+    def read_records(self, table: str, sys_ids: Sequence[str], columns: Sequence[str]) -> Mapping[str, Record]:
+        """As the port says."""
+        self.of.reads.append((self.person_id, table, list(sys_ids), list(columns)))
+        if self.of.together is not None:
+            self.of.together.wait(20)
+        if self.of.fails is not None:
+            raise self.of.fails
+        return {one: replace(self.of.records[one], table=table) for one in sys_ids if one in self.of.records}
+
+    def sees_any(self, table: str) -> bool:
+        """As the port says."""
+        self.of.looks.append(f"any {table}")
+        if self.of.fails_any is not None:
+            raise self.of.fails_any
+        return self.of.sees
+
+    def columns(self, table: str) -> Mapping[str, Column]:
+        """As the port says."""
+        self.of.looks.append(f"columns {table}")
+        if self.of.fails is not None:
+            raise self.of.fails
+        return self.of.known
+
+
+def record(sys_class_name: str = "incident", **more: Cell) -> Record:
+    """The reported record."""
+    return Record("incident", RECORD, {"sys_class_name": Cell(sys_class_name), **more})
+
+
+def readings(instance: Instance, silences: Silences | None = None) -> Readings:
+    """Of a round; incidents and articles are shared."""
+    return Readings(instance.servicenow_for, silences or Silences(Moment()), ("incident", "kb_knowledge"))
+
+
+def of(sys_id: str, table: str = "incident", **more: Any) -> Report:
+    """A report of a record."""
+    return replace(REPORT, record=ReportedRecord(table=table, sys_id=sys_id, number=""), **more)
+
+
+ONE = replace(GRANT, record_id=RECORD)
+
+
+def test_a_record_that_the_owner_sees_is_the_answer() -> None:
+    """Read once, however often it is asked for; with eight seconds for it."""
+    instance = Instance({RECORD: record()})
+    asked = readings(instance)
+    for _ in range(2):
+        assert asked.answer(GRANT, REPORT) == record()
+    assert instance.reads == [(OWNER, "incident", [RECORD], TASK_COLUMNS)]
+    assert all(7 < seconds <= 8 for seconds in instance.seconds)
+    assert asked.answer(GRANT, of(OTHER)) == Refused("")
+    assert asked.answer(GRANT, REPORT) == record()
+    assert [sys_ids for _, _, sys_ids, _ in instance.reads] == [[RECORD], [OTHER]]
+
+
+def test_a_report_without_a_record_shows_nothing() -> None:
+    """Nobody is asked."""
+    instance = Instance()
+    assert readings(instance).answer(GRANT, replace(REPORT, record=None)) == Refused("")
+    assert instance.reads == []
+
+
+@pytest.mark.parametrize("sys_class_name", ["sn_hr_core_case", ""])
+def test_a_record_of_a_class_that_is_not_shared_is_refused(sys_class_name: str) -> None:
+    """A subscription to that one record is told why; one to the table loses nothing."""
+    instance = Instance({RECORD: record(sys_class_name)})
+    assert readings(instance).answer(ONE, REPORT) == Refused(NOT_SHARED)
+    assert readings(instance).answer(GRANT, REPORT) == Refused("")
+
+
+def test_a_record_that_the_owner_can_not_see_is_refused() -> None:
+    """
+    A subscription to it is told why; one to the table goes on where its owner sees any record of it, which is asked
+    once.
+    """
+    instance = Instance()
+    asked = readings(instance)
+    assert asked.answer(ONE, REPORT) == Refused(NO_RECORD)
+    assert instance.looks == []
+    assert [asked.answer(GRANT, REPORT) for _ in range(2)] == [Refused("")] * 2
+    assert instance.looks == ["any incident"]
+    instance.sees = False
+    assert readings(instance).answer(GRANT, REPORT) == Refused(NO_RECORDS)
+    instance.fails_any = Unreachable("down")
+    assert readings(instance).answer(GRANT, REPORT) == Later("down")
+
+
+ANSWERS: list[tuple[Exception, object]] = [
+    (NotConnected("no account", "https://app.example"), Unconnected()),
+    (AccessDenied("403"), Refused(NO_TABLE)),
+    (NotInstalled("400"), Refused(NO_TABLE)),
+    (Unreachable("down"), Later("down", 0.0)),
+    (Unanswered("late"), Later("late", 30.0)),
+    (KeyError("a mistake of ours"), Later("could not be read: KeyError", 0.0)),
+]
+
+
+@pytest.mark.parametrize(("error", "answer"), ANSWERS, ids=lambda one: type(one).__name__)
+def test_each_failure_has_its_answer(error: Exception, answer: object) -> None:
+    """For all records of that owner's table in the round; asked once."""
+    instance = Instance(fails=error)
+    asked = readings(instance)
+    assert [asked.answer(GRANT, REPORT) for _ in range(2)] == [answer] * 2
+    assert len(instance.reads) == 1
+
+
+def test_a_busy_servicenow_says_how_long() -> None:
+    """And is left alone so long."""
+    busy = Busy("later")
+    busy.retry_after = 7.0
+    assert readings(Instance(fails=busy)).answer(GRANT, REPORT) == Later("later", 7.0)
+
+
+def test_what_did_not_answer_is_left_alone_for_half_a_minute() -> None:
+    """For that owner and table; once it answers, or the clock is set back, it is asked again."""
+    moment = Moment()
+    silences, instance = Silences(moment), Instance({RECORD: record()}, fails=Unanswered("late"))
+    assert readings(instance, silences).answer(GRANT, REPORT) == Later("late", 30.0)
+    instance.fails = None
+    moment.now = NOW + 29.5
+    assert readings(instance, silences).answer(GRANT, REPORT) == Later("ServiceNow did not answer a moment ago", 0.5)
+    assert readings(instance, silences).answer(replace(GRANT, owner_id="b"), REPORT) == record()
+    moment.now = NOW - 0.5
+    assert readings(instance, silences).answer(GRANT, REPORT) == record()
+    moment.now = NOW + 1
+    assert readings(instance, silences).answer(GRANT, REPORT) == record()
+    silences.unanswered(("b", "incident"))
+    assert (silences.left(("b", "incident")), silences.left(("c", "incident"))) == (30.0, 0.0)
+    moment.now = NOW + 31
+    assert readings(instance, silences).answer(replace(GRANT, owner_id="b"), REPORT) == record()
+
+
+def test_records_are_read_ahead_in_one_request_for_each_owner_and_table() -> None:
+    """Each record once, with all that any of its reports tells; owners at the same time."""
+    instance = Instance({RECORD: record()}, together=threading.Barrier(2))
+    asked = readings(instance)
+    told = of(RECORD, changes=[Change("u_room", "", "", "")], comments=[Comment("work_notes", "")])
+    wanted = [("a", told), ("a", of(OTHER)), ("a", told), ("b", of(RECORD)), ("b", replace(REPORT, record=None))]
+    asked.fetch(wanted)
+    assert sorted(instance.reads) == [
+        ("a", "incident", [RECORD, OTHER], [*TASK_COLUMNS, "u_room", "work_notes"]),
+        ("b", "incident", [RECORD], TASK_COLUMNS),
+    ]
+    assert asked.answer(replace(GRANT, owner_id="a"), told) == record()
+    assert asked.answer(replace(GRANT, owner_id="b"), of(RECORD)) == record()
+    assert len(instance.reads) == 2
+
+
+def test_one_owner_needs_no_threads() -> None:
+    """And a round without owners asks nobody."""
+    instance = Instance({RECORD: record()})
+    asked = readings(instance)
+    asked.fetch([])
+    asked.fetch([(OWNER, REPORT)])
+    assert asked.answer(GRANT, REPORT) == record()
+    assert len(instance.reads) == 1
+
+
+def test_of_an_article_its_own_columns_are_read() -> None:
+    """It has no state, no priority and no class of its own."""
+    instance = Instance()
+    readings(instance).fetch([(OWNER, of(RECORD, "kb_knowledge"))])
+    [(_, _, _, columns)] = instance.reads
+    assert columns == [
+        "number", "short_description", "kb_knowledge_base", "workflow_state", "kb_category", "author"
+    ]  # fmt: skip
+
+
+STATE = Change("state", "Etat", "Nouveau", "En cours", "1", "2")
+KNOWN = {"state": Column("state", "State", choices=[Choice("New", "1"), Choice("Open", "2"), Choice("Held", "3")])}
+
+
+def words(change: Change, of_record: Record | None = None, **more: Any) -> Change:
+    """A change in the owner's words."""
+    return readings(Instance(**({"known": KNOWN} | more))).in_words(OWNER, "incident", change, of_record or record())
+
+
+def test_a_change_is_told_in_the_words_of_its_reader() -> None:
+    """The newest value as the owner reads it, others by their choices; what is not known in the words of the report."""
+    assert words(STATE) == replace(STATE, label="State", old="New", new="Open")
+    assert words(STATE, record(state=Cell("2", "Offen"))) == replace(STATE, label="State", old="New", new="Offen")
+    assert words(STATE, record(state=Cell("3", "Halt"))) == replace(STATE, label="State", old="New", new="Open")
+    odd = replace(STATE, old_value="8", new_value="9")
+    assert words(odd) == replace(odd, label="State")
+    assert words(STATE, known={}) == STATE
+    assert words(STATE, known={"state": Column("state", "")}) == STATE
+    assert words(STATE, fails=Unreachable("down")) == STATE
+    assert words(STATE, fails=NotConnected("no", "x")) == STATE
+
+
+def test_a_report_without_values_is_told_as_it_is() -> None:
+    """Older components tell only words; a column that was or became empty has one value."""
+    bare = replace(STATE, old_value="", new_value="")
+    instance = Instance(known=KNOWN)
+    assert readings(instance).in_words(OWNER, "incident", bare, record()) == bare
+    assert instance.looks == []
+    filled, emptied = replace(STATE, old="", old_value=""), replace(STATE, new="", new_value="")
+    assert words(filled) == replace(filled, label="State", new="Open")
+    assert words(emptied) == replace(emptied, label="State", old="New")
+
+
+def test_columns_are_asked_for_once_in_a_round() -> None:
+    """For each owner and table."""
+    instance = Instance(known=KNOWN)
+    asked = readings(instance)
+    for person in ("a", "a", "b"):
+        asked.in_words(person, "incident", STATE, record())
+    assert instance.looks == ["columns incident"] * 2

@@ -1,0 +1,183 @@
+"""What of a batch may be shown, for whom it is, and where it is told."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from core.errors import MattermostSilent
+from core.notices import Actor, Change, Comment
+from core.outbox import Batch
+from core.records import Cell, Record
+from core.subscriptions import Grant, Option
+from mattermost.notice_cards import Save
+from notifications.work import Row, View, Work, in_channel, kinds, mod_count_of, wished
+from tests.unit.noticing import CHANNEL, GRANT, NOW, RECORD, REPORT
+
+STATE, PRIORITY = Change("state", "State", "New", "Open"), Change("priority", "Priority", "3", "2")
+PUBLIC, PRIVATE = Comment("comments", "for everybody"), Comment("work_notes", "for the desk")
+REPORTED = replace(
+    REPORT,
+    events=("state", "priority", "commented", "work_notes"),
+    changes=[STATE, PRIORITY],
+    comments=[PUBLIC, PRIVATE],
+    actor=Actor("d" * 32, "aiko", "Aiko"),
+)
+SEEN = ("state", "priority", "comments", "work_notes")
+
+
+def grant(events: str, owner_id: str = "a", options: str = "") -> Grant:
+    """A subscription to events."""
+    return replace(GRANT, sys_id=f"{owner_id}/{events}/{options}", events=events, owner_id=owner_id, options=options)
+
+
+def view(*grants: Grant, sees: tuple[str, ...] = SEEN, changes: tuple[Change, ...] = (STATE, PRIORITY)) -> View:
+    """A record of which an owner sees columns."""
+    return View(list(grants), Record("incident", RECORD, {name: Cell("x") for name in sees}), changes)
+
+
+def row(*views: View, **more: Any) -> Row:
+    """A row that these see."""
+    made = Row(REPORTED, [one for each in views for one in each.grants], "e1", views=list(views))
+    return replace(made, **more)
+
+
+EVERYTHING = grant("state,priority,commented,work_notes")
+
+
+def test_everything_is_shown_to_who_asked_for_it_and_sees_it() -> None:
+    """With who did it."""
+    whole = Save(list(REPORTED.events), [STATE, PRIORITY], [PUBLIC, PRIVATE], REPORTED.actor, "e1")
+    assert row(view(EVERYTHING)).save(True) == whole
+
+
+def test_nothing_is_shown_where_nobody_sees_the_record() -> None:
+    """Only that something changed, by a mark."""
+    unread = Row(REPORTED, [EVERYTHING], "e1")
+    assert unread.save(True) == Save((), mark="e1")
+    assert (unread.hint, unread.bare, unread.record) == (False, False, None)
+
+
+def test_texts_are_shown_where_a_reader_sees_their_journal_and_wants_them() -> None:
+    """And work notes only where the setting lets them into channels at all."""
+    assert list(row(view(EVERYTHING)).save(False).comments) == [PUBLIC]
+    assert list(row(view(EVERYTHING, sees=("comments",))).save(True).comments) == [PUBLIC]
+    assert list(row(view(EVERYTHING, sees=("work_notes",))).save(True).comments) == [PRIVATE]
+    assert list(row(view(EVERYTHING, sees=("state",))).save(True).comments) == []
+    assert list(row(view(grant("state,commented"))).save(True).comments) == [PUBLIC]
+    assert list(row(view(grant("commented,work_notes", options="hide_comment"))).save(True).comments) == []
+    # One who sees no work notes and one who did not ask for them: together they show none.
+    blind = view(grant("work_notes"), sees=("state", "comments"))
+    assert list(row(blind, view(grant("commented", "b"))).save(True).comments) == [PUBLIC]
+
+
+def test_only_columns_that_a_reader_sees_are_shown() -> None:
+    """In the words of the first; in the order of the report."""
+    other = replace(STATE, new="Offen")
+    first, second = view(EVERYTHING, changes=(PRIORITY,)), view(grant("state", "b"), changes=(other,))
+    assert list(row(first).save(True).changes) == [PRIORITY]
+    assert list(row(first, second).save(True).changes) == [other, PRIORITY]
+    assert list(row(view(EVERYTHING), second).save(True).changes) == [STATE, PRIORITY]
+
+
+def test_only_events_that_a_reader_asked_for_are_told() -> None:
+    """In the order of the report."""
+    assert list(row(view(grant("priority,state,closed"))).save(True).events) == ["state", "priority"]
+    assert list(row(view(grant("state")), view(grant("commented", "b"))).save(True).events) == ["state", "commented"]
+
+
+def test_a_post_is_for_its_readers_and_without_any_for_all_who_subscribed() -> None:
+    """The first reader's eyes are the card's."""
+    first, second = view(EVERYTHING), view(grant("state", "b"))
+    both = row(first, second, grants=[EVERYTHING])
+    assert both.shown_for() == [*first.grants, *second.grants]
+    assert both.record is first.record
+    assert Row(REPORTED, [EVERYTHING], "e1").shown_for() == [EVERYTHING]
+
+
+def test_as_few_owners_as_are_needed_are_read_for() -> None:
+    """A second one only for a part that those before do not ask for; each once, in order."""
+    state, again, comment = grant("state"), grant("state", "b"), grant("commented", "c")
+    assert list(Row(REPORTED, [state, again, comment, grant("priority")], "e1").readers()) == ["a", "c"]
+    # What an owner asks for counts with each of this owner's subscriptions.
+    assert list(Row(REPORTED, [state, grant("priority"), grant("priority", "b")], "e1").readers()) == ["a"]
+    assert list(Row(REPORTED, [grant("closed"), again], "e1").readers()) == ["a", "b"]
+
+
+def test_a_part_is_an_event_of_the_report_or_a_text_that_it_has() -> None:
+    """Who hides texts asks for less."""
+    either = Row(REPORTED, [], "e1")
+    hides, shows = grant("commented", options="hide_comment"), grant("commented", "b")
+    assert either.adds(shows, [hides]) is True
+    assert either.adds(hides, [shows]) is False
+    assert either.adds(grant("closed"), []) is False
+    silent = Row(replace(REPORTED, comments=[]), [], "e1")
+    assert silent.adds(shows, [hides]) is False
+    assert either.adds(grant("state"), []) is True
+
+
+def test_journals_follow_from_events() -> None:
+    """And from nothing else; none where texts are hidden."""
+    assert kinds(grant("state,commented,work_notes,of_later")) == {"comments", "work_notes"}
+    assert kinds(grant("state,commented")) == {"comments"}
+    assert kinds(grant("commented", options="in_channel,hide_comment")) == set()
+
+
+def test_an_option_counts_where_a_reader_has_it() -> None:
+    """Not where only somebody has it for whom nothing is shown."""
+    loud = grant("state", "b", "in_channel")
+    assert wished(Option.IN_CHANNEL, [row(view(loud))]) is True
+    assert wished(Option.MENTION_ASSIGNEE, [row(view(loud))]) is False
+    assert wished(Option.IN_CHANNEL, [row(view(EVERYTHING), grants=[EVERYTHING, loud])]) is False
+    quiet = row(view(EVERYTHING), report=replace(REPORTED, changes=[STATE]))
+    assert in_channel([quiet, replace(quiet, views=[view(loud)])]) is True
+    assert in_channel([quiet]) is False
+
+
+RAISED: dict[str, tuple[Change, bool]] = {
+    "by values": (Change("priority", "P", "Low", "High", "4", "2"), True),
+    "by one": (Change("priority", "P", "", "", "3", "2"), True),
+    "to the same": (Change("priority", "P", "", "", "3", "3"), False),
+    "lowered": (Change("priority", "P", "", "", "2", "3"), False),
+    "by words": (Change("priority", "P", "10 - Planning", "4 - Low"), False),
+    "by the first digit": (Change("priority", "P", "3 - Moderate", "2 - High"), True),
+    "values before words": (Change("priority", "P", "1 - Critical", "4 - Low", "4", "1"), True),
+    "many digits": (Change("priority", "P", "", "", "10", "9"), True),
+    "from nothing": (Change("priority", "P", "", "2 - High"), False),
+    "to nothing": (Change("priority", "P", "2 - High", ""), False),
+    "in words alone": (Change("priority", "P", "Low", "High"), False),
+    "another column": (Change("urgency", "U", "", "", "3", "2"), False),
+}
+
+
+@pytest.mark.parametrize("how", RAISED)
+def test_a_raised_priority_is_told_in_the_channel_itself(how: str) -> None:
+    """By the values; in reports without them by the first digit of the words."""
+    change, urgent = RAISED[how]
+    report = replace(REPORTED, changes=[STATE, change], events=("priority",))
+    assert in_channel([row(view(EVERYTHING), report=report)]) is urgent
+
+
+def test_a_reopened_record_is_told_in_the_channel_itself() -> None:
+    """Whatever else changed."""
+    assert (
+        in_channel([row(view(EVERYTHING), report=replace(REPORTED, events=("state", "reopened"), changes=[]))]) is True
+    )
+
+
+def test_a_count_of_saves_is_a_number() -> None:
+    """0 where there is none to read."""
+    assert mod_count_of(Record("incident", RECORD, {"sys_mod_count": Cell("12", "x")})) == 12
+    assert mod_count_of(Record("incident", RECORD, {"sys_mod_count": Cell("1,2")})) == 0
+    assert (mod_count_of(Record("incident", RECORD)), mod_count_of(None)) == (0, 0)
+
+
+def test_a_batch_waits_as_long_as_the_other_side_asks() -> None:
+    """The longest of several; without a wish for no time at all."""
+    work = Work(Batch(batch_id="b", channel_id=CHANNEL, table="incident", record_id=RECORD, claimed_at=NOW))
+    assert (work.place, work.posts, work.at_least) == ((CHANNEL, RECORD), 0, 0.0)
+    work.wait_for(MattermostSilent("down"))
+    assert (work.later, work.at_least) == ("down", 0.0)
+    work.wait_for(MattermostSilent("busy", 429, 30.0))
+    work.wait_for(MattermostSilent("less", 429, 5.0))
+    assert (work.later, work.at_least) == ("less", 30.0)
