@@ -83,13 +83,19 @@ def take(call: Call, context: Context) -> Reply:
     me = _myself(context)
     if now.value("assigned_to") not in {"", me.value} and overtaken_or_unknown(opened, now):
         # Pressed on a card that may not show who has it: show it, filled in, before it is taken away.
-        return _show(call, context, now, Values({**_held(now), "assigned_to": me}), overtaken_words(now))
+        told = overtaken_words(now) if overtaken(opened, now) else _held_words(now)
+        return _show(call, context, now, Values({**_held(now), "assigned_to": me}), told)
     return _saved(now, call, {"assigned_to": me.value}, context)
 
 
 def overtaken_or_unknown(opened: OpenedRecord | None, now: Record) -> bool:
     """Whether the person may not have seen the record as it is: a card's button does not say what it showed."""
     return opened is None or not opened.sys_mod_count or overtaken(opened, now)
+
+
+def _held_words(now: Record) -> str:
+    holder = escaped(now.display("assigned_to"), 100)
+    return f":warning: {escaped(now.number, 40)} is assigned to **{holder}**. Submit to assign it to you instead."
 
 
 def _read(call: Call, context: Context) -> Record | None:

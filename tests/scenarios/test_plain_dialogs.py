@@ -301,3 +301,19 @@ def test_a_mistake_shows_no_reference(world: World) -> None:
     answer = agent.command("incident create", {"short_description": "x", "urgency": "9"})
     assert (answer["type"], answer["text"]) == ("error", "--urgency: Choose one of the list.")
     assert row(world, number)["state"] == "1"
+
+
+@every_server
+def test_taking_somebody_elses_work_says_who_has_it(world: World, version: str) -> None:
+    """A card's button doesn't know what the card showed, so nobody is said to have changed the record meanwhile."""
+    as_version(world, version)
+    agent = world.connected("agent")
+    post, number = card_of(world, agent)
+    other = next(one["sys_id"] for one in world.servicenow.rows("sys_user") if one["user_name"] == "agent2")
+    administer(world, number, assigned_to=other)
+    dialog = pressed(agent, post, "Assign to me")
+    told = f":warning: {number} is assigned to **Aiko Agent**. Submit to assign it to you instead."
+    assert dialog.form["introduction_text"] == told
+    assert row(world, number)["assigned_to"] == other
+    assert agent.submit_dialog(dialog, {}) == {}
+    assert world.servicenow.store.display("sys_user", row(world, number)["assigned_to"]) == "Amir Agent"
