@@ -117,10 +117,8 @@ class Owners:
             self._untold |= found
 
     def _tell_of(self, owner_id: str, reason: str, grants: list[Grant]) -> None:
-        now = self._clock()
         # Marked before it is sent: a crash tells nobody twice.
-        for grant in grants:
-            self._grants.put(replace(grant, told_at=now))
+        self._mark_told(grants, self._clock())
         names = "\n".join(f"- {_named(grant)}" for grant in grants[:_LISTED])
         text = (
             f"These subscriptions to ServiceNow stopped posting. {reason}\n{names}\n"
@@ -130,10 +128,16 @@ class Owners:
         try:
             self._say(person, text)
         except MattermostSilent:
-            for grant in grants:
-                self._grants.put(replace(grant, told_at=0.0))
+            self._mark_told(grants, 0.0)
             with self._lock:
                 self._untold.update(grant.sys_id for grant in grants)
+
+    def _mark_told(self, grants: list[Grant], told_at: float) -> None:
+        for grant in grants:
+            # Read again: while a message was being sent, its owner may have resumed or deleted another one.
+            stored = self._grants.get(grant.sys_id)
+            if stored is not None and stored.status == Status.BROKEN:
+                self._grants.put(replace(stored, told_at=told_at))
 
     def _tell_of_parked(self) -> None:
         everything, now = self._parked.all(), self._clock()

@@ -1,0 +1,82 @@
+"""Owners are told of broken subscriptions without undoing what happens to those subscriptions meanwhile."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from core.errors import MattermostSilent
+from core.notice_ports import Bot
+from core.stores import Stores
+from core.subscriptions import Grant, Status
+from notifications.owners import Owners
+from storage.sealing import derive_keys
+from storage.tinydb import open_storage
+from tests.contract.storing import NEW, Moment
+
+
+class Messages:
+    """The bot, of which only direct messages are needed; the first one does *meanwhile* before it is sent."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self._meanwhile: Callable[[], None] | None = meanwhile
+
+    def tell(self, _person_id: str, _text: str) -> None:
+        """Send a direct message."""
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+
+
+def _owners(stores: Stores, clock: Moment, bot: Messages) -> Owners:
+    return Owners(
+        grants=stores.grants,
+        parked=stores.parked,
+        accounts=stores.accounts,
+        bot=cast(Bot, bot),
+        clock=clock,
+        gone=(),
+        connect_address="https://mattermost.example.org/connect",
+        administrator=lambda: "",
+    )
+
+
+@pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.parametrize("then", ["resumed", "deleted"])
+def test_a_message_about_one_subscription_does_not_undo_a_change_of_another(
+    tmp_path: Path, then: str, silent: bool
+) -> None:
+    """A subscription resumed or deleted while messages are being sent stays so, also if sending fails."""
+    clock = Moment()
+    stores = open_storage(f"tinydb://{tmp_path}", lambda purpose: derive_keys([NEW], purpose), clock=clock, wait=1)
+    try:
+        ids = [letter * 32 for letter in "ab"]
+        for sys_id, owner in zip(ids, ("first", "second"), strict=True):
+            stores.grants.put(
+                Grant(
+                    sys_id=sys_id,
+                    owner_id=owner,
+                    channel_id="c" * 26,
+                    table="incident",
+                    status=Status.BROKEN.value,
+                    reason="The channel is archived.",
+                )
+            )
+
+        def meanwhile() -> None:
+            for sys_id in ids:
+                if then == "deleted":
+                    stores.grants.delete(sys_id)
+                elif (grant := stores.grants.get(sys_id)) is not None:
+                    stores.grants.put(replace(grant, status=Status.ACTIVE.value, reason=""))
+            if silent:
+                raise MattermostSilent("no answer")
+
+        _owners(stores, clock, Messages(meanwhile)).tell_all()
+
+        statuses = {grant.sys_id: grant.status for grant in stores.grants.all()}
+        assert statuses == ({} if then == "deleted" else dict.fromkeys(ids, Status.ACTIVE.value))
+    finally:
+        stores.close()
