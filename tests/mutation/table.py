@@ -43,11 +43,7 @@ MODULES: dict[str, list[str]] = {
     "notifications/loop.py": ["tests/scenarios/test_notices.py", "tests/scenarios/test_notices_adoption.py"],
     "notifications/outbox.py": ["tests/unit/test_notices_due.py"],
     "notifications/owners.py": ["tests/unit/test_notice_owners.py"],
-    "notifications/posting.py": [
-        "tests/scenarios/test_notices.py",
-        "tests/scenarios/test_notices_parts.py",
-        "tests/scenarios/test_notices_unconnected.py",
-    ],
+    "notifications/posting.py": ["tests/unit/test_notice_posting.py"],
     "notifications/reading.py": ["tests/unit/test_notice_reading.py"],
     "notifications/refusals.py": ["tests/unit/test_notice_health.py"],
     "notifications/schema.py": ["tests/unit/test_report_shape.py"],

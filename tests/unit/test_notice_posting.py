@@ -1,0 +1,311 @@
+"""How a batch becomes posts: with a card or under it, in how many, and what the channel has of the record then."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from core.errors import MattermostRefused, RootGone
+from core.notices import Actor, Comment
+from core.outbox import THREAD_LIFE, Batch, Card, Found, Mark, Posted, Thread
+from core.records import Cell, Identity, Record
+from core.stores import Stores
+from core.subscriptions import Grant
+from notifications.posting import Posting, may_be_first
+from notifications.work import Row, View, Work
+from tests.unit.noticing import ACCOUNT, CHANNEL, GRANT, NOW, RECORD, REPORT, Moment, opened
+
+BATCH = Batch(batch_id="batch", channel_id=CHANNEL, table="incident", record_id=RECORD, claimed_at=NOW - 5)
+CARD = Card({"title": "t"}, {"sys_id": RECORD})
+ROOT = "root"
+
+
+@dataclass
+class Bot:
+    """What was posted and shown; ``gone`` are roots that were deleted."""
+
+    posts: list[tuple[str, str, Card | None, str, Mark]] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
+    stuck: set[str] = field(default_factory=set)
+    looked: list[tuple[str, str, float]] = field(default_factory=list)
+    left: Found | None = None
+
+    def post(self, channel_id: str, message: str, *, card: Card | None, root_id: str, mark: Mark) -> str:
+        """As the port says."""
+        if root_id in self.gone:
+            raise RootGone("gone", 400)
+        self.posts.append((channel_id, message, card, root_id, mark))
+        return f"post-{len(self.posts)}"
+
+    def show(self, post_id: str, card: Card) -> None:
+        """As the port says."""
+        assert card is CARD
+        if post_id in self.stuck:
+            raise MattermostRefused("no", 403)
+        self.shown.append(post_id)
+
+    def find(self, channel_id: str, batch_id: str, since: float) -> Found | None:
+        """As the port says."""
+        self.looked.append((channel_id, batch_id, since))
+        return self.left
+
+    def username(self, person_id: str) -> str:
+        """As the port says."""
+        return f"name-{person_id}"
+
+
+@dataclass
+class Desk:
+    """Posting on a storage of its own."""
+
+    stores: Stores
+    moment: Moment
+    bot: Bot = field(default_factory=Bot)
+    drawn: list[tuple[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.posting = Posting(
+            accounts=self.stores.accounts,
+            threads=self.stores.threads,
+            cards=self.stores.cards,
+            bot=cast("Any", self.bot),
+            draw=self.draw,
+            link=lambda table, sys_id, number: f"[{number}]({table}/{sys_id})",
+            work_notes=True,
+            clock=self.moment,
+        )
+
+    def draw(self, record: Record, channel_id: str) -> Card:
+        """A card."""
+        self.drawn.append((record.sys_id, channel_id))
+        return CARD
+
+    def known(self, **more: Any) -> Thread:
+        """The channel has a thread of the record."""
+        made = Thread(
+            channel_id=CHANNEL,
+            table="incident",
+            record_id=RECORD,
+            root_id=ROOT,
+            root_at=NOW - 100,
+            last_at=NOW - 50,
+            mod_count=3,
+        )
+        made = replace(made, **more)
+        self.stores.threads.put([made])
+        return made
+
+    def roots(self) -> list[str]:
+        """What each post replies to."""
+        return [root_id for _, _, _, root_id, _ in self.bot.posts]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """The channel knows nothing of the record."""
+    moment = Moment()
+    stores = opened(tmp_path, moment)
+    yield Desk(stores, moment)
+    stores.close()
+
+
+def row(event_id: str = "e1", grant: Grant = GRANT, count: str = "4", cells: Any = None, **more: Any) -> Row:
+    """A row that the owner sees."""
+    record = Record("incident", RECORD, {"sys_mod_count": Cell(count), "comments": Cell("x"), **(cells or {})})
+    report = replace(REPORT, **({"actor": Actor("d" * 32, "aiko", "Aiko")} | more))
+    return Row(report, [grant], event_id, views=[View([grant], record)])
+
+
+def work(*rows: Row, **more: Any) -> Work:
+    """A batch of rows."""
+    return replace(Work(BATCH), rows=list(rows), **more)
+
+
+LOUD = replace(GRANT, options="in_channel")
+NEW = Thread(
+    channel_id=CHANNEL, table="incident", record_id=RECORD, root_id="post-1", root_at=NOW, last_at=NOW, mod_count=4
+)
+
+
+def test_the_first_post_of_a_record_has_its_card(desk: Desk) -> None:
+    """Later ones reply to it."""
+    assert desk.posting.post(work(row())) == NEW
+    assert desk.bot.posts == [(CHANNEL, "**State changed** by Aiko", CARD, "", Mark("batch", ("e1",)))]
+    assert (desk.drawn, desk.bot.shown) == ([(RECORD, CHANNEL)], [])
+
+
+def test_a_later_post_replies_and_renews_the_card_where_it_is_older(desk: Desk) -> None:
+    """And every card that people shared; drawn once."""
+    known = desk.known()
+    desk.stores.cards.add(CHANNEL, RECORD, "shared")
+    assert desk.posting.post(work(row())) == replace(known, last_at=NOW, mod_count=4)
+    assert desk.bot.posts == [(CHANNEL, "**State changed** by Aiko", None, ROOT, Mark("batch", ("e1",)))]
+    assert (desk.bot.shown, len(desk.drawn)) == ([ROOT, "shared"], 1)
+
+
+def test_a_card_that_is_as_new_is_left_alone(desk: Desk) -> None:
+    """And not even drawn; one that can't be renewed stays what it was."""
+    known = desk.known(mod_count=4)
+    assert desk.posting.post(work(row())) == replace(known, last_at=NOW)
+    assert (desk.bot.shown, desk.drawn) == ([], [])
+    known = desk.known()
+    desk.bot.stuck = {ROOT}
+    assert desk.posting.post(work(row())) == replace(known, last_at=NOW)
+
+
+def test_a_thread_ends_after_thirty_days(desk: Desk) -> None:
+    """To the second."""
+    desk.known(root_at=NOW - THREAD_LIFE + 1)
+    desk.posting.post(work(row()))
+    desk.known(root_at=NOW - THREAD_LIFE)
+    assert desk.posting.post(work(row())) == replace(NEW, root_id="post-2")
+    assert desk.roots() == [ROOT, ""]
+
+
+def test_what_is_told_in_the_channel_has_a_card_and_leaves_the_thread(desk: Desk) -> None:
+    """The next replies go under the older root."""
+    known = desk.known()
+    assert desk.posting.post(work(row(grant=LOUD))) == replace(known, last_at=NOW, mod_count=4)
+    assert [(card, root_id) for _, _, card, root_id, _ in desk.bot.posts] == [(CARD, "")]
+    assert desk.bot.shown == [ROOT]
+
+
+def test_a_root_that_was_deleted_is_replaced(desk: Desk) -> None:
+    """By a new post with the card; later ones reply to that."""
+    desk.known()
+    desk.bot.gone = {ROOT}
+    assert desk.posting.post(work(row())) == NEW
+    assert [(card, root_id) for _, _, card, root_id, _ in desk.bot.posts] == [(CARD, "")]
+
+
+LONG = [Comment("comments", letter * 9000) for letter in "xyz"]
+WRITES = replace(GRANT, events="commented")
+
+
+def long(**more: Any) -> Row:
+    """A row that needs two posts."""
+    return row(grant=WRITES, events=("commented",), comments=LONG, **more)
+
+
+def test_a_long_notice_goes_on_under_its_first_post(desk: Desk) -> None:
+    """Numbered; each but the last says that more comes."""
+    desk.posting.post(work(long()))
+    marks = [mark for *_, mark in desk.bot.posts]
+    assert len(marks) == 3
+    assert [mark.part for mark in marks] == list(range(len(marks)))
+    assert [mark.more for mark in marks] == [True] * (len(marks) - 1) + [False]
+    assert {mark.batch_id for mark in marks} == {"batch"}
+    assert desk.roots() == ["", *["post-1"] * (len(marks) - 1)]
+    assert [card for _, _, card, _, _ in desk.bot.posts] == [CARD, *[None] * (len(marks) - 1)]
+    told = [event for mark in marks for event in mark.events]
+    assert (told[-1], len(set(told))) == ("e1", len(told))
+
+
+def test_a_long_notice_goes_on_where_an_earlier_try_stopped(desk: Desk) -> None:
+    """Under the thread's root where its first post is a reply; in the channel where that was deleted meanwhile."""
+    desk.posting.post(work(long()))
+    first, *others = [mark for *_, mark in desk.bot.posts]
+    desk.bot.posts.clear()
+    known = desk.known()
+    again = work(long(), posted=Posted("p1", ROOT), posts=1, told=set(first.events))
+    assert desk.posting.post(again) == replace(known, last_at=NOW, mod_count=4)
+    assert [mark for *_, mark in desk.bot.posts] == others
+    assert set(desk.roots()) == {ROOT}
+    desk.bot.posts.clear()
+    desk.bot.gone = {"p1"}
+    desk.posting.post(replace(again, posted=Posted("p1")))
+    assert [(card, root_id, mark) for _, _, card, root_id, mark in desk.bot.posts] == [
+        (None, "", one) for one in others
+    ]
+
+
+def test_what_was_told_already_is_not_posted_again(desk: Desk) -> None:
+    """The thread is that of the post that was found; nothing at all is said where there is none."""
+    done = work(row(), told={"e1"}, posted=Posted("p1", "r1"))
+    assert desk.posting.post(done) == replace(NEW, root_id="r1", mod_count=0)
+    assert desk.posting.post(replace(done, posted=None)) is None
+    assert desk.posting.thread_of(BATCH, Posted("p2")) == replace(NEW, root_id="p2", mod_count=0)
+    known = desk.known()
+    assert desk.posting.thread_of(BATCH, Posted("p2")) == replace(known, last_at=NOW)
+    assert desk.bot.posts == []
+
+
+def test_an_earlier_try_is_looked_for_from_the_claim_on(desk: Desk) -> None:
+    """By the batch's id."""
+    found = Found(Posted("p1"), frozenset({"e1"}), 1, True)
+    desk.bot.left = found
+    assert desk.posting.found(BATCH) is found
+    assert desk.bot.looked == [(CHANNEL, "batch", NOW - 5)]
+
+
+def unread(*event_ids: str, grant: Grant = GRANT) -> list[Row]:
+    """Rows that nobody can read now."""
+    return [Row(REPORT, [grant], event_id, bare=True) for event_id in event_ids]
+
+
+def test_a_record_that_nobody_can_read_now_is_said_to_have_changed(desk: Desk) -> None:
+    """No more than that, by a link; without what was told, and without a card."""
+    known = desk.known()
+    told = work(*unread("e1", "e2"), told={"e1"})
+    assert desk.posting.post(told) == replace(known, last_at=NOW)
+    [(_, text, card, root_id, mark)] = desk.bot.posts
+    assert text == (
+        f"[INC0000001](incident/{RECORD}) has changed. "
+        "The person who subscribed is not connected to ServiceNow, so nothing else can be shown."
+    )
+    assert (card, root_id, mark) == (None, ROOT, Mark("batch", ("e2",)))
+    assert desk.posting.post(replace(told, told={"e1", "e2"})) is None
+    desk.stores.cards.add(CHANNEL, RECORD, "shared")
+    desk.posting.post(told)
+    assert (desk.bot.shown, desk.drawn) == ([], [])
+
+
+def test_a_record_that_nobody_can_read_now_is_not_named_anew(desk: Desk) -> None:
+    """Once the card is deleted by which the channel knew it; unless its subscriber could read it alone."""
+    desk.known()
+    desk.bot.gone = {ROOT}
+    assert desk.posting.post(work(*unread("e1"))) is None
+    assert desk.bot.posts == []
+    single = replace(GRANT, record_id=RECORD, record_read=True)
+    assert desk.posting.post(work(*unread("e1", grant=single))) == replace(NEW, mod_count=0)
+    assert desk.roots() == [""]
+    assert [
+        may_be_first(one, BATCH) for one in (single, replace(single, record_read=False), replace(single, record_id="f"))
+    ] == [True, False, False]
+
+
+ASSIGNED = {"assigned_to": Cell("9" * 32)}
+CALLS = replace(GRANT, options="mention_assignee")
+
+
+def mentions(desk: Desk, *rows: Row) -> bool:
+    """Whether the assignee is called."""
+    desk.bot.posts.clear()
+    desk.posting.post(work(*rows))
+    [(_, text, _, _, _)] = desk.bot.posts
+    assert "@" not in text or "@name-p" in text
+    return "@name-p" in text
+
+
+def test_an_assignee_who_is_linked_is_called_where_a_subscription_wants_it(desk: Desk) -> None:
+    """Not for what they did themselves, not somebody else, and nobody where nobody is assigned."""
+    desk.stores.accounts.put(replace(ACCOUNT, identity=Identity("8" * 32)))
+    assert mentions(desk, row(grant=CALLS, cells=ASSIGNED)) is False
+    desk.stores.accounts.put(replace(ACCOUNT, person_id="p", identity=Identity("9" * 32)))
+    assert mentions(desk, row(grant=CALLS, cells=ASSIGNED)) is True
+    assert mentions(desk, row(cells=ASSIGNED)) is False
+    own = row(grant=CALLS, cells=ASSIGNED, actor=Actor("9" * 32, "me", "Me"))
+    assert mentions(desk, own) is False
+    assert mentions(desk, own, row("e2", grant=CALLS, cells=ASSIGNED)) is True
+    desk.stores.accounts.put(replace(ACCOUNT, person_id="q", identity=Identity("")))
+    assert mentions(desk, row(grant=CALLS, cells={"assigned_to": Cell("")}, actor=Actor())) is False
+    assert mentions(desk, row(grant=CALLS)) is False
+
+
+def test_a_test_says_that_it_is_one(desk: Desk) -> None:
+    """In its first line."""
+    desk.posting.post(work(row(test="nonce")))
+    assert desk.bot.posts[0][1].startswith("*This is a test that somebody asked for; nothing has changed.*\n")
