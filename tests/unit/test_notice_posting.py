@@ -163,6 +163,8 @@ def test_a_thread_ends_after_thirty_days(desk: Desk) -> None:
     desk.known(root_at=NOW - THREAD_LIFE)
     assert desk.posting.post(work(row())) == replace(NEW, root_id="post-2")
     assert desk.roots() == [ROOT, ""]
+    assert desk.bot.shown == [ROOT]
+    assert desk.posting.thread_of(BATCH, Posted("p2")) == replace(NEW, root_id="p2", mod_count=0)
 
 
 def test_what_is_told_in_the_channel_has_a_card_and_leaves_the_thread(desk: Desk) -> None:
@@ -202,6 +204,18 @@ def test_a_long_notice_goes_on_under_its_first_post(desk: Desk) -> None:
     assert [card for _, _, card, _, _ in desk.bot.posts] == [CARD, *[None] * (len(marks) - 1)]
     told = [event for mark in marks for event in mark.events]
     assert (told[-1], len(set(told))) == ("e1", len(told))
+
+
+def test_the_first_of_two_posts_says_that_more_comes(desk: Desk) -> None:
+    """So that a process that dies between them goes on."""
+    desk.posting.post(work(row(grant=WRITES, events=("commented",), comments=LONG[:2])))
+    assert [mark.more for *_, mark in desk.bot.posts] == [True, False]
+
+
+def test_a_batch_is_shown_as_the_last_row_that_can_be_read(desk: Desk) -> None:
+    """Where another row of it can't be."""
+    assert desk.posting.post(work(row(), *unread("e2"))) == NEW
+    assert desk.bot.posts[0][2] is CARD
 
 
 def test_a_long_notice_goes_on_where_an_earlier_try_stopped(desk: Desk) -> None:
