@@ -15,7 +15,7 @@ MODULES: dict[str, list[str]] = {
         "tests/scenarios/test_change.py",
     ],
     "servicenow/filters.py": ["tests/unit/test_subscription_filters.py"],
-    "servicenow/tokens.py": ["tests/unit/test_servicenow_tokens.py", "tests/scenarios/test_tokens.py"],
+    "servicenow/tokens.py": ["tests/unit/test_servicenow_tokens.py"],
     "servicenow/limits.py": ["tests/unit/test_servicenow_limits.py"],
     "servicenow/tables.py": ["tests/contract/servicenow_client"],
     "handlers/confirmed.py": ["tests/scenarios/test_outages.py", "tests/scenarios/test_once_per_form.py"],

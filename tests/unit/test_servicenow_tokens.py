@@ -370,3 +370,95 @@ def test_the_hundredth_day_is_nobodys_fault(world: World) -> None:
             world.bearer(person)
     assert world.told == 0
     assert all(account.suspended for account in world.accounts.all())
+
+
+def test_a_token_is_used_until_a_minute_before_its_end(world: World) -> None:
+    """To the second."""
+    world.connect("ann", life=60.5)
+    assert world.bearer() == "access-0"
+    world.connect("ann", life=60.0)
+    assert world.bearer() == "access-1"
+
+
+def test_refusals_belong_together_for_half_an_hour_and_suspend_after_three_minutes(world: World) -> None:
+    """Then the next one begins anew, also for an account that is gone meanwhile."""
+    for first, second, kind in ((0, 180.0, Suspended), (10_000, 1800.0, Suspended), (20_000, 1800.5, TokenRefused)):
+        world.now = NOW + first
+        assert type(world.keeper.refused_again("ann", "another token")) is TokenRefused
+        world.now += second
+        assert type(world.keeper.refused_again("ann", "another token")) is kind
+        assert not world.accounts.kept["ann"].suspended
+    world.now += 180
+    world.accounts.delete("ann")
+    assert type(world.keeper.refused_again("ann", "access-0")) is Suspended
+    assert type(world.keeper.refused_again("ann", "access-0")) is TokenRefused
+
+
+def test_a_suspension_ends_with_the_next_refresh(world: World) -> None:
+    """Nothing of it remains; a live token from before it is not used."""
+    tokens = Tokens("access-0", "refresh", NOW + 1000, NOW)
+    account = replace(world.accounts.kept["ann"], tokens=tokens, suspended=True, suspended_client="another client")
+    world.accounts.kept["ann"] = account
+    assert world.bearer() == "access-1"
+    stored = world.accounts.kept["ann"]
+    assert (stored.suspended, stored.suspended_client, stored.version) == (False, "", 2)
+    world.accounts.kept["ann"] = replace(stored, suspended_client="client-1")
+    assert world.bearer() == "access-1"
+
+
+def test_what_could_not_be_stored_is_forgotten_with_its_account(world: World) -> None:
+    """After a disconnect, and where another process stored as new a version, its token is used no more."""
+    world.accounts.full = True
+    assert world.bearer() == "access-1"
+    world.accounts.delete("ann")
+    with pytest.raises(NotConnected):
+        world.bearer()
+    world.connect("ann", life=1000, token="again")
+    assert world.bearer() == "again"
+    assert world.bearer("bob") == "access-2"
+    world.connect("bob", life=1000, version=2, token="theirs")
+    assert world.bearer("bob") == "theirs"
+
+
+def test_a_refused_refresh_is_no_reason_to_use_what_was_refused(world: World) -> None:
+    """Neither the same account's token, however long it should live, nor a newer one that has ended."""
+    world.oauth.error = OAuthRefused("401")
+    world.connect("ann", life=1000)
+    with pytest.raises(Suspended):
+        world.keeper.renew("ann", "access-0", Deadline(5))
+    assert (world.accounts.kept["ann"].suspended, world.accounts.kept["ann"].version) == (True, 2)
+    world.oauth.during = lambda: world.connect("bob", version=2, token="ended")
+    with pytest.raises(Suspended):
+        world.bearer("bob")
+
+
+def test_administrators_are_told_of_the_client_once_between_two_successes(world: World) -> None:
+    """However many people are refused; a refresh that works, and then two that do not, are news again."""
+    for person in ("cid", "dan", "eve", "fay", "gus"):
+        world.connect(person)
+    for person, error, told in (
+        ("ann", OAuthRefused("401"), 0),
+        ("bob", OAuthRefused("401"), 1),
+        ("cid", OAuthRefused("401"), 1),
+        ("dan", OAuthRefused("401"), 1),
+        ("eve", None, 1),
+        ("fay", OAuthRefused("401"), 1),
+        ("gus", OAuthRefused("401"), 2),
+    ):
+        world.oauth.error = error
+        if error is None:
+            world.bearer(person)
+        else:
+            with pytest.raises(Suspended):
+                world.bearer(person)
+        assert world.told == told
+
+
+def test_the_last_second_of_the_hundredth_day_is_nobodys_fault_either(world: World) -> None:
+    """A refresh token ends at that moment, not after it."""
+    world.now += 100 * 86400
+    world.oauth.error = OAuthRefused("401")
+    for person in ("ann", "bob"):
+        with pytest.raises(Suspended):
+            world.bearer(person)
+    assert world.told == 0

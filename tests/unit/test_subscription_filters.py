@@ -7,7 +7,8 @@ from hypothesis import strategies as some
 from core.errors import InvalidInput
 from core.filters import Filter
 from core.records import Column
-from servicenow.filters import decode, encode
+from core.subscriptions import FILTER_CHARACTERS
+from servicenow.filters import BadQuery, decode, encode, parse
 
 GROUP, ITEM = "a" * 32, "b" * 32
 COLUMNS = {
@@ -174,3 +175,68 @@ def test_whatever_is_typed_is_refused_or_rebuilt_whole(query: str) -> None:
         return
     assert kept == query.strip()
     assert not [part for part in kept.split("^") if part.startswith(("NQ", "EQ", "ORDERBY"))]
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["NQ", "EQ", "ORDERBY", "GROUPBY", "TRENDBY", "RLQUERY", "ENDRLQUERY", "JOIN", "SUBQUERY", "123TEXT"],
+)
+def test_the_refusal_names_the_word_that_begins_no_condition(word: str) -> None:
+    """Whoever copied a query from a list learns which part of it a filter does not take."""
+    assert refusal(f"priority=1^{word}state=1") == f"A filter takes no {word}: only conditions joined by ^ and ^OR."
+
+
+def test_limits_hold_to_the_character_and_to_the_condition() -> None:
+    """4,000 characters and forty conditions are taken; one more of either is refused, and so is too much in all."""
+    most = "short_description=".ljust(FILTER_CHARACTERS, "x")
+    assert encoded(most) == most
+    assert refusal(f"{most}x") == "This is too long: a query may have 4,000 characters."
+    with pytest.raises(InvalidInput) as refused:
+        encoded(most[:-10], priority="1")
+    assert refused.value.fields == {"filter": "This is too long: all of the filter may have 4,000 characters."}
+    forty = "^".join(["priority=1"] * 40)
+    assert encoded(forty) == forty
+
+
+def test_a_table_keeps_only_the_fields_that_it_has() -> None:
+    """Group, item and category are none of an article's."""
+    wanted = Filter(assignment_group=GROUP, cmdb_ci=ITEM, category="network", text="VPN")
+    assert encode(wanted, "kb_knowledge", {}) == "short_descriptionLIKEVPN"
+
+
+def test_a_stored_query_may_name_any_column() -> None:
+    """Its terms were checked when it was stored; without known columns a typed one is refused in words."""
+    assert str(parse("u_anything=1^ORstate=2", None)) == "u_anything=1^ORstate=2"
+    with pytest.raises(BadQuery, match="ServiceNow does not say which columns you may use"):
+        parse("state=1", {})
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "category=a^ORcategory=b",
+        "category!=a",
+        "category=",
+        f"assigned_to={GROUP}",
+        f"priority={GROUP}",
+        "short_descriptionLIKE^ORdescriptionLIKE",
+        "short_descriptionLIKEx",
+        "short_descriptionLIKEx^ORdescriptionLIKEy",
+        "assignment_group=x",
+    ],
+)
+def test_what_no_field_can_show_stays_a_query(query: str) -> None:
+    """Alternatives, other comparisons, empty values, other columns, and half of what a text stands for."""
+    assert decode(query, "incident") == Filter(query=query)
+
+
+def test_a_field_shows_one_condition() -> None:
+    """The first one; a second on the same column stays a query, and so does what the table's form does not ask."""
+    assert decode("category=a^category=b", "incident") == Filter(category="a", query="category=b")
+    assert decode("priorityIN1", "kb_knowledge") == Filter(query="priorityIN1")
+
+
+def test_a_refusal_quotes_forty_characters_at_most() -> None:
+    """A longer part is cut."""
+    assert refusal("x" * 40).startswith(f"“{'x' * 40}” is no condition")
+    assert refusal("x" * 41).startswith(f"“{'x' * 39}…” is no condition")

@@ -170,6 +170,7 @@ def test_a_caller_is_who_both_proofs_name(doors: Doors) -> None:
     assert (caller.person.id, caller.person.username) == (doors.agent, "somebody")
     assert (caller.person.administrator, caller.person.guest) == (False, False)
     assert caller.request.path == "/some/path"
+    assert "request" not in repr(caller)
     assert doors.was_proved
     for roles, administrates, guest in (
         ("system_user system_admin", True, False),
@@ -237,7 +238,8 @@ def test_an_administrator_turns_the_app_on(doors: Doors) -> None:
     assert "ordinary user" in doors.refused(AdministratorsOnly, doors.verifier.turned_on, doors.agent)
     assert doors.row.turned_off_at
     assert doors.asked() == 1
-    doors.send(doors.verifier.turned_on, doors.admin, context=administrator(doors))
+    caller = doors.send(doors.verifier.turned_on, doors.admin, context=administrator(doors))
+    assert caller.person.id == doors.admin
     assert doors.row.turned_off_at == 0.0
     assert doors.asked() == 0
     doors.send(doors.verifier.call, doors.agent)
