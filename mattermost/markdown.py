@@ -154,7 +154,7 @@ def _text(tokens: list[Token], *, addresses: bool = False) -> str:
         if token.type in {"softbreak", "hardbreak"}:
             parts.append("\n")
         elif token.type == "image":
-            parts.append(token.content or _text(token.children or []))
+            parts.append(_text(token.children or []))
         elif addresses and token.type == "link_open":
             address = str(token.attrs.get("href", ""))
         elif addresses and token.type == "link_close":

@@ -29,7 +29,11 @@ MODULES: dict[str, list[str]] = {
     "mattermost/bot_tokens.py": ["tests/unit/test_bot_tokens.py"],
     "mattermost/access.py": ["tests/unit/test_access.py"],
     "mattermost/card_buttons.py": ["tests/unit/test_card_buttons.py", "tests/scenarios/test_plain_verification.py"],
-    "mattermost/markdown.py": ["tests/unit/test_markdown.py", "tests/unit/test_hostile_text.py"],
+    "mattermost/markdown.py": [
+        "tests/unit/test_markdown_words.py",
+        "tests/unit/test_markdown.py",
+        "tests/unit/test_hostile_text.py",
+    ],
     "web/verify.py": ["tests/unit/test_verifier.py"],
     "notifications/adopter.py": ["tests/unit/test_adopter_turns.py"],
     "notifications/adoption.py": ["tests/unit/test_adoption_turn.py"],
