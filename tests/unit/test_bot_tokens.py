@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.accounts import BotTokenHealth, Installation
 from core.deadline import Deadline
@@ -101,12 +102,13 @@ def test_the_lasting_token_comes_first_until_it_is_refused() -> None:
     assert Bot().tokens.health() == BotTokenHealth(lasting=False, refused=False, seen_at=1000.0, trouble="")
 
 
-def test_a_refused_lasting_token_is_logged_once(every_log_line: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refused_lasting_token_is_logged_once(every_log_line: None) -> None:
     """And a refused session, which happens every day, not at all."""
     bot = Bot(lasting="lasting")
     for token, lines in (("stored", 0), ("lasting", 1), ("lasting", 0)):
-        bot.tokens.refused(token)
-        assert capsys.readouterr().out.count("MATTERMOST_BOT_TOKEN is refused") == lines
+        with capture_logs() as logged:
+            bot.tokens.refused(token)
+        assert len(logged) == lines
 
 
 def test_a_session_is_used_for_nine_minutes() -> None:
@@ -255,14 +257,15 @@ def test_why_a_wake_up_fails_is_told_until_a_call_comes() -> None:
     assert bot.tokens.health().trouble == ""
 
 
-def test_a_bot_without_a_token_is_logged_once(every_log_line: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bot_without_a_token_is_logged_once(every_log_line: None) -> None:
     """Until a call comes."""
     bot = Bot()
     bot.now = 5000.0
     for _ in range(2):
         for lines in (1, 0):
-            bot.missing()
-            assert capsys.readouterr().out.count("the bot has no live token") == lines
+            with capture_logs() as logged:
+                bot.missing()
+            assert len(logged) == lines
         bot.tokens.seen("woken")
         bot.now += 1000.0
 
