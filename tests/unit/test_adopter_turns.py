@@ -410,6 +410,17 @@ def test_while_the_app_is_off_nobody_is_asked_and_a_day_is_the_limit(desk: Desk)
     assert (desk.free(), desk.health.health().given_up) == ([kept], 1)
 
 
+def test_the_thread_sleeps_until_a_turn_is_due(stores: Stores) -> None:
+    """And for long while nobody is waited for, or the app is off."""
+    desk = Desk(stores, Moment())
+    waits = [desk.adopter._wait()]
+    desk.report(MATCH)
+    waits.append(desk.adopter._wait())
+    desk.muted = True
+    waits.append(desk.adopter._wait())
+    assert waits == [30.0, 0.0, 30.0]
+
+
 def test_a_row_that_can_not_be_looked_at_holds_up_no_other(desk: Desk) -> None:
     """A mistake of ours in one row is said for administrators; the other is released."""
     wrong = desk.hold({"nothing": "that is known"})
