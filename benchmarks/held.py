@@ -214,7 +214,7 @@ one address for 10 s:
 | cheroot 11.1 | 3,195 and 3,583 | 35 MB | the run ended without a result |
 
 waitress's own loop asks all connections in every turn: 2.7 ms of CPU for a request beside 1,500 held ones, and
-0.5 ms alone. With `web/turns.py` it is 0.5 ms in both cases."""
+0.5 ms alone. With `web/event_loop.py`, it is 0.5 ms in both cases."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The process that serves: gunicorn minds one worker, in which waitress serves; a reload loses no call."""
+"""The server process: gunicorn manages one worker, in which waitress serves. A reload loses no request."""
 
 import logging
 import resource
@@ -13,7 +13,7 @@ from gunicorn.glogging import Logger
 from web.connections import ConnectionLimits
 from web.worker import BufferingWorker
 
-# Descriptors for everything but clients: files, the log, calls to Mattermost and ServiceNow.
+# File descriptors for everything but clients: files, the log, requests to Mattermost and ServiceNow.
 _OTHER_DESCRIPTORS = 400
 
 log = structlog.get_logger(__name__)
@@ -29,8 +29,8 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     Args:
         build: Makes the application; its second value ends it (closes storage, finishes errands).
-        request_timeout: Seconds that a request may take to arrive, headers and body.
-        connections_per_peer: How many one address may have open.
+        request_timeout: Seconds for a client to send a complete request, and to read its answer.
+        connections_per_peer: Maximum number of open connections per address.
     """
 
     def __init__(
@@ -51,12 +51,12 @@ class Server(BaseApplication):  # type: ignore[misc]
             "threads": threads,
             "worker_class": _worker(request_timeout, connections_per_peer),
             "graceful_timeout": graceful_timeout,
-            # A new worker may wait a whole graceful time-out for the lock before it answers at all.
+            # A new worker may wait for the lock during the whole graceful timeout before it answers.
             "timeout": graceful_timeout + 60,
             "accesslog": None,
             "logger_class": _Logger,
             "loglevel": "warning",
-            # Its place is one for all services of a user.
+            # All gunicorn services of a user would share one control socket.
             "control_socket_disable": True,
             "worker_exit": self._worker_exit,
         }
@@ -78,10 +78,10 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 
 class _Logger(Logger):  # type: ignore[misc]
-    """gunicorn's lines go where everybody's go, in the same form."""
+    """Writes gunicorn's log lines to the same place and in the same format as all others."""
 
     def setup(self, cfg: Any) -> None:
-        """gunicorn's hook: no handlers of its own."""
+        """Called by gunicorn: add no handlers."""
         self.cfg = cfg
         self.error_log.setLevel(logging.WARNING)
         self.error_log.propagate = True
@@ -95,7 +95,7 @@ def _worker(request_timeout: float, per_peer: int) -> type[BufferingWorker]:
 
 
 def _descriptors(wanted: int) -> int:
-    """Raise the soft limit of open files towards *wanted*; what it is now."""
+    """Raise the soft limit of open files toward *wanted*, as far as the hard limit allows, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

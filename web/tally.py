@@ -1,4 +1,4 @@
-"""One line for many events: what anybody can cause without limit may not fill the log without limit."""
+"""Log one line for many events, so that nobody can flood the log."""
 
 import threading
 import time
@@ -12,9 +12,9 @@ _SECONDS = 60.0
 
 class Tally:
     """
-    Logs the first *full* events of a minute and reason as they come, and counts the rest into one line.
+    Logs the first *full* events per reason and minute, and the number of the others in one line.
 
-    The count is written by whoever calls `flush` after the minute, or by the next event.
+    The line is written by the next event, or by a call of `flush`, once the minute is over.
     """
 
     def __init__(self, log: Any, event: str, *, full: int = 1, clock: Clock = time.monotonic) -> None:
@@ -27,7 +27,7 @@ class Tally:
         self._began = clock()
 
     def count(self, reason: str, **details: Any) -> None:
-        """One event. *details* stand in the lines that are written in full."""
+        """Count one event. *details* are logged only if the event is logged in full."""
         self.flush()
         with self._lock:
             self._counts[reason] += 1
@@ -36,7 +36,7 @@ class Tally:
             self._log.warning(self._event, reason=reason, **details)
 
     def flush(self, *, everything: bool = False) -> None:
-        """Write what was counted, if the minute is over; with *everything*, in any case."""
+        """Log the counts if the minute is over or *everything* is set."""
         with self._lock:
             now = self._clock()
             if not self._counts or (now - self._began < _SECONDS and not everything):

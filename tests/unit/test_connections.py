@@ -1,4 +1,4 @@
-"""The server on the wire: what it refuses, whom it waits for, who makes room, and what the application sees."""
+"""The server's connections: rejected requests, timeouts, limits, and what the application receives."""
 
 import json
 import select
@@ -13,17 +13,22 @@ from typing import Any
 import pytest
 from waitress.task import ThreadedTaskDispatcher
 
-from web.connections import MOST_BUFFERED, BufferingServer, Connection, ConnectionLimits
-from web.turns import Turns
+from web.connections import MAX_BODY_BYTES, BufferingServer, Connection, ConnectionLimits
+from web.event_loop import EventLoop
 
 Environ = dict[str, Any]
 
 
 class Wire:
-    """The server in a thread, with an application that answers with what it sees."""
+    """The server in a thread, with an application that returns what it receives."""
 
     def __init__(
-        self, *, request_timeout: float = 30.0, per_peer: int = 50, total: int = 100, turns: Turns | None = None
+        self,
+        *,
+        request_timeout: float = 30.0,
+        per_peer: int = 50,
+        total: int = 100,
+        event_loop: EventLoop | None = None,
     ) -> None:
         self.seen: list[Environ] = []
         self.release = threading.Event()
@@ -34,24 +39,24 @@ class Wire:
         self.address = listener.getsockname()
         self.dispatcher = ThreadedTaskDispatcher()
         self.dispatcher.set_thread_count(4)
-        self.turns = Turns() if turns is None else turns
+        self.event_loop = EventLoop() if event_loop is None else event_loop
         limits = ConnectionLimits(request_timeout=request_timeout, per_peer=per_peer, total=total)
-        self.server = BufferingServer(listener, self.application, self.dispatcher, limits, self.turns)
+        self.server = BufferingServer(listener, self.application, self.dispatcher, limits, self.event_loop)
         self._stop = False
         self.thread = threading.Thread(target=self._loop)
         self.thread.start()
 
     def _loop(self) -> None:
         while not self._stop:
-            self.turns.changed(self.server)
-            self.turns.turn(0.05)
+            self.event_loop.changed(self.server)
+            self.event_loop.run_once(0.05)
 
     def stop(self) -> None:
         self.release.set()
         self._stop = True
         self.thread.join(10)
         self.dispatcher.shutdown()
-        self.turns.close()
+        self.event_loop.close()
 
     def application(self, environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
         body = environ["wsgi.input"].read()
@@ -70,14 +75,14 @@ class Wire:
         return socket.create_connection(self.address, timeout=20, source_address=(source, 0))
 
     def ask(self, data: bytes, source: str = "127.0.0.1") -> bytes:
-        """All that comes back for *data*, until the server closes."""
+        """Everything the server sends in reply to *data* until it closes the connection."""
         with self.connect(source) as client:
             client.sendall(data)
             return everything(client)
 
 
 def everything(client: socket.socket) -> bytes:
-    """What comes until the end of the connection, however that ends it."""
+    """Everything received until the connection is closed or reset."""
     received = b""
     try:
         while data := client.recv(65536):
@@ -89,7 +94,7 @@ def everything(client: socket.socket) -> bytes:
 
 @pytest.fixture
 def wire() -> Iterator[Wire]:
-    """A server with room for everything."""
+    """A server whose limits no test reaches."""
     server = Wire()
     yield server
     server.stop()
@@ -136,21 +141,17 @@ POST = b"POST /a HTTP/1.1\r\nHost: x\r\n"
         pytest.param(GET + b"X: a\nY: b\r\n\r\n", 400, b"Bare CR or LF", id="bare line feed"),
         pytest.param(GET + b"X: " + b"a" * 40_000 + b"\r\n\r\n", 431, b"max_header", id="long header"),
         pytest.param(GET + b"X: " + b"a" * 40_000, 431, b"max_header", id="endless header"),
+        pytest.param(POST + b"Content-Length: %d\r\n\r\n" % MAX_BODY_BYTES, 413, b"max_body", id="body over the limit"),
         pytest.param(
-            POST + b"Content-Length: %d\r\n\r\n" % MOST_BUFFERED, 413, b"max_body", id="body that nobody buffers"
-        ),
-        pytest.param(
-            POST + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % (MOST_BUFFERED + 1) + b"a" * (MOST_BUFFERED + 1),
+            POST + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % (MAX_BODY_BYTES + 1) + b"a" * (MAX_BODY_BYTES + 1),
             413,
             b"max_body",
-            id="chunks that nobody buffers",
+            id="chunks over the limit",
         ),
     ],
 )
-def test_what_two_servers_could_read_differently_is_refused(
-    wire: Wire, request_: bytes, status: int, reason: bytes
-) -> None:
-    """Refused before the application sees it, and the connection ends, so that nothing after it is a request."""
+def test_ambiguous_requests_are_rejected(wire: Wire, request_: bytes, status: int, reason: bytes) -> None:
+    """The application doesn't see the request, and the connection is closed, so that nothing after it is parsed."""
     answer = wire.ask(request_ + b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer.startswith((b"HTTP/1.1 %d " % status, b"HTTP/1.0 %d " % status)), answer
     assert reason in answer
@@ -158,8 +159,8 @@ def test_what_two_servers_could_read_differently_is_refused(
     assert wire.seen == []
 
 
-def test_requests_in_a_row_are_answered_in_their_order(wire: Wire) -> None:
-    """Pipelined, chunked, with a body that waits for 100 Continue, HEAD: one connection, no byte too many."""
+def test_pipelined_requests_are_answered_in_order(wire: Wire) -> None:
+    """One connection handles pipelined and chunked requests, 100 Continue, and HEAD without a stray byte."""
     with wire.connect() as client:
         client.sendall(
             POST
@@ -193,22 +194,22 @@ def _answer(reader: Any, head: bool = False) -> Any:
 
 
 @pytest.mark.parametrize("target", ["/oauth2/connec%74?state=a%20b", "//oauth2/complete", "/a/../b", "http://x/y?z"])
-def test_the_application_sees_the_target_as_it_came(wire: Wire, target: str) -> None:
-    """Decoded paths look alike; what must be compared exactly is compared in this form."""
+def test_the_application_gets_the_raw_request_target(wire: Wire, target: str) -> None:
+    """Different targets can decode to the same path, so exact comparisons need the raw one."""
     wire.ask(f"GET {target} HTTP/1.0\r\n\r\n".encode())
     assert wire.seen[0]["RAW_URI"] == wire.seen[0]["REQUEST_URI"] == target
 
 
-def test_headers_of_proxies_are_not_believed(wire: Wire) -> None:
-    """Whoever sends them: the address is the connection's, the headers don't reach the application."""
+def test_proxy_headers_are_ignored(wire: Wire) -> None:
+    """The client's address is the connection's, and the headers don't reach the application."""
     wire.ask(b"GET /a HTTP/1.0\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\nX_Forwarded_For: 8.8\r\n\r\n")
     assert wire.seen[0]["REMOTE_ADDR"] == "127.0.0.1"
     assert wire.seen[0]["wsgi.url_scheme"] == "http"
     assert not [name for name in wire.seen[0] if "FORWARDED" in name]
 
 
-def test_a_client_that_goes_away_costs_nothing(wire: Wire) -> None:
-    """In the middle of a header, of a body, and of the application's work: the next is served."""
+def test_the_server_survives_clients_that_disconnect(wire: Wire) -> None:
+    """A client can disconnect in a header, in a body, or while the application works."""
     for data in (b"GE", POST + b"Content-Length: 9\r\n\r\nabc", b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"):
         with wire.connect() as client:
             client.sendall(data)
@@ -219,14 +220,14 @@ def test_a_client_that_goes_away_costs_nothing(wire: Wire) -> None:
 
 @pytest.fixture
 def hasty() -> Iterator[Wire]:
-    """A server that waits one second."""
+    """A server with a timeout of one second."""
     server = Wire(request_timeout=1.0)
     yield server
     server.stop()
 
 
-def test_a_client_that_does_not_go_on_is_given_up(hasty: Wire) -> None:
-    """A header or body that does not end in time, byte after byte too, is a 408; silence is a close."""
+def test_unfinished_requests_time_out(hasty: Wire) -> None:
+    """An incomplete header or body gets 408, even if bytes keep arriving. A silent connection is closed."""
     begun = {
         "half a header": GET + b"X-",
         "half a body": POST + b"Content-Length: 9\r\n\r\nabc",
@@ -256,23 +257,23 @@ def test_a_client_that_does_not_go_on_is_given_up(hasty: Wire) -> None:
         client.close()
 
 
-def test_a_call_that_takes_longer_than_the_deadline_is_answered(hasty: Wire) -> None:
-    """The deadline is the client's, not ours; and a connection that was used may rest."""
+def test_a_request_that_runs_longer_than_the_timeout_is_answered(hasty: Wire) -> None:
+    """The timeout applies to the client, not to the application, and not to idle connections that were used."""
     with hasty.connect() as rested, hasty.connect() as client:
         rested.sendall(GET + b"\r\n")
         assert _answer(rested.makefile("rb")) == {"length": 0, "path": "/a"}
         client.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert hasty.running.acquire(timeout=10)
         with hasty.connect() as silent:
-            assert everything(silent) == b""  # closed after the deadline, which is thus over
+            assert everything(silent) == b""  # closed at the timeout, so that has passed
         hasty.release.set()
         assert b"200 OK" in everything(client)
         rested.sendall(GET + b"Connection: close\r\n\r\n")
         assert b"200 OK" in everything(rested)
 
 
-def test_an_unfinished_request_makes_room_at_the_limit() -> None:
-    """A peer at its limit is served on: one of those that keep us waiting goes, another peer's stays."""
+def test_at_the_limit_an_unfinished_request_is_dropped() -> None:
+    """A peer at its limit is still served: its oldest waiting connection is closed, and no other peer's."""
     wire = Wire(per_peer=5)
     try:
         other = wire.connect("127.0.0.3")
@@ -285,7 +286,7 @@ def test_an_unfinished_request_makes_room_at_the_limit() -> None:
         assert everything(closed) == b""
         held.remove(closed)
         closed.close()
-        # There is room for one now.
+        # One connection fits now.
         assert b"200 OK" in wire.ask(GET + b"Connection: close\r\n\r\n", "127.0.0.2")
         for client in (other, *held):
             client.sendall(b"TP/1.0\r\n\r\n")
@@ -297,8 +298,8 @@ def test_an_unfinished_request_makes_room_at_the_limit() -> None:
 
 
 @pytest.mark.parametrize("limit", ["per_peer", "total"])
-def test_where_every_call_runs_the_next_is_refused(limit: str) -> None:
-    """A call that runs, or waits for a thread, is never given up; the one too many is told to come again."""
+def test_when_all_connections_run_requests_the_next_gets_503(limit: str) -> None:
+    """A request that is running or queued is never dropped. The extra one gets 503 with Retry-After."""
     wire = Wire(per_peer=5) if limit == "per_peer" else Wire(total=5)
     try:
         running = [wire.connect("127.0.0.2") for _ in range(5)]
@@ -326,35 +327,35 @@ def test_where_every_call_runs_the_next_is_refused(limit: str) -> None:
         wire.stop()
 
 
-class CountingTurns(Turns):
-    """Counts whom it asks."""
+class CountingLoop(EventLoop):
+    """Counts how often it asks a connection."""
 
     asked = 0
 
-    def _ask(self, connection: Any) -> None:
+    def _update(self, connection: Any) -> None:
         self.asked += isinstance(connection, Connection)
-        super()._ask(connection)
+        super()._update(connection)
 
 
-def test_connections_that_are_only_open_cost_a_request_nothing() -> None:
-    """Nobody asks them anything while others are served."""
-    turns = CountingTurns()
-    wire = Wire(per_peer=200, total=200, turns=turns)
+def test_idle_connections_add_no_work_to_a_request() -> None:
+    """Idle connections aren't polled while others are served."""
+    event_loop = CountingLoop()
+    wire = Wire(per_peer=200, total=200, event_loop=event_loop)
     try:
         held = [wire.connect("127.0.0.2") for _ in range(100)]
         assert b"200 OK" in wire.ask(GET + b"Connection: close\r\n\r\n")
-        before = turns.asked
+        before = event_loop.asked
         for _ in range(10):
             assert b"200 OK" in wire.ask(GET + b"Connection: close\r\n\r\n")
-        assert 10 <= turns.asked - before < 100
+        assert 10 <= event_loop.asked - before < 100
     finally:
         for client in held:
             client.close()
         wire.stop()
 
 
-def test_a_client_that_takes_no_answer_is_closed(hasty: Wire) -> None:
-    """After the deadline, in spite of its full socket, and no thread or place is held by it."""
+def test_clients_that_do_not_read_the_answer_are_closed(hasty: Wire) -> None:
+    """They are closed at the timeout, although their sockets are full, and hold no thread or connection slot."""
     clients = []
     for _ in range(3):
         client = socket.socket()
@@ -373,17 +374,17 @@ def test_a_client_that_takes_no_answer_is_closed(hasty: Wire) -> None:
         client.close()
 
 
-def test_urgent_bytes_cost_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """They are no part of HTTP and nobody takes them, so they may not keep the loop running."""
-    turns = CountingTurns()
-    wire = Wire(turns=turns)
+def test_urgent_bytes_are_ignored(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing reads urgent bytes, so they must not keep the loop busy."""
+    event_loop = CountingLoop()
+    wire = Wire(event_loop=event_loop)
     try:
         with wire.connect() as client:
             client.send(b"!", socket.MSG_OOB)
-            before = turns.asked
+            before = event_loop.asked
             for _ in range(10):
                 assert b"200 OK" in wire.ask(GET + b"Connection: close\r\n\r\n")
-            assert turns.asked - before < 100
+            assert event_loop.asked - before < 100
             client.sendall(GET + b"Connection: close\r\n\r\n")
             assert b"200 OK" in everything(client)
         assert not caplog.records
@@ -391,8 +392,8 @@ def test_urgent_bytes_cost_nothing(caplog: pytest.LogCaptureFixture) -> None:
         wire.stop()
 
 
-def test_deadlines_hold_while_the_time_of_day_is_set_back(hasty: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A day, for instance: an unfinished request is given up after a second all the same."""
+def test_timeouts_do_not_depend_on_the_wall_clock(hasty: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unfinished request times out after a second even if the clock is set back a day."""
     assert b"200 OK" in hasty.ask(GET + b"Connection: close\r\n\r\n")
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() - 86_400)
