@@ -18,6 +18,8 @@ from tests.dead_cases import any_refusal, dead_cases
 
 ROOT = Path(__file__).parent.parent
 
+CHANGELOG_SECTIONS = ("Upgrading", "Added", "Changed", "Fixed", "Security", "Removed")
+
 # Package or module: what of ours it may import (design §2). `mattermost.cards` and what it rests on
 # are pure and may be used by handlers.
 ALLOWED: dict[str, set[str]] = {
@@ -98,6 +100,15 @@ def test_every_setting_is_documented() -> None:
     read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / "config.py").read_text(encoding="utf-8")))
     documented = set(re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs/settings.md").read_text(encoding="utf-8"), re.M))
     assert read == documented
+
+
+def test_the_changelog_has_each_section_once_and_in_order() -> None:
+    """Branches are merged by union, which can repeat a section."""
+    for release in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## ")[1:]:
+        sections = re.findall(r"^### (.+)$", release, re.M)
+        assert sections == [one for one in CHANGELOG_SECTIONS if one in sections], (
+            "A merge repeated old entries: take main's CHANGELOG.md and add only your new lines."
+        )
 
 
 def test_every_dependency_has_its_reason() -> None:
