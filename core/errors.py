@@ -366,7 +366,7 @@ class Dropped(ServiceNowError):
 class Broken(ServiceNowError):
     """ServiceNow failed inside, or its answer was cut or of no known shape."""
 
-    tell = "ServiceNow had a fault of its own. Try again in a minute."
+    tell = "ServiceNow returned an error. Try again in a minute."
     retryable = True
     may_have_been_saved = True
 

@@ -122,5 +122,7 @@ def confirm_form(subject: str, place: str, *, state: str) -> Form:
     action = SelectField(
         name="action", label="Action", options=[Option("Delete", "delete"), Option("Keep", "keep")], buttons=True
     )
-    header = f"Delete this subscription? {subject}\n\nIts {place} gets no further notices of it, and is told."
+    header = (
+        f"Delete this subscription? {subject}\n\nIts {place} gets no more notifications, and a message there says so."
+    )
     return Form(path=DELETE, title="Delete subscription", header=header, fields=[action], state=state)

@@ -1,13 +1,13 @@
 """
-Once per form: however often a form is sent, each of its writes is made once.
+Idempotent forms: each write of a form is made once, no matter how often the form is sent.
 
 The attempt is stored before each write and the result before the answer. A form that is sent again
-continues where it stopped: writes that are done are skipped, and the one that may have been sent is looked
-for. If it isn't there yet, nothing is sent for `HOLD_SECONDS`: ServiceNow may still be working on it.
+resumes where it stopped: it skips completed writes and looks up the one that may have been sent. If the
+lookup finds nothing, nothing is sent for `HOLD_SECONDS`, because ServiceNow may still be working on it.
 
 ServiceNow cancels requests to the Table and Attachment APIs after 60 s and anything else after 298 s, and its
 load balancers end every request after five minutes ("Default quota rules" in its documentation, under
-Platform Administration, Platform performance). Administrators may change the rules, but not the five minutes.
+Platform Administration, Platform performance). Administrators can change the rules, but not the five minutes.
 """
 
 import hashlib
@@ -27,8 +27,8 @@ from handlers.context import Context
 
 log = structlog.get_logger(__name__)
 
-HOLD_SECONDS = 360.0  # five minutes, and one for a request that had to wait before it was begun
-_HIDDEN_SECONDS = 86_400.0  # as long as a result is kept, which is longer than a form may stay open
+HOLD_SECONDS = 360.0  # five minutes, plus one for a request that was queued first
+_HIDDEN_SECONDS = 86_400.0  # as long as results are kept, and longer than a form can be open
 EDITED = "ServiceNow has what you sent first. What you changed after that was not saved."
 
 T = TypeVar("T")
@@ -44,9 +44,9 @@ class _Unanswered:
 
 class Attempt:
     """
-    What is stored of one form while it is being submitted.
+    The stored progress of one form while it is being submitted.
 
-    ``since`` is when it was first sent (Unix seconds). ``notes`` are sentences for the end of the answer.
+    ``since`` is when it was first sent (Unix seconds). ``notes`` are sentences to append to the answer.
     """
 
     def __init__(self, stored: FormResult, context: Context) -> None:
@@ -67,7 +67,7 @@ class Attempt:
 
     @property
     def record_id(self) -> str:
-        """The sys_id that `made` remembered; "" while there is none."""
+        """The sys_id passed to `made`; "" before that."""
         return self._stored.sys_id
 
     def has_done(self, name: str) -> bool:
@@ -75,20 +75,20 @@ class Attempt:
         return name in self._done
 
     def may_have_sent(self, name: str) -> bool:
-        """Whether an earlier submit stored that it would send *name*, and not what became of it."""
+        """Whether an earlier submit was about to send *name* and didn't store the result."""
         return name in self._unanswered
 
     def made(self, record: Record) -> None:
-        """Remember the record; stored with the next write or with the answer."""
+        """Remember the record. It is stored with the next write or the answer."""
         self._stored = replace(self._stored, table=record.table, sys_id=record.sys_id, number=record.number)
 
     def begin(self, name: str, content: str = "", hold: float = 0.0) -> None:
-        """Store that *name* is about to be sent. Raises StorageFailed: then nothing may be sent."""
+        """Store that *name* is about to be sent. If this raises StorageFailed, don't send it."""
         self._unanswered[name] = _Unanswered(digest_of(content), self._context.clock() + hold)
         self._store()
 
     def finish(self, name: str) -> None:
-        """*name* is done; stored with the next write or with the answer."""
+        """Mark *name* as done. This is stored with the next write or the answer."""
         self._done.append(name)
         self._unanswered.pop(name, None)
 
@@ -104,14 +104,14 @@ class Attempt:
         again: Callable[[T], T] = lambda result: result,
     ) -> T:
         """
-        Send a write once, and return what came of it, in this submit or in an earlier one.
+        Send a write once, and return its result from this submit or an earlier one.
 
         Args:
-            name: Of this write within the form; without blanks.
-            look: What *send* left behind, given `digest_of` what was sent; None for nothing.
-            content: What is sent, to tell an edited form from one that is only sent again.
+            name: Name of this write within the form, without spaces.
+            look: Looks up what *send* saved, given `digest_of` what was sent. Returns None if there is nothing.
+            content: What is sent, to detect whether the form was edited since the first submit.
             address, what: Where the person can check.
-            again: Called with the result of a write that was sent a second time after the hold.
+            again: Called with the result if the write was sent a second time after the hold.
 
         Raises:
             MayBeSaved: It isn't known whether it was saved, and it must not be sent again yet.
@@ -137,7 +137,7 @@ class Attempt:
             result = confirmed(send, lambda: look(digest_of(content)), address, what)
         except MayBeSaved as unsure:
             if isinstance(unsure.__cause__, AccessDenied):
-                # Answered, perhaps saved, and not to be seen by this account: sending it again would do the same.
+                # This account can't see what was saved, so sending it again wouldn't help.
                 self.begin(name, content, _HIDDEN_SECONDS)
             raise self._unsure(name, str(unsure), address, what) from unsure
         except AppError:
@@ -147,7 +147,7 @@ class Attempt:
         return result if before is None else again(result)
 
     def undone(self, name: str) -> None:
-        """Nothing of the write *name* is left, so it may be sent again. Raises StorageFailed."""
+        """Forget the write *name*, which saved nothing, so that it can be sent again. Raises StorageFailed."""
         self._unanswered.pop(name, None)
         self._done = [one for one in self._done if one != name]
         if self._done or self._unanswered:
@@ -156,7 +156,7 @@ class Attempt:
             self._context.form_results.forget(self._stored.form_id)
 
     def answered(self, text: str) -> None:
-        """Store the answer, which every later submit of the form gets. Raises StorageFailed."""
+        """Store the answer for every later submit of the form. Raises StorageFailed."""
         self._unanswered.clear()
         self._stored = replace(self._stored, text=text)
         self._store()
@@ -176,9 +176,9 @@ class Attempt:
 
 def once(form_id: str, context: Context, work: Callable[[Attempt], Text]) -> Text:
     """
-    The answer of *work*, or the first answer if the form is sent again.
+    Return the answer of *work*, or the first answer if the form is sent again.
 
-    *work* raises what it likes. What surely saved nothing leaves no trace, so that the form may be sent again.
+    *work* can raise anything. An attempt that saved nothing leaves no trace, so the form can be sent again.
 
     Raises:
         StillWorking: The same form is being submitted by another request.
@@ -197,7 +197,7 @@ def once(form_id: str, context: Context, work: Callable[[Attempt], Text]) -> Tex
 
 
 def digest_of(content: str) -> str:
-    """A digest of *content* without regard to blanks, as stored instead of it: form results hold no record text."""
+    """A digest of *content*, ignoring whitespace. Form results store it so that they contain no record text."""
     return hashlib.sha256(" ".join(content.split()).encode("utf-8", "surrogatepass")).hexdigest() if content else ""
 
 

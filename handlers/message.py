@@ -70,7 +70,7 @@ def add(call: Call, context: Context) -> Reply:
 
 
 class PartlyAdded(AppError):
-    """Some entries are in the record; the form, sent again, adds the rest."""
+    """Some entries were added. Sending the form again adds the rest."""
 
     def __init__(self, done: int, of: int, record: str, cause: AppError) -> None:
         super().__init__(f"{done} of {of} entries added: {cause}")

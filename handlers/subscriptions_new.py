@@ -33,7 +33,7 @@ def subscribed(record: Record, channel_id: str, form_id: str, context: Context) 
         place = place_word(channel_id, context)
         if isinstance(error, MayBeSaved):
             return (
-                f"It was created, but ServiceNow did not say whether this {place} is subscribed to it. "
+                f"It was created, but we couldn't confirm whether this {place} is subscribed to it. "
                 "`/servicenow subscriptions list` shows it if it is."
             )
         return f"It was created, but this {place} was not subscribed to it: {error.tell}"

@@ -171,7 +171,7 @@ def read_asker(payload: Mapping[str, Any]) -> CallRequest:
 def _malformed(messages: Mapping[str, Any]) -> InvalidInput:
     return InvalidInput(
         {},
-        "This request was not of a form that the app understands. Reload Mattermost.",
+        "The app doesn't understand this request. Reload Mattermost.",
         detail=f"malformed call request: {sorted(map(str, messages))}",
     )
 
@@ -210,7 +210,7 @@ def _value(name: str, value: Any) -> Value | None:
             options = [_value(name, item) for item in value]
             return tuple(Option(o, o) if isinstance(o, str) else o for o in options if isinstance(o, str | Option))
         case _:
-            raise InvalidInput({name: "This value is not of a kind that the field takes."})
+            raise InvalidInput({name: "This value isn't valid for this field."})
 
 
 def write(reply: Reply) -> dict[str, Any]:

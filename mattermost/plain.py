@@ -128,7 +128,7 @@ def _text(submission: Mapping[str, Any], name: str, most: int) -> str:
 def _malformed(error: ValidationError) -> InvalidInput:
     return InvalidInput(
         {},
-        "This request was not of a form that the app understands. Reload Mattermost.",
+        "The app doesn't understand this request. Reload Mattermost.",
         detail=f"malformed request: {sorted(map(str, error.messages_dict))}",
     )
 

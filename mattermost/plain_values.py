@@ -147,4 +147,4 @@ def _value(name: str, value: Any, *, several: bool) -> Value | None:
         case list() if several and len(value) <= _MOST_VALUES and all(isinstance(one, str) for one in value):
             return tuple(Option(one, one) for one in value if one) or None
         case _:
-            raise InvalidInput({name: "This value is not of a kind that the field takes."})
+            raise InvalidInput({name: "This value isn't valid for this field."})

@@ -1,9 +1,9 @@
 """
-Reports of subscriptions that their owners must be asked about, kept apart from those that can be posted.
+Checks events of subscriptions that were created or changed in ServiceNow, apart from those that can be posted.
 
-Rows of the outbox that are held for an owner are never claimed for a post. A thread of its own asks about
-them with the owner's rights and releases or drops them, so that whoever changes a thousand rows in
-ServiceNow, or sends hints of v2.1, keeps nobody else's notices waiting.
+Outbox rows that are held for an owner are never claimed for a post. A separate thread checks them with the
+owner's permissions and releases or drops them. If someone changes a thousand rows in ServiceNow or sends
+hints from v2.1, other people's notifications aren't delayed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,14 +28,14 @@ from notifications.schema import unpacked
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 4  # owners that are asked about at the same time
-ROWS = 100  # of one owner in a turn: as many as one read takes, and those of one report more
-EVERY = 0.1  # seconds of one owner's budget that a row costs
+AT_ONCE = 4  # owners checked concurrently
+ROWS = 100  # of one owner per turn, which one request can read; the last report may exceed it
+EVERY = 0.1  # seconds that an owner waits for the next turn, per row
 
 
 @dataclass
 class _Owner:
-    """When an owner's rows are looked at again, and how often that failed in a row."""
+    """When an owner's rows are checked next, and the number of failures in a row."""
 
     ready_at: float = 0.0
     failures: int = 0
@@ -43,7 +43,7 @@ class _Owner:
 
 @dataclass
 class _Decided:
-    """What a turn decided, by key of the row."""
+    """The results of a turn: keys of rows."""
 
     released: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Adopter:
     """
     Args:
         muted: Whether nothing may be read as anybody now.
-        released: Called after rows were released, so that somebody posts them.
+        released: Called after rows were released, so that they get posted.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Adopter:
         self.loop = Loop("adoption", self._round, self._wait)
 
     def _held(self) -> Mapping[str, list[Queued]]:
-        """Rows by the owner that they are held for, in the order of their arrival."""
+        """Held rows by owner, in order of arrival."""
         held: dict[str, list[Queued]] = {}
         for row in self._outbox.waiting():
             if row.held_for:
@@ -91,12 +91,12 @@ class Adopter:
         return min((self._left(owner_id, now) for owner_id in self._held()), default=LONGEST_WAIT)
 
     def _left(self, owner_id: str, now: float) -> float:
-        """Seconds until an owner's next turn. A time further ahead than any pause is of a clock that was set back."""
+        """Seconds until an owner's next turn; 0 if the clock was set back."""
         left = self._owners.get(owner_id, _Owner()).ready_at - now
         return left if 0 < left <= LONGEST_PAUSE else 0.0
 
     def _round(self) -> bool:
-        """A turn of every owner who may have one; whether there was any."""
+        """Run a turn for every owner who is due. Returns whether there was one."""
         now, held = self._clock(), self._held()
         if self._muted():
             self._give_up_late(held, now)
@@ -178,7 +178,7 @@ class Adopter:
 
     def _adopted(self, turn: Turn, content: Content | None) -> bool:
         """
-        Whether a row may be posted, as far as its owner has to be asked; what can't be opened is left to delivery.
+        Whether the owner's permissions allow the row to be posted. Rows that can't be decrypted are left to delivery.
 
         Raises:
             MattermostError, ServiceNowError: It could not be found out; ask later.
@@ -194,7 +194,7 @@ class Adopter:
             adopted = self._settled(turn, match, self._adoption.verdict(match, match.events, False))
             return adopted and hinted(self._adoption.grants.get(match.sys_id), hint) is not None
         report, claimed = _claims(content)
-        # All of them, not only until the first that may: each is granted or refused for good.
+        # Not any() over a generator: each claim has to be granted or refused.
         each = [self._settled(turn, one, self._verdict(one, report)) for one in claimed]
         return any(each)
 
@@ -214,11 +214,11 @@ def _claims(content: Content) -> tuple[Report, list[Match]]:
 
 @contextmanager
 def _alone(row: Queued, decided: _Decided) -> Iterator[None]:
-    """What is wrong with one row holds up no other: it is looked at again, and given up in the end."""
+    """Keep an error in one row from affecting others. The row is retried, and dropped in the end."""
     try:
         yield
     except StorageFailed:
-        raise  # that is everybody's
+        raise  # affects all rows
     except (MattermostError, ServiceNowError) as error:
         decided.later = str(error)
     except Exception as error:

@@ -22,10 +22,10 @@ from core.record_ports import PostedCards
 from core.records import Record
 from core.storage_ports import Accounts, ChannelGrants
 from core.subscriptions import Grant, Status
-from notifications.earlier import Earlier
 from notifications.grants import Granted, judge
 from notifications.old_dialect import hinted
 from notifications.owners import Owners
+from notifications.posted_lookup import PostedLookup
 from notifications.posting import Posting, may_be_first
 from notifications.reading import Later, Readings, Refused, ServiceNowFor, Silences, Unconnected
 from notifications.schema import unpacked
@@ -55,7 +55,7 @@ class Delivery:
         bot: Bot,
         owners: Owners,
         posting: Posting,
-        earlier: Earlier,
+        posted_lookup: PostedLookup,
         servicenow_for: ServiceNowFor,
         tables: Collection[str],
         clock: Clock,
@@ -67,7 +67,7 @@ class Delivery:
         self._bot = bot
         self._owners = owners
         self._posting = posting
-        self._earlier = earlier
+        self._posted_lookup = posted_lookup
         self._servicenow_for = servicenow_for
         self._tables = tables
         self._clock = clock
@@ -154,7 +154,7 @@ class Delivery:
     def _look_back(self, work: Work, queued: Queued) -> None:
         """Note what another process posted of a row that waits here once more: a backup was restored."""
         try:
-            found = self._earlier.found(queued)
+            found = self._posted_lookup.found(queued)
         except MattermostError as error:
             work.wait_for(error)
             return

@@ -1,4 +1,4 @@
-"""A thread that works in rounds while there is something to do, and waits otherwise."""
+"""A thread that runs a function repeatedly while there is work, and waits otherwise."""
 
 import threading
 from collections.abc import Callable
@@ -9,15 +9,15 @@ from core.errors import StorageFailed
 
 log = structlog.get_logger(__name__)
 
-LONGEST_WAIT = 30.0  # seconds; clocks can be set
+LONGEST_WAIT = 30.0  # seconds, because clocks can be set
 _AFTER_CRASH = 1.0
 
 
 class Loop:
     """
     Args:
-        work: One round; whether there was anything to do.
-        wait: Seconds until there is something to do again, at most `LONGEST_WAIT`.
+        work: Runs one round and returns whether there was anything to do.
+        wait: Returns the seconds until the next round, at most `LONGEST_WAIT`.
     """
 
     def __init__(self, name: str, work: Callable[[], bool], wait: Callable[[], float]) -> None:
@@ -32,27 +32,27 @@ class Loop:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start the thread."""
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
-        """Something was stored: look at it."""
+        """Check for new work now."""
         with self._changed:
             self._woken = True
             self._changed.notify_all()
 
     def settle(self, seconds: float = 30.0) -> None:
-        """Return once nothing is due any more, at the latest after *seconds*."""
+        """Wait until nothing is due, for at most *seconds*."""
         with self._changed:
             begun = self._begun
             self._woken = True
             self._changed.notify_all()
-            # A round that began before may have missed what is due now; one after it that found nothing has not.
+            # A round that is already running may miss work that is due now, so wait for an idle one that starts later.
             self._changed.wait_for(lambda: self._idle > begun or self._stopping, seconds)
 
     def close(self, seconds: float = 20.0) -> None:
-        """Finish the round under way, at most *seconds*."""
+        """Stop after the current round, and wait for it for at most *seconds*."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -85,7 +85,7 @@ class Loop:
 
 
 class Loops:
-    """Several as one, in the order in which one hands its work to the next."""
+    """Several loops handled as one, in the order in which work passes through them."""
 
     def __init__(self, *loops: Loop) -> None:
         self._loops = loops
@@ -96,17 +96,17 @@ class Loops:
             loop.start()
 
     def wake(self) -> None:
-        """Something was stored: look at it."""
+        """Check for new work now."""
         for loop in self._loops:
             loop.wake()
 
     def settle(self) -> None:
-        """Return once nothing is due any more."""
+        """Wait until nothing is due."""
         self.wake()
         for loop in self._loops:
             loop.settle()
 
     def close(self) -> None:
-        """Finish the rounds under way."""
+        """Stop all of them after their current round."""
         for loop in self._loops:
             loop.close()

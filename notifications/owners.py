@@ -83,8 +83,8 @@ class Owners:
         what = "Your ServiceNow connection has ended" if account else "Your ServiceNow account is not connected"
         self._say(
             grant.owner_id,
-            f"{what}, so notices of {_named(grant)} say at most that a record changed. "
-            f"[Connect]({self._connect_address}) to get them in full again.",
+            f"{what}, so notifications of {_named(grant)} only say that a record changed. "
+            f"[Connect]({self._connect_address}) to get full notifications again.",
         )
 
     def _told_at(self, owner_id: str) -> float:

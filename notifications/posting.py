@@ -1,4 +1,4 @@
-"""A batch becomes posts: the first with the record's card or as a reply to it, the others under it."""
+"""Turns a batch into posts: the first has the record's card or replies to it, and the others follow in its thread."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -54,7 +54,7 @@ class Posting:
 
     def found(self, batch: Batch) -> Found | None:
         """
-        What an earlier try left behind, looked up in the channel. None where it posted nothing.
+        Look up in the channel what an earlier attempt posted. None if it posted nothing.
 
         Raises:
             MattermostSilent: Try again.
@@ -63,17 +63,17 @@ class Posting:
         return self._bot.find(batch.channel_id, batch.batch_id, batch.claimed_at)
 
     def thread_of(self, batch: Batch, posted: Posted) -> Thread:
-        """What a record has in its channel after *posted*, which an earlier try left behind."""
+        """The record's thread in its channel, given the post of an earlier attempt."""
         return self._thread(batch, posted, 0)
 
     def post(self, work: Work) -> Thread | None:
         """
-        Post a batch that has rows; what its record has in the channel now. None where nothing may be said after all.
+        Post a batch and return the record's thread in the channel. None if nothing can be posted.
 
         Raises:
             ChannelClosed: Nothing can be posted there.
             MattermostSilent: Try again.
-            MattermostRefused: Mattermost will never take this post.
+            MattermostRefused: Mattermost rejected the post permanently.
         """
         batch = work.batch
         record = next((row.record for row in reversed(work.rows) if row.record is not None), None)
@@ -99,13 +99,13 @@ class Posting:
         shown = thread.mod_count if thread is not None else mod_count_of(record)
         if thread is not None and mod_count_of(record) > shown and self._renewed(thread.root_id, card):
             shown = mod_count_of(record)
-        # Cards that people shared in the channel show the newest state, too; one that can't is left as it is.
+        # Also update cards that people shared in the channel. Skip those that can't be updated.
         for post_id in self._cards.of(batch.channel_id, batch.record_id):
             self._renewed(post_id, card)
         return self._thread(batch, posted, shown, anew=thread is None)
 
     def _first(self, work: Work, part: Part, root_id: str, card: "_Drawn", *, more: bool) -> Posted | None:
-        """Post the first part: as a reply, or with the card. None where nothing may be said after all."""
+        """Post the first part, as a reply or with the card. None if nothing can be posted."""
         batch, mark = work.batch, Mark(work.batch.batch_id, part.events, more=more)
         if root_id and not in_channel(work.rows):
             try:
@@ -115,18 +115,18 @@ class Posting:
                 if card.record is None and not any(
                     may_be_first(grant, batch) for row in work.rows for grant in row.grants
                 ):
-                    return None  # the card by which the channel knew the record was deleted
+                    return None  # the channel knew the record only by its card, and that was deleted
         return Posted(self._bot.post(batch.channel_id, part.text, card=card.card, root_id="", mark=mark))
 
     def _continued(self, batch: Batch, text: str, after: Posted, mark: Mark) -> None:
-        """Post what goes on after *after*, under it; in the channel where that was deleted meanwhile."""
+        """Post the next part in the thread of *after*, or in the channel if that thread was deleted."""
         try:
             self._bot.post(batch.channel_id, text, card=None, root_id=after.root_id or after.post_id, mark=mark)
         except RootGone:
             self._bot.post(batch.channel_id, text, card=None, root_id="", mark=mark)
 
     def _renewed(self, post_id: str, drawn: "_Drawn") -> bool:
-        """Show the newest state on a card; where that fails, the next notice does it."""
+        """Update a card. If that fails, the next notification updates it."""
         card = drawn.card
         if card is None:
             return False
@@ -167,7 +167,7 @@ class Posting:
         )
 
     def _assignee(self, work: Work, record: Record) -> str:
-        """User name of the linked assignee where a subscription wants that; not of who did it."""
+        """The assignee's user name if a subscription mentions assignees and the change isn't their own."""
         assigned = record.value("assigned_to")
         if (
             not assigned
@@ -180,13 +180,13 @@ class Posting:
 
 
 def may_be_first(grant: Grant, batch: Batch) -> bool:
-    """Whether a record may be named in a channel that doesn't know it, while its subscriber can't read it."""
+    """Whether a channel can learn of a record that its subscription's owner can't read now."""
     return grant.record_read and grant.record_id == batch.record_id
 
 
 @dataclass(frozen=True)
 class _Drawn:
-    """A record's card, drawn when it is first asked for: most replies need none."""
+    """A record's card, created on first use because most replies need none."""
 
     draw: Draw
     record: Record | None
@@ -194,5 +194,5 @@ class _Drawn:
 
     @cached_property
     def card(self) -> Card | None:
-        """None where there is no record to draw."""
+        """None if there is no record."""
         return None if self.record is None else self.draw(self.record, self.channel_id)

@@ -19,12 +19,12 @@ from mattermost.markdown import escaped
 from notifications.adopter import Adopter
 from notifications.adoption import Adoption
 from notifications.delivery import Delivery
-from notifications.earlier import Earlier
 from notifications.health import Health
 from notifications.intake import Intake
 from notifications.loop import Loops
 from notifications.old_dialect import OldReports
 from notifications.owners import Owners
+from notifications.posted_lookup import PostedLookup
 from notifications.posting import Posting
 from notifications.signatures import Signatures
 from notifications.worker import Worker
@@ -116,7 +116,7 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         bot=bot,
         owners=owners,
         posting=posting,
-        earlier=Earlier(stores.outbox.waiting(), bot),
+        posted_lookup=PostedLookup(stores.outbox.waiting(), bot),
         servicenow_for=servicenow_for,
         tables=tables,
         clock=clock,

@@ -256,6 +256,6 @@ def payload(request: Request) -> Mapping[str, Any]:
 def _no_json(what: str) -> InvalidInput:
     return InvalidInput(
         {},
-        "This request was not of a form that the app understands. Reload Mattermost.",
+        "The app doesn't understand this request. Reload Mattermost.",
         detail=f"body is no JSON object: {what}",
     )

@@ -6,9 +6,9 @@ import pytest
 from playwright.sync_api import expect
 
 from sandbox.client import PASSWORD
-from tests.drawing import drawn
 from tests.e2e.chat_page import Chat, Json
 from tests.e2e.walking import fits
+from tests.markdown_oracle import drawn
 
 pytestmark = pytest.mark.browser
 
@@ -76,7 +76,7 @@ MEANINGS |= {"[role=img]": "face"}
 
 
 def test_text_is_drawn_by_mattermosts_own_rule(chat: Chat) -> None:
-    """Backslashes, references, hashtags, emoji and mentions are drawn as `tests.drawing` says the real client does."""
+    """Backslashes, references, hashtags, emoji, and mentions are rendered as in `tests.markdown_oracle`."""
     chat.sign_in()
     script = """async (text) => {
         const node = (await import("/static/js/markdown.js")).markdown(text);

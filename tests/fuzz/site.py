@@ -14,9 +14,9 @@ from werkzeug.test import run_wsgi_app
 
 from core.notices import WebhookKey
 from tests.fuzz.checkpoint import Checkpoint
+from tests.fuzz.crawler import Crawler, end, press_everything, reports, wake_up
 from tests.fuzz.mutations import Plan
 from tests.fuzz.requests_seen import Notebook, Seen
-from tests.fuzz.tour import Tour, end, press_everything, reports, wake_up
 from tests.reports import grant, invite_bot, signed, stored
 from tests.scenarios.subscribing import foreign_row, install_component, make_key
 from tests.scenarios.test_plain_cards import as_version, card_of
@@ -86,8 +86,8 @@ class Site:
         reports(self.world, old_secret)
         wake_up(self.world)
         known: dict[str, int] = {}
-        Tour(agent, known).menus(message_id)
-        Tour(admin, known).menus(message_id)
+        Crawler(agent, known).menus(message_id)
+        Crawler(admin, known).menus(message_id)
         self.world.person("newcomer").connect()
         end(self.world)
         self.notebook.writing = False

@@ -39,7 +39,7 @@ MODULES: dict[str, list[str]] = {
     "notifications/adoption.py": ["tests/unit/test_adoption_turn.py"],
     "notifications/arrivals.py": ["tests/unit/test_notice_health.py"],
     "notifications/delivery.py": ["tests/unit/test_notice_delivery.py"],
-    "notifications/earlier.py": ["tests/unit/test_notice_health.py"],
+    "notifications/posted_lookup.py": ["tests/unit/test_notice_health.py"],
     "notifications/grants.py": ["tests/unit/test_notices_grants.py"],
     "notifications/health.py": ["tests/unit/test_notice_health.py"],
     "notifications/intake.py": ["tests/unit/test_reports_taken.py"],

@@ -7,7 +7,7 @@ import pytest
 
 from sandbox.client import MattermostClient
 from tests.acts import act, attachment, facts, opened, row
-from tests.drawing import drawn
+from tests.markdown_oracle import drawn
 from tests.reports import Component, grant, incident, pass_time, stored
 from tests.world import World
 

@@ -7,7 +7,7 @@ import pytest
 
 from sandbox.client import MattermostClient
 from tests.acts import attachment, choice, default, facts, field, labels, names, opened, written
-from tests.drawing import seen
+from tests.markdown_oracle import seen
 from tests.world import World
 
 Json = dict[str, Any]

@@ -240,7 +240,7 @@ def test_a_comment_that_may_have_been_saved_is_told_so(world: World, agent: Matt
     answer = agent.submit(form, {"comments": "Maybe", "action": "add"})
     assert answer["type"] == "error"
     assert "may have been saved" in answer["text"]
-    assert "[Look at the record](" in answer["text"]
+    assert "[Check the record](" in answer["text"]
 
 
 def test_articles_take_no_comments(agent: MattermostClient) -> None:

@@ -190,7 +190,7 @@ def test_an_address_that_is_no_instance_is_refused_unasked(unset: World, address
         ({"kind": "hibernating"}, "asleep"),
         ({"kind": "html_login"}, "not as ServiceNow does"),
         pytest.param({"kind": "slow", "seconds": 30}, "did not answer in time", marks=pytest.mark.waits),
-        ({"kind": "500"}, "fault of its own"),
+        ({"kind": "500"}, "returned an error"),
         ({"kind": "429_bare"}, "busy"),
     ],
 )

@@ -127,7 +127,7 @@ def test_a_press_names_ids(world: World, agent: MattermostClient, name: str) -> 
         } | {name: text}
         world.mattermost.clear_requests()
         answer = requests.post(f"{world.config.app_url}/plain/press", json=body, timeout=20).json()
-        refused = "could not be verified" if name == "user_id" else "not of a form that the app understands"
+        refused = "could not be verified" if name == "user_id" else "doesn't understand this request"
         assert refused in answer["ephemeral_text"], text
         assert asked(world) == [], text
     assert row(world, number)["assigned_to"] == ""

@@ -187,7 +187,7 @@ class Run:
         done, text, sent = self.submit()
         assert (done, sent) == (False, writes), text
         assert "may have been saved" in text
-        assert "For the next 6 minutes, sending this form again only looks for it." in text
+        assert "For the next 6 minutes, sending this form again only checks whether it was saved." in text
 
     def go(self, order: Order) -> None:
         """All of it."""
@@ -324,7 +324,7 @@ def test_a_row_that_its_creator_may_not_read_is_never_inserted_again(world: Worl
         world.servicenow.fault("empty_acl", TASKS, times=10, method="GET")
         done, text, writes = run.submit()
         assert (done, writes) == (False, 0 if hours else 1)
-        assert "before you send it again. Sending this form again only looks for it." in text
+        assert "before you send it again. Sending this form again only checks whether it was saved." in text
         world.servicenow.clear_faults()
     run.confirmed(0)
 

@@ -46,7 +46,7 @@ NOT_SAVED = {
     "hibernating": ("asleep", 1),
     "429": ("busy", 1),
     "429_bare": ("busy", 1),
-    "500": ("fault of its own", 1),
+    "500": ("returned an error", 1),
     "html_login": ("web page instead of data", 1),
     "414": ("too long", 1),
 }
@@ -92,7 +92,7 @@ def test_a_dropped_insert_may_have_been_saved(world: World, agent: MattermostCli
     assert "may have been saved" in answer["text"]
     assert posts(world) == 1
     world.servicenow.clear_requests()
-    assert "only looks for it" in agent.submit(form, {"short_description": "Maybe"})["text"]
+    assert "only checks whether it was saved" in agent.submit(form, {"short_description": "Maybe"})["text"]
     assert posts(world) == 0
     world.advance(HOLD_SECONDS + 1)
     world.servicenow.clear_requests()
@@ -136,7 +136,7 @@ def test_a_dead_token_is_renewed_once_and_the_insert_made_once(world: World, age
 
 CONNECT = {
     "hibernating": "asleep",
-    "500": "fault of its own",
+    "500": "returned an error",
     "429": "busy",
     "html_login": "web page",
 }

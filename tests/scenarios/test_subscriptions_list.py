@@ -8,7 +8,7 @@ import pytest
 
 from core.subscriptions import TABLE
 from sandbox.client import MattermostClient
-from tests.drawing import seen
+from tests.markdown_oracle import seen
 from tests.scenarios.subscribing import (
     HERE,
     buttons,

@@ -122,7 +122,7 @@ def test_a_direct_message_is_told_of_a_conversation(world: World, agent: Matterm
     assert posted(world, "town-square")[-1] == "**Amir Agent** changed a subscription of this channel"
     press(agent, run(agent, "edit", row["sys_id"])["form"], "save", {"direct": True})
     form = run(agent, "delete", row["sys_id"])["form"]
-    assert form["header"].endswith("Its conversation gets no further notices of it, and is told.")
+    assert form["header"].endswith("Its conversation gets no more notifications, and a message there says so.")
     press(agent, form, "delete")
     assert headline() == "**Amir Agent** removed a subscription of this conversation"
 

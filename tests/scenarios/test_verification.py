@@ -133,7 +133,7 @@ def refusals(path: str, how: str) -> tuple[str, ...]:
     if (path, how) == ("/lifecycle/install", "wrong secret"):
         words.append("The JWT secret that was entered is not")
     if (path, how) == ("/bindings", "acting user missing"):
-        words.append("This request was not of a form")
+        words.append("The app doesn't understand this request")
     return tuple(words)
 
 
@@ -185,7 +185,7 @@ def test_a_session_of_no_shape_goes_into_no_header(caller: Caller, token: str) -
     context = caller.context(acting_user_access_token=token)
     for path in ("/incident/create/submit", "/account/disconnect/submit", "/lifecycle/install", "/oauth2/complete"):
         answer = caller.post(path, context, caller.token()).json()
-        assert "not of a form that the app understands" in answer["text"], path
+        assert "doesn't understand this request" in answer["text"], path
     assert caller.world.mattermost.requests() == []
 
 
@@ -264,7 +264,7 @@ BODIES: dict[str, bytes] = {
 
 
 # A body that can't be read, one that names nobody whom a proof could be of, and one that isn't read at all.
-ODD = ("not of a form that the app understands", "could not be verified", "at most 1 MiB")
+ODD = ("doesn't understand this request", "could not be verified", "at most 1 MiB")
 
 
 @pytest.mark.parametrize("what", BODIES)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from mattermost.markdown import escaped, first_words, harmless, plain, quoted, shortened
-from tests.drawing import drawn, seen
+from tests.markdown_oracle import drawn, seen
 
 JUDGE = MarkdownIt("commonmark", {"linkify": False}).enable(["table", "strikethrough"])
 

@@ -125,7 +125,7 @@ class Desk:
             bot=around,
             owners=around,
             posting=around,
-            earlier=around,
+            posted_lookup=around,
             servicenow_for=self.around.servicenow_for,
             tables=("incident", "kb_knowledge"),
             clock=self.moment,

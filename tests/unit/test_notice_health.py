@@ -14,8 +14,8 @@ from core.notices import DeliveryHealth
 from core.outbox import Batch, Claim, Posted, Queued
 from core.stores import Stores
 from notifications.arrivals import Arrivals
-from notifications.earlier import Earlier
 from notifications.health import Health
+from notifications.posted_lookup import PostedLookup
 from notifications.refusals import Refusals
 from tests.unit.noticing import CHANNEL, NOW, RECORD, Moment, opened
 
@@ -139,7 +139,7 @@ def test_a_channel_is_looked_through_once_for_what_was_left_behind() -> None:
     """From the oldest row on; not for rows that came since."""
     bot = Bot()
     left = [queued("e1", NOW + 5), queued("e2", NOW + 3), queued("e3", NOW + 4, "d" * 26)]
-    earlier = Earlier(left, cast("Any", bot))
+    earlier = PostedLookup(left, cast("Any", bot))
     assert earlier.found(queued("e4", NOW)) == {}
     assert bot.asked == []
     for one in (*left, *left):
@@ -151,7 +151,7 @@ def test_a_closed_channel_holds_nothing_and_a_silent_mattermost_is_asked_again()
     """Posting finds out that it is closed."""
     bot = Bot(ChannelClosed("archived"))
     one = queued("e1", NOW)
-    earlier = Earlier([one], cast("Any", bot))
+    earlier = PostedLookup([one], cast("Any", bot))
     assert earlier.found(one) == {}
     bot.fails = MattermostSilent("down")
     with pytest.raises(MattermostSilent):

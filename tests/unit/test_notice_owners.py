@@ -215,8 +215,8 @@ def test_an_owner_without_a_connection_is_asked_to_connect_once_a_day(desk: Desk
     assert desk.bot.told == [
         (
             OWNER,
-            "Your ServiceNow account is not connected, so notices of **N1** say at most that a record changed. "
-            "[Connect](https://app.example/connect) to get them in full again.",
+            "Your ServiceNow account is not connected, so notifications of **N1** only say that a record changed. "
+            "[Connect](https://app.example/connect) to get full notifications again.",
         )
     ]
     assert desk.bot.people() == [OWNER]

@@ -20,7 +20,7 @@ _TEXTS = {"filter": "priority=1^state!=6"}
 _SPELLED = {"record": "INC0010001", "number": "INC0010001", "query": "INC0010001", "url": "", "client_secret": "x"}
 
 
-class Tour:
+class Crawler:
     """
     One person's walk through all forms: every choice that changes a form, every button, every look-up.
 

@@ -1,8 +1,8 @@
 """
-How Mattermost's web client draws a text: what is seen, and what in it means more than itself.
+A test oracle for Mattermost's Markdown: the text people see, and the markup and mentions in it.
 
-Written from the rules of Mattermost's fork of marked and of the client's text formatting, and from nothing of the
-product, whose escaping it judges. On random lines it finds what the fork finds, and now and then one mail address more.
+It follows the rules of Mattermost's fork of marked and of the web client's text formatting, and shares no code with
+the product, whose escaping it checks. On random lines, it agrees with the fork but for a rare extra email address.
 """
 
 import html
@@ -67,14 +67,14 @@ _COLUMNS = re.compile(r" *\|? *[-:]+ *\|[-| :]*$|  *\| *[-:]+[-| :]*$")
 
 @dataclass
 class Drawn:
-    """The visible text, and kinds of everything that is no text, in their order."""
+    """The visible text, and the kinds of all other elements in order."""
 
     text: str = ""
     meanings: list[str] = field(default_factory=list)
 
 
 def drawn(markdown: str) -> Drawn:
-    """*markdown* as people see it."""
+    """Render *markdown* as people see it."""
     found = Drawn()
     lines = re.sub(r"\r\n?|\u2424", "\n", markdown).replace("\t", "    ").replace("\u00a0", " ").split("\n")
     found.text = "\n".join(_blocks(lines, found.meanings))

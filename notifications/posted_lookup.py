@@ -1,8 +1,8 @@
 """
-What earlier processes may have posted of the rows that they left behind.
+Looks up whether waiting rows were already posted.
 
-A row that waits unclaimed was posted by nobody, unless a backup was restored: then it may be in the channel,
-posted after the backup was made. Each post names its events, so the channel is looked through once.
+A row without a batch hasn't been posted, except after a backup was restored: it may have been posted after the
+backup was made. Each post stores the IDs of its events, so one search of the channel finds them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,10 +12,10 @@ from core.notice_ports import Bot
 from core.outbox import Posted, Queued
 
 
-class Earlier:
+class PostedLookup:
     """
     Args:
-        rows: What waited when the process began.
+        rows: The rows that were waiting when the process started.
     """
 
     def __init__(self, rows: Iterable[Queued], bot: Bot) -> None:
@@ -29,7 +29,7 @@ class Earlier:
 
     def found(self, row: Queued) -> Mapping[str, Posted]:
         """
-        Posts by what they name, in the channel of a row that an earlier process left; empty for any other row.
+        The posts in the row's channel by event ID. Empty for rows that arrived after the process started.
 
         Raises:
             MattermostSilent: Try again.
@@ -40,5 +40,5 @@ class Earlier:
             try:
                 self._found[row.channel_id] = self._bot.told(row.channel_id, self._since[row.channel_id])
             except ChannelClosed:
-                return {}  # posting finds out the same, and says so
+                return {}  # posting fails with the same error, and reports it
         return self._found[row.channel_id]
