@@ -350,7 +350,7 @@ def test_an_owner_without_a_connection_shows_only_that_it_changed(world: World, 
     assert [post["root_id"] for post in posts] == [first["id"]] * 2
     assert all(f"[{record['number']}](" in post["message"] and "has changed" in post["message"] for post in posts)
     assert not any("Secret" in post["message"] or post["props"].get("attachments") for post in posts)
-    asked = [text for text in told(world, "agent") if "notices of" in text or "no longer accepts" in text]
+    asked = [text for text in told(world, "agent") if "notifications of" in text or "no longer accepts" in text]
     assert len(asked) == 1
     assert kept(world, one.sys_id).status == "active"
     world.connected("agent")

@@ -92,6 +92,7 @@ def test_everything_that_happened_is_told(stores: Stores) -> None:
     assert health.health().trouble == ""
 
 
+@pytest.mark.usefixtures("every_log_line")
 def test_refusals_are_counted_and_their_lines_limited() -> None:
     """Anybody can send rubbish: a line a second at most, and every one counted."""
     moment = Moment()
