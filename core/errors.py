@@ -382,7 +382,7 @@ class Misdirected(ServiceNowError):
 
 class CredentialsRefused(ServiceNowError):
     """
-    401: every cause looks alike; a fresh token is tried once before this is told.
+    401: ServiceNow answers every cause alike. The client retries once with a fresh token first.
 
     ``foreign`` says that it was not in ServiceNow's JSON, so something else may have answered.
     """

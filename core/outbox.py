@@ -88,9 +88,9 @@ class Mark:
     By what a post of ours is found again.
 
     Args:
-        events: Ids of what it tells; a long one that goes on in the next post is ``id.number`` until its end.
+        events: Ids of the events in the post; ``id.number`` for an event that continues in the next one.
         part: Number of the post within its batch.
-        more: The batch goes on in another post.
+        more: The batch continues in another post.
     """
 
     batch_id: str

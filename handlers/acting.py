@@ -123,7 +123,7 @@ def done(after: Record, call: Call, line: str, told: str, context: Context) -> T
     Mattermost refuses here undoes nothing: the record is changed already.
 
     Args:
-        line: What the person did, as it goes on after the name, such as ``added a comment``.
+        line: What the person did, to follow the name, such as ``added a comment``.
         told: The private confirmation.
     """
     opened = OpenedRecord.to(after, call)

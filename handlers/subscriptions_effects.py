@@ -68,7 +68,7 @@ def announce(subscription: Subscription, did: str, told: Told, mark: str, contex
     Tell the channel who did what; why it could not be told as a further sentence, "" when it was.
 
     Args:
-        did: How it goes on after the person's name, with ``{place}`` for what people call the channel.
+        did: What the person did, to follow the name, with ``{place}`` for what people call the channel.
     """
     place = place_word(subscription.channel_id, context)
     did = did.format(place=place)

@@ -82,7 +82,7 @@ def _text(record: Record, column: str) -> str:
 
 def subscription_card(summary: str, facts: Sequence[tuple[str, str]], sys_id: str) -> dict[str, Any]:
     """
-    What a channel is told of a subscription that was made, changed or removed, below the line that says so.
+    The details of a created, changed or deleted subscription, below the line that announces it.
 
     Args:
         summary: Who did what, for notifications: plain text.

@@ -51,7 +51,7 @@ def notice_parts(
     saves: Sequence[Save], *, mention: str = "", test: bool = False, told: Collection[str] = ()
 ) -> list[Part]:
     """
-    A notice as posts that follow each other: whatever was written is told, in as many as it takes.
+    A notice as consecutive posts: as many as it takes to show everything that was written.
 
     Args:
         saves: In their order.

@@ -176,7 +176,7 @@ def write_dialog_error(
 
 def write_dialog_again(dialog: Mapping[str, Any], error: Mapping[str, Any]) -> dict[str, Any]:
     """
-    A dialog that is drawn anew instead of an answer of `write_dialog_error`: its sentences stand above the form and
+    A dialog that is redrawn instead of an answer of `write_dialog_error`: its sentences stand above the form and
     below the fields' elements.
     """
     told = error.get("errors", {})

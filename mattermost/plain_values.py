@@ -82,7 +82,7 @@ def field_of(element: str) -> str:
 
 
 def chosen_field(values: Values, shape: Mapping[str, Any]) -> str:
-    """Which choice asked for the form anew, for clients that don't say so: the one that is not as it was drawn."""
+    """The field that triggered a refresh, for clients that don't send it: the one whose value changed."""
     drawn: Mapping[str, str] = shape.get("refreshing", {})
     return next((name for name, value in drawn.items() if values.text(name) != value), "")
 

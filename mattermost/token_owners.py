@@ -112,7 +112,7 @@ class TokenOwners:
                 self._waiting -= 1
 
     def forget(self) -> None:
-        """Ask again for every token, as after the app was disabled or installed anew."""
+        """Check every token again, as after the app was disabled or reinstalled."""
         with self._lock:
             self._generation += 1
             for known in (self._known, self._refused, self._silent):
