@@ -303,9 +303,10 @@ def test_signing_out_and_a_lost_session_lead_back_to_the_form(chat: Chat) -> Non
     chat.page.get_by_test_id("sign-out").click()
     expect(chat.page.get_by_test_id("login-submit")).to_be_visible()
     chat.sign_in("requester")
-    expect(chat.page.get_by_text("The beginning of Service Desk.")).to_be_visible()  # all is read
+    expect(chat.page.get_by_text("The beginning of Service Desk.")).to_be_visible()
     chat.double.state.sessions.clear()
-    chat.page.get_by_test_id("channel-town-square").click()
+    # A request of the page itself may meet the lost session first and take the link away.
+    chat.page.evaluate("document.querySelector('[data-testid=channel-town-square]')?.click()")
     expect(chat.page.get_by_test_id("login-submit")).to_be_visible()
 
 
