@@ -314,7 +314,7 @@ def _drained(site: Site) -> float:
 
 def _token(site: Site) -> str:
     """The agent's access token at ServiceNow, as the service holds it."""
-    account = site.running.service.services.accounts.get(site.agent.id)
+    account = site.running.service.services.stores.accounts.get(site.agent.id)
     assert account is not None
     return account.tokens.access_token
 

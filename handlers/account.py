@@ -90,7 +90,7 @@ def authorize(call: Call, context: Context) -> Reply:
         instance=context.instance.url,
         started_at=context.clock(),
     )
-    context.sign_ins.start(sign_in)
+    context.stores.sign_ins.start(sign_in)
     return Link(context.oauth.authorization_address(state, sign_in.verifier))
 
 
@@ -104,7 +104,7 @@ def complete(call: Call, context: Context) -> Reply:
         OAuthRefused, ServiceNowError: The exchange failed; nothing was stored.
         StorageFailed: Nothing could be stored; what ServiceNow granted is given back.
     """
-    sign_in = context.sign_ins.take(call.person.id, call.values.text("state"))
+    sign_in = context.stores.sign_ins.take(call.person.id, call.values.text("state"))
     if sign_in is None or sign_in.instance != context.instance.url:
         raise UnknownSignIn("no sign-in with this state was started by this person")
     if error := call.values.text("error"):
@@ -130,8 +130,8 @@ def complete(call: Call, context: Context) -> Reply:
         version=before.version + 1 if before else 1,
     )
     try:
-        while not context.accounts.put(account):
-            stored = context.accounts.get(call.person.id)
+        while not context.stores.accounts.put(account):
+            stored = context.stores.accounts.get(call.person.id)
             account = replace(account, version=(stored.version if stored else 0) + 1)
     except StorageFailed:
         _give_back(tokens, context)
@@ -154,7 +154,7 @@ def disconnect(call: Call, context: Context) -> Reply:
         except (ServiceNowError, OAuthRefused) as error:
             log.warning("revocation failed", person=call.person.id, reason=str(error))
             revoked = False
-    context.accounts.delete(call.person.id)
+    context.stores.accounts.delete(call.person.id)
     _refresh_menus(context, connected=False)
     log.info("disconnected", person=call.person.id, revoked=revoked)
     text = "Disconnected: your ServiceNow tokens are deleted here"

@@ -128,7 +128,7 @@ def done(after: Record, call: Call, line: str, told: str, context: Context) -> T
     """
     opened = OpenedRecord.to(after, call)
     pressed = [opened.post_id] if opened.post_id else []
-    post_ids = dict.fromkeys((*pressed, *context.cards.of(opened.channel_id, after.sys_id)))
+    post_ids = dict.fromkeys((*pressed, *context.stores.cards.of(opened.channel_id, after.sys_id)))
     roots = [update_card(after, post_id, opened.channel_id, context).root_id for post_id in post_ids]
     root_id = next(filter(None, roots), opened.root_id)
     return Text(told, announced=bool(root_id) and _said(opened.channel_id, root_id, line, context))
@@ -136,7 +136,7 @@ def done(after: Record, call: Call, line: str, told: str, context: Context) -> T
 
 def _said(channel_id: str, root_id: str, line: str, context: Context) -> bool:
     try:
-        text = f"{escaped(context.who, _NAME_CHARACTERS)} {line}"
+        text = f"{escaped(context.display_name, _NAME_CHARACTERS)} {line}"
         context.mattermost.reply(channel_id=channel_id, root_id=root_id, text=text)
     except (MattermostError, NotPermitted) as error:
         log.warning("thread line not posted", channel=channel_id, reason=str(error))

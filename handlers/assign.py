@@ -158,7 +158,7 @@ def _referred(name: str, option: Option | None, context: Context) -> tuple[str, 
 def _mentioned(username: str, context: Context) -> tuple[str, str]:
     """The ServiceNow user of somebody here: whom that person connected as, else who bears the same user name."""
     try:
-        account = context.accounts.get(context.mattermost.person_id(username))
+        account = context.stores.accounts.get(context.mattermost.person_id(username))
     except MattermostRefused:
         return "", f"There is nobody called @{escaped(username, 60)} here."
     if account is not None and account.instance == context.instance.url and account.identity.known:

@@ -92,7 +92,7 @@ def post_card_once(
         raise
     attempt.finish(_CARD)
     try:
-        context.cards.add(channel_id, record.sys_id, post_id)
+        context.stores.cards.add(channel_id, record.sys_id, post_id)
     except StorageFailed as error:
         log.error("card not remembered", sys_id=record.sys_id, reason=str(error))
 
@@ -101,7 +101,7 @@ def _headline(record: Record, did: str, context: Context) -> str:
     """``Amir Agent created [INC0010001](…): what is wrong``; Mattermost marks a post as edited if it ever changes."""
     link = record_link(record, context.links.record(record.table, record.sys_id))
     title = escaped(record_title(record).partition(": ")[2], _TITLE_CHARACTERS)
-    return f"{escaped(context.who, _NAME_CHARACTERS)} {did} {link}" + (f": {title}" if title else "")
+    return f"{escaped(context.display_name, _NAME_CHARACTERS)} {did} {link}" + (f": {title}" if title else "")
 
 
 def update_card(record: Record, post_id: str, channel_id: str, context: Context) -> CardUpdate:

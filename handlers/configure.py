@@ -30,7 +30,7 @@ def save_settings(call: Call, context: Context) -> Reply:
     """Look at the instance, then store and use what was entered."""
     if not call.state:
         return _show(call, context, Values())
-    with context.form_results.claim(PATH):  # one administrator at a time
+    with context.stores.form_results.claim(PATH):  # one administrator at a time
         wanted = _checked(call.values, context)
         dialect = call.values.flag("old_dialect")
         if dialect:
@@ -38,11 +38,11 @@ def save_settings(call: Call, context: Context) -> Reply:
         proof = _looked_at(wanted, context)
         before = context.instance
         if wanted != before:
-            context.live.set(wanted)
+            context.services.live.set(wanted)
         if dialect:
-            context.old_dialect.switch_on()
-        elif context.old_dialect.ends_at:
-            context.old_dialect.switch_off()
+            context.services.old_dialect.switch_on()
+        elif context.services.old_dialect.ends_at:
+            context.services.old_dialect.switch_off()
     log.info(
         "configured",
         by=call.person.id,
@@ -54,11 +54,11 @@ def save_settings(call: Call, context: Context) -> Reply:
 
 
 def _show(call: Call, context: Context, values: Values) -> Reply:
-    ends_at = context.old_dialect.ends_at
+    ends_at = context.services.old_dialect.ends_at
     return ShowForm(
         configure_form(
             context.instance,
-            context.live.environment,
+            context.services.live.environment,
             values,
             redirect_address=context.settings.redirect_address,
             old_dialect_until=day(ends_at) if ends_at else "",
@@ -72,7 +72,7 @@ def _checked(values: Values, context: Context) -> Instance:
     problems: dict[str, str] = {}
     wanted: dict[str, str] = {}
     for part in SETTING_NAMES:
-        fixed = getattr(context.live.environment, part)
+        fixed = getattr(context.services.live.environment, part)
         entered = values.text(part).strip()
         if part == "url":
             entered = entered.rstrip("/").lower()
@@ -85,7 +85,7 @@ def _checked(values: Values, context: Context) -> Instance:
     retyped = bool(values.text("client_secret").strip())
     before = context.instance
     moved = wanted["url"] != before.url or wanted["client_id"] != before.client_id
-    if before.client_secret and moved and not context.live.environment.client_secret and not retyped:
+    if before.client_secret and moved and not context.services.live.environment.client_secret and not retyped:
         # A secret is sent to the instance: never the one's to another.
         problems |= {"client_secret": "Enter the secret anew, for the address or the client id changes."}
     if problems:
@@ -128,11 +128,11 @@ def _without_plugin(context: Context) -> None:
 def _looked_at(wanted: Instance, context: Context) -> Proof:
     """Raises InvalidInput at the address where the instance is not there, asleep or no ServiceNow."""
     try:
-        return context.probe.look(wanted, _own_tokens(wanted, context), context.deadline)
+        return context.services.probe.look(wanted, _own_tokens(wanted, context), context.deadline)
     except ServiceNowError as error:
         log.warning("instance not accepted", error=type(error).__name__, reason=str(error))
         tell = error.tell.replace("Nothing was saved; try again", "Try again")
-        if context.live.environment.url:
+        if context.services.live.environment.url:
             raise
         raise InvalidInput({"url": tell}) from error
 
@@ -162,7 +162,7 @@ def _summary(wanted: Instance, before: Instance, proof: Proof, context: Context)
             )
     if before.url and wanted.url != before.url:
         lines.append("It is another instance than before: everybody has to connect anew.")
-    if ends_at := context.old_dialect.ends_at:
+    if ends_at := context.services.old_dialect.ends_at:
         lines.append(f"Reports of update set v2.1 are taken until {day(ends_at)}.")
     lines.append("Go on with `/servicenow setup`.")
     return "\n".join(f"- {line}" for line in lines)

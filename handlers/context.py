@@ -1,4 +1,4 @@
-"""What a handler may ask for: everything of the outside, for one call of one person."""
+"""What a handler can use: `Context` for one call, `Services` for the whole process."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ from core.old_dialect import OldDialectSwitch
 from core.ports import Clock, InstanceProbe, Links, OAuth, ServiceNow
 from core.settings import LiveInstance
 from core.signing import Signer
-from core.storage_ports import Accounts, BotToken, ChannelGrants, Deliveries, TestReports
+from core.storage_ports import BotToken, Deliveries, TestReports
 from core.stores import Stores
 
 
@@ -91,75 +91,71 @@ class Services:
     signer: Signer
     clock: Clock
 
-    @property
-    def accounts(self) -> Accounts:
-        return self.stores.accounts
-
-    @property
-    def grants(self) -> ChannelGrants:
-        return self.stores.grants
-
 
 class Context:
-    """One call's view of `Services`, with the person's own clients."""
+    """
+    What a handler can use during one call of one person.
+
+    Attributes:
+        person: Who is asking. The host verified it.
+        account: Their ServiceNow account as stored, even if it is suspended. None if there is none.
+        standing: Whether they are connected, an administrator, and so on.
+        display_name: How a channel reads about them.
+        servicenow: ServiceNow with their permissions.
+        mattermost: Mattermost with the bot's session, and with theirs if the call carries one.
+        stores: What is stored: ``accounts``, ``sign_ins``, ``installations``, ``form_results``, ``settings``,
+            ``grants``, ``parked``, ``cards``, and more. See `core.stores.Stores`.
+        instance: The ServiceNow instance in use. The call keeps it, even if an administrator changes it meanwhile.
+        oauth: That instance as an OAuth provider.
+        links: Addresses of its pages.
+        settings: What was configured when the service started.
+        buttons: Makes the buttons of cards.
+        signer: Signs the state of forms and the links we give out.
+        clock: Unix seconds.
+        deadline: When the call must be finished. All clients of this context observe it.
+        services: Everything else, which only setup, configuration, and status need: ``keys``, ``live``, ``probe``,
+            ``deliveries``, and more. See `Services`.
+    """
 
     def __init__(self, services: Services, person: Person, mattermost: Mattermost, deadline: Deadline) -> None:
-        self.live = services.live
-        self.probe = services.probe
-        self._parts = services.live.current
+        self.services = services
+        self.person = person
+        self.mattermost = mattermost
+        self.deadline = deadline
+        self.stores = services.stores
         self.settings = services.settings
-        self.instance = self._parts.instance
-        self.accounts = services.stores.accounts
-        self.sign_ins = services.stores.sign_ins
-        self.form_results = services.stores.form_results
-        self.keys = services.keys
-        self.old_dialect = services.old_dialect
-        self.saved = services.stores.settings
-        self.check_storage = services.stores.check
-        self.grants = services.stores.grants
-        self.parked = services.stores.parked
-        self.cards = services.stores.cards
-        self.bot_token = services.bot_token
-        self.test_reports = services.test_reports
-        self.deliveries = services.deliveries
-        self.oauth = self._parts.oauth
-        self.links = self._parts.links
         self.buttons = services.buttons
         self.signer = services.signer
         self.clock = services.clock
-        self.mattermost = mattermost
-        self.person = person
-        self.deadline = deadline
+        self._parts = services.live.current
+        self.instance = self._parts.instance
+        self.oauth = self._parts.oauth
+        self.links = self._parts.links
 
     @property
-    def who(self) -> str:
+    def display_name(self) -> str:
         """
-        The person's display name, for what a channel reads: people are named there for what they do, never mentioned.
+        The name in ServiceNow, or else the Mattermost user name. Never a mention.
 
         Raw text: escape it in Markdown.
         """
         account = self.account
-        named = account.identity.name or account.identity.user_name if account is not None else ""
-        return named or self.person.username
+        name = account.identity.name or account.identity.user_name if account is not None else ""
+        return name or self.person.username
 
     @cached_property
     def account(self) -> Account | None:
-        """The person's account as stored, suspended or not."""
-        return self.accounts.get(self.person.id)
+        """Read from the storage once per call."""
+        return self.stores.accounts.get(self.person.id)
 
     @cached_property
     def standing(self) -> Standing:
-        """
-        Where the person stands now.
-
-        A suspended account counts as connected again once the OAuth client was changed: the next
-        use tries it (design §4).
-        """
+        """A suspended account counts as connected once the OAuth client changed: the next use tries it (design §4)."""
         return standing_of(self.account, self._parts, self.person)
 
     @cached_property
     def servicenow(self) -> ServiceNow:
-        """ServiceNow with this person's rights, inside this call's deadline."""
+        """Created on first use."""
         return self._parts.servicenow_for(self.person.id, self.deadline)
 
 

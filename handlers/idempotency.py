@@ -153,7 +153,7 @@ class Attempt:
         if self._done or self._unanswered:
             self._store()
         else:
-            self._context.form_results.forget(self._stored.form_id)
+            self._context.stores.form_results.forget(self._stored.form_id)
 
     def answered(self, text: str) -> None:
         """Store the answer for every later submit of the form. Raises StorageFailed."""
@@ -171,7 +171,7 @@ class Attempt:
         unanswered = {name: (one.digest, one.held_until) for name, one in self._unanswered.items()}
         text = json.dumps(unanswered) if unanswered else ""
         self._stored = replace(self._stored, done=" ".join(self._done), unanswered=text)
-        self._context.form_results.put(self._stored)
+        self._context.stores.form_results.put(self._stored)
 
 
 def once(form_id: str, context: Context, work: Callable[[Attempt], Text]) -> Text:
@@ -183,8 +183,8 @@ def once(form_id: str, context: Context, work: Callable[[Attempt], Text]) -> Tex
     Raises:
         StillWorking: The same form is being submitted by another request.
     """
-    with context.form_results.claim(form_id):
-        known = context.form_results.get(form_id)
+    with context.stores.form_results.claim(form_id):
+        known = context.stores.form_results.get(form_id)
         if known is not None and known.person_id != context.person.id:
             known = None
         if known is not None and known.text:

@@ -50,7 +50,7 @@ def press(call: Call, context: Context) -> Reply:
     action = _ACTIONS.get(pressed)
     if action is None:
         raise InvalidInput({}, "Press one of the buttons.")
-    with context.form_results.claim(_ONE_AT_A_TIME):
+    with context.stores.form_results.claim(_ONE_AT_A_TIME):
         notice = action(context)
     return _show(call, context, notice)
 
@@ -60,7 +60,7 @@ def decide(call: Call, context: Context) -> Reply:
     """Take the plugin's subscriptions over, or give them back, once that was confirmed."""
     if not call.state:
         return _show(call, context, "")
-    with context.form_results.claim(_ONE_AT_A_TIME):
+    with context.stores.form_results.claim(_ONE_AT_A_TIME):
         match call.values.text("action"):
             case Button.TAKE_OVER:
                 _without_plugin(context)
@@ -80,7 +80,7 @@ def _show(call: Call, context: Context, notice: str) -> Reply:
 
 def _buttons(found: Found, context: Context) -> list[tuple[Button, str]]:
     """What can be pressed now, in the order of the steps."""
-    newest = context.keys.newest
+    newest = context.services.keys.newest
     offered = [(Button.CHECK, "Check again")]
     if found.to_write:
         offered.append((Button.WRITE_KEY, "Write key"))
@@ -100,7 +100,7 @@ def _buttons(found: Found, context: Context) -> list[tuple[Button, str]]:
 def _new_key(context: Context) -> str:
     component = context.servicenow.component()
     try:
-        key = rotate(component, context.keys, context.settings.app_url, context.old_dialect.secret())
+        key = rotate(component, context.services.keys, context.settings.app_url, context.services.old_dialect.secret())
     except NotWritten as error:
         return f"{error.tell} Press **Write key** to try again."
     return f"ServiceNow signs with the new key `{key.key_id}` from now on; the former one is retired after a day."
@@ -108,8 +108,8 @@ def _new_key(context: Context) -> str:
 
 def _write_key(context: Context) -> str:
     component, address = context.servicenow.component(), context.settings.app_url
-    write(component, context.keys, address, own_row(component, address), context.old_dialect.secret())
-    newest = context.keys.newest
+    write(component, context.services.keys, address, own_row(component, address), context.services.old_dialect.secret())
+    newest = context.services.keys.newest
     return (
         f"ServiceNow signs with `{newest.key_id}` from now on." if newest else "The old component's secret is written."
     )
@@ -119,9 +119,9 @@ def _test(context: Context) -> str:
     """A report with a nonce goes the whole way: the component, its outbox, our webhook."""
     nonce = secrets.token_hex(16)
     context.servicenow.component().send_test(context.settings.app_url, nonce)
-    if context.test_reports.arrived(nonce, context.deadline.within(_TEST_SECONDS)):
+    if context.services.test_reports.arrived(nonce, context.deadline.within(_TEST_SECONDS)):
         return "**The test came back:** ServiceNow's reports reach this service, and their signature holds."
-    health = context.deliveries.health()
+    health = context.services.deliveries.health()
     hint = f" The last request that was refused here: `{health.refused_reason}`." if health.refused_reason else ""
     return (
         f"ServiceNow took the test, and it is still on its way. Press **Check again** in a minute.{hint} If nothing "

@@ -140,7 +140,7 @@ def _role(found: Found, component: Component, context: Context) -> None:
 
 
 def _key(found: Found, component: Component, context: Context) -> None:
-    title, old = "Webhook key", bool(context.old_dialect.ends_at)
+    title, old = "Webhook key", bool(context.services.old_dialect.ends_at)
     if not found.current and not (found.version and old):
         found.add(title, Mark.WAITS, "needs the current component.")
         return
@@ -156,10 +156,10 @@ def _key(found: Found, component: Component, context: Context) -> None:
     found.may_write_keys = True
     found.row = row_of(rows)
     held = found.row.key_id if found.row else ""
-    newest = context.keys.newest
-    accepted = {key.key_id for key in context.keys.accepted()}
+    newest = context.services.keys.newest
+    accepted = {key.key_id for key in context.services.keys.accepted()}
     found.key_in_place = bool(held) and held in accepted
-    secret = context.old_dialect.secret()
+    secret = context.services.old_dialect.secret()
     old_lacks = bool(secret) and (found.row is None or found.row.old_secret != secret)
     found.to_write = old_lacks or (newest is not None and held != newest.key_id)
     if old_lacks:
@@ -183,7 +183,7 @@ def _key(found: Found, component: Component, context: Context) -> None:
 
 def _webhook(found: Found, component: Component, context: Context) -> None:
     title = "Reports reach this service"
-    used = max((key.used_at for key in context.keys.accepted()), default=0.0)
+    used = max((key.used_at for key in context.services.keys.accepted()), default=0.0)
     if used:
         found.add(title, Mark.DONE, f"the last one came on {moment(used)}.")
     elif found.current and found.key_in_place:
@@ -201,13 +201,13 @@ def _plugin(found: Found, component: Component, context: Context) -> None:
         log.warning("plugins not readable", reason=str(error))
         found.add(title, Mark.NOTE, "Mattermost did not say whether it runs. Check again in a minute.")
         return
-    if found.current or (found.version and context.old_dialect.ends_at):
+    if found.current or (found.version and context.services.old_dialect.ends_at):
         try:
             found.foreign = len(component.foreign_rows(context.settings.mattermost_url, MOST_COUNTED))
         except (AccessDenied, NotInstalled):
             pass  # the role is missing, which another step says
     count = how_many(found.foreign)
-    if found.plugin_runs and context.old_dialect.ends_at:
+    if found.plugin_runs and context.services.old_dialect.ends_at:
         text = (
             "it runs, and reports of version 2.1 are taken here as well, so notices are posted twice. Disable the "
             "plugin, or switch **Accept update set v2.1** off in `/servicenow configure`."

@@ -45,7 +45,7 @@ def show_status(call: Call, context: Context) -> Reply:
 
 
 def _notices(context: Context) -> list[str]:
-    health = context.deliveries.health()
+    health = context.services.deliveries.health()
     since = f", the oldest since {moment(health.oldest_at)}" if health.waiting and health.oldest_at else ""
     lines = [
         f"Waiting to be posted: {health.waiting:,}{since}",
@@ -59,7 +59,7 @@ def _notices(context: Context) -> list[str]:
 
 
 def _reports(context: Context) -> list[str]:
-    health = context.deliveries.health()
+    health = context.services.deliveries.health()
     refused = _when(health.refused_at)
     if health.refused_at:
         reason = _REASONS.get(health.refused_reason, escaped(health.refused_reason.replace("_", " "), 80))
@@ -68,13 +68,13 @@ def _reports(context: Context) -> list[str]:
     if health.refused:
         counts = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(health.refused.items()))
         lines.append(f"Refused since the service started: {counts}")
-    keys = context.keys.accepted()
+    keys = context.services.keys.accepted()
     if not keys:
         lines.append("Webhook keys: none yet; make one with `/servicenow setup`")
     for key in keys:
         source = "from `WEBHOOK_SECRETS`" if key.from_environment else f"made on {moment(key.made_at)}"
         lines.append(f"Webhook key `{key.key_id}`: {source}, last used {_when(key.used_at)}")
-    if ends_at := context.old_dialect.ends_at:
+    if ends_at := context.services.old_dialect.ends_at:
         lines.append(f"Reports of update set v2.1 are taken until {moment(ends_at)}")
     return lines
 
@@ -102,7 +102,7 @@ def _component(context: Context) -> list[str]:
 
 
 def _subscriptions(context: Context) -> list[str]:
-    grants = context.grants.all()
+    grants = context.stores.grants.all()
     counted = Counter(grant.status for grant in grants)
     lines = [f"{counted[status]:,} {status}" for status in Status]
     broken = [grant for grant in grants if grant.status == Status.BROKEN]
@@ -111,7 +111,7 @@ def _subscriptions(context: Context) -> list[str]:
         lines.append(f"Broken: {name}: {escaped(grant.reason, 200)}")
     if len(broken) > _LISTED:
         lines.append(f"… and {len(broken) - _LISTED:,} more that are broken")
-    parked = sorted(context.parked.all(), key=lambda one: -one.seen_at)
+    parked = sorted(context.stores.parked.all(), key=lambda one: -one.seen_at)
     if parked:
         lines.append(f"{len(parked):,} in ServiceNow that nobody who may has asked for; nothing of them is posted")
     for row in parked[:_LISTED]:
@@ -124,7 +124,7 @@ def _subscriptions(context: Context) -> list[str]:
 
 
 def _accounts(context: Context) -> list[str]:
-    accounts = context.accounts.all()
+    accounts = context.stores.accounts.all()
     other = sum(account.instance != context.instance.url for account in accounts)
     suspended = sum(account.suspended and account.instance == context.instance.url for account in accounts)
     lines = [f"{len(accounts):,} connected, of which {suspended:,} have to connect again"]
@@ -136,7 +136,7 @@ def _service(context: Context) -> list[str]:
 
 
 def _bot_token(context: Context) -> str:
-    health = context.bot_token.health()
+    health = context.services.bot_token.health()
     if health.lasting:
         refused = ", **which Mattermost refuses**; the newest session is used instead" if health.refused else ""
         return f"`MATTERMOST_BOT_TOKEN`{refused}"
@@ -147,7 +147,7 @@ def _bot_token(context: Context) -> str:
 
 def _storage(context: Context) -> str:
     try:
-        context.check_storage()
+        context.stores.check()
     except AppError as error:
         log.error("storage check failed", reason=str(error))
         return f"**does not take changes.** {error.tell}"

@@ -154,7 +154,7 @@ def own_subscriptions(call: Call, context: Context) -> Reply:
 def _own(context: Context) -> list[Option]:
     """The person's subscriptions, newest first."""
     tables = tables_of(context)
-    grants = [grant for grant in context.grants.all() if grant.owner_id == context.person.id]
+    grants = [grant for grant in context.stores.grants.all() if grant.owner_id == context.person.id]
     grants.sort(key=lambda grant: grant.granted_at, reverse=True)
     called = ((grant.name or tables.get(grant.table, grant.table), grant.sys_id) for grant in grants)
     return [Option(marked(name, sys_id), sys_id) for name, sys_id in called]

@@ -62,9 +62,9 @@ def update(
     Args:
         record_read: The person could read the subscription's record just now.
     """
-    granted = context.grants.get(before.sys_id)
+    granted = context.stores.grants.get(before.sys_id)
     if granted is not None or creator:
-        context.grants.put(grant_of(after, context, granted, creator=creator, record_read=record_read))
+        context.stores.grants.put(grant_of(after, context, granted, creator=creator, record_read=record_read))
     try:
         with rows_of(context) as rows:
             return rows.update(before, after)
@@ -76,9 +76,9 @@ def update(
             if not isinstance(error, Broken) or not _says(found, before):
                 raise MayBeSaved(f"update unanswered: {error}", context.links.list(TABLE)) from error
         if granted is not None:
-            context.grants.put(granted)
+            context.stores.grants.put(granted)
         elif creator:
-            context.grants.delete(before.sys_id)
+            context.stores.grants.delete(before.sys_id)
         if isinstance(error, AccessDenied) and not creator:
             raise NotYoursThere(str(error)) from error
         if isinstance(error, Broken):
@@ -113,7 +113,7 @@ def with_known_state(stored: Subscription, context: Context) -> Subscription:
 
     One round trip where there is something to tell, none else; a failure waits for the next time.
     """
-    grant = context.grants.get(stored.sys_id)
+    grant = context.stores.grants.get(stored.sys_id)
     if grant is None or grant.status != Status.BROKEN or not is_creator(stored, context):
         return stored
     told = replace(stored, status=Status.BROKEN, status_reason=grant.reason[:_REASON_CHARACTERS])

@@ -18,7 +18,7 @@ from mattermost.markdown import escaped
 
 def show_detail(call: Call, context: Context, subscription: Subscription, *, note: str = "") -> Reply:
     """Show *subscription*; the place in the list where it was picked stays. *note* stands above."""
-    status, _ = standing(subscription, context.grants.get(subscription.sys_id))
+    status, _ = standing(subscription, context.stores.grants.get(subscription.sys_id))
     record = read_title(subscription, context)
     wanted = context.servicenow.subscriptions(context.settings.app_url).decode(
         subscription.filter_query, subscription.table

@@ -77,7 +77,7 @@ def announce(subscription: Subscription, did: str, told: Told, mark: str, contex
         facts.append(("Only", told.filter))
     if subscription.name:
         facts.insert(0, ("Name", escaped(subscription.name, 100)))
-    name = context.who
+    name = context.display_name
     card = subscription_card(f"{name} {did}", facts, subscription.sys_id)
     try:
         context.mattermost.post_card(

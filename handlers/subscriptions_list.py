@@ -129,7 +129,7 @@ class _Sight:
 
     def shows(self, row: Subscription) -> bool:
         """Whether *row* belongs into this person's list."""
-        grant = self._context.grants.get(row.sys_id)
+        grant = self._context.stores.grants.get(row.sys_id)
         mine = self._call.person.id == (grant.owner_id if grant else row.user_id)
         if row.channel_id not in self.channels and not mine and not self._call.person.administrator:
             return False

@@ -149,7 +149,7 @@ def _resumed(sys_id: str, context: Context) -> tuple[Subscription, str]:
     context.mattermost.let_bot_in(stored.channel_id)
     if stored.record_id and read_title(stored, context) is None:
         raise InvalidInput({}, "You may not see its record any more, or it is gone: delete this subscription.")
-    granted = context.grants.get(sys_id)
+    granted = context.stores.grants.get(sys_id)
     if creator or granted is None or not granted.same_as(stored):
         check_allowed(stored, context)
     after = replace(stored, status=Status.ACTIVE, is_active=True, status_reason="", filter_error="")
@@ -192,7 +192,7 @@ def _deleted(sys_id: str, form_id: str, context: Context) -> str:
             raise
         return _stopped(stored, context)
     try:
-        context.grants.delete(sys_id)
+        context.stores.grants.delete(sys_id)
     except StorageFailed as error:
         log.warning("grant of a deleted subscription stays", subscription=sys_id, reason=str(error))
     log.info("subscription deleted", subscription=sys_id, person=context.person.id)
@@ -203,10 +203,10 @@ def _deleted(sys_id: str, form_id: str, context: Context) -> str:
 
 def _stopped(stored: Subscription, context: Context) -> str:
     """An administrator of the channel may stop what ServiceNow lets only its creator change: we post no more of it."""
-    granted = context.grants.get(stored.sys_id)
+    granted = context.stores.grants.get(stored.sys_id)
     grant = granted or grant_of(stored, context, creator=False)
-    reason = f"{context.who}, who administrates the channel, stopped it."
-    context.grants.put(replace(grant, status=Status.BROKEN.value, reason=reason, told_at=0.0))
+    reason = f"{context.display_name}, who administrates the channel, stopped it."
+    context.stores.grants.put(replace(grant, status=Status.BROKEN.value, reason=reason, told_at=0.0))
     log.info("subscription stopped", subscription=stored.sys_id, person=context.person.id)
     return (
         "Stopped: nothing of it is posted here any more. Its row in ServiceNow stays, for only who made it or a "

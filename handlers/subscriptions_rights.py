@@ -86,7 +86,7 @@ def is_creator(subscription: Subscription, context: Context) -> bool:
     Whether the person made it. What was set up through us says so itself; else ServiceNow's user name counts,
     never ``user_id``, which any holder of the role can write.
     """
-    grant = context.grants.get(subscription.sys_id)
+    grant = context.stores.grants.get(subscription.sys_id)
     if grant is not None and grant.owner_id:  # one without an owner only keeps posts from being made
         return grant.owner_id == context.person.id
     account = context.account
@@ -95,7 +95,7 @@ def is_creator(subscription: Subscription, context: Context) -> bool:
 
 def grant_for(subscription: Subscription, context: Context) -> Grant | None:
     """The grant that covers the row as it is now, created by whom it was; None where nothing is posted of it."""
-    grant = context.grants.get(subscription.sys_id)
+    grant = context.stores.grants.get(subscription.sys_id)
     if grant is None or not grant.same_as(subscription) or grant.created_by not in {"", subscription.created_by}:
         return None
     return grant
@@ -103,7 +103,7 @@ def grant_for(subscription: Subscription, context: Context) -> Grant | None:
 
 def owner_of(subscription: Subscription, context: Context) -> str:
     """Mattermost id of who set it up through us, whatever was changed since; "" where somebody else created the row."""
-    grant = context.grants.get(subscription.sys_id)
+    grant = context.stores.grants.get(subscription.sys_id)
     return grant.owner_id if grant is not None and grant.created_by in {"", subscription.created_by} else ""
 
 
@@ -114,7 +114,7 @@ def counts(subscription: Subscription, context: Context) -> bool:
     """
     if grant_for(subscription, context) is not None:
         return True
-    account = context.accounts.get(subscription.user_id)
+    account = context.stores.accounts.get(subscription.user_id)
     return account is not None and account.identity.known and account.identity.user_name == subscription.created_by
 
 
@@ -129,7 +129,7 @@ def check_may_manage(subscription: Subscription, context: Context) -> bool:
         return True
     if not subscription.channel_id:
         raise NotYours("a row without channel")
-    grant = context.grants.get(subscription.sys_id)
+    grant = context.stores.grants.get(subscription.sys_id)
     for channel_id in {subscription.channel_id, grant.channel_id if grant else subscription.channel_id}:
         context.mattermost.may_manage(channel_id)
     return False

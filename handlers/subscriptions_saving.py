@@ -91,7 +91,7 @@ def one_at_a_time(subscription: Subscription, context: Context) -> Iterator[None
     parts = (subscription.channel_id, subscription.table, subscription.record_id, subscription.filter_query)
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     try:
-        with context.form_results.claim(f"subscription {digest}"):
+        with context.stores.form_results.claim(f"subscription {digest}"):
             yield
     except StillWorking as busy:
         raise SavedBySomebody(str(busy)) from busy
@@ -105,13 +105,13 @@ class SavedBySomebody(StillWorking):
 
 def _refuse_granted_twin(wanted: Subscription, context: Context) -> None:
     """Without a round trip where we know of none; a grant whose row is gone is dropped."""
-    for grant in context.grants.all():
+    for grant in context.stores.grants.all():
         if grant.same_as(wanted):
             try:
                 with rows_of(context) as rows:
                     twin = rows.get(grant.sys_id)
             except Gone:
-                context.grants.delete(grant.sys_id)
+                context.stores.grants.delete(grant.sys_id)
                 continue
             if twin.same_as(wanted):
                 raise AlreadyThere(twin)
@@ -153,7 +153,7 @@ def _give_way(stored: Subscription, context: Context) -> None:
 
 def _keep(stored: Subscription, context: Context) -> None:
     try:
-        context.grants.put(grant_of(stored, context, record_read=True))
+        context.stores.grants.put(grant_of(stored, context, record_read=True))
     except StorageFailed:
         _remove(stored.sys_id, context)
         raise

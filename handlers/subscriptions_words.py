@@ -115,7 +115,7 @@ def standing(subscription: Subscription, grant: Grant | None) -> tuple[Status, s
 
 def shown_status(subscription: Subscription, context: Context) -> tuple[str, str]:
     """As `standing`, or that it waits: its row was created or changed past us, and nothing was posted of it."""
-    grant = context.grants.get(subscription.sys_id)
+    grant = context.stores.grants.get(subscription.sys_id)
     status, reason = standing(subscription, grant)
     if status is Status.ACTIVE and grant_for(subscription, context) is None:
         what = "changed in ServiceNow, not through this app" if grant is not None else "not created through this app"

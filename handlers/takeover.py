@@ -64,12 +64,12 @@ class Outcome:
 
 def taken(context: Context) -> Mapping[str, str]:
     """What was taken over: creator's ServiceNow user name by sys_id."""
-    return dict(context.saved.get(_SAVED_AS).get("rows", {}))
+    return dict(context.stores.settings.get(_SAVED_AS).get("rows", {}))
 
 
 def parked(context: Context) -> int:
     """How many of them nothing is posted of, for want of a grant."""
-    return sum(context.grants.get(sys_id) is None for sys_id in taken(context))
+    return sum(context.stores.grants.get(sys_id) is None for sys_id in taken(context))
 
 
 def take_over(context: Context) -> Outcome:
@@ -83,7 +83,7 @@ def take_over(context: Context) -> Outcome:
     component, outcome = context.servicenow.component(), Outcome()
     rows = component.foreign_rows(context.settings.mattermost_url, AT_ONCE)
     noted = {**taken(context), **{row.sys_id: row.created_by for row in rows}}
-    context.saved.put(_SAVED_AS, {"from": context.settings.mattermost_url, "rows": noted})
+    context.stores.settings.put(_SAVED_AS, {"from": context.settings.mattermost_url, "rows": noted})
     granting = _Granting(context)
     for done, row in enumerate(rows):
         outcome.left = len(rows) - done
@@ -110,7 +110,7 @@ def take_over(context: Context) -> Outcome:
 def grant_parked(context: Context) -> Outcome:
     """Grant what was taken over and waited, where its creator has connected or joined the channel since."""
     outcome, granting = Outcome(), _Granting(context)
-    waiting = [sys_id for sys_id in taken(context) if context.grants.get(sys_id) is None][:AT_ONCE]
+    waiting = [sys_id for sys_id in taken(context) if context.stores.grants.get(sys_id) is None][:AT_ONCE]
     for record in context.servicenow.read_records(TABLE, waiting, _COLUMNS).values():
         if record.value("server_url") == context.settings.app_url:
             granting.grant(_row_of(record), outcome)
@@ -121,7 +121,7 @@ def grant_parked(context: Context) -> Outcome:
 def give_back(context: Context) -> str:
     """Have everything that was taken over reported to the plugin again; for the administrator."""
     component, noted = context.servicenow.component(), dict(taken(context))
-    back_to = str(context.saved.get(_SAVED_AS).get("from", ""))
+    back_to = str(context.stores.settings.get(_SAVED_AS).get("from", ""))
     given, problem = 0, ""
     for sys_id, row in _still_there(list(noted)[:AT_ONCE], context).items():
         if context.deadline.left() < _LEAST_SECONDS:
@@ -136,9 +136,9 @@ def give_back(context: Context) -> str:
             log.warning("giving back stopped", reason=str(error))
             problem = f" It stopped early: {error.tell}"
             break
-        context.grants.delete(sys_id)
+        context.stores.grants.delete(sys_id)
         del noted[sys_id]
-    context.saved.put(_SAVED_AS, {"from": back_to, "rows": noted} if noted else {})
+    context.stores.settings.put(_SAVED_AS, {"from": back_to, "rows": noted} if noted else {})
     log.info("given back", by=context.person.id, given=given, left=len(noted))
     rest = f" {len(noted):,} are left; press **Give back** again." if noted else ""
     return f"**Given back: {given:,}.** They are reported to the plugin's address again.{problem}{rest}"
@@ -151,7 +151,7 @@ class _Granting:
         self._context = context
         self._admitted: dict[tuple[str, str], str] = {}
         self._people: dict[str, list[Account]] = {}
-        for account in context.accounts.all():
+        for account in context.stores.accounts.all():
             if account.instance == context.instance.url and account.identity.user_name:
                 self._people.setdefault(account.identity.user_name, []).append(account)
 
@@ -167,8 +167,8 @@ class _Granting:
         if problem := self._admitted[key]:
             outcome.parked[f"{who}: {problem}"] += 1
             return
-        before = self._context.grants.get(row.sys_id)
-        self._context.grants.put(
+        before = self._context.stores.grants.get(row.sys_id)
+        self._context.stores.grants.put(
             Grant(
                 sys_id=row.sys_id,
                 owner_id=owner.person_id,

@@ -39,7 +39,7 @@ def apps_blueprint(door: Door, app_url: str) -> Blueprint:
     def bindings() -> ResponseReturnValue:
         caller = door.verifier.bindings(request)
         services = door.services
-        account = services.accounts.get(caller.person.id)
+        account = services.stores.accounts.get(caller.person.id)
         standing = standing_of(account, services.live.current, caller.person)
         return Response(_bindings(standing), mimetype="application/json")
 

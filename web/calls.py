@@ -94,7 +94,7 @@ class Door:
         if not self.reminders.due():
             return
         remind_of_endings(
-            services.accounts,
+            services.stores.accounts,
             lambda person_id, text: self.tell_later(caller, person_id, text),
             services.settings.connect_address,
             services.clock(),
@@ -107,7 +107,7 @@ class Door:
             self.background.submit(lambda: _hide(context))
         self.background.submit(
             lambda: tell_of_suspension(
-                services.accounts,
+                services.stores.accounts,
                 lambda person_id, text: self.tell_later(caller, person_id, text),
                 caller.person.id,
                 services.settings.connect_address,

@@ -80,9 +80,9 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         return installation.installed_by if installation is not None else ""
 
     owners = Owners(
-        grants=services.grants,
+        grants=services.stores.grants,
         parked=stores.parked,
-        accounts=services.accounts,
+        accounts=services.stores.accounts,
         bot=bot,
         clock=clock,
         gone=(GONE,),
@@ -90,8 +90,8 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         administrator=administrator,
     )
     adoption = Adoption(
-        accounts=services.accounts,
-        grants=services.grants,
+        accounts=services.stores.accounts,
+        grants=services.stores.grants,
         parked=stores.parked,
         bot=bot,
         servicenow_for=servicenow_for,
@@ -99,7 +99,7 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         clock=clock,
     )
     posting = Posting(
-        accounts=services.accounts,
+        accounts=services.stores.accounts,
         threads=stores.threads,
         cards=stores.cards,
         bot=bot,
@@ -109,8 +109,8 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         clock=clock,
     )
     delivery = Delivery(
-        grants=services.grants,
-        accounts=services.accounts,
+        grants=services.stores.grants,
+        accounts=services.stores.accounts,
         threads=stores.threads,
         cards=stores.cards,
         bot=bot,
@@ -150,8 +150,8 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         health.arrivals,
         outbox=stores.outbox,
         parked=stores.parked,
-        grants=services.grants,
-        accounts=services.accounts,
+        grants=services.stores.grants,
+        accounts=services.stores.accounts,
         app_url=services.settings.app_url,
         instance=lambda: live.current.instance.url,
         tables=tables,
@@ -162,7 +162,7 @@ def notices_of(door: Door, stores: NoticeStores, tokens: BotTokens, health: Heal
         services.old_dialect,
         health.refusals,
         outbox=stores.outbox,
-        grants=services.grants,
+        grants=services.stores.grants,
         clock=clock,
         stored=loops.wake,
     )

@@ -357,7 +357,7 @@ class PlainHost:
         services = self.door.services
         self.door.background.submit(
             lambda: tell_of_suspension(
-                services.accounts,
+                services.stores.accounts,
                 context.mattermost.tell,
                 person_id,
                 services.settings.connect_address,

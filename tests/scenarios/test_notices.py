@@ -233,7 +233,7 @@ def test_a_paused_or_deleted_subscription_posts_nothing_more(world: World, compo
     active, paused = stored(world, grant(world), grant(world, "town-square", status="paused"))
     record = incident(world)
     component.changed(record, [active, paused])
-    world.running.service.services.grants.delete(active.sys_id)
+    world.running.service.services.stores.grants.delete(active.sys_id)
     pass_time(world, 2)
     assert notices(world) == notices(world, "town-square") == []
     assert world.running.service.services.deliveries.health().waiting == 0
@@ -246,7 +246,7 @@ def test_what_waited_when_its_subscription_was_stopped_or_moved_is_not_posted(
     """The grant of the moment of posting decides."""
     [one] = stored(world, grant(world))
     component.changed(incident(world), [one])
-    world.running.service.services.grants.put(replace(one, **change))
+    world.running.service.services.stores.grants.put(replace(one, **change))
     pass_time(world, 2)
     assert notices(world) == []
     assert world.running.service.services.deliveries.health().waiting == 0

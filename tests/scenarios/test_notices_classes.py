@@ -186,7 +186,7 @@ def test_a_row_for_such_a_table_is_not_adopted(world: World, component: Componen
 
 
 def _granted(world: World, sys_id: str) -> bool:
-    return world.running.service.services.grants.get(sys_id) is not None
+    return world.running.service.services.stores.grants.get(sys_id) is not None
 
 
 @pytest.mark.parametrize(

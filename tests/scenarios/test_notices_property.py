@@ -154,7 +154,7 @@ class Channel:
             record_read=one.single and change.record_class in SHARED and self.reads(one.owner, change),
         )
         if one.granted:
-            self.world.running.service.services.grants.put(made)
+            self.world.running.service.services.stores.grants.put(made)
         return matching(made, created_by=one.row, updated_by=one.row)
 
     @staticmethod
