@@ -12,7 +12,7 @@ from core.notices import WebhookKey
 from core.old_dialect import OldDialectSwitch
 from core.settings import LiveInstance
 from core.stores import Stores
-from handlers.rotation import rotate
+from handlers.webhook_keys import rotate
 from mattermost.client import REMOTE
 from servicenow.side import ServiceNowSide
 from storage.sealing import derive_keys
@@ -39,7 +39,7 @@ def rotate_stopped(config: Config, user_name: str, clock: Callable[[], float] = 
 
     Raises:
         InUse: The service runs and owns the storage.
-        AppError: As `handlers.rotation.rotate`, or NotConfigured, or NoAdministrator.
+        AppError: As `handlers.webhook_keys.rotate`, or NotConfigured, or NoAdministrator.
     """
     keys = partial(derive_keys, config.app_secrets)
     stores = open_storage(config.storage_url, keys, clock=clock)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from core.filters import Filter
 from core.records import Column, Record
-from core.subscriptions import Key, Subscription, Wanted
+from core.subscriptions import Cursor, Subscription, SubscriptionFilter
 
 
 class Subscriptions(Protocol):
@@ -40,7 +40,9 @@ class Subscriptions(Protocol):
         """Those with the same channel, table, record and filter, in any status, oldest first; itself too."""
         ...
 
-    def page(self, wanted: Wanted, limit: int, *, beyond: Key | None = None, back: bool = False) -> list[Subscription]:
+    def page(
+        self, wanted: SubscriptionFilter, limit: int, *, beyond: Cursor | None = None, back: bool = False
+    ) -> list[Subscription]:
         """
         At most *limit*, newest first, from after *beyond* on; less than *limit* means that there are no more.
 

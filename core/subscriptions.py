@@ -47,7 +47,7 @@ EVENT_LABELS = {
 DEFAULT_EVENTS = (Event.STATE, Event.PRIORITY, Event.COMMENTED)
 
 
-class Option(StrEnum):
+class PostOption(StrEnum):
     """
     Tokens of the column ``options``, comma separated.
 
@@ -106,9 +106,9 @@ class Subscription:
     updated_on: str = ""
 
     @property
-    def key(self) -> "Key":
+    def cursor(self) -> "Cursor":
         """Where it stands in a list."""
-        return Key(self.created_on, self.sys_id)
+        return Cursor(self.created_on, self.sys_id)
 
     def same_as(self, other: "Subscription") -> bool:
         """Whether both would post the same records' notices in the same channel."""
@@ -120,7 +120,7 @@ def _identity(of: "Subscription | Grant") -> tuple[str, str, str, str]:
 
 
 @dataclass(frozen=True)
-class Key:
+class Cursor:
     """A place in a list that is ordered by creation; ``created_on`` is raw UTC."""
 
     created_on: str
@@ -128,7 +128,7 @@ class Key:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class SubscriptionFilter:
     """Which subscriptions of this Mattermost server a list shows; "" demands nothing."""
 
     user_id: str = ""

@@ -9,13 +9,13 @@ from core.calls import Call, Reply, ShowForm
 from core.errors import InvalidInput, NotPermitted
 from core.menus import Requirement
 from forms.setup import PATH, TAKEOVER_PATH, Button, confirm_form, setup_form
-from handlers import takeover
+from handlers import migration
 from handlers.configure import OLD_PLUGIN
 from handlers.context import Context
 from handlers.opened import Opened
 from handlers.registry import calls
-from handlers.rotation import NotWritten, own_row, rotate, write
 from handlers.setup_checks import MOST_COUNTED, Found, how_many, look
+from handlers.webhook_keys import NotWritten, own_row, rotate, write
 
 log = structlog.get_logger(__name__)
 
@@ -64,9 +64,9 @@ def decide(call: Call, context: Context) -> Reply:
         match call.values.text("action"):
             case Button.TAKE_OVER:
                 _without_plugin(context)
-                notice = takeover.take_over(context).told
+                notice = migration.migrate(context).told
             case Button.GIVE_BACK:
-                notice = takeover.give_back(context)
+                notice = migration.revert(context)
             case _:
                 notice = "Nothing was changed."
     return _show(call, context, notice)
@@ -90,8 +90,8 @@ def _buttons(found: Found, context: Context) -> list[tuple[Button, str]]:
         offered.append((Button.TEST, "Send a test"))
     if found.foreign and found.plugin_runs is False:
         offered.append((Button.TAKE_OVER, "Take over"))
-    if takeover.taken(context):
-        if takeover.parked(context):
+    if migration.migrated(context):
+        if migration.waiting(context):
             offered.append((Button.GRANT, "Grant waiting ones"))
         offered.append((Button.GIVE_BACK, "Give back"))
     return offered
@@ -130,7 +130,7 @@ def _test(context: Context) -> str:
 
 
 def _grant(context: Context) -> str:
-    outcome = takeover.grant_parked(context)
+    outcome = migration.grant_waiting(context)
     waits = "".join(f"\n- {count:,} wait: {reason}" for reason, count in outcome.parked.most_common(10))
     return f"**Granted: {outcome.granted:,}.**{waits}"
 
@@ -148,7 +148,7 @@ def _confirm(button: Button, call: Call, context: Context) -> Reply:
     state = Opened.of(call).signed(TAKEOVER_PATH, context)
     cancel = (Button.CANCEL, "Cancel")
     if button is Button.GIVE_BACK:
-        count = len(takeover.taken(context))
+        count = len(migration.migrated(context))
         text = (
             f"{how_many(count)} reported to this service since they were taken over. Give them back to the plugin's "
             "address? Here they end. The plugin gets them only while the component in ServiceNow is of version 2.1."

@@ -12,7 +12,7 @@ from core.subscriptions import ROLE
 from forms.setup import Mark, Step
 from handlers.configure import OLD_PLUGIN
 from handlers.context import Context
-from handlers.rotation import row_of
+from handlers.webhook_keys import row_of
 
 log = structlog.get_logger(__name__)
 

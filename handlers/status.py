@@ -9,7 +9,7 @@ from core.calls import Call, Reply, Text
 from core.errors import AppError, NotConnected, ServiceNowError
 from core.menus import Requirement
 from core.subscriptions import Status
-from handlers import takeover
+from handlers import migration
 from handlers.context import Context
 from handlers.registry import calls
 from handlers.setup_checks import moment
@@ -117,8 +117,8 @@ def _subscriptions(context: Context) -> list[str]:
     for row in parked[:_LISTED]:
         maker = escaped(row.created_by, 60) or "nobody"
         lines.append(f"Not posted: `{row.sys_id}`, made by {maker}: {escaped(row.reason, 200)}")
-    if taken := len(takeover.taken(context)):
-        waiting = takeover.parked(context)
+    if taken := len(migration.migrated(context)):
+        waiting = migration.waiting(context)
         lines.append(f"{taken:,} were taken over from the plugin; {waiting:,} of them wait for their creators")
     return lines
 

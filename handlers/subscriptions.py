@@ -20,7 +20,7 @@ from handlers.registry import calls
 from handlers.subscriptions_changing import change
 from handlers.subscriptions_detail import show_detail
 from handlers.subscriptions_form import entered_values, find_records, read_form, remembered, tables_of
-from handlers.subscriptions_rights import check_may_manage, rows_of
+from handlers.subscriptions_permissions import check_may_manage, rows_of
 from handlers.subscriptions_saving import AlreadyThere, create
 from mattermost.markdown import escaped
 
@@ -45,11 +45,11 @@ def add(call: Call, context: Context) -> Reply:
     """Save it as the person who asked; or say what it would have caught, and keep the form open."""
     if not call.state:
         return open_add(call, context)  # a command: it has no flags
-    wanted, told = read_form(call, context)
+    wanted, description = read_form(call, context)
     if call.values.text("action") == TEST:
         return _show(call, context, call.values, ADD, header=_would_have_matched(wanted, context))
     try:
-        return Text(create(wanted, told, Opened.of(call).form_id, context))
+        return Text(create(wanted, description, Opened.of(call).form_id, context))
     except AlreadyThere as there:
         return show_detail(call, context, there.twin, note=there.tell)
 
@@ -61,7 +61,7 @@ def edit(call: Call, context: Context) -> Reply:
         return open_edit(call, context, typed_id(call, context))
     with rows_of(context) as rows:
         before = rows.get(str(call.state["sys_id"]))
-    entered, told = read_form(call, context, before)
+    entered, description = read_form(call, context, before)
     if call.values.text("action") == TEST:
         return _show(call, context, call.values, EDIT, header=_would_have_matched(entered, context))
     status = Status.PAUSED if before.status is Status.PAUSED else Status.ACTIVE
@@ -79,7 +79,7 @@ def edit(call: Call, context: Context) -> Reply:
         filter_error="",
     )
     try:
-        return Text(change(before, after, told, Opened.of(call).form_id, context))
+        return Text(change(before, after, description, Opened.of(call).form_id, context))
     except AlreadyThere as there:
         return show_detail(call, context, there.twin, note=there.tell)
 

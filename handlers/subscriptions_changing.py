@@ -15,22 +15,22 @@ from core.subscriptions import TABLE, Status, Subscription
 from handlers.confirmed import MayBeSaved, NothingSaved
 from handlers.context import Context
 from handlers.idempotency import Attempt, once
-from handlers.subscriptions_effects import Told, announce, grant_of
-from handlers.subscriptions_rights import NotYoursThere, check_may_manage, counts, is_creator, rows_of
+from handlers.subscriptions_announcements import Description, announce, grant_of
+from handlers.subscriptions_permissions import NotTheCreator, check_may_manage, counts, is_creator, rows_of
 from handlers.subscriptions_saving import AlreadyThere, one_at_a_time
-from handlers.subscriptions_words import events_text
+from handlers.subscriptions_text import events_text
 
 log = structlog.get_logger(__name__)
 
 _REASON_CHARACTERS = 255  # of the column
 
 
-def change(before: Subscription, after: Subscription, told: Told, form_id: str, context: Context) -> str:
+def change(before: Subscription, after: Subscription, description: Description, form_id: str, context: Context) -> str:
     """
     Save what differs; the confirmation. The creator stays who it was. Raises as `create`, and:
 
     Raises:
-        NotYours, NotYoursThere: The person may not change it.
+        NotYours, NotTheCreator: The person may not change it.
     """
 
     def work(_attempt: Attempt) -> Text:
@@ -45,10 +45,10 @@ def change(before: Subscription, after: Subscription, told: Told, form_id: str, 
                 _refuse_twins(after, context)
             update(before, after, context, creator=creator, record_read=True)
         mark = f"{context.person.id}:{form_id}"
-        problem = announce(after, "changed a subscription of this {place}", told, mark, context)
+        problem = announce(after, "changed a subscription of this {place}", description, mark, context)
         if after.channel_id != before.channel_id:
-            announce(before, "moved a subscription away from this {place}", told, f"{mark}:old", context)
-        return Text(f"Saved: {told.subject} ({events_text(after.events)}).{problem}")
+            announce(before, "moved a subscription away from this {place}", description, f"{mark}:old", context)
+        return Text(f"Saved: {description.subject} ({events_text(after.events)}).{problem}")
 
     return once(form_id, context, work).text
 
@@ -80,7 +80,7 @@ def update(
         elif creator:
             context.stores.grants.delete(before.sys_id)
         if isinstance(error, AccessDenied) and not creator:
-            raise NotYoursThere(str(error)) from error
+            raise NotTheCreator(str(error)) from error
         if isinstance(error, Broken):
             raise NothingSaved(str(error)) from error
         raise

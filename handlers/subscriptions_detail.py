@@ -11,8 +11,8 @@ from forms.subscriptions_list import SHOW, detail_form
 from handlers.context import Context
 from handlers.opened import LIFE
 from handlers.subscriptions_form import names_in, read_title
-from handlers.subscriptions_rights import owner_of
-from handlers.subscriptions_words import events_text, filter_text, options_text, standing, status_text, subject
+from handlers.subscriptions_permissions import owner_of
+from handlers.subscriptions_text import events_text, filter_text, options_text, standing, status_text, subject
 from mattermost.markdown import escaped
 
 

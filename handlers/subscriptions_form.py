@@ -8,18 +8,18 @@ from cachetools import TTLCache
 from core.base import table_label
 from core.calls import Call, Value, Values
 from core.errors import InvalidInput, MattermostError, MayNotPost, NotShared, ServiceNowError, UnknownRequest
-from core.fields import Option as Choice
+from core.fields import Option
 from core.filters import Filter
 from core.ids import is_mattermost_id
 from core.records import Record
-from core.subscriptions import NAME_CHARACTERS, Event, Option, Subscription
+from core.subscriptions import NAME_CHARACTERS, Event, PostOption, Subscription
 from core.tables import of_its_class, tables_shared
 from forms.choices import choices_of
 from forms.subscriptions import ONE_RECORD, WHOLE_TABLE, events_of, kind_of
 from handlers.context import Context
 from handlers.references import finder, is_reference, reference
-from handlers.subscriptions_effects import Told
-from handlers.subscriptions_words import filter_text, subject
+from handlers.subscriptions_announcements import Description
+from handlers.subscriptions_text import filter_text, subject
 
 TITLE_COLUMNS = ("number", "short_description", "sys_class_name")
 # Names of what was offered to a person a moment ago: a client could send any label with an id.
@@ -37,17 +37,17 @@ def tables_of(context: Context) -> dict[str, str]:
     return labels
 
 
-def find_records(call: Call, query: str, context: Context) -> Sequence[Choice]:
+def find_records(call: Call, query: str, context: Context) -> Sequence[Option]:
     """Records of the chosen table that match *query*; choosing one of them costs nothing more."""
     table = call.values.text("table") or next(iter(tables_of(context)))
     if table not in tables_of(context):
         raise UnknownRequest("look-up in a table that is not shared")
     found = context.servicenow.records.search(query, [table])
     labels = {f"{record.number}: {record.value('short_description')}": record.sys_id for record in found}
-    return [Choice(label, sys_id) for label, sys_id in labels.items()]
+    return [Option(label, sys_id) for label, sys_id in labels.items()]
 
 
-def remembered(options: Sequence[Choice], context: Context) -> tuple[Choice, ...]:
+def remembered(options: Sequence[Option], context: Context) -> tuple[Option, ...]:
     """*options*, whose names are known from now on, so that choosing one costs nothing more."""
     with _lock:
         for option in options:
@@ -55,7 +55,7 @@ def remembered(options: Sequence[Choice], context: Context) -> tuple[Choice, ...
     return tuple(options)
 
 
-def read_form(call: Call, context: Context, before: Subscription | None = None) -> tuple[Subscription, Told]:
+def read_form(call: Call, context: Context, before: Subscription | None = None) -> tuple[Subscription, Description]:
     """
     The subscription that was entered, and how it reads; *before* is the one that is changed.
 
@@ -90,7 +90,7 @@ def read_form(call: Call, context: Context, before: Subscription | None = None) 
         events=events,
         options=_options(values, before),
     )
-    return entered, Told(subject(entered, record, context), only)
+    return entered, Description(subject(entered, record, context), only)
 
 
 def check_allowed(stored: Subscription, context: Context) -> None:
@@ -118,24 +118,24 @@ def entered_values(subscription: Subscription, context: Context) -> Values:
     stored: dict[str, Value] = {
         "kind": ONE_RECORD if subscription.record_id else WHOLE_TABLE,
         "table": subscription.table,
-        "events": tuple(Choice(event, event) for event in subscription.events),
+        "events": tuple(Option(event, event) for event in subscription.events),
         "name": subscription.name,
-        "show_comment": Option.HIDE_COMMENT not in subscription.options,
-        "in_thread": Option.IN_CHANNEL not in subscription.options,
-        "mention_assignee": Option.MENTION_ASSIGNEE in subscription.options,
+        "show_comment": PostOption.HIDE_COMMENT not in subscription.options,
+        "in_thread": PostOption.IN_CHANNEL not in subscription.options,
+        "mention_assignee": PostOption.MENTION_ASSIGNEE in subscription.options,
     }
     stored |= _stored_channel(subscription.channel_id, context)
     if subscription.record_id:
         record = read_title(subscription, context)
         label = f"{record.number}: {record.value('short_description')}" if record else "A record that you may not see"
-        stored["record"] = Choice(label, subscription.record_id)
+        stored["record"] = Option(label, subscription.record_id)
     wanted = context.servicenow.subscriptions(context.settings.app_url).decode(
         subscription.filter_query, subscription.table
     )
     names = names_in(wanted, context)
     for field in ("assignment_group", "cmdb_ci"):
         if value := getattr(wanted, field):
-            stored[field] = Choice(names.get(value, value), value)
+            stored[field] = Option(names.get(value, value), value)
     stored |= {"priority": wanted.priority, "category": wanted.category, "text": wanted.text, "filter": wanted.query}
     return Values({name: value for name, value in stored.items() if value != ""})
 
@@ -160,7 +160,7 @@ def names_in(wanted: Filter, context: Context) -> dict[str, str]:
 
 def read_title(subscription: Subscription, context: Context) -> Record | None:
     """Number and title of the one record; None where there is none, or none to be seen."""
-    if not is_reference(Choice(subscription.record_id, subscription.record_id)):
+    if not is_reference(Option(subscription.record_id, subscription.record_id)):
         return None
     try:
         found = context.servicenow.read_records(subscription.table, [subscription.record_id], TITLE_COLUMNS)
@@ -191,7 +191,7 @@ def _stored_channel(channel_id: str, context: Context) -> dict[str, Value]:
             return {"direct": True}
     except MattermostError:
         return {}
-    return {"channel": Choice(channel.display_name or channel.name or channel.id, channel.id)}
+    return {"channel": Option(channel.display_name or channel.name or channel.id, channel.id)}
 
 
 def _record(call: Call, table: str, kind: str, problems: dict[str, str], context: Context) -> tuple[str, Record | None]:
@@ -233,11 +233,11 @@ def _events(
 
 def _options(values: Values, before: Subscription | None) -> tuple[str, ...]:
     ours = {
-        Option.HIDE_COMMENT: not _flag(values, "show_comment", True),
-        Option.IN_CHANNEL: not _flag(values, "in_thread", True),
-        Option.MENTION_ASSIGNEE: _flag(values, "mention_assignee", False),
+        PostOption.HIDE_COMMENT: not _flag(values, "show_comment", True),
+        PostOption.IN_CHANNEL: not _flag(values, "in_thread", True),
+        PostOption.MENTION_ASSIGNEE: _flag(values, "mention_assignee", False),
     }
-    later = [option for option in before.options if option not in set(Option)] if before else []
+    later = [option for option in before.options if option not in set(PostOption)] if before else []
     return (*(option.value for option, on in ours.items() if on), *later)
 
 

@@ -13,7 +13,7 @@ from core.errors import InvalidInput, MattermostError, ServiceNowError
 from core.fields import Option
 from core.menus import Requirement
 from core.records import Record
-from core.subscriptions import ROLE, Key, Subscription, Wanted
+from core.subscriptions import ROLE, Cursor, Subscription, SubscriptionFilter
 from forms.subscriptions_list import ALL_CHANNELS, ANY, ANYONE, LIST, ME, THIS_CHANNEL, View, list_form
 from handlers.context import Context
 from handlers.registry import calls
@@ -21,8 +21,8 @@ from handlers.subscriptions import open_add
 from handlers.subscriptions_changing import with_known_state
 from handlers.subscriptions_detail import channel_name, show_detail, signed
 from handlers.subscriptions_form import TITLE_COLUMNS, of_shared_class, tables_of
-from handlers.subscriptions_rights import owner_of, rows_of
-from handlers.subscriptions_words import STATUS_LABELS, events_text, short_subject, shown_status, status_text, subject
+from handlers.subscriptions_permissions import owner_of, rows_of
+from handlers.subscriptions_text import STATUS_LABELS, events_text, short_subject, shown_status, status_text, subject
 from mattermost.markdown import escaped
 
 PAGE = 10
@@ -35,7 +35,7 @@ class _Page:
     """``before`` is the place after which it begins, None for the very top; ``start`` its first number."""
 
     rows: list[Subscription]
-    before: Key | None
+    before: Cursor | None
     start: int
     further: bool
 
@@ -137,10 +137,10 @@ class _Sight:
 
 
 def _steps(
-    context: Context, call: Call, view: View, beyond: Key | None, *, back: bool
+    context: Context, call: Call, view: View, beyond: Cursor | None, *, back: bool
 ) -> tuple[list[Subscription], "_Sight"]:
     """A page of rows and one more, where there are so many."""
-    wanted = Wanted(
+    wanted = SubscriptionFilter(
         user_id=call.person.id if view.owner == ME else "",
         channel_id=_channel_id(call) if view.channel == THIS_CHANNEL else "",
         table=view.table,
@@ -153,11 +153,11 @@ def _steps(
         found += [row for row in batch if sight.shows(row)]
         if len(found) > PAGE or len(batch) < most:
             break
-        beyond = batch[-1].key
+        beyond = batch[-1].cursor
     return found[: PAGE + 1], sight
 
 
-def _down(context: Context, call: Call, view: View, beyond: Key | None, start: int) -> tuple[_Page, _Sight]:
+def _down(context: Context, call: Call, view: View, beyond: Cursor | None, start: int) -> tuple[_Page, _Sight]:
     found, sight = _steps(context, call, view, beyond, back=False)
     return _Page(found[:PAGE], beyond, start, further=len(found) > PAGE), sight
 
@@ -168,7 +168,7 @@ def _up(context: Context, call: Call, view: View) -> tuple[_Page, _Sight]:
     if start <= 1 or first is None:
         return _down(context, call, view, None, 1)  # from the top, so that numbers are right again
     found, sight = _steps(context, call, view, first, back=True)
-    before = found[PAGE].key if len(found) > PAGE else None
+    before = found[PAGE].cursor if len(found) > PAGE else None
     return _Page(found[PAGE - 1 :: -1], before, start, further=True), sight
 
 
@@ -194,8 +194,8 @@ def _show(call: Call, context: Context, view: View, found: tuple[_Page, _Sight])
         "table": view.table,
         "status": view.status,
         "before": _written(page.before),
-        "first": _written(page.rows[0].key if page.rows else None),
-        "last": _written(page.rows[-1].key if page.rows else None),
+        "first": _written(page.rows[0].cursor if page.rows else None),
+        "last": _written(page.rows[-1].cursor if page.rows else None),
         "start": page.start,
         "ids": [row.sys_id for row in page.rows],
     }
@@ -266,13 +266,13 @@ def _makers(rows: list[Subscription], context: Context) -> Mapping[str, str]:
     return {sys_id: names[owner] for sys_id, owner in owners.items() if owner in names}
 
 
-def _key(written: object) -> Key | None:
+def _key(written: object) -> Cursor | None:
     match written:
         case [str(created_on), str(sys_id)]:
-            return Key(created_on, sys_id)
+            return Cursor(created_on, sys_id)
         case _:
             return None
 
 
-def _written(key: Key | None) -> list[str]:
+def _written(key: Cursor | None) -> list[str]:
     return [key.created_on, key.sys_id] if key else []

@@ -13,13 +13,13 @@ from forms.subscriptions_list import DELETE, PAUSE, RESUME, SEND_TEST, SHOW, con
 from handlers.context import Context
 from handlers.registry import calls
 from handlers.subscriptions import open_edit, own_subscriptions, typed_id
+from handlers.subscriptions_announcements import Description, announce, grant_of
 from handlers.subscriptions_changing import update
 from handlers.subscriptions_detail import channel_name, list_place, neighbour, show_detail, signed
-from handlers.subscriptions_effects import Told, announce, grant_of
 from handlers.subscriptions_form import check_allowed, read_title
 from handlers.subscriptions_list import back_to_list
-from handlers.subscriptions_rights import NotYoursThere, check_may_manage, rows_of
-from handlers.subscriptions_words import place_word, subject
+from handlers.subscriptions_permissions import NotTheCreator, check_may_manage, rows_of
+from handlers.subscriptions_text import place_word, subject
 
 log = structlog.get_logger(__name__)
 
@@ -138,7 +138,7 @@ def _paused(sys_id: str, context: Context) -> tuple[Subscription, str]:
     after = replace(stored, status=Status.PAUSED, is_active=False, status_reason="")
     try:
         done = update(stored, after, context, creator=creator)
-    except NotYoursThere:
+    except NotTheCreator:
         return stored, _stopped(stored, context)
     log.info("subscription paused", subscription=sys_id, person=context.person.id)
     return done, "Paused: nothing of it is posted until it is resumed."
@@ -183,7 +183,7 @@ def _ask(call: Call, context: Context, sys_id: str) -> Reply:
 
 def _deleted(sys_id: str, form_id: str, context: Context) -> str:
     stored, creator = _get(sys_id, context)
-    told = Told(subject(stored, read_title(stored, context), context))
+    description = Description(subject(stored, read_title(stored, context), context))
     try:
         with rows_of(context) as rows:
             rows.delete(sys_id)
@@ -197,8 +197,8 @@ def _deleted(sys_id: str, form_id: str, context: Context) -> str:
         log.warning("grant of a deleted subscription stays", subscription=sys_id, reason=str(error))
     log.info("subscription deleted", subscription=sys_id, person=context.person.id)
     mark = f"{context.person.id}:{form_id}"
-    problem = announce(stored, "removed a subscription of this {place}", told, mark, context)
-    return f"Deleted: {told.subject}.{problem}"
+    problem = announce(stored, "removed a subscription of this {place}", description, mark, context)
+    return f"Deleted: {description.subject}.{problem}"
 
 
 def _stopped(stored: Subscription, context: Context) -> str:

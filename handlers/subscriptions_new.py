@@ -7,9 +7,9 @@ from core.records import Record
 from core.subscriptions import Event, Subscription
 from handlers.confirmed import MayBeSaved
 from handlers.context import Context
-from handlers.subscriptions_effects import Told
+from handlers.subscriptions_announcements import Description
 from handlers.subscriptions_saving import create
-from handlers.subscriptions_words import place_word, subject
+from handlers.subscriptions_text import place_word, subject
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ def subscribed(record: Record, channel_id: str, form_id: str, context: Context) 
         events=tuple(event.value for event in EVENTS),
     )
     try:
-        return create(wanted, Told(subject(wanted, record, context)), form_id, context)
+        return create(wanted, Description(subject(wanted, record, context)), form_id, context)
     except AppError as error:
         log.warning("new record not subscribed", table=record.table, sys_id=record.sys_id, reason=str(error))
         place = place_word(channel_id, context)

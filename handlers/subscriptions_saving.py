@@ -19,9 +19,9 @@ from core.errors import AppError, OldComponent, ServiceNowError, StillWorking, S
 from core.subscriptions import TABLE, Subscription
 from handlers.context import Context
 from handlers.idempotency import Attempt, once
-from handlers.subscriptions_effects import Told, announce, grant_of
-from handlers.subscriptions_rights import Gone, counts, rows_of
-from handlers.subscriptions_words import events_text
+from handlers.subscriptions_announcements import Description, announce, grant_of
+from handlers.subscriptions_permissions import Gone, counts, rows_of
+from handlers.subscriptions_text import events_text
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ class HalfDone(AppError):
         )
 
 
-def create(wanted: Subscription, told: Told, form_id: str, context: Context) -> str:
+def create(wanted: Subscription, description: Description, form_id: str, context: Context) -> str:
     """
     Save *wanted*, which was checked, for the person; the confirmation.
 
@@ -78,9 +78,9 @@ def create(wanted: Subscription, told: Told, form_id: str, context: Context) -> 
             except AppError:
                 attempt.undone("row")
                 raise
-        problem = announce(stored, "subscribed this {place}", told, f"{context.person.id}:{form_id}", context)
+        problem = announce(stored, "subscribed this {place}", description, f"{context.person.id}:{form_id}", context)
         log.info("subscribed", subscription=stored.sys_id, person=context.person.id)
-        return Text(f"Subscribed: {told.subject} ({events_text(stored.events)}).{problem}")
+        return Text(f"Subscribed: {description.subject} ({events_text(stored.events)}).{problem}")
 
     return once(form_id, context, work).text
 

@@ -13,7 +13,7 @@ from core.ports import Clock
 from core.record_ports import PostedCards
 from core.records import Record
 from core.storage_ports import Accounts
-from core.subscriptions import Grant, Option
+from core.subscriptions import Grant, PostOption
 from mattermost.notice_cards import Part, bare_text, notice_parts
 from notifications.work import Work, in_channel, mod_count_of, wished
 
@@ -171,7 +171,7 @@ class Posting:
         assigned = record.value("assigned_to")
         if (
             not assigned
-            or not wished(Option.MENTION_ASSIGNEE, work.rows)
+            or not wished(PostOption.MENTION_ASSIGNEE, work.rows)
             or all(row.report.actor.sys_id == assigned for row in work.rows)
         ):
             return ""

@@ -12,7 +12,7 @@ from core.errors import AppError
 from core.notices import Change, Report
 from core.outbox import Batch, Posted
 from core.records import Record
-from core.subscriptions import Event, Grant, Option, tokens
+from core.subscriptions import Event, Grant, PostOption, tokens
 from mattermost.notice_cards import Save
 
 _KINDS = {Event.COMMENTED: "comments", Event.WORK_NOTES: "work_notes"}
@@ -132,17 +132,17 @@ class Work:
 
 def in_channel(rows: Sequence[Row]) -> bool:
     """Whether these are told in the channel itself, not as a reply."""
-    return wished(Option.IN_CHANNEL, rows) or any(_urgent(row.report) for row in rows)
+    return wished(PostOption.IN_CHANNEL, rows) or any(_urgent(row.report) for row in rows)
 
 
-def wished(option: Option, rows: Iterable[Row]) -> bool:
+def wished(option: PostOption, rows: Iterable[Row]) -> bool:
     """Whether a subscription of a row's reader asks for *option*."""
     return any(option in tokens(grant.options) for row in rows for grant in row.shown_for())
 
 
 def kinds(grant: Grant) -> set[str]:
     """The journals whose text a subscription shows."""
-    if Option.HIDE_COMMENT in tokens(grant.options):
+    if PostOption.HIDE_COMMENT in tokens(grant.options):
         return set()
     return {_KINDS[Event(token)] for token in tokens(grant.events) if token in _KINDS}
 

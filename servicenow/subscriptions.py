@@ -6,7 +6,7 @@ from typing import Any
 from core.errors import Broken, NotFound, OldComponent
 from core.filters import Filter
 from core.records import Column, Record
-from core.subscriptions import TABLE, Key, Status, Subscription, Wanted, tokens
+from core.subscriptions import TABLE, Cursor, Status, Subscription, SubscriptionFilter, tokens
 from servicenow import filters
 from servicenow.queries import Query, at_or_after, compare, equals, is_sys_id
 from servicenow.tables import Tables, record_of, row_path, table_path
@@ -91,7 +91,9 @@ class SubscriptionRows:
         same = [one for one in found if one.same_as(subscription)]
         return sorted(same, key=lambda one: (one.created_on, one.sys_id))
 
-    def page(self, wanted: Wanted, limit: int, *, beyond: Key | None = None, back: bool = False) -> list[Subscription]:
+    def page(
+        self, wanted: SubscriptionFilter, limit: int, *, beyond: Cursor | None = None, back: bool = False
+    ) -> list[Subscription]:
         base = Query().where(equals("server_url", self._server_url))
         for column, value in (
             ("user_id", wanted.user_id),

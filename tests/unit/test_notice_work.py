@@ -9,7 +9,7 @@ from core.errors import MattermostSilent
 from core.notices import Actor, Change, Comment
 from core.outbox import Batch
 from core.records import Cell, Record
-from core.subscriptions import Grant, Option
+from core.subscriptions import Grant, PostOption
 from mattermost.notice_cards import Save
 from notifications.work import Row, View, Work, in_channel, kinds, mod_count_of, wished
 from tests.unit.noticing import CHANNEL, GRANT, NOW, RECORD, REPORT
@@ -126,9 +126,9 @@ def test_journals_follow_from_events() -> None:
 def test_an_option_counts_where_a_reader_has_it() -> None:
     """Not where only somebody has it for whom nothing is shown."""
     loud = grant("state", "b", "in_channel")
-    assert wished(Option.IN_CHANNEL, [row(view(loud))]) is True
-    assert wished(Option.MENTION_ASSIGNEE, [row(view(loud))]) is False
-    assert wished(Option.IN_CHANNEL, [row(view(EVERYTHING), grants=[EVERYTHING, loud])]) is False
+    assert wished(PostOption.IN_CHANNEL, [row(view(loud))]) is True
+    assert wished(PostOption.MENTION_ASSIGNEE, [row(view(loud))]) is False
+    assert wished(PostOption.IN_CHANNEL, [row(view(EVERYTHING), grants=[EVERYTHING, loud])]) is False
     quiet = row(view(EVERYTHING), report=replace(REPORTED, changes=[STATE]))
     assert in_channel([quiet, replace(quiet, views=[view(loud)])]) is True
     assert in_channel([quiet]) is False

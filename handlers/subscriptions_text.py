@@ -6,9 +6,9 @@ from core.base import table_label
 from core.errors import MattermostError
 from core.filters import Filter
 from core.records import Column, Record
-from core.subscriptions import EVENT_LABELS, Event, Grant, Option, Status, Subscription
+from core.subscriptions import EVENT_LABELS, Event, Grant, PostOption, Status, Subscription
 from handlers.context import Context
-from handlers.subscriptions_rights import grant_for
+from handlers.subscriptions_permissions import grant_for
 from mattermost.markdown import escaped
 
 _TITLE = 80  # characters of a record's title in a line
@@ -63,10 +63,10 @@ def events_text(events: tuple[str, ...]) -> str:
 def options_text(options: tuple[str, ...]) -> str:
     """What differs from the usual, and what does not."""
     words = [
-        "comment text hidden" if Option.HIDE_COMMENT in options else "comment text shown",
-        "posts in the channel" if Option.IN_CHANNEL in options else "replies in a thread",
+        "comment text hidden" if PostOption.HIDE_COMMENT in options else "comment text shown",
+        "posts in the channel" if PostOption.IN_CHANNEL in options else "replies in a thread",
     ]
-    if Option.MENTION_ASSIGNEE in options:
+    if PostOption.MENTION_ASSIGNEE in options:
         words.append("mentions the assignee")
     return ", ".join(words)
 

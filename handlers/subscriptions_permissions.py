@@ -42,7 +42,7 @@ class NotAuthorized(AccessDenied):
             self.tell = self.tell_administrator
 
 
-class NotYoursThere(NotPermitted):
+class NotTheCreator(NotPermitted):
     """Mattermost's rights would do, but ServiceNow lets only the row's creator and its administrators write."""
 
     tell = (

@@ -7,7 +7,7 @@ import structlog
 from core.errors import MattermostError, NotPermitted
 from core.subscriptions import Grant, Subscription
 from handlers.context import Context
-from handlers.subscriptions_words import events_text, place_word
+from handlers.subscriptions_text import events_text, place_word
 from mattermost.cards import subscription_card
 from mattermost.markdown import escaped
 
@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Told:
+class Description:
     """What people read of a subscription. ``subject`` and ``filter`` are Markdown."""
 
     subject: str
@@ -63,7 +63,7 @@ def grant_of(
     )
 
 
-def announce(subscription: Subscription, did: str, told: Told, mark: str, context: Context) -> str:
+def announce(subscription: Subscription, did: str, description: Description, mark: str, context: Context) -> str:
     """
     Tell the channel who did what; why it could not be told as a further sentence, "" when it was.
 
@@ -72,9 +72,9 @@ def announce(subscription: Subscription, did: str, told: Told, mark: str, contex
     """
     place = place_word(subscription.channel_id, context)
     did = did.format(place=place)
-    facts = [("Follows", told.subject), ("Events", events_text(subscription.events))]
-    if told.filter:
-        facts.append(("Only", told.filter))
+    facts = [("Follows", description.subject), ("Events", events_text(subscription.events))]
+    if description.filter:
+        facts.append(("Only", description.filter))
     if subscription.name:
         facts.insert(0, ("Name", escaped(subscription.name, 100)))
     name = context.display_name

@@ -62,17 +62,17 @@ class Outcome:
         return "\n".join(lines)
 
 
-def taken(context: Context) -> Mapping[str, str]:
+def migrated(context: Context) -> Mapping[str, str]:
     """What was taken over: creator's ServiceNow user name by sys_id."""
     return dict(context.stores.settings.get(_SAVED_AS).get("rows", {}))
 
 
-def parked(context: Context) -> int:
+def waiting(context: Context) -> int:
     """How many of them nothing is posted of, for want of a grant."""
-    return sum(context.stores.grants.get(sys_id) is None for sys_id in taken(context))
+    return sum(context.stores.grants.get(sys_id) is None for sys_id in migrated(context))
 
 
-def take_over(context: Context) -> Outcome:
+def migrate(context: Context) -> Outcome:
     """
     Move what is reported to the plugin, and grant each to its creator where that can be.
 
@@ -82,7 +82,7 @@ def take_over(context: Context) -> Outcome:
     """
     component, outcome = context.servicenow.component(), Outcome()
     rows = component.foreign_rows(context.settings.mattermost_url, AT_ONCE)
-    noted = {**taken(context), **{row.sys_id: row.created_by for row in rows}}
+    noted = {**migrated(context), **{row.sys_id: row.created_by for row in rows}}
     context.stores.settings.put(_SAVED_AS, {"from": context.settings.mattermost_url, "rows": noted})
     granting = _Granting(context)
     for done, row in enumerate(rows):
@@ -107,10 +107,10 @@ def take_over(context: Context) -> Outcome:
     return outcome
 
 
-def grant_parked(context: Context) -> Outcome:
+def grant_waiting(context: Context) -> Outcome:
     """Grant what was taken over and waited, where its creator has connected or joined the channel since."""
     outcome, granting = Outcome(), _Granting(context)
-    waiting = [sys_id for sys_id in taken(context) if context.stores.grants.get(sys_id) is None][:AT_ONCE]
+    waiting = [sys_id for sys_id in migrated(context) if context.stores.grants.get(sys_id) is None][:AT_ONCE]
     for record in context.servicenow.read_records(TABLE, waiting, _COLUMNS).values():
         if record.value("server_url") == context.settings.app_url:
             granting.grant(_row_of(record), outcome)
@@ -118,9 +118,9 @@ def grant_parked(context: Context) -> Outcome:
     return outcome
 
 
-def give_back(context: Context) -> str:
+def revert(context: Context) -> str:
     """Have everything that was taken over reported to the plugin again; for the administrator."""
-    component, noted = context.servicenow.component(), dict(taken(context))
+    component, noted = context.servicenow.component(), dict(migrated(context))
     back_to = str(context.stores.settings.get(_SAVED_AS).get("from", ""))
     given, problem = 0, ""
     for sys_id, row in _still_there(list(noted)[:AT_ONCE], context).items():
