@@ -66,7 +66,7 @@ def serve() -> int:
         try:
             service = create_app(config)
         except StorageFailed as error:
-            log.critical("can't start: the storage can't be used", reason=str(error))
+            log.critical("can't start: the storage can't be used", reason=error.log_message)
             # gunicorn's master takes 3 as "the worker can't boot" and ends, rather than trying for ever.
             sys.exit(3)
         return service.app, service.close
@@ -112,7 +112,7 @@ def rotate_secret(user_name: str) -> int:
         print("The service runs and owns the storage: press New key in /servicenow setup, or stop it.", file=sys.stderr)
         return 1
     except AppError as error:
-        print(error.tell, file=sys.stderr)
+        print(error.user_message, file=sys.stderr)
         return 1
     print(f"ServiceNow signs with the new key {key.key_id} from now on; the former one is retired after a day.")
     return 0

@@ -24,7 +24,7 @@ _SECONDS = 60.0
 class NoAdministrator(NotConnected):
     """Nobody's account was named that is connected here."""
 
-    tell = (
+    user_message = (
         "No such account is connected. Name the ServiceNow user name of a connected administrator with --account, "
         "or connect in Mattermost with /servicenow connect first."
     )

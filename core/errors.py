@@ -82,20 +82,21 @@ class AppError(Exception):
     """
     Base of everything raised on purpose.
 
-    ``str(error)`` is for the log and may name paths and codes; never a token.
-    ``error.tell`` is for the person: what happened and what to do next, as Markdown.
+    ``log_message`` (also ``error.log_message``) may name paths and codes, never a token.
+    ``user_message`` tells the person what happened and what to do next, as Markdown.
     """
 
-    tell: str = "Something went wrong. Try again; if it stays, ask an administrator."
-    explained: bool = False  # `tell` says all there is to know: nobody has to look the refusal up in the log
+    user_message: str = "Something went wrong. Try again; if it stays, ask an administrator."
+    explained: bool = False  # `user_message` is complete, so it needs no reference to the log
     retryable: bool = False
     may_have_been_saved: bool = False
     retry_after: float | None = None  # seconds, where the other side said so
 
-    def __init__(self, detail: str = "", tell: str | None = None) -> None:
-        super().__init__(detail)
-        if tell is not None:
-            self.tell = tell
+    def __init__(self, log_message: str = "", user_message: str | None = None) -> None:
+        super().__init__(log_message)
+        self.log_message = log_message
+        if user_message is not None:
+            self.user_message = user_message
 
     @property
     def fields(self) -> Mapping[str, str]:
@@ -104,13 +105,13 @@ class AppError(Exception):
 
 
 class InvalidInput(AppError):
-    """Values that cannot be accepted, as a sentence per field name. With a *detail*, the cause is in the log only."""
+    """Rejected values: a sentence per field name. *log_message* is a cause that only the log may name."""
 
-    tell = "Please correct what is marked below. Nothing was saved."
+    user_message = "Please correct what is marked below. Nothing was saved."
 
-    def __init__(self, fields: Mapping[str, str], tell: str | None = None, *, detail: str = "") -> None:
-        super().__init__(detail or f"invalid input in {', '.join(sorted(fields)) or 'the form'}", tell)
-        self.explained = not detail
+    def __init__(self, fields: Mapping[str, str], user_message: str | None = None, *, log_message: str = "") -> None:
+        super().__init__(log_message or f"invalid input in {', '.join(sorted(fields)) or 'the form'}", user_message)
+        self.explained = not log_message
         self._fields = dict(fields)
 
     @property
@@ -119,15 +120,15 @@ class InvalidInput(AppError):
 
 
 class UnknownRequest(AppError):
-    """Nothing here answers what was asked; *tell* may suggest the nearest."""
+    """Nothing here answers what was asked; *user_message* may suggest the nearest."""
 
-    tell = "This app does not know that request. Try `/servicenow help`."
+    user_message = "This app does not know that request. Try `/servicenow help`."
 
 
 class NotVerified(AppError):
     """The request lacks a proof of who is asking, or the proof is false."""
 
-    tell = "This request could not be verified, so nothing was done. Reload Mattermost and try again."
+    user_message = "This request could not be verified, so nothing was done. Reload Mattermost and try again."
 
 
 class OtherSecret(NotVerified):
@@ -137,67 +138,67 @@ class OtherSecret(NotVerified):
 class NotPermitted(AppError):
     """The person is known, and may not do this."""
 
-    tell = "You may not do this. Ask an administrator if you think you should."
+    user_message = "You may not do this. Ask an administrator if you think you should."
 
 
 class AdministratorsOnly(NotPermitted):
     """Only a Mattermost system administrator may do this."""
 
-    tell = "Only a Mattermost system administrator may do this."
+    user_message = "Only a Mattermost system administrator may do this."
 
 
 class GuestsOut(NotPermitted):
     """A guest of Mattermost, and guests may not use the app here (`GUESTS`)."""
 
-    tell = "Guests can't use ServiceNow here. Ask an administrator."
+    user_message = "Guests can't use ServiceNow here. Ask an administrator."
 
 
 class NotInChannel(NotPermitted):
     """Whoever pressed a card's button is no member of its channel, or nobody can tell."""
 
-    tell = "You aren't a member of this channel, so nothing was done. Join it to use its cards."
+    user_message = "You aren't a member of this channel, so nothing was done. Join it to use its cards."
 
 
 class MayNotPost(NotPermitted):
-    """The person may not post in the channel; the detail says why."""
+    """The person may not post in the channel; `log_message` says why."""
 
-    tell = "You may not post in this channel. Choose a channel that you can write in."
+    user_message = "You may not post in this channel. Choose a channel that you can write in."
 
 
 class NotShared(NotPermitted):
     """A record of a class that is not shared here (design §5)."""
 
-    tell = (
+    user_message = (
         "Records of this kind are not shown here. An administrator can add their table to the setting `SHARED_TABLES`."
     )
 
 
 class ChannelClosed(MayNotPost):
-    """Nothing of ours can be posted in the channel: archived, gone, or the bot is no member; ``tell`` says which."""
+    """The bot can't post in the channel: archived, deleted, or it isn't a member; ``user_message`` says which."""
 
 
 class BotNotIn(NotPermitted):
     """The bot is no member of the channel, and could not be let in with the person's rights."""
 
-    tell = (
+    user_message = (
         "The ServiceNow bot is not in this channel and you may not add it. Ask somebody who manages the channel "
         "to run `/invite @servicenow` there, then try again; nothing was saved."
     )
-    tell_direct = (
+    user_message_for_direct_channels = (
         "The ServiceNow bot takes no part in direct and group messages, so it can't post here. Choose a channel, or "
         "have the notices sent to you alone; nothing was saved."
     )
 
-    def __init__(self, detail: str, *, direct: bool = False) -> None:
-        super().__init__(detail)
+    def __init__(self, log_message: str, *, direct: bool = False) -> None:
+        super().__init__(log_message)
         if direct:
-            self.tell = self.tell_direct
+            self.user_message = self.user_message_for_direct_channels
 
 
 class NotYours(NotPermitted):
     """Only its creator or an administrator of the channel, the team or the system may do this."""
 
-    tell = (
+    user_message = (
         "Only who made this subscription, or an administrator of its channel, team or of Mattermost may change it. "
         "Ask one of them."
     )
@@ -206,21 +207,21 @@ class NotYours(NotPermitted):
 class TurnedOff(AppError):
     """An administrator disabled or uninstalled the app in Mattermost."""
 
-    tell = "ServiceNow is turned off on this server."
+    user_message = "ServiceNow is turned off on this server."
     explained = True
 
 
 class NotConfigured(AppError):
     """Settings are missing; administrators are told which, everybody else whom to ask."""
 
-    tell = "ServiceNow is not set up here yet. Ask a Mattermost system administrator to finish it."
+    user_message = "ServiceNow is not set up here yet. Ask a Mattermost system administrator to finish it."
 
     def __init__(self, missing: Sequence[str], administrator: bool = False) -> None:
         super().__init__(f"not configured: {', '.join(missing)}")
         self.missing = tuple(missing)
         if administrator:
             items = "\n".join(f"- `{name}`" for name in self.missing)
-            self.tell = (
+            self.user_message = (
                 f"ServiceNow is not set up here yet. These settings are missing:\n{items}\n\n"
                 "Set them with `/servicenow configure`, or in the service's environment."
             )
@@ -229,44 +230,44 @@ class NotConfigured(AppError):
 class NotConnected(AppError):
     """The person has no linked ServiceNow account."""
 
-    tell = "Your ServiceNow account is not connected yet. [Connect it]({connect}), then try again."
+    user_message = "Your ServiceNow account is not connected yet. [Connect it]({connect}), then try again."
 
-    def __init__(self, detail: str, connect: str) -> None:
-        super().__init__(detail)
-        self.tell = self.tell.format(connect=connect)
+    def __init__(self, log_message: str, connect: str) -> None:
+        super().__init__(log_message)
+        self.user_message = self.user_message.format(connect=connect)
 
 
 class Suspended(NotConnected):
     """The account is linked, but ServiceNow no longer accepts its tokens."""
 
-    tell = "ServiceNow no longer accepts your connection. [Connect again]({connect}), then repeat this."
+    user_message = "ServiceNow no longer accepts your connection. [Connect again]({connect}), then repeat this."
 
 
 class TooManyRequests(AppError):
     """More than one person needs; protects ServiceNow from scripts."""
 
-    tell = "That was a lot at once. Wait a minute, then try again; nothing was saved."
+    user_message = "That was a lot at once. Wait a minute, then try again; nothing was saved."
     retryable = True
 
 
 class StillWorking(AppError):
     """The same form is being saved by an earlier submit."""
 
-    tell = "This form is being saved already. Wait a moment; the first submit will answer."
+    user_message = "This form is being saved already. Wait a moment; the first submit will answer."
     retryable = True
 
 
 class StorageFailed(AppError):
     """Our own storage did not take a change."""
 
-    tell = "This could not be stored on our side. Tell an administrator; then try again."
+    user_message = "This could not be stored on our side. Tell an administrator; then try again."
     retryable = True
 
 
 class MattermostError(AppError):
     """Mattermost did not do what was asked."""
 
-    tell = "Mattermost did not accept this. Try again; if it stays, ask an administrator."
+    user_message = "Mattermost did not accept this. Try again; if it stays, ask an administrator."
 
 
 class MattermostSilent(MattermostError):
@@ -276,11 +277,11 @@ class MattermostSilent(MattermostError):
     ``status`` is 0 without an answer; ``retry_after`` is in seconds, where Mattermost said so.
     """
 
-    tell = "Mattermost is not answering our service right now. Try again in a minute."
+    user_message = "Mattermost is not answering our service right now. Try again in a minute."
     retryable = True
 
-    def __init__(self, detail: str, status: int = 0, retry_after: float | None = None) -> None:
-        super().__init__(detail)
+    def __init__(self, log_message: str, status: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(log_message)
         self.status = status
         self.retry_after = retry_after
 
@@ -293,8 +294,8 @@ class MattermostSilent(MattermostError):
 class MattermostRefused(MattermostError):
     """Mattermost answered 4xx; ``status`` and ``error_id`` are its own."""
 
-    def __init__(self, detail: str, status: int, error_id: str = "") -> None:
-        super().__init__(detail)
+    def __init__(self, log_message: str, status: int, error_id: str = "") -> None:
+        super().__init__(log_message)
         self.status = status
         self.error_id = error_id
 
@@ -304,11 +305,7 @@ class RootGone(MattermostRefused):
 
 
 class NoSuchId(MattermostRefused):
-    """
-    A value that can't be an id of Mattermost, so nothing was sent: as if Mattermost had not found it.
-
-    The value isn't in the log, because it can be anything.
-    """
+    """The value isn't a Mattermost id, so nothing was sent. It isn't logged, because it can be anything."""
 
     def __init__(self) -> None:
         super().__init__("not an id of Mattermost", 404, "servicenow.no_such_id")
@@ -317,20 +314,20 @@ class NoSuchId(MattermostRefused):
 class ServiceNowError(AppError):
     """ServiceNow did not do what was asked."""
 
-    tell = "ServiceNow could not do this. Try again; if it stays, ask an administrator."
+    user_message = "ServiceNow could not do this. Try again; if it stays, ask an administrator."
 
 
 class Unreachable(ServiceNowError):
     """No connection came about, so nothing was sent."""
 
-    tell = "ServiceNow can't be reached right now. Nothing was saved; try again in a minute."
+    user_message = "ServiceNow can't be reached right now. Nothing was saved; try again in a minute."
     retryable = True
 
 
 class Unanswered(ServiceNowError):
     """The request was sent, and no (whole) answer came in time."""
 
-    tell = "ServiceNow did not answer in time. Try again in a minute."
+    user_message = "ServiceNow did not answer in time. Try again in a minute."
     retryable = True
     may_have_been_saved = True
 
@@ -338,7 +335,7 @@ class Unanswered(ServiceNowError):
 class Asleep(ServiceNowError):
     """A developer instance hibernates; only a sign-in at the developer site wakes it."""
 
-    tell = (
+    user_message = (
         "The ServiceNow instance is asleep (developer instances hibernate). Nothing was saved. "
         "Somebody has to wake it by signing in at ServiceNow's developer site; then try again."
     )
@@ -347,18 +344,18 @@ class Asleep(ServiceNowError):
 class Busy(ServiceNowError):
     """ServiceNow asked for a pause of ``retry_after`` seconds, or our own share of it is used up."""
 
-    tell = "ServiceNow is busy. Nothing was saved; try again in a minute."
+    user_message = "ServiceNow is busy. Nothing was saved; try again in a minute."
     retryable = True
 
-    def __init__(self, detail: str, retry_after: float | None = None) -> None:
-        super().__init__(detail)
+    def __init__(self, log_message: str, retry_after: float | None = None) -> None:
+        super().__init__(log_message)
         self.retry_after = retry_after
 
 
 class Dropped(ServiceNowError):
     """202: taken without an answer, and by experience thrown away."""
 
-    tell = "ServiceNow put this off and did not say whether it was done. Try again in a minute."
+    user_message = "ServiceNow put this off and did not say whether it was done. Try again in a minute."
     retryable = True
     may_have_been_saved = True
 
@@ -366,7 +363,7 @@ class Dropped(ServiceNowError):
 class Broken(ServiceNowError):
     """ServiceNow failed inside, or its answer was cut or of no known shape."""
 
-    tell = "ServiceNow returned an error. Try again in a minute."
+    user_message = "ServiceNow returned an error. Try again in a minute."
     retryable = True
     may_have_been_saved = True
 
@@ -374,7 +371,7 @@ class Broken(ServiceNowError):
 class Misdirected(ServiceNowError):
     """A page for people (sign-in, proxy, maintenance) came instead of data."""
 
-    tell = (
+    user_message = (
         "ServiceNow answered with a web page instead of data. Ask an administrator to check "
         "the instance's address and its sign-in rules."
     )
@@ -387,17 +384,17 @@ class CredentialsRefused(ServiceNowError):
     ``foreign`` says that it was not in ServiceNow's JSON, so something else may have answered.
     """
 
-    tell = "ServiceNow does not accept your connection. Run `/servicenow connect` and try again."
+    user_message = "ServiceNow does not accept your connection. Run `/servicenow connect` and try again."
 
-    def __init__(self, detail: str, *, foreign: bool = False) -> None:
-        super().__init__(detail)
+    def __init__(self, log_message: str, *, foreign: bool = False) -> None:
+        super().__init__(log_message)
         self.foreign = foreign
 
 
 class TokenRefused(CredentialsRefused):
     """401 to a token that ServiceNow had issued a moment before: it may pass, so the account stays connected."""
 
-    tell = (
+    user_message = (
         "ServiceNow rejected your connection, although it had just renewed it. "
         "Nothing was saved; try again in a minute."
     )
@@ -407,7 +404,7 @@ class TokenRefused(CredentialsRefused):
 class AccessDenied(ServiceNowError):
     """403: the account may not do this, or the table is closed to web services."""
 
-    tell = "ServiceNow says that your account may not do this. Ask your ServiceNow administrator for the right."
+    user_message = "ServiceNow says that your account may not do this. Ask your ServiceNow administrator for the right."
 
 
 class Refused(ServiceNowError):
@@ -416,20 +413,22 @@ class Refused(ServiceNowError):
 
     ``labels`` are the form labels of mandatory fields as ServiceNow names them; a capability
     maps them to its own fields. ``rule`` is the business rule's name, or "". Both come from the instance
-    and lose what Markdown would read, for ``tell`` is Markdown.
+    and lose what Markdown would read, for ``user_message`` is Markdown.
     """
 
-    def __init__(self, detail: str, labels: Sequence[str] = (), rule: str = "") -> None:
-        super().__init__(detail)
+    def __init__(self, log_message: str, labels: Sequence[str] = (), rule: str = "") -> None:
+        super().__init__(log_message)
         self.labels = tuple(_words(label) for label in labels)
         self.rule = _words(rule)
         ask = "or ask your ServiceNow administrator."
         if self.labels:
-            self.tell = f"ServiceNow demands more: {', '.join(self.labels)}. Nothing was saved; fill it in, {ask}"
+            self.user_message = (
+                f"ServiceNow demands more: {', '.join(self.labels)}. Nothing was saved; fill it in, {ask}"
+            )
         elif self.rule:
-            self.tell = f"ServiceNow's rule “{self.rule}” refused this. Nothing was saved; change it, {ask}"
+            self.user_message = f"ServiceNow's rule “{self.rule}” refused this. Nothing was saved; change it, {ask}"
         else:
-            self.tell = f"ServiceNow refused these values. Nothing was saved; change them, {ask}"
+            self.user_message = f"ServiceNow refused these values. Nothing was saved; change them, {ask}"
 
 
 class NotAccepted(ServiceNowError):
@@ -439,7 +438,7 @@ class NotAccepted(ServiceNowError):
 class NotKept(ServiceNowError):
     """ServiceNow answered well and did not keep what was written, as it does for fields without right."""
 
-    tell = (
+    user_message = (
         "ServiceNow did not keep this: your account may not write that field, or its rules forbid the value. "
         "Ask your ServiceNow administrator."
     )
@@ -448,7 +447,7 @@ class NotKept(ServiceNowError):
 class NotFound(ServiceNowError):
     """404: no such record, or an ACL hides it; ServiceNow does not say which."""
 
-    tell = (
+    user_message = (
         "ServiceNow has no such record, or your account may not see it. Check which one you mean, or ask your "
         "ServiceNow administrator."
     )
@@ -457,38 +456,38 @@ class NotFound(ServiceNowError):
 class NotInstalled(ServiceNowError):
     """400: the instance has no such table or API."""
 
-    tell = "The ServiceNow instance lacks something this needs. Ask an administrator."
+    user_message = "The ServiceNow instance lacks something this needs. Ask an administrator."
 
 
 class OldComponent(NotInstalled):
     """The table is as update set 2.1 made it. ``sys_id`` is the row that was made all the same, to be removed."""
 
-    tell = (
+    user_message = (
         "The ServiceNow side is of an older version, so nothing was saved. Ask a Mattermost system administrator "
         "to run `/servicenow setup` and to have the current update set installed."
     )
 
-    def __init__(self, detail: str, sys_id: str) -> None:
-        super().__init__(detail)
+    def __init__(self, log_message: str, sys_id: str) -> None:
+        super().__init__(log_message)
         self.sys_id = sys_id
 
 
 class TooLong(ServiceNowError):
     """414: the address grew over what ServiceNow takes (about 8 kB)."""
 
-    tell = "That is too long for ServiceNow to search. Use fewer or shorter words."
+    user_message = "That is too long for ServiceNow to search. Use fewer or shorter words."
 
 
 class TooLarge(ServiceNowError):
     """More bytes than the instance takes at once, such as a file over its limit; it names that limit to nobody."""
 
-    tell = "That is larger than this ServiceNow takes. Nothing was saved; try something smaller."
+    user_message = "That is larger than this ServiceNow takes. Nothing was saved; try something smaller."
 
 
 class OAuthRefused(ServiceNowError):
     """The token endpoint refused; ServiceNow gives the same answer for every cause."""
 
-    tell = (
+    user_message = (
         "ServiceNow refused the sign-in. Try to connect again; if it stays, ask an administrator to check "
         "the OAuth client, its secret and its redirect address."
     )

@@ -26,7 +26,7 @@ _OWN = ("key_id", "secret", "made_at")
 class KeysFromEnvironment(NotPermitted):
     """The keys are set from outside and can't be changed here."""
 
-    tell = (
+    user_message = (
         "The webhook keys are set by `WEBHOOK_SECRETS` in the service's environment, and that is where they "
         "change: put a new key in front of the old one, restart the service, then write it to ServiceNow here."
     )

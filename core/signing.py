@@ -60,7 +60,7 @@ class Signer:
 class ExpiredState(NotVerified):
     """The form was open for too long."""
 
-    tell = "This form was open for too long, so nothing was saved. Open it again; copy what you typed first."
+    user_message = "This form was open for too long, so nothing was saved. Open it again; copy what you typed first."
 
 
 def _encode(raw: bytes) -> str:

@@ -33,13 +33,13 @@ log = structlog.get_logger(__name__)
 class Declined(AppError):
     """The person, or ServiceNow in the person's name, did not allow the connection."""
 
-    tell = "You did not allow Mattermost to use your ServiceNow account, so nothing was connected."
+    user_message = "You did not allow Mattermost to use your ServiceNow account, so nothing was connected."
 
 
 class SignInFailed(AppError):
     """ServiceNow sent the browser back with an error of its own, or with nothing that helps."""
 
-    tell = (
+    user_message = (
         "ServiceNow did not let the sign-in finish. Start again with /servicenow connect; if it stays, "
         "ask an administrator to check the OAuth client and its redirect address."
     )
@@ -48,7 +48,7 @@ class SignInFailed(AppError):
 class UnknownSignIn(AppError):
     """The browser brought back a sign-in that this person did not start, or that is over."""
 
-    tell = "This sign-in has expired or was already finished. Start again with /servicenow connect."
+    user_message = "This sign-in has expired or was already finished. Start again with /servicenow connect."
 
 
 @calls.form("account/connect", needs=Requirement.NOT_CONNECTED)
@@ -152,7 +152,7 @@ def disconnect(call: Call, context: Context) -> Reply:
         try:
             context.oauth.revoke(account.tokens)
         except (ServiceNowError, OAuthRefused) as error:
-            log.warning("revocation failed", person=call.person.id, reason=str(error))
+            log.warning("revocation failed", person=call.person.id, reason=error.log_message)
             revoked = False
     context.stores.accounts.delete(call.person.id)
     _refresh_menus(context, connected=False)
@@ -191,7 +191,7 @@ def _give_back(tokens: Tokens, context: Context) -> None:
     try:
         context.oauth.revoke(tokens)
     except (ServiceNowError, OAuthRefused) as error:
-        log.warning("unused grant not revoked", reason=str(error))
+        log.warning("unused grant not revoked", reason=error.log_message)
 
 
 def _health(context: Context) -> str:
@@ -205,7 +205,7 @@ def _refresh_menus(context: Context, *, connected: bool) -> None:
     try:
         context.mattermost.show_connected(connected)
     except MattermostError as error:
-        log.warning("menus not refreshed", reason=str(error))
+        log.warning("menus not refreshed", reason=error.log_message)
 
 
 def _welcome(call: Call, context: Context, account: Account) -> None:
@@ -225,7 +225,7 @@ def _welcome(call: Call, context: Context, account: Account) -> None:
     try:
         context.mattermost.tell(call.person.id, "\n".join(lines))
     except MattermostError as error:
-        log.warning("no welcome message", person=call.person.id, reason=str(error))
+        log.warning("no welcome message", person=call.person.id, reason=error.log_message)
 
 
 def _day(moment: float) -> str:

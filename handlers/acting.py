@@ -29,8 +29,8 @@ NOT_READ = "ServiceNow did not answer in time, so what it has now is not shown."
 class PartlyKept(NotKept):
     """ServiceNow left one column and saved the others: `after` is the record as it is now."""
 
-    def __init__(self, detail: str, tell: str, after: Record, saved: Sequence[str]) -> None:
-        super().__init__(detail, f"{tell} The other fields were saved.")
+    def __init__(self, log_message: str, user_message: str, after: Record, saved: Sequence[str]) -> None:
+        super().__init__(log_message, f"{user_message} The other fields were saved.")
         self.after = after
         self.saved = saved
 
@@ -87,11 +87,11 @@ def written(now: Record, columns: Mapping[str, str], context: Context, more: Seq
     )
     dropped = [name for name, value in compared.items() if after.value(name) != value]
     if dropped:
-        detail = f"{now.table}: not kept: {', '.join(dropped)}"
+        log_message = f"{now.table}: not kept: {', '.join(dropped)}"
         saved = [name for name in columns if name not in dropped and (name not in compared or _moved(now, after, name))]
         if saved and _moved(now, after, "sys_mod_count"):
-            raise PartlyKept(detail, _kept_words(after, dropped), after, saved)
-        raise NotKept(detail, _kept_words(after, dropped))
+            raise PartlyKept(log_message, _kept_words(after, dropped), after, saved)
+        raise NotKept(log_message, _kept_words(after, dropped))
     log.info("record changed", table=now.table, sys_id=now.sys_id, columns=sorted(columns))
     return after
 
@@ -109,7 +109,7 @@ def _moved(before: Record, after: Record, column: str) -> bool:
 
 def _kept_words(after: Record, dropped: Sequence[str]) -> str:
     if "state" not in dropped:
-        return NotKept.tell
+        return NotKept.user_message
     state = escaped(after.display("state"), _SHOWN)
     told = f"ServiceNow left the state at {state}. This transition isn't allowed."
     return f"{told} Use the form in ServiceNow." if after.table in _BY_FORM else told
@@ -139,7 +139,7 @@ def _said(channel_id: str, root_id: str, line: str, context: Context) -> bool:
         text = f"{escaped(context.display_name, _NAME_CHARACTERS)} {line}"
         context.mattermost.reply(channel_id=channel_id, root_id=root_id, text=text)
     except (MattermostError, NotPermitted) as error:
-        log.warning("thread line not posted", channel=channel_id, reason=str(error))
+        log.warning("thread line not posted", channel=channel_id, reason=error.log_message)
         return False
     return True
 

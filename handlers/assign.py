@@ -60,7 +60,7 @@ def assign(call: Call, context: Context) -> Reply:
     except NoSuchRecord as error:
         if call.state:
             raise
-        return ShowForm(assign_pick_form(PATH, Values(), error.tell))
+        return ShowForm(assign_pick_form(PATH, Values(), error.user_message))
     if now is None:
         return ShowForm(assign_pick_form(PATH, Values()))
     entered = Values({name: call.values[name] for name in LOOKUPS if name in call.values})

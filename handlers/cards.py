@@ -94,7 +94,7 @@ def post_card_once(
     try:
         context.stores.cards.add(channel_id, record.sys_id, post_id)
     except StorageFailed as error:
-        log.error("card not remembered", sys_id=record.sys_id, reason=str(error))
+        log.error("card not remembered", sys_id=record.sys_id, reason=error.log_message)
 
 
 def _headline(record: Record, did: str, context: Context) -> str:
@@ -115,5 +115,5 @@ def update_card(record: Record, post_id: str, channel_id: str, context: Context)
             post_id=post_id, attachment=card_of(record, channel_id, context), shows=shown_by(record)
         )
     except MattermostError as error:
-        log.warning("card not updated", sys_id=record.sys_id, reason=str(error))
+        log.warning("card not updated", sys_id=record.sys_id, reason=error.log_message)
         return CardUpdate(updated=False)

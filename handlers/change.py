@@ -110,7 +110,7 @@ def _checked(record: Record, _attempt: Attempt, *, kind: str, columns: Mapping[s
         try:
             status = context.servicenow.changes.check_conflicts(record.sys_id)
         except ServiceNowError as error:
-            log.info("conflicts not checked", sys_id=record.sys_id, reason=str(error))
+            log.info("conflicts not checked", sys_id=record.sys_id, reason=error.log_message)
             status = ""
         if status not in _NO_CONFLICT:
             parts.append(f"ServiceNow's check for conflicts says: {escaped(status, 100)}.")
@@ -211,7 +211,7 @@ def _conflict(call: Call, columns: Mapping[str, str], context: Context) -> str:
     try:
         found = context.servicenow.changes.overlapping(item, start, end)
     except ServiceNowError as error:
-        log.info("conflicts not looked for", reason=str(error))
+        log.info("conflicts not looked for", reason=error.log_message)
         return ""
     if not found:
         return ""

@@ -64,7 +64,7 @@ def submit(call: Call, context: Context) -> Reply:
     try:
         return _show(call, context, opened, Values(_kind_kept(call)), header=reply.text)
     except ServiceNowError as error:
-        log.info("entries not read again", reason=str(error))
+        log.info("entries not read again", reason=error.log_message)
         return reply
 
 
@@ -75,7 +75,7 @@ def _picked(call: Call, context: Context) -> Reply:
     try:
         record = record_of(call, context)
     except NoSuchRecord as error:
-        return ShowForm(comments_pick_form(call.path, typed, error.tell))
+        return ShowForm(comments_pick_form(call.path, typed, error.user_message))
     if record is None:
         return ShowForm(comments_pick_form(call.path, typed))
     _refuse_without_journal(record.table)

@@ -116,9 +116,9 @@ def _without_plugin(context: Context) -> None:
     try:
         runs = context.mattermost.plugin_runs(OLD_PLUGIN)
     except MattermostError as error:
-        log.warning("plugins not readable", reason=str(error))
-        tell = "Mattermost did not say whether the ServiceNow plugin runs. Try again in a minute."
-        raise InvalidInput({"old_dialect": tell}) from error
+        log.warning("plugins not readable", reason=error.log_message)
+        user_message = "Mattermost did not say whether the ServiceNow plugin runs. Try again in a minute."
+        raise InvalidInput({"old_dialect": user_message}) from error
     if runs:
         raise InvalidInput(
             {"old_dialect": "The ServiceNow plugin still runs. Disable it under System Console > Plugins."}
@@ -130,11 +130,11 @@ def _looked_at(wanted: Instance, context: Context) -> Proof:
     try:
         return context.services.probe.look(wanted, _own_tokens(wanted, context), context.deadline)
     except ServiceNowError as error:
-        log.warning("instance not accepted", error=type(error).__name__, reason=str(error))
-        tell = error.tell.replace("Nothing was saved; try again", "Try again")
+        log.warning("instance not accepted", error=type(error).__name__, reason=error.log_message)
+        user_message = error.user_message.replace("Nothing was saved; try again", "Try again")
         if context.services.live.environment.url:
             raise
-        raise InvalidInput({"url": tell}) from error
+        raise InvalidInput({"url": user_message}) from error
 
 
 def _own_tokens(wanted: Instance, context: Context) -> Tokens | None:

@@ -24,18 +24,18 @@ class MayBeSaved(AppError):
         held: Seconds during which the same form isn't sent to ServiceNow again.
     """
 
-    def __init__(self, detail: str, records: str, what: str = "the list", held: float = 0.0) -> None:
-        super().__init__(detail)
-        self.tell = (
+    def __init__(self, log_message: str, records: str, what: str = "the list", held: float = 0.0) -> None:
+        super().__init__(log_message)
+        self.user_message = (
             "This may have been saved, but ServiceNow didn't confirm it. "
             f"[Check {what}]({records}) before you send it again."
         )
         if held > _LONG_HOLD:
-            self.tell += " Sending this form again only checks whether it was saved."
+            self.user_message += " Sending this form again only checks whether it was saved."
         elif held > 0:
             minutes = math.ceil(held / 60)
             until = f"{minutes} minutes" if minutes > 1 else "minute"
-            self.tell += f" For the next {until}, sending this form again only checks whether it was saved."
+            self.user_message += f" For the next {until}, sending this form again only checks whether it was saved."
 
     may_have_been_saved = True
 
@@ -43,7 +43,7 @@ class MayBeSaved(AppError):
 class NothingSaved(ServiceNowError):
     """ServiceNow failed, and the lookup showed that it saved nothing."""
 
-    tell = "ServiceNow returned an error and saved nothing. Try again in a minute."
+    user_message = "ServiceNow returned an error and saved nothing. Try again in a minute."
     retryable = True
 
 
@@ -80,5 +80,5 @@ def confirmed(send: Callable[[], T], look: Callable[[], T | None], address: str,
         if found is not None:
             return found
         if isinstance(error, Broken):
-            raise NothingSaved(str(error)) from error  # the transaction has ended and saved nothing
+            raise NothingSaved(error.log_message) from error  # the transaction has ended and saved nothing
         raise MayBeSaved(f"no answer, nothing found: {error}", address, what) from error

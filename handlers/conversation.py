@@ -81,7 +81,7 @@ class Along:
         try:
             messages = context.mattermost.thread(call.post.id)
         except MattermostError as error:
-            log.info("thread not read", reason=str(error))
+            log.info("thread not read", reason=error.log_message)
             return cls(call.post.id)
         return cls(call.post.id, len(messages), sum(len(message.files) for message in messages))
 
@@ -153,7 +153,7 @@ def attach(
             else:
                 known += 1
         except AppError as error:
-            log.info("file not attached", sys_id=record.sys_id, reason=str(error))
+            log.info("file not attached", sys_id=record.sys_id, reason=error.log_message)
             refused.append(f"- {escaped(file.name, 100)}: {_why(file, error)}")
     refused += [f"- {escaped(file.name, 100)}: more than {MOST_FILES} files at once" for file in files[MOST_FILES:]]
     told = [f"{added} file{'' if added == 1 else 's'} attached."] if added or not known else []
@@ -166,7 +166,7 @@ def _attached(record: Record, context: Context) -> Sequence[AttachedFile]:
     try:
         return context.servicenow.attachments.of(record.table, record.sys_id)
     except ServiceNowError as error:
-        log.info("attachments not listed", sys_id=record.sys_id, reason=str(error))
+        log.info("attachments not listed", sys_id=record.sys_id, reason=error.log_message)
         return ()
 
 
@@ -197,15 +197,15 @@ def _file_name(file: File) -> str:
 
 
 class _TooBig(AppError):
-    tell = f"it is larger than {MOST_BYTES // (1024 * 1024)} MiB"
+    user_message = f"it is larger than {MOST_BYTES // (1024 * 1024)} MiB"
 
 
 def _why(file: File, error: AppError) -> str:
     match error:
         case _TooBig():
-            return error.tell
+            return error.user_message
         case MattermostRefused(status=413):
-            return _TooBig.tell
+            return _TooBig.user_message
         case MattermostError():
             return "Mattermost does not give it out"
         case TooLarge():
@@ -217,7 +217,7 @@ def _why(file: File, error: AppError) -> str:
         case MayBeSaved() | ServiceNowError(may_have_been_saved=True):
             return "ServiceNow did not say whether it took it; look at the record"
         case _:
-            return error.tell
+            return error.user_message
 
 
 def _as_text(message: Message) -> str:

@@ -107,8 +107,8 @@ def _card_problem(record: Record, opened: Opened, attempt: Attempt, context: Con
     try:
         post_card_once(record, attempt, context, channel_id=opened.channel_id, root_id=opened.root_id, did="created")
     except (MattermostError, MayNotPost) as error:
-        log.warning("card not posted", sys_id=record.sys_id, reason=str(error))
-        return error.tell
+        log.warning("card not posted", sys_id=record.sys_id, reason=error.log_message)
+        return error.user_message
     return ""
 
 

@@ -22,7 +22,7 @@ def show_help(call: Call, context: Context) -> Reply:
         suggestion = f" Did you mean `/servicenow {nearest[0]}`?" if nearest else " Try `/servicenow help`."
         raise UnknownRequest(f"unknown command of {len(asked)} characters", f"There is no such command.{suggestion}")
     if context.instance.missing:
-        return Text(NotConfigured(context.instance.missing, call.person.administrator).tell)
+        return Text(NotConfigured(context.instance.missing, call.person.administrator).user_message)
     return Text(help_text(context.standing, context.account, asked))
 
 

@@ -164,8 +164,8 @@ class Attempt:
     def _left(self, name: str) -> float:
         return self._unanswered[name].held_until - self._context.clock()
 
-    def _unsure(self, name: str, detail: str, address: str, what: str) -> MayBeSaved:
-        return MayBeSaved(detail, address, what, held=self._left(name))
+    def _unsure(self, name: str, log_message: str, address: str, what: str) -> MayBeSaved:
+        return MayBeSaved(log_message, address, what, held=self._left(name))
 
     def _store(self) -> None:
         unanswered = {name: (one.digest, one.held_until) for name, one in self._unanswered.items()}

@@ -78,7 +78,7 @@ def create(call: Call, context: Context) -> Reply:
         known = (*COLUMNS, *(column.name for column in _demanded(call, context)))
         if call.steps and (also := beyond_the_form(refusal, context.servicenow.cached_columns(TABLE), known)):
             # A data policy that the dictionary does not know: the form is shown again with its fields.
-            return _show(call, context, call.values, caller_default=False, also=also, header=refusal.tell)
+            return _show(call, context, call.values, caller_default=False, also=also, header=refusal.user_message)
         raise at_its_field(refusal, context, TABLE, known) from refusal
 
 

@@ -74,7 +74,9 @@ class PartlyAdded(AppError):
 
     def __init__(self, done: int, of: int, record: str, cause: AppError) -> None:
         super().__init__(f"{done} of {of} entries added: {cause}")
-        self.tell = f"{done} of {of} parts are in {record}. {cause.tell} Submit this form again to add the rest."
+        self.user_message = (
+            f"{done} of {of} parts are in {record}. {cause.user_message} Submit this form again to add the rest."
+        )
         self.retryable = cause.retryable
 
 

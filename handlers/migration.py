@@ -94,8 +94,8 @@ def migrate(context: Context) -> Outcome:
         except NotFound:
             continue  # deleted meanwhile
         except ServiceNowError as error:
-            log.warning("takeover stopped", reason=str(error))
-            outcome.problem = error.tell
+            log.warning("takeover stopped", reason=error.log_message)
+            outcome.problem = error.user_message
             break
         outcome.moved += 1
         granting.grant(row, outcome)
@@ -133,8 +133,8 @@ def revert(context: Context) -> str:
         except NotFound:
             pass  # deleted meanwhile
         except ServiceNowError as error:
-            log.warning("giving back stopped", reason=str(error))
-            problem = f" It stopped early: {error.tell}"
+            log.warning("giving back stopped", reason=error.log_message)
+            problem = f" It stopped early: {error.user_message}"
             break
         context.stores.grants.delete(sys_id)
         del noted[sys_id]
@@ -196,10 +196,10 @@ class _Granting:
         try:
             self._context.mattermost.admit(person_id, channel_id)
         except MayNotPost as error:
-            log.info("not granted", person=person_id, reason=str(error))
+            log.info("not granted", person=person_id, reason=error.log_message)
             return "the person may not post in the channel, or the bot can't join it"
         except MattermostError as error:
-            log.warning("not granted", person=person_id, reason=str(error))
+            log.warning("not granted", person=person_id, reason=error.log_message)
             return "Mattermost did not answer; press **Grant waiting ones** later"
         return ""
 

@@ -51,7 +51,7 @@ def at_its_field(
         for label in refusal.labels
         if label.casefold() in by_label
     }
-    return InvalidInput(fields, refusal.tell) if fields else refusal
+    return InvalidInput(fields, refusal.user_message) if fields else refusal
 
 
 def in_words(problems: Mapping[str, str]) -> str:

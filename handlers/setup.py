@@ -27,7 +27,7 @@ _TEST_SECONDS = 8.0  # of the call's 20; what comes later is seen at the next pr
 class PluginRuns(NotPermitted):
     """Its subscriptions would be served twice, or by nobody."""
 
-    tell = (
+    user_message = (
         "The ServiceNow plugin still runs, so nothing was moved. Disable it under **System Console > Plugins** "
         "first; its subscriptions stay."
     )
@@ -102,7 +102,7 @@ def _new_key(context: Context) -> str:
     try:
         key = rotate(component, context.services.keys, context.settings.app_url, context.services.old_dialect.secret())
     except NotWritten as error:
-        return f"{error.tell} Press **Write key** to try again."
+        return f"{error.user_message} Press **Write key** to try again."
     return f"ServiceNow signs with the new key `{key.key_id}` from now on; the former one is retired after a day."
 
 

@@ -74,8 +74,8 @@ def look(context: Context) -> Found:
         found.add("OAuth works", Mark.TO_DO, text)
         return found
     except ServiceNowError as error:
-        log.warning("setup can't ask", error=type(error).__name__, reason=str(error))
-        found.add("ServiceNow answers", Mark.TO_DO, error.tell)
+        log.warning("setup can't ask", error=type(error).__name__, reason=error.log_message)
+        found.add("ServiceNow answers", Mark.TO_DO, error.user_message)
         return found
     found.add("OAuth works", Mark.DONE, "ServiceNow answers with your account.")
     _component(found, context)
@@ -83,8 +83,8 @@ def look(context: Context) -> Found:
         try:
             check(found, component, context)
         except ServiceNowError as error:
-            log.warning("setup can't ask", error=type(error).__name__, reason=str(error))
-            found.add("ServiceNow answers", Mark.TO_DO, error.tell)
+            log.warning("setup can't ask", error=type(error).__name__, reason=error.log_message)
+            found.add("ServiceNow answers", Mark.TO_DO, error.user_message)
             break
     return found
 
@@ -198,7 +198,7 @@ def _plugin(found: Found, component: Component, context: Context) -> None:
     try:
         found.plugin_runs = context.mattermost.plugin_runs(OLD_PLUGIN)
     except MattermostError as error:
-        log.warning("plugins not readable", reason=str(error))
+        log.warning("plugins not readable", reason=error.log_message)
         found.add(title, Mark.NOTE, "Mattermost did not say whether it runs. Check again in a minute.")
         return
     if found.current or (found.version and context.services.old_dialect.ends_at):

@@ -69,7 +69,7 @@ def share(call: Call, context: Context) -> Reply:
         try:
             record = record_of(call, context)
         except NotFound as error:
-            raise InvalidInput({RECORD: error.tell}, error.tell) from error
+            raise InvalidInput({RECORD: error.user_message}, error.user_message) from error
         assert record is not None  # the field is filled
         attempt.made(record)
         text = _shared(record, place, note, opened, attempt, context)
@@ -86,7 +86,7 @@ def _typed(call: Call, context: Context) -> Reply:
     try:
         record = record_of(call, context)
     except NoSuchRecord as error:
-        return _show(call, context, Values(), header=error.tell)
+        return _show(call, context, Values(), header=error.user_message)
     assert record is not None  # something was typed
     return _show(call, context, Values({RECORD: record_option(record)}), record=record)
 
@@ -160,9 +160,9 @@ def _shared(
             message=quoted(note, NOTE_CHARACTERS) if note else "",
         )
     except MayNotPost as error:
-        raise InvalidInput({kind: error.tell}, f"{error.tell} Nothing was shared.") from error
+        raise InvalidInput({kind: error.user_message}, f"{error.user_message} Nothing was shared.") from error
     except MattermostRefused as error:
-        raise InvalidInput({kind: "Mattermost does not let you write there."}, f"{error.tell}") from error
+        raise InvalidInput({kind: "Mattermost does not let you write there."}, f"{error.user_message}") from error
     where = escaped(target.label, 100)
     title = escaped(record_title(record).partition(": ")[2], 160)
     return f"Shared {linked(record, context)} ({title}) with {where}."

@@ -88,7 +88,7 @@ def _typed(call: Call, context: Context) -> Reply:
     try:
         record = _read(call, context)
     except NoSuchRecord as error:
-        return ShowForm(state_pick_form(call.path, Values(), error.tell))
+        return ShowForm(state_pick_form(call.path, Values(), error.user_message))
     if record is None:
         return ShowForm(state_pick_form(call.path, Values()))
     typed = call.values.text("state").strip()
@@ -305,7 +305,7 @@ def _saved(call: Call, context: Context, now: Record, columns: Mapping[str, str]
     except PartlyKept as partly:  # the form closes: what it shows is outdated, and sent again it would look overtaken
         known = context.servicenow.cached_columns(now.table)
         labels = [escaped(known[name].label if name in known else name, 60) for name in partly.saved]
-        told = f"{linked(partly.after, context)}: {partly.tell}"
+        told = f"{linked(partly.after, context)}: {partly.user_message}"
         return done(partly.after, call, f"updated {', '.join(labels)}", told, context)
     except Refused as refusal:
         names = ["state", *offered(now.table, columns["state"])]

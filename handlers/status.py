@@ -85,10 +85,10 @@ def _component(context: Context) -> list[str]:
     try:
         health = context.servicenow.component().health()
     except NotConnected as error:
-        return [error.tell]
+        return [error.user_message]
     except ServiceNowError as error:
-        log.warning("component's status not readable", error=type(error).__name__, reason=str(error))
-        return [f"Not to be found out: {error.tell} See `/servicenow setup`."]
+        log.warning("component's status not readable", error=type(error).__name__, reason=error.log_message)
+        return [f"Not to be found out: {error.user_message} See `/servicenow setup`."]
     lines = [
         f"Version {escaped(health.version, 20)}",
         f"Waiting there: {health.queued:,}"
@@ -149,8 +149,8 @@ def _storage(context: Context) -> str:
     try:
         context.stores.check()
     except AppError as error:
-        log.error("storage check failed", reason=str(error))
-        return f"**does not take changes.** {error.tell}"
+        log.error("storage check failed", reason=error.log_message)
+        return f"**does not take changes.** {error.user_message}"
     return "takes changes"
 
 

@@ -51,7 +51,7 @@ def add(call: Call, context: Context) -> Reply:
     try:
         return Text(create(wanted, description, Opened.of(call).form_id, context))
     except AlreadyThere as there:
-        return show_detail(call, context, there.twin, note=there.tell)
+        return show_detail(call, context, there.twin, note=there.user_message)
 
 
 @calls.submit(EDIT, needs=Requirement.CONNECTED)
@@ -81,7 +81,7 @@ def edit(call: Call, context: Context) -> Reply:
     try:
         return Text(change(before, after, description, Opened.of(call).form_id, context))
     except AlreadyThere as there:
-        return show_detail(call, context, there.twin, note=there.tell)
+        return show_detail(call, context, there.twin, note=there.user_message)
 
 
 def open_edit(call: Call, context: Context, sys_id: str) -> Reply:
@@ -110,10 +110,10 @@ def typed_id(call: Call, context: Context) -> str:
             return one.value
         case []:
             what = "That is no id of a subscription." if typed else "The id of a subscription is missing."
-            tell = f"{what} It has 32 letters and digits; `/servicenow subscriptions list` shows them."
+            user_message = f"{what} It has 32 letters and digits; `/servicenow subscriptions list` shows them."
         case several:
-            tell = f"Several subscriptions are called that: {named(several)}. Choose one from the list."
-    raise InvalidInput({"subscription": tell}, tell)
+            user_message = f"Several subscriptions are called that: {named(several)}. Choose one from the list."
+    raise InvalidInput({"subscription": user_message}, user_message)
 
 
 @calls.refresh(ADD, needs=Requirement.CONNECTED)

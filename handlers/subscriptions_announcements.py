@@ -88,6 +88,6 @@ def announce(subscription: Subscription, did: str, description: Description, mar
             message=f"**{escaped(name, 100)}** {did}",
         )
     except (MattermostError, NotPermitted) as error:
-        log.warning("subscription not announced", subscription=subscription.sys_id, reason=str(error))
-        return f"\n\nIts {place} was not told: {error.tell}"
+        log.warning("subscription not announced", subscription=subscription.sys_id, reason=error.log_message)
+        return f"\n\nIts {place} was not told: {error.user_message}"
     return ""

@@ -80,9 +80,9 @@ def update(
         elif creator:
             context.stores.grants.delete(before.sys_id)
         if isinstance(error, AccessDenied) and not creator:
-            raise NotTheCreator(str(error)) from error
+            raise NotTheCreator(error.log_message) from error
         if isinstance(error, Broken):
-            raise NothingSaved(str(error)) from error
+            raise NothingSaved(error.log_message) from error
         raise
 
 

@@ -179,7 +179,7 @@ def _channel(values: Values, problems: dict[str, str], context: Context) -> str:
     try:
         context.mattermost.may_post(channel_id)
     except MayNotPost as error:
-        problems["channel"] = error.tell
+        problems["channel"] = error.user_message
     return channel_id
 
 

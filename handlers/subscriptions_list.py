@@ -97,8 +97,8 @@ def _view(call: Call, context: Context) -> View:
     if owner not in {ME, ANYONE}:
         raise InvalidInput({"owner": "Choose me or anyone."}, "The list knows `me` and `anyone`.")
     if where not in {THIS_CHANNEL, ALL_CHANNELS}:
-        tell = "The list knows `this_channel` and `all_channels`."
-        raise InvalidInput({"where": "Choose this channel or all channels."}, tell)
+        user_message = "The list knows `this_channel` and `all_channels`."
+        raise InvalidInput({"where": "Choose this channel or all channels."}, user_message)
     table, status = call.values.text("table"), call.values.text("status")
     if table not in {"", ANY, *tables_of(context)} or status not in {"", ANY, *STATUS_LABELS}:
         raise InvalidInput({}, "Choose from the lists of tables and of statuses.")

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 class NothingMatches(NotFound):
     """A test needs a record to be about."""
 
-    tell = (
+    user_message = (
         "No record matches this subscription yet, so there is nothing to test it with. "
         "Check its filter, or make a record that it is about."
     )
@@ -36,13 +36,13 @@ class NothingMatches(NotFound):
 class NotYourTest(AccessDenied):
     """The component sends tests for a row's creator and for ServiceNow administrators."""
 
-    tell = "ServiceNow sends a test only for who made the subscription, or for a ServiceNow administrator."
+    user_message = "ServiceNow sends a test only for who made the subscription, or for a ServiceNow administrator."
 
 
 class NoTests(NotInstalled):
     """The component is missing or of an older version."""
 
-    tell = (
+    user_message = (
         "The ServiceNow side is missing or of an older version, which can't send tests. "
         "Ask a Mattermost system administrator to run `/servicenow setup`."
     )
@@ -51,7 +51,7 @@ class NoTests(NotInstalled):
 class NoKey(ServiceNowError):
     """The component has nothing to sign with for this server."""
 
-    tell = (
+    user_message = (
         "ServiceNow has no key for this Mattermost server yet, so no notices come from it. "
         "Ask a Mattermost system administrator to run `/servicenow setup`."
     )
@@ -163,13 +163,13 @@ def _tested(sys_id: str, context: Context) -> tuple[Subscription, str]:
     try:
         context.servicenow.subscriptions(context.settings.app_url).send_test(sys_id, uuid.uuid4().hex)
     except NotFound as error:
-        raise NothingMatches(str(error)) from error
+        raise NothingMatches(error.log_message) from error
     except NotInstalled as error:
-        raise NoTests(str(error)) from error
+        raise NoTests(error.log_message) from error
     except AccessDenied as error:
-        raise NotYourTest(str(error)) from error
+        raise NotYourTest(error.log_message) from error
     except NotAccepted as error:  # of any other 400 the component knows one
-        raise NoKey(str(error)) from error
+        raise NoKey(error.log_message) from error
     place = channel_name(stored.channel_id, context)
     return stored, f"A test is on its way to {place}: ServiceNow reports the newest record that it matches."
 
@@ -194,7 +194,7 @@ def _deleted(sys_id: str, form_id: str, context: Context) -> str:
     try:
         context.stores.grants.delete(sys_id)
     except StorageFailed as error:
-        log.warning("grant of a deleted subscription stays", subscription=sys_id, reason=str(error))
+        log.warning("grant of a deleted subscription stays", subscription=sys_id, reason=error.log_message)
     log.info("subscription deleted", subscription=sys_id, person=context.person.id)
     mark = f"{context.person.id}:{form_id}"
     problem = announce(stored, "removed a subscription of this {place}", description, mark, context)

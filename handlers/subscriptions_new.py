@@ -29,11 +29,11 @@ def subscribed(record: Record, channel_id: str, form_id: str, context: Context) 
     try:
         return create(wanted, Description(subject(wanted, record, context)), form_id, context)
     except AppError as error:
-        log.warning("new record not subscribed", table=record.table, sys_id=record.sys_id, reason=str(error))
+        log.warning("new record not subscribed", table=record.table, sys_id=record.sys_id, reason=error.log_message)
         place = place_word(channel_id, context)
         if isinstance(error, MayBeSaved):
             return (
                 f"It was created, but we couldn't confirm whether this {place} is subscribed to it. "
                 "`/servicenow subscriptions list` shows it if it is."
             )
-        return f"It was created, but this {place} was not subscribed to it: {error.tell}"
+        return f"It was created, but this {place} was not subscribed to it: {error.user_message}"

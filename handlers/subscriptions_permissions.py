@@ -12,40 +12,40 @@ from handlers.context import Context
 class NotSetUp(NotInstalled):
     """The component is not installed on the instance."""
 
-    tell = "Subscriptions are not set up in ServiceNow yet. Ask a Mattermost system administrator to finish it."
-    tell_administrator = (
+    user_message = "Subscriptions are not set up in ServiceNow yet. Ask a Mattermost system administrator to finish it."
+    user_message_for_administrators = (
         "Subscriptions are not set up in ServiceNow yet: the instance lacks our update set. "
         "Run `/servicenow setup`; it has the file and says what to do with it."
     )
 
-    def __init__(self, detail: str, administrator: bool) -> None:
-        super().__init__(detail)
+    def __init__(self, log_message: str, administrator: bool) -> None:
+        super().__init__(log_message)
         if administrator:
-            self.tell = self.tell_administrator
+            self.user_message = self.user_message_for_administrators
 
 
 class NotAuthorized(AccessDenied):
     """The account lacks the role."""
 
-    tell = (
+    user_message = (
         f"Your ServiceNow account may not manage subscriptions. Ask your ServiceNow administrator for the role "
         f"`{ROLE}`."
     )
-    tell_administrator = (
+    user_message_for_administrators = (
         f"Your ServiceNow account may not manage subscriptions: it lacks the role `{ROLE}`. In ServiceNow open Users, "
         "the person, the tab Roles, press Edit, add the role and save."
     )
 
-    def __init__(self, detail: str, administrator: bool) -> None:
-        super().__init__(detail)
+    def __init__(self, log_message: str, administrator: bool) -> None:
+        super().__init__(log_message)
         if administrator:
-            self.tell = self.tell_administrator
+            self.user_message = self.user_message_for_administrators
 
 
 class NotTheCreator(NotPermitted):
     """Mattermost's rights would do, but ServiceNow lets only the row's creator and its administrators write."""
 
-    tell = (
+    user_message = (
         "ServiceNow lets only who made this subscription, or a ServiceNow administrator, change it. "
         "You can pause or delete it: then nothing is posted here any more."
     )
@@ -54,7 +54,7 @@ class NotTheCreator(NotPermitted):
 class Gone(NotFound):
     """There is no such subscription, or it is of another Mattermost server."""
 
-    tell = (
+    user_message = (
         "There is no such subscription, it was removed meanwhile, or your ServiceNow account lacks the role "
         f"`{ROLE}`. `/servicenow subscriptions list` shows what there is."
     )
@@ -74,11 +74,11 @@ def rows_of(context: Context) -> Iterator[Subscriptions]:
     except OldComponent:
         raise
     except NotInstalled as error:
-        raise NotSetUp(str(error), administrator) from error
+        raise NotSetUp(error.log_message, administrator) from error
     except NotFound as error:
-        raise Gone(str(error)) from error
+        raise Gone(error.log_message) from error
     except AccessDenied as error:
-        raise NotAuthorized(str(error), administrator) from error
+        raise NotAuthorized(error.log_message, administrator) from error
 
 
 def is_creator(subscription: Subscription, context: Context) -> bool:

@@ -31,7 +31,7 @@ _CLOCK_MARGIN = 300.0  # seconds that the instance's clock may be behind ours
 class AlreadyThere(AppError):
     """The same subscription exists; ``twin`` is it. Nothing was saved."""
 
-    tell = "There is such a subscription already, so nothing was saved. Edit that one instead?"
+    user_message = "There is such a subscription already, so nothing was saved. Edit that one instead?"
 
     def __init__(self, twin: Subscription) -> None:
         super().__init__(f"twin {twin.sys_id}")
@@ -41,9 +41,9 @@ class AlreadyThere(AppError):
 class HalfDone(AppError):
     """A row is in ServiceNow that could be neither used nor removed."""
 
-    def __init__(self, detail: str, sys_id: str) -> None:
-        super().__init__(detail)
-        self.tell = (
+    def __init__(self, log_message: str, sys_id: str) -> None:
+        super().__init__(log_message)
+        self.user_message = (
             "This could not be finished, and ServiceNow kept a row of it that posts nothing. "
             f"Remove it with `/servicenow subscriptions delete {sys_id}`, then try again."
         )
@@ -100,7 +100,9 @@ def one_at_a_time(subscription: Subscription, context: Context) -> Iterator[None
 class SavedBySomebody(StillWorking):
     """The same subscription is being saved by another form."""
 
-    tell = "The same subscription is being saved right now. Wait a moment, then look at the list of subscriptions."
+    user_message = (
+        "The same subscription is being saved right now. Wait a moment, then look at the list of subscriptions."
+    )
 
 
 def _refuse_granted_twin(wanted: Subscription, context: Context) -> None:

@@ -27,7 +27,7 @@ def taken_along(call: Call, record: Record, attempt: Attempt, context: Context) 
     try:
         taken = conversation(call, post_id, context, whole=whole)
     except MattermostError as error:
-        log.warning("thread not read", reason=str(error))
+        log.warning("thread not read", reason=error.log_message)
         return ["Neither thread nor files were taken along: Mattermost did not give them out. Add them by hand."]
     told = [_thread(taken, record, attempt, context)] if whole else []
     return told + ([attach(record, taken.files, attempt, context, new_record=True)] if files and taken.files else [])
@@ -44,12 +44,12 @@ def _thread(taken: Conversation, record: Record, attempt: Attempt, context: Cont
             kind = "comments"
             add_entries(record, "comments", entries, attempt, context)
     except AppError as error:
-        log.warning("thread not added", sys_id=record.sys_id, reason=str(error))
+        log.warning("thread not added", sys_id=record.sys_id, reason=error.log_message)
         element = kind.replace(" ", "_")
         done = sum(attempt.has_done(entry_name(element, number)) for number in range(len(entries)))
         if done:
-            return f"Only {done} of {len(entries)} parts of the thread were added: {error.tell}"
+            return f"Only {done} of {len(entries)} parts of the thread were added: {error.user_message}"
         if isinstance(error, MayBeSaved):
             return "ServiceNow did not say whether it saved the thread; look at the record."
-        return f"The thread was not added: {error.tell}"
+        return f"The thread was not added: {error.user_message}"
     return f"The thread ({len(taken.messages)} messages) is in its {kind}."

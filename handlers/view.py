@@ -48,7 +48,7 @@ def _show(call: Call, context: Context) -> Reply:
     except NoSuchRecord as error:
         if call.state:
             raise
-        return ShowForm(view_pick_form(Values(), error.tell))
+        return ShowForm(view_pick_form(Values(), error.user_message))
     if record is None:
         return ShowForm(view_pick_form(Values()))
     return ShowForm(view_of(record, call, context))

@@ -16,7 +16,9 @@ log = structlog.get_logger(__name__)
 class NoKeyRights(NotPermitted):
     """The table of keys is closed to the account, as to everybody but administrators of ServiceNow."""
 
-    tell = "Your ServiceNow account may not change the component's keys. Somebody who is an administrator there can."
+    user_message = (
+        "Your ServiceNow account may not change the component's keys. Somebody who is an administrator there can."
+    )
 
 
 class NotWritten(ServiceNowError):
@@ -24,8 +26,8 @@ class NotWritten(ServiceNowError):
 
     def __init__(self, key: WebhookKey, cause: ServiceNowError) -> None:
         super().__init__(f"{key.key_id}: {cause}")
-        self.tell = (
-            f"The key `{key.key_id}` is made and counts here, but ServiceNow did not take it: {cause.tell} "
+        self.user_message = (
+            f"The key `{key.key_id}` is made and counts here, but ServiceNow did not take it: {cause.user_message} "
             "The former key still counts, so nothing is lost."
         )
 
@@ -40,7 +42,7 @@ def own_row(component: Component, server_url: str) -> AuthRow | None:
     try:
         rows = component.auth_rows(server_url)
     except (AccessDenied, NotInstalled) as error:
-        raise NoKeyRights(str(error)) from error
+        raise NoKeyRights(error.log_message) from error
     return row_of(rows)
 
 
@@ -65,8 +67,10 @@ def rotate(component: Component, keys: KeyRing, server_url: str, old_secret: str
     try:
         write(component, keys, server_url, row, old_secret)
     except (ServiceNowError, NoKeyRights) as error:
-        log.warning("webhook key not written", key=key.key_id, reason=str(error))
-        raise NotWritten(key, error if isinstance(error, ServiceNowError) else AccessDenied(str(error))) from error
+        log.warning("webhook key not written", key=key.key_id, reason=error.log_message)
+        raise NotWritten(
+            key, error if isinstance(error, ServiceNowError) else AccessDenied(error.log_message)
+        ) from error
     return key
 
 
@@ -75,4 +79,4 @@ def write(component: Component, keys: KeyRing, server_url: str, row: AuthRow | N
     try:
         component.put_key(server_url, row, keys.newest, old_secret)
     except AccessDenied as error:
-        raise NoKeyRights(str(error)) from error
+        raise NoKeyRights(error.log_message) from error

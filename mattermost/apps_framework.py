@@ -172,7 +172,7 @@ def _malformed(messages: Mapping[str, Any]) -> InvalidInput:
     return InvalidInput(
         {},
         "The app doesn't understand this request. Reload Mattermost.",
-        detail=f"malformed call request: {sorted(map(str, messages))}",
+        log_message=f"malformed call request: {sorted(map(str, messages))}",
     )
 
 
@@ -238,7 +238,7 @@ def write_error(error: AppError, reference: str) -> dict[str, Any]:
     The text is never empty: an empty error closes the modal as if all went well (recorded ER6), and
     commands and menus show nothing but the text.
     """
-    answer: dict[str, Any] = {"type": "error", "text": with_reference(error, error.tell, reference)}
+    answer: dict[str, Any] = {"type": "error", "text": with_reference(error, error.user_message, reference)}
     if error.fields:
         answer["data"] = {"errors": dict(error.fields)}
     return answer

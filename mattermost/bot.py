@@ -73,9 +73,9 @@ class MattermostBot:
             return str(self._ask("POST", api("posts"), json=post)["id"])
         except MattermostRefused as error:
             if error.error_id in _ROOT_GONE and root_id:
-                raise RootGone(str(error), error.status, error.error_id) from error
+                raise RootGone(error.log_message, error.status, error.error_id) from error
             if error.error_id == _ARCHIVED:
-                raise ChannelClosed(str(error), ARCHIVED) from error
+                raise ChannelClosed(error.log_message, ARCHIVED) from error
             if error.status in {403, 404}:
                 raise self._closed(channel_id, error) from error
             raise
@@ -166,13 +166,13 @@ class MattermostBot:
     def _why_not(self, channel_id: str, cause: MayNotPost) -> MayNotPost:
         """Whether it is the channel, the bot or the person that *cause* is about; the check reads as the bot."""
         closed = self._closed(channel_id, cause)
-        if closed.tell != NO_MEMBER:
+        if closed.user_message != NO_MEMBER:
             return closed
         try:
             self._ask("GET", api("channels", Id(channel_id), "members", Id(self._tokens.bot_user_id)))
         except MattermostRefused:
             return closed
-        return MayNotPost(str(cause), NO_RIGHT)
+        return MayNotPost(cause.log_message, NO_RIGHT)
 
     def _ask(self, method: str, path: Path, json: Any = None, params: Mapping[str, str] | None = None) -> Any:
         """One request with a live token; a second one where the first token had just died."""

@@ -35,7 +35,7 @@ _WEBHOOK = apps_plugin("apps", APP_ID, "webhook", WAKE_UP)
 class NoBotToken(MattermostSilent):
     """Nothing that Mattermost takes as the bot's token can be had now."""
 
-    tell = "The bot can't post right now. Ask an administrator to look at `/servicenow status`."
+    user_message = "The bot can't post right now. Ask an administrator to look at `/servicenow status`."
 
 
 class BotTokens:
@@ -94,7 +94,7 @@ class BotTokens:
         try:
             self._change(bot_token=token, bot_token_seen_at=now)
         except StorageFailed as error:
-            log.warning("newest bot session not stored", reason=str(error))
+            log.warning("newest bot session not stored", reason=error.log_message)
 
     def current(self) -> str:
         """
@@ -219,8 +219,8 @@ class BotTokens:
                 return self._wake()
             except MattermostError as error:
                 if not self._trouble:
-                    log.error("the bot has no live token", reason=str(error))
-                self._trouble = str(error)
+                    log.error("the bot has no live token", reason=error.log_message)
+                self._trouble = error.log_message
                 raise
 
     def _wake(self) -> str:

@@ -127,7 +127,7 @@ class MattermostForPerson:
             try:
                 return self._post_as_bot(post)
             except MattermostRefused as error:
-                log.info("bot may not post yet", reason=str(error))
+                log.info("bot may not post yet", reason=error.log_message)
             if self._bot_joined(permission):
                 return self._post_as_bot(post)
         elif self._bot_is_member(permission):
@@ -241,7 +241,7 @@ class MattermostForPerson:
             )
             self._as_person("POST", api("channels", Id(channel), "members"), json={"user_id": self._bot_user_id})
         except MattermostError as error:
-            log.info("bot may not join", reason=str(error))
+            log.info("bot may not join", reason=error.log_message)
             return False
         return True
 

@@ -129,7 +129,7 @@ def _malformed(error: ValidationError) -> InvalidInput:
     return InvalidInput(
         {},
         "The app doesn't understand this request. Reload Mattermost.",
-        detail=f"malformed request: {sorted(map(str, error.messages_dict))}",
+        log_message=f"malformed request: {sorted(map(str, error.messages_dict))}",
     )
 
 
@@ -148,7 +148,7 @@ def write_press(reply: Reply, update: Mapping[str, Any] | None = None) -> dict[s
 def write_press_error(error: AppError, reference: str) -> dict[str, Any]:
     """What went wrong, for the presser alone, in the thread of the card; field errors in one line."""
     more = "".join(f" {sentence}" for sentence in error.fields.values())
-    return {"ephemeral_text": with_reference(error, f"{error.tell}{more}", reference)}
+    return {"ephemeral_text": with_reference(error, f"{error.user_message}{more}", reference)}
 
 
 def write_options(reply: Reply) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def write_dialog_error(
     """
     mine = {elements[name]: text for name, text in error.fields.items() if name in elements}
     others = " ".join(text for name, text in error.fields.items() if name not in elements)
-    words = f"{error.tell} {others}".strip()
+    words = f"{error.user_message} {others}".strip()
     if not markdown:
         words, mine = unmarked(words), {name: unmarked(text) for name, text in mine.items()}
     return {"error": with_reference(error, words, reference)} | ({"errors": mine} if mine else {})

@@ -23,7 +23,7 @@ _RENAMED = re.compile(r"(.+)__(\d{1,3})")  # an element that got a new name, and
 class ForeignForm(NotVerified):
     """The values belong to another dialog: a client sends them where the newest dialog says (recorded)."""
 
-    tell = "Another form was open at the same time, so nothing was saved. Close this one and open it again."
+    user_message = "Another form was open at the same time, so nothing was saved. Close this one and open it again."
 
 
 def read_submission(submission: Mapping[str, Any], shape: Mapping[str, Any]) -> Values:

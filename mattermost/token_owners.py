@@ -156,9 +156,9 @@ class TokenOwners:
             if generation == self._generation:
                 if isinstance(error, NotVerified):
                     self._known.pop(key, None)
-                    self._refused[key] = str(error)
+                    self._refused[key] = error.log_message
                 elif isinstance(error, MattermostSilent):
-                    self._silent[key] = str(error)
+                    self._silent[key] = error.log_message
             self._done(key)
         return known[0] if known is not None and isinstance(error, MattermostSilent) else None
 

@@ -27,13 +27,13 @@ _MOST_CHARACTERS = 1000
 class ExpiredTrigger(NotVerified):
     """The press is older than a minute, or the clocks differ by more."""
 
-    tell = "This took too long to reach us, so nothing was done. Press it again."
+    user_message = "This took too long to reach us, so nothing was done. Press it again."
 
 
 class UsedTrigger(NotVerified):
     """The same press came twice."""
 
-    tell = "This was pressed already; the first press counts."
+    user_message = "This was pressed already; the first press counts."
 
 
 class Triggers:

@@ -159,7 +159,7 @@ class Adopter:
             if wanted:
                 turn.read(list(wanted))
         except ServiceNowError as error:
-            decided.later = str(error)
+            decided.later = error.log_message
             return len(wanted)
         for row in rows[: len(contents)]:
             with _alone(row, decided):
@@ -220,7 +220,7 @@ def _alone(row: Queued, decided: _Decided) -> Iterator[None]:
     except StorageFailed:
         raise  # affects all rows
     except (MattermostError, ServiceNowError) as error:
-        decided.later = str(error)
+        decided.later = error.log_message
     except Exception as error:
         log.error("report can't be looked at", row=row.key, exc_info=error)
         decided.later = f"could not be looked at: {type(error).__name__}"

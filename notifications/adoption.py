@@ -222,7 +222,7 @@ class Turn:
                 self._adoption.bot.may_post(self._owner_id, channel_id)
                 self._channels[channel_id] = ""
             except MayNotPost as error:
-                self._channels[channel_id] = f"Its owner may not post in its channel. {error.tell}"
+                self._channels[channel_id] = f"Its owner may not post in its channel. {error.user_message}"
         return self._channels[channel_id]
 
 

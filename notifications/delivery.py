@@ -123,7 +123,7 @@ class Delivery:
         try:
             thread = self._posting.post(work)
         except ChannelClosed as error:
-            self._owners.channel_closed(work.batch.channel_id, error.tell)
+            self._owners.channel_closed(work.batch.channel_id, error.user_message)
             return None
         with self._lock:
             self._shown.update(((row.event_id, work.batch.channel_id), row.shown_for()) for row in work.rows)
@@ -190,11 +190,11 @@ class Delivery:
             try:
                 self._bot.may_post(grant.owner_id, grant.channel_id)
             except ChannelClosed as error:
-                self._owners.channel_closed(grant.channel_id, error.tell)
+                self._owners.channel_closed(grant.channel_id, error.user_message)
                 work.rows = []
                 return None
             except MayNotPost as error:
-                self._owners.broken([grant], error.tell)
+                self._owners.broken([grant], error.user_message)
                 self._without(work, grant)
             except MattermostError as error:
                 work.wait_for(error)

@@ -85,13 +85,13 @@ class Intake:
         except ReportRefused as refusal:
             if refusal.offset is not None:
                 self.refusals.proved(refusal.offset)
-            self.refusals.refused(refusal.reason, str(refusal))
+            self.refusals.refused(refusal.reason, refusal.log_message)
             raise
         self.refusals.proved(offset)
         try:
             report = read_report(_json(body))
         except InvalidInput as error:
-            self.refusals.refused("malformed", str(error))
+            self.refusals.refused("malformed", error.log_message)
             raise
         if report.server_url.rstrip("/") != self._app_url:
             self.refusals.refused("wrong_server")

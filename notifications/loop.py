@@ -71,7 +71,7 @@ class Loop:
                 busy = self._work()
                 wait = 0.0 if busy else min(self._wait(), LONGEST_WAIT)
             except StorageFailed as error:
-                log.error("round failed", thread=self._name, reason=str(error))
+                log.error("round failed", thread=self._name, reason=error.log_message)
                 busy, wait = False, _AFTER_CRASH
             except Exception as error:
                 log.error("round failed", thread=self._name, exc_info=error)

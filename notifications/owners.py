@@ -169,7 +169,7 @@ class Owners:
         except MattermostSilent:
             raise
         except AppError as error:
-            log.warning("somebody could not be told", person=person_id, reason=str(error))
+            log.warning("somebody could not be told", person=person_id, reason=error.log_message)
 
 
 def _named(grant: Grant) -> str:

@@ -133,7 +133,7 @@ class Posting:
         try:
             self._bot.show(post_id, card)
         except MattermostError as error:
-            log.info("card not renewed", reason=str(error))
+            log.info("card not renewed", reason=error.log_message)
             return False
         return True
 

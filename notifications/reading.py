@@ -138,7 +138,7 @@ class Readings:
         try:
             return Refused("" if self._sees_any(*place) else NO_RECORDS)
         except ServiceNowError as error:
-            return Later(str(error))
+            return Later(error.log_message)
 
     def in_words(self, owner_id: str, table: str, change: Change, record: Record) -> Change:
         """
@@ -186,9 +186,9 @@ class Readings:
         except (AccessDenied, NotInstalled):
             self._failed[place] = Refused(NO_TABLE)
         except Unanswered as error:
-            self._failed[place] = Later(str(error), self._silences.unanswered(place))
+            self._failed[place] = Later(error.log_message, self._silences.unanswered(place))
         except ServiceNowError as error:
-            self._failed[place] = Later(str(error), error.retry_after or 0.0)
+            self._failed[place] = Later(error.log_message, error.retry_after or 0.0)
         except Exception as error:
             # Whatever is wrong with these records: it concerns their batches alone.
             log.error("records can't be read", table=table, exc_info=error)

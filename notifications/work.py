@@ -126,7 +126,7 @@ class Work:
 
     def wait_for(self, error: AppError) -> None:
         """Try again later, and not before the other side said."""
-        self.later = str(error)
+        self.later = error.log_message
         self.at_least = max(self.at_least, error.retry_after or 0.0)
 
 

@@ -94,13 +94,13 @@ class Worker:
         found: dict[str, Found] = {}
         for batch in again:
             if silent is not None:
-                self._again(batch, str(silent), silent.retry_after or 0.0, outcome)
+                self._again(batch, silent.log_message, silent.retry_after or 0.0, outcome)
                 continue
             try:
                 if not self._settled_before(batch, outcome, found):
                     left.append(batch)
             except MattermostSilent as error:
-                self._again(batch, str(error), error.retry_after or 0.0, outcome)
+                self._again(batch, error.log_message, error.retry_after or 0.0, outcome)
                 silent = error if error.concerns_all else None
         batches = [*left, *claimed]
         contents = self._outbox.contents([batch.batch_id for batch in batches])
@@ -109,7 +109,7 @@ class Worker:
             if work.later:
                 self._again(work.batch, work.later, work.at_least, outcome)
             elif silent is not None:
-                self._again(work.batch, str(silent), silent.retry_after or 0.0, outcome)
+                self._again(work.batch, silent.log_message, silent.retry_after or 0.0, outcome)
             else:
                 silent = self._post(work, outcome)
         if outcome.threads:
@@ -136,7 +136,7 @@ class Worker:
         except MattermostSilent:
             raise
         except AppError as error:
-            self._again(batch, str(error), error.retry_after or 0.0, outcome)
+            self._again(batch, error.log_message, error.retry_after or 0.0, outcome)
             return True
         if earlier is None:
             return False
@@ -151,10 +151,10 @@ class Worker:
         try:
             thread = self._delivery.post(work)
         except MattermostSilent as error:
-            self._again(work.batch, str(error), error.retry_after or 0.0, outcome)
+            self._again(work.batch, error.log_message, error.retry_after or 0.0, outcome)
             return error if error.concerns_all else None
         except MattermostRefused as error:
-            log.error("Mattermost takes this notice never", batch=work.batch.batch_id, reason=str(error))
+            log.error("Mattermost takes this notice never", batch=work.batch.batch_id, reason=error.log_message)
             outcome.given_up.append(work.batch.batch_id)
         except StorageFailed:
             raise
@@ -184,7 +184,7 @@ class Worker:
         try:
             self._owners.tell_all()
         except AppError as error:
-            log.warning("owners could not be told", reason=str(error))
+            log.warning("owners could not be told", reason=error.log_message)
 
 
 class _Outcome:

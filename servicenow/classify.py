@@ -91,7 +91,7 @@ def read_token_answer(status: int, headers: Mapping[str, str], body: bytes) -> b
     content = _json(body)
     if not isinstance(content, dict) or 300 <= status < 400:
         error = _no_data(status, headers, body)
-        raise Misdirected(str(error)) if isinstance(error, CredentialsRefused) else error
+        raise Misdirected(error.log_message) if isinstance(error, CredentialsRefused) else error
     if status in {400, 401}:
         return False
     if status != 200:

@@ -25,7 +25,7 @@ class Full(Busy):
 class Silent(Unreachable):
     """It did not answer just now, so it is not asked for some seconds."""
 
-    tell = "ServiceNow has stopped answering. Nothing was saved; try again in about 15 seconds."
+    user_message = "ServiceNow has stopped answering. Nothing was saved; try again in about 15 seconds."
 
 
 class Gate:

@@ -17,7 +17,7 @@ _NOT_AS_SERVICENOW = (Misdirected, NotInstalled, NotFound, AccessDenied)
 class NoInstance(Misdirected):
     """Something answers there, and not as ServiceNow does."""
 
-    tell = "Something answers at this address, but not as ServiceNow does."
+    user_message = "Something answers at this address, but not as ServiceNow does."
 
 
 class Probe:
@@ -47,9 +47,9 @@ class Probe:
             read_answer("GET", answer.status, answer.headers, answer.body)
         except CredentialsRefused as refusal:
             if refusal.foreign:
-                raise NoInstance(str(refusal)) from refusal
+                raise NoInstance(refusal.log_message) from refusal
         except _NOT_AS_SERVICENOW as error:
-            raise NoInstance(str(error)) from error
+            raise NoInstance(error.log_message) from error
         else:
             raise NoInstance("a table is readable without credentials")
         oauth = OAuthClient(

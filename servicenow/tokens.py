@@ -134,7 +134,7 @@ class TokenKeeper:
                 return self._usable(account.person_id).tokens.access_token  # somebody was faster: as good
             self._fresh.pop(account.person_id, None)
         except StorageFailed as error:
-            log.error("refreshed token not stored", person=account.person_id, reason=str(error))
+            log.error("refreshed token not stored", person=account.person_id, reason=error.log_message)
             self._fresh[account.person_id] = renewed
         return tokens.access_token
 
@@ -159,7 +159,7 @@ class TokenKeeper:
         try:
             self._accounts.put(suspended)
         except StorageFailed as error:  # the next call finds out again
-            log.error("suspension not stored", person=account.person_id, reason=str(error))
+            log.error("suspension not stored", person=account.person_id, reason=error.log_message)
 
     def _newest(self, person_id: str) -> Account | None:
         stored, fresh = self._accounts.get(person_id), self._fresh.get(person_id)

@@ -28,7 +28,7 @@ T = TypeVar("T")
 class Damaged(StorageFailed):
     """A file is there and is no table. Nothing starts on it, for starting empty would lose it."""
 
-    tell = "Stored data can't be read. Tell an administrator."
+    user_message = "Stored data can't be read. Tell an administrator."
     retryable = False
 
 

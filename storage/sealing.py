@@ -19,7 +19,7 @@ from core.errors import StorageFailed
 class Unreadable(StorageFailed):
     """A sealed value does not open: `APP_SECRET` lost its key, or the row is not from here."""
 
-    tell = "What is stored for you can't be read any more. Run `/servicenow connect` to connect anew."
+    user_message = "What is stored for you can't be read any more. Run `/servicenow connect` to connect anew."
     retryable = False
 
 

@@ -75,6 +75,6 @@ class Background:
             try:
                 errand()
             except AppError as error:
-                log.warning("errand failed", error=type(error).__name__, detail=str(error))
+                log.warning("errand failed", error=type(error).__name__, detail=error.log_message)
             except Exception as error:
                 log.error("errand failed", exc_info=error)

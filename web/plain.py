@@ -253,7 +253,7 @@ class PlainHost:
             call = self._call(replace(sent, selected_field=field_name), opened, values)
             reply = self._answer(call, self._context(call.person, SECONDS[Kind.LOOKUP]))
         except AppError as error:
-            log.info("look-up failed", error=type(error).__name__, detail=str(error))
+            log.info("look-up failed", error=type(error).__name__, detail=error.log_message)
             self.answers.failed(asked)
             return write_options(Options())
         options = reply.options if isinstance(reply, Options) else ()

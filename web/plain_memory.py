@@ -144,7 +144,7 @@ def _digest(state: str) -> str:
 class UsedDialog(NotVerified):
     """The dialog was submitted successfully before."""
 
-    tell = "This form was already submitted. Open it again to make another change."
+    user_message = "This form was already submitted. Open it again to make another change."
 
 
 class UsedDialogs:

@@ -24,10 +24,10 @@ def log_refusal(error: AppError) -> str:
     reference = secrets.token_hex(4)
     kind = type(error).__name__
     if not g.get("proved", False):
-        _unproved.count(kind, reference=reference, detail=str(error))
+        _unproved.count(kind, reference=reference, detail=error.log_message)
         return reference
     level = "info" if isinstance(error, InvalidInput) else "warning"
-    getattr(log, level)("refused", reference=reference, error=kind, detail=str(error), retryable=error.retryable)
+    getattr(log, level)("refused", reference=reference, error=kind, detail=error.log_message, retryable=error.retryable)
     return reference
 
 

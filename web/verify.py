@@ -142,7 +142,7 @@ class Verifier:
         try:
             person_id = self._named(request)
         except OtherSecret as error:
-            raise OtherSecret(str(error), _INSTALL_AGAIN) from error
+            raise OtherSecret(error.log_message, _INSTALL_AGAIN) from error
         caller = self._caller(person_id, read(payload(request)))
         _check_path(request, caller.request)
         owner = self._owners.owner(caller.request.acting_user_access_token, asker=person_id, fresh=True)
@@ -257,5 +257,5 @@ def _no_json(what: str) -> InvalidInput:
     return InvalidInput(
         {},
         "The app doesn't understand this request. Reload Mattermost.",
-        detail=f"body is no JSON object: {what}",
+        log_message=f"body is no JSON object: {what}",
     )

@@ -50,7 +50,7 @@ def reports_blueprint(intake: Intake, old: OldReports) -> Blueprint:
 
     @blueprint.errorhandler(AppError)
     def not_stored(error: AppError) -> ResponseReturnValue:
-        log.error("report not stored", error=type(error).__name__, detail=str(error))
+        log.error("report not stored", error=type(error).__name__, detail=error.log_message)
         return _said("not_stored", 503)
 
     @blueprint.errorhandler(Exception)

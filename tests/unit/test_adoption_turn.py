@@ -246,7 +246,7 @@ def test_a_filter_on_what_its_owner_can_not_see_is_refused(adoption: Adoption, a
 def test_a_channel_that_its_owner_may_not_post_in_is_refused(adoption: Adoption, asked: Asked) -> None:
     """With Mattermost's reason; a silent Mattermost refuses nothing."""
     asked.bot[CHANNEL] = MayNotPost("left")
-    assert why(adoption) == f"Its owner may not post in its channel. {MayNotPost.tell}"
+    assert why(adoption) == f"Its owner may not post in its channel. {MayNotPost.user_message}"
     asked.bot[CHANNEL] = ChannelClosed("archived", "It is archived.")
     assert why(adoption) == "Its owner may not post in its channel. It is archived."
     asked.bot[CHANNEL] = MattermostSilent("down")
@@ -281,7 +281,7 @@ def test_a_refusal_is_parked_and_holds_for_five_minutes(
     [parked] = stores.parked.all()
     assert (parked.sys_id, parked.reason, parked.seen_at, parked.told_at) == (
         SUBSCRIPTION,
-        f"Its owner may not post in its channel. {MayNotPost.tell}",
+        f"Its owner may not post in its channel. {MayNotPost.user_message}",
         NOW,
         0.0,
     )

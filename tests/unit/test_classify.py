@@ -150,7 +150,7 @@ def test_a_business_rule_is_named_without_its_id() -> None:
     with pytest.raises(Refused) as caught:
         read_answer("PATCH", 403, {}, failure("Operation Failed", RULE).encode())
     assert caught.value.rule == "Check the caller"
-    assert "Check the caller" in caught.value.tell
+    assert "Check the caller" in caught.value.user_message
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_an_unknown_path_names_the_registration_that_is_missing() -> None:
     with pytest.raises(UnknownRequest) as problem:
         calls.route("incident/crate", "submit")
     assert '@calls.submit("incident/crate"' in str(problem.value)
-    assert "/servicenow incident create" in problem.value.tell
+    assert "/servicenow incident create" in problem.value.user_message
 
 
 def standing(*, configured: bool = True, connected: bool = False, administrator: bool = False) -> Standing:

@@ -34,7 +34,7 @@ def test_each_place_is_changed_in_each_way(source: str, changed: list[str]) -> N
         '"""What it is."""',
         "log.warning('x', a=1)",
         "def f() -> 'str': ...",
-        "tell = 'Nothing was saved. Try again.'",
+        "user_message = 'Nothing was saved. Try again.'",
         "x = f'{a}…'",
     ],
 )

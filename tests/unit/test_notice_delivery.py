@@ -258,7 +258,7 @@ def test_an_owner_who_may_not_post_is_left_out_and_told(desk: Desk) -> None:
     desk.around.bot[OWNER] = MayNotPost("left")
     work = desk.prepare(content(GRANT, second))
     assert [row.grants for row in work.rows] == [[second]]
-    assert desk.around.said == [("broken", SUBSCRIPTION, MayNotPost.tell)]
+    assert desk.around.said == [("broken", SUBSCRIPTION, MayNotPost.user_message)]
     desk.around.said.clear()
     desk.around.bot[OWNER] = ChannelClosed("archived", "It is archived.")
     assert desk.nothing(content(GRANT, second))

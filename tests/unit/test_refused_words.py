@@ -23,16 +23,16 @@ PLAIN = {"paragraph_open", "paragraph_close", "inline", "text"}
 @pytest.mark.parametrize("refused", [Refused("x", labels=[HOSTILE]), Refused("x", rule=HOSTILE)])
 def test_a_hostile_name_is_words(refused: Refused) -> None:
     """One paragraph of text; nobody is mentioned, no channel linked, no address left to follow."""
-    assert kinds(refused.tell) <= PLAIN
-    assert not set("@~[]<`") & set(refused.tell)
-    assert "://" not in refused.tell
-    assert "Pay" in refused.tell
+    assert kinds(refused.user_message) <= PLAIN
+    assert not set("@~[]<`") & set(refused.user_message)
+    assert "://" not in refused.user_message
+    assert "Pay" in refused.user_message
 
 
 @given(st.text(max_size=300))
 def test_any_name_stays_inside_its_sentence(name: str) -> None:
     """Whatever the instance calls its rules: one line, no link or mention, and the way on is still said."""
-    told = Refused("x", rule=name).tell
+    told = Refused("x", rule=name).user_message
     assert "\n" not in told
     assert not set("@~[]<`") & set(told)
     assert told.endswith("or ask your ServiceNow administrator.")

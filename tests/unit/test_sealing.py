@@ -57,7 +57,7 @@ def test_what_is_not_ours_is_refused_with_words(text: str) -> None:
     """Rubbish raises one error, with a sentence on what to do and without the content."""
     with pytest.raises(Unreadable) as caught:
         sealer(OLD).open("account/ann", text)
-    assert "connect" in caught.value.tell
+    assert "connect" in caught.value.user_message
     assert not caught.value.retryable
     assert str(caught.value) == "account/ann: no key opens it"
 

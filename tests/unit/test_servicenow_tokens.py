@@ -235,7 +235,7 @@ def test_a_refused_refresh_suspends_and_keeps_the_tokens(world: World) -> None:
     world.oauth.error = OAuthRefused("401")
     with pytest.raises(Suspended) as caught:
         world.bearer()
-    assert CONNECT in caught.value.tell
+    assert CONNECT in caught.value.user_message
     stored = world.accounts.kept["ann"]
     assert stored.suspended
     assert stored.suspended_client == "client-1"
@@ -335,7 +335,7 @@ def test_nobody_without_an_account_has_a_token(world: World) -> None:
     """The answer is the way to connect."""
     with pytest.raises(NotConnected) as caught:
         world.bearer("eve")
-    assert CONNECT in caught.value.tell
+    assert CONNECT in caught.value.user_message
 
 
 def test_two_refusals_in_a_row_point_at_the_client(world: World) -> None:

@@ -170,7 +170,7 @@ def test_a_second_process_is_kept_out_until_the_first_lets_go(tmp_path: Path) ->
         with pytest.raises(InUse, match="in use by another process") as caught:
             open_storage(url(tmp_path), KEYS)
         assert str(tmp_path) in str(caught.value)
-        assert str(tmp_path) not in caught.value.tell
+        assert str(tmp_path) not in caught.value.user_message
         with pytest.raises(InUse):
             open_storage(url(tmp_path), KEYS, wait=0.1)
         holder.stdin.close()

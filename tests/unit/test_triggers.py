@@ -78,7 +78,7 @@ def test_an_old_press_is_refused_with_words(seconds: float) -> None:
     """A press of another minute says that it took too long."""
     with pytest.raises(ExpiredTrigger) as refused:
         triggers().check(trigger(at=NOW + seconds), PERSON)
-    assert "again" in refused.value.tell
+    assert "again" in refused.value.user_message
 
 
 def test_a_press_of_somebody_else_is_refused() -> None:

@@ -405,7 +405,7 @@ def test_nobody_else_installs(doors: Doors) -> None:
         doors.now += 1
     with pytest.raises(OtherSecret) as told:
         doors.send(install, **installing(doors), secret="another secret that is long enough")
-    assert "`MATTERMOST_APP_JWT_SECRET`" in told.value.tell
+    assert "`MATTERMOST_APP_JWT_SECRET`" in told.value.user_message
 
 
 def test_our_own_wake_up_brings_a_session_of_the_bot(doors: Doors) -> None:
