@@ -8,11 +8,10 @@ import time
 from functools import partial
 
 from config import Config
-from core.keys import KeyRing
-from core.old_dialect import OldDialectSwitch
+from core.instance import LiveInstance
 from core.ports import Clock
-from core.settings import LiveInstance
 from core.signing import Signer
+from core.webhook_keys import KeyRing, LegacyWebhookSwitch
 from handlers.context import ServiceNowParts, Services, Settings
 from mattermost.access import Access
 from mattermost.bot_tokens import BotTokens
@@ -74,7 +73,7 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
         probe=Probe(remote, clock),
         stores=stores,
         keys=KeyRing(config.webhook_keys, stores.settings, clock),
-        old_dialect=OldDialectSwitch(stores.settings, clock),
+        old_dialect=LegacyWebhookSwitch(stores.settings, clock),
         bot_token=tokens,
         test_reports=health.arrivals,
         deliveries=health,

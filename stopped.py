@@ -5,13 +5,12 @@ from collections.abc import Callable
 from functools import partial
 
 from config import Config
-from core.deadline import Deadline
 from core.errors import NotConfigured, NotConnected
-from core.keys import KeyRing
+from core.instance import LiveInstance
 from core.notices import WebhookKey
-from core.old_dialect import OldDialectSwitch
-from core.settings import LiveInstance
-from core.stores import Stores
+from core.storage_ports import Stores
+from core.times import Deadline
+from core.webhook_keys import KeyRing, LegacyWebhookSwitch
 from handlers.webhook_keys import rotate
 from mattermost.client import REMOTE
 from servicenow.side import ServiceNowSide
@@ -60,7 +59,7 @@ def rotate_stopped(config: Config, user_name: str, clock: Callable[[], float] = 
         person_id = _person(stores, side.instance.url, user_name)
         component = side.servicenow_for(person_id, Deadline(_SECONDS)).component()
         ring = KeyRing(config.webhook_keys, stores.settings, clock)
-        return rotate(component, ring, config.app_url, OldDialectSwitch(stores.settings, clock).secret())
+        return rotate(component, ring, config.app_url, LegacyWebhookSwitch(stores.settings, clock).secret())
     finally:
         stores.close()
 

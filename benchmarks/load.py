@@ -24,7 +24,7 @@ from benchmarks.floor import percentile
 from benchmarks.notices import double
 from benchmarks.results import keep, table
 from benchmarks.served import KEY_ID, SECRET, Served
-from core.component import AUTH_TABLE
+from core.instance import AUTH_TABLE
 from sandbox.client import PASSWORD, PLUGIN, MattermostClient
 from tests.world import CLIENT_ID, CLIENT_SECRET, JWT_SECRET
 from updateset.build import RELEASE, build

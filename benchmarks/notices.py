@@ -23,10 +23,10 @@ import requests
 
 from benchmarks.floor import percentile
 from config import Config
-from core.deadline import Deadline
 from core.notices import WebhookKey
 from core.subscriptions import Grant
 from core.tables import card_columns
+from core.times import Deadline
 from handlers.cards import drawn
 from sandbox.client import PASSWORD, PLUGIN, MattermostClient
 from storage.sealing import derive_keys

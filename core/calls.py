@@ -1,11 +1,12 @@
 """
-What somebody asks (`Call`) and what we answer (`Reply`), free of any host's wire format.
+Requests (`Call`) and answers (`Reply`), without any host's wire format, and the parts of Mattermost in them.
 
-A host (`mattermost/apps_framework.py`, later `mattermost/plain.py`) reads its payload into a `Call`,
-after the web layer has verified who sends it, and writes a `Reply` back.
+The web layer verifies the sender. Then a host (`mattermost/apps_framework.py` or `mattermost/plain.py`) reads the
+payload into a `Call` and writes the `Reply`.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -191,3 +192,45 @@ class Link(Reply):
     """An address as data, for the host's own use (where an OAuth flow goes next)."""
 
     address: str
+
+
+_MATTERMOST_ID = re.compile(r"[a-z0-9]{26}")
+
+
+def is_mattermost_id(text: str) -> bool:
+    """Whether *text* can be an id of Mattermost: of a user, channel, team, post or file."""
+    return _MATTERMOST_ID.fullmatch(text) is not None
+
+
+@dataclass(frozen=True)
+class File:
+    """
+    A file of a message.
+
+    Args:
+        size: Bytes.
+        media_type: Such as ``image/png``; what Mattermost found, not what is in it.
+    """
+
+    id: str
+    name: str
+    size: int
+    media_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """
+    One message.
+
+    Args:
+        username: Of the author, without ``@``; "" where Mattermost does not tell.
+        created_at: Unix seconds.
+        text: Markdown as typed.
+    """
+
+    id: str
+    username: str
+    created_at: float
+    text: str
+    files: Sequence[File] = ()

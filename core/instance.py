@@ -1,14 +1,18 @@
-"""One ServiceNow instance as it is configured, and which addresses may be one."""
+"""The configured ServiceNow instance, and our component in it as its administrators see it."""
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from typing import Generic, TypeVar
 from urllib.parse import urlsplit
+
+from core.storage_ports import SavedSettings
 
 _OF_SERVICENOW = re.compile(r"https://([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+service-now\.com")
 
-# In the order of the manual.
+# In the order of the documentation.
 SETTING_NAMES = {
     "url": "SERVICENOW_URL",
     "client_id": "SERVICENOW_CLIENT_ID",
@@ -59,3 +63,101 @@ def instance_problem(address: str, named: Collection[str]) -> str:
     if extra:
         return "must be scheme and host alone, such as https://example.service-now.com"
     return "must be https://NAME.service-now.com, or an origin named in SERVICENOW_HOSTS"
+
+
+VERSION = "3.0.0"  # of the component that belongs to this release
+OLD_VERSION = "2.1"  # of the plugin's update set, which tells no version itself
+AUTH_TABLE = "x_830655_mm_std_servicenow_for_mattermost_notifications_auth"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthRow:
+    """
+    A row of `AUTH_TABLE`: what the component proves itself with at one server. The key itself can't be read.
+
+    Args:
+        key_id: Of the key that it signs with; "" in rows of the old component.
+        old_secret: What a component of version 2.1 sends.
+    """
+
+    sys_id: str
+    key_id: str = ""
+    old_secret: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentHealth:
+    """
+    The component's own outbox.
+
+    Args:
+        queued, dead: Reports that wait, and those that were given up.
+        oldest_queued: Raw UTC time, "" for none.
+        last_status: HTTP status of the last try, 0 for no answer or no try.
+    """
+
+    version: str = ""
+    queued: int = 0
+    dead: int = 0
+    oldest_queued: str = ""
+    last_status: int = 0
+    last_error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignRow:
+    """A subscription of another server (the plugin's), as far as taking it over needs. See `core.subscriptions`."""
+
+    sys_id: str
+    channel_id: str
+    user_id: str
+    table: str
+    record_id: str
+    filter_query: str
+    events: str
+    options: str
+    name: str
+    created_by: str
+
+
+Parts = TypeVar("Parts")
+
+_SETTING = "instance"
+
+
+class LiveInstance(Generic[Parts]):
+    """
+    The parts that belong to the instance in force.
+
+    Args:
+        environment: Set from outside; what it has can't be changed here.
+        build: Makes the parts for an instance; runs at the start and at each change.
+    """
+
+    def __init__(self, environment: Instance, saved: SavedSettings, build: Callable[[Instance], Parts]) -> None:
+        self.environment = environment
+        self._saved = saved
+        self._build = build
+        self._lock = threading.Lock()
+        self.current: Parts = build(self._in_force())
+
+    def set(self, instance: Instance) -> None:
+        """
+        Store *instance* and use it from now on, but for what the environment sets.
+
+        Raises:
+            StorageFailed: Not stored, and nothing changed.
+        """
+        with self._lock:
+            kept = {part: getattr(instance, part) for part in SETTING_NAMES if not getattr(self.environment, part)}
+            self._saved.put(_SETTING, kept)
+            self.current = self._build(self._in_force())
+
+    def _in_force(self) -> Instance:
+        saved = self._saved.get(_SETTING)
+        return Instance(
+            **{
+                one.name: getattr(self.environment, one.name) or str(saved.get(one.name, ""))
+                for one in fields(Instance)
+            }
+        )

@@ -4,9 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from core.actions import CardKey, Offer
-from core.calls import Channel
-from core.messages import Message
+from core.calls import Channel, Message
+from core.menus import CardKey, Offer
 
 
 class Buttons(Protocol):

@@ -1,6 +1,10 @@
-"""What a person is offered: commands and menu entries, free of any host's wire format."""
+"""
+What people can do: commands, menu entries, and the actions on a record's card, without any host's wire format.
 
-from collections.abc import Sequence
+The same actions become a card's buttons, the buttons of the view form, and the check of a button that was pressed.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -80,3 +84,87 @@ class Menus:
     commands: Sequence[Command] = ()
     channel_header: Sequence[Entry] = ()
     post_menu: Sequence[Entry] = ()
+
+
+@dataclass(frozen=True)
+class Action:
+    """
+    Args:
+        word: Letters alone: it is a button's id (native integrations reference §3.1).
+        path, kind: What runs; a form opens, a submit is done at once.
+    """
+
+    word: str
+    label: str
+    path: str
+    kind: Kind
+
+
+COMMENT = Action("comment", "Comment", "record/comment", Kind.FORM)
+STATE = Action("state", "State", "record/state", Kind.FORM)
+ASSIGN_TO_ME = Action("mine", "Assign to me", "record/mine", Kind.SUBMIT)
+NOTE = Action("note", "Work note", "record/note", Kind.FORM)
+ASSIGN = Action("assign", "Assign", "record/assign", Kind.FORM)
+RESOLVE = Action("resolve", "Resolve", "record/resolve", Kind.FORM)
+PRIORITY = Action("priority", "Priority", "record/priority", Kind.FORM)
+WATCH = Action("watch", "Watch", "record/watch", Kind.SUBMIT)
+SUBSCRIBE = Action("subscribe", "Subscribe this channel", "subscriptions/add", Kind.FORM)
+REFRESH = Action("refresh", "Refresh", "record/refresh", Kind.SUBMIT)
+CLOSE = Action("close", "Close", "record/close", Kind.FORM)
+REOPEN = Action("reopen", "Reopen", "record/reopen", Kind.FORM)
+
+ALL = (
+    COMMENT, STATE, ASSIGN_TO_ME, NOTE, ASSIGN, RESOLVE, PRIORITY, WATCH, SUBSCRIBE, REFRESH, CLOSE, REOPEN,
+)  # fmt: skip
+BY_WORD = {action.word: action for action in ALL}
+
+MOST_BUTTONS = 4  # beside one select, so that a phone shows them (spec §15.6)
+
+_OPEN_ENDED = {"incident": {"7", "8"}, "problem": {"107"}, "change_request": {"3", "4"}, "change_task": {"3", "4"}}
+_TASK_CLOSED = {"3", "4", "7"}
+_RESOLVABLE = {"incident", "problem"}
+_RESOLVED = {"incident": "6", "problem": "106"}
+
+
+@dataclass(frozen=True)
+class CardKey:
+    """Which record in which channel a card is about."""
+
+    table: str
+    sys_id: str
+    number: str
+    channel_id: str
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Buttons of a card, at most `MOST_BUTTONS`, and what stands in its select “More…”."""
+
+    buttons: tuple[Action, ...]
+    more: tuple[Action, ...]
+
+    def only(self, wanted: Callable[[Action], bool]) -> "Offer":
+        """Without the actions that nothing answers."""
+        return Offer(tuple(filter(wanted, self.buttons)), tuple(filter(wanted, self.more)))
+
+
+NOTHING = Offer((), ())
+
+
+def offer(table: str, state: str) -> Offer:
+    """
+    What fits a record of *table* in *state* (the raw value, "" for unknown).
+
+    What the account may not do is refused when it is tried: rights differ per person, a card is for all.
+    """
+    if table == "kb_knowledge":
+        return Offer((REFRESH,), (SUBSCRIBE,))
+    if state and state in _OPEN_ENDED.get(table, _TASK_CLOSED):
+        return Offer((COMMENT, STATE), (NOTE, SUBSCRIBE, REFRESH))
+    if state and state == _RESOLVED.get(table):
+        buttons = (COMMENT, CLOSE, REOPEN) if table == "incident" else (COMMENT, STATE)
+        more = (STATE, NOTE, ASSIGN, WATCH, SUBSCRIBE, REFRESH)
+        return Offer(buttons, tuple(action for action in more if action not in buttons))
+    # Elsewhere work is not resolved but closed, and priority does not follow from impact and urgency.
+    support = (RESOLVE, PRIORITY) if table in _RESOLVABLE else ()
+    return Offer((COMMENT, STATE, ASSIGN_TO_ME), (NOTE, ASSIGN, *support, WATCH, SUBSCRIBE, REFRESH))

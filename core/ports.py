@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from core.accounts import Tokens
-from core.component import AuthRow, ComponentHealth, ForeignRow
-from core.deadline import Deadline
 from core.fields import Option
-from core.instance import Instance, Proof
+from core.instance import AuthRow, ComponentHealth, ForeignRow, Instance, Proof
 from core.notices import WebhookKey
 from core.record_ports import Attachments, Changes, Journal, Records
 from core.records import Column, Identity, Record
 from core.subscription_ports import Subscriptions
+from core.times import Deadline
 
 
 class Clock(Protocol):

@@ -1,11 +1,14 @@
-"""What is kept between calls, as Protocols: on disk unless a docstring says otherwise."""
+"""Protocols of the storage. Everything is on disk unless a docstring says otherwise."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.accounts import Account, BotTokenHealth, FormResult, Installation, SignIn
+from core.notice_ports import Outbox, ParkedSubscriptions, Threads
 from core.notices import DeliveryHealth, WebhookKey
+from core.record_ports import PostedCards
 from core.subscriptions import Grant
 
 
@@ -163,3 +166,26 @@ class SavedSettings(Protocol):
     def put(self, name: str, content: Mapping[str, Any]) -> None:
         """Replace it whole. Raises StorageFailed."""
         ...
+
+
+@dataclass(frozen=True)
+class Stores:
+    """
+    The ports, and how to give the storage back.
+
+    ``check()`` raises StorageFailed where writes are known not to work; it is cheap, for ``/readyz``.
+    ``close()`` finishes writes under way, refuses later ones and lets the next process in; twice is fine.
+    """
+
+    accounts: Accounts
+    sign_ins: SignIns
+    installations: Installations
+    form_results: FormResults
+    settings: SavedSettings
+    grants: ChannelGrants
+    outbox: Outbox
+    threads: Threads
+    parked: ParkedSubscriptions
+    cards: PostedCards
+    check: Callable[[], None]
+    close: Callable[[], None]

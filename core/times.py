@@ -1,5 +1,7 @@
-"""Moments as people type and read them, in their own zone, and as ServiceNow stores them, in UTC. Pure."""
+"""Deadlines, and dates as people type and read them (in their time zone) and as ServiceNow stores them (in UTC)."""
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -61,3 +63,25 @@ def shown(raw: str, zone: str) -> str:
         return at.astimezone(zone_of(zone)).strftime(_SHOWN)
     except (ValueError, OverflowError):
         return raw
+
+
+class Deadline:
+    """
+    A point in time that everything a call does must keep.
+
+    Args:
+        seconds: From now.
+        monotonic: Where time comes from; a clock that never jumps.
+    """
+
+    def __init__(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._at = monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds that remain; never negative."""
+        return max(0.0, self._at - self._monotonic())
+
+    def within(self, seconds: float) -> float:
+        """The shorter of *seconds* and what remains."""
+        return min(seconds, self.left())

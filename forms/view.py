@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from core.actions import Action
 from core.calls import Values
 from core.fields import AnyField, Form, Option, SelectField
+from core.menus import Action
 from forms.record import pick_form, record_field, titled
 
 PATH = "record/view"

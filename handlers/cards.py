@@ -4,10 +4,10 @@ from typing import Any
 
 import structlog
 
-from core.actions import CardKey, offer
 from core.errors import MattermostError, MattermostSilent, NotPermitted, StorageFailed
 from core.instance import Instance
 from core.mattermost_ports import Buttons, CardUpdate
+from core.menus import CardKey, offer
 from core.ports import Links
 from core.records import Record
 from handlers.context import Context

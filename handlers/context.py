@@ -6,17 +6,14 @@ from typing import Protocol
 
 from core.accounts import Account
 from core.calls import Person
-from core.deadline import Deadline
-from core.instance import Instance
-from core.keys import KeyRing
+from core.instance import Instance, LiveInstance
 from core.mattermost_ports import Buttons, Mattermost
 from core.menus import Standing
-from core.old_dialect import OldDialectSwitch
 from core.ports import Clock, InstanceProbe, Links, OAuth, ServiceNow
-from core.settings import LiveInstance
 from core.signing import Signer
-from core.storage_ports import BotToken, Deliveries, TestReports
-from core.stores import Stores
+from core.storage_ports import BotToken, Deliveries, Stores, TestReports
+from core.times import Deadline
+from core.webhook_keys import KeyRing, LegacyWebhookSwitch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +80,7 @@ class Services:
     probe: InstanceProbe
     stores: Stores
     keys: KeyRing
-    old_dialect: OldDialectSwitch
+    old_dialect: LegacyWebhookSwitch
     bot_token: BotToken
     test_reports: TestReports
     deliveries: Deliveries
@@ -104,7 +101,7 @@ class Context:
         servicenow: ServiceNow with their permissions.
         mattermost: Mattermost with the bot's session, and with theirs if the call carries one.
         stores: What is stored: ``accounts``, ``sign_ins``, ``installations``, ``form_results``, ``settings``,
-            ``grants``, ``parked``, ``cards``, and more. See `core.stores.Stores`.
+            ``grants``, ``parked``, ``cards``, and more. See `core.storage_ports.Stores`.
         instance: The ServiceNow instance in use. The call keeps it, even if an administrator changes it meanwhile.
         oauth: That instance as an OAuth provider.
         links: Addresses of its pages.

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
 
-from core.calls import Call
+from core.calls import Call, File, Message
 from core.errors import (
     AccessDenied,
     AppError,
@@ -18,7 +18,6 @@ from core.errors import (
     ServiceNowError,
     TooLarge,
 )
-from core.messages import File, Message
 from core.record_ports import AttachedFile
 from core.records import Record
 from handlers.confirmed import MayBeSaved

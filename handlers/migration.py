@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from core.accounts import Account
-from core.component import ForeignRow
 from core.errors import MattermostError, MayNotPost, NotFound, ServiceNowError
+from core.instance import ForeignRow
 from core.records import Record
 from core.subscriptions import TABLE, Grant
 from handlers.context import Context

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from core.component import OLD_VERSION, VERSION, AuthRow
 from core.errors import AccessDenied, MattermostError, NotConnected, NotInstalled, ServiceNowError
+from core.instance import OLD_VERSION, VERSION, AuthRow
 from core.ports import Component
 from core.subscriptions import ROLE
 from forms.setup import Mark, Step
@@ -32,7 +32,7 @@ class Found:
 
     Args:
         version: Of the component; "" for none, or not to be found out.
-        may_write_keys: Whether the account may read and write `core.component.AUTH_TABLE`.
+        may_write_keys: Whether the account may read and write `core.instance.AUTH_TABLE`.
         row: Our row there.
         to_write: Whether something that we have is not there yet.
         foreign: How many subscriptions report to the plugin, at most `MOST_COUNTED`.

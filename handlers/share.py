@@ -2,10 +2,9 @@
 
 import structlog
 
-from core.calls import Call, Channel, Options, Reply, ShowForm, Text, Value, Values
+from core.calls import Call, Channel, Options, Reply, ShowForm, Text, Value, Values, is_mattermost_id
 from core.errors import InvalidInput, MattermostRefused, MayNotPost, NotFound
 from core.fields import Option
-from core.ids import is_mattermost_id
 from core.menus import Requirement
 from core.records import Record
 from core.tables import tables_shared

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from cachetools import TTLCache
 
 from core.base import table_label
-from core.calls import Call, Value, Values
+from core.calls import Call, Value, Values, is_mattermost_id
 from core.errors import InvalidInput, MattermostError, MayNotPost, NotShared, ServiceNowError, UnknownRequest
 from core.fields import Option
 from core.filters import Filter
-from core.ids import is_mattermost_id
 from core.records import Record
 from core.subscriptions import NAME_CHARACTERS, Event, PostOption, Subscription
 from core.tables import of_its_class, tables_shared

@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-from core.actions import BY_WORD, REFRESH, offer
 from core.calls import Call, Options, Reply, ShowForm, Values
 from core.errors import InvalidInput
 from core.fields import Form
-from core.menus import Requirement
+from core.menus import BY_WORD, REFRESH, Requirement, offer
 from core.records import Record
 from core.tables import table_of
 from forms.view import ACTION, PATH, view_form, view_pick_form

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import structlog
 
-from core.component import AuthRow
 from core.errors import AccessDenied, NotInstalled, NotPermitted, ServiceNowError
-from core.keys import KeyRing
+from core.instance import AuthRow
 from core.notices import WebhookKey
 from core.ports import Component
+from core.webhook_keys import KeyRing
 
 log = structlog.get_logger(__name__)
 

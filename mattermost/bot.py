@@ -8,9 +8,9 @@ from typing import Any
 import structlog
 from cachetools import TTLCache
 
-from core.deadline import Deadline
 from core.errors import ChannelClosed, MattermostRefused, MattermostSilent, MayNotPost, RootGone
 from core.outbox import Card, Found, Mark, Posted
+from core.times import Deadline
 from mattermost.access import Access
 from mattermost.bot_tokens import BotTokens
 from mattermost.client import MattermostClient

@@ -17,10 +17,10 @@ from urllib.parse import parse_qs
 import structlog
 
 from core.accounts import BotTokenHealth, Installation
-from core.deadline import Deadline
 from core.errors import MattermostError, MattermostRefused, MattermostSilent, NotVerified, StorageFailed
 from core.ports import Clock
 from core.storage_ports import Installations
+from core.times import Deadline
 from mattermost.client import APP_ID, MattermostClient
 from mattermost.paths import apps_plugin
 

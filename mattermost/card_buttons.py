@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.actions import BY_WORD, Action, CardKey, Offer
 from core.errors import NotVerified
+from core.menus import BY_WORD, Action, CardKey, Offer
 from core.signing import Signer
 
 _PATH = "card"

@@ -15,8 +15,8 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.utils import default_user_agent
 
-from core.deadline import Deadline
 from core.errors import MattermostRefused, MattermostSilent
+from core.times import Deadline
 from mattermost.paths import Path, apps_plugin
 
 APP_ID = "servicenow"

@@ -2,7 +2,7 @@
 
 from marshmallow import ValidationError
 
-from core.ids import is_mattermost_id
+from core.calls import is_mattermost_id
 
 
 def valid_id(text: str) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from core.calls import is_mattermost_id
 from core.errors import NoSuchId
-from core.ids import is_mattermost_id
 
 
 class Id(str):

@@ -6,9 +6,9 @@ from typing import Any
 
 from cachetools import TTLCache
 
-from core.deadline import Deadline
 from core.errors import MattermostSilent
 from core.ports import Clock
+from core.times import Deadline
 from mattermost.client import MattermostClient
 from mattermost.paths import api
 

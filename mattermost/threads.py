@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.messages import File, Message
+from core.calls import File, Message
 from mattermost.paths import Ask, Id, api
 
 _MOST_PEOPLE = 200

@@ -17,9 +17,9 @@ from typing import Any
 
 from cachetools import TTLCache
 
-from core.deadline import Deadline
 from core.errors import MattermostRefused, MattermostSilent, NotVerified, TooManyRequests
 from core.ports import Clock
+from core.times import Deadline
 from mattermost.client import MattermostClient
 from mattermost.paths import api
 

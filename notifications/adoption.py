@@ -11,7 +11,6 @@ from dataclasses import replace
 import structlog
 from cachetools import TTLCache
 
-from core.deadline import Deadline
 from core.errors import (
     AccessDenied,
     InvalidInput,
@@ -29,6 +28,7 @@ from core.records import Column, Record
 from core.storage_ports import Accounts, ChannelGrants
 from core.subscriptions import TABLE, Grant, digest_of, tokens
 from core.tables import of_its_class
+from core.times import Deadline
 from notifications.grants import Verdict, judge
 from notifications.intake import parked
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from core.deadline import Deadline
 from core.errors import AccessDenied, NotConnected, NotInstalled, ServiceNowError, Unanswered
 from core.notices import Change, Report
 from core.ports import Clock, ServiceNow
 from core.records import Column, Record
 from core.subscriptions import Grant
 from core.tables import of_its_class, table_of
+from core.times import Deadline
 
 log = structlog.get_logger(__name__)
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.component import AUTH_TABLE, OLD_VERSION, AuthRow, ComponentHealth, ForeignRow
 from core.errors import AccessDenied, Broken, NotFound, NotInstalled
+from core.instance import AUTH_TABLE, OLD_VERSION, AuthRow, ComponentHealth, ForeignRow
 from core.notices import WebhookKey
 from core.subscriptions import TABLE
 from servicenow.queries import Query, equals, is_sys_id

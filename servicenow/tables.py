@@ -6,10 +6,10 @@ from typing import Any
 
 import stamina
 
-from core.deadline import Deadline
 from core.errors import Broken, Busy, CredentialsRefused, Unreachable
 from core.records import Cell, Record
 from core.tables import card_columns
+from core.times import Deadline
 from servicenow.classify import CutShort, GatewayFailed, read_answer
 from servicenow.limits import Full, Silent
 from servicenow.queries import Query, is_sys_id

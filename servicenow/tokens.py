@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import structlog
 
 from core.accounts import Account, Tokens
-from core.deadline import Deadline
 from core.errors import NotConnected, OAuthRefused, StorageFailed, Suspended, TokenRefused
 from core.ports import Clock, OAuth
 from core.storage_ports import Accounts
+from core.times import Deadline
 from servicenow.limits import Full
 
 log = structlog.get_logger(__name__)

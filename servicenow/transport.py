@@ -21,8 +21,8 @@ from requests.utils import default_user_agent
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.exceptions import SSLError as TLSError
 
-from core.deadline import Deadline
 from core.errors import Broken, ServiceNowError, Unanswered, Unreachable
+from core.times import Deadline
 from servicenow.limits import Gate
 
 CONNECT_SECONDS = 3.0

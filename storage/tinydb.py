@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from core.errors import StorageFailed
 from core.ports import Clock
-from core.stores import Stores
+from core.storage_ports import Stores
 from storage.cards import StoredCards
 from storage.disk import Disk
 from storage.grants import StoredGrants

@@ -6,9 +6,9 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from core.calls import Call, Kind
-from core.deadline import Deadline
 from core.errors import MattermostError, Suspended, UnknownRequest
 from core.storage_ports import Installations
+from core.times import Deadline
 from handlers import capabilities  # noqa: F401 - registers every path
 from handlers.context import Context, Services
 from handlers.registry import calls

@@ -1,7 +1,7 @@
 """Messages that follow no call of their own: to the administrator who installed the app."""
 
-from core.deadline import Deadline
 from core.storage_ports import Installations
+from core.times import Deadline
 from handlers.reminders import client_suspect_text
 from mattermost.bot_tokens import BotTokens, NoBotToken
 from mattermost.client import MattermostClient

@@ -6,12 +6,12 @@ from typing import Protocol
 from flask import Blueprint
 
 from core.base import tables_with
-from core.deadline import Deadline
 from core.notice_ports import Outbox, ParkedSubscriptions, Threads
 from core.outbox import Card
 from core.ports import ServiceNow
 from core.record_ports import PostedCards
 from core.records import Record
+from core.times import Deadline
 from handlers.cards import drawn, shown_by
 from mattermost.bot import GONE, MattermostBot
 from mattermost.bot_tokens import BotTokens

@@ -9,12 +9,11 @@ import structlog
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from core.actions import CardKey
 from core.calls import Call, Channel, Kind, Options, Person, Post, Reply, ShowForm, Text, Values
-from core.deadline import Deadline
 from core.errors import AppError, MattermostRefused, NotInChannel, NotVerified, StillWorking, Suspended, TurnedOff
 from core.fields import Form
-from core.menus import Requirement
+from core.menus import CardKey, Requirement
+from core.times import Deadline
 from handlers.context import Context
 from handlers.registry import calls
 from handlers.reminders import tell_of_suspension

@@ -9,10 +9,10 @@ import structlog
 from cachetools import TTLCache
 
 from core.calls import Person, Value, Values
-from core.deadline import Deadline
 from core.errors import NotVerified, StillWorking
 from core.fields import Form, Option
 from core.ports import Clock
+from core.times import Deadline
 from mattermost.client import MattermostClient
 from mattermost.paths import Id, api
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.stores import Stores
+from core.storage_ports import Stores
 from sandbox.servicenow import ServiceNowDouble
 from storage.sealing import derive_keys
 from storage.tinydb import open_storage

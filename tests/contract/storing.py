@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from core.stores import Stores
+from core.storage_ports import Stores
 
 OLD, NEW = "an old secret of thirty-two letters", "a new secret of thirty-two letters."
 NOW = 1_800_000_000.0

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from core.actions import offer
 from core.base import BASE_COLUMNS
 from core.calls import Values
 from core.fields import Form, Option
-from core.menus import Standing
+from core.menus import Standing, offer
 from core.records import Choice, Column
 from core.subscriptions import Status
 from core.tables import TABLES, tables_shared

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from core.component import AUTH_TABLE
+from core.instance import AUTH_TABLE
 from core.subscriptions import TABLE
 from sandbox.client import PASSWORD, MattermostClient
 from tests.reports import KEY_ID, SECRET

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 import handlers.capabilities  # noqa: F401 - registers every form
-from core.actions import ALL
 from core.calls import Kind
+from core.menus import ALL
 from handlers.registry import calls
 from sandbox.client import MattermostClient
 from tests.acts import attachment, row

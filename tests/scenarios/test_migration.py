@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.component import AUTH_TABLE
+from core.instance import AUTH_TABLE
 from core.subscriptions import ROLE, TABLE
 from sandbox.client import MattermostClient
 from tests.reports import notices, pass_time

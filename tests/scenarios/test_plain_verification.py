@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 import requests
 
-from core.actions import COMMENT, CardKey, Offer
 from core.calls import Kind
-from core.menus import Requirement
+from core.menus import COMMENT, CardKey, Offer, Requirement
 from core.signing import Signer
 from handlers import capabilities  # noqa: F401 - registers every path
 from handlers.registry import Route, calls

@@ -10,7 +10,7 @@ import pytest
 
 from core.accounts import Installation
 from core.notices import WebhookKey
-from core.stores import Stores
+from core.storage_ports import Stores
 from core.subscriptions import Grant
 from storage.sealing import derive_keys
 from storage.tinydb import open_storage

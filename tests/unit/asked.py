@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from core.deadline import Deadline
 from core.errors import AppError
 from core.ports import ServiceNow
 from core.records import Cell, Column, Record
 from core.subscriptions import TABLE
+from core.times import Deadline
 from servicenow.subscriptions import SubscriptionRows
 from tests.unit.noticing import CHANNEL, OWNER, RECORD, SUBSCRIPTION
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from core.accounts import Account, Tokens
 from core.notices import Match, Report, ReportedRecord, WebhookKey
 from core.records import Identity
-from core.stores import Stores
+from core.storage_ports import Stores
 from core.subscriptions import Grant
 from storage.sealing import derive_keys
 from storage.tinydb import open_storage

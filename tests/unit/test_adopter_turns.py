@@ -12,7 +12,7 @@ import structlog
 from core.errors import MattermostSilent, MayNotPost, StorageFailed, Unreachable
 from core.notices import Match
 from core.outbox import Content, Queued
-from core.stores import Stores
+from core.storage_ports import Stores
 from core.subscriptions import TABLE, Status
 from notifications.adopter import Adopter
 from notifications.adoption import Adoption

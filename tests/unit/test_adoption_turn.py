@@ -18,7 +18,7 @@ from core.errors import (
 )
 from core.notices import Match
 from core.outbox import Parked
-from core.stores import Stores
+from core.storage_ports import Stores
 from core.subscriptions import TABLE, Grant, digest_of
 from notifications.adoption import Adoption, BeingChanged, Turn, match_of
 from notifications.grants import Claimed, Foreign, Granted, NotWanted

@@ -10,8 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from core.accounts import BotTokenHealth, Installation
-from core.deadline import Deadline
 from core.errors import MattermostRefused, MattermostSilent, NotVerified, StorageFailed
+from core.times import Deadline
 from mattermost.bot_tokens import BotTokens, NoBotToken
 from mattermost.client import MattermostClient
 from mattermost.paths import Path

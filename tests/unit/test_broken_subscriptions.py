@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import MattermostSilent
 from core.notice_ports import Bot
-from core.stores import Stores
+from core.storage_ports import Stores
 from core.subscriptions import Grant, Status
 from notifications.owners import Owners
 from storage.sealing import derive_keys

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from core.actions import ALL, COMMENT, MOST_BUTTONS, NOTE, CardKey, offer
 from core.calls import Values
 from core.errors import InvalidInput, NotVerified
 from core.fields import (
@@ -20,6 +19,7 @@ from core.fields import (
     TextAreaField,
     TextField,
 )
+from core.menus import ALL, COMMENT, MOST_BUTTONS, NOTE, CardKey, offer
 from core.signing import Signer
 from mattermost.card_buttons import CardButtons
 from mattermost.plain_forms import Abilities, shape_of, write_dialog

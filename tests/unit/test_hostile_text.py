@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from core.actions import offer
+from core.menus import offer
 from core.record_ports import Entries, JournalEntry
 from core.records import Cell, Record
 from core.tables import TABLES, card_columns, table_of

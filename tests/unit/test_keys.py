@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from core.errors import StorageFailed
-from core.keys import KeyRing, KeysFromEnvironment
 from core.notices import WebhookKey
+from core.webhook_keys import KeyRing, KeysFromEnvironment
 
 DAY = 86_400.0
 

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import pytest
 
-from core.deadline import Deadline
 from core.errors import (
     ChannelClosed,
     MattermostRefused,
@@ -21,8 +20,9 @@ from core.notices import Change, Comment, Match, ReportedRecord
 from core.outbox import THREAD_LIFE, Batch, Content, Found, Posted, Queued, Thread
 from core.ports import ServiceNow
 from core.records import Cell, Record
-from core.stores import Stores
+from core.storage_ports import Stores
 from core.subscriptions import Grant, Status
+from core.times import Deadline
 from notifications.delivery import Delivery
 from notifications.schema import packed
 from notifications.work import Work

@@ -12,7 +12,7 @@ import structlog
 from core.errors import ChannelClosed, MattermostSilent
 from core.notices import DeliveryHealth
 from core.outbox import Batch, Claim, Posted, Queued
-from core.stores import Stores
+from core.storage_ports import Stores
 from notifications.arrivals import Arrivals
 from notifications.health import Health
 from notifications.posted_lookup import PostedLookup

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import MattermostRefused, MattermostSilent
 from core.outbox import Parked
-from core.stores import Stores
+from core.storage_ports import Stores
 from core.subscriptions import Grant, Status
 from notifications.owners import Owners
 from tests.unit.noticing import ACCOUNT, CHANNEL, GRANT, NOW, OWNER, Moment, opened

@@ -11,7 +11,7 @@ from core.errors import MattermostRefused, RootGone
 from core.notices import Actor, Comment
 from core.outbox import THREAD_LIFE, Batch, Card, Found, Mark, Posted, Thread
 from core.records import Cell, Identity, Record
-from core.stores import Stores
+from core.storage_ports import Stores
 from core.subscriptions import Grant
 from notifications.posting import Posting, may_be_first
 from notifications.work import Row, View, Work

@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import InvalidInput
 from core.notices import Report, ReportedRecord
-from core.stores import Stores
+from core.storage_ports import Stores
 from notifications.old_dialect import PATH, OldReports, hinted
 from notifications.refusals import Refusals
 from tests.unit.noticing import CHANNEL, GRANT, NOW, OWNER, RECORD, SUBSCRIPTION, Moment, opened

@@ -12,7 +12,7 @@ import pytest
 from core.errors import InvalidInput
 from core.notices import Match, Report
 from core.outbox import Content, Queued
-from core.stores import Stores
+from core.storage_ports import Stores
 from core.subscriptions import Status
 from notifications.arrivals import Arrivals
 from notifications.intake import Intake

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from core.accounts import Account, Tokens
-from core.deadline import Deadline
 from core.errors import NotConnected, OAuthRefused, ServiceNowError, StorageFailed, Suspended, TokenRefused, Unanswered
 from core.records import Identity
+from core.times import Deadline
 from servicenow.limits import Full
 from servicenow.tokens import EARLY_SECONDS, SUSPEND_AFTER, TokenKeeper
 

@@ -12,8 +12,8 @@ import pytest
 import requests
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from core.deadline import Deadline
 from core.errors import Broken, ServiceNowError, Unanswered, Unreachable
+from core.times import Deadline
 from servicenow import transport
 from servicenow.transport import Answer, BearerToken, ConnectionLost, NoCredentials, Transport
 from tests.ports import ReservedPort

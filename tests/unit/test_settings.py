@@ -3,8 +3,7 @@
 import pytest
 
 from core.errors import StorageFailed
-from core.instance import Instance
-from core.settings import LiveInstance
+from core.instance import Instance, LiveInstance
 from tests.unit.test_keys import Memory
 
 URL = "https://acme.service-now.com"

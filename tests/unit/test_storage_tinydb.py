@@ -14,7 +14,7 @@ import pytest
 from core.accounts import Account, FormResult, Installation, Tokens
 from core.errors import StorageFailed
 from core.records import Identity
-from core.stores import Stores
+from core.storage_ports import Stores
 from storage.disk import Disk
 from storage.files import Damaged
 from storage.sealing import derive_keys

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from core.deadline import Deadline
 from core.errors import AppError, MattermostSilent, NotVerified, TooManyRequests
+from core.times import Deadline
 from mattermost.client import MattermostClient
 from mattermost.paths import Path
 from mattermost.token_owners import Owner, TokenOwners

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 
 from core.accounts import Account, Tokens
-from core.deadline import Deadline
+from core.times import Deadline
 from sandbox.servicenow import ServiceNowDouble
 from servicenow.choices import ColumnCache
 from servicenow.client import ServiceNowClient, ServiceNowClients

@@ -1,9 +1,9 @@
 """
-The keys that the component in ServiceNow signs with: made here, replaced without an outage.
+What webhook requests authenticate with: the component's signing keys, and the legacy webhook's secret.
 
-A new key is accepted before ServiceNow has it, and the one before it stays accepted until the new one
-is in use and the old one was not seen for a day. So nothing is lost in whatever order the two sides
-change: what is refused meanwhile, ServiceNow's outbox sends again.
+Keys rotate without an outage. We accept a new key before ServiceNow has it. We accept the old key until the new one
+has been used and the old one hasn't been used for a day. ServiceNow's outbox sends again what we refuse meanwhile, so
+the two sides can change in any order.
 """
 
 import secrets
@@ -19,7 +19,9 @@ from core.storage_ports import SavedSettings
 
 UNUSED_SECONDS = 86_400.0  # after which an old key is retired
 _NOTED_SECONDS = 600.0  # how exact the time of last use on disk is
-_SAVED_AS = "webhook_keys"
+LEGACY_SECONDS = 30 * 86_400.0  # until the legacy webhook turns off by itself
+_KEYS_SETTING = "webhook_keys"
+_LEGACY_SETTING = "old_dialect"
 _OWN = ("key_id", "secret", "made_at")
 
 
@@ -45,7 +47,7 @@ class KeyRing:
         self._saved = saved
         self._clock = clock
         self._lock = threading.Lock()
-        content = saved.get(_SAVED_AS)
+        content = saved.get(_KEYS_SETTING)
         self._used: dict[str, float] = dict(content.get("used", {}))
         self._noted = dict(self._used)
         self._own = [WebhookKey(**row) for row in content.get("keys", [])]
@@ -111,5 +113,37 @@ class KeyRing:
         known = {key.key_id for key in (*self._environment, *own)}
         used = {key_id: at for key_id, at in dict(self._used).items() if key_id in known}
         rows = [{name: value for name, value in asdict(key).items() if name in _OWN} for key in own]
-        self._saved.put(_SAVED_AS, {"keys": rows, "used": used})
+        self._saved.put(_KEYS_SETTING, {"keys": rows, "used": used})
         self._own, self._used = own, used
+
+
+class LegacyWebhookSwitch:
+    """
+    Whether we accept requests of update set v2.1 (design §9): off, or on for 30 days at a time.
+
+    The secret is part of a URL and everyone with the role can read it. So it is a separate secret, and a request that
+    carries it is only a hint.
+    """
+
+    def __init__(self, saved: SavedSettings, clock: Clock) -> None:
+        self._saved = saved
+        self._clock = clock
+
+    def secret(self) -> str:
+        """The secret that requests must carry; "" while it is off."""
+        return str(self._saved.get(_LEGACY_SETTING)["secret"]) if self.ends_at else ""
+
+    @property
+    def ends_at(self) -> float:
+        """When it turns off by itself, Unix seconds; 0.0 while it is off."""
+        ends_at = float(self._saved.get(_LEGACY_SETTING).get("ends_at", 0.0))
+        return ends_at if self._clock() < ends_at else 0.0
+
+    def switch_on(self) -> None:
+        """Turn it on for 30 days from now. Renewing keeps the secret. Raises StorageFailed."""
+        secret = self.secret() or secrets.token_hex(32)
+        self._saved.put(_LEGACY_SETTING, {"secret": secret, "ends_at": self._clock() + LEGACY_SECONDS})
+
+    def switch_off(self) -> None:
+        """Refuse such requests. Raises StorageFailed."""
+        self._saved.put(_LEGACY_SETTING, {})
