@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from core.calls import Call, Value, Values
-from core.errors import UnknownRequest
+from core.errors import InvalidInput, UnknownRequest
 from core.fields import Option, unmarked
 from handlers.context import Context
 from handlers.lookups import Lookups
@@ -74,6 +74,36 @@ def is_reference(option: Option) -> bool:
     return bool(_SYS_ID.fullmatch(option.value))
 
 
+def resolve(name: str, option: Option, find: Find) -> Option:
+    """
+    The row that *option* of the field *name* stands for. Text typed in a command must match exactly one row.
+
+    Raises:
+        InvalidInput: At the field, if none or several match.
+    """
+    if is_reference(option):
+        return option
+    typed = option.value.strip()
+    wanted = typed.casefold()
+    found: Sequence[Option] = ()
+    exact: list[Option] = []
+    for words in _searches(typed):
+        found = find(words)
+        # The label as offered, or the user name, which is unique.
+        exact = [one for one in found if one.label.casefold() == wanted]
+        exact = exact or [one for one in found if one.word.casefold() == wanted]
+        if exact:
+            break
+    match exact or list(found):
+        case [one]:
+            return one
+        case []:
+            problem = "Nothing in ServiceNow matches this. Type two letters and choose from the list."
+        case several:
+            problem = f"Several match: {named(several)}. Choose one from the list."
+    raise InvalidInput({name: problem})
+
+
 def reference(option: Option | None, find: Find) -> tuple[str, str]:
     """The sys_id of a choice, or what is wrong with it; text typed in a command must match exactly one."""
     if option is None:
@@ -84,26 +114,10 @@ def reference(option: Option | None, find: Find) -> tuple[str, str]:
 
 def _row(option: Option, find: Find) -> tuple[Option | None, str]:
     """As `reference`, with what the row is called."""
-    if is_reference(option):
-        return option, ""
-    typed = option.value.strip()
-    wanted = typed.casefold()
-    found: Sequence[Option] = ()
-    exact: list[Option] = []
-    for words in _searches(typed):
-        found = find(words)
-        # As offered, or the exact user name, which one person alone has.
-        exact = [one for one in found if one.label.casefold() == wanted]
-        exact = exact or [one for one in found if one.word.casefold() == wanted]
-        if exact:
-            break
-    match exact or list(found):
-        case [one]:
-            return one, ""
-        case []:
-            return None, "Nothing in ServiceNow matches this. Type two letters and choose from the list."
-        case several:
-            return None, f"Several match: {named(several)}. Choose one from the list."
+    try:
+        return resolve("", option, find), ""
+    except InvalidInput as error:
+        return None, error.fields[""]
 
 
 def _searches(typed: str) -> list[str]:
