@@ -1,64 +1,80 @@
 """
-Everything is wired here, top to bottom; nothing else creates clients, storage or threads.
+Everything is wired here, top to bottom. Nothing else creates clients, storage, or threads.
 
 Start reading here: `create_app` shows what the service is made of.
 """
 
 import time
+from dataclasses import dataclass
 from functools import partial
 
+from flask import Blueprint
+
 from config import Config
-from core.instance import LiveInstance
+from core.base import tables_with
+from core.outbox import Card
 from core.ports import Clock
+from core.records import Record
 from core.signing import Signer
+from core.times import Deadline
 from core.webhook_keys import KeyRing, LegacyWebhookSwitch
-from handlers.context import ServiceNowParts, Services, Settings
+from handlers.cards import drawn, shown_by
+from handlers.context import Services, Settings
 from mattermost.access import Access
+from mattermost.bot import GONE, MattermostBot
 from mattermost.bot_tokens import BotTokens
 from mattermost.card_buttons import CardButtons
 from mattermost.client import REMOTE, MattermostClient
+from mattermost.markdown import escaped
 from mattermost.token_owners import TokenOwners
+from notifications.adopter import Adopter
+from notifications.adoption import Adoption
+from notifications.delivery import Delivery
 from notifications.health import Health
+from notifications.intake import Intake
+from notifications.loop import Loops
+from notifications.old_dialect import OldReports
+from notifications.owners import Owners
+from notifications.posted_lookup import PostedLookup
+from notifications.posting import Posting
+from notifications.signatures import Signatures
+from notifications.worker import Worker
+from servicenow.client import ServiceNowClient
 from servicenow.probe import Probe
-from servicenow.side import ServiceNowSide
 from storage.sealing import derive_keys
-from storage.tinydb import open_storage
 from updateset.build import RELEASE, build
 from web.background import Background, Every
 from web.calls import Door
 from web.downloads import downloads_blueprint
 from web.limits import PersonLimits
 from web.messages import AdministratorMessages
-from web.notices import notices_of
 from web.plain import PRESS_PATH, PlainHost, plain_blueprint
 from web.verify import Verifier
+from web.webhooks import reports_blueprint
 from web.wsgi import Service, web_app
+from wiring import live_instance, open_stores
 
 
 def create_app(config: Config, *, clock: Clock = time.time) -> Service:
-    """Wire the service. Takes the storage's lock, so it belongs into the process that serves."""
-    keys = partial(derive_keys, config.app_secrets)
-    stores = open_storage(config.storage_url, keys, clock=clock, wait=config.graceful_timeout)
+    """Wire the service. Takes the storage's lock, so call it in the process that serves."""
+    stores = open_stores(config, clock=clock, wait=config.graceful_timeout)
     background = Background()
+
+    # Mattermost
     mattermost = MattermostClient(config.mattermost_url, config.threads)
     tokens = BotTokens(mattermost, stores.installations, clock, config.mattermost_bot_token)
+    access = Access(config.guests)
+    bot = MattermostBot(mattermost, tokens, access, clock)
     messages = AdministratorMessages(mattermost, stores.installations, background, tokens)
 
-    remote = config.mattermost_url + REMOTE
-    side = partial(
-        ServiceNowSide,
-        accounts=stores.accounts,
-        remote=remote,
-        fingerprint_key=keys("oauth client")[-1],
-        at_once=config.servicenow_calls,
-        clock=clock,
-        on_client_suspect=messages.client_suspect,
-        record_links=config.record_links,
-    )
-    live: LiveInstance[ServiceNowParts] = LiveInstance(config.instance, stores.settings, side)
-    signer = Signer(keys("states"))
+    # ServiceNow
+    live = live_instance(config, stores, clock=clock, on_client_suspect=messages.client_suspect)
+
+    # What handlers use
+    signer = Signer(derive_keys(config.app_secrets, "states"))
     buttons = CardButtons(signer, config.app_url + PRESS_PATH)
     health = Health(stores.outbox, clock)
+    remote = config.mattermost_url + REMOTE
     services = Services(
         settings=Settings(
             remote=remote,
@@ -81,18 +97,149 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
         signer=signer,
         clock=clock,
     )
+
+    # Notifications
+    notifications = _notifications(services, bot, tokens, health, work_notes=config.work_notes_in_channels)
+    notifications.loops.start()
+
+    # Hosts
     door = Door(
         verifier=Verifier(config.mattermost_app_jwt_secret, TokenOwners(mattermost, clock), tokens, background, clock),
         services=services,
         client=mattermost,
-        access=Access(config.guests),
+        access=access,
         limits=PersonLimits(config.rate_limits),
         background=background,
         reminders=Every(3600.0, clock),
     )
-    notices = notices_of(door, stores, tokens, health, config.work_notes_in_channels)
-    notices.worker.start()
-    plain = plain_blueprint(PlainHost.of(door, buttons, messages.bot_session, config.app_url))
-    others = (plain, notices.blueprint, downloads_blueprint(signer, clock, partial(build, RELEASE)))
+    plain = PlainHost.of(door, buttons, messages.bot_session, config.app_url)
+
+    # The application
+    downloads = downloads_blueprint(signer, clock, partial(build, RELEASE))
+    others = (plain_blueprint(plain), notifications.blueprint, downloads)
     app = web_app(door, config.app_url, {"storage": stores.check} | tokens.checks, *others)
-    return Service.of(app, services, workers=(background, notices.worker), release=stores.close)
+    return Service.of(app, services, workers=(background, notifications.loops), release=stores.close)
+
+
+@dataclass(frozen=True)
+class Notifications:
+    """The routes that receive reports, and the threads that deliver them, not started yet."""
+
+    blueprint: Blueprint
+    loops: Loops
+
+
+def _notifications(
+    services: Services, bot: MattermostBot, tokens: BotTokens, health: Health, *, work_notes: bool
+) -> Notifications:
+    """Everything between a report from ServiceNow and the post in the channel."""
+    stores, settings, clock, live = services.stores, services.settings, services.clock, services.live
+    tables = tables_with(settings.shared_tables)
+
+    def servicenow_for(person_id: str, deadline: Deadline) -> ServiceNowClient:
+        return live.current.servicenow_for(person_id, deadline)
+
+    def draw(record: Record, channel_id: str) -> Card:
+        clients = live.current
+        attachment = drawn(record, channel_id, clients.instance, clients.links, services.buttons)
+        return Card(attachment, shown_by(record))
+
+    def link(table: str, sys_id: str, number: str) -> str:
+        return f"[{escaped(number, 60) or 'A record'}]({live.current.links.record(table, sys_id)})"
+
+    def administrator() -> str:
+        installation = stores.installations.get()
+        return installation.installed_by if installation is not None else ""
+
+    def muted() -> bool:
+        return bool(tokens.turned_off_at)
+
+    # Delivery
+    owners = Owners(
+        grants=stores.grants,
+        parked=stores.parked,
+        accounts=stores.accounts,
+        bot=bot,
+        clock=clock,
+        gone=(GONE,),
+        connect_address=settings.connect_address,
+        administrator=administrator,
+    )
+    posting = Posting(
+        accounts=stores.accounts,
+        threads=stores.threads,
+        cards=stores.cards,
+        bot=bot,
+        draw=draw,
+        link=link,
+        work_notes=work_notes,
+        clock=clock,
+    )
+    delivery = Delivery(
+        grants=stores.grants,
+        accounts=stores.accounts,
+        threads=stores.threads,
+        cards=stores.cards,
+        bot=bot,
+        owners=owners,
+        posting=posting,
+        posted_lookup=PostedLookup(stores.outbox.waiting(), bot),
+        servicenow_for=servicenow_for,
+        tables=tables,
+        clock=clock,
+    )
+    worker = Worker(
+        outbox=stores.outbox,
+        threads=stores.threads,
+        delivery=delivery,
+        posting=posting,
+        owners=owners,
+        health=health,
+        muted=muted,
+        clock=clock,
+    )
+
+    # Subscriptions made in ServiceNow
+    adoption = Adoption(
+        accounts=stores.accounts,
+        grants=stores.grants,
+        parked=stores.parked,
+        bot=bot,
+        servicenow_for=servicenow_for,
+        tables=tables,
+        clock=clock,
+    )
+    adopter = Adopter(
+        outbox=stores.outbox,
+        adoption=adoption,
+        health=health,
+        muted=muted,
+        clock=clock,
+        released=worker.loop.wake,
+    )
+
+    # Reports
+    loops = Loops(adopter.loop, worker.loop)
+    intake = Intake(
+        Signatures(services.keys, clock),
+        health.refusals,
+        health.arrivals,
+        outbox=stores.outbox,
+        parked=stores.parked,
+        grants=stores.grants,
+        accounts=stores.accounts,
+        app_url=settings.app_url,
+        instance=lambda: live.current.instance.url,
+        tables=tables,
+        clock=clock,
+        stored=loops.wake,
+    )
+    old = OldReports(
+        services.old_dialect,
+        health.refusals,
+        outbox=stores.outbox,
+        grants=stores.grants,
+        clock=clock,
+        stored=loops.wake,
+    )
+    return Notifications(reports_blueprint(intake, old), loops)

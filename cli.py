@@ -100,14 +100,14 @@ def rotate_secret(user_name: str) -> int:
 
     The storage belongs to the running service, which has a button for this; so it has to be stopped.
     """
-    from stopped import rotate_stopped
+    import offline
 
     config = _config()
     if config is None:
         return 2
     configure_logs("error", "console")
     try:
-        key = rotate_stopped(config, user_name)
+        key = offline.rotate_secret(config, user_name)
     except InUse:
         print("The service runs and owns the storage: press New key in /servicenow setup, or stop it.", file=sys.stderr)
         return 1

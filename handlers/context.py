@@ -1,19 +1,24 @@
 """What a handler can use: `Context` for one call, `Services` for the whole process."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from core.accounts import Account
 from core.calls import Person
-from core.instance import Instance, LiveInstance
+from core.instance import LiveInstance
 from core.mattermost_ports import Buttons, Mattermost
 from core.menus import Standing
-from core.ports import Clock, InstanceProbe, Links, OAuth, ServiceNow
+from core.ports import Clock, InstanceProbe, ServiceNow
 from core.signing import Signer
 from core.storage_ports import BotToken, Deliveries, Stores, TestReports
 from core.times import Deadline
 from core.webhook_keys import KeyRing, LegacyWebhookSwitch
+
+if TYPE_CHECKING:
+    from servicenow.instance_clients import InstanceClients
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,23 +55,6 @@ class Settings:
         return f"{self.remote}/complete"
 
 
-class ServiceNowParts(Protocol):
-    """What belongs to one instance and is replaced whole when administrators choose another."""
-
-    @property
-    def instance(self) -> Instance: ...
-
-    @property
-    def oauth(self) -> OAuth: ...
-
-    @property
-    def links(self) -> Links: ...
-
-    def servicenow_for(self, person_id: str, deadline: Deadline) -> ServiceNow:
-        """ServiceNow with *person_id*'s rights, inside *deadline*."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Services:
     """
@@ -76,7 +64,7 @@ class Services:
     """
 
     settings: Settings
-    live: LiveInstance[ServiceNowParts]
+    live: LiveInstance[InstanceClients]
     probe: InstanceProbe
     stores: Stores
     keys: KeyRing
@@ -124,10 +112,10 @@ class Context:
         self.buttons = services.buttons
         self.signer = services.signer
         self.clock = services.clock
-        self._parts = services.live.current
-        self.instance = self._parts.instance
-        self.oauth = self._parts.oauth
-        self.links = self._parts.links
+        self._clients = services.live.current
+        self.instance = self._clients.instance
+        self.oauth = self._clients.oauth
+        self.links = self._clients.links
 
     @property
     def display_name(self) -> str:
@@ -148,23 +136,23 @@ class Context:
     @cached_property
     def standing(self) -> Standing:
         """A suspended account counts as connected once the OAuth client changed: the next use tries it (design §4)."""
-        return standing_of(self.account, self._parts, self.person)
+        return standing_of(self.account, self._clients, self.person)
 
     @cached_property
     def servicenow(self) -> ServiceNow:
         """Created on first use."""
-        return self._parts.servicenow_for(self.person.id, self.deadline)
+        return self._clients.servicenow_for(self.person.id, self.deadline)
 
 
-def standing_of(account: Account | None, parts: ServiceNowParts, person: Person) -> Standing:
+def standing_of(account: Account | None, clients: InstanceClients, person: Person) -> Standing:
     """Where *person* with *account* stands. Reads nothing else, so bindings can afford it."""
     connected = (
         account is not None
-        and account.instance == parts.instance.url
-        and (not account.suspended or account.suspended_client != parts.oauth.client_fingerprint)
+        and account.instance == clients.instance.url
+        and (not account.suspended or account.suspended_client != clients.oauth.client_fingerprint)
     )
     return Standing(
-        configured=not parts.instance.missing,
+        configured=not clients.instance.missing,
         linked=account is not None,
         connected=connected,
         administrator=person.administrator,

