@@ -6,7 +6,7 @@ from core.calls import Values
 from core.fields import AnyField, Form, SelectField, SwitchField
 from core.records import Column
 from forms.choices import LONG_TEXT_CHARACTERS, SHORT_TEXT_CHARACTERS, among, area, choices_of, line, lookup
-from forms.demanded import demanded_columns, demanded_fields
+from forms.mandatory import mandatory_columns, mandatory_fields
 
 PATH = "incident/create"
 TITLE = "Create incident"
@@ -67,7 +67,7 @@ def incident_form(
         ),
         *more,
     ]
-    own = demanded_fields(demanded_columns(columns, COLUMNS, also), values, {field.label for field in fields})
+    own = mandatory_fields(mandatory_columns(columns, COLUMNS, also), values, {field.label for field in fields})
     # What is demanded stands where people still look: after the texts.
     fields[2:2] = own
     return Form(path=PATH, title=TITLE, header=header, submit_label="Create", state=state, fields=fields)

@@ -12,7 +12,7 @@ from core.fields import LABEL_BYTES, TEXT_DEFAULT_BYTES, AnyField, Form, Option,
 from core.lifecycle import demanded, demanded_by_any, offered
 from core.records import Column
 from forms.choices import area, choices_of, lookup, select
-from forms.demanded import fitted, unique_label
+from forms.mandatory import fitted, unique_label
 from forms.record import pick_form, record_field, titled
 
 STATE = "record/state"

@@ -7,12 +7,21 @@ from core.menus import Requirement
 from core.records import Record
 from core.tables import table_of
 from forms.assign import LOOKUPS, MINE, PATH, assign_form, assign_pick_form
-from handlers.acting import NOT_READ, done, linked, overtaken, overtaken_words, shown_again, step, written
 from handlers.context import Context
-from handlers.finding import NoSuchRecord, looked_up, record_of
+from handlers.field_errors import field_errors, in_words
 from handlers.opened_record import OpenedRecord
-from handlers.references import finder, is_reference, offered, overtaking, reference
-from handlers.refusals import at_its_field, in_words
+from handlers.record_lookup import NoSuchRecord, look_up_records, requested_record
+from handlers.record_updates import (
+    NOT_READ,
+    announce,
+    change_text,
+    is_stale,
+    link_to,
+    stale_header,
+    stale_text,
+    update_record,
+)
+from handlers.reference_fields import answer_lookup, as_offered, finder, is_reference, reference
 from handlers.registry import calls
 from mattermost.markdown import escaped
 
@@ -38,17 +47,17 @@ def open_form(call: Call, context: Context) -> Reply:
 def look_up(call: Call, context: Context) -> Reply:
     """Offer records, people or groups."""
     if call.selected_field in LOOKUPS:
-        found = overtaking(call, finder(call.selected_field, context))
+        found = answer_lookup(call, finder(context, call.selected_field))
         if (
             call.unsearched
             and call.selected_field == "assigned_to"
             and context.account
             and context.account.identity.known
         ):
-            [me] = offered(call, [context.account.identity.option])
+            [me] = as_offered(call, [context.account.identity.option])
             found = (me, *(one for one in found if one.value != me.value))
         return Options(found)
-    return Options(looked_up(call, context))
+    return Options(look_up_records(call, context))
 
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
@@ -67,9 +76,9 @@ def assign(call: Call, context: Context) -> Reply:
     if opened is None and not entered:
         return _show(call, context, now)
     columns = _columns(entered, now, context, typed=opened is None, unseen=bool(call.state.get("unread")))
-    if overtaken(opened, now):
+    if is_stale(opened, now):
         wanted = {name: Option(_label(name, entered), value) for name, value in columns.items() if value}
-        return _show(call, context, now, Values(wanted), shown_again(now, call))
+        return _show(call, context, now, Values(wanted), stale_header(call, now))
     return _saved(now, call, columns, context)
 
 
@@ -83,14 +92,14 @@ def take(call: Call, context: Context) -> Reply:
     me = _myself(context)
     if now.value("assigned_to") not in {"", me.value} and overtaken_or_unknown(opened, now):
         # Pressed on a card that may not show who has it: show it, filled in, before it is taken away.
-        told = overtaken_words(now) if overtaken(opened, now) else _held_words(now)
+        told = stale_text(now) if is_stale(opened, now) else _held_words(now)
         return _show(call, context, now, Values({**_held(now), "assigned_to": me}), told)
     return _saved(now, call, {"assigned_to": me.value}, context)
 
 
 def overtaken_or_unknown(opened: OpenedRecord | None, now: Record) -> bool:
     """Whether the person may not have seen the record as it is: a card's button does not say what it showed."""
-    return opened is None or not opened.sys_mod_count or overtaken(opened, now)
+    return opened is None or not opened.sys_mod_count or is_stale(opened, now)
 
 
 def _held_words(now: Record) -> str:
@@ -99,7 +108,7 @@ def _held_words(now: Record) -> str:
 
 
 def _read(call: Call, context: Context) -> Record | None:
-    record = record_of(call, context)
+    record = requested_record(call, context)
     if record is not None and not table_of(record.table).task:
         told = "Knowledge articles are assigned to nobody."
         raise InvalidInput({"record": told}, told)
@@ -152,7 +161,7 @@ def _referred(name: str, option: Option | None, context: Context) -> tuple[str, 
             return _myself(context).value, ""
         if typed.startswith("@"):
             return _mentioned(typed[1:], context)
-    return reference(option, finder(name, context))
+    return reference(option, finder(context, name))
 
 
 def _mentioned(username: str, context: Context) -> tuple[str, str]:
@@ -181,12 +190,12 @@ def _myself(context: Context) -> Option:
 
 def _saved(now: Record, call: Call, columns: dict[str, str], context: Context) -> Text:
     if all(now.value(name) == value for name, value in columns.items()):
-        return Text(f"{linked(now, context)} is assigned so already; nothing was changed.")
+        return Text(f"{link_to(context, now)} is assigned so already; nothing was changed.")
     try:
-        after = written(now, columns, context)
+        after = update_record(context, now, columns)
     except Refused as refusal:
-        raise at_its_field(refusal, context, now.table, LOOKUPS) from refusal
+        raise field_errors(context, now.table, LOOKUPS, refusal) from refusal
     labels = {"assigned_to": "Assigned to", "assignment_group": "Assignment group"}
-    steps = [step(labels[name], now, after, name) for name in LOOKUPS if now.value(name) != after.value(name)]
+    steps = [change_text(labels[name], now, after, name) for name in LOOKUPS if now.value(name) != after.value(name)]
     changed = ", ".join(steps)
-    return done(after, call, f"set {changed}", f"{linked(after, context)}: {changed}.", context)
+    return announce(call, context, after, f"set {changed}", f"{link_to(context, after)}: {changed}.")

@@ -24,11 +24,11 @@ from forms.change import (
 )
 from forms.choices import LONG_TEXT_CHARACTERS, SHORT_TEXT_CHARACTERS, choices_of
 from handlers.context import Context
-from handlers.creating import created_once
+from handlers.creating import create_record
+from handlers.field_errors import field_errors, in_words
 from handlers.idempotency import Attempt
 from handlers.opened import Opened
-from handlers.references import Find, chosen, finder, overtaking, reference
-from handlers.refusals import at_its_field, in_words
+from handlers.reference_fields import Find, answer_lookup, chosen, finder, reference
 from handlers.registry import calls
 from mattermost.markdown import escaped, plain, visible
 
@@ -56,7 +56,7 @@ def refresh(call: Call, context: Context) -> Reply:
 @calls.lookup(PATH, needs=Requirement.CONNECTED)
 def look_up(call: Call, context: Context) -> Reply:
     """Offer templates, groups or configuration items."""
-    return Options(overtaking(call, _finder(call.selected_field, context)))
+    return Options(answer_lookup(call, _finder(call.selected_field, context)))
 
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
@@ -78,7 +78,7 @@ def create(call: Call, context: Context) -> Reply:
         return _show(call, context, call.values, header=header, conflict=conflict)
     columns["correlation_id"] = opened.form_id
     try:
-        return created_once(
+        return create_record(
             TABLE,
             columns,
             opened,
@@ -87,7 +87,7 @@ def create(call: Call, context: Context) -> Reply:
             insert=lambda given: _inserted(kind, given, template, context),
         )
     except Refused as refusal:
-        raise at_its_field(refusal, context, TABLE, _FIELDS) from refusal
+        raise field_errors(context, TABLE, _FIELDS, refusal) from refusal
 
 
 def _inserted(kind: str, columns: Mapping[str, str], template: str, context: Context) -> Record:
@@ -137,7 +137,7 @@ def _show(call: Call, context: Context, values: Values, *, header: str = "", con
 
 
 def _finder(name: str, context: Context) -> Find:
-    return context.servicenow.changes.find_templates if name == TEMPLATE else finder(name, context)
+    return context.servicenow.changes.find_templates if name == TEMPLATE else finder(context, name)
 
 
 def _columns(call: Call, kind: str, context: Context) -> tuple[dict[str, str], str]:

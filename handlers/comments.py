@@ -12,12 +12,12 @@ from core.tables import table_of
 from forms.choices import LONG_TEXT_CHARACTERS
 from forms.comments import ACTION, ADD_AS, COMMENT, ELEMENT, NOTE, OLDER, comments_form, comments_pick_form
 from forms.record import RECORD
-from handlers.acting import done, linked
 from handlers.context import Context
-from handlers.entries import add_entry
-from handlers.finding import NoSuchRecord, looked_up, record_of
 from handlers.idempotency import Attempt, once
+from handlers.journal import add_entry
 from handlers.opened_record import OpenedRecord
+from handlers.record_lookup import NoSuchRecord, look_up_records, requested_record
+from handlers.record_updates import announce, link_to
 from handlers.registry import calls
 from mattermost.markdown import escaped, quoted, visible
 
@@ -43,7 +43,7 @@ def open_form(call: Call, context: Context) -> Reply:
 @calls.lookup(NOTE, needs=Requirement.CONNECTED)
 def look_up(call: Call, context: Context) -> Reply:
     """Offer records that take comments."""
-    return Options(looked_up(call, context))
+    return Options(look_up_records(call, context))
 
 
 @calls.submit(COMMENT, needs=Requirement.CONNECTED)
@@ -73,7 +73,7 @@ def _picked(call: Call, context: Context) -> Reply:
     text_name = ELEMENT[call.path]
     typed = Values({text_name: call.values.text(text_name)})
     try:
-        record = record_of(call, context)
+        record = requested_record(call, context)
     except NoSuchRecord as error:
         return ShowForm(comments_pick_form(call.path, typed, error.user_message))
     if record is None:
@@ -119,7 +119,7 @@ def _added(opened: OpenedRecord, call: Call, element: str, text: str, attempt: A
     attempt.made(after)
     log.info("journal entry added", table=opened.table, sys_id=opened.sys_id, element=element)
     words = _WORDS[element]
-    return done(after, call, f"added {words}", f"Added {words} to {linked(after, context)}.", context)
+    return announce(call, context, after, f"added {words}", f"Added {words} to {link_to(context, after)}.")
 
 
 def _show(

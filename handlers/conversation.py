@@ -56,7 +56,7 @@ class Conversation:
 
 
 @dataclass(frozen=True)
-class Along:
+class ThreadSource:
     """
     What can be taken along from where a form was opened; travels in its state.
 
@@ -70,7 +70,7 @@ class Along:
     files: int = 0
 
     @classmethod
-    def of(cls, call: Call, context: Context) -> "Along":
+    def of(cls, call: Call, context: Context) -> "ThreadSource":
         """Of the form that *call* opens or belongs to; a message alone where Mattermost does not tell now."""
         if call.state:
             known = call.state

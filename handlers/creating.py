@@ -14,11 +14,11 @@ from core.calls import Text
 from core.errors import MattermostError, MayNotPost, ServiceNowError
 from core.records import Record
 from core.tables import card_columns
-from handlers.acting import linked
 from handlers.cards import post_card_once
 from handlers.context import Context
 from handlers.idempotency import Attempt, once
 from handlers.opened import Opened
+from handlers.record_updates import link_to
 from mattermost.cards import record_link, record_title
 from mattermost.markdown import escaped
 
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 _RECORD = "record"
 
 
-def created_once(
+def create_record(
     table: str,
     columns: Mapping[str, str],
     opened: Opened,
@@ -92,7 +92,7 @@ def _oldest(record: Record, attempt: Attempt, context: Context) -> Record:
         return record
     if len(found) < 2:
         return record
-    others = ", ".join(linked(other, context) for other in found[1:])
+    others = ", ".join(link_to(context, other) for other in found[1:])
     attempt.notes.append(
         f":warning: ServiceNow saved this {len(found)} times, because it finished an earlier attempt late. "
         f"Also created: {others}. Close what you don't need."

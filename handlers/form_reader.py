@@ -9,7 +9,7 @@ from core.errors import InvalidInput
 from core.fields import Option
 from core.times import EXAMPLE, stored
 from handlers.context import Context
-from handlers.references import Find, is_reference, resolve
+from handlers.reference_fields import Find, is_reference, resolve
 from mattermost.markdown import visible
 
 NOT_OFFERED = "Choose one of the list."

@@ -7,7 +7,6 @@ from core.errors import InvalidInput, MattermostError, Refused
 from core.menus import Requirement
 from core.records import Column, Record
 from forms.choices import choices_of
-from forms.demanded import demanded_columns
 from forms.incident import (
     COLUMNS,
     DESCRIPTION_CHARACTERS,
@@ -17,18 +16,19 @@ from forms.incident import (
     SHORT_DESCRIPTION_CHARACTERS,
     incident_form,
 )
+from forms.mandatory import mandatory_columns
 from forms.message import thread_fields
+from handlers.attach_thread import attach_thread
 from handlers.context import Context
-from handlers.conversation import Along, permalink
-from handlers.creating import created_once
-from handlers.demanded import beyond_the_form, elsewhere_text, find_referred, read_demanded
+from handlers.conversation import ThreadSource, permalink
+from handlers.creating import create_record
+from handlers.field_errors import field_errors, in_words
 from handlers.idempotency import Attempt
+from handlers.mandatory import column_finder, not_shown_text, read_mandatory, refused_columns
 from handlers.opened import Opened
-from handlers.references import chosen, finder, looked_up, overtaking, reference
-from handlers.refusals import at_its_field, in_words
+from handlers.reference_fields import answer_lookup, chosen, finder, look_up_reference, reference
 from handlers.registry import calls
 from handlers.subscriptions_new import subscribed
-from handlers.taking_along import taken_along
 from mattermost.markdown import first_words, visible
 
 TABLE = "incident"
@@ -59,8 +59,8 @@ def look_up(call: Call, context: Context) -> Reply:
     """Offer callers, groups or configuration items that match what was typed."""
     extra = {column.name: column for column in _demanded(call, context)}
     if call.selected_field in extra:
-        return Options(overtaking(call, find_referred(extra[call.selected_field], context)))
-    return Options(looked_up(call, context, LOOKUPS))
+        return Options(answer_lookup(call, column_finder(context, extra[call.selected_field])))
+    return Options(look_up_reference(call, context, LOOKUPS))
 
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
@@ -73,20 +73,20 @@ def create(call: Call, context: Context) -> Reply:
     columns = _columns(call, context)
     columns["correlation_id"] = opened.form_id
     try:
-        return created_once(TABLE, columns, opened, context, _followed_up(call, opened, context))
+        return create_record(TABLE, columns, opened, context, _followed_up(call, opened, context))
     except Refused as refusal:
         known = (*COLUMNS, *(column.name for column in _demanded(call, context)))
-        if call.steps and (also := beyond_the_form(refusal, context.servicenow.cached_columns(TABLE), known)):
+        if call.steps and (also := refused_columns(refusal, context.servicenow.cached_columns(TABLE), known)):
             # A data policy that the dictionary does not know: the form is shown again with its fields.
             return _show(call, context, call.values, caller_default=False, also=also, header=refusal.user_message)
-        raise at_its_field(refusal, context, TABLE, known) from refusal
+        raise field_errors(context, TABLE, known, refusal) from refusal
 
 
 def _followed_up(call: Call, opened: Opened, context: Context) -> Callable[[Record, Attempt], str]:
     """What else was asked for; its failure does not hide the new incident."""
 
     def follow_up(record: Record, attempt: Attempt) -> str:
-        told = taken_along(call, record, attempt, context)
+        told = attach_thread(call, record, attempt, context)
         if call.values.flag("subscribe"):
             told.append(subscribed(record, opened.channel_id, f"{opened.form_id}-subscription", context))
         return "".join(f"\n\n{one}" for one in told)
@@ -97,7 +97,7 @@ def _followed_up(call: Call, opened: Opened, context: Context) -> Callable[[Reco
 def _demanded(call: Call, context: Context, also: Sequence[str] = ()) -> list[Column]:
     """Columns that this instance demands and the form lacks; those of a refusal come with the form's state."""
     carried = [str(name) for name in call.state.get("also", ())]
-    return demanded_columns(context.servicenow.columns(TABLE), COLUMNS, (*carried, *also))
+    return mandatory_columns(context.servicenow.columns(TABLE), COLUMNS, (*carried, *also))
 
 
 def _show(
@@ -108,14 +108,14 @@ def _show(
     also: Sequence[str] = (),
     header: str = "",
 ) -> ShowForm:
-    entered, problems = chosen(values, {name: finder(name, context) for name in LOOKUPS})
+    entered, problems = chosen(values, {name: finder(context, name) for name in LOOKUPS})
     account = context.account
     if caller_default and "caller_id" not in entered and account is not None and account.identity.known:
         entered["caller_id"] = account.identity.option
-    along = Along.of(call, context)
+    along = ThreadSource.of(call, context)
     demanded = _demanded(call, context, also)
     texts = {name: values.text(name) for name in ("short_description", "description")}
-    elsewhere = elsewhere_text(demanded, TABLE, texts, context)
+    elsewhere = not_shown_text(demanded, TABLE, texts, context)
     names = [column.name for column in demanded]
     form = incident_form(
         context.servicenow.columns(TABLE),
@@ -165,10 +165,10 @@ def _columns(call: Call, context: Context) -> dict[str, str]:
             problems[name] = "Choose one of the list."
         columns[name] = chosen[:40]
     for name in LOOKUPS:
-        columns[name], problem = reference(call.values.option(name), finder(name, context))
+        columns[name], problem = reference(call.values.option(name), finder(context, name))
         if problem:
             problems[name] = problem
-    columns |= read_demanded(_demanded(call, context), call.values, context, problems)
+    columns |= read_mandatory(_demanded(call, context), call.values, context, problems)
     account = context.account
     if not call.state and not columns["caller_id"] and account is not None:
         columns["caller_id"] = account.identity.sys_id  # a command names nobody: the person

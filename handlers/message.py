@@ -10,13 +10,13 @@ from core.records import Record
 from core.tables import numbers_in, table_of
 from forms.message import COMMENT, PATH, WORK_NOTE, message_form
 from forms.record import RECORD
-from handlers.acting import linked
 from handlers.context import Context
-from handlers.conversation import Along, as_entries, attach, conversation
-from handlers.entries import add_entries, entry_name
-from handlers.finding import looked_up, record_of, shared_names
+from handlers.conversation import ThreadSource, as_entries, attach, conversation
 from handlers.idempotency import Attempt, once
+from handlers.journal import add_entries, entry_name
 from handlers.opened import Opened
+from handlers.record_lookup import look_up_records, requested_record, shared_table_names
+from handlers.record_updates import link_to
 from handlers.registry import calls
 from mattermost.markdown import visible
 
@@ -29,7 +29,7 @@ def open_form(call: Call, context: Context) -> Reply:
     post = call.post
     if post is None or post.type.startswith("system_"):
         return Text("This message can't be added to a record. Choose one that somebody wrote.")
-    along = Along.of(call, context)
+    along = ThreadSource.of(call, context)
     if not visible(post.message) and not along.files:
         return Text("This message has neither text nor files to add. Choose another one.")
     values: dict[str, Value] = dict(call.values)
@@ -42,7 +42,9 @@ def open_form(call: Call, context: Context) -> Reply:
 @calls.lookup(PATH, needs=Requirement.CONNECTED)
 def look_up(call: Call, context: Context) -> Reply:
     """Offer records that take comments."""
-    return Options(looked_up(call, context, [name for name in shared_names(context) if table_of(name).task]))
+    return Options(
+        look_up_records(call, context, [name for name in shared_table_names(context) if table_of(name).task])
+    )
 
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
@@ -56,7 +58,7 @@ def add(call: Call, context: Context) -> Reply:
         raise InvalidInput({"kind": "Choose comment or work note."})
 
     def work(attempt: Attempt) -> Text:
-        record = record_of(call, context)
+        record = requested_record(call, context)
         if record is None:
             raise InvalidInput({RECORD: "Choose the record: type its number, or words of its text."})
         if not table_of(record.table).task:
@@ -91,9 +93,9 @@ def _added(call: Call, post_id: str, record: Record, element: str, attempt: Atte
         done = sum(attempt.has_done(entry_name(element, number)) for number in range(len(entries)))
         if not done:
             raise
-        raise PartlyAdded(done, len(entries), linked(record, context), error) from error
+        raise PartlyAdded(done, len(entries), link_to(context, record), error) from error
     count = len(taken.messages)
     what = "The message is" if count == 1 else f"{count} messages are"
-    told = f"{what} in {linked(record, context)} as a {'comment' if element == COMMENT else 'work note'}."
+    told = f"{what} in {link_to(context, record)} as a {'comment' if element == COMMENT else 'work note'}."
     files = attach(record, taken.files, attempt, context) if call.values.flag("files") else ""
     return f"{told} {files}".strip()

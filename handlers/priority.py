@@ -10,11 +10,11 @@ from core.records import Column, Record
 from core.tables import table_of
 from forms.choices import choices_of
 from forms.priority import COLUMNS, PATH, priority_form
-from handlers.acting import NOT_READ, done, linked, overtaken, shown_again, step, written
 from handlers.context import Context
-from handlers.finding import record_of
+from handlers.field_errors import field_errors
 from handlers.opened_record import OpenedRecord
-from handlers.refusals import at_its_field
+from handlers.record_lookup import requested_record
+from handlers.record_updates import NOT_READ, announce, change_text, is_stale, link_to, stale_header, update_record
 from handlers.registry import calls
 
 
@@ -44,20 +44,20 @@ def save(call: Call, context: Context) -> Reply:
     problems = {name: "Choose one of the list." for name, value in columns.items() if value not in allowed[name]}
     if problems:
         raise InvalidInput(problems)
-    if overtaken(opened, now):
-        return _show(call, context, now, call.values, shown_again(now, call))
+    if is_stale(opened, now):
+        return _show(call, context, now, call.values, stale_header(call, now))
     if all(now.value(name) == value for name, value in columns.items()):
-        return Text(f"{linked(now, context)} has these already; nothing was changed.")
+        return Text(f"{link_to(context, now)} has these already; nothing was changed.")
     try:
-        after = written(now, columns, context)
+        after = update_record(context, now, columns)
     except Refused as refusal:
-        raise at_its_field(refusal, context, now.table, COLUMNS) from refusal
-    changed = step("Priority", now, after, "priority")
-    return done(after, call, f"set {changed}", f"{linked(after, context)}: {changed}.", context)
+        raise field_errors(context, now.table, COLUMNS, refusal) from refusal
+    changed = change_text("Priority", now, after, "priority")
+    return announce(call, context, after, f"set {changed}", f"{link_to(context, after)}: {changed}.")
 
 
 def _read(call: Call, context: Context) -> Record:
-    record = record_of(call, context)
+    record = requested_record(call, context)
     if record is None:
         raise InvalidInput({}, "Open the record first: `/servicenow view INC0010001`.")
     if not table_of(record.table).by_impact:

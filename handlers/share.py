@@ -10,12 +10,12 @@ from core.records import Record
 from core.tables import tables_shared
 from forms.record import RECORD, record_option
 from forms.share import NOTE_CHARACTERS, PATH, share_form
-from handlers.acting import linked
 from handlers.cards import post_card_once
 from handlers.context import Context
-from handlers.finding import NoSuchRecord, chosen_record, looked_up, record_of, shared_names
 from handlers.idempotency import Attempt, once
 from handlers.opened import Opened
+from handlers.record_lookup import NoSuchRecord, look_up_records, requested_record, resolve_record, shared_table_names
+from handlers.record_updates import link_to
 from handlers.registry import calls
 from mattermost.cards import record_summary, record_title
 from mattermost.markdown import escaped, quoted
@@ -44,8 +44,8 @@ def refresh(call: Call, context: Context) -> Reply:
 def look_up(call: Call, context: Context) -> Reply:
     """Offer records of the chosen type, or of all."""
     chosen = call.values.text("table")
-    names = shared_names(context)
-    return Options(looked_up(call, context, [chosen] if chosen in names else names))
+    names = shared_table_names(context)
+    return Options(look_up_records(call, context, [chosen] if chosen in names else names))
 
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
@@ -66,7 +66,7 @@ def share(call: Call, context: Context) -> Reply:
 
     def work(attempt: Attempt) -> Text:
         try:
-            record = record_of(call, context)
+            record = requested_record(call, context)
         except NotFound as error:
             raise InvalidInput({RECORD: error.user_message}, error.user_message) from error
         assert record is not None  # the field is filled
@@ -83,7 +83,7 @@ def _typed(call: Call, context: Context) -> Reply:
     if call.values.option(RECORD) is None:
         return _show(call, context, Values())
     try:
-        record = record_of(call, context)
+        record = requested_record(call, context)
     except NoSuchRecord as error:
         return _show(call, context, Values(), header=error.user_message)
     assert record is not None  # something was typed
@@ -120,7 +120,7 @@ def _here(channel: Channel) -> dict[str, Value]:
 def _seen(option: Option, context: Context) -> Record:
     """The chosen record as the search found it; read only where that is forgotten."""
     table, _, sys_id = option.value.partition(".")
-    return context.servicenow.records.found(table, sys_id) or chosen_record(option, context)
+    return context.servicenow.records.found(table, sys_id) or resolve_record(context, option)
 
 
 def _place(call: Call) -> tuple[str, Option]:
@@ -164,4 +164,4 @@ def _shared(
         raise InvalidInput({kind: "Mattermost does not let you write there."}, f"{error.user_message}") from error
     where = escaped(target.label, 100)
     title = escaped(record_title(record).partition(": ")[2], 160)
-    return f"Shared {linked(record, context)} ({title}) with {where}."
+    return f"Shared {link_to(context, record)} ({title}) with {where}."

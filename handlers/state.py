@@ -11,12 +11,21 @@ from core.records import Choice, Column, Record
 from core.tables import table_of
 from forms.choices import choices_of, options_of
 from forms.state import CLOSE, PATHS, REOPEN, RESOLVE, STATE, StateOf, state_form, state_pick_form
-from handlers.acting import NOT_READ, PartlyKept, done, linked, overtaken, shown_again, step, written
 from handlers.context import Context
-from handlers.finding import NoSuchRecord, looked_up, record_of
+from handlers.field_errors import field_errors, in_words
 from handlers.opened_record import OpenedRecord
-from handlers.references import finder, is_reference, overtaking, reference
-from handlers.refusals import at_its_field, in_words
+from handlers.record_lookup import NoSuchRecord, look_up_records, requested_record
+from handlers.record_updates import (
+    NOT_READ,
+    PartlyKept,
+    announce,
+    change_text,
+    is_stale,
+    link_to,
+    stale_header,
+    update_record,
+)
+from handlers.reference_fields import answer_lookup, finder, is_reference, reference
 from handlers.registry import calls
 from mattermost.markdown import escaped
 
@@ -57,8 +66,8 @@ def refresh(call: Call, context: Context) -> Reply:
 def look_up(call: Call, context: Context) -> Reply:
     """Offer records, people or groups."""
     if call.selected_field in _LOOKUPS:
-        return Options(overtaking(call, finder(call.selected_field, context)))
-    return Options(looked_up(call, context))
+        return Options(answer_lookup(call, finder(context, call.selected_field)))
+    return Options(look_up_records(call, context))
 
 
 def submit(call: Call, context: Context) -> Reply:
@@ -71,9 +80,9 @@ def submit(call: Call, context: Context) -> Reply:
     columns = _columns(call.path, opened.table, states, values, context)
     now = _read(call, context)
     assert now is not None  # the form names its record
-    if overtaken(opened, now):
+    if is_stale(opened, now):
         again = OpenedRecord.to(now, call)
-        return _show(call, context, again, states, values, held=_held_before(call), header=shown_again(now, call))
+        return _show(call, context, again, states, values, held=_held_before(call), header=stale_header(call, now))
     return _saved(call, context, now, columns)
 
 
@@ -120,7 +129,7 @@ def _as_chosen(name: str, values: Values, known: Mapping[str, Column]) -> Value:
 def _read(call: Call, context: Context) -> Record | None:
     opened = OpenedRecord.of(call)
     more = demanded_by_any(opened.table) if opened else ()
-    record = record_of(call, context, [name for name in more if name != "comments"])
+    record = requested_record(call, context, [name for name in more if name != "comments"])
     if record is None:
         return None
     if not table_of(record.table).task:
@@ -278,7 +287,7 @@ def _columns(
     for name in offered(table, state):
         value = values.text(name).strip()
         if name in _LOOKUPS:
-            value, problem = reference(values.option(name), finder(name, context))
+            value, problem = reference(values.option(name), finder(context, name))
             if problem:
                 problems[name] = problem
         elif problem := _not_offered(name, value, known):
@@ -299,17 +308,17 @@ def _saved(call: Call, context: Context, now: Record, columns: Mapping[str, str]
     if now.value("state") == columns["state"] and not any(
         name in {"comments"} or now.value(name) != value for name, value in columns.items()
     ):
-        return Text(f"{linked(now, context)} is {escaped(now.display('state'), 60)} already; nothing was changed.")
+        return Text(f"{link_to(context, now)} is {escaped(now.display('state'), 60)} already; nothing was changed.")
     try:
-        after = written(now, columns, context)
+        after = update_record(context, now, columns)
     except PartlyKept as partly:  # the form closes: what it shows is outdated, and sent again it would look overtaken
         known = context.servicenow.cached_columns(now.table)
         labels = [escaped(known[name].label if name in known else name, 60) for name in partly.saved]
-        told = f"{linked(partly.after, context)}: {partly.user_message}"
-        return done(partly.after, call, f"updated {', '.join(labels)}", told, context)
+        told = f"{link_to(context, partly.after)}: {partly.user_message}"
+        return announce(call, context, partly.after, f"updated {', '.join(labels)}", told)
     except Refused as refusal:
         names = ["state", *offered(now.table, columns["state"])]
-        raise at_its_field(refusal, context, now.table, names) from refusal
-    line = f"set {step('State', now, after, 'state')}"
-    told = f"{linked(after, context)}: {step('state', now, after, 'state')}."
-    return done(after, call, line, told, context)
+        raise field_errors(context, now.table, names, refusal) from refusal
+    line = f"set {change_text('State', now, after, 'state')}"
+    told = f"{link_to(context, after)}: {change_text('state', now, after, 'state')}."
+    return announce(call, context, after, line, told)

@@ -15,7 +15,7 @@ from forms.subscriptions import ADD, EDIT, FILTER_FIELDS, LOOKUPS, ONE_RECORD, T
 from handlers.context import Context
 from handlers.opened import LIFE, Opened
 from handlers.opened_record import OpenedRecord
-from handlers.references import is_reference, looked_up, named, offered, overtaking
+from handlers.reference_fields import answer_lookup, as_offered, is_reference, list_names, look_up_reference
 from handlers.registry import calls
 from handlers.subscriptions_changing import change
 from handlers.subscriptions_detail import show_detail
@@ -112,7 +112,7 @@ def typed_id(call: Call, context: Context) -> str:
             what = "That is no id of a subscription." if typed else "The id of a subscription is missing."
             user_message = f"{what} It has 32 letters and digits; `/servicenow subscriptions list` shows them."
         case several:
-            user_message = f"Several subscriptions are called that: {named(several)}. Choose one from the list."
+            user_message = f"Several subscriptions are called that: {list_names(several)}. Choose one from the list."
     raise InvalidInput({"subscription": user_message}, user_message)
 
 
@@ -140,15 +140,15 @@ def look_up(call: Call, context: Context) -> Reply:
     if call.selected_field == "subscription":
         return own_subscriptions(call, context)
     if call.selected_field == "record":
-        return Options(overtaking(call, lambda words: find_records(call, words, context)))
-    return Options(remembered(looked_up(call, context, LOOKUPS), context))
+        return Options(answer_lookup(call, lambda words: find_records(call, words, context)))
+    return Options(remembered(look_up_reference(call, context, LOOKUPS), context))
 
 
 def own_subscriptions(call: Call, context: Context) -> Reply:
     """What the person set up through us, by name or table; from our own storage, so every key may ask."""
     words = call.query.casefold().split()
     found = [one for one in _own(context) if all(word in f"{one.label} {one.value}".casefold() for word in words)]
-    return Options(offered(call, found[:20]))
+    return Options(as_offered(call, found[:20]))
 
 
 def _own(context: Context) -> list[Option]:

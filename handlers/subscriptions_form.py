@@ -16,7 +16,7 @@ from core.tables import of_its_class, tables_shared
 from forms.choices import choices_of
 from forms.subscriptions import ONE_RECORD, WHOLE_TABLE, events_of, kind_of
 from handlers.context import Context
-from handlers.references import finder, is_reference, reference
+from handlers.reference_fields import finder, is_reference, reference
 from handlers.subscriptions_announcements import Description
 from handlers.subscriptions_text import filter_text, subject
 
@@ -249,7 +249,7 @@ def _filter(values: Values, table: str, problems: dict[str, str], context: Conte
     ids: dict[str, str] = {}
     for field in _NAMED:
         option = values.option(field)
-        ids[field], problem = reference(option, finder(field, context))
+        ids[field], problem = reference(option, finder(context, field))
         if problem:
             problems[field] = problem
     category, known = values.text("category"), choices_of(columns, "category")

@@ -10,8 +10,8 @@ from core.records import Record
 from core.tables import table_of
 from forms.view import ACTION, PATH, view_form, view_pick_form
 from handlers.context import Context
-from handlers.finding import NoSuchRecord, looked_up, record_of
 from handlers.opened_record import OpenedRecord
+from handlers.record_lookup import NoSuchRecord, look_up_records, requested_record
 from handlers.registry import calls
 from mattermost.cards import record_summary
 
@@ -25,7 +25,7 @@ def open_form(call: Call, context: Context) -> Reply:
 @calls.lookup(PATH, needs=Requirement.CONNECTED)
 def look_up(call: Call, context: Context) -> Reply:
     """Offer records of all shared tables."""
-    return Options(looked_up(call, context))
+    return Options(look_up_records(call, context))
 
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
@@ -43,7 +43,7 @@ def choose(call: Call, context: Context) -> Reply:
 
 def _show(call: Call, context: Context) -> Reply:
     try:
-        record = record_of(call, context)
+        record = requested_record(call, context)
     except NoSuchRecord as error:
         if call.state:
             raise

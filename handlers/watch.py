@@ -5,11 +5,11 @@ from core.errors import InvalidInput
 from core.menus import Requirement
 from core.records import Record
 from core.tables import table_of
-from handlers.acting import done, linked, written
 from handlers.cards import update_card
 from handlers.context import Context
-from handlers.finding import record_of
 from handlers.opened_record import OpenedRecord
+from handlers.record_lookup import requested_record
+from handlers.record_updates import announce, link_to, update_record
 from handlers.registry import calls
 
 WATCH = "record/watch"
@@ -30,10 +30,10 @@ def watch(call: Call, context: Context) -> Reply:
     me = account.identity.sys_id
     stop = me in watching
     names = [one for one in watching if one != me] if stop else [*watching, me]
-    after = written(record, {_LIST: ",".join(names)}, context)
-    told = f"You {'no longer watch' if stop else 'now watch'} {linked(after, context)}"
+    after = update_record(context, record, {_LIST: ",".join(names)})
+    told = f"You {'no longer watch' if stop else 'now watch'} {link_to(context, after)}"
     told += "." if stop else ": ServiceNow tells you of its changes."
-    return done(after, call, "stopped watching this" if stop else "watches this", told, context)
+    return announce(call, context, after, "stopped watching this" if stop else "watches this", told)
 
 
 @calls.submit(REFRESH, needs=Requirement.CONNECTED)
@@ -42,12 +42,12 @@ def refresh(call: Call, context: Context) -> Reply:
     record = _read(call, context)
     opened = OpenedRecord.of(call)
     if opened and opened.post_id and not update_card(record, opened.post_id, opened.channel_id, context).updated:
-        return Text(f"This card couldn't be updated. Open {linked(record, context)} to see what it is now.")
-    return Text(f"{linked(record, context)} is up to date.")
+        return Text(f"This card couldn't be updated. Open {link_to(context, record)} to see what it is now.")
+    return Text(f"{link_to(context, record)} is up to date.")
 
 
 def _read(call: Call, context: Context, more: tuple[str, ...] = ()) -> Record:
-    record = record_of(call, context, more)
+    record = requested_record(call, context, more)
     if record is None:
         raise InvalidInput({}, "Open the record first: `/servicenow view INC0010001`.")
     return record

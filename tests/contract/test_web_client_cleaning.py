@@ -19,8 +19,8 @@ from core.tables import TABLES, tables_shared
 from forms.assign import assign_form
 from forms.change import change_form
 from forms.comments import COMMENT, NOTE, comments_form
-from forms.demanded import demanded_fields
 from forms.incident import incident_form
+from forms.mandatory import mandatory_fields
 from forms.menu import menu_form
 from forms.priority import priority_form
 from forms.share import share_form
@@ -109,7 +109,7 @@ def record_forms(values: Values) -> list[Form]:
         assign_form("INC0010001", values, state="s"),
         priority_form("INC0010001", columns, values, state="s"),
         change_form(columns, Values({"type": "standard"}), zone="UTC", state="s", conflict="x"),
-        Form(path="x", title="x", fields=demanded_fields(demanded, values, ())),
+        Form(path="x", title="x", fields=mandatory_fields(demanded, values, ())),
     ]
 
 

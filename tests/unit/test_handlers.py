@@ -11,7 +11,7 @@ from core.menus import Requirement, Standing
 from handlers import capabilities  # noqa: F401 - registers the handlers that menus lead to
 from handlers.commands import command_words, help_lines, menus_of
 from handlers.context import Context
-from handlers.lookups import Lookups
+from handlers.latest_only import LatestOnly
 from handlers.registry import Registry, calls
 
 
@@ -60,7 +60,7 @@ def test_nothing_that_needs_an_account_is_offered_without_one() -> None:
 
 def test_overtaken_look_ups_answer_empty_without_asking() -> None:
     """Of those that wait while one runs, only the newest asks."""
-    lookups = Lookups()
+    lookups = LatestOnly()
     asked: list[str] = []
     running, go_on = threading.Event(), threading.Event()
 
@@ -97,7 +97,7 @@ def test_too_short_a_query_asks_nothing() -> None:
     def find(query: str) -> list[Option]:
         raise AssertionError(query)
 
-    assert Lookups().run("ann", "caller_id", " a ", find) == ()
+    assert LatestOnly().run("ann", "caller_id", " a ", find) == ()
 
 
 def test_kinds_are_what_paths_end_in() -> None:

@@ -13,8 +13,8 @@ from core.records import Cell, Record
 from core.tables import TABLES, card_columns, table_of
 from forms.record import MOST_LABEL, record_option
 from forms.view import view_form
-from handlers.acting import overtaken_words, step
 from handlers.comments import entries_text
+from handlers.record_updates import change_text, stale_text
 from mattermost.cards import record_card, record_link, record_summary, record_title
 from mattermost.markdown import quoted
 
@@ -116,7 +116,7 @@ def test_a_view_and_a_preview(record: Record) -> None:
 @given(records(), records())
 def test_lines_and_warnings(before: Record, after: Record) -> None:
     """What is said in threads and above forms."""
-    for text in (step("State", before, after, "state"), overtaken_words(after)):
+    for text in (change_text("State", before, after, "state"), stale_text(after)):
         harmless(text)
         assert types(text) <= PLAIN | STRONG
         assert links(text) == []

@@ -33,8 +33,8 @@ _LABELS = {
 }
 
 
-def at_its_field(
-    refusal: Refused, context: Context, table: str, names: Collection[str]
+def field_errors(
+    context: Context, table: str, names: Collection[str], refusal: Refused
 ) -> ServiceNowError | InvalidInput:
     """
     ServiceNow names mandatory fields by their labels; put each at the field of *names* that bears it.

@@ -8,13 +8,13 @@ from core.records import Record
 from handlers.confirmed import MayBeSaved
 from handlers.context import Context
 from handlers.conversation import Conversation, as_entries, attach, conversation
-from handlers.entries import add_entries, entry_name
 from handlers.idempotency import Attempt
+from handlers.journal import add_entries, entry_name
 
 log = structlog.get_logger(__name__)
 
 
-def taken_along(call: Call, record: Record, attempt: Attempt, context: Context) -> list[str]:
+def attach_thread(call: Call, record: Record, attempt: Attempt, context: Context) -> list[str]:
     """
     Put what was asked for into the new *record*; a sentence about each.
 

@@ -7,22 +7,22 @@ from core.calls import Values
 from core.errors import Refused
 from core.records import Column
 from core.times import EXAMPLE, NoMoment, stored
-from forms.demanded import DAYS, MOMENTS, NUMBERS, TRUTHS, can_be_shown
+from forms.mandatory import DAYS, MOMENTS, NUMBERS, TRUTHS, can_be_shown
 from handlers.context import Context
-from handlers.references import PEOPLE, Find, finder, reference
+from handlers.reference_fields import PEOPLE, Find, finder, reference
 from mattermost.markdown import escaped
 
 
-def find_referred(column: Column, context: Context) -> Find:
+def column_finder(context: Context, column: Column) -> Find:
     """What looks up the rows that *column* refers to, in whatever table."""
     if column.reference == "sys_user":
-        return finder(PEOPLE[0], context)
+        return finder(context, PEOPLE[0])
     if column.reference == "sys_user_group":
-        return finder("assignment_group", context)
+        return finder(context, "assignment_group")
     return lambda words: context.servicenow.records.find(column.reference, words)
 
 
-def read_demanded(
+def read_mandatory(
     columns: Sequence[Column], values: Values, context: Context, problems: dict[str, str]
 ) -> dict[str, str]:
     """Raw values of demanded columns; what is missing or wrong goes to *problems*."""
@@ -40,7 +40,7 @@ def read_demanded(
     return found
 
 
-def beyond_the_form(refusal: Refused, columns: Mapping[str, Column], known: Collection[str]) -> list[str]:
+def refused_columns(refusal: Refused, columns: Mapping[str, Column], known: Collection[str]) -> list[str]:
     """Columns that a refusal names by their labels and that the form lacks: it can be shown with them."""
     wanted = {label.casefold() for label in refusal.labels}
     return [
@@ -50,7 +50,7 @@ def beyond_the_form(refusal: Refused, columns: Mapping[str, Column], known: Coll
     ]
 
 
-def elsewhere_text(columns: Sequence[Column], table: str, values: Mapping[str, str], context: Context) -> str:
+def not_shown_text(columns: Sequence[Column], table: str, values: Mapping[str, str], context: Context) -> str:
     """What no form of ours can ask for, with a link to ServiceNow's own form, filled in; "" for nothing."""
     hidden = [escaped(column.label, 60) for column in columns if not can_be_shown(column)]
     if not hidden:
@@ -65,7 +65,7 @@ def _value(column: Column, values: Values, context: Context) -> tuple[str, str]:
         fits = not typed or typed in {choice.value for choice in column.choices}
         return typed, "" if fits else "Choose one of the list."
     if column.reference:
-        return reference(values.option(column.name), find_referred(column, context))
+        return reference(values.option(column.name), column_finder(context, column))
     if column.type in TRUTHS:
         return ("true" if values.flag(column.name) else "false"), ""
     if not typed:

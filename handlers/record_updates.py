@@ -35,25 +35,25 @@ class PartlyKept(NotKept):
         self.saved = saved
 
 
-def overtaken(opened: OpenedRecord | None, now: Record) -> bool:
+def is_stale(opened: OpenedRecord | None, now: Record) -> bool:
     """Whether somebody changed the record since the person saw it."""
     return opened is not None and opened.sys_mod_count not in {"", now.value("sys_mod_count")}
 
 
-def shown_again(now: Record, call: Call) -> str:
+def stale_header(call: Call, now: Record) -> str:
     """
-    `overtaken_words` above a form that is shown again.
+    `stale_text` above a form that is shown again.
 
     Raises:
         InvalidInput: With these words, where an open form can't be shown again: what it carries stays what the
             person saw first, so sending it again would be refused for ever.
     """
     if not call.steps:
-        raise InvalidInput({}, overtaken_words(now, "close this and press the button again to see it"))
-    return overtaken_words(now)
+        raise InvalidInput({}, stale_text(now, "close this and press the button again to see it"))
+    return stale_text(now)
 
 
-def overtaken_words(now: Record, then: str = "send this again to overwrite") -> str:
+def stale_text(now: Record, then: str = "send this again to overwrite") -> str:
     """Who changed it, what it looks like now, and what to do."""
     who = escaped(now.value("sys_updated_by"), 60) or "Somebody"
     shown = [
@@ -66,7 +66,7 @@ def overtaken_words(now: Record, then: str = "send this again to overwrite") -> 
     )
 
 
-def written(now: Record, columns: Mapping[str, str], context: Context, more: Sequence[str] = ()) -> Record:
+def update_record(context: Context, now: Record, columns: Mapping[str, str], more: Sequence[str] = ()) -> Record:
     """
     Write *columns* to the record and return it as it is then, with its card's columns and *more*.
 
@@ -115,7 +115,7 @@ def _kept_words(after: Record, dropped: Sequence[str]) -> str:
     return f"{told} Use the form in ServiceNow." if after.table in _BY_FORM else told
 
 
-def done(after: Record, call: Call, line: str, told: str, context: Context) -> Text:
+def announce(call: Call, context: Context, after: Record, line: str, told: str) -> Text:
     """
     Update the record's cards in this channel, say *line* in the thread of one, and answer *told*.
 
@@ -144,12 +144,12 @@ def _said(channel_id: str, root_id: str, line: str, context: Context) -> bool:
     return True
 
 
-def linked(record: Record, context: Context) -> str:
+def link_to(context: Context, record: Record) -> str:
     """The record's number as a link."""
     return record_link(record, context.links.record(record.table, record.sys_id))
 
 
-def step(label: str, before: Record, after: Record, column: str) -> str:
+def change_text(label: str, before: Record, after: Record, column: str) -> str:
     """``State New → In Progress``, escaped."""
     old, new = (escaped(record.display(column), _SHOWN) or "N/A" for record in (before, after))
     return f"{label} {old} → {new}"

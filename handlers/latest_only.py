@@ -21,7 +21,7 @@ class _Field:
     waiting: int = 0
 
 
-class Lookups:
+class LatestOnly:
     """Overtaking, per person and field."""
 
     def __init__(self) -> None:

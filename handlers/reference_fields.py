@@ -7,7 +7,7 @@ from core.calls import Call, Value, Values
 from core.errors import InvalidInput, UnknownRequest
 from core.fields import Option, unmarked
 from handlers.context import Context
-from handlers.lookups import Lookups
+from handlers.latest_only import LatestOnly
 from mattermost.markdown import harmless
 
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
@@ -16,12 +16,12 @@ PEOPLE = ("caller_id", "assigned_to")
 _MOST_NAMED = 5
 _NAME_CHARACTERS = 100
 
-_lookups = Lookups()
+_lookups = LatestOnly()
 
 Find = Callable[[str], Sequence[Option]]
 
 
-def finder(name: str, context: Context) -> Find:
+def finder(context: Context, name: str) -> Find:
     """
     What looks up the rows that the column *name* refers to.
 
@@ -39,25 +39,25 @@ def finder(name: str, context: Context) -> Find:
             raise UnknownRequest(f"no look-up for field {name[:60]!r}")
 
 
-def looked_up(call: Call, context: Context, names: Collection[str]) -> tuple[Option, ...]:
+def look_up_reference(call: Call, context: Context, names: Collection[str]) -> tuple[Option, ...]:
     """Answer a look-up of one of the fields *names*."""
     if call.selected_field not in names:
         raise UnknownRequest(f"no look-up for field {call.selected_field[:60]!r}")
-    return overtaking(call, finder(call.selected_field, context))
+    return answer_lookup(call, finder(context, call.selected_field))
 
 
-def overtaking(call: Call, find: Find) -> tuple[Option, ...]:
+def answer_lookup(call: Call, find: Find) -> tuple[Option, ...]:
     """
     Answer a look-up by *find*, unless it is too short or a newer one has overtaken it.
 
     A client that can't search gets the first ones, or it could choose nothing at all.
     """
     if call.unsearched:
-        return offered(call, find(""))
-    return offered(call, _lookups.run(call.person.id, f"{call.path}:{call.selected_field}", call.query, find))
+        return as_offered(call, find(""))
+    return as_offered(call, _lookups.run(call.person.id, f"{call.path}:{call.selected_field}", call.query, find))
 
 
-def offered(call: Call, options: Sequence[Option]) -> tuple[Option, ...]:
+def as_offered(call: Call, options: Sequence[Option]) -> tuple[Option, ...]:
     """
     *options* with values that suit whoever asks.
 
@@ -100,7 +100,7 @@ def resolve(name: str, option: Option, find: Find) -> Option:
         case []:
             problem = "Nothing in ServiceNow matches this. Type two letters and choose from the list."
         case several:
-            problem = f"Several match: {named(several)}. Choose one from the list."
+            problem = f"Several match: {list_names(several)}. Choose one from the list."
     raise InvalidInput({name: problem})
 
 
@@ -152,7 +152,7 @@ def chosen(values: Values, finders: Mapping[str, Find]) -> tuple[dict[str, Value
     return entered, problems
 
 
-def named(several: Sequence[Option]) -> str:
+def list_names(several: Sequence[Option]) -> str:
     """The first few candidates in words, as Markdown: what they are called is data."""
     more = len(several) - _MOST_NAMED
     names = ", ".join(harmless(one.label, _NAME_CHARACTERS) for one in several[:_MOST_NAMED])

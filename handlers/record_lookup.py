@@ -11,9 +11,9 @@ from core.records import Record
 from core.tables import as_number, card_columns, table_with, tables_shared
 from forms.record import RECORD, record_option
 from handlers.context import Context
-from handlers.lookups import LEAST_CHARACTERS
+from handlers.latest_only import LEAST_CHARACTERS
 from handlers.opened_record import OpenedRecord
-from handlers.references import named, overtaking
+from handlers.reference_fields import answer_lookup, list_names
 from mattermost.markdown import harmless
 
 _CHOSEN = re.compile(r"([a-z][a-z0-9_]*)\.([0-9a-f]{32})")
@@ -26,12 +26,12 @@ class NoSuchRecord(InvalidInput):
         super().__init__({RECORD: sentence}, sentence)
 
 
-def shared_names(context: Context) -> list[str]:
+def shared_table_names(context: Context) -> list[str]:
     """The tables whose records may be shown here."""
     return [table.name for table in tables_shared(context.settings.shared_tables)]
 
 
-def record_of(call: Call, context: Context, more: Sequence[str] = ()) -> Record | None:
+def requested_record(call: Call, context: Context, more: Sequence[str] = ()) -> Record | None:
     """
     The record that *call* is about, read now with its card's columns and *more*; None where it names none.
 
@@ -42,26 +42,26 @@ def record_of(call: Call, context: Context, more: Sequence[str] = ()) -> Record 
     """
     opened = OpenedRecord.of(call)
     if opened is not None:
-        return read(opened.table, opened.sys_id, context, more)
+        return read_record(context, opened.table, opened.sys_id, more)
     option = call.values.option(RECORD)
-    return None if option is None else chosen_record(option, context, more)
+    return None if option is None else resolve_record(context, option, more)
 
 
-def read(table: str, sys_id: str, context: Context, more: Sequence[str] = ()) -> Record:
-    """One record with its card's columns, of a class that is shared. Raises as `record_of`."""
-    if table not in shared_names(context):
+def read_record(context: Context, table: str, sys_id: str, more: Sequence[str] = ()) -> Record:
+    """One record with its card's columns, of a class that is shared. Raises as `requested_record`."""
+    if table not in shared_table_names(context):
         raise NotShared(f"table {table[:80]!r}")
     record = context.servicenow.records.read(table, sys_id, (*card_columns(table), *more))
     return _shared(record, context)
 
 
-def found(words: str, tables: Sequence[str], context: Context) -> tuple[Option, ...]:
+def search_records(context: Context, words: str, tables: Sequence[str]) -> tuple[Option, ...]:
     """Records that match, as choices; labels are unique, for they begin with the number."""
     return _as_options(context.servicenow.records.search(words, tables))
 
 
 def _as_options(records: Sequence[Record]) -> tuple[Option, ...]:
-    """Two rows may bear one number: they show the end of their sys_id, too, by which `chosen_record` finds them."""
+    """Two rows may bear one number: they show the end of their sys_id, too, by which `resolve_record` finds them."""
     numbered = Counter(record.number for record in records)
     options: dict[str, Option] = {}
     for record in records:
@@ -73,31 +73,31 @@ def _as_options(records: Sequence[Record]) -> tuple[Option, ...]:
     return tuple(options.values())
 
 
-def looked_up(call: Call, context: Context, tables: Sequence[str] = ()) -> tuple[Option, ...]:
+def look_up_records(call: Call, context: Context, tables: Sequence[str] = ()) -> tuple[Option, ...]:
     """Answer the look-up of a record field; without words there are too many to offer any."""
     if call.unsearched:
         return ()
-    return overtaking(call, lambda words: found(words, tables or shared_names(context), context))
+    return answer_lookup(call, lambda words: search_records(context, words, tables or shared_table_names(context)))
 
 
-def chosen_record(option: Option, context: Context, more: Sequence[str] = ()) -> Record:
-    """The record that *option* is, chosen from a look-up or typed. Raises as `record_of`."""
+def resolve_record(context: Context, option: Option, more: Sequence[str] = ()) -> Record:
+    """The record that *option* is, chosen from a look-up or typed. Raises as `requested_record`."""
     if chosen := _CHOSEN.fullmatch(option.value):
-        return read(chosen[1], chosen[2], context, more)
+        return read_record(context, chosen[1], chosen[2], more)
     words, mark = unmarked(" ".join(option.value.split()))
     if number := as_number(words):
         return _numbered(number, mark, context, more)
     if len(words) < LEAST_CHARACTERS:
         raise NoSuchRecord("Type a number such as INC0010001, or at least two letters of the record's text.")
-    match found(words, shared_names(context), context):
+    match search_records(context, words, shared_table_names(context)):
         case []:
             raise NoSuchRecord(f"ServiceNow finds no record for {_shown(words)} that your account may see.")
         case [one]:
-            return chosen_record(one, context, more)
+            return resolve_record(context, one, more)
         case several if exact := [one for one in several if option.value.casefold() in _names(one)]:
-            return chosen_record(exact[0], context, more)  # a number of the instance's own kind, or as offered
+            return resolve_record(context, exact[0], more)  # a number of the instance's own kind, or as offered
         case several:
-            raise NoSuchRecord(f"Several records match {_shown(words)}: {named(several)}. Name its number.")
+            raise NoSuchRecord(f"Several records match {_shown(words)}: {list_names(several)}. Name its number.")
 
 
 def _names(option: Option) -> set[str]:
@@ -105,7 +105,7 @@ def _names(option: Option) -> set[str]:
 
 
 def _numbered(number: str, mark: str, context: Context, more: Sequence[str]) -> Record:
-    names = shared_names(context)
+    names = shared_table_names(context)
     found = context.servicenow.records.with_number(number, names)
     match [record for record in found if record.sys_id.endswith(mark)]:
         case []:
@@ -113,15 +113,15 @@ def _numbered(number: str, mark: str, context: Context, more: Sequence[str]) -> 
         case [record]:
             if not more and table_with(number) == record.table:
                 return _shared(record, context)
-            return read(record.table, record.sys_id, context, more)  # it was seen through its parent table
+            return read_record(context, record.table, record.sys_id, more)  # it was seen through its parent table
         case several:
-            names_of = named(_as_options(several))
+            names_of = list_names(_as_options(several))
             raise NoSuchRecord(f"Several records bear the number {number}: {names_of}. Choose one from the list.")
 
 
 def _shared(record: Record, context: Context) -> Record:
     """Only what is of a shared class: a row read through its parent may be anything."""
-    if record.table not in shared_names(context):
+    if record.table not in shared_table_names(context):
         raise NotShared(f"class {record.table[:80]!r}")
     return record
 

@@ -36,7 +36,9 @@ _LONG_LINE = 255  # characters; what is longer gets several lines
 _MOST = 4000
 
 
-def demanded_columns(columns: Mapping[str, Column], known: Collection[str], also: Collection[str] = ()) -> list[Column]:
+def mandatory_columns(
+    columns: Mapping[str, Column], known: Collection[str], also: Collection[str] = ()
+) -> list[Column]:
     """
     Columns that are mandatory and not among the form's *known* ones.
 
@@ -59,7 +61,7 @@ def can_be_shown(column: Column) -> bool:
     return column.type in {*_LINES, *_AREAS, *MOMENTS, *DAYS, *TRUTHS, *NUMBERS}
 
 
-def demanded_fields(columns: Sequence[Column], values: Values, labels: Collection[str]) -> list[AnyField]:
+def mandatory_fields(columns: Sequence[Column], values: Values, labels: Collection[str]) -> list[AnyField]:
     """A field for each of *columns* that can be shown; *labels* are the form's own, which stay unique."""
     taken = set(labels)
     fields: list[AnyField] = []
