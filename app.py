@@ -11,11 +11,11 @@ from functools import partial
 from flask import Blueprint
 
 from config import Config
-from core.base import tables_with
 from core.outbox import Card
 from core.ports import Clock
 from core.records import Record
 from core.signing import Signer
+from core.tables import shared_tables
 from core.times import Deadline
 from core.webhook_keys import KeyRing, LegacyWebhookSwitch
 from handlers.cards import drawn, shown_by
@@ -134,7 +134,7 @@ def _notifications(
 ) -> Notifications:
     """Everything between a report from ServiceNow and the post in the channel."""
     stores, settings, clock, live = services.stores, services.settings, services.clock, services.live
-    tables = tables_with(settings.shared_tables)
+    tables = {table.name: table.label for table in shared_tables(settings.shared_tables)}
 
     def servicenow_for(person_id: str, deadline: Deadline) -> ServiceNowClient:
         return live.current.servicenow_for(person_id, deadline)

@@ -25,7 +25,7 @@ from benchmarks.floor import percentile
 from config import Config
 from core.notices import WebhookKey
 from core.subscriptions import Grant
-from core.tables import card_columns
+from core.tables import table_of
 from core.times import Deadline
 from handlers.cards import drawn
 from sandbox.client import PASSWORD, PLUGIN, MattermostClient
@@ -170,7 +170,7 @@ class Site:
         services = self.running.service.services
         parts = services.live.current
         servicenow = parts.servicenow_for(self.agent.id, Deadline(20.0))
-        [record] = servicenow.read_records("incident", self.sys_ids[:1], card_columns("incident")).values()
+        [record] = servicenow.read_records("incident", self.sys_ids[:1], table_of("incident").card_columns).values()
         return drawn(record, self.channel, parts.instance, parts.links, services.buttons)
 
     def send(self, session: requests.Session, report: Json) -> None:

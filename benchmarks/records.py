@@ -7,7 +7,7 @@ from werkzeug.test import Client
 
 from benchmarks.floor import cpu_per_call, rate
 from core.records import Cell, Record
-from core.tables import card_columns
+from core.tables import table_of
 from mattermost.cards import record_card
 from sandbox.client import MattermostClient
 from tests.acts import act, choice, opened, view
@@ -86,7 +86,9 @@ def work(world: World, agent: MattermostClient, proof: Json, about: Json) -> lis
 
 def cards() -> list[Row]:
     """A change's card, which has most fields, with texts that have to be escaped."""
-    cells = {column: Cell("3", "A *text* with [signs] and @names " * 3) for column in card_columns("change_request")}
+    cells = {
+        column: Cell("3", "A *text* with [signs] and @names " * 3) for column in table_of("change_request").card_columns
+    }
     record = Record("change_request", "0" * 32, cells)
     drawn = rate(lambda: record_card(record, "https://example.service-now.com/x", "example.service-now.com"))
     return [("cards drawn a second", f"{drawn:,.0f}", "–")]

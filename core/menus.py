@@ -120,11 +120,6 @@ BY_WORD = {action.word: action for action in ALL}
 
 MOST_BUTTONS = 4  # beside one select, so that a phone shows them (spec §15.6)
 
-_OPEN_ENDED = {"incident": {"7", "8"}, "problem": {"107"}, "change_request": {"3", "4"}, "change_task": {"3", "4"}}
-_TASK_CLOSED = {"3", "4", "7"}
-_RESOLVABLE = {"incident", "problem"}
-_RESOLVED = {"incident": "6", "problem": "106"}
-
 
 @dataclass(frozen=True)
 class CardKey:
@@ -149,22 +144,3 @@ class Offer:
 
 
 NOTHING = Offer((), ())
-
-
-def offer(table: str, state: str) -> Offer:
-    """
-    What fits a record of *table* in *state* (the raw value, "" for unknown).
-
-    What the account may not do is refused when it is tried: rights differ per person, a card is for all.
-    """
-    if table == "kb_knowledge":
-        return Offer((REFRESH,), (SUBSCRIBE,))
-    if state and state in _OPEN_ENDED.get(table, _TASK_CLOSED):
-        return Offer((COMMENT, STATE), (NOTE, SUBSCRIBE, REFRESH))
-    if state and state == _RESOLVED.get(table):
-        buttons = (COMMENT, CLOSE, REOPEN) if table == "incident" else (COMMENT, STATE)
-        more = (STATE, NOTE, ASSIGN, WATCH, SUBSCRIBE, REFRESH)
-        return Offer(buttons, tuple(action for action in more if action not in buttons))
-    # Elsewhere work is not resolved but closed, and priority does not follow from impact and urgency.
-    support = (RESOLVE, PRIORITY) if table in _RESOLVABLE else ()
-    return Offer((COMMENT, STATE, ASSIGN_TO_ME), (NOTE, ASSIGN, *support, WATCH, SUBSCRIBE, REFRESH))

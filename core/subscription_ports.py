@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from core.filters import Filter
 from core.records import Column, Record
-from core.subscriptions import Cursor, Subscription, SubscriptionFilter
+from core.subscriptions import Cursor, Filter, Subscription, SubscriptionFilter
 
 
 class Subscriptions(Protocol):

@@ -16,6 +16,11 @@ NAME_CHARACTERS = 100
 FILTER_CHARACTERS = 4000
 EVENTS_CHARACTERS = 1000
 
+PRIORITIES = ("1", "2", "3", "4", "5")  # critical … planning
+
+# Journals and secrets aren't values of the record.
+UNFILTERABLE_TYPES = frozenset({"journal", "journal_input", "journal_list", "password", "password2"})
+
 
 class Event(StrEnum):
     """What can be subscribed to: exact tokens of the column ``subscription_events``, comma separated."""
@@ -181,6 +186,30 @@ class Grant:
             record_id,
             filter_digest,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """
+    Which records of a table a subscription is about, as chosen in a form. All parts must match; "" matches everything.
+
+    Args:
+        priority: Values up to this one, such as ``2`` for critical and high.
+        assignment_group, cmdb_ci: sys_ids.
+        category: The choice's value.
+        text: What the short description or the description contains.
+        query: An encoded query, for what the rest can't say.
+    """
+
+    priority: str = ""
+    assignment_group: str = ""
+    category: str = ""
+    cmdb_ci: str = ""
+    text: str = ""
+    query: str = ""
+
+    def __bool__(self) -> bool:
+        return self != Filter()
 
 
 def digest_of(filter_query: str) -> str:

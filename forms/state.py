@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from core.calls import Values
 from core.fields import LABEL_BYTES, TEXT_DEFAULT_BYTES, AnyField, Form, Option, TextField
-from core.lifecycle import demanded, demanded_by_any, offered
 from core.records import Column
+from core.tables import table_of
 from forms.choices import area, choices_of, lookup, select
 from forms.mandatory import fitted, unique_label
 from forms.record import pick_form, record_field, titled
@@ -68,11 +68,11 @@ def state_form(about: StateOf, values: Values, *, state: str, header: str = "", 
     if about.path == STATE:
         fields += select("state", "State", about.states, values, required=True, refresh=steps)
     if steps or about.path != STATE:
-        needed = demanded(about.table, chosen)
-        for name in offered(about.table, chosen):
+        needed = table_of(about.table).mandatory(chosen)
+        for name in table_of(about.table).form_columns(chosen):
             fields += _field(name, about, values, required=name in needed)
     else:
-        for name in demanded_by_any(about.table):
+        for name in table_of(about.table).all_form_columns:
             fields += _field(name, about, values, required=False)
     taken: set[str] = set()
     for place, field in enumerate(fields):  # an instance may call two columns alike
@@ -122,5 +122,5 @@ def _field(name: str, about: StateOf, values: Values, *, required: bool) -> list
 
 
 def _needed_for(name: str, about: StateOf) -> str:
-    states = [option.label for option in about.states if name in demanded(about.table, option.value)]
+    states = [option.label for option in about.states if name in table_of(about.table).mandatory(option.value)]
     return fitted(f"Needed for {', '.join(states)}", TEXT_DEFAULT_BYTES) if states else ""

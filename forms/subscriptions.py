@@ -14,9 +14,9 @@ from core.fields import (
     TextAreaField,
     TextField,
 )
-from core.filters import PRIORITIES, columns_of
 from core.records import Column
-from core.subscriptions import DEFAULT_EVENTS, EVENT_LABELS, FILTER_CHARACTERS, NAME_CHARACTERS, Event
+from core.subscriptions import DEFAULT_EVENTS, EVENT_LABELS, FILTER_CHARACTERS, NAME_CHARACTERS, PRIORITIES, Event
+from core.tables import table_of
 from forms.choices import among, choices_of, lookup
 
 ADD = "subscriptions/add"
@@ -31,8 +31,6 @@ TEXT_CHARACTERS = 100
 _KINDS = (Option("A whole table", WHOLE_TABLE), Option("One record", ONE_RECORD))
 _PRIORITY_LABELS = {"1": "1 - Critical", "2": "2 - High", "3": "3 - Moderate", "4": "4 - Low", "5": "5 - Planning"}
 _LOOKUP_LABELS = {"assignment_group": "Assignment group", "cmdb_ci": "Configuration item"}
-# Knowledge articles have neither priority nor assignment nor a journal.
-_EVENTS = {"kb_knowledge": (Event.CREATED, Event.STATE)}
 
 
 def subscription_form(
@@ -57,7 +55,7 @@ def subscription_form(
         fresh: Whether it opens now: what is absent then gets its default, and stays empty later.
         header: Markdown above the fields.
     """
-    table, kind = table_of(values, tables), kind_of(values)
+    table, kind = chosen_table(values, tables), kind_of(values)
     save = Option("Subscribe" if path == ADD else "Save", SAVE)
     return Form(
         path=path,
@@ -105,7 +103,7 @@ def subscription_form(
     )
 
 
-def table_of(values: Values, tables: Mapping[str, str]) -> str:
+def chosen_table(values: Values, tables: Mapping[str, str]) -> str:
     """The chosen table, the first one where none was chosen."""
     chosen = values.text("table")
     return chosen if chosen in tables else next(iter(tables))
@@ -118,7 +116,7 @@ def kind_of(values: Values) -> str:
 
 def events_of(table: str, kind: str) -> list[Event]:
     """What can happen: a record that is followed exists already, so it is never created."""
-    return [event for event in _EVENTS.get(table, tuple(Event)) if kind == WHOLE_TABLE or event is not Event.CREATED]
+    return [event for event in table_of(table).events if kind == WHOLE_TABLE or event is not Event.CREATED]
 
 
 def _events(values: Values, table: str, kind: str, fresh: bool) -> list[str]:
@@ -137,7 +135,7 @@ def _record(values: Values, kind: str) -> Sequence[AnyField]:
 
 def _filters(columns: Mapping[str, Column], values: Values, table: str) -> list[AnyField]:
     fields: list[AnyField] = []
-    for name in columns_of(table):
+    for name in table_of(table).filter_columns:
         match name:
             case "priority":
                 fields.append(_priority(columns, values))

@@ -109,7 +109,7 @@ def _held_words(now: Record) -> str:
 
 def _read(call: Call, context: Context) -> Record | None:
     record = requested_record(call, context)
-    if record is not None and not table_of(record.table).task:
+    if record is not None and not table_of(record.table).is_task:
         told = "Knowledge articles are assigned to nobody."
         raise InvalidInput({"record": told}, told)
     return record

@@ -7,9 +7,10 @@ import structlog
 from core.errors import MattermostError, MattermostSilent, NotPermitted, StorageFailed
 from core.instance import Instance
 from core.mattermost_ports import Buttons, CardUpdate
-from core.menus import CardKey, offer
+from core.menus import CardKey
 from core.ports import Links
 from core.records import Record
+from core.tables import table_of
 from handlers.context import Context
 from handlers.idempotency import Attempt
 from handlers.registry import calls
@@ -36,7 +37,9 @@ def card_of(record: Record, channel_id: str, context: Context) -> dict[str, Any]
 
 def drawn(record: Record, channel_id: str, instance: Instance, links: Links, buttons: Buttons) -> dict[str, Any]:
     """As `card_of`, outside any call."""
-    fitting = offer(record.table, record.value("state")).only(lambda action: calls.has(action.path, action.kind))
+    fitting = (
+        table_of(record.table).offer(record.value("state")).only(lambda action: calls.has(action.path, action.kind))
+    )
     actions = buttons.write(CardKey(record.table, record.sys_id, record.number, channel_id), fitting)
     address = links.record(record.table, record.sys_id)
     return record_card(record, address, instance.url.partition("://")[2], actions=actions)

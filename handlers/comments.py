@@ -88,7 +88,7 @@ def _picked(call: Call, context: Context) -> Reply:
 
 
 def _refuse_without_journal(table: str) -> None:
-    if not table_of(table).task:
+    if not table_of(table).is_task:
         raise InvalidInput({RECORD: "Knowledge articles take no comments."}, "Knowledge articles take no comments.")
 
 

@@ -33,7 +33,7 @@ class Settings:
         servicenow_hosts: Origins beside ``https://*.service-now.com`` that may be the instance.
         caller_optional: Whether an incident may have no caller.
         guests: Whether Mattermost guests may use the app.
-        shared_tables: Tables beside `core.base.TABLES` that may be shared and subscribed to.
+        shared_tables: Tables beside `core.tables.TABLES` that may be shared and subscribed to.
     """
 
     remote: str

@@ -13,7 +13,7 @@ import structlog
 from core.calls import Text
 from core.errors import MattermostError, MayNotPost, ServiceNowError
 from core.records import Record
-from core.tables import card_columns
+from core.tables import table_of
 from handlers.cards import post_card_once
 from handlers.context import Context
 from handlers.idempotency import Attempt, once
@@ -65,7 +65,7 @@ def _record(
     insert: Callable[[Mapping[str, str]], Record] | None,
 ) -> Record:
     if attempt.has_done(_RECORD):
-        return context.servicenow.records.read(table, attempt.record_id, card_columns(table))
+        return context.servicenow.records.read(table, attempt.record_id, table_of(table).card_columns)
     record = attempt.write(
         _RECORD,
         send=lambda: insert(columns) if insert else context.servicenow.create(table, columns),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from core.records import Record
-from core.tables import card_columns
+from core.tables import table_of
 from handlers.context import Context
 from handlers.idempotency import Attempt, digest_of
 
@@ -28,7 +28,7 @@ def add_entry(
         NotKept: The account may not write such entries.
         ServiceNowError: Nothing was saved, with the reason.
     """
-    journal, columns = context.servicenow.journal, card_columns(table)
+    journal, columns = context.servicenow.journal, table_of(table).card_columns
 
     def count(digest: str) -> int:
         same = text if digest == digest_of(text) else ""

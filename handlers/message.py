@@ -43,7 +43,7 @@ def open_form(call: Call, context: Context) -> Reply:
 def look_up(call: Call, context: Context) -> Reply:
     """Offer records that take comments."""
     return Options(
-        look_up_records(call, context, [name for name in shared_table_names(context) if table_of(name).task])
+        look_up_records(call, context, [name for name in shared_table_names(context) if table_of(name).is_task])
     )
 
 
@@ -61,7 +61,7 @@ def add(call: Call, context: Context) -> Reply:
         record = requested_record(call, context)
         if record is None:
             raise InvalidInput({RECORD: "Choose the record: type its number, or words of its text."})
-        if not table_of(record.table).task:
+        if not table_of(record.table).is_task:
             raise InvalidInput({RECORD: "Knowledge articles take no comments."})
         attempt.made(record)
         text = _added(call, post_id, record, element, attempt, context)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from core.base import BASE_COLUMNS
 from core.calls import Call, Reply, ShowForm, Text, Value, Values
 from core.errors import InvalidInput, Refused, Unanswered, Unreachable
 from core.menus import Requirement
@@ -60,7 +59,7 @@ def _read(call: Call, context: Context) -> Record:
     record = requested_record(call, context)
     if record is None:
         raise InvalidInput({}, "Open the record first: `/servicenow view INC0010001`.")
-    if not table_of(record.table).by_impact:
+    if not table_of(record.table).has_impact:
         raise InvalidInput({}, f"The priority of a {table_of(record.table).label.lower()} is not set this way.")
     return record
 
@@ -71,7 +70,7 @@ def _known(table: str, context: Context) -> Mapping[str, Column]:
 
 def _levels(known: Mapping[str, Column]) -> Mapping[str, Column]:
     """The table's levels; an incident's where the instance tells nothing of it."""
-    return known if all(choices_of(known, name) for name in COLUMNS) else BASE_COLUMNS["incident"]
+    return known if all(choices_of(known, name) for name in COLUMNS) else table_of("incident").base_columns
 
 
 def _show(call: Call, context: Context, record: Record, values: Values, header: str = "") -> ShowForm:

@@ -8,7 +8,7 @@ from core.calls import Call
 from core.errors import InvalidInput, NotShared
 from core.fields import Option, marked, unmarked
 from core.records import Record
-from core.tables import as_number, card_columns, table_with, tables_shared
+from core.tables import as_number, shared_tables, table_of, table_of_number
 from forms.record import RECORD, record_option
 from handlers.context import Context
 from handlers.latest_only import LEAST_CHARACTERS
@@ -28,7 +28,7 @@ class NoSuchRecord(InvalidInput):
 
 def shared_table_names(context: Context) -> list[str]:
     """The tables whose records may be shown here."""
-    return [table.name for table in tables_shared(context.settings.shared_tables)]
+    return [table.name for table in shared_tables(context.settings.shared_tables)]
 
 
 def requested_record(call: Call, context: Context, more: Sequence[str] = ()) -> Record | None:
@@ -51,7 +51,7 @@ def read_record(context: Context, table: str, sys_id: str, more: Sequence[str] =
     """One record with its card's columns, of a class that is shared. Raises as `requested_record`."""
     if table not in shared_table_names(context):
         raise NotShared(f"table {table[:80]!r}")
-    record = context.servicenow.records.read(table, sys_id, (*card_columns(table), *more))
+    record = context.servicenow.records.read(table, sys_id, (*table_of(table).card_columns, *more))
     return _shared(record, context)
 
 
@@ -111,7 +111,7 @@ def _numbered(number: str, mark: str, context: Context, more: Sequence[str]) -> 
         case []:
             raise NoSuchRecord(f"ServiceNow has no record {number}, or your account may not see it.")
         case [record]:
-            if not more and table_with(number) == record.table:
+            if not more and table_of_number(number) == record.table:
                 return _shared(record, context)
             return read_record(context, record.table, record.sys_id, more)  # it was seen through its parent table
         case several:

@@ -10,7 +10,7 @@ import structlog
 from core.calls import Call, Text
 from core.errors import InvalidInput, MattermostError, NotKept, NotPermitted
 from core.records import Record
-from core.tables import card_columns
+from core.tables import table_of
 from handlers.cards import update_card
 from handlers.confirmed import confirmed
 from handlers.context import Context
@@ -22,7 +22,6 @@ log = structlog.get_logger(__name__)
 
 _SHOWN = 300  # characters of a value in a line
 _NAME_CHARACTERS = 100
-_BY_FORM = {"problem"}  # tables whose states ServiceNow's own form changes, and its API leaves (since Rome)
 NOT_READ = "ServiceNow did not answer in time, so what it has now is not shown."
 
 
@@ -78,7 +77,7 @@ def update_record(context: Context, now: Record, columns: Mapping[str, str], mor
     """
     # What a journal holds is read back elsewhere: a journal column is empty as a value.
     compared = {name: value for name, value in columns.items() if name not in {"comments", "work_notes"}}
-    wanted = tuple(dict.fromkeys((*card_columns(now.table), *compared, *more)))
+    wanted = tuple(dict.fromkeys((*table_of(now.table).card_columns, *compared, *more)))
     after = confirmed(
         send=lambda: context.servicenow.records.update(now.table, now.sys_id, columns, wanted),
         look=lambda: _found(now, compared, wanted, context),
@@ -112,7 +111,7 @@ def _kept_words(after: Record, dropped: Sequence[str]) -> str:
         return NotKept.user_message
     state = escaped(after.display("state"), _SHOWN)
     told = f"ServiceNow left the state at {state}. This transition isn't allowed."
-    return f"{told} Use the form in ServiceNow." if after.table in _BY_FORM else told
+    return f"{told} Use the form in ServiceNow." if table_of(after.table).state_needs_form else told
 
 
 def announce(call: Call, context: Context, after: Record, line: str, told: str) -> Text:

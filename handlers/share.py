@@ -7,7 +7,7 @@ from core.errors import InvalidInput, MattermostRefused, MayNotPost, NotFound
 from core.fields import Option
 from core.menus import Requirement
 from core.records import Record
-from core.tables import tables_shared
+from core.tables import shared_tables
 from forms.record import RECORD, record_option
 from forms.share import NOTE_CHARACTERS, PATH, share_form
 from handlers.cards import post_card_once
@@ -101,7 +101,7 @@ def _show(call: Call, context: Context, values: Values, *, record: Record | None
     if "channel" not in entered and "person" not in entered and call.channel is not None:
         entered |= _here(call.channel)
     form = share_form(
-        tables_shared(context.settings.shared_tables),
+        shared_tables(context.settings.shared_tables),
         Values(entered),
         preview=preview,
         state=Opened.of(call).signed(PATH, context, asked=bool(preview)),

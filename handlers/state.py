@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from core.calls import Call, Kind, Options, Reply, ShowForm, Text, Value, Values
 from core.errors import AccessDenied, InvalidInput, NotFound, NotInstalled, Refused, Unanswered, Unreachable
 from core.fields import Option
-from core.lifecycle import AWAITING_CALLER, base_states, current, demanded, demanded_by_any, offered
 from core.menus import Requirement
 from core.records import Choice, Column, Record
-from core.tables import table_of
+from core.tables import AWAITING_CALLER, table_of
 from forms.choices import choices_of, options_of
 from forms.state import CLOSE, PATHS, REOPEN, RESOLVE, STATE, StateOf, state_form, state_pick_form
 from handlers.context import Context
@@ -51,7 +50,7 @@ def open_form(call: Call, context: Context) -> Reply:
 def _unread(call: Call, context: Context, opened: OpenedRecord) -> ShowForm:
     """No answer in time, and a dialog can't wait: what memory or the base system has; saving looks again."""
     known = choices_of(context.servicenow.cached_columns(opened.table), "state")
-    states = known or options_of(base_states(opened.table))
+    states = known or options_of(table_of(opened.table).state_choices)
     return _show(call, context, opened, states, Values(), held={}, header=NOT_READ)
 
 
@@ -104,7 +103,9 @@ def _typed(call: Call, context: Context) -> Reply:
     states = _states(record, context)
     known = context.servicenow.columns(record.table)
     entered: dict[str, Value] = {
-        name: _as_chosen(name, call.values, known) for name in call.values if name in demanded_by_any(record.table)
+        name: _as_chosen(name, call.values, known)
+        for name in call.values
+        if name in table_of(record.table).all_form_columns
     }
     if call.path == STATE and typed:
         fitting = [o for o in states if typed.casefold() in {o.value.casefold(), o.label.casefold()}]
@@ -128,16 +129,16 @@ def _as_chosen(name: str, values: Values, known: Mapping[str, Column]) -> Value:
 
 def _read(call: Call, context: Context) -> Record | None:
     opened = OpenedRecord.of(call)
-    more = demanded_by_any(opened.table) if opened else ()
+    more = table_of(opened.table).all_form_columns if opened else ()
     record = requested_record(call, context, [name for name in more if name != "comments"])
     if record is None:
         return None
-    if not table_of(record.table).task:
+    if not table_of(record.table).is_task:
         raise InvalidInput({"record": "Knowledge articles have no state to set."}, "Knowledge articles have no state.")
     if call.path == RESOLVE and not table_of(record.table).resolved:
         told = f"{table_of(record.table).label}s are not resolved: use `/servicenow state`."
         raise InvalidInput({"record": told}, told)
-    if call.path in _FIXED and record.table != "incident":
+    if call.path in _FIXED and not table_of(record.table).caller_closes:
         told = "Only incidents are closed and reopened by their callers: use `/servicenow state`."
         raise InvalidInput({"record": told}, told)
     return record
@@ -157,7 +158,7 @@ def _states(record: Record, context: Context, *, opening: bool = False) -> list[
         if states:
             return _with_current(states, record)
     known = choices_of(context.servicenow.columns(record.table), "state")
-    return _with_current(known or options_of(base_states(record.table)), record)
+    return _with_current(known or options_of(table_of(record.table).state_choices), record)
 
 
 def _with_current(states: Sequence[Option], record: Record) -> list[Option]:
@@ -202,8 +203,8 @@ def _opened(
 def _held(record: Record) -> dict[str, Value]:
     """What the record has already of what its states demand, without what an earlier state left behind."""
     held: dict[str, Value] = {}
-    holds = current(record.table, record.value("state"))
-    for name in demanded_by_any(record.table):
+    holds = table_of(record.table).columns_in_force(record.value("state"))
+    for name in table_of(record.table).all_form_columns:
         if name in holds and (value := record.value(name)):
             held[name] = Option(record.display(name) or value, value) if name in _LOOKUPS else value
     return held
@@ -217,7 +218,7 @@ def _held_before(call: Call) -> dict[str, Value]:
 
 def _with_held(call: Call, table: str) -> Values:
     """What was entered, and what the record has in fields that the form did not show before."""
-    shown = offered(table, str(call.state.get("drawn", "")))
+    shown = table_of(table).form_columns(str(call.state.get("drawn", "")))
     held = {name: value for name, value in _held_before(call).items() if name not in shown}
     return Values({**held, **call.values})
 
@@ -260,7 +261,7 @@ def _show(
 def _missing(table: str, values: Values) -> dict[str, str]:
     """What the chosen state demands and nobody entered, by field."""
     state = values.text("state")
-    needed = list(demanded(table, state))
+    needed = list(table_of(table).mandatory(state))
     if table == "incident" and state == "3" and values.text("hold_reason") == AWAITING_CALLER:
         needed.append("comments")
     words = {"comments": "Say to the caller what you wait for."}
@@ -284,7 +285,7 @@ def _columns(
     problems = _missing(table, values)
     columns = {"state": state}
     known = context.servicenow.cached_columns(table)
-    for name in offered(table, state):
+    for name in table_of(table).form_columns(state):
         value = values.text(name).strip()
         if name in _LOOKUPS:
             value, problem = reference(values.option(name), finder(context, name))
@@ -317,7 +318,7 @@ def _saved(call: Call, context: Context, now: Record, columns: Mapping[str, str]
         told = f"{link_to(context, partly.after)}: {partly.user_message}"
         return announce(call, context, partly.after, f"updated {', '.join(labels)}", told)
     except Refused as refusal:
-        names = ["state", *offered(now.table, columns["state"])]
+        names = ["state", *table_of(now.table).form_columns(columns["state"])]
         raise field_errors(context, now.table, names, refusal) from refusal
     line = f"set {change_text('State', now, after, 'state')}"
     told = f"{link_to(context, after)}: {change_text('state', now, after, 'state')}."

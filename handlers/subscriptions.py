@@ -11,7 +11,7 @@ from core.fields import Option, marked, unmarked
 from core.menus import Requirement
 from core.records import Column
 from core.subscriptions import Event, Status, Subscription
-from forms.subscriptions import ADD, EDIT, FILTER_FIELDS, LOOKUPS, ONE_RECORD, TEST, subscription_form, table_of
+from forms.subscriptions import ADD, EDIT, FILTER_FIELDS, LOOKUPS, ONE_RECORD, TEST, chosen_table, subscription_form
 from handlers.context import Context
 from handlers.opened import LIFE, Opened
 from handlers.opened_record import OpenedRecord
@@ -124,7 +124,7 @@ def refresh(call: Call, context: Context) -> Reply:
     if call.selected_field == "table":
         values.pop("record", None)
         values.pop("category", None)
-        table = table_of(call.values, tables_of(context))
+        table = chosen_table(call.values, tables_of(context))
         if "filter" in values and not _fits(call.values.text("filter"), table, context):
             del values["filter"]
     if call.selected_field == "kind":
@@ -174,7 +174,7 @@ def _show(
     sys_id = sys_id or (str(call.state.get("sys_id", "")) if path == EDIT else "")
     if path == EDIT and (table := values.text("table")) and table not in tables:
         tables[table] = f"{table} (no longer offered)"
-    columns: Mapping[str, Column] = context.servicenow.columns(table_of(values, tables))
+    columns: Mapping[str, Column] = context.servicenow.columns(chosen_table(values, tables))
     opened = Opened.of(call)
     if call.path != path or not call.state:
         opened = replace(opened, form_id=uuid.uuid4().hex)  # a form of its own, wherever it was opened from

@@ -5,14 +5,12 @@ from collections.abc import Sequence
 
 from cachetools import TTLCache
 
-from core.base import table_label
 from core.calls import Call, Value, Values, is_mattermost_id
 from core.errors import InvalidInput, MattermostError, MayNotPost, NotShared, ServiceNowError, UnknownRequest
 from core.fields import Option
-from core.filters import Filter
 from core.records import Record
-from core.subscriptions import NAME_CHARACTERS, Event, PostOption, Subscription
-from core.tables import of_its_class, tables_shared
+from core.subscriptions import NAME_CHARACTERS, Event, Filter, PostOption, Subscription
+from core.tables import as_its_class, shared_tables, table_of
 from forms.choices import choices_of
 from forms.subscriptions import ONE_RECORD, WHOLE_TABLE, events_of, kind_of
 from handlers.context import Context
@@ -30,7 +28,7 @@ _NAMED = {"assignment_group": "sys_user_group", "cmdb_ci": "cmdb_ci"}
 def tables_of(context: Context) -> dict[str, str]:
     """What may be subscribed to, with labels."""
     labels: dict[str, str] = {}
-    for table in tables_shared(context.settings.shared_tables):
+    for table in shared_tables(context.settings.shared_tables):
         taken = table.label in labels.values()
         labels[table.name] = f"{table.label} ({table.name})" if taken else table.label
     return labels
@@ -205,13 +203,13 @@ def _record(call: Call, table: str, kind: str, problems: dict[str, str], context
         found = context.servicenow.read_records(table, [sys_id], TITLE_COLUMNS).get(sys_id)
         record = of_shared_class(found, context)
     if record is None:
-        problems["record"] = f"There is no such {table_label(table).lower()}, or you may not see it."
+        problems["record"] = f"There is no such {table_of(table).label.lower()}, or you may not see it."
     return sys_id, record
 
 
 def of_shared_class(record: Record | None, context: Context) -> Record | None:
     """None for a record of a class that is not shared: whatever its table, its title is not shown."""
-    return record if record is not None and of_its_class(record).table in tables_of(context) else None
+    return record if record is not None and as_its_class(record).table in tables_of(context) else None
 
 
 def _events(

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-from core.base import table_label
 from core.errors import MattermostError
-from core.filters import Filter
 from core.records import Column, Record
-from core.subscriptions import EVENT_LABELS, Event, Grant, PostOption, Status, Subscription
+from core.subscriptions import EVENT_LABELS, Event, Filter, Grant, PostOption, Status, Subscription
+from core.tables import table_of
 from handlers.context import Context
 from handlers.subscriptions_permissions import grant_for
 from mattermost.markdown import escaped
@@ -25,7 +24,7 @@ NO_RECORD = "a record that you may not see, or that is gone"
 
 def subject(subscription: Subscription, record: Record | None, context: Context) -> str:
     """``Incident [INC0010001](…): what is wrong`` or ``every [Incident](…)``, with links."""
-    label = escaped(table_label(subscription.table), 60)
+    label = escaped(table_of(subscription.table).label, 60)
     if not subscription.record_id:
         return f"every [{label}]({context.links.list(subscription.table)})"
     if record is None:
@@ -39,7 +38,7 @@ def short_subject(subscription: Subscription, record: Record | None) -> str:
     """The same as plain text, for the labels of choices: its name, else what it is about."""
     if subscription.name:
         return subscription.name
-    label = table_label(subscription.table)
+    label = table_of(subscription.table).label
     if not subscription.record_id:
         return f"every {label}"
     return f"{label} {record.number}" if record is not None else f"{label}: one record"

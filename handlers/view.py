@@ -5,7 +5,7 @@ from dataclasses import replace
 from core.calls import Call, Options, Reply, ShowForm, Values
 from core.errors import InvalidInput
 from core.fields import Form
-from core.menus import BY_WORD, REFRESH, Requirement, offer
+from core.menus import BY_WORD, REFRESH, Requirement
 from core.records import Record
 from core.tables import table_of
 from forms.view import ACTION, PATH, view_form, view_pick_form
@@ -55,7 +55,9 @@ def _show(call: Call, context: Context) -> Reply:
 
 def view_of(record: Record, call: Call, context: Context) -> Form:
     """The view's form for *record*."""
-    fitting = offer(record.table, record.value("state")).only(lambda action: calls.has(action.path, action.kind))
+    fitting = (
+        table_of(record.table).offer(record.value("state")).only(lambda action: calls.has(action.path, action.kind))
+    )
     state = OpenedRecord.to(record, call).signed(PATH, context)
     summary = record_summary(record, context.links.record(record.table, record.sys_id))
     return view_form(record.number, table_of(record.table).label, summary, [*fitting.buttons, *fitting.more], state)

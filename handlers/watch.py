@@ -24,7 +24,7 @@ def watch(call: Call, context: Context) -> Reply:
     if account is None or not account.identity.known:
         raise InvalidInput({}, "ServiceNow does not say who you are there, so you can't be put on the watch list.")
     record = _read(call, context, (_LIST,))
-    if not table_of(record.table).task:
+    if not table_of(record.table).is_task:
         raise InvalidInput({}, "Knowledge articles have no watch list.")
     watching = [one for one in record.value(_LIST).split(",") if one]
     me = account.identity.sys_id

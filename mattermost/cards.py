@@ -60,7 +60,7 @@ def record_card(
 
 def record_fields(record: Record) -> list[tuple[str, str]]:
     """Labels and texts of the table's card, unescaped; "" for what is empty or may not be read."""
-    return [(label, _text(record, column)) for column, label in table_of(record.table).columns]
+    return [(label, _text(record, column)) for column, label in table_of(record.table).card]
 
 
 def record_summary(record: Record, address: str, most: int = 99) -> str:

@@ -19,15 +19,14 @@ from core.errors import (
     NotInstalled,
     ServiceNowError,
 )
-from core.filters import Filter
 from core.notice_ports import Bot, ParkedSubscriptions
 from core.notices import Match
 from core.outbox import Parked
 from core.ports import Clock, ServiceNow
 from core.records import Column, Record
 from core.storage_ports import Accounts, ChannelGrants
-from core.subscriptions import TABLE, Grant, digest_of, tokens
-from core.tables import of_its_class
+from core.subscriptions import TABLE, Filter, Grant, digest_of, tokens
+from core.tables import as_its_class
 from core.times import Deadline
 from notifications.grants import Verdict, judge
 from notifications.intake import parked
@@ -203,7 +202,7 @@ class Turn:
     def _sees(self, match: Match) -> bool:
         found = self._servicenow().read_records(match.table, [match.record_id], ("sys_class_name",))
         record = found.get(match.record_id)
-        return record is not None and of_its_class(record).table in self._adoption.tables
+        return record is not None and as_its_class(record).table in self._adoption.tables
 
     def _may_filter(self, table: str, query: str) -> bool:
         """The component evaluates it as the system: what it names, the owner has to be able to see."""

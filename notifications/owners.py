@@ -7,12 +7,12 @@ from dataclasses import replace
 import structlog
 
 from core.accounts import Account
-from core.base import table_label
 from core.errors import AppError, MattermostSilent
 from core.notice_ports import Bot, ParkedSubscriptions
 from core.ports import Clock
 from core.storage_ports import Accounts, ChannelGrants
 from core.subscriptions import Grant, Status
+from core.tables import table_of
 from mattermost.markdown import escaped
 
 log = structlog.get_logger(__name__)
@@ -173,4 +173,4 @@ class Owners:
 
 
 def _named(grant: Grant) -> str:
-    return f"**{escaped(grant.name, 100)}**" if grant.name else f"{table_label(grant.table)} (`{grant.sys_id}`)"
+    return f"**{escaped(grant.name, 100)}**" if grant.name else f"{table_of(grant.table).label} (`{grant.sys_id}`)"

@@ -16,7 +16,7 @@ from core.notices import Change, Report
 from core.ports import Clock, ServiceNow
 from core.records import Column, Record
 from core.subscriptions import Grant
-from core.tables import of_its_class, table_of
+from core.tables import as_its_class, table_of
 from core.times import Deadline
 
 log = structlog.get_logger(__name__)
@@ -131,7 +131,7 @@ class Readings:
             return self._failed[place]
         found = self._found.get(place, {}).get(record.sys_id)
         if found is not None:
-            found = of_its_class(found)
+            found = as_its_class(found)
             return found if found.table in self._tables else Refused(NOT_SHARED if grant.record_id else "")
         if grant.record_id:
             return Refused(NO_RECORD)
@@ -204,9 +204,9 @@ class Readings:
 def _columns(table: str, reports: Iterable[Report]) -> list[str]:
     """A card's columns, those that changed, and journals that were written to: whether they may be read decides."""
     known = table_of(table)
-    named = dict.fromkeys(column for column in _TITLE if known.task or column in {"number", "short_description"})
-    named.update(dict.fromkeys(column for column, _ in known.columns))
-    if known.task:
+    named = dict.fromkeys(column for column in _TITLE if known.is_task or column in {"number", "short_description"})
+    named.update(dict.fromkeys(column for column, _ in known.card))
+    if known.is_task:
         named["sys_class_name"] = None
     for report in reports:
         named.update(dict.fromkeys(change.field for change in report.changes))

@@ -17,5 +17,5 @@ def shared(report: Report, tables: Collection[str]) -> Report | None:
     record = report.record
     if record is None or record.table in tables:
         return report
-    article = next((one.table for one in report.matches if one.table in tables and not table_of(one.table).task), "")
+    article = next((one.table for one in report.matches if one.table in tables and not table_of(one.table).is_task), "")
     return replace(report, record=replace(record, table=article)) if article else None

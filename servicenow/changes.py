@@ -11,10 +11,10 @@ from typing import Any
 from core.errors import Broken
 from core.fields import Option
 from core.records import Cell, Choice, Record
-from core.tables import card_columns
+from core.tables import table_of
 from servicenow.options import unique
 from servicenow.queries import Query, contains, equals, is_sys_id, overlapping
-from servicenow.tables import Tables, record_of
+from servicenow.tables import Tables, record_from
 
 TABLE = "change_request"
 _BASE = "/api/sn_chg_rest/v1/change"
@@ -45,10 +45,10 @@ class ChangesClient:
         query = Query().where(equals("cmdb_ci", item)).where(equals("active", "true"))
         for term in overlapping("start_date", "end_date", start, end):
             query = query.where(term)
-        columns = (*card_columns(TABLE), "cmdb_ci")
+        columns = (*table_of(TABLE).card_columns, "cmdb_ci")
         rows = self._tables.rows(TABLE, query.order_by("start_date"), columns, _OVERLAPPING, display="all")
         # A dropped term would bring changes of other items.
-        return [record for record in (record_of(TABLE, row) for row in rows) if record.value("cmdb_ci") == item]
+        return [record for record in (record_from(TABLE, row) for row in rows) if record.value("cmdb_ci") == item]
 
     def check_conflicts(self, sys_id: str) -> str:
         worker = self._tables.post(f"{_BASE}/{_checked(sys_id)}/conflict", {})["result"]

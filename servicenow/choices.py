@@ -16,10 +16,10 @@ from weakref import WeakValueDictionary
 import structlog
 from cachetools import TTLCache
 
-from core.base import BASE_COLUMNS, BASE_SUBCATEGORIES
 from core.errors import AccessDenied, Broken, NotConnected, NotFound, NotInstalled, ServiceNowError, Suspended
 from core.ports import Clock
 from core.records import Choice, Column
+from core.tables import table_of
 from servicenow.queries import Query, equals, one_of
 from servicenow.tables import Tables, meta_path
 
@@ -28,9 +28,16 @@ log = structlog.get_logger(__name__)
 SECONDS = 900.0
 _AGAIN_SECONDS = 60.0  # after silence, so that a silent instance is not asked by every form
 _MOST_CHOICES = 1000
-_DEPENDENT = {"incident": ("subcategory",)}
-# What forms offer, where `sys_choice` has to stand in for `ui/meta`.
-_OFFERED = {"incident": ("impact", "urgency", "category", "subcategory")}
+# Categories by the subcategories of incidents in the base system (`sys_choice` of a new instance).
+_SUBCATEGORIES: Mapping[str, tuple[str, ...]] = {
+    "antivirus": ("inquiry",),
+    "internal application": ("inquiry",),
+    "email": ("inquiry", "software"),
+    "os": ("software",),
+    **dict.fromkeys(("cpu", "disk", "keyboard", "memory", "monitor", "mouse"), ("hardware",)),
+    **dict.fromkeys(("dhcp", "dns", "ip address", "vpn", "wireless"), ("network",)),
+    **dict.fromkeys(("db2", "oracle", "sql server"), ("database",)),
+}
 _COMPONENT = "/api/x_830655_mm_std/component/columns"
 _REFUSALS = (AccessDenied, NotFound, NotInstalled)
 
@@ -113,12 +120,12 @@ def ask_columns(table: str, language: str, tables: Tables) -> Columns:
     Raises:
         ServiceNowError: Nothing was learnt, and the next try may do better.
     """
-    wanted: Sequence[str] = _DEPENDENT.get(table, ())
+    wanted = table_of(table).dependent_columns
     try:
         columns = read_meta(tables.get(meta_path(table), {}))
     except _REFUSALS as error:
         log.info("ui/meta refused", table=table, reason=type(error).__name__)
-        columns, wanted = {}, _OFFERED.get(table, ())
+        columns, wanted = {}, table_of(table).choice_columns
     choices = _component_choices(table, wanted, tables) or _readable_choices(table, wanted, language, tables)
     for name, found in choices.items():
         known = columns.get(name) or _base(table).get(name) or Column(name, name.replace("_", " ").capitalize())
@@ -198,9 +205,9 @@ def _under_categories(choices: Sequence[Choice]) -> Sequence[Choice]:
 
     An instance with a subcategory of its own may have moved the others, too; then all are offered everywhere.
     """
-    if any(one.dependent_value for one in choices) or not {one.value for one in choices} <= set(BASE_SUBCATEGORIES):
+    if any(one.dependent_value for one in choices) or not {one.value for one in choices} <= set(_SUBCATEGORIES):
         return choices
-    return tuple(replace(one, dependent_value=of) for one in choices for of in BASE_SUBCATEGORIES[one.value])
+    return tuple(replace(one, dependent_value=of) for one in choices for of in _SUBCATEGORIES[one.value])
 
 
 def _readable_choices(table: str, names: Sequence[str], language: str, tables: Tables) -> dict[str, tuple[Choice, ...]]:
@@ -232,4 +239,4 @@ def _readable_choices(table: str, names: Sequence[str], language: str, tables: T
 
 
 def _base(table: str) -> Columns:
-    return BASE_COLUMNS.get(table, {})
+    return table_of(table).base_columns

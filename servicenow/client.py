@@ -17,7 +17,7 @@ from servicenow.options import unique
 from servicenow.queries import Query, at_or_after, contains, equals, is_me, one_of, starts_with
 from servicenow.records import FoundRecords, RecordsClient
 from servicenow.subscriptions import SubscriptionRows
-from servicenow.tables import Tables, created_columns, record_of
+from servicenow.tables import Tables, created_columns, record_from
 from servicenow.tokens import TokenKeeper
 from servicenow.transport import Transport
 
@@ -125,7 +125,7 @@ class ServiceNowClient:
         for start in range(0, len(sys_ids), _BATCH):
             batch = Query().where(one_of("sys_id", sys_ids[start : start + _BATCH]))
             for row in self._tables.rows(table, batch, wanted, _BATCH, display="all"):
-                record = record_of(table, row)
+                record = record_from(table, row)
                 found[record.sys_id] = record
         # A dropped term would answer with other rows: only what was asked for counts.
         return {sys_id: found[sys_id] for sys_id in sys_ids if sys_id in found}
@@ -176,7 +176,7 @@ class ServiceNowClient:
 
     def _records(self, table: str, query: Query) -> list[Record]:
         rows = self._tables.rows(table, query, created_columns(table), _OPTIONS, display="all")
-        return [record_of(table, row) for row in rows]
+        return [record_from(table, row) for row in rows]
 
 
 def _called_exactly(person: Identity, user_name: str) -> bool:

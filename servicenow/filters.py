@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from core.errors import InvalidInput
-from core.filters import PRIORITIES, UNFILTERABLE_TYPES, Filter, columns_of, text_columns_of
 from core.records import Column
-from core.subscriptions import FILTER_CHARACTERS
+from core.subscriptions import FILTER_CHARACTERS, PRIORITIES, UNFILTERABLE_TYPES, Filter
+from core.tables import table_of
 from servicenow.queries import OPERATORS, Query, Term, UnsafeValue, compare, contains, equals, is_sys_id, one_of
 
 _SCRIPT = re.compile(r"javascript\s*:", re.IGNORECASE)
@@ -35,7 +35,7 @@ def encode(wanted: Filter, table: str, columns: Mapping[str, Column]) -> str:
     """
     query = Query()
     problems: dict[str, str] = {}
-    asked = columns_of(table)
+    asked = table_of(table).filter_columns
     if wanted.priority and "priority" in asked:
         if wanted.priority in PRIORITIES:
             query = query.where(one_of("priority", PRIORITIES[: PRIORITIES.index(wanted.priority) + 1]))
@@ -53,7 +53,7 @@ def encode(wanted: Filter, table: str, columns: Mapping[str, Column]) -> str:
         except UnsafeValue:
             problems["category"] = "Choose one of the list."
     if wanted.text.strip():
-        query = query.where(*(contains(name, wanted.text) for name in text_columns_of(table)))
+        query = query.where(*(contains(name, wanted.text) for name in table_of(table).text_columns))
     if wanted.query.strip():
         try:
             for group in parse(wanted.query, columns).groups:
@@ -146,7 +146,7 @@ def _term(text: str, columns: Mapping[str, Column] | None) -> Term:
 
 def _shown(group: Sequence[str], table: str) -> tuple[str, str]:
     """The form's field that says the same as *group*, and its value; "" for none."""
-    asked = columns_of(table)
+    asked = table_of(table).filter_columns
     for priority in PRIORITIES:
         if "priority" in asked and list(group) == [one_of("priority", PRIORITIES[: int(priority)]).text]:
             return "priority", priority
@@ -156,7 +156,7 @@ def _shown(group: Sequence[str], table: str) -> tuple[str, str]:
     name, operator, value = match.groups()
     if len(group) == 1 and operator == "=" and name in asked and value and name != "priority":
         return (name, value) if name == "category" or is_sys_id(value) else ("", "")
-    if operator == "LIKE" and value and list(group) == [f"{name}LIKE{value}" for name in text_columns_of(table)]:
+    if operator == "LIKE" and value and list(group) == [f"{name}LIKE{value}" for name in table_of(table).text_columns]:
         return "text", value
     return "", ""
 

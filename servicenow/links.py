@@ -38,7 +38,7 @@ class WorkspaceLinks(ClassicLinks):
     """Records in Service Operations Workspace; articles, which it does not have, and lists as above."""
 
     def record(self, table: str, sys_id: str) -> str:
-        if not table_of(table).task:
+        if not table_of(table).is_task:
             return super().record(table, sys_id)
         return f"{self._origin}/now/sow/record/{quote(table, safe='')}/{quote(sys_id, safe='')}"
 

@@ -12,10 +12,10 @@ from core.fields import Option
 from core.ports import Clock
 from core.record_ports import MOST_FOUND
 from core.records import Record
-from core.tables import as_number, card_columns, of_its_class, table_of, table_with
+from core.tables import as_its_class, as_number, table_of, table_of_number
 from servicenow.options import unique
 from servicenow.queries import Query, Term, contains, equals, one_of, starts_with, text_matches
-from servicenow.tables import Tables, record_of
+from servicenow.tables import Tables, record_from
 
 FOUND_SECONDS = 300.0
 _LIKE_A_NUMBER = re.compile(r"[A-Za-z]{2,10}\d{1,15}")
@@ -54,7 +54,7 @@ class RecordsClient:
         words = " ".join(words.split())
         found: list[Record] = []
         if _LIKE_A_NUMBER.fullmatch(words):
-            named = table_with(words)
+            named = table_of_number(words)
             found = self._each([named] if named in tables else tables, starts_with("number", words.upper()))
         # Words may look like a number, as names of products do.
         found = found or self._each(tables, text_matches(words))
@@ -68,15 +68,15 @@ class RecordsClient:
 
     def with_number(self, number: str, tables: Sequence[str]) -> Sequence[Record]:
         exact = as_number(number)
-        named = table_with(exact)
+        named = table_of_number(exact)
         found = self._each([named] if named in tables else tables, equals("number", exact)) if exact else []
         return [record for record in found if record.number.upper() == exact]  # a dropped term finds others
 
     def read(self, table: str, sys_id: str, columns: Sequence[str]) -> Record:
-        return of_its_class(self._tables.row(table, sys_id, columns))
+        return as_its_class(self._tables.row(table, sys_id, columns))
 
     def update(self, table: str, sys_id: str, columns: Mapping[str, str], wanted: Sequence[str]) -> Record:
-        return of_its_class(self._tables.update(table, sys_id, columns, wanted))
+        return as_its_class(self._tables.update(table, sys_id, columns, wanted))
 
     def find(self, table: str, query: str) -> Sequence[Option]:
         shown = "number" if table_of(table).prefix else _DISPLAY.get(table, "name")
@@ -86,7 +86,7 @@ class RecordsClient:
 
     def _each(self, tables: Sequence[str], term: Term) -> list[Record]:
         """Ask for all tasks at once and for articles apart; a table that is closed is no table."""
-        tasks = [name for name in tables if table_of(name).task]
+        tasks = [name for name in tables if table_of(name).is_task]
         refusal: ServiceNowError | None = None
         found: list[Record] = []
         answered = False
@@ -106,7 +106,7 @@ class RecordsClient:
         groups: list[tuple[str, Sequence[str]]] = []
         if tasks:
             groups.append((tasks[0] if len(tasks) == 1 else "task", tasks))
-        groups += [(name, ()) for name in tables if not table_of(name).task]
+        groups += [(name, ()) for name in tables if not table_of(name).is_task]
         return groups
 
     def _ask(self, table: str, classes: Sequence[str], term: Term) -> list[Record]:
@@ -114,9 +114,9 @@ class RecordsClient:
         if classes:
             query = query.where(one_of("sys_class_name", classes))
         query = query.order_by("active", descending=True).order_by("sys_created_on", descending=True)
-        columns = (*card_columns(table), "sys_created_on")
+        columns = (*table_of(table).card_columns, "sys_created_on")
         rows = self._tables.rows(table, query, columns, MOST_FOUND + 1, display="all")
-        records = [of_its_class(record_of(table, row)) for row in rows]
+        records = [as_its_class(record_from(table, row)) for row in rows]
         # A dropped class term would bring rows of classes that are not shared.
         return [record for record in records if not classes or record.table in classes]
 

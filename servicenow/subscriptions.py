@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.errors import Broken, NotFound, OldComponent
-from core.filters import Filter
 from core.records import Column, Record
-from core.subscriptions import TABLE, Cursor, Status, Subscription, SubscriptionFilter, tokens
+from core.subscriptions import TABLE, Cursor, Filter, Status, Subscription, SubscriptionFilter, tokens
 from servicenow import filters
 from servicenow.queries import Query, at_or_after, compare, equals, is_sys_id
-from servicenow.tables import Tables, record_of, row_path, table_path
+from servicenow.tables import Tables, record_from, row_path, table_path
 
 _COLUMNS = (
     "sys_id",
@@ -126,7 +125,7 @@ class SubscriptionRows:
         query = query.where(at_or_after(when, since)).order_by(when, descending=True)
         columns = ("sys_id", "number", "short_description")
         rows = self._tables.rows(subscription.table, query, columns, limit)
-        return [record_of(subscription.table, row) for row in rows]
+        return [record_from(subscription.table, row) for row in rows]
 
     def send_test(self, sys_id: str, nonce: str) -> None:
         body = {"server_url": self._server_url, "nonce": nonce, "subscription": sys_id}

@@ -8,7 +8,7 @@ import stamina
 
 from core.errors import Broken, Busy, CredentialsRefused, Unreachable
 from core.records import Cell, Record
-from core.tables import card_columns
+from core.tables import table_of
 from core.times import Deadline
 from servicenow.classify import CutShort, GatewayFailed, read_answer
 from servicenow.limits import Full, Silent
@@ -175,7 +175,7 @@ class Tables:
 
 def created_columns(table: str) -> tuple[str, ...]:
     """What a new record's card and confirmation, and a later look for it, need."""
-    return (*card_columns(table), "opened_at", "correlation_id")
+    return (*table_of(table).card_columns, "opened_at", "correlation_id")
 
 
 def table_path(table: str) -> str:
@@ -214,10 +214,10 @@ def _one(table: str, content: Mapping[str, Any]) -> Record:
     row = content["result"]
     if not isinstance(row, dict) or not row.get("sys_id"):
         raise Broken(f"{table}: answered without a row")
-    return record_of(table, row)
+    return record_from(table, row)
 
 
-def record_of(table: str, row: Mapping[str, Any]) -> Record:
+def record_from(table: str, row: Mapping[str, Any]) -> Record:
     """A row read with ``sysparm_display_value=all``; plain texts are taken as both shapes (spec D-40)."""
     cells: dict[str, Cell] = {}
     for column, cell in row.items():

@@ -70,7 +70,7 @@ class OwnTable:
     access: tuple[Access, ...]
 
 
-TABLES = (
+COMPONENT_TABLES = (
     OwnTable(
         SUBSCRIPTIONS,
         "ServiceNow for Mattermost Subscriptions",
@@ -165,7 +165,7 @@ def new_id(kind: Kind, key: str) -> str:
 
 def table_records() -> Iterator[Record]:
     """Everything that makes the tables: definitions, columns, labels, access."""
-    for table in TABLES:
+    for table in COMPONENT_TABLES:
         yield _table(table)
         yield from _columns(table)
         for access in table.access:

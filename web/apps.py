@@ -8,10 +8,10 @@ from pathlib import Path
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from core.base import BASE_COLUMNS
 from core.calls import Call, Kind, Reply, Text
 from core.errors import UnknownRequest
 from core.menus import Standing
+from core.tables import table_of
 from handlers.account import authorize, complete
 from handlers.commands import menus_of
 from handlers.context import Context, standing_of
@@ -99,7 +99,7 @@ def _manifest(app_url: str) -> dict[str, object]:
 @lru_cache(maxsize=64)
 def _bindings(standing: Standing) -> bytes:
     """Menus as bytes: they depend on nothing but where the person stands."""
-    menus = write_bindings(menus_of(standing, BASE_COLUMNS["incident"]))
+    menus = write_bindings(menus_of(standing, table_of("incident").base_columns))
     return json.dumps({"type": "ok", "data": menus}, separators=(",", ":")).encode()
 
 

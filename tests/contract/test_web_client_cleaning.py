@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from core.base import BASE_COLUMNS
 from core.calls import Values
 from core.fields import Form, Option
-from core.menus import Standing, offer
+from core.menus import Standing
 from core.records import Choice, Column
 from core.subscriptions import Status
-from core.tables import TABLES, tables_shared
+from core.tables import TABLES, shared_tables, table_of
 from forms.assign import assign_form
 from forms.change import change_form
 from forms.comments import COMMENT, NOTE, comments_form
@@ -83,7 +82,7 @@ def with_app(bindings: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def test_menus_pass_whole(configured: bool, linked: bool, connected: bool, administrator: bool) -> None:
     """Every entry that we send is an entry that people see, wherever a person stands."""
     standing = Standing(configured=configured, linked=linked, connected=connected, administrator=administrator)
-    written = with_app(write_bindings(menus_of(standing, BASE_COLUMNS["incident"])))
+    written = with_app(write_bindings(menus_of(standing, table_of("incident").base_columns)))
     kept = cleaned(written, [])["bindings"]
     assert sorted(leaves(kept)) == sorted(leaves(written))
     assert leaves(written)
@@ -95,11 +94,11 @@ def record_forms(values: Values) -> list[Form]:
     columns = {name: Column(name, name, choices=choices) for name in ("close_code", "risk", "impact", "urgency")}
     states = [Option("New", "1"), Option("Resolved", "6")]
     about = StateOf(path=STATE, table="incident", number="INC0010001", states=states, columns=columns)
-    offered = offer("incident", "1")
+    offered = table_of("incident").offer("1")
     record = Values({"record": Option("INC0010001: x", f"incident.{'0' * 32}")})
     demanded = [Column("u_floor", "Floor", type="string", max_length=40), Column("u_day", "Day", type="glide_date")]
     return [
-        share_form(tables_shared(("u_own",)), record, preview="x", state="s"),
+        share_form(shared_tables(("u_own",)), record, preview="x", state="s"),
         view_form("INC0010001", "Incident", "x", [*offered.buttons, *offered.more], "s"),
         *(
             comments_form(path, "INC0010001", "x", values, work_notes=True, older=True, state="s")

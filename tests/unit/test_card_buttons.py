@@ -19,8 +19,9 @@ from core.fields import (
     TextAreaField,
     TextField,
 )
-from core.menus import ALL, COMMENT, MOST_BUTTONS, NOTE, CardKey, offer
+from core.menus import ALL, COMMENT, MOST_BUTTONS, NOTE, CardKey
 from core.signing import Signer
+from core.tables import table_of
 from mattermost.card_buttons import CardButtons
 from mattermost.plain_forms import Abilities, shape_of, write_dialog
 from mattermost.plain_values import ForeignForm, read_submission
@@ -33,7 +34,7 @@ TABLES = ("incident", "problem", "change_request", "task", "change_task", "cert_
 
 def context_of(action_id: str) -> dict[str, Any]:
     """What Mattermost sends back of a button."""
-    [action] = [one for one in BUTTONS.write(CARD, offer("incident", "1")) if one["id"] == action_id]
+    [action] = [one for one in BUTTONS.write(CARD, table_of("incident").offer("1")) if one["id"] == action_id]
     context: dict[str, Any] = action["integration"]["context"]
     return context
 
@@ -54,7 +55,7 @@ def test_cards_of_earlier_versions_can_be_pressed() -> None:
 
 def test_buttons_are_written_as_mattermost_reads_them() -> None:
     """Three buttons and a select of the rest, each with its id, name and where it is sent."""
-    *buttons, more = BUTTONS.write(CARD, offer("incident", "1"))
+    *buttons, more = BUTTONS.write(CARD, table_of("incident").offer("1"))
     assert [(one["id"], one["type"], one["name"]) for one in buttons] == [
         ("comment", "button", "Comment"),
         ("state", "button", "State"),
@@ -139,7 +140,7 @@ def test_a_form_state_is_no_button() -> None:
 @pytest.mark.parametrize("state", ["", "-5", "1", "3", "6", "7", "106", "107"])
 def test_every_card_fits_a_phone(table: str, state: str) -> None:
     """At most four buttons; ids are letters alone; nothing stands twice."""
-    offered = offer(table, state)
+    offered = table_of(table).offer(state)
     words = [action.word for action in (*offered.buttons, *offered.more)]
     assert 1 <= len(offered.buttons) <= MOST_BUTTONS
     assert len(set(words)) == len(words)

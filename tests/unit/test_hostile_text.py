@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from core.menus import offer
 from core.record_ports import Entries, JournalEntry
 from core.records import Cell, Record
-from core.tables import TABLES, card_columns, table_of
+from core.tables import TABLES, table_of
 from forms.record import MOST_LABEL, record_option
 from forms.view import view_form
 from handlers.comments import entries_text
@@ -47,7 +46,7 @@ hostile = st.one_of(
 def records(draw: st.DrawFn) -> Record:
     """A record of any table with hostile text in every column."""
     table = draw(st.sampled_from([*TABLES, "u_own"]))
-    cells = {column: Cell(draw(hostile), draw(hostile)) for column in card_columns(table)}
+    cells = {column: Cell(draw(hostile), draw(hostile)) for column in table_of(table).card_columns}
     return Record(table, "0" * 32, cells)
 
 
@@ -97,7 +96,7 @@ def test_a_card(record: Record) -> None:
         harmless(one["value"])
         assert types(one["value"]) <= PLAIN
         assert "\n" not in one["value"]
-    assert [one["title"] for one in card["fields"]] == [label for _, label in table_of(record.table).columns]
+    assert [one["title"] for one in card["fields"]] == [label for _, label in table_of(record.table).card]
     assert len(str(card)) < 16_000
 
 
@@ -108,8 +107,8 @@ def test_a_view_and_a_preview(record: Record) -> None:
     harmless(text)
     assert links(text) == [ADDRESS]
     assert types(text) <= PLAIN | LINK | STRONG | LIST
-    assert sum(token.type == "list_item_open" for token in tokens(text)) == len(table_of(record.table).columns)
-    offered = offer(record.table, record.value("state"))
+    assert sum(token.type == "list_item_open" for token in tokens(text)) == len(table_of(record.table).card)
+    offered = table_of(record.table).offer(record.value("state"))
     view_form(record.number, table_of(record.table).label, text, [*offered.buttons, *offered.more], "state")
 
 

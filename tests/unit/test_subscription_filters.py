@@ -5,9 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from core.errors import InvalidInput
-from core.filters import Filter
 from core.records import Column
-from core.subscriptions import FILTER_CHARACTERS
+from core.subscriptions import FILTER_CHARACTERS, Filter
 from servicenow.filters import BadQuery, decode, encode, parse
 
 GROUP, ITEM = "a" * 32, "b" * 32

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from core.base import BASE_COLUMNS
+from core.tables import table_of
 from servicenow.choices import SECONDS
 from servicenow.client import ServiceNowClient
 from tests.contract.servicenow_client.world import World
@@ -70,7 +70,7 @@ def test_a_closed_ui_meta_is_made_up_for(world: World) -> None:
     assert {"impact", "urgency", "category", "subcategory"} <= set(told)
     assert told["category"].choices
     world.advance(SECONDS + 1)
-    assert world.client("agent").columns("incident") == BASE_COLUMNS["incident"]
+    assert world.client("agent").columns("incident") == table_of("incident").base_columns
 
 
 @pytest.mark.parametrize("kind", ["hibernating", "html_login", "500", "202"])
@@ -79,7 +79,7 @@ def test_a_form_opens_while_servicenow_is_ill(world: World, kind: str) -> None:
     client = world.client()
     world.double.fault(kind, "/api/now/ui/meta")
     for _ in range(2):
-        assert client.columns("incident") == BASE_COLUMNS["incident"]
+        assert client.columns("incident") == table_of("incident").base_columns
     assert len(world.double.requests()) == 1
     world.advance(61)
     assert "category" in world.client().columns("incident")
