@@ -51,7 +51,7 @@ Errors a person can meet. Those without a sentence here are raised by one module
     + CredentialsRefused    401
       - TokenRefused        401 to a token that was just refreshed                 retryable
     + AccessDenied          403: closed table, no right
-      - InsertHidden, NotAuthorized, NotYourTest
+      - InsertHidden, NotAuthorized, TestDenied
     + Refused               403 by data policy or business rule; names fields where it can
     + NotAccepted           any other 4xx
     + NotKept               2xx, but what was written is not there: no right to the field

@@ -29,17 +29,17 @@ _STATUSES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
+class ListFilter:
     """What a list shows. ``table`` and ``status`` are "" for any."""
 
     owner: str = ME
-    channel: str = THIS_CHANNEL
+    where: str = THIS_CHANNEL
     table: str = ""
     status: str = ""
 
 
 def list_form(
-    view: View,
+    shown: ListFilter,
     tables: Mapping[str, str],
     lines: Sequence[str],
     picks: Sequence[Option],
@@ -65,15 +65,15 @@ def list_form(
     fields: list[AnyField] = [SelectField(name="pick", label="Subscription", options=picks)] if picks else []
     tables = {ANY: "Any table", **tables}
     fields += [
-        SelectField(name="owner", label="Made by", options=_OWNERS, value=view.owner),
-        SelectField(name="where", label="In", options=_PLACES, value=view.channel),
+        SelectField(name="owner", label="Made by", options=_OWNERS, value=shown.owner),
+        SelectField(name="where", label="In", options=_PLACES, value=shown.where),
         SelectField(
             name="table",
             label="Table",
             options=[Option(label, name) for name, label in tables.items()],
-            value=view.table or ANY,
+            value=shown.table or ANY,
         ),
-        SelectField(name="status", label="Status", options=_STATUSES, value=view.status or ANY),
+        SelectField(name="status", label="Status", options=_STATUSES, value=shown.status or ANY),
         SelectField(name="action", label="Action", options=buttons, buttons=True),
     ]
     return Form(path=LIST, title="Subscriptions", header="\n".join(lines), fields=fields, state=state)

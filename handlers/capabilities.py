@@ -14,6 +14,8 @@ from handlers import (  # noqa: F401 - each registers its own
     share,
     state,
     status,
+    subscriptions_edit,
+    subscriptions_list,
     subscriptions_manage,
     view,
     watch,

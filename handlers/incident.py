@@ -28,7 +28,7 @@ from handlers.mandatory import column_finder, not_shown_text, read_mandatory, re
 from handlers.opened import Opened
 from handlers.reference_fields import answer_lookup, chosen, finder, look_up_reference, reference
 from handlers.registry import calls
-from handlers.subscriptions_new import subscribed
+from handlers.subscriptions_create import subscribe_to_new
 from mattermost.markdown import first_words, visible
 
 TABLE = "incident"
@@ -88,7 +88,7 @@ def _followed_up(call: Call, opened: Opened, context: Context) -> Callable[[Reco
     def follow_up(record: Record, attempt: Attempt) -> str:
         told = attach_thread(call, record, attempt, context)
         if call.values.flag("subscribe"):
-            told.append(subscribed(record, opened.channel_id, f"{opened.form_id}-subscription", context))
+            told.append(subscribe_to_new(context, record, opened.channel_id, f"{opened.form_id}-subscription"))
         return "".join(f"\n\n{one}" for one in told)
 
     return follow_up

@@ -10,7 +10,7 @@ from core.menus import Requirement
 from forms.menu import PATH, menu_form
 from forms.subscriptions import ADD
 from forms.subscriptions_list import LIST
-from handlers import account, change, help, incident, share, subscriptions, subscriptions_list, view
+from handlers import account, change, help, incident, share, subscriptions_edit, subscriptions_list, view
 from handlers.context import Context
 from handlers.opened import Opened
 from handlers.registry import calls
@@ -21,7 +21,7 @@ _ACTIONS: dict[str, tuple[str, str, Kind, Callable[[Call, Context], Reply]]] = {
     "change": ("Create change request", "change/create", Kind.FORM, change.open_form),
     "share": ("Search and share", "record/share", Kind.FORM, share.open_form),
     "view": ("View a record", "record/view", Kind.FORM, view.open_form),
-    "subscribe": ("Add subscription", ADD, Kind.FORM, subscriptions.open_add),
+    "subscribe": ("Add subscription", ADD, Kind.FORM, subscriptions_edit.open_add),
     "subscriptions": ("Subscriptions", LIST, Kind.FORM, subscriptions_list.open_list),
     "me": ("My account", "account/me", Kind.SUBMIT, account.me),
     "help": ("Help", "help/show", Kind.SUBMIT, help.show_help),

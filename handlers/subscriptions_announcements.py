@@ -1,13 +1,13 @@
-"""What follows from a subscription that is saved: the grant that we keep, and what its channel is told."""
+"""Tell a channel what was done with one of its subscriptions."""
 
 from dataclasses import dataclass
 
 import structlog
 
 from core.errors import MattermostError, NotPermitted
-from core.subscriptions import Grant, Subscription
+from core.subscriptions import Subscription
 from handlers.context import Context
-from handlers.subscriptions_text import events_text, place_word
+from handlers.subscriptions_text import events_text
 from mattermost.cards import subscription_card
 from mattermost.markdown import escaped
 
@@ -16,61 +16,23 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Description:
-    """What people read of a subscription. ``subject`` and ``filter`` are Markdown."""
+    """What people read about a subscription. ``subject`` and ``filter`` are Markdown."""
 
     subject: str
     filter: str = ""
 
 
-def grant_of(
-    subscription: Subscription,
-    context: Context,
-    granted: Grant | None = None,
-    *,
-    creator: bool = True,
-    record_read: bool = False,
-) -> Grant:
+def announce(
+    context: Context, subscription: Subscription, did: str, description: Description, pending_post_id: str
+) -> str:
     """
-    What the owner may have posted from now on.
+    Tell the channel who did what. Return "", or a sentence for the person if the channel could not be told.
 
     Args:
-        granted: What was granted so far; its owner stays.
-        creator: Whether the person made the subscription, and so owns what nobody owned.
-        record_read: The person could read its record just now.
+        did: What the person did, after the name. ``{place}`` stands for channel or conversation.
+        pending_post_id: Makes a second try of the same form post nothing.
     """
-    owner_id = granted.owner_id if granted else ""
-    same_record = granted is not None and (granted.table, granted.record_id) == (
-        subscription.table,
-        subscription.record_id,
-    )
-    return Grant(
-        sys_id=subscription.sys_id,
-        owner_id=owner_id or (context.person.id if creator else ""),
-        channel_id=subscription.channel_id,
-        table=subscription.table,
-        record_id=subscription.record_id,
-        filter_query=subscription.filter_query,
-        events=",".join(subscription.events),
-        options=",".join(subscription.options),
-        name=subscription.name,
-        status=subscription.status.value,
-        reason=subscription.status_reason,
-        granted_at=context.clock(),
-        created_by=(granted.created_by if granted else "") or (subscription.created_by if creator else ""),
-        record_read=bool(subscription.record_id)
-        and ((creator and record_read) or (same_record and granted is not None and granted.record_read)),
-        version=granted.version + 1 if granted else 1,
-    )
-
-
-def announce(subscription: Subscription, did: str, description: Description, mark: str, context: Context) -> str:
-    """
-    Tell the channel who did what; why it could not be told as a further sentence, "" when it was.
-
-    Args:
-        did: What the person did, to follow the name, with ``{place}`` for what people call the channel.
-    """
-    place = place_word(subscription.channel_id, context)
+    place = place_word(context, subscription.channel_id)
     did = did.format(place=place)
     facts = [("Follows", description.subject), ("Events", events_text(subscription.events))]
     if description.filter:
@@ -84,10 +46,19 @@ def announce(subscription: Subscription, did: str, description: Description, mar
             channel_id=subscription.channel_id,
             root_id="",
             attachment=card,
-            pending_post_id=mark,
+            pending_post_id=pending_post_id,
             message=f"**{escaped(name, 100)}** {did}",
         )
     except (MattermostError, NotPermitted) as error:
-        log.warning("subscription not announced", subscription=subscription.sys_id, reason=error.log_message)
+        log.warning("subscription not announced", subscription=subscription.sys_id, reason=str(error))
         return f"\n\nIts {place} was not told: {error.user_message}"
     return ""
+
+
+def place_word(context: Context, channel_id: str) -> str:
+    """``channel``, or ``conversation`` for direct and group messages."""
+    try:
+        private = context.mattermost.channel(channel_id).type in {"D", "G"}
+    except MattermostError:
+        private = False
+    return "conversation" if private else "channel"

@@ -1,4 +1,4 @@
-"""Look after one subscription: pause, resume, delete, send a test; by its buttons or typed with its id."""
+"""Pause, resume, test and delete a subscription: by the buttons of its detail, or by commands with its id."""
 
 import uuid
 from dataclasses import replace
@@ -12,14 +12,16 @@ from core.subscriptions import Status, Subscription
 from forms.subscriptions_list import DELETE, PAUSE, RESUME, SEND_TEST, SHOW, confirm_form
 from handlers.context import Context
 from handlers.registry import calls
-from handlers.subscriptions import open_edit, own_subscriptions, typed_id
-from handlers.subscriptions_announcements import Description, announce, grant_of
-from handlers.subscriptions_changing import update
-from handlers.subscriptions_detail import channel_name, list_place, neighbour, show_detail, signed
-from handlers.subscriptions_form import check_allowed, read_title
+from handlers.subscriptions_announcements import Description, announce, place_word
+from handlers.subscriptions_change import update
+from handlers.subscriptions_detail import show_detail
+from handlers.subscriptions_form import open_stored
 from handlers.subscriptions_list import back_to_list
-from handlers.subscriptions_permissions import NotTheCreator, check_may_manage, rows_of
-from handlers.subscriptions_text import place_word, subject
+from handlers.subscriptions_lookups import own_subscriptions, read_title, typed_id
+from handlers.subscriptions_permissions import NotTheCreator, grant_of, managed, rows_of
+from handlers.subscriptions_reader import check_allowed
+from handlers.subscriptions_states import DetailState
+from handlers.subscriptions_text import channel_text, subject
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +35,7 @@ class NothingMatches(NotFound):
     )
 
 
-class NotYourTest(AccessDenied):
+class TestDenied(AccessDenied):
     """The component sends tests for a row's creator and for ServiceNow administrators."""
 
     user_message = "ServiceNow sends a test only for who made the subscription, or for a ServiceNow administrator."
@@ -49,7 +51,7 @@ class NoTests(NotInstalled):
 
 
 class NoKey(ServiceNowError):
-    """The component has nothing to sign with for this server."""
+    """The component has no key to sign with for this server."""
 
     user_message = (
         "ServiceNow has no key for this Mattermost server yet, so no notices come from it. "
@@ -59,58 +61,56 @@ class NoKey(ServiceNowError):
 
 @calls.submit(SHOW, needs=Requirement.CONNECTED)
 def press(call: Call, context: Context) -> Reply:
-    """What the buttons under one subscription do."""
-    sys_id = str(call.state.get("sys_id", ""))
-    ids = [str(one) for one in call.state.get("ids", ())]
+    """Do what a button of the detail says."""
+    state = DetailState.of(call)
     match call.values.text("action"):
         case "edit":
-            return open_edit(call, context, sys_id)
+            return open_stored(call, context, state.sys_id)
         case "pause":
-            return _shown(call, context, _paused(sys_id, context))
+            stored, note = _pause(context, state.sys_id)
         case "resume":
-            return _shown(call, context, _resumed(sys_id, context))
+            stored, note = _resume(context, state.sys_id)
         case "test":
-            return _shown(call, context, _tested(sys_id, context))
+            stored, note = _test(context, state.sys_id)
         case "delete":
-            return _ask(call, context, sys_id)
+            return _confirm(call, context, state.sys_id)
         case "previous" | "next" as way:
             with rows_of(context) as rows:
-                return show_detail(call, context, rows.get(neighbour(ids, sys_id, 1 if way == "next" else -1)))
+                stored, note = rows.get(state.neighbor(1 if way == "next" else -1)), ""
         case "back":
             return back_to_list(call, context)
         case _:
             raise InvalidInput({}, "Press one of the buttons.")
+    return show_detail(call, context, stored, note=note)
 
 
 @calls.submit(PAUSE, needs=Requirement.CONNECTED)
 def pause(call: Call, context: Context) -> Reply:
-    """Post nothing of it until it is resumed."""
-    return Text(_paused(typed_id(call, context), context)[1])
+    """Post nothing until it is resumed."""
+    return Text(_pause(context, typed_id(call, context))[1])
 
 
 @calls.submit(RESUME, needs=Requirement.CONNECTED)
 def resume(call: Call, context: Context) -> Reply:
-    """Post again, a broken one too, when the rights for it hold."""
-    return Text(_resumed(typed_id(call, context), context)[1])
+    """Post again if the person has the permissions, also if it is broken."""
+    return Text(_resume(context, typed_id(call, context))[1])
 
 
 @calls.submit(SEND_TEST, needs=Requirement.CONNECTED)
 def send_test(call: Call, context: Context) -> Reply:
     """Have ServiceNow report the newest record that it matches."""
-    return Text(_tested(typed_id(call, context), context)[1])
+    return Text(_test(context, typed_id(call, context))[1])
 
 
 @calls.submit(DELETE, needs=Requirement.CONNECTED)
 def delete(call: Call, context: Context) -> Reply:
-    """Ask first, whoever asks from wherever; then remove it, and tell its channel."""
-    sys_id = str(call.state.get("sys_id", ""))
-    if not sys_id:
-        return _ask(call, context, typed_id(call, context))
-    match call.values.text("action"):
-        case "delete":
-            return Text(_deleted(sys_id, str(call.state["form_id"]), context))
-        case _:
-            return Text("The subscription stays as it is.")
+    """Ask for confirmation, then delete it and tell its channel."""
+    state = DetailState.of(call)
+    if not state.sys_id:
+        return _confirm(call, context, typed_id(call, context))
+    if call.values.text("action") == "delete":
+        return Text(_delete(context, state))
+    return Text("The subscription stays as it is.")
 
 
 @calls.lookup(PAUSE, needs=Requirement.CONNECTED)
@@ -118,93 +118,83 @@ def delete(call: Call, context: Context) -> Reply:
 @calls.lookup(SEND_TEST, needs=Requirement.CONNECTED)
 @calls.lookup(DELETE, needs=Requirement.CONNECTED)
 def look_up(call: Call, context: Context) -> Reply:
-    """The person's own subscriptions."""
+    """Offer the person's own subscriptions."""
     return own_subscriptions(call, context)
 
 
-def _shown(call: Call, context: Context, done: tuple[Subscription, str]) -> Reply:
-    return show_detail(call, context, done[0], note=done[1])
-
-
-def _get(sys_id: str, context: Context) -> tuple[Subscription, bool]:
-    """It, and whether the person is its creator. Raises Gone, NotYours."""
-    with rows_of(context) as rows:
-        stored = rows.get(sys_id)
-    return stored, check_may_manage(stored, context)
-
-
-def _paused(sys_id: str, context: Context) -> tuple[Subscription, str]:
-    stored, creator = _get(sys_id, context)
+def _pause(context: Context, sys_id: str) -> tuple[Subscription, str]:
+    """The subscription as stored, and what was done; likewise below."""
+    stored, creator = managed(context, sys_id)
     after = replace(stored, status=Status.PAUSED, is_active=False, status_reason="")
     try:
-        done = update(stored, after, context, creator=creator)
+        paused = update(context, stored, after, creator=creator)
     except NotTheCreator:
-        return stored, _stopped(stored, context)
+        return stored, _stop(context, stored)
     log.info("subscription paused", subscription=sys_id, person=context.person.id)
-    return done, "Paused: nothing of it is posted until it is resumed."
+    return paused, "Paused: nothing of it is posted until it is resumed."
 
 
-def _resumed(sys_id: str, context: Context) -> tuple[Subscription, str]:
-    stored, creator = _get(sys_id, context)
+def _resume(context: Context, sys_id: str) -> tuple[Subscription, str]:
+    stored, creator = managed(context, sys_id)
     context.mattermost.let_bot_in(stored.channel_id)
-    if stored.record_id and read_title(stored, context) is None:
+    if stored.record_id and read_title(context, stored) is None:
         raise InvalidInput({}, "You may not see its record any more, or it is gone: delete this subscription.")
     granted = context.stores.grants.get(sys_id)
     if creator or granted is None or not granted.same_as(stored):
-        check_allowed(stored, context)
+        check_allowed(context, stored)
     after = replace(stored, status=Status.ACTIVE, is_active=True, status_reason="", filter_error="")
-    done = update(stored, after, context, creator=creator, record_read=True)
+    resumed = update(context, stored, after, creator=creator, record_read=True)
     log.info("subscription resumed", subscription=sys_id, person=context.person.id)
-    return done, "It is active: what changes from now on is posted."
+    return resumed, "It is active: what changes from now on is posted."
 
 
-def _tested(sys_id: str, context: Context) -> tuple[Subscription, str]:
-    stored, _ = _get(sys_id, context)
+def _test(context: Context, sys_id: str) -> tuple[Subscription, str]:
+    stored, _ = managed(context, sys_id)
     try:
         context.servicenow.subscriptions(context.settings.app_url).send_test(sys_id, uuid.uuid4().hex)
     except NotFound as error:
-        raise NothingMatches(error.log_message) from error
+        raise NothingMatches(str(error)) from error
     except NotInstalled as error:
-        raise NoTests(error.log_message) from error
+        raise NoTests(str(error)) from error
     except AccessDenied as error:
-        raise NotYourTest(error.log_message) from error
-    except NotAccepted as error:  # of any other 400 the component knows one
-        raise NoKey(error.log_message) from error
-    place = channel_name(stored.channel_id, context)
+        raise TestDenied(str(error)) from error
+    except NotAccepted as error:  # the component answers 400 only if it has no key
+        raise NoKey(str(error)) from error
+    place = channel_text(context, stored.channel_id)
     return stored, f"A test is on its way to {place}: ServiceNow reports the newest record that it matches."
 
 
-def _ask(call: Call, context: Context, sys_id: str) -> Reply:
-    stored, _ = _get(sys_id, context)
-    state = signed({**list_place(call.state), "sys_id": sys_id}, DELETE, call, context)
-    about = subject(stored, read_title(stored, context), context)
-    return ShowForm(confirm_form(about, place_word(stored.channel_id, context), state=state))
+def _confirm(call: Call, context: Context, sys_id: str) -> Reply:
+    stored, _ = managed(context, sys_id)
+    about = subject(context, stored, read_title(context, stored))
+    state = DetailState.of(call).about(sys_id).signed(context, DELETE)
+    return ShowForm(confirm_form(about, place_word(context, stored.channel_id), state=state))
 
 
-def _deleted(sys_id: str, form_id: str, context: Context) -> str:
-    stored, creator = _get(sys_id, context)
-    description = Description(subject(stored, read_title(stored, context), context))
+def _delete(context: Context, state: DetailState) -> str:
+    stored, creator = managed(context, state.sys_id)
+    description = Description(subject(context, stored, read_title(context, stored)))
     try:
         with rows_of(context) as rows:
-            rows.delete(sys_id)
+            rows.delete(state.sys_id)
     except AccessDenied:
         if creator:
             raise
-        return _stopped(stored, context)
+        return _stop(context, stored)
     try:
-        context.stores.grants.delete(sys_id)
+        context.stores.grants.delete(state.sys_id)
     except StorageFailed as error:
-        log.warning("grant of a deleted subscription stays", subscription=sys_id, reason=error.log_message)
-    log.info("subscription deleted", subscription=sys_id, person=context.person.id)
-    mark = f"{context.person.id}:{form_id}"
-    problem = announce(stored, "removed a subscription of this {place}", description, mark, context)
+        log.warning("grant of a deleted subscription stays", subscription=state.sys_id, reason=str(error))
+    log.info("subscription deleted", subscription=state.sys_id, person=context.person.id)
+    post_id = f"{context.person.id}:{state.form_id}"
+    problem = announce(context, stored, "removed a subscription of this {place}", description, post_id)
     return f"Deleted: {description.subject}.{problem}"
 
 
-def _stopped(stored: Subscription, context: Context) -> str:
-    """An administrator of the channel may stop what ServiceNow lets only its creator change: we post no more of it."""
+def _stop(context: Context, stored: Subscription) -> str:
+    """Stop its posts. A channel's administrator can do this even if ServiceNow protects the row."""
     granted = context.stores.grants.get(stored.sys_id)
-    grant = granted or grant_of(stored, context, creator=False)
+    grant = granted or grant_of(context, stored, creator=False)
     reason = f"{context.display_name}, who administrates the channel, stopped it."
     context.stores.grants.put(replace(grant, status=Status.BROKEN.value, reason=reason, told_at=0.0))
     log.info("subscription stopped", subscription=stored.sys_id, person=context.person.id)

@@ -1,41 +1,35 @@
-"""How a subscription reads: in lists, details and in what is posted about it. Markdown, record text escaped."""
+"""How a subscription reads in lists, details and announcements: Markdown, with record text escaped."""
 
 from collections.abc import Mapping
 
+from core.calls import Channel
 from core.errors import MattermostError
 from core.records import Column, Record
-from core.subscriptions import EVENT_LABELS, Event, Filter, Grant, PostOption, Status, Subscription
+from core.subscriptions import EVENT_LABELS, Event, Filter, PostOption, Subscription
 from core.tables import table_of
 from handlers.context import Context
-from handlers.subscriptions_permissions import grant_for
 from mattermost.markdown import escaped
 
-_TITLE = 80  # characters of a record's title in a line
+_TITLE_CHARACTERS = 80
 
-WAITING = "waiting"
-STATUS_LABELS = {
-    Status.ACTIVE.value: "active",
-    Status.PAUSED.value: "paused",
-    Status.BROKEN.value: "broken",
-    WAITING: WAITING,
-}
 NO_RECORD = "a record that you may not see, or that is gone"
+_FILTER_LABELS = {"assignment_group": "assignment group", "category": "category", "cmdb_ci": "configuration item"}
 
 
-def subject(subscription: Subscription, record: Record | None, context: Context) -> str:
-    """``Incident [INC0010001](…): what is wrong`` or ``every [Incident](…)``, with links."""
+def subject(context: Context, subscription: Subscription, record: Record | None) -> str:
+    """``Incident [INC0010001](…): Email is down`` or ``every [Incident](…)``."""
     label = escaped(table_of(subscription.table).label, 60)
     if not subscription.record_id:
         return f"every [{label}]({context.links.list(subscription.table)})"
     if record is None:
         return f"{label}: {NO_RECORD}"
     link = f"[{escaped(record.number, 60)}]({context.links.record(subscription.table, record.sys_id)})"
-    title = escaped(record.value("short_description"), _TITLE)
+    title = escaped(record.value("short_description"), _TITLE_CHARACTERS)
     return f"{label} {link}: {title}" if title else f"{label} {link}"
 
 
 def short_subject(subscription: Subscription, record: Record | None) -> str:
-    """The same as plain text, for the labels of choices: its name, else what it is about."""
+    """The name of the subscription, or else its subject. Plain text, for the label of a choice."""
     if subscription.name:
         return subscription.name
     label = table_of(subscription.table).label
@@ -44,23 +38,36 @@ def short_subject(subscription: Subscription, record: Record | None) -> str:
     return f"{label} {record.number}" if record is not None else f"{label}: one record"
 
 
-def place_word(channel_id: str, context: Context) -> str:
-    """What people call the place: direct and group messages are no channels to them."""
+def channel_text(context: Context, channel_id: str) -> str:
+    """The channel's name, if the person can see the channel."""
     try:
-        private = context.mattermost.channel(channel_id).type in {"D", "G"}
+        channel = context.mattermost.channel(channel_id) if channel_id.isalnum() else None
     except MattermostError:
-        private = False
-    return "conversation" if private else "channel"
+        channel = None
+    if channel is None:
+        return "a channel that you may not see"
+    name = channel_name(channel)
+    return f"{name} (archived)" if channel.archived else name
+
+
+def channel_name(channel: Channel) -> str:
+    """The name of a channel that the person can see."""
+    return "direct messages" if channel.type == "D" else escaped(channel.display_name or channel.name, 64)
+
+
+def creator_text(username: str, subscription: Subscription) -> str:
+    """Who created it: *username* if it was through this app, or else the user of ServiceNow."""
+    return f"@{escaped(username, 64)}" if username else f"{escaped(subscription.created_by, 64)} (in ServiceNow)"
 
 
 def events_text(events: tuple[str, ...]) -> str:
-    """Labels by commas; tokens of later versions as they are."""
+    """Labels of the events. Tokens of later versions are shown as they are."""
     labels = [EVENT_LABELS[Event(one)] if one in set(Event) else escaped(one, 40) for one in events]
     return ", ".join(labels) or "none"
 
 
 def options_text(options: tuple[str, ...]) -> str:
-    """What differs from the usual, and what does not."""
+    """What is posted, and where."""
     words = [
         "comment text hidden" if PostOption.HIDE_COMMENT in options else "comment text shown",
         "posts in the channel" if PostOption.IN_CHANNEL in options else "replies in a thread",
@@ -75,17 +82,13 @@ def filter_text(wanted: Filter, names: Mapping[str, str], columns: Mapping[str, 
     A filter in words; "" for none.
 
     Args:
-        names: What sys_ids and values stand for, where known.
+        names: Display values by sys_id, if known.
         columns: For the labels of choices.
     """
     parts = []
     if wanted.priority:
         parts.append(f"priority {_label('priority', wanted.priority, names, columns)} or above")
-    for column, label in (
-        ("assignment_group", "assignment group"),
-        ("category", "category"),
-        ("cmdb_ci", "configuration item"),
-    ):
+    for column, label in _FILTER_LABELS.items():
         if value := getattr(wanted, column):
             parts.append(f"{label} {_label(column, value, names, columns)}")
     if wanted.text:
@@ -99,30 +102,3 @@ def _label(column: str, value: str, names: Mapping[str, str], columns: Mapping[s
     choices = columns[column].choices if column in columns else ()
     label = next((choice.label for choice in choices if choice.value == value), "")
     return escaped(names.get(value) or label or value, 100)
-
-
-def standing(subscription: Subscription, grant: Grant | None) -> tuple[Status, str]:
-    """How it is doing, and why it is broken, "" unless it is. What we know ourselves is newer than the row."""
-    if grant is not None and grant.status == Status.BROKEN:
-        return Status.BROKEN, grant.reason or subscription.status_reason
-    if subscription.status is Status.BROKEN:
-        return Status.BROKEN, subscription.status_reason
-    if subscription.filter_error and subscription.status is Status.ACTIVE:
-        return Status.BROKEN, f"ServiceNow can't evaluate its filter: {subscription.filter_error}"
-    return subscription.status, ""
-
-
-def shown_status(subscription: Subscription, context: Context) -> tuple[str, str]:
-    """As `standing`, or that it waits: its row was created or changed past us, and nothing was posted of it."""
-    grant = context.stores.grants.get(subscription.sys_id)
-    status, reason = standing(subscription, grant)
-    if status is Status.ACTIVE and grant_for(subscription, context) is None:
-        what = "changed in ServiceNow, not through this app" if grant is not None else "not created through this app"
-        return WAITING, f"{what}; nothing is posted until its owner's permissions are checked"
-    return status.value, reason
-
-
-def status_text(subscription: Subscription, context: Context) -> str:
-    """The same in words. Markdown."""
-    word, reason = shown_status(subscription, context)
-    return f"{STATUS_LABELS[word]}{': ' + escaped(reason, 300) if reason else ''}"

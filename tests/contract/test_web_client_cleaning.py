@@ -25,7 +25,7 @@ from forms.priority import priority_form
 from forms.share import share_form
 from forms.state import STATE, StateOf, state_form
 from forms.subscriptions import ADD, EDIT, subscription_form
-from forms.subscriptions_list import View, confirm_form, detail_form, list_form
+from forms.subscriptions_list import ListFilter, confirm_form, detail_form, list_form
 from forms.view import view_form
 from handlers import capabilities  # noqa: F401 - registers the handlers that menus lead to
 from handlers.commands import menus_of
@@ -143,7 +143,7 @@ def test_forms_of_subscriptions_pass_whole(table: str, kind: str) -> None:
         for path in (ADD, EDIT)
     ]
     written.append(
-        write_form(list_form(View(table=table), tables, ["line"], picks, state="s", previous=True, further=True))
+        write_form(list_form(ListFilter(table=table), tables, ["line"], picks, state="s", previous=True, further=True))
     )
     written += [write_form(detail_form(["line"], status, state="s", listed=True, several=True)) for status in Status]
     written.append(write_form(confirm_form("Urgent", "channel", state="s")))
