@@ -4,15 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 from hypothesis import settings
 
 from core.notices import WebhookKey
 from sandbox.mattermost import MattermostDouble
 from sandbox.servicenow import ServiceNowDouble
+from tests.log_lines import every_log_line
 from tests.reports import KEY_ID, SECRET, Component, invite_bot
 from tests.world import World
 from web.logs import configure_logs
+
+__all__ = ["every_log_line"]
 
 # How long one example takes says more about the machine than about us.
 settings.register_profile("ours", deadline=None)
@@ -30,15 +32,6 @@ def doubles() -> Iterator[tuple[MattermostDouble, ServiceNowDouble]]:
     configure_logs("error", "console")
     with MattermostDouble() as mattermost, ServiceNowDouble() as servicenow:
         yield mattermost, servicenow
-
-
-@pytest.fixture
-def every_log_line() -> Iterator[None]:
-    """Nothing is filtered while a test looks at what is logged."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
-    yield
-    structlog.configure(**before)
 
 
 @pytest.fixture

@@ -1,23 +1,58 @@
 """
-`make mutate`: each module of `table.py` is changed a little, many times over, and its tests have to fail each time.
+`make mutate`: makes small changes to each module of `table.py`, one at a time, and checks that its tests fail.
 
-mutmut leaves out decorated functions, properties and what stands at a module's level, which is where limits and
-patterns are; Cosmic Ray rewrites the files in place, begins a process for each mutant and knows one command for all
-modules. So this is small and our own. What survives is listed in ``survivors.txt`` with the reason why that is right;
-anything else that survives, and anything listed that no longer does, fails.
+mutmut skips decorated functions, properties and module-level code, which holds the limits and patterns. Cosmic Ray
+rewrites files in place, starts a process per mutant and knows one test command for all modules. So this is our own
+small script. `survivors.txt` lists the mutants that survive, each with the reason why no test has to kill it. Any
+other survivor fails, and so does a listed mutant that is killed.
 """
 
 import argparse
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.mutation.mutants import mutants
-from tests.mutation.running import ROOT, SURVIVED, Case, preload, run, run_all
+from tests.mutation.mutants import Mutant, mutants
+from tests.mutation.running import ROOT, BaselineFailed, Outcome, Stage, preload, run
 from tests.mutation.table import MODULES
 
 LIST = Path(__file__).parent / "survivors.txt"
-PATIENCE = 4.0  # times what the unchanged module takes, and ten seconds
+
+
+@dataclass
+class Result:
+    """
+    What became of the mutants of one module or of several.
+
+    Args:
+        too_long: Killed because their tests took too long; part of the killed ones.
+        unknown: Survivors that aren't listed. ``stale``: names of listed mutants that were killed or don't exist.
+    """
+
+    mutants: int = 0
+    survived: int = 0
+    too_long: int = 0
+    unknown: list[Mutant] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """For people."""
+        killed = f"{self.mutants - self.survived} killed ({self.too_long} by the timeout)"
+        return f"{self.mutants} mutants, {killed}, {self.survived - len(self.unknown)} listed"
+
+    @property
+    def wrong(self) -> bool:
+        """Whether somebody has to do something."""
+        return bool(self.unknown or self.stale)
+
+    def add(self, other: "Result") -> None:
+        """Count another module's mutants, too."""
+        self.mutants += other.mutants
+        self.survived += other.survived
+        self.too_long += other.too_long
+        self.unknown += other.unknown
+        self.stale += other.stale
 
 
 def listed() -> dict[tuple[str, str], str]:
@@ -30,6 +65,13 @@ def listed() -> dict[tuple[str, str], str]:
     return found
 
 
+def stages(module: str) -> list[Stage]:
+    """Unit tests first, because they are cheap. What survives them is run against the others."""
+    unit = [one for one in MODULES[module] if one.startswith("tests/unit/")]
+    others = [one for one in MODULES[module] if one not in unit]
+    return [Stage(module, tests, conftest) for tests, conftest in ((unit, False), (others, True)) if tests]
+
+
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="tests.mutation", description=__doc__)
@@ -39,34 +81,41 @@ def main() -> int:
     arguments = parser.parse_args()
     preload()
     known = listed()
-    wrong = 0
-    for module in arguments.modules or MODULES:
-        wrong += _module(module, arguments.only, arguments.jobs, known)
-    return 1 if wrong else 0
-
-
-def _module(module: str, only: str, jobs: int, known: dict[tuple[str, str], str]) -> int:
-    """How many mutants of a module are not as they should be."""
-    tests = MODULES[module]
-    outcome, took = run(Case(module, None, tests), 600)
-    if outcome != SURVIVED:
-        print(f"{module}: its tests fail without any change", flush=True)
-        return 1
-    found = [one for one in mutants((ROOT / module).read_bytes()) if only in one.name]
+    total, failed = Result(), False
     began = time.monotonic()
-    results = run_all([Case(module, one, tests) for one in found], took * jobs * PATIENCE + 10, jobs)
-    survived = [one for one, (outcome, _) in zip(found, results, strict=True) if outcome == SURVIVED]
-    unknown = [one for one in survived if (module, one.name) not in known]
-    spent = time.monotonic() - began
-    print(f"{module}: {len(found)} mutants, {len(survived)} survived, {len(unknown)} of them unknown, {spent:.0f} s")
-    for one in unknown:
+    for module in arguments.modules or MODULES:
+        try:
+            result = _module(module, arguments.only, arguments.jobs, known)
+        except BaselineFailed as error:
+            print(error, flush=True)
+            failed = True
+            continue
+        total.add(result)
+    print(f"{total}, {(time.monotonic() - began) / 60:.0f} min")
+    return 1 if total.wrong or failed else 0
+
+
+def _module(module: str, only: str, jobs: int, known: dict[tuple[str, str], str]) -> Result:
+    """Run and print one module's mutants."""
+    began = time.monotonic()
+    left = [one for one in mutants((ROOT / module).read_bytes()) if only in one.name]
+    result = Result(len(left))
+    for stage in stages(module):
+        outcomes = run(stage, left, jobs)
+        result.too_long += outcomes.count(Outcome.TOO_LONG)
+        left = [one for one, outcome in zip(left, outcomes, strict=True) if outcome == Outcome.SURVIVED]
+    result.survived = len(left)
+    result.unknown = [one for one in left if (module, one.name) not in known]
+    if not only:
+        names = {one.name for one in left}
+        result.stale = [name for of, name in known if of == module and name not in names]
+    print(f"{module}: {result}, {time.monotonic() - began:.0f} s")
+    for one in result.unknown:
         print(f"  line {one.line}: {module} | {one.name} | ")
-    names = {one.name for one in survived}
-    stale = [] if only else [name for of, name in known if of == module and name not in names]
-    for name in stale:
+    for name in result.stale:
         print(f"  listed, but does not survive: {name}")
     sys.stdout.flush()
-    return len(unknown) + len(stale)
+    return result
 
 
 if __name__ == "__main__":

@@ -1,8 +1,14 @@
-"""The mutants of `make mutate`: what is changed, and what is left alone."""
+"""The mutants of `make mutate`: what is changed, what is left alone, and how tests are run against them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from tests.mutation.mutants import mutants
+from tests.mutation.running import ROOT
 
 
 @pytest.mark.parametrize(
@@ -49,3 +55,78 @@ def test_a_name_outlives_moved_lines_and_tells_twins_apart() -> None:
     names = [one.name for one in mutants(source)]
     assert names == ["f: 1 → 2", "f: 1 → 2 #2"]
     assert [one.name for one in mutants(b"\n\n" + source)] == names
+
+
+COUNTING = """
+LIMIT = 3
+UNUSED = 7
+
+def count_to(limit):
+    number = 0
+    while number < limit:
+        number = number + 1
+    return number
+"""
+TESTS = """
+import pathlib, tempfile
+import counting, dependent, shared
+
+def test_counting():
+    assert shared.seen == []
+    shared.seen.append(dependent.LIMIT)
+    assert list(pathlib.Path(tempfile.gettempdir()).iterdir()) == []
+    tempfile.mkstemp()
+    assert shared.seen == [3]
+    assert counting.count_to(3) == 3
+"""
+NOTED = "open('imported', 'a').write(__name__ + ' ')\n"
+RUN = """
+from pathlib import Path
+from tests.mutation.mutants import mutants
+from tests.mutation.running import BaselineFailed, Stage, preload, run
+
+preload()
+found = mutants(Path("counting.py").read_bytes())
+for test in ("test_counting.py", "test_failing.py"):
+    try:
+        outcomes = run(Stage("counting.py", [test], False, Path.cwd(), more_seconds=1.0), found, 2)
+    except BaselineFailed as error:
+        print(error)
+    else:
+        for mutant, outcome in zip(found, outcomes, strict=True):
+            print(mutant.name, outcome, sep=": ")
+"""
+
+
+def test_each_mutant_is_run_alone(tmp_path: Path) -> None:
+    """
+    A mutant leaves nothing in memory or in temporary files for the next one, and one that hangs is ended.
+
+    Only the modules that need the changed one are imported again for each mutant.
+    """
+    files = {
+        "counting.py": COUNTING,
+        "shared.py": f"{NOTED}seen = []",
+        "dependent.py": f"{NOTED}from counting import LIMIT",
+        "test_counting.py": TESTS,
+        "test_failing.py": "def test_failing():\n    assert False",
+    }
+    for name, source in files.items():
+        (tmp_path / name).write_text(source)
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines() == [
+        "module: 3 → 4: killed",
+        "module: 7 → 8: survived",
+        "count_to: 0 → 1: survived",
+        "count_to: number < limit → number <= limit: killed",
+        "count_to: number + 1 → (number) - (1): too long",
+        "count_to: 1 → 2: killed",
+        "count_to: number → None: killed",
+        "counting.py: its tests fail without any change",
+    ]
+    imported = (tmp_path / "imported").read_text().split()
+    assert imported.count("shared") == 2  # for the first run of the tests and for all mutants together
+    assert imported.count("dependent") == 3 + 7  # two runs without a mutant, one blocked import, and each mutant

@@ -1,0 +1,15 @@
+"""A fixture that needs no world, so unit tests can use it without the conftest's doubles."""
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+
+@pytest.fixture
+def every_log_line() -> Iterator[None]:
+    """Nothing is filtered while a test looks at what is logged."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
+    yield
+    structlog.configure(**before)
