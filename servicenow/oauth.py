@@ -27,9 +27,10 @@ from core.errors import AccessDenied, Broken, NotFound, OAuthRefused, ServiceNow
 from core.ports import Clock
 from core.records import Identity
 from core.times import Deadline
+from http_client.exchange import HttpResponse
 from servicenow.classify import read_answer, read_plain_answer, read_token_answer
 from servicenow.queries import Query, is_me
-from servicenow.transport import Answer, BearerToken, NoCredentials, Transport
+from servicenow.transport import Transport
 
 _SECONDS = 8.0  # of each call; completing a connection makes two within the 30 s of a call
 _STAND_IN = "https://instance.invalid"
@@ -121,7 +122,7 @@ class OAuthClient:
         answer = self._transport.send(
             "GET",
             "/api/now/v2/table/sys_user",
-            auth=BearerToken(tokens.access_token),
+            token=tokens.access_token,
             person_id=None,
             deadline=Deadline(_SECONDS),
             params={
@@ -164,14 +165,14 @@ class OAuthClient:
             except (ValueError, TypeError, Warning) as error:
                 raise Broken(f"token answer: {type(error).__name__}") from None
 
-    def _send(self, path: str, form: dict[str, str], deadline: Deadline) -> Answer:
-        return self._transport.send("POST", path, auth=NoCredentials(), person_id=None, deadline=deadline, form=form)
+    def _send(self, path: str, form: dict[str, str], deadline: Deadline) -> HttpResponse:
+        return self._transport.send("POST", path, person_id=None, deadline=deadline, form=form)
 
 
 class _TokenEndpoint(BaseAdapter):
     """Where the library's session sends to: our transport. Raises what is neither token nor refusal."""
 
-    def __init__(self, send: Callable[[str, dict[str, str]], Answer]) -> None:
+    def __init__(self, send: Callable[[str, dict[str, str]], HttpResponse]) -> None:
         super().__init__()
         self._through = send
 

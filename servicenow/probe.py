@@ -7,7 +7,7 @@ from core.ports import Clock
 from core.times import Deadline
 from servicenow.classify import read_answer, read_token_answer
 from servicenow.oauth import OAuthClient
-from servicenow.transport import NoCredentials, Transport
+from servicenow.transport import Transport
 
 _PATH = "/api/now/v2/table/sys_user"
 # What a request without credentials is never answered with.
@@ -38,7 +38,6 @@ class Probe:
         answer = transport.send(
             "GET",
             _PATH,
-            auth=NoCredentials(),
             person_id=None,
             deadline=Deadline(deadline.within(8.0)),
             params={"sysparm_limit": "1"},
@@ -84,7 +83,6 @@ def _endpoint_answers(transport: Transport, instance: Instance, deadline: Deadli
     answer = transport.send(
         "POST",
         "/oauth_token.do",
-        auth=NoCredentials(),
         person_id=None,
         deadline=Deadline(deadline.within(8.0)),
         form=form,

@@ -14,7 +14,7 @@ from servicenow.classify import CutShort, GatewayFailed, read_answer
 from servicenow.limits import Full, Silent
 from servicenow.queries import Query, is_sys_id
 from servicenow.tokens import TokenKeeper
-from servicenow.transport import BearerToken, ConnectionLost, Transport
+from servicenow.transport import ConnectionLost, Transport
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]*")
 _RETRIES = 2
@@ -162,7 +162,7 @@ class Tables:
         answer = self._transport.send(
             method,
             path,
-            auth=BearerToken(token),
+            token=token,
             person_id=self._person_id,
             deadline=self._deadline,
             params=params,

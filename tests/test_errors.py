@@ -10,13 +10,25 @@ from core import errors
 from core.errors import AppError
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("core", "forms", "handlers", "mattermost", "servicenow", "storage", "notifications", "updateset", "web")
+PACKAGES = (
+    "core",
+    "forms",
+    "handlers",
+    "http_client",
+    "mattermost",
+    "servicenow",
+    "storage",
+    "notifications",
+    "updateset",
+    "web",
+)
 MODULES = ("app", "cli", "config", "offline", "wiring")
 DEPTHS = "*x+-="
 # Exceptions of ours that no person meets, and why they are none of the tree.
 OTHERS = {
     "BadQuery": "a stored filter that the builder does not read; its caller says what is wrong with the subscription",
     "ConfigError": "settings are wrong, so nothing has started; the command line prints it",
+    "ExchangeError": "an HTTP exchange failed; both clients raise errors of the tree for it",
     "FormLimit": "a form of ours exceeds what a host takes: a mistake in the code",
     "NoMoment": "a text is no time; its caller names the field",
     "UnsafeValue": "a value can't stand in a query: a mistake in the code",

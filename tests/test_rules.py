@@ -25,8 +25,9 @@ CHANGELOG_SECTIONS = ("Upgrading", "Added", "Changed", "Fixed", "Security", "Rem
 ALLOWED: dict[str, set[str]] = {
     "core": {"core"},
     "forms": {"core", "forms"},
-    "mattermost": {"core", "mattermost"},
-    "servicenow": {"core", "servicenow"},
+    "http_client": {"core", "http_client"},
+    "mattermost": {"core", "http_client", "mattermost"},
+    "servicenow": {"core", "http_client", "servicenow"},
     "storage": {"core", "storage"},
     "updateset": {"core", "updateset"},
     "handlers": {"core", "forms", "handlers", "mattermost.cards", "mattermost.markdown"},

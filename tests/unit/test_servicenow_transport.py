@@ -2,88 +2,38 @@
 
 import gzip
 import socket
-import ssl
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from core.errors import Broken, ServiceNowError, Unanswered, Unreachable
+from core.errors import Broken, Unanswered, Unreachable
 from core.times import Deadline
+from http_client.exchange import HttpResponse
 from servicenow import transport
-from servicenow.transport import Answer, BearerToken, ConnectionLost, NoCredentials, Transport
+from servicenow.transport import ConnectionLost, Transport, transaction_of
 from tests.ports import ReservedPort
-
-Script = Callable[[socket.socket], object]
-
-
-class Server:
-    """Answers each connection with a script; keeps what was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[bytes] = []
-        self.script: Script = lambda connection: connection.sendall(ok(b"{}"))
-        self.stopping = threading.Event()
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while not self.stopping.is_set():
-            connection, _ = self._socket.accept()
-            with connection:
-                if self.stopping.is_set():
-                    return
-                self.asked.append(_request(connection))
-                try:
-                    self.script(connection)
-                except OSError:
-                    pass  # the client left, as it should
-
-    def stop(self) -> None:
-        """Let the thread go."""
-        self.stopping.set()
-        with socket.create_connection(self._socket.getsockname()):
-            pass
-        self._thread.join(5)
-        self._socket.close()
-
-
-def _request(connection: socket.socket) -> bytes:
-    """Head and body of one request."""
-    got = connection.recv(65536)
-    while b"content-length: " in got.lower() and got.endswith(b"\r\n\r\n"):
-        got += connection.recv(65536)
-    return got
-
-
-def ok(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
-    """An HTTP answer after which the connection ends."""
-    lines = [f"HTTP/1.1 {status}", "Connection: close", f"Content-Length: {len(body)}", *headers]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+from tests.scripted_server import ScriptedServer, ok
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server() -> Iterator[ScriptedServer]:
     """A scripted server."""
-    one = Server()
+    one = ScriptedServer()
     yield one
     one.stop()
 
 
-def ask(url: str, *, seconds: float = 5.0, token: str = "secret-token") -> Answer:
+def ask(url: str, *, seconds: float = 5.0, token: str = "secret-token") -> HttpResponse:
     """One GET with a token."""
     return Transport(url, 4).send(
-        "GET", "/api/x", auth=BearerToken(token), person_id="ann", deadline=Deadline(seconds), params={"q": "a b^c"}
+        "GET", "/api/x", token=token, person_id="ann", deadline=Deadline(seconds), params={"q": "a b^c"}
     )
 
 
-def test_an_answer_comes_whole(server: Server) -> None:
+def test_an_answer_comes_whole(server: ScriptedServer) -> None:
     """Status, headers without regard to case, and the body unpacked."""
     server.script = lambda connection: connection.sendall(
         ok(gzip.compress(b'{"result": 1}'), "Content-Encoding: gzip", "X-Transaction-ID: abc")
@@ -96,11 +46,14 @@ def test_an_answer_comes_whole(server: Server) -> None:
 
 def test_the_transaction_is_found_where_a_401_has_it() -> None:
     """A 401 names it in `Server-Timing` alone (recorded)."""
-    assert Answer(401, {"Server-Timing": 't;desc="0a1b2c3d4e5f", sem_wait;dur=0'}, b"").transaction == "0a1b2c3d4e5f"
-    assert Answer(401, {}, b"").transaction == ""
+    timing = {"Server-Timing": 't;desc="0a1b2c3d4e5f", sem_wait;dur=0'}
+    assert transaction_of(HttpResponse(401, timing, b"")) == "0a1b2c3d4e5f"
+    assert transaction_of(HttpResponse(401, {}, b"")) == ""
 
 
-def test_a_netrc_does_not_replace_the_token(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_netrc_does_not_replace_the_token(
+    server: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither our token nor the lack of one is overwritten by what lies in the home folder."""
     netrc = tmp_path / ".netrc"
     netrc.write_text("machine 127.0.0.1 login intruder password wrong\n")
@@ -109,15 +62,13 @@ def test_a_netrc_does_not_replace_the_token(server: Server, tmp_path: Path, monk
     monkeypatch.setenv("NETRC", str(netrc))
     assert requests.utils.get_netrc_auth(server.url) == ("intruder", "wrong"), "the trap is set"
     ask(server.url)
-    Transport(server.url, 4).send(
-        "POST", "/t", auth=NoCredentials(), person_id=None, deadline=Deadline(5), form={"a": "b"}
-    )
+    Transport(server.url, 4).send("POST", "/t", person_id=None, deadline=Deadline(5), form={"a": "b"})
     assert b"Authorization: Bearer secret-token" in server.asked[0]
     assert b"Authorization" not in server.asked[1]
     assert server.asked[1].endswith(b"a=b")
 
 
-def test_a_proxy_from_the_environment_is_used(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_from_the_environment_is_used(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Companies reach their instance through one."""
     monkeypatch.setenv("HTTP_PROXY", server.url)
     monkeypatch.setenv("http_proxy", server.url)
@@ -127,24 +78,24 @@ def test_a_proxy_from_the_environment_is_used(server: Server, monkeypatch: pytes
     assert server.asked[0].startswith(b"GET http://acme.service-now.test/api/x?")
 
 
-def test_a_redirect_is_not_followed(server: Server) -> None:
+def test_a_redirect_is_not_followed(server: ScriptedServer) -> None:
     """A token goes to the instance and nowhere else; a body of a redirect is bounded like any other."""
     server.script = lambda connection: connection.sendall(ok(b"x", f"Location: {server.url}/y", status="302 Found"))
     assert ask(server.url).status == 302
     assert len(server.asked) == 1
 
 
-def test_cookies_are_never_sent_back(server: Server) -> None:
+def test_cookies_are_never_sent_back(server: ScriptedServer) -> None:
     """Whatever is set, the next request is without."""
     server.script = lambda connection: connection.sendall(ok(b"{}", "Set-Cookie: JSESSIONID=1; Path=/"))
     one = Transport(server.url, 4)
     for person in ("ann", "bob"):
-        one.send("GET", "/", auth=BearerToken(person), person_id=person, deadline=Deadline(5))
+        one.send("GET", "/", token=person, person_id=person, deadline=Deadline(5))
     assert len(server.asked) == 2
     assert all(b"cookie" not in request.lower() for request in server.asked)
 
 
-def test_a_trickling_body_ends_with_the_deadline(server: Server) -> None:
+def test_a_trickling_body_ends_with_the_deadline(server: ScriptedServer) -> None:
     """Bytes that keep coming do not keep a call alive."""
 
     def trickle(connection: socket.socket) -> None:
@@ -159,7 +110,7 @@ def test_a_trickling_body_ends_with_the_deadline(server: Server) -> None:
     assert time.monotonic() - began < 2
 
 
-def test_silence_ends_with_the_deadline(server: Server) -> None:
+def test_silence_ends_with_the_deadline(server: ScriptedServer) -> None:
     """Sent and never answered: nobody knows what became of it."""
     server.script = lambda connection: server.stopping.wait(5)
     began = time.monotonic()
@@ -171,7 +122,7 @@ def test_silence_ends_with_the_deadline(server: Server) -> None:
     assert caught.value.may_have_been_saved
 
 
-def test_too_much_is_not_kept(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_much_is_not_kept(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer over the limit is dropped while it comes, unpacked size counted."""
     monkeypatch.setattr(transport, "MOST_BYTES", 100_000)
     server.script = lambda connection: connection.sendall(
@@ -182,7 +133,7 @@ def test_too_much_is_not_kept(server: Server, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("part", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", b"HTTP", b"\x00\x01"])
-def test_a_connection_that_breaks_leaves_open_what_happened(server: Server, part: bytes) -> None:
+def test_a_connection_that_breaks_leaves_open_what_happened(server: ScriptedServer, part: bytes) -> None:
     """Before the answer, in its head or in its body: it was sent, so it may have been done."""
     server.script = lambda connection: connection.sendall(part)
     with pytest.raises(ConnectionLost) as caught:
@@ -208,48 +159,18 @@ def test_an_unknown_name_was_never_reached(monkeypatch: pytest.MonkeyPatch) -> N
         ask("http://nobody.invalid")
 
 
-def test_a_server_without_tls_was_never_reached(server: Server) -> None:
+def test_a_server_without_tls_was_never_reached(server: ScriptedServer) -> None:
     """The handshake fails before anything is sent."""
     server.script = lambda connection: connection.sendall(ok(b"{}", status="400 Bad Request"))
     with pytest.raises(Unreachable):
         ask(server.url.replace("http://", "https://"))
 
 
-@pytest.mark.parametrize(
-    ("error", "kind"),
-    [
-        (requests.ConnectTimeout("x"), Unreachable),
-        (requests.exceptions.ProxyError("x"), Unreachable),
-        (requests.exceptions.SSLError(ssl.SSLCertVerificationError("certificate verify failed")), Unreachable),
-        (requests.exceptions.SSLError("[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC]"), ConnectionLost),
-        (requests.ReadTimeout("x"), Unanswered),
-        (requests.ConnectionError("Connection aborted."), ConnectionLost),
-        (
-            requests.ConnectionError(MaxRetryError(None, "/", NewConnectionError(None, "refused"))),  # type: ignore[arg-type]
-            Unreachable,
-        ),
-        (ConnectionResetError(104, "reset"), ConnectionLost),
-    ],
-)
-def test_every_silence_has_its_name(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, kind: type[ServiceNowError]
-) -> None:
-    """Only what surely came before the request counts as never sent."""
-
-    def fail(*_: object, **__: object) -> None:
-        raise error
-
-    monkeypatch.setattr("requests.adapters.HTTPAdapter.send", fail)
-    with pytest.raises(ServiceNowError) as caught:
-        ask("http://127.0.0.1:9")
-    assert type(caught.value) is kind
-
-
-def test_without_time_nothing_is_sent(server: Server) -> None:
+def test_without_time_nothing_is_sent(server: ScriptedServer) -> None:
     """A call whose deadline is over asks nothing, and does not count as ServiceNow's silence."""
     one = Transport(server.url, 4)
     for _ in range(6):
         with pytest.raises(Unreachable):
-            one.send("GET", "/", auth=BearerToken("x"), person_id="ann", deadline=Deadline(0.0))
-    assert one.send("GET", "/", auth=BearerToken("x"), person_id="ann", deadline=Deadline(5)).status == 200
+            one.send("GET", "/", token="x", person_id="ann", deadline=Deadline(0.0))
+    assert one.send("GET", "/", token="x", person_id="ann", deadline=Deadline(5)).status == 200
     assert len(server.asked) == 1

@@ -1,0 +1,361 @@
+"""One HTTP exchange: which failures leave a request unsent, and what is never kept between two requests."""
+
+import gzip
+import inspect
+import ipaddress
+import socket
+import ssl
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import requests.exceptions
+import urllib3.exceptions
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from core.errors import MattermostError, MattermostRefused, MattermostSilent
+from core.times import Deadline
+from http_client.exchange import HttpClient, HttpResponse
+from http_client.failures import FAILURES, ExchangeError, Failure
+from mattermost.client import MattermostClient
+from mattermost.paths import api
+from tests.ports import ReservedPort
+from tests.scripted_server import Script, ScriptedServer, ok
+
+LIMIT = 100_000
+# Base classes that only group others.
+GROUPS = {urllib3.exceptions.HTTPError, urllib3.exceptions.PoolError, requests.exceptions.RequestException}
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the proxies that a test sets."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """What ends with the test."""
+    with ExitStack() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Key and self-signed certificate for 127.0.0.1, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+def serve(stack: ExitStack, script: Script | None = None, certificate: Path | None = None) -> ScriptedServer:
+    """A server that runs until the end of the test."""
+    context = None
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+    server = ScriptedServer(context)
+    stack.callback(server.stop)
+    stack.callback(server.stopping.set)
+    if script is not None:
+        server.script = script
+    return server
+
+
+def ask(url: str, seconds: float = 5.0) -> HttpResponse:
+    """One GET with a token."""
+    return HttpClient(url, 4).send("GET", "/api/x", token="secret-token", deadline=Deadline(seconds), limit=LIMIT)
+
+
+def failure(url: str, seconds: float = 5.0) -> Failure:
+    """How one GET fails."""
+    with pytest.raises(ExchangeError) as caught:
+        ask(url, seconds)
+    return caught.value.failure
+
+
+def classes(module: object) -> list[type[BaseException]]:
+    """Every exception that a library defines; warnings are none here."""
+    return [
+        kind
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, Exception) and not issubclass(kind, Warning) and kind.__module__ == module.__name__  # type: ignore[attr-defined]
+    ]
+
+
+@pytest.mark.parametrize("library", [requests.exceptions, urllib3.exceptions])
+def test_every_exception_of_the_libraries_has_a_row(library: object) -> None:
+    """A new one of a newer version has to be looked at, unless its base class says all there is to say."""
+    found = set(classes(library)) - GROUPS
+    assert len(found) > 15
+    rows = {kind: next((base for base in kind.__mro__ if base in FAILURES), OSError) for kind in found}
+    assert [kind.__name__ for kind, row in rows.items() if row is OSError] == []
+
+
+def test_no_row_is_for_a_group_alone() -> None:
+    """A row of the base class would give every new exception the same meaning unseen."""
+    assert GROUPS & FAILURES.keys() == set()
+
+
+def test_a_failure_says_what_became_of_the_request() -> None:
+    """Only a request that wasn't sent can't have been saved; silence and size don't change by asking again."""
+    assert {one for one in Failure if not one.may_have_been_saved} == {Failure.NOT_SENT}
+    assert {one for one in Failure if one.retry_can_help} == {Failure.NOT_SENT, Failure.CONNECTION_LOST}
+
+
+def test_a_closed_port_is_not_sent() -> None:
+    """Connection refused."""
+    with ReservedPort() as closed:
+        assert failure(f"http://127.0.0.1:{closed.number}") is Failure.NOT_SENT
+
+
+def test_a_connection_that_never_comes_about_is_not_sent(stack: ExitStack) -> None:
+    """The server's queue of connections is full, so that connecting takes too long."""
+    listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+    address = listening.getsockname()
+    for _ in range(4):
+        one = stack.enter_context(socket.socket())
+        one.setblocking(False)
+        one.connect_ex(address)
+    assert failure(f"http://127.0.0.1:{address[1]}", 0.4) is Failure.NOT_SENT
+
+
+def test_nothing_is_sent_after_the_deadline(stack: ExitStack) -> None:
+    """Not even a connection is made."""
+    server = serve(stack)
+    assert failure(server.url, 0.0) is Failure.NOT_SENT
+    assert ask(server.url).status == 200
+    assert len(server.asked) == 1
+
+
+def test_what_cannot_be_a_header_is_not_sent(stack: ExitStack) -> None:
+    """A token with a line break would add a header."""
+    server = serve(stack)
+    with pytest.raises(ExchangeError) as caught:
+        HttpClient(server.url, 4).send("GET", "/", token="a\r\nX: y", deadline=Deadline(5), limit=LIMIT)
+    assert caught.value.failure is Failure.NOT_SENT
+    assert server.asked == []
+
+
+def reset(connection: socket.socket) -> None:
+    """End a connection with RST."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+LOST: dict[str, Script] = {
+    "reset": reset,
+    "closed": lambda connection: None,
+    "half a head": lambda connection: connection.sendall(b"HTTP"),
+    "no HTTP": lambda connection: connection.sendall(b"\x00\x01"),
+    "half a body": lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"),
+    "half a chunk": lambda connection: connection.sendall(CHUNKED + b"ff\r\n{}"),
+    "no chunk": lambda connection: connection.sendall(CHUNKED + b"no length\r\n{}\r\n"),
+    "no gzip": lambda connection: connection.sendall(ok(b"{}", "Content-Encoding: gzip")),
+}
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_a_broken_answer_leaves_open_what_happened(stack: ExitStack, how: str) -> None:
+    """The request was sent; the connection ended, or what came can't be read."""
+    server = serve(stack, LOST[how])
+    assert failure(server.url) is Failure.CONNECTION_LOST
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("trickles", [False, True])
+def test_silence_ends_with_the_deadline(stack: ExitStack, trickles: bool) -> None:
+    """No answer, or a byte now and then."""
+    server = serve(stack)
+
+    def slowly(connection: socket.socket) -> None:
+        if trickles:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while not server.stopping.wait(0.05):
+            connection.sendall(b"x" if trickles else b"")
+
+    server.script = slowly
+    began = time.monotonic()
+    assert failure(server.url, 0.4) is Failure.TIMED_OUT
+    assert time.monotonic() - began < 2
+
+
+def test_an_answer_over_the_limit_is_dropped_while_it_comes(stack: ExitStack) -> None:
+    """The unpacked size counts."""
+    server = serve(
+        stack, lambda connection: connection.sendall(ok(gzip.compress(b" " * 10_000_000), "Content-Encoding: gzip"))
+    )
+    assert failure(server.url) is Failure.TOO_LARGE
+    server.script = lambda connection: connection.sendall(ok(b" " * LIMIT))
+    assert len(ask(server.url).body) == LIMIT
+
+
+def test_a_redirect_is_returned(stack: ExitStack) -> None:
+    """A token goes to the one host and nowhere else."""
+    server = serve(stack)
+    server.script = lambda connection: connection.sendall(ok(b"x", f"Location: {server.url}/y", status="302 Found"))
+    assert ask(server.url).status == 302
+    assert len(server.asked) == 1
+
+
+def test_the_environment_names_the_certificate_authority(
+    stack: ExitStack, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Companies have one of their own; without it nothing is sent."""
+    server = serve(stack, certificate=certificate)
+    assert failure(server.url) is Failure.NOT_SENT
+    assert server.asked == []
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    assert ask(server.url).status == 200
+    assert failure(server.url.replace("127.0.0.1", "localhost")) is Failure.NOT_SENT
+
+
+def test_a_handshake_that_fails_is_not_sent(stack: ExitStack) -> None:
+    """The server doesn't speak TLS, ends the connection, or says nothing."""
+    server = serve(stack)
+    url = server.url.replace("http://", "https://")
+    assert failure(url) is Failure.NOT_SENT
+    server.script = reset
+    assert failure(url) is Failure.NOT_SENT
+    server.script = lambda connection: server.stopping.wait(5)
+    assert failure(url, 0.4) is Failure.NOT_SENT
+
+
+def garbage(connection: socket.socket) -> None:
+    """Plain text in the middle of TLS."""
+    with socket.socket(fileno=connection.detach()) as plain:
+        plain.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+@pytest.mark.parametrize("script", [garbage, reset, lambda connection: None])
+def test_tls_that_fails_after_the_handshake_was_sent(
+    stack: ExitStack, certificate: Path, monkeypatch: pytest.MonkeyPatch, script: Script
+) -> None:
+    """The words of the error are those of a failed handshake, but the request has arrived."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    server = serve(stack, script, certificate)
+    assert failure(server.url) is Failure.CONNECTION_LOST
+    assert server.asked[0].startswith(b"GET /api/x ")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_cannot_be_reached_is_not_sent(
+    stack: ExitStack, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """It refuses the connection."""
+    closed = stack.enter_context(ReservedPort())
+    monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://127.0.0.1:{closed.number}")
+    assert failure(f"{scheme}://acme.service-now.test") is Failure.NOT_SENT
+
+
+@pytest.mark.parametrize(
+    "script", [lambda connection: connection.sendall(ok(b"", status="503 Unavailable")), reset, LOST["no HTTP"]]
+)
+def test_a_proxy_that_makes_no_tunnel_is_not_sent(
+    stack: ExitStack, monkeypatch: pytest.MonkeyPatch, script: Script
+) -> None:
+    """It can't reach the server, ends the connection, or is no proxy."""
+    proxy = serve(stack, script)
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    assert failure("https://acme.service-now.test") is Failure.NOT_SENT
+    assert proxy.asked[0].startswith(b"CONNECT acme.service-now.test:443 ")
+
+
+def test_a_tunnel_that_breaks_after_the_request_leaves_open_what_happened(
+    stack: ExitStack, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy was connected and the server has the request, although urllib3 blames the connection to the proxy."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    requests_in_the_tunnel = []
+
+    def tunnel(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with context.wrap_socket(connection, server_side=True) as inside:
+            requests_in_the_tunnel.append(inside.recv(65536))
+            reset(inside)
+
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    monkeypatch.setenv("HTTPS_PROXY", serve(stack, tunnel).url)
+    assert failure("https://127.0.0.1") is Failure.CONNECTION_LOST
+    assert requests_in_the_tunnel[0].startswith(b"GET /api/x ")
+
+
+def test_a_proxy_that_loses_the_answer_leaves_open_what_happened(
+    stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without TLS a proxy gets the request itself, and may have passed it on."""
+    proxy = serve(stack, reset)
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    assert failure("http://acme.service-now.test") is Failure.CONNECTION_LOST
+    assert proxy.asked[0].startswith(b"GET http://acme.service-now.test/api/x ")
+
+
+def test_nothing_is_kept_between_requests(stack: ExitStack) -> None:
+    """No cookie, and a failed request doesn't break the next one."""
+    server = serve(stack, lambda connection: connection.sendall(ok(b"{}", "Set-Cookie: JSESSIONID=1; Path=/")))
+    client = HttpClient(server.url, 4)
+    for token in ("ann", ""):
+        client.send("GET", "/", token=token, deadline=Deadline(5), limit=LIMIT)
+    assert [b"cookie" in asked.lower() for asked in server.asked] == [False, False]
+    assert [b"Authorization: Bearer ann" in asked for asked in server.asked] == [True, False]
+
+
+MATTERMOST: dict[str, tuple[Callable[[ScriptedServer], Script], type[MattermostError], str]] = {
+    "closed": (lambda _: LOST["closed"], MattermostSilent, "ProtocolError"),
+    "trickling": (lambda server: lambda one: trickle(one, server), MattermostSilent, "deadline passed while reading"),
+    "too large": (
+        lambda _: lambda one: one.sendall(ok(b" " * (17 * 1024 * 1024))),
+        MattermostRefused,
+        "more than 16777216 bytes",
+    ),
+    "no JSON": (lambda _: lambda one: one.sendall(ok(b"<html>")), MattermostSilent, "no JSON"),
+    "deep JSON": (lambda _: lambda one: one.sendall(ok(b"[" * 100_000)), MattermostSilent, "no JSON"),
+}
+
+
+def trickle(connection: socket.socket, server: ScriptedServer) -> None:
+    """A body that comes byte by byte."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    while not server.stopping.wait(0.05):
+        connection.sendall(b" ")
+
+
+@pytest.mark.parametrize("how", MATTERMOST)
+def test_mattermost_has_an_error_for_each_failure(stack: ExitStack, how: str) -> None:
+    """The path is in the log, the ids in it aren't."""
+    script, kind, words = MATTERMOST[how]
+    server = serve(stack)
+    server.script = script(server)
+    with pytest.raises(MattermostError) as caught:
+        MattermostClient(server.url).request("GET", api("users", "me"), token="x", deadline=Deadline(1.0))
+    assert type(caught.value) is kind
+    assert caught.value.log_message.startswith("GET ")
+    assert words in caught.value.log_message
