@@ -1,4 +1,7 @@
-"""The thread and the files of the message that a new record was made from."""
+"""Add the thread and the files of a message to the record that was created from it."""
+
+from dataclasses import dataclass, replace
+from typing import Self
 
 import structlog
 
@@ -8,48 +11,76 @@ from core.records import Record
 from handlers.confirmed import MayBeSaved
 from handlers.context import Context
 from handlers.conversation import Conversation, as_entries, attach, conversation
+from handlers.form_state import FormState
 from handlers.idempotency import Attempt
-from handlers.journal import add_entries, entry_name
+from handlers.journal import add_entries, count_added
 
 log = structlog.get_logger(__name__)
 
 
-def attach_thread(call: Call, record: Record, attempt: Attempt, context: Context) -> list[str]:
+@dataclass(frozen=True, kw_only=True)
+class ThreadSource(FormState):
     """
-    Put what was asked for into the new *record*; a sentence about each.
+    A form that may have been opened from the menu of a message.
 
-    The record exists in any case, so nothing is raised.
+    Args:
+        post_id: The message, "" if the form was opened elsewhere.
+        messages, files: How many its thread has.
     """
-    post_id = str(call.state.get("post_id", ""))
+
+    post_id: str = ""
+    messages: int = 1
+    files: int = 0
+
+    @classmethod
+    def counted(cls, call: Call, context: Context) -> Self:
+        """As `of`, with the numbers of the thread. If Mattermost doesn't answer, the message counts alone."""
+        state = cls.of(call)
+        if call.state or call.post is None:
+            return state
+        state = replace(state, post_id=call.post.id)
+        try:
+            messages = context.mattermost.thread(call.post.id)
+        except MattermostError as error:
+            log.info("thread not read", reason=error.log_message)
+            return state
+        return replace(state, messages=len(messages), files=sum(len(message.files) for message in messages))
+
+
+def attach_thread(call: Call, context: Context, attempt: Attempt, record: Record) -> list[str]:
+    """
+    Add what the form asks for to the new *record*, and return a sentence about each part.
+
+    Raises nothing, because the record exists in any case.
+    """
+    post_id = ThreadSource.of(call).post_id
     whole, files = call.values.flag("whole_thread"), call.values.flag("files")
     if not post_id or not (whole or files):
         return []
     try:
-        taken = conversation(call, post_id, context, whole=whole)
+        taken = conversation(call, context, post_id, whole=whole)
     except MattermostError as error:
         log.warning("thread not read", reason=error.log_message)
         return ["Neither thread nor files were taken along: Mattermost did not give them out. Add them by hand."]
-    told = [_thread(taken, record, attempt, context)] if whole else []
-    return told + ([attach(record, taken.files, attempt, context, new_record=True)] if files and taken.files else [])
+    told = [_add_messages(context, attempt, record, taken)] if whole else []
+    return told + ([attach(context, attempt, record, taken.files, new_record=True)] if files and taken.files else [])
 
 
-def _thread(taken: Conversation, record: Record, attempt: Attempt, context: Context) -> str:
-    """As work notes, for a chat is internal; as comments where the account may write no work notes."""
-    entries = as_entries(taken, context)
-    kind = "work notes"
+def _add_messages(context: Context, attempt: Attempt, record: Record, taken: Conversation) -> str:
+    """As work notes, because a chat is internal, or as comments if the account can't add work notes."""
+    entries = as_entries(context, taken)
+    element = "work_notes"
     try:
         try:
-            add_entries(record, "work_notes", entries, attempt, context)
+            add_entries(context, attempt, record, element, entries)
         except NotKept:
-            kind = "comments"
-            add_entries(record, "comments", entries, attempt, context)
+            element = "comments"
+            add_entries(context, attempt, record, element, entries)
     except AppError as error:
         log.warning("thread not added", sys_id=record.sys_id, reason=error.log_message)
-        element = kind.replace(" ", "_")
-        done = sum(attempt.has_done(entry_name(element, number)) for number in range(len(entries)))
-        if done:
+        if done := count_added(attempt, element, entries):
             return f"Only {done} of {len(entries)} parts of the thread were added: {error.user_message}"
         if isinstance(error, MayBeSaved):
             return "ServiceNow did not say whether it saved the thread; look at the record."
         return f"The thread was not added: {error.user_message}"
-    return f"The thread ({len(taken.messages)} messages) is in its {kind}."
+    return f"The thread ({len(taken.messages)} messages) is in its {element.replace('_', ' ')}."

@@ -24,7 +24,7 @@ _TITLE_CHARACTERS = 160
 log = structlog.get_logger(__name__)
 
 
-def card_of(record: Record, channel_id: str, context: Context) -> dict[str, Any]:
+def card_of(context: Context, record: Record, channel_id: str) -> dict[str, Any]:
     """
     The message attachment.
 
@@ -51,9 +51,9 @@ def shown_by(record: Record) -> dict[str, str]:
 
 
 def post_card_once(
-    record: Record,
-    attempt: Attempt,
     context: Context,
+    attempt: Attempt,
+    record: Record,
     *,
     channel_id: str,
     root_id: str,
@@ -83,9 +83,9 @@ def post_card_once(
         post_id = post_id or context.mattermost.post_card(
             channel_id=channel_id,
             root_id=root_id,
-            attachment=card_of(record, channel_id, context),
+            attachment=card_of(context, record, channel_id),
             pending_post_id=mark,
-            message="\n\n".join(filter(None, (_headline(record, did, context), message))),
+            message="\n\n".join(filter(None, (_headline(context, record, did), message))),
             shows=shown_by(record),
         )
     except MattermostSilent:
@@ -100,14 +100,14 @@ def post_card_once(
         log.error("card not remembered", sys_id=record.sys_id, reason=error.log_message)
 
 
-def _headline(record: Record, did: str, context: Context) -> str:
+def _headline(context: Context, record: Record, did: str) -> str:
     """``Amir Agent created [INC0010001](…): what is wrong``; Mattermost marks a post as edited if it ever changes."""
     link = record_link(record, context.links.record(record.table, record.sys_id))
     title = escaped(record_title(record).partition(": ")[2], _TITLE_CHARACTERS)
     return f"{escaped(context.display_name, _NAME_CHARACTERS)} {did} {link}" + (f": {title}" if title else "")
 
 
-def update_card(record: Record, post_id: str, channel_id: str, context: Context) -> CardUpdate:
+def update_card(context: Context, record: Record, post_id: str, channel_id: str) -> CardUpdate:
     """
     Let the card at *post_id* show *record*.
 
@@ -115,7 +115,7 @@ def update_card(record: Record, post_id: str, channel_id: str, context: Context)
     """
     try:
         return context.mattermost.update_card(
-            post_id=post_id, attachment=card_of(record, channel_id, context), shows=shown_by(record)
+            post_id=post_id, attachment=card_of(context, record, channel_id), shows=shown_by(record)
         )
     except MattermostError as error:
         log.warning("card not updated", sys_id=record.sys_id, reason=error.log_message)

@@ -1,15 +1,16 @@
-"""Create a change request by the Change Management API (API reference §6), once, with its card."""
+"""Create a change request through the Change Management API (API reference §6)."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
 
 from core.calls import Call, Options, Reply, ShowForm, Values
-from core.errors import InvalidInput, NotInstalled, Refused, ServiceNowError
+from core.errors import NotInstalled, Refused, ServiceNowError
 from core.menus import Requirement
 from core.records import Record
-from core.times import EXAMPLE, NoMoment, shown, stored
+from core.times import shown
 from forms.change import (
     DATES,
     DESPITE,
@@ -25,10 +26,11 @@ from forms.change import (
 from forms.choices import LONG_TEXT_CHARACTERS, SHORT_TEXT_CHARACTERS, choices_of
 from handlers.context import Context
 from handlers.creating import create_record
-from handlers.field_errors import field_errors, in_words
+from handlers.field_errors import field_errors
+from handlers.form_reader import FormReader
+from handlers.form_state import FormState
 from handlers.idempotency import Attempt
-from handlers.opened import Opened
-from handlers.reference_fields import Find, answer_lookup, chosen, finder, reference
+from handlers.reference_fields import Find, answer_lookup, finder
 from handlers.registry import calls
 from mattermost.markdown import escaped, plain, visible
 
@@ -39,6 +41,14 @@ _KINDS = (NORMAL, EMERGENCY, STANDARD)
 _FIELDS = ("short_description", "justification", *LOOKUPS, *DATES, *SELECTS, TEMPLATE, "type")
 _NO_CONFLICT = {"", "No Conflict", "Not Run"}
 _NAMED = 3
+_NO_TEMPLATE = "A standard change is made from a template: choose one."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeState(FormState):
+    """``asked``: the form shows a conflict, and a switch to create the change despite it."""
+
+    asked: bool = False
 
 
 @calls.form(PATH, needs=Requirement.CONNECTED)
@@ -49,49 +59,53 @@ def open_form(call: Call, context: Context) -> Reply:
 
 @calls.refresh(PATH, needs=Requirement.CONNECTED)
 def refresh(call: Call, context: Context) -> Reply:
-    """Another type shows or hides the template; everything entered stays."""
+    """Show or hide the template when the type changes. Everything entered is kept."""
     return _show(call, context, call.values)
 
 
 @calls.lookup(PATH, needs=Requirement.CONNECTED)
 def look_up(call: Call, context: Context) -> Reply:
     """Offer templates, groups or configuration items."""
-    return Options(answer_lookup(call, _finder(call.selected_field, context)))
+    return Options(answer_lookup(call, _finder(context, call.selected_field)))
 
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
 def create(call: Call, context: Context) -> Reply:
     """
-    Create the change as the person who asked; answer with its link, show its card.
+    Create the change with the person's permissions, post its card and return its link.
 
-    Open changes of the same item in the same time are shown first, and a switch creates it all the same.
+    If other open changes of the same item overlap, show them first. A switch then creates it anyway.
     """
-    opened = Opened.of(call)
-    kind = call.values.text("type") or NORMAL
+    state = ChangeState.of(call)
     if not call.state and not visible(call.values.text("short_description")):
         return _show(call, context, call.values)
-    columns, template = _columns(call, kind, context)
-    if conflict := _conflict(call, columns, context):
+    form = FormReader(call, context)
+    kind = form.one_of("type", _KINDS) or NORMAL
+    columns = _columns(form, kind)
+    template = form.reference(TEMPLATE, _finder(context, TEMPLATE), required=_NO_TEMPLATE) if kind == STANDARD else ""
+    form.finish()
+    columns = {name: value for name, value in columns.items() if value}
+    despite = call.values.flag(DESPITE) and state.asked
+    if not despite and (conflict := _conflict(context, columns)):
         header = (
             f":warning: {escaped(conflict, 500)} Nothing was created. Choose another time, or create it all the same."
         )
         return _show(call, context, call.values, header=header, conflict=conflict)
-    columns["correlation_id"] = opened.form_id
     try:
         return create_record(
+            context,
+            state,
             TABLE,
             columns,
-            opened,
-            context,
-            then=partial(_checked, kind=kind, columns=columns, context=context),
-            insert=lambda given: _inserted(kind, given, template, context),
+            then=partial(_check, context, kind, columns),
+            insert=lambda sent: _insert(context, kind, sent, template),
         )
     except Refused as refusal:
         raise field_errors(context, TABLE, _FIELDS, refusal) from refusal
 
 
-def _inserted(kind: str, columns: Mapping[str, str], template: str, context: Context) -> Record:
-    """By the Change Management API; where the instance lacks it, by the Table API, which has no templates."""
+def _insert(context: Context, kind: str, columns: Mapping[str, str], template: str) -> Record:
+    """Use the Table API, which has no templates, if the instance lacks the Change Management API."""
     try:
         return context.servicenow.changes.create(kind, columns, template)
     except NotInstalled:
@@ -101,8 +115,8 @@ def _inserted(kind: str, columns: Mapping[str, str], template: str, context: Con
         return context.servicenow.create(TABLE, {**columns, "type": kind})
 
 
-def _checked(record: Record, _attempt: Attempt, *, kind: str, columns: Mapping[str, str], context: Context) -> str:
-    """What ServiceNow made of it: another type than asked for, and its own check for conflicts."""
+def _check(context: Context, kind: str, columns: Mapping[str, str], record: Record, _attempt: Attempt) -> str:
+    """Tell if ServiceNow changed the type, and what its own check for conflicts found."""
     parts: list[str] = []
     if (made := record.value("type")) and made != kind:
         parts.append(f"ServiceNow made it a change of type {escaped(record.display('type') or made, 60)}.")
@@ -117,94 +131,43 @@ def _checked(record: Record, _attempt: Attempt, *, kind: str, columns: Mapping[s
     return f"\n\n{' '.join(parts)}" if parts else ""
 
 
-def _zone(context: Context) -> str:
-    account = context.account
-    return (account.identity.time_zone if account else "") or "UTC"
-
-
 def _show(call: Call, context: Context, values: Values, *, header: str = "", conflict: str = "") -> ShowForm:
-    entered, problems = chosen(values, {name: _finder(name, context) for name in (*LOOKUPS, TEMPLATE)})
+    reader = FormReader(call, context, values)
+    entered = reader.resolved({name: _finder(context, name) for name in (*LOOKUPS, TEMPLATE)})
     form = change_form(
         context.servicenow.columns(TABLE),
-        Values(entered),
-        zone=_zone(context),
-        state=Opened.of(call).signed(PATH, context, asked=bool(conflict)),
-        header=" ".join(filter(None, (header, in_words(problems)))),
+        entered,
+        zone=context.time_zone,
+        state=replace(ChangeState.of(call), asked=bool(conflict)).signed(context, PATH),
+        header=" ".join(filter(None, (header, reader.summary))),
         conflict=conflict,
         steps=call.steps,
     )
     return ShowForm(form)
 
 
-def _finder(name: str, context: Context) -> Find:
+def _finder(context: Context, name: str) -> Find:
     return context.servicenow.changes.find_templates if name == TEMPLATE else finder(context, name)
 
 
-def _columns(call: Call, kind: str, context: Context) -> tuple[dict[str, str], str]:
-    """
-    What is sent to ServiceNow, raw and without empty values, and the template's sys_id.
-
-    Raises:
-        InvalidInput: Sentences at the fields.
-    """
-    problems: dict[str, str] = {}
-    if kind not in _KINDS:
-        problems["type"] = "Choose one of the list."
-    columns = _texts(call, kind, problems)
-    for name in LOOKUPS:
-        columns[name] = _referred(name, call, context, problems)
-    template = _referred(TEMPLATE, call, context, problems) if kind == STANDARD else ""
-    if kind == STANDARD and not template and TEMPLATE not in problems:
-        problems[TEMPLATE] = "A standard change is made from a template: choose one."
-    columns |= _dates(call, context, problems)
-    known = context.servicenow.columns(TABLE)
-    for name in SELECTS:
-        columns[name] = call.values.text(name)
-        allowed = {option.value for option in choices_of(known, name)}
-        if columns[name] and allowed and columns[name] not in allowed:
-            problems[name] = "Choose one of the list."
-    if problems:
-        raise InvalidInput(problems, in_words(problems) if not call.state else None)
-    return {name: value for name, value in columns.items() if value}, template
+def _columns(form: FormReader, kind: str) -> dict[str, str]:
+    """The values to send to ServiceNow. Problems are left to the caller."""
+    required = "" if kind == STANDARD else "Say in a few words what is to be changed."
+    columns = {
+        "short_description": form.line("short_description", most=SHORT_TEXT_CHARACTERS, required=required),
+        "justification": form.text("justification", most=LONG_TEXT_CHARACTERS),
+    }
+    columns |= {name: form.reference(name, _finder(form.context, name)) for name in LOOKUPS}
+    columns |= {name: form.moment(name) for name in DATES}
+    start, end = (columns[name] for name in DATES)
+    if start and end and end <= start:
+        form.refuse("end_date", "The end has to come after the start.")
+    known = form.context.servicenow.columns(TABLE)
+    return columns | {name: form.choice(name, choices_of(known, name)) for name in SELECTS}
 
 
-def _texts(call: Call, kind: str, problems: dict[str, str]) -> dict[str, str]:
-    short_description = " ".join(call.values.text("short_description").split())
-    justification = call.values.text("justification").strip()
-    if not visible(short_description) and kind != STANDARD:
-        problems["short_description"] = "Say in a few words what is to be changed."
-    if len(short_description) > SHORT_TEXT_CHARACTERS:
-        problems["short_description"] = f"At most {SHORT_TEXT_CHARACTERS} characters fit here."
-    if len(justification) > LONG_TEXT_CHARACTERS:
-        problems["justification"] = f"At most {LONG_TEXT_CHARACTERS:,} characters fit here."
-    return {"short_description": short_description, "justification": justification}
-
-
-def _referred(name: str, call: Call, context: Context, problems: dict[str, str]) -> str:
-    found, problem = reference(call.values.option(name), _finder(name, context))
-    if problem:
-        problems[name] = problem
-    return found
-
-
-def _dates(call: Call, context: Context, problems: dict[str, str]) -> dict[str, str]:
-    """Raw UTC times; the end is not before the start."""
-    dates: dict[str, str] = {}
-    for name in DATES:
-        typed = call.values.text(name).strip()
-        try:
-            dates[name] = stored(typed, _zone(context)) if typed else ""
-        except NoMoment:
-            problems[name] = f"Write day and time like {EXAMPLE}."
-    if dates.get("start_date") and dates.get("end_date") and dates["end_date"] <= dates["start_date"]:
-        problems["end_date"] = "The end has to come after the start."
-    return dates
-
-
-def _conflict(call: Call, columns: Mapping[str, str], context: Context) -> str:
-    """Open changes of the same item in the same time, in words; "" for none, or when the person knows."""
-    if call.values.flag(DESPITE) and call.state.get("asked"):
-        return ""
+def _conflict(context: Context, columns: Mapping[str, str]) -> str:
+    """A sentence that names other open changes of the same item at the same time, "" if there are none."""
     if not all(columns.get(name) for name in ("cmdb_ci", *DATES)):
         return ""
     item, start, end = (columns[name] for name in ("cmdb_ci", *DATES))
@@ -215,7 +178,7 @@ def _conflict(call: Call, columns: Mapping[str, str], context: Context) -> str:
         return ""
     if not found:
         return ""
-    zone = _zone(context)
+    zone = context.time_zone
     planned = [
         f"{plain(one.number, 40)}, {shown(one.value('start_date'), zone)} to {shown(one.value('end_date'), zone)}"
         for one in found[:_NAMED]

@@ -115,7 +115,7 @@ def _kind_kept(call: Call) -> dict[str, Value]:
 
 
 def _added(opened: OpenedRecord, call: Call, element: str, text: str, attempt: Attempt, context: Context) -> Text:
-    after = add_entry(opened.table, opened.sys_id, element, text, attempt, context)
+    after = add_entry(context, attempt, opened.table, opened.sys_id, element, text)
     attempt.made(after)
     log.info("journal entry added", table=opened.table, sys_id=opened.sys_id, element=element)
     words = _WORDS[element]

@@ -133,6 +133,11 @@ class Context:
         """Read from the storage once per call."""
         return self.stores.accounts.get(self.person.id)
 
+    @property
+    def time_zone(self) -> str:
+        """The IANA name of their time zone in ServiceNow, "UTC" if unknown."""
+        return (self.account.identity.time_zone if self.account else "") or "UTC"
+
     @cached_property
     def standing(self) -> Standing:
         """A suspended account counts as connected once the OAuth client changed: the next use tries it (design §4)."""

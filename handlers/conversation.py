@@ -1,10 +1,9 @@
-"""What a conversation leaves in a record: messages as one journal entry, files as attachments."""
+"""Put a conversation into a record: its messages as journal entries, its files as attachments."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
 
@@ -20,6 +19,7 @@ from core.errors import (
 )
 from core.record_ports import AttachedFile
 from core.records import Record
+from core.times import zone_of
 from handlers.confirmed import MayBeSaved
 from handlers.context import Context
 from handlers.idempotency import Attempt
@@ -27,12 +27,12 @@ from mattermost.markdown import escaped
 
 log = structlog.get_logger(__name__)
 
-MOST_CHARACTERS = 4000  # of one journal entry: what a base instance's columns hold
-MOST_ENTRIES = 12  # each is a request; inside the time that a call has
+MOST_CHARACTERS = 4000  # of one journal entry: the limit of a base instance's columns
+MOST_ENTRIES = 12  # each is a request, and all of them have to fit into the deadline of a call
 MOST_FILES = 20
-MOST_BYTES = 25 * 1024 * 1024  # of one file; inside the time that a call has
+MOST_BYTES = 25 * 1024 * 1024  # of one file, because of the same deadline
 
-# In a journal these draw HTML; in somebody else's message they are text.
+# ServiceNow renders what is between these as HTML. In somebody's message they are text.
 _CODE = re.compile(r"\[(/?)code\]", re.IGNORECASE)
 _ZERO_WIDTH_SPACE = "\u200b"
 _CONTINUED = " (goes on)"
@@ -43,8 +43,8 @@ _ROOM = len(_CONTINUED) + 1
 class Conversation:
     """
     Args:
-        messages: Those that are taken along, oldest first.
-        team_name: For links; "" outside a team.
+        messages: Oldest first.
+        team_name: For permalinks. "" outside a team.
     """
 
     messages: Sequence[Message]
@@ -55,66 +55,36 @@ class Conversation:
         return [file for message in self.messages for file in message.files]
 
 
-@dataclass(frozen=True)
-class ThreadSource:
+def conversation(call: Call, context: Context, post_id: str, *, whole: bool) -> Conversation:
     """
-    What can be taken along from where a form was opened; travels in its state.
-
-    Args:
-        post_id: The message, "" for a form that was opened elsewhere.
-        messages, files: How many its thread has.
-    """
-
-    post_id: str = ""
-    messages: int = 1
-    files: int = 0
-
-    @classmethod
-    def of(cls, call: Call, context: Context) -> "ThreadSource":
-        """Of the form that *call* opens or belongs to; a message alone where Mattermost does not tell now."""
-        if call.state:
-            known = call.state
-            return cls(str(known.get("post_id", "")), int(known.get("messages", 1)), int(known.get("files", 0)))
-        if call.post is None:
-            return cls()
-        try:
-            messages = context.mattermost.thread(call.post.id)
-        except MattermostError as error:
-            log.info("thread not read", reason=error.log_message)
-            return cls(call.post.id)
-        return cls(call.post.id, len(messages), sum(len(message.files) for message in messages))
-
-
-def conversation(call: Call, post_id: str, context: Context, *, whole: bool) -> Conversation:
-    """
-    The message, or its *whole* thread, as the person may read it.
+    The message, or its *whole* thread, read with the person's permissions.
 
     Raises:
-        MattermostError: Mattermost did not give it.
+        MattermostError: It couldn't be read.
     """
     messages = context.mattermost.thread(post_id)
     mine = messages if whole else [message for message in messages if message.id == post_id]
     return Conversation(mine, call.team_name)
 
 
-def permalink(post_id: str, team_name: str, context: Context) -> str:
-    """Where a message stands; Mattermost finds the team itself where none is named."""
+def permalink(context: Context, post_id: str, team_name: str) -> str:
+    """The address of a message. Without a team name, Mattermost finds the team itself."""
     team = f"/{team_name}" if team_name else "/_redirect"
     return f"{context.settings.mattermost_url}{team}/pl/{post_id}"
 
 
-def as_entries(taken: Conversation, context: Context) -> list[str]:
+def as_entries(context: Context, taken: Conversation) -> list[str]:
     """
-    The messages as texts of journal entries, each message with author, time in the person's zone and link.
+    The messages as texts of journal entries. Each message has its author, its time in the person's zone and its link.
 
-    An entry holds as many messages as fit; a message that is longer goes on in the next one. What is
-    more than `MOST_ENTRIES` is left out, with a line that says so.
+    An entry holds as many messages as fit, and a longer message continues in the next one. After `MOST_ENTRIES`
+    entries, a link replaces the rest.
     """
     entries: list[str] = []
     for message in taken.messages:
-        link = permalink(message.id, taken.team_name, context)
+        link = permalink(context, message.id, taken.team_name)
         author = f"@{message.username}" if message.username else "Somebody"
-        heading = f"{author}, {_time(message.created_at, context)}, {link}"
+        heading = f"{author}, {_time(context, message.created_at)}, {link}"
         for position, part in enumerate(_parts(_as_text(message), MOST_CHARACTERS - len(heading) - _ROOM)):
             block = f"{heading}{_CONTINUED if position else ''}\n{part}"
             if entries and len(entries[-1]) + len(block) + 2 <= MOST_CHARACTERS:
@@ -122,7 +92,7 @@ def as_entries(taken: Conversation, context: Context) -> list[str]:
             else:
                 entries.append(block)
     if len(entries) > MOST_ENTRIES:
-        rest = f"\n\n… more than fits here: {permalink(taken.messages[-1].id, taken.team_name, context)}"
+        rest = f"\n\n… more than fits here: {permalink(context, taken.messages[-1].id, taken.team_name)}"
         entries = entries[:MOST_ENTRIES]
         entries[-1] = entries[-1][: MOST_CHARACTERS - len(rest)] + rest
     return entries
@@ -133,21 +103,24 @@ def _parts(text: str, most: int) -> list[str]:
 
 
 def attach(
-    record: Record, files: Sequence[File], attempt: Attempt, context: Context, *, new_record: bool = False
+    context: Context, attempt: Attempt, record: Record, files: Sequence[File], *, new_record: bool = False
 ) -> str:
     """
-    Attach *files* to the record, each for itself; a sentence of what came of it, "" without files.
+    Attach *files* to the record one by one, and return a summary for the person. "" if there are no files.
 
-    A file that the record has already, by name and content, is not attached a second time. A *new_record* has none.
+    A file that the record already has, with the same name and content, isn't attached again.
+
+    Args:
+        new_record: The record has no attachments yet, so don't list them.
     """
     if not files:
         return ""
-    there = () if new_record else _attached(record, context)
+    there = () if new_record else _attached(context, record)
     added = known = 0
     refused: list[str] = []
     for file in files[:MOST_FILES]:
         try:
-            if attempt.has_done(_file_name(file)) or _attach_one(record, file, there, attempt, context):
+            if attempt.has_done(_file_name(file)) or _attach_one(context, attempt, record, file, there):
                 added += 1
             else:
                 known += 1
@@ -161,7 +134,7 @@ def attach(
     return " ".join(told) + ("\n\nNot attached:\n" + "\n".join(refused) if refused else "")
 
 
-def _attached(record: Record, context: Context) -> Sequence[AttachedFile]:
+def _attached(context: Context, record: Record) -> Sequence[AttachedFile]:
     try:
         return context.servicenow.attachments.of(record.table, record.sys_id)
     except ServiceNowError as error:
@@ -169,8 +142,8 @@ def _attached(record: Record, context: Context) -> Sequence[AttachedFile]:
         return ()
 
 
-def _attach_one(record: Record, file: File, there: Sequence[AttachedFile], attempt: Attempt, context: Context) -> bool:
-    """Whether the file was attached; False where the record had it before this form."""
+def _attach_one(context: Context, attempt: Attempt, record: Record, file: File, there: Sequence[AttachedFile]) -> bool:
+    """Whether the file was attached. False if the record had it before this form."""
     if file.size > MOST_BYTES:
         raise _TooBig(f"{file.size} bytes")
     content = context.mattermost.file(file.id, MOST_BYTES)
@@ -191,7 +164,7 @@ def _attach_one(record: Record, file: File, there: Sequence[AttachedFile], attem
 
 
 def _file_name(file: File) -> str:
-    """What an attempt calls the write of a file."""
+    """The name of a file's write within an attempt."""
     return f"file.{file.id}"
 
 
@@ -225,11 +198,5 @@ def _as_text(message: Message) -> str:
     return "\n".join(part for part in (text, f"Files: {names}" if names else "") if part)
 
 
-def _time(moment: float, context: Context) -> str:
-    account = context.account
-    name = (account.identity.time_zone if account else "") or "UTC"
-    try:
-        zone = ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        zone = ZoneInfo("UTC")
-    return datetime.fromtimestamp(moment, zone).strftime("%Y-%m-%d %H:%M %Z")
+def _time(context: Context, moment: float) -> str:
+    return datetime.fromtimestamp(moment, zone_of(context.time_zone)).strftime("%Y-%m-%d %H:%M %Z")

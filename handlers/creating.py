@@ -1,8 +1,8 @@
 """
-One opened form makes one record, whatever happens in between.
+Create one record per form, and post its card.
 
-`handlers/idempotency.py` stores what is sent before it is sent. A form that is sent again continues where it
-stopped: the record is looked for by its ``correlation_id``, which is the form's id.
+The form's id is the record's ``correlation_id``. If the form is sent again, `handlers/idempotency.py` finds the
+record by it instead of creating another one.
 """
 
 import json
@@ -16,10 +16,10 @@ from core.records import Record
 from core.tables import table_of
 from handlers.cards import post_card_once
 from handlers.context import Context
+from handlers.form_state import FormState
 from handlers.idempotency import Attempt, once
-from handlers.opened import Opened
 from handlers.record_updates import link_to
-from mattermost.cards import record_link, record_title
+from mattermost.cards import record_title
 from mattermost.markdown import escaped
 
 log = structlog.get_logger(__name__)
@@ -28,40 +28,43 @@ _RECORD = "record"
 
 
 def create_record(
+    context: Context,
+    state: FormState,
     table: str,
     columns: Mapping[str, str],
-    opened: Opened,
-    context: Context,
     then: Callable[[Record, Attempt], str] = lambda _record, _attempt: "",
     insert: Callable[[Mapping[str, str]], Record] | None = None,
 ) -> Text:
     """
-    Insert *columns*, post the card and return the confirmation; the first result when sent again.
+    Insert *columns*, post the card and return the confirmation. A form that is sent again gets the first answer.
 
-    *then* does what follows from the record and says how that went, as a further paragraph; it raises
-    nothing, for the record exists in any case. *insert* is what inserts, where that is not the Table API.
+    Args:
+        then: Does what else the form asks for and returns further paragraphs for the confirmation. It must not raise,
+            because the record exists in any case.
+        insert: Inserts the record, if not through the Table API.
 
     Raises:
         StillWorking: The same form is being submitted by another request.
-        MayBeSaved: ServiceNow did not say whether it saved the record, and looking did not tell.
+        MayBeSaved: ServiceNow didn't say whether it saved the record, and the lookup couldn't tell either.
         ServiceNowError: Nothing was saved, with the reason.
     """
 
     def work(attempt: Attempt) -> Text:
-        record = _record(table, columns, attempt, context, insert)
-        text = _confirmation(record, _card_problem(record, opened, attempt, context), context)
+        sent = {**columns, "correlation_id": state.form_id}
+        record = _inserted(context, attempt, table, sent, insert)
+        text = _confirmation(context, record, _card_problem(context, attempt, state, record))
         text += then(record, attempt)
         log.info("record created", table=table, sys_id=record.sys_id, person=context.person.id)
         return Text(text)
 
-    return once(opened.form_id, context, work)
+    return once(state.form_id, context, work)
 
 
-def _record(
+def _inserted(
+    context: Context,
+    attempt: Attempt,
     table: str,
     columns: Mapping[str, str],
-    attempt: Attempt,
-    context: Context,
     insert: Callable[[Mapping[str, str]], Record] | None,
 ) -> Record:
     if attempt.has_done(_RECORD):
@@ -72,18 +75,18 @@ def _record(
         look=lambda _digest: context.servicenow.find_created(table, columns, attempt.since),
         content=json.dumps(dict(columns), sort_keys=True),
         address=context.links.list(table),
-        again=lambda record: _oldest(record, attempt, context),
+        again=lambda record: _oldest(context, attempt, record),
     )
     attempt.made(record)
     return record
 
 
-def _oldest(record: Record, attempt: Attempt, context: Context) -> Record:
+def _oldest(context: Context, attempt: Attempt, record: Record) -> Record:
     """
-    The first of all records that the form made, for *record* was sent a second time.
+    The first of all records that the form created, because *record* was sent a second time.
 
-    A person can't delete a record, and one that was committed after the hold may have been seen already. So the
-    oldest one gets the card, and the person is told about the others.
+    A person can't delete a record, and others may have seen the earlier one. So the oldest one gets the card, and the
+    confirmation names the others.
     """
     try:
         found = context.servicenow.created_by_form(record.table, attempt.form_id)
@@ -100,20 +103,19 @@ def _oldest(record: Record, attempt: Attempt, context: Context) -> Record:
     return found[0]
 
 
-def _card_problem(record: Record, opened: Opened, attempt: Attempt, context: Context) -> str:
-    """Post the card; why it could not be posted, or "". The record exists in any case."""
-    if not opened.channel_id:
+def _card_problem(context: Context, attempt: Attempt, state: FormState, record: Record) -> str:
+    """Post the card. Returns why it couldn't be posted, or ""."""
+    if not state.channel_id:
         return "there is no channel to post it in"
     try:
-        post_card_once(record, attempt, context, channel_id=opened.channel_id, root_id=opened.root_id, did="created")
+        post_card_once(context, attempt, record, channel_id=state.channel_id, root_id=state.root_id, did="created")
     except (MattermostError, MayNotPost) as error:
         log.warning("card not posted", sys_id=record.sys_id, reason=error.log_message)
         return error.user_message
     return ""
 
 
-def _confirmation(record: Record, problem: str, context: Context) -> str:
-    link = record_link(record, context.links.record(record.table, record.sys_id))
+def _confirmation(context: Context, record: Record, problem: str) -> str:
     title = escaped(record_title(record).partition(": ")[2], 160)
-    text = f"Created {link}: {title}"
+    text = f"Created {link_to(context, record)}: {title}"
     return f"{text}\n\nIts card was not posted here: {problem}" if problem else text

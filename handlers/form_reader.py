@@ -70,7 +70,12 @@ class FormReader:
                 self.refuse(name, problem)
 
     def text(self, name: str, *, most: int, required: str = "") -> str:
-        """A text of at most *most* characters, without spaces around it. A required one needs visible characters."""
+        """
+        A text without spaces around it. A required one needs visible characters.
+
+        Args:
+            most: Characters, 0 for any number.
+        """
         return self._short_enough(name, self.values.text(name).strip(), most, required)
 
     def line(self, name: str, *, most: int, required: str = "") -> str:
@@ -124,7 +129,9 @@ class FormReader:
 
     def moment(self, name: str, *, required: str = "") -> str:
         """A day and time in the person's ServiceNow time zone, as ServiceNow stores it: UTC."""
-        return self._parsed(name, self._stored, f"Write day and time like {EXAMPLE}.", required)
+        return self._parsed(
+            name, lambda typed: stored(typed, self.context.time_zone), f"Write day and time like {EXAMPLE}.", required
+        )
 
     def day(self, name: str, *, required: str = "") -> str:
         """A day, in ISO format."""
@@ -139,10 +146,6 @@ class FormReader:
         """A decimal number, as typed."""
         return self._parsed(name, _number, "Write a number.", required)
 
-    def _stored(self, typed: str) -> str:
-        account = self.context.account
-        return stored(typed, account.identity.time_zone if account else "")
-
     def _parsed(self, name: str, parse: Callable[[str], str], problem: str, required: str) -> str:
         typed = self.values.text(name).strip()
         if not typed:
@@ -154,7 +157,7 @@ class FormReader:
             return ""
 
     def _short_enough(self, name: str, text: str, most: int, required: str) -> str:
-        if len(text) > most:
+        if most and len(text) > most:
             self.refuse(name, f"At most {most:,} characters fit here.")
             return ""
         return self._filled(name, text, required)

@@ -1,9 +1,10 @@
-"""Create an incident: open the form, look people and groups up, submit once (spec §7)."""
+"""Create an incident."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from core.calls import Call, Options, Post, Reply, ShowForm, Text, Values
-from core.errors import InvalidInput, MattermostError, Refused
+from core.errors import MattermostError, Refused
 from core.menus import Requirement
 from core.records import Column, Record
 from forms.choices import choices_of
@@ -18,15 +19,15 @@ from forms.incident import (
 )
 from forms.mandatory import mandatory_columns
 from forms.message import thread_fields
-from handlers.attach_thread import attach_thread
+from handlers.attach_thread import ThreadSource, attach_thread
 from handlers.context import Context
-from handlers.conversation import ThreadSource, permalink
+from handlers.conversation import permalink
 from handlers.creating import create_record
-from handlers.field_errors import field_errors, in_words
+from handlers.field_errors import field_errors
+from handlers.form_reader import FormReader
 from handlers.idempotency import Attempt
 from handlers.mandatory import column_finder, not_shown_text, read_mandatory, refused_columns
-from handlers.opened import Opened
-from handlers.reference_fields import answer_lookup, chosen, finder, look_up_reference, reference
+from handlers.reference_fields import answer_lookup, finder, look_up_reference
 from handlers.registry import calls
 from handlers.subscriptions_create import subscribe_to_new
 from mattermost.markdown import first_words, visible
@@ -34,9 +35,16 @@ from mattermost.markdown import first_words, visible
 TABLE = "incident"
 
 
+@dataclass(frozen=True, kw_only=True)
+class IncidentState(ThreadSource):
+    """``also`` names the columns that this instance requires and the base form lacks."""
+
+    also: tuple[str, ...] = ()
+
+
 @calls.form(PATH, needs=Requirement.CONNECTED)
 def open_form(call: Call, context: Context) -> Reply:
-    """Open the form, prefilled from the message on whose menu it was chosen."""
+    """Open the form, filled in from the message if it was opened from a message's menu."""
     values = dict(call.values)
     if call.post is not None:
         if not visible(call.post.message) or call.post.type.startswith("system_"):
@@ -44,60 +52,59 @@ def open_form(call: Call, context: Context) -> Reply:
                 "This message has no text to make an incident from. "
                 "Use `/servicenow incident create`, or choose another message."
             )
-        values |= _from_message(call, call.post, context)
+        values |= _from_message(call, context, call.post)
     return _show(call, context, Values(values))
 
 
 @calls.refresh(PATH, needs=Requirement.CONNECTED)
 def refresh(call: Call, context: Context) -> Reply:
-    """Build the form again; everything entered stays, but a subcategory of another category."""
+    """Rebuild the form. Everything entered is kept, except a subcategory of another category."""
     return _show(call, context, call.values, caller_default=False)
 
 
 @calls.lookup(PATH, needs=Requirement.CONNECTED)
 def look_up(call: Call, context: Context) -> Reply:
-    """Offer callers, groups or configuration items that match what was typed."""
-    extra = {column.name: column for column in _demanded(call, context)}
-    if call.selected_field in extra:
-        return Options(answer_lookup(call, column_finder(context, extra[call.selected_field])))
+    """Offer callers, groups, configuration items, or the rows of a mandatory column."""
+    for column in _mandatory(context, IncidentState.of(call).also):
+        if column.name == call.selected_field:
+            return Options(answer_lookup(call, column_finder(context, column)))
     return Options(look_up_reference(call, context, LOOKUPS))
 
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
 def create(call: Call, context: Context) -> Reply:
-    """Create the incident as the person who asked; answer with its link, show its card."""
-    opened = Opened.of(call)
-    if not call.state and (not visible(call.values.text("short_description")) or _demanded(call, context)):
-        # A command: the client opens no modal for what is missing, so we do, with what was typed.
+    """Create the incident with the person's permissions, post its card and return its link."""
+    state = IncidentState.of(call)
+    mandatory = _mandatory(context, state.also)
+    if not call.state and (not visible(call.values.text("short_description")) or mandatory):
+        # The client opens no form for what a command lacks, so open it with what was typed.
         return _show(call, context, call.values)
-    columns = _columns(call, context)
-    columns["correlation_id"] = opened.form_id
+    columns = _columns(call, context, mandatory)
     try:
-        return create_record(TABLE, columns, opened, context, _followed_up(call, opened, context))
+        return create_record(context, state, TABLE, columns, _follow_up(call, context, state))
     except Refused as refusal:
-        known = (*COLUMNS, *(column.name for column in _demanded(call, context)))
+        known = (*COLUMNS, *(column.name for column in mandatory))
         if call.steps and (also := refused_columns(refusal, context.servicenow.cached_columns(TABLE), known)):
-            # A data policy that the dictionary does not know: the form is shown again with its fields.
+            # The dictionary doesn't know this data policy: show the form again with its columns.
             return _show(call, context, call.values, caller_default=False, also=also, header=refusal.user_message)
         raise field_errors(context, TABLE, known, refusal) from refusal
 
 
-def _followed_up(call: Call, opened: Opened, context: Context) -> Callable[[Record, Attempt], str]:
-    """What else was asked for; its failure does not hide the new incident."""
+def _follow_up(call: Call, context: Context, state: IncidentState) -> Callable[[Record, Attempt], str]:
+    """Everything else that the form asks for. If it fails, the confirmation says so."""
 
     def follow_up(record: Record, attempt: Attempt) -> str:
-        told = attach_thread(call, record, attempt, context)
+        told = attach_thread(call, context, attempt, record)
         if call.values.flag("subscribe"):
-            told.append(subscribe_to_new(context, record, opened.channel_id, f"{opened.form_id}-subscription"))
+            told.append(subscribe_to_new(context, record, state.channel_id, f"{state.form_id}-subscription"))
         return "".join(f"\n\n{one}" for one in told)
 
     return follow_up
 
 
-def _demanded(call: Call, context: Context, also: Sequence[str] = ()) -> list[Column]:
-    """Columns that this instance demands and the form lacks; those of a refusal come with the form's state."""
-    carried = [str(name) for name in call.state.get("also", ())]
-    return mandatory_columns(context.servicenow.columns(TABLE), COLUMNS, (*carried, *also))
+def _mandatory(context: Context, also: Sequence[str]) -> list[Column]:
+    """Columns that the dictionary requires and the form lacks, and *also* those that a data policy requires."""
+    return mandatory_columns(context.servicenow.columns(TABLE), COLUMNS, also)
 
 
 def _show(
@@ -108,30 +115,30 @@ def _show(
     also: Sequence[str] = (),
     header: str = "",
 ) -> ShowForm:
-    entered, problems = chosen(values, {name: finder(context, name) for name in LOOKUPS})
+    state = IncidentState.counted(call, context)
+    reader = FormReader(call, context, values)
+    entered = dict(reader.resolved({name: finder(context, name) for name in LOOKUPS}))
     account = context.account
     if caller_default and "caller_id" not in entered and account is not None and account.identity.known:
         entered["caller_id"] = account.identity.option
-    along = ThreadSource.of(call, context)
-    demanded = _demanded(call, context, also)
+    mandatory = _mandatory(context, (*state.also, *also))
+    names = tuple(column.name for column in mandatory)
     texts = {name: values.text(name) for name in ("short_description", "description")}
-    elsewhere = not_shown_text(demanded, TABLE, texts, context)
-    names = [column.name for column in demanded]
     form = incident_form(
         context.servicenow.columns(TABLE),
         Values(entered),
-        state=Opened.of(call).signed(PATH, context, **vars(along), also=names),
+        state=replace(state, also=names).signed(context, PATH),
         caller_optional=context.settings.caller_optional,
-        more=thread_fields(values, messages=along.messages, files=along.files),
+        more=thread_fields(values, messages=state.messages, files=state.files),
         also=names,
-        header=" ".join(filter(None, (header, in_words(problems), elsewhere))),
+        header=" ".join(filter(None, (header, reader.summary, not_shown_text(context, mandatory, TABLE, texts)))),
     )
     return ShowForm(form)
 
 
-def _from_message(call: Call, post: Post, context: Context) -> dict[str, str]:
-    """The message whole, with who wrote it and where it stands; its first words as the title."""
-    address = permalink(post.id, call.team_name, context)
+def _from_message(call: Call, context: Context, post: Post) -> dict[str, str]:
+    """The first words of the message as the title, and all of it with its author and link as the description."""
+    address = permalink(context, post.id, call.team_name)
     try:
         source = f"Mattermost message of @{context.mattermost.username(post.user_id)}: {address}"
     except MattermostError:
@@ -144,36 +151,22 @@ def _from_message(call: Call, post: Post, context: Context) -> dict[str, str]:
     }
 
 
-def _columns(call: Call, context: Context) -> dict[str, str]:
-    """What is sent to ServiceNow: checked, raw values, empty ones left out."""
-    problems: dict[str, str] = {}
-    columns: dict[str, str] = {}
-    short_description = " ".join(call.values.text("short_description").split())
-    description = call.values.text("description").strip()
-    if not visible(short_description):
-        problems["short_description"] = "Say in a few words what is wrong."
-    if len(short_description) > SHORT_DESCRIPTION_CHARACTERS:
-        problems["short_description"] = f"At most {SHORT_DESCRIPTION_CHARACTERS} characters fit here."
-    if len(description) > DESCRIPTION_CHARACTERS:
-        problems["description"] = f"At most {DESCRIPTION_CHARACTERS:,} characters fit here."
-    columns |= {"short_description": short_description, "description": description}
-    known = context.servicenow.columns(TABLE)
-    for name in SELECTS:
-        chosen = call.values.text(name)
-        allowed = {option.value for option in choices_of(known, name, call.values.text("category"))}
-        if chosen and allowed and chosen not in allowed:
-            problems[name] = "Choose one of the list."
-        columns[name] = chosen[:40]
-    for name in LOOKUPS:
-        columns[name], problem = reference(call.values.option(name), finder(context, name))
-        if problem:
-            problems[name] = problem
-    columns |= read_mandatory(_demanded(call, context), call.values, context, problems)
-    account = context.account
-    if not call.state and not columns["caller_id"] and account is not None:
-        columns["caller_id"] = account.identity.sys_id  # a command names nobody: the person
-    if not columns["caller_id"] and not context.settings.caller_optional and "caller_id" not in problems:
-        problems["caller_id"] = "Choose whom this incident is for."
-    if problems:
-        raise InvalidInput(problems, in_words(problems) if not call.state else None)
+def _columns(call: Call, context: Context, mandatory: Sequence[Column]) -> dict[str, str]:
+    """The values to send to ServiceNow. Raises InvalidInput."""
+    form = FormReader(call, context)
+    columns = {
+        "short_description": form.line(
+            "short_description", most=SHORT_DESCRIPTION_CHARACTERS, required="Say in a few words what is wrong."
+        ),
+        "description": form.text("description", most=DESCRIPTION_CHARACTERS),
+    }
+    known, category = context.servicenow.columns(TABLE), call.values.text("category")
+    columns |= {name: form.choice(name, choices_of(known, name, category)) for name in SELECTS}
+    columns |= {name: form.reference(name, finder(context, name)) for name in LOOKUPS}
+    columns |= read_mandatory(form, mandatory)
+    if not call.state and not columns["caller_id"] and context.account is not None:
+        columns["caller_id"] = context.account.identity.sys_id  # a command that names no caller
+    if not columns["caller_id"] and not context.settings.caller_optional:
+        form.refuse("caller_id", "Choose whom this incident is for.")
+    form.finish()
     return {name: value for name, value in columns.items() if value}

@@ -1,4 +1,4 @@
-"""Journal entries, each written once however often its form is sent."""
+"""Add journal entries (comments and work notes) to a record, each once no matter how often its form is sent."""
 
 from collections.abc import Sequence
 
@@ -14,18 +14,18 @@ TWICE = (
 
 
 def add_entry(
-    table: str, sys_id: str, element: str, text: str, attempt: Attempt, context: Context, number: int = 0
+    context: Context, attempt: Attempt, table: str, sys_id: str, element: str, text: str, number: int = 0
 ) -> Record:
     """
-    Write *text* into a record's journal and return the record as it is then, with its card's columns.
+    Add *text* to a record's journal and return the updated record with its card's columns.
 
     Args:
         element: ``comments`` or ``work_notes``.
-        number: Of this entry among those of the form.
+        number: Position of this entry among those of the form.
 
     Raises:
-        MayBeSaved: No answer, and looking did not tell either.
-        NotKept: The account may not write such entries.
+        MayBeSaved: There was no answer, and the lookup couldn't tell either.
+        NotKept: The account isn't allowed to add such entries.
         ServiceNowError: Nothing was saved, with the reason.
     """
     journal, columns = context.servicenow.journal, table_of(table).card_columns
@@ -43,7 +43,7 @@ def add_entry(
         return record
 
     return attempt.write(
-        entry_name(element, number),
+        _entry_name(element, number),
         send=lambda: journal.add(table, sys_id, element, text, columns, attempt.since),
         look=look,
         content=text,
@@ -53,13 +53,18 @@ def add_entry(
     )
 
 
-def add_entries(record: Record, element: str, entries: Sequence[str], attempt: Attempt, context: Context) -> None:
-    """Write the entries in order, without those that an earlier submit of the form wrote. Raises as `add_entry`."""
+def add_entries(context: Context, attempt: Attempt, record: Record, element: str, entries: Sequence[str]) -> None:
+    """Add the entries in order, except those that an earlier submit of the form added. Raises as `add_entry`."""
     for number, entry in enumerate(entries):
-        if not attempt.has_done(entry_name(element, number)):
-            add_entry(record.table, record.sys_id, element, entry, attempt, context, number)
+        if not attempt.has_done(_entry_name(element, number)):
+            add_entry(context, attempt, record.table, record.sys_id, element, entry, number)
 
 
-def entry_name(element: str, number: int) -> str:
-    """What an attempt calls the write of an entry."""
+def count_added(attempt: Attempt, element: str, entries: Sequence[str]) -> int:
+    """How many of *entries* are known to be added, by this submit or an earlier one."""
+    return sum(attempt.has_done(_entry_name(element, number)) for number in range(len(entries)))
+
+
+def _entry_name(element: str, number: int) -> str:
+    """The name of an entry's write within an attempt."""
     return f"{element}.{number}"

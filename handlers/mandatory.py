@@ -1,20 +1,20 @@
-"""Columns that an instance demands and a form lacks: offered, looked up, read (spec §7.8)."""
+"""Columns that an instance requires and a form lacks: looked up, read, and named if no field can hold them."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date
 
-from core.calls import Values
 from core.errors import Refused
 from core.records import Column
-from core.times import EXAMPLE, NoMoment, stored
 from forms.mandatory import DAYS, MOMENTS, NUMBERS, TRUTHS, can_be_shown
 from handlers.context import Context
-from handlers.reference_fields import PEOPLE, Find, finder, reference
+from handlers.form_reader import FormReader
+from handlers.reference_fields import PEOPLE, Find, finder
 from mattermost.markdown import escaped
+
+_REQUIRED = "ServiceNow demands this."
 
 
 def column_finder(context: Context, column: Column) -> Find:
-    """What looks up the rows that *column* refers to, in whatever table."""
+    """The lookup of the rows that *column* refers to, in any table."""
     if column.reference == "sys_user":
         return finder(context, PEOPLE[0])
     if column.reference == "sys_user_group":
@@ -22,26 +22,13 @@ def column_finder(context: Context, column: Column) -> Find:
     return lambda words: context.servicenow.records.find(column.reference, words)
 
 
-def read_mandatory(
-    columns: Sequence[Column], values: Values, context: Context, problems: dict[str, str]
-) -> dict[str, str]:
-    """Raw values of demanded columns; what is missing or wrong goes to *problems*."""
-    found: dict[str, str] = {}
-    for column in columns:
-        if not can_be_shown(column):
-            continue
-        value, problem = _value(column, values, context)
-        if not value and not problem:
-            problem = "ServiceNow demands this."
-        if problem:
-            problems[column.name] = problem
-        else:
-            found[column.name] = value
-    return found
+def read_mandatory(form: FormReader, columns: Sequence[Column]) -> dict[str, str]:
+    """The values of mandatory columns as ServiceNow stores them, without those that no field can hold."""
+    return {column.name: _read(form, column) for column in columns if can_be_shown(column)}
 
 
 def refused_columns(refusal: Refused, columns: Mapping[str, Column], known: Collection[str]) -> list[str]:
-    """Columns that a refusal names by their labels and that the form lacks: it can be shown with them."""
+    """The columns that *refusal* names by their labels and that the form lacks but can show."""
     wanted = {label.casefold() for label in refusal.labels}
     return [
         name
@@ -50,8 +37,8 @@ def refused_columns(refusal: Refused, columns: Mapping[str, Column], known: Coll
     ]
 
 
-def not_shown_text(columns: Sequence[Column], table: str, values: Mapping[str, str], context: Context) -> str:
-    """What no form of ours can ask for, with a link to ServiceNow's own form, filled in; "" for nothing."""
+def not_shown_text(context: Context, columns: Sequence[Column], table: str, values: Mapping[str, str]) -> str:
+    """Names the columns that no field can hold and links to ServiceNow's own form, filled in. "" if there are none."""
     hidden = [escaped(column.label, 60) for column in columns if not can_be_shown(column)]
     if not hidden:
         return ""
@@ -59,35 +46,18 @@ def not_shown_text(columns: Sequence[Column], table: str, values: Mapping[str, s
     return f"ServiceNow also demands {', '.join(hidden)}, which can't be filled in here: [use its own form]({address})."
 
 
-def _value(column: Column, values: Values, context: Context) -> tuple[str, str]:
-    typed = values.text(column.name).strip()
+def _read(form: FormReader, column: Column) -> str:
+    name = column.name
     if column.choices:
-        fits = not typed or typed in {choice.value for choice in column.choices}
-        return typed, "" if fits else "Choose one of the list."
+        return form.one_of(name, {choice.value for choice in column.choices}, required=_REQUIRED)
     if column.reference:
-        return reference(values.option(column.name), column_finder(context, column))
+        return form.reference(name, column_finder(form.context, column), required=_REQUIRED)
     if column.type in TRUTHS:
-        return ("true" if values.flag(column.name) else "false"), ""
-    if not typed:
-        return "", ""
+        return "true" if form.flag(name) else "false"
     if column.type in MOMENTS:
-        account = context.account
-        try:
-            return stored(typed, account.identity.time_zone if account else ""), ""
-        except NoMoment:
-            return "", f"Write day and time like {EXAMPLE}."
+        return form.moment(name, required=_REQUIRED)
     if column.type in DAYS:
-        return _day(typed)
+        return form.day(name, required=_REQUIRED)
     if column.type in NUMBERS:
-        number = typed.replace(".", "", 1).removeprefix("-")
-        return typed, "" if number.isascii() and number.isdigit() else "Write a number."
-    if column.max_length and len(typed) > column.max_length:
-        return "", f"At most {column.max_length:,} characters fit here."
-    return typed, ""
-
-
-def _day(typed: str) -> tuple[str, str]:
-    try:
-        return date.fromisoformat(typed[: len("2026-11-24")]).isoformat(), ""
-    except ValueError:
-        return "", "Write a day like 2026-11-24."
+        return form.number(name, required=_REQUIRED)
+    return form.text(name, most=column.max_length, required=_REQUIRED)

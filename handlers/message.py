@@ -1,4 +1,4 @@
-"""Add a message, or the whole thread, and its files to a record (post menu "Add to ServiceNow record")."""
+"""Add a message, or its whole thread, and its files to a record (message menu "Add to ServiceNow record")."""
 
 import structlog
 
@@ -10,11 +10,11 @@ from core.records import Record
 from core.tables import numbers_in, table_of
 from forms.message import COMMENT, PATH, WORK_NOTE, message_form
 from forms.record import RECORD
+from handlers.attach_thread import ThreadSource
 from handlers.context import Context
-from handlers.conversation import ThreadSource, as_entries, attach, conversation
+from handlers.conversation import as_entries, attach, conversation
 from handlers.idempotency import Attempt, once
-from handlers.journal import add_entries, entry_name
-from handlers.opened import Opened
+from handlers.journal import add_entries, count_added
 from handlers.record_lookup import look_up_records, requested_record, shared_table_names
 from handlers.record_updates import link_to
 from handlers.registry import calls
@@ -25,18 +25,18 @@ log = structlog.get_logger(__name__)
 
 @calls.form(PATH, needs=Requirement.CONNECTED)
 def open_form(call: Call, context: Context) -> Reply:
-    """Open the form; a record that the message names stands in it already."""
+    """Open the form, with the record whose number is in the message."""
     post = call.post
     if post is None or post.type.startswith("system_"):
         return Text("This message can't be added to a record. Choose one that somebody wrote.")
-    along = ThreadSource.of(call, context)
-    if not visible(post.message) and not along.files:
+    state = ThreadSource.counted(call, context)
+    if not visible(post.message) and not state.files:
         return Text("This message has neither text nor files to add. Choose another one.")
     values: dict[str, Value] = dict(call.values)
     if number := next(iter(numbers_in(post.message, context.settings.shared_tables)), ""):
-        values[RECORD] = Option(number, number)  # looked for on submit: opening asks ServiceNow nothing
-    state = Opened.of(call).signed(PATH, context, **vars(along))
-    return ShowForm(message_form(Values(values), messages=along.messages, files=along.files, state=state))
+        values[RECORD] = Option(number, number)  # looked up on submit, so that opening is fast
+    form = message_form(Values(values), messages=state.messages, files=state.files, state=state.signed(context, PATH))
+    return ShowForm(form)
 
 
 @calls.lookup(PATH, needs=Requirement.CONNECTED)
@@ -49,9 +49,9 @@ def look_up(call: Call, context: Context) -> Reply:
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
 def add(call: Call, context: Context) -> Reply:
-    """Add it once, however often the form is sent, and say what became of each part."""
-    post_id = str(call.state.get("post_id", ""))
-    if not post_id:
+    """Add everything once, and say what happened to each part."""
+    state = ThreadSource.of(call)
+    if not state.post_id:
         return Text("Open a message's menu and choose “Add to ServiceNow record” there.")
     element = call.values.text("kind") or WORK_NOTE
     if element not in {COMMENT, WORK_NOTE}:
@@ -64,11 +64,11 @@ def add(call: Call, context: Context) -> Reply:
         if not table_of(record.table).is_task:
             raise InvalidInput({RECORD: "Knowledge articles take no comments."})
         attempt.made(record)
-        text = _added(call, post_id, record, element, attempt, context)
+        text = _add(call, context, attempt, state.post_id, record, element)
         log.info("message added", table=record.table, sys_id=record.sys_id, person=context.person.id)
         return Text(text)
 
-    return once(Opened.of(call).form_id, context, work)
+    return once(state.form_id, context, work)
 
 
 class PartlyAdded(AppError):
@@ -82,20 +82,20 @@ class PartlyAdded(AppError):
         self.retryable = cause.retryable
 
 
-def _added(call: Call, post_id: str, record: Record, element: str, attempt: Attempt, context: Context) -> str:
-    taken = conversation(call, post_id, context, whole=call.values.flag("whole_thread"))
+def _add(call: Call, context: Context, attempt: Attempt, post_id: str, record: Record, element: str) -> str:
+    taken = conversation(call, context, post_id, whole=call.values.flag("whole_thread"))
     if not taken.messages:
         raise InvalidInput({}, "The message is no longer there, so nothing was added.")
-    entries = as_entries(taken, context)
+    entries = as_entries(context, taken)
     try:
-        add_entries(record, element, entries, attempt, context)
+        add_entries(context, attempt, record, element, entries)
     except AppError as error:
-        done = sum(attempt.has_done(entry_name(element, number)) for number in range(len(entries)))
+        done = count_added(attempt, element, entries)
         if not done:
             raise
         raise PartlyAdded(done, len(entries), link_to(context, record), error) from error
     count = len(taken.messages)
     what = "The message is" if count == 1 else f"{count} messages are"
     told = f"{what} in {link_to(context, record)} as a {'comment' if element == COMMENT else 'work note'}."
-    files = attach(record, taken.files, attempt, context) if call.values.flag("files") else ""
+    files = attach(context, attempt, record, taken.files) if call.values.flag("files") else ""
     return f"{told} {files}".strip()

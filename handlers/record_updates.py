@@ -128,7 +128,7 @@ def announce(call: Call, context: Context, after: Record, line: str, told: str) 
     opened = OpenedRecord.to(after, call)
     pressed = [opened.post_id] if opened.post_id else []
     post_ids = dict.fromkeys((*pressed, *context.stores.cards.of(opened.channel_id, after.sys_id)))
-    roots = [update_card(after, post_id, opened.channel_id, context).root_id for post_id in post_ids]
+    roots = [update_card(context, after, post_id, opened.channel_id).root_id for post_id in post_ids]
     root_id = next(filter(None, roots), opened.root_id)
     return Text(told, announced=bool(root_id) and _said(opened.channel_id, root_id, line, context))
 

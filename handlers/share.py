@@ -150,9 +150,9 @@ def _shared(
         channel_id = context.mattermost.direct_channel(target.value) if kind == "person" else target.value
         here = channel_id == opened.channel_id
         post_card_once(
-            record,
-            attempt,
             context,
+            attempt,
+            record,
             channel_id=channel_id,
             root_id=opened.root_id if here else "",
             did="shared",

@@ -41,7 +41,7 @@ def refresh(call: Call, context: Context) -> Reply:
     """Read the record and let its card show it."""
     record = _read(call, context)
     opened = OpenedRecord.of(call)
-    if opened and opened.post_id and not update_card(record, opened.post_id, opened.channel_id, context).updated:
+    if opened and opened.post_id and not update_card(context, record, opened.post_id, opened.channel_id).updated:
         return Text(f"This card couldn't be updated. Open {link_to(context, record)} to see what it is now.")
     return Text(f"{link_to(context, record)} is up to date.")
 

@@ -19,9 +19,8 @@ def reader(
     entered: dict[str, Value], *, state: dict[str, Any] | None = None, zone: str = "Europe/Berlin"
 ) -> FormReader:
     """A reader of *entered*, of a form that carries *state*; none for a command."""
-    account = SimpleNamespace(identity=SimpleNamespace(time_zone=zone))
     call = Call(kind=Kind.SUBMIT, path="a/b", person=Person(id="p"), values=Values(entered), state=state or {})
-    return FormReader(call, cast(Context, SimpleNamespace(account=account)))
+    return FormReader(call, cast(Context, SimpleNamespace(time_zone=zone)))
 
 
 def find(words: str) -> list[Option]:
@@ -47,9 +46,10 @@ def test_a_text_is_trimmed_limited_and_required(entered: str, value: str, proble
 
 def test_a_line_has_no_line_breaks() -> None:
     """All white space inside becomes one space; limits have a thousands separator."""
-    form = reader({"line": " one\n two ", "long": "x" * 4001})
+    form = reader({"line": " one\n two ", "long": "x" * 4001, "any": "x" * 4001})
     assert form.line("line", most=7) == "one two"
     assert form.line("long", most=4000) == ""
+    assert form.text("any", most=0) == "x" * 4001
     assert form.problems == {"long": "At most 4,000 characters fit here."}
 
 
