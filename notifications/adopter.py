@@ -23,7 +23,7 @@ from notifications.grants import Claimed, Granted, NotWanted, Verdict
 from notifications.health import Health
 from notifications.loop import LONGEST_WAIT, Loop
 from notifications.old_dialect import hinted
-from notifications.outbox import FIRST_PAUSE, LEAST_TRIES, LONGEST_PAUSE, PATIENCE
+from notifications.schedule import FIRST_RETRY, GIVE_UP_SECONDS, LONGEST_RETRY, MIN_ATTEMPTS
 from notifications.schema import unpacked
 
 log = structlog.get_logger(__name__)
@@ -74,7 +74,7 @@ class Adopter:
         self._clock = clock
         self._released = released
         self._owners: dict[str, _Owner] = {}
-        self.loop = Loop("adoption", self._round, self._wait)
+        self.loop = Loop("adoption", self._round)
 
     def _held(self) -> Mapping[str, list[Queued]]:
         """Held rows by owner, in order of arrival."""
@@ -84,31 +84,25 @@ class Adopter:
                 held.setdefault(row.held_for, []).append(row)
         return held
 
-    def _wait(self) -> float:
-        now = self._clock()
-        if self._muted():
-            return LONGEST_WAIT
-        return min((self._left(owner_id, now) for owner_id in self._held()), default=LONGEST_WAIT)
-
     def _left(self, owner_id: str, now: float) -> float:
         """Seconds until an owner's next turn; 0 if the clock was set back."""
         left = self._owners.get(owner_id, _Owner()).ready_at - now
-        return left if 0 < left <= LONGEST_PAUSE else 0.0
+        return left if 0 < left <= LONGEST_RETRY else 0.0
 
-    def _round(self) -> bool:
-        """Run a turn for every owner who is due. Returns whether there was one."""
+    def _round(self) -> float:
+        """Run a turn for every owner who is due. Returns the seconds until the next round."""
         now, held = self._clock(), self._held()
         if self._muted():
             self._give_up_late(held, now)
-            return False
+            return LONGEST_WAIT
         self._owners = {owner_id: known for owner_id, known in self._owners.items() if owner_id in held}
         due = {owner_id: rows for owner_id, rows in held.items() if not self._left(owner_id, now)}
         if not due:
-            return False
+            return min((self._left(owner_id, now) for owner_id in held), default=LONGEST_WAIT)
         with ThreadPoolExecutor(min(AT_ONCE, len(due)), "adoption") as pool:
             for turn in [pool.submit(self._turn, owner_id, rows) for owner_id, rows in due.items()]:
                 turn.result()
-        return True
+        return 0.0
 
     def _turn(self, owner_id: str, rows: Sequence[Queued]) -> None:
         owner = self._owners.setdefault(owner_id, _Owner())
@@ -119,11 +113,11 @@ class Adopter:
         now = self._clock()
         owner.ready_at = began + EVERY * asked
         if decided.later:
-            owner.ready_at = now + min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(owner.failures, 30))
+            owner.ready_at = now + min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(owner.failures, 30))
             owner.failures += 1
             log.info("adoption postponed", owner=owner_id, reason=decided.later)
-            if owner.failures >= LEAST_TRIES:
-                self._give_up([row.key for row in rows if now - row.stored_at > PATIENCE], decided)
+            if owner.failures >= MIN_ATTEMPTS:
+                self._give_up([row.key for row in rows if now - row.stored_at > GIVE_UP_SECONDS], decided)
         else:
             owner.failures = 0
         if decided.released or decided.dropped:
@@ -134,7 +128,9 @@ class Adopter:
     def _give_up_late(self, held: Mapping[str, Sequence[Queued]], now: float) -> None:
         """While the app is off nobody is asked about them; what waited for longer than a day is no news any more."""
         decided = _Decided(later="turned off by an administrator")
-        self._give_up((row.key for rows in held.values() for row in rows if now - row.stored_at > PATIENCE), decided)
+        self._give_up(
+            (row.key for rows in held.values() for row in rows if now - row.stored_at > GIVE_UP_SECONDS), decided
+        )
         if decided.dropped:
             self._outbox.release([], decided.dropped)
 

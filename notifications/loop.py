@@ -1,4 +1,4 @@
-"""A thread that runs a function repeatedly while there is work, and waits otherwise."""
+"""A thread that runs a function repeatedly while there is work, and otherwise waits."""
 
 import threading
 from collections.abc import Callable
@@ -16,14 +16,12 @@ _AFTER_CRASH = 1.0
 class Loop:
     """
     Args:
-        work: Runs one round and returns whether there was anything to do.
-        wait: Returns the seconds until the next round, at most `LONGEST_WAIT`.
+        run_round: Runs one round and returns the seconds until the next one. 0.0 means that there may be more to do.
     """
 
-    def __init__(self, name: str, work: Callable[[], bool], wait: Callable[[], float]) -> None:
+    def __init__(self, name: str, run_round: Callable[[], float]) -> None:
         self._name = name
-        self._work = work
-        self._wait = wait
+        self._run_round = run_round
         self._changed = threading.Condition()
         self._woken = False
         self._stopping = False
@@ -68,19 +66,19 @@ class Loop:
                 number = self._begun
                 self._woken = False
             try:
-                busy = self._work()
-                wait = 0.0 if busy else min(self._wait(), LONGEST_WAIT)
+                wait = min(self._run_round(), LONGEST_WAIT)
             except StorageFailed as error:
                 log.error("round failed", thread=self._name, reason=error.log_message)
-                busy, wait = False, _AFTER_CRASH
+                wait = _AFTER_CRASH
             except Exception as error:
                 log.error("round failed", thread=self._name, exc_info=error)
-                busy, wait = False, _AFTER_CRASH
+                wait = _AFTER_CRASH
+            if wait <= 0:
+                continue
             with self._changed:
-                if not busy:
-                    self._idle = number
-                    self._changed.notify_all()
-                if wait and not self._woken and not self._stopping:
+                self._idle = number
+                self._changed.notify_all()
+                if not self._woken and not self._stopping:
                     self._changed.wait(wait)
 
 

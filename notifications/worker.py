@@ -18,9 +18,9 @@ from core.ports import Clock
 from notifications.delivery import Delivery
 from notifications.health import Health
 from notifications.loop import LONGEST_WAIT, Loop
-from notifications.outbox import due, next_at, postponed
 from notifications.owners import Owners
 from notifications.posting import Posting
+from notifications.schedule import after_failure, due
 from notifications.work import Work
 
 log = structlog.get_logger(__name__)
@@ -58,27 +58,23 @@ class Worker:
         self._health = health
         self._muted = muted
         self._clock = clock
-        self.loop = Loop("notices", self._round, self._wait)
-
-    def _wait(self) -> float:
-        at = next_at(self._outbox.waiting(), self._outbox.batches(), self._last_post, self._clock())
-        return LONGEST_WAIT if at is None else max(at - self._clock(), 0.01)
+        self.loop = Loop("notices", self._round)
 
     def _last_post(self, channel_id: str, record_id: str) -> float:
         thread = self._threads.get(channel_id, record_id)
         return thread.last_at if thread is not None else 0.0
 
-    def _round(self) -> bool:
-        """Deliver what is due; whether there was anything."""
-        now = self._clock()
-        plan = due(self._outbox.waiting(), self._outbox.batches(), self._last_post, now, most=BATCHES, new_id=_new_id)
-        claimed = self._outbox.claim(plan.claims) if plan.claims else ()
-        if not plan.again and not claimed:
-            self._tell()
-            return False
-        self._deliver(plan.again, claimed)
+    def _round(self) -> float:
+        """Deliver what is due. Returns the seconds until the next round."""
+        outbox = self._outbox
+        plan = due(outbox.waiting(), outbox.batches(), self._last_post, self._clock(), limit=BATCHES, new_id=_new_id)
+        claimed = outbox.claim(plan.claims) if plan.claims else ()
+        if plan.retries or claimed:
+            self._deliver(plan.retries, claimed)
         self._tell()
-        return True
+        if plan.retries or plan.claims:
+            return 0.0
+        return LONGEST_WAIT if plan.next_at is None else max(plan.next_at - self._clock(), 0.01)
 
     def _deliver(self, again: Sequence[Batch], claimed: Sequence[Batch]) -> None:
         outcome = _Outcome()
@@ -166,7 +162,7 @@ class Worker:
         return None
 
     def _again(self, batch: Batch, reason: str, at_least: float, outcome: "_Outcome") -> None:
-        later = postponed(batch, self._clock(), reason, at_least)
+        later = after_failure(batch, self._clock(), reason, at_least)
         if later is None:
             log.error("notice given up", batch=batch.batch_id, attempts=batch.attempts, reason=reason)
             outcome.given_up.append(batch.batch_id)

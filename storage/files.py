@@ -23,6 +23,7 @@ from storage.disk import Disk, WholeFile
 Row = Mapping[str, Any]
 Tables = dict[str, dict[str, Any]]  # TinyDB's shape: table name -> document id -> document
 T = TypeVar("T")
+_EMPTY: dict[str, Any] = {}
 
 
 class Damaged(StorageFailed):
@@ -67,17 +68,14 @@ class TableFile:
         """The committed row of *key*; read only. The same object until it is changed."""
         return self._committed.get(self._name, {}).get(key)
 
+    def table(self) -> Mapping[str, Row]:
+        """All committed rows by key; read only. The same object until something is committed."""
+        table: dict[str, Row] = self._committed.get(self._name, _EMPTY)
+        return table
+
     def rows(self) -> list[Row]:
         """All committed rows; read only."""
-        return list(self._committed.get(self._name, {}).values())
-
-    def keys(self) -> list[str]:
-        """The keys of all committed rows."""
-        return list(self._committed.get(self._name, {}))
-
-    def items(self) -> list[tuple[str, Row]]:
-        """All committed rows with their keys; read only."""
-        return list(self._committed.get(self._name, {}).items())
+        return list(self.table().values())
 
     def change(self, change: Callable[["Changes"], T]) -> T:
         """

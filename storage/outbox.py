@@ -4,7 +4,8 @@ import threading
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import structlog
@@ -35,7 +36,7 @@ class StoredOutbox:
         self.delivered = DeliveredEvents(folder / "delivered", disk, clock)
         self._sealer = sealer
         self._lock = threading.Lock()
-        self._read: dict[str, tuple[Row, Queued]] = {}
+        self._known = _Snapshot({}, {}, [])
         queued = self.waiting()
         self._next = max((row.number for row in queued), default=0) + 1
         self._events = Counter(row.event_id for row in queued)
@@ -74,17 +75,22 @@ class StoredOutbox:
 
     def waiting(self) -> Sequence[Queued]:
         """As the port says; from memory."""
-        read: dict[str, tuple[Row, Queued]] = {}
-        for row in self.file.rows():
-            if "key" in row:
-                known = self._read.get(row["key"])
-                read[row["key"]] = known if known is not None and known[0] is row else (row, _queued(row))
-        self._read = read
-        return sorted((queued for _, queued in read.values()), key=lambda queued: queued.number)
+        return self._snapshot().by_number
 
     def batches(self) -> Sequence[Batch]:
         """As the port says; from memory."""
-        return [Batch(**row) for row in self.file.rows() if "key" not in row]
+        return self._snapshot().batches
+
+    def _snapshot(self) -> "_Snapshot":
+        """What is committed, read once after each change."""
+        known, table = self._known, self.file.table()
+        if known.table is not table:
+            known = self._known = known.next(table)
+        return known
+
+    def _of_batches(self, batch_ids: Collection[str]) -> list[Queued]:
+        found = [queued for queued in self._snapshot().queued.values() if queued.batch_id in batch_ids]
+        return sorted(found, key=_number)
 
     def claim(self, claims: Sequence[Claim]) -> Sequence[Batch]:
         """As the port says."""
@@ -105,9 +111,9 @@ class StoredOutbox:
     def contents(self, batch_ids: Collection[str]) -> Mapping[str, Sequence[tuple[Queued, Content | None]]]:
         """As the port says."""
         found: dict[str, list[tuple[Queued, Content | None]]] = {batch_id: [] for batch_id in batch_ids}
-        for queued in self.waiting():
+        for queued in self._of_batches(found):
             row = self.file.get(_row(queued.key))
-            if queued.batch_id in found and row is not None:
+            if row is not None:
                 found[queued.batch_id].append((queued, self._content(row)))
         return found
 
@@ -126,8 +132,8 @@ class StoredOutbox:
 
     def release(self, keys: Collection[str], dropped: Collection[str]) -> None:
         """As the port says. Between the two writes a crash leaves rows that are held for another look."""
-        wanted = set(dropped)
-        gone = [row for row in self.waiting() if row.key in wanted and row.held_for]
+        queued = self._snapshot().queued
+        gone = [row for key in dropped if (row := queued.get(_row(key))) is not None and row.held_for]
         if gone:
             self.delivered.add([row.event_id for row in gone])
 
@@ -146,8 +152,7 @@ class StoredOutbox:
 
     def settle(self, batch_ids: Sequence[str]) -> None:
         """As the port says. Between the two writes a crash leaves rows that are known to be delivered."""
-        wanted = set(batch_ids)
-        rows = [queued for queued in self.waiting() if queued.batch_id in wanted]
+        rows = self._of_batches(set(batch_ids))
         self.delivered.add([queued.event_id for queued in rows])
         keys = [*(_row(queued.key) for queued in rows), *(_batch(one) for one in batch_ids)]
         self.file.change(lambda table: table.drop_all(keys))
@@ -160,6 +165,32 @@ class StoredOutbox:
             for queued in rows:
                 if self._events[queued.event_id] <= 0:
                     del self._events[queued.event_id]
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """One committed state of the file: rows by the table's keys, and batches."""
+
+    table: Mapping[str, Row]
+    queued: Mapping[str, Queued]
+    batches: Sequence[Batch]
+
+    @cached_property
+    def by_number(self) -> Sequence[Queued]:
+        return sorted(self.queued.values(), key=_number)
+
+    def next(self, table: Mapping[str, Row]) -> "_Snapshot":
+        """A newer state. Rows that are the same object aren't read again."""
+        queued: dict[str, Queued] = {}
+        batches: list[Batch] = []
+        for key, row in table.items():
+            if "key" not in row:
+                batches.append(Batch(**row))
+            elif self.table.get(key) is row:
+                queued[key] = self.queued[key]
+            else:
+                queued[key] = _queued(row)
+        return _Snapshot(table, queued, batches)
 
 
 class DeliveredEvents:
@@ -178,7 +209,7 @@ class DeliveredEvents:
         for path in sorted(folder.glob("hour-*.json")):
             hour = path.stem.removeprefix("hour-")
             if hour.isdecimal():
-                self._hours[int(hour)] = set(self._open(int(hour)).keys())
+                self._hours[int(hour)] = set(self._open(int(hour)).table())
         self._hour, self._file = self._begin(self._now())
 
     def __contains__(self, event_id: str) -> bool:
@@ -220,7 +251,7 @@ class DeliveredEvents:
 
     def _begin(self, hour: int) -> tuple[int, TableFile]:
         file = self._open(hour)
-        self._hours[hour] = set(file.keys())
+        self._hours[hour] = set(file.table())
         return hour, file
 
     def _open(self, hour: int) -> TableFile:
@@ -235,6 +266,10 @@ class DeliveredEvents:
 
 def _queued(row: Row) -> Queued:
     return Queued(**{name: value for name, value in row.items() if name != "sealed"})
+
+
+def _number(queued: Queued) -> int:
+    return queued.number
 
 
 def _row(key: str) -> str:

@@ -52,7 +52,7 @@ class StoredSettings:
         Seal everything under the newest key: settings may stay unchanged for longer than `APP_SECRET` keeps
         an old one. Costs a write at the first start after a rotation.
         """
-        renewed = {name: self._sealer.renewed(row["sealed"]) for name, row in self.file.items()}
+        renewed = {name: self._sealer.renewed(row["sealed"]) for name, row in self.file.table().items()}
 
         def change(table: Changes) -> None:
             for name, sealed in renewed.items():

@@ -12,6 +12,7 @@ from typing import Any
 
 import requests
 
+from core.outbox import THREAD_LIFE, Thread
 from core.subscriptions import Grant, digest_of
 from storage.sealing import derive_keys
 from storage.tinydb import open_storage
@@ -162,6 +163,27 @@ def told(world: World, username: str) -> list[str]:
     """What somebody was told by direct message about notices, oldest first; not the words after connecting."""
     posts = world.mattermost.direct_posts(username)
     return [post["message"] for post in posts if not post["message"].startswith("####")]
+
+
+def posted_just_now(world: World, *records: Json, channel: str = "service-desk") -> None:
+    """
+    Let the channel have had a notice of each record a moment ago, so that those of the next 20 seconds are collected.
+
+    Its thread ended thirty days after its card, so the next notice has a card again.
+    """
+    now = world.now()
+    threads = [
+        Thread(
+            channel_id=world.person("admin").channel(channel),
+            table="incident",
+            record_id=record["sys_id"],
+            root_id="r" * 26,
+            root_at=now - THREAD_LIFE - 1,
+            last_at=now,
+        )
+        for record in records
+    ]
+    world.running.service.services.stores.threads.put(threads)
 
 
 def pass_time(world: World, seconds: float) -> None:

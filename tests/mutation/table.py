@@ -47,7 +47,7 @@ MODULES: dict[str, list[str]] = {
     "notifications/intake.py": ["tests/unit/test_reports_taken.py"],
     "notifications/old_dialect.py": ["tests/unit/test_old_reports.py"],
     "notifications/loop.py": ["tests/scenarios/test_notices.py", "tests/scenarios/test_notices_adoption.py"],
-    "notifications/outbox.py": ["tests/unit/test_notices_due.py"],
+    "notifications/schedule.py": ["tests/unit/test_notice_schedule.py"],
     "notifications/owners.py": ["tests/unit/test_notice_owners.py"],
     "notifications/posting.py": ["tests/unit/test_notice_posting.py"],
     "notifications/reading.py": ["tests/unit/test_notice_reading.py"],

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.reports import Component, grant, incident, kept, matching, notices, pass_time, stored, told
+from tests.reports import Component, grant, incident, kept, matching, notices, pass_time, posted_just_now, stored, told
 from tests.scenarios.subscribing import (
     for_record,
     foreign_row,
@@ -76,6 +76,8 @@ def test_the_class_is_checked_again_before_posting(world: World, component: Comp
     )
     for disconnected in (False, True):
         world.restart(shared_tables=(FACILITY,))
+        posted_just_now(world, record)
+        posted_just_now(world, record, channel="town-square")
         report = component.report(record, both)
         report["record"]["table"] = FACILITY
         assert component.send(report).status_code == 202

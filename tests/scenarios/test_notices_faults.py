@@ -9,7 +9,7 @@ from core.outbox import Queued
 from sandbox.client import MattermostClient
 from storage.sealing import derive_keys
 from storage.tinydb import open_storage
-from tests.reports import Component, grant, incident, kept, notices, pass_time, stored, told
+from tests.reports import Component, grant, incident, kept, notices, pass_time, posted_just_now, stored, told
 from tests.world import World
 
 Json = dict[str, Any]
@@ -198,6 +198,9 @@ def test_a_channel_that_is_closed_breaks_its_subscriptions(
     if posted_before:
         component.changed(record, [here])
         pass_time(world, 2)
+    else:
+        posted_just_now(world, record)
+    posted_just_now(world, record, channel="town-square")
     others = how != "owner a guest"  # who is a guest in one channel is so in all
     before = len(notices(world))
     component.changed(record, [here, there])

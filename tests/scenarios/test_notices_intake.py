@@ -8,7 +8,18 @@ import pytest
 import requests
 
 from core.notices import WebhookKey
-from tests.reports import KEY_ID, SECRET, Component, grant, incident, notices, pass_time, signed, stored
+from tests.reports import (
+    KEY_ID,
+    SECRET,
+    Component,
+    grant,
+    incident,
+    notices,
+    pass_time,
+    posted_just_now,
+    signed,
+    stored,
+)
 from tests.world import World
 
 Json = dict[str, Any]
@@ -28,6 +39,7 @@ def refused(world: World) -> dict[str, int]:
 def test_a_report_is_on_disk_before_it_is_answered_and_sealed(world: World, component: Component) -> None:
     """202; nothing of the record can be read in the files, and they are for their owner alone."""
     [one] = stored(world, grant(world))
+    posted_just_now(world, incident(world))
     component.changed(incident(world), [one], comments=[{"kind": "comments", "text": "a very private text"}])
     files = {path: content for path, content in disk(world).items() if path.endswith("outbox.json")}
     [(path, content)] = files.items()
@@ -35,7 +47,7 @@ def test_a_report_is_on_disk_before_it_is_answered_and_sealed(world: World, comp
     assert b"private" not in content
     assert b"In Progress" not in content
     assert Path(path).stat().st_mode & 0o777 == 0o600
-    pass_time(world, 2)
+    pass_time(world, 20)
     assert b'"sealed"' not in disk(world)[path]
 
 

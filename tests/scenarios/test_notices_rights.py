@@ -7,7 +7,20 @@ import requests
 
 from core.subscriptions import TABLE, Grant
 from sandbox.client import PASSWORD
-from tests.reports import KEY_ID, SECRET, Component, grant, incident, kept, matching, notices, pass_time, stored, told
+from tests.reports import (
+    KEY_ID,
+    SECRET,
+    Component,
+    grant,
+    incident,
+    kept,
+    matching,
+    notices,
+    pass_time,
+    posted_just_now,
+    stored,
+    told,
+)
 from tests.scenarios.subscribing import foreign_row, install_component
 from tests.world import World
 
@@ -302,6 +315,8 @@ def test_a_deleted_record_ends_its_own_subscription_alone(world: World, componen
     of_record, of_table = stored(
         world, grant(world, record_id=record["sys_id"], name="One record"), grant(world, "town-square")
     )
+    posted_just_now(world, record)
+    posted_just_now(world, record, channel="town-square")
     component.changed(record, [of_record, of_table])
     world.administer("DELETE", f"/api/now/table/incident/{record['sys_id']}", {})
     pass_time(world, 30)

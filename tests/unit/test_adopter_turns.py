@@ -413,12 +413,13 @@ def test_while_the_app_is_off_nobody_is_asked_and_a_day_is_the_limit(desk: Desk)
 def test_the_thread_sleeps_until_a_turn_is_due(stores: Stores) -> None:
     """And for long while nobody is waited for, or the app is off."""
     desk = Desk(stores, Moment())
-    waits = [desk.adopter._wait()]
+    desk.asked.fails[TABLE] = Unreachable("silent")
+    waits = [desk.adopter._round()]
     desk.report(MATCH)
-    waits.append(desk.adopter._wait())
+    waits += [desk.adopter._round(), desk.adopter._round()]
     desk.muted = True
-    waits.append(desk.adopter._wait())
-    assert waits == [30.0, 0.0, 30.0]
+    waits.append(desk.adopter._round())
+    assert waits == [30.0, 0.0, 1.0, 30.0]
 
 
 def test_a_row_that_can_not_be_looked_at_holds_up_no_other(desk: Desk) -> None:

@@ -7,18 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.outbox import Batch, Queued
-from notifications.outbox import (
-    FIRST_AFTER,
-    FIRST_PAUSE,
-    GATHER,
-    LEAST_TRIES,
-    LONGEST_PAUSE,
-    PATIENCE,
-    ROWS,
+from notifications.schedule import (
+    BATCH_ROWS,
+    COLLECT_SECONDS,
+    FIRST_RETRY,
+    GIVE_UP_SECONDS,
+    LONGEST_RETRY,
+    MIN_ATTEMPTS,
+    Due,
+    after_failure,
     due,
-    due_at,
-    next_at,
-    postponed,
 )
 
 NOW = 1_800_000_000.0
@@ -51,24 +49,23 @@ class Simulation:
             stored_at=self.now,
         )
 
+    def plan(self) -> Due:
+        """What is due now."""
+        rows = sorted(self.rows.values(), key=lambda row: row.number)
+        batches = self.batches.values()
+        return due(rows, batches, self.last_post, self.now, limit=50, new_id=lambda: f"batch-{next(self.ids)}")
+
     def round(self, fails: bool = False) -> None:
         """One round of the worker: claim, and post or fail."""
-        plan = due(
-            sorted(self.rows.values(), key=lambda row: row.number),
-            self.batches.values(),
-            self.last_post,
-            self.now,
-            most=50,
-            new_id=lambda: f"batch-{next(self.ids)}",
-        )
+        plan = self.plan()
         for claim in plan.claims:
             self.batches[claim.batch.batch_id] = claim.batch
             for key in claim.keys:
                 assert not self.rows[key].batch_id
                 self.rows[key] = replace(self.rows[key], batch_id=claim.batch.batch_id)
-        for batch in [*plan.again, *(claim.batch for claim in plan.claims)]:
+        for batch in [*plan.retries, *(claim.batch for claim in plan.claims)]:
             if fails:
-                later = postponed(batch, self.now, "silent")
+                later = after_failure(batch, self.now, "silent")
                 assert later is not None
                 self.batches[batch.batch_id] = later
             else:
@@ -90,11 +87,12 @@ class Simulation:
     def finish(self) -> None:
         """Let time pass until nothing waits."""
         for _ in range(1000):
-            at = next_at(self.rows.values(), self.batches.values(), self.last_post, self.now)
-            if at is None:
-                return
-            assert at <= self.now + LONGEST_PAUSE
-            self.now = max(self.now, at)
+            plan = self.plan()
+            if not plan.retries and not plan.claims:
+                if plan.next_at is None:
+                    return
+                assert self.now < plan.next_at <= self.now + LONGEST_RETRY
+                self.now = plan.next_at
             self.round()
         raise AssertionError("never done")
 
@@ -154,22 +152,28 @@ def test_a_record_keeps_its_order_in_a_channel(steps: list[tuple[object, ...]]) 
 @settings(max_examples=120, deadline=None)
 @given(STEPS)
 def test_a_record_posts_at_most_once_in_twenty_seconds(steps: list[tuple[object, ...]]) -> None:
-    """And never before two seconds after its first event; a batch that had to wait posts as soon as it can."""
+    """The first event posts in the next round, and a batch that had to wait posts as soon as it can."""
     simulation = run(steps, back=False)
     seen: dict[tuple[str, str], float] = {}
     for at, channel, record, keys in simulation.posts:
-        assert len(keys) <= ROWS
+        assert len(keys) <= BATCH_ROWS
         last = seen.get((channel, record))
-        assert last is None or at >= last + GATHER
+        assert last is None or at >= last + COLLECT_SECONDS
         seen[channel, record] = at
 
 
-def test_the_first_event_waits_two_seconds_and_later_ones_gather() -> None:
-    """The times of design §9, for one record."""
-    first = Queued(key="k", event_id="e", channel_id="c", table="t", record_id="r", stored_at=NOW)
-    assert due_at([first], 0.0, NOW) == NOW + FIRST_AFTER
-    assert due_at([first], NOW - 5, NOW) == NOW - 5 + GATHER
-    assert due_at([first], NOW - 100, NOW) == NOW + FIRST_AFTER
+def test_the_first_event_is_due_at_once_and_later_ones_are_collected() -> None:
+    """An event of a record that was posted less than 20 seconds ago is due when those 20 seconds are over."""
+    row = waiting("k", stored_at=NOW)
+
+    def plan(last_post: float) -> Due:
+        return due([row], [], lambda *_: last_post, NOW, limit=50, new_id=lambda: "b")
+
+    for last_post in (0.0, NOW - 100, NOW - 20, NOW + 1):
+        assert [claim.keys for claim in plan(last_post).claims] == [("k",)]
+        assert plan(last_post).next_at is None
+    for last_post in (NOW - 19, NOW - 5, NOW):
+        assert plan(last_post) == Due([], [], last_post + 20)
 
 
 def test_what_is_saved_at_once_for_two_channels_is_two_posts() -> None:
@@ -178,7 +182,6 @@ def test_what_is_saved_at_once_for_two_channels_is_two_posts() -> None:
     simulation.arrive("A", "x")
     simulation.arrive("B", "x")
     simulation.arrive("A", "x")
-    simulation.now += FIRST_AFTER
     simulation.round()
     assert sorted((channel, len(keys)) for _, channel, _, keys in simulation.posts) == [("A", 2), ("B", 1)]
 
@@ -187,7 +190,6 @@ def test_a_failed_batch_is_tried_again_as_it_was() -> None:
     """What arrives meanwhile goes into the next batch."""
     simulation = Simulation()
     simulation.arrive("A", "x")
-    simulation.now += FIRST_AFTER
     simulation.round(fails=True)
     simulation.arrive("A", "x")
     simulation.finish()
@@ -200,14 +202,16 @@ def test_pauses_double_from_a_second_to_a_quarter_of_an_hour_for_a_day() -> None
     now = NOW
     pauses: list[float] = []
     while batch is not None and len(pauses) < 1000:
-        batch = postponed(batch, now, "silent")
+        batch = after_failure(batch, now, "silent")
         if batch is not None:
             pauses.append(batch.retry_at - now)
             now = batch.retry_at
     assert pauses[:11] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900]
-    assert set(pauses[10:]) == {LONGEST_PAUSE}
-    assert NOW + PATIENCE < now <= NOW + PATIENCE + LONGEST_PAUSE
-    asked = postponed(Batch(batch_id="b", channel_id="c", table="t", record_id="r", claimed_at=NOW), NOW, "429", 30.0)
+    assert set(pauses[10:]) == {LONGEST_RETRY}
+    assert NOW + GIVE_UP_SECONDS < now <= NOW + GIVE_UP_SECONDS + LONGEST_RETRY
+    asked = after_failure(
+        Batch(batch_id="b", channel_id="c", table="t", record_id="r", claimed_at=NOW), NOW, "429", 30.0
+    )
     assert asked is not None
     assert asked.retry_at == NOW + 30
 
@@ -242,14 +246,14 @@ def failed(batch_id: str, retry_at: float, claimed_at: float = NOW - 50, attempt
 def decided(rows: list[Queued], batches: list[Batch], most: int = 50) -> tuple[list[str], list[tuple[str, ...]]]:
     """Batches to be tried again, and the rows of each new one."""
     ids = itertools.count()
-    plan = due(rows, batches, lambda *_: 0.0, NOW, most=most, new_id=lambda: f"new-{next(ids)}")
-    return [one.batch_id for one in plan.again], [one.keys for one in plan.claims]
+    plan = due(rows, batches, lambda *_: 0.0, NOW, limit=most, new_id=lambda: f"new-{next(ids)}")
+    return [one.batch_id for one in plan.retries], [one.keys for one in plan.claims]
 
 
 def test_times_and_limits_are_those_of_the_design() -> None:
-    """Two seconds, then twenty; fifty rows; a second to a quarter of an hour, for a day and at least twenty tries."""
-    assert (FIRST_AFTER, GATHER, ROWS) == (2, 20, 50)
-    assert (FIRST_PAUSE, LONGEST_PAUSE, PATIENCE, LEAST_TRIES) == (1, 900, 86_400, 20)
+    """Twenty seconds; fifty rows; a second to a quarter of an hour, for a day and at least twenty tries."""
+    assert (COLLECT_SECONDS, BATCH_ROWS) == (20, 50)
+    assert (FIRST_RETRY, LONGEST_RETRY, GIVE_UP_SECONDS, MIN_ATTEMPTS) == (1, 900, 86_400, 20)
 
 
 def test_only_batches_whose_pause_is_over_are_tried_again() -> None:
@@ -266,8 +270,8 @@ def test_only_batches_whose_pause_is_over_are_tried_again() -> None:
 
 
 def test_a_round_takes_no_more_than_its_limit_and_old_batches_first() -> None:
-    """What has waited longest of each."""
-    rows = [waiting("c", "z", 3, NOW - 10), waiting("b", "y", 2, NOW - 30), waiting("a", "x", 1, NOW - 20)]
+    """Rows in their order of arrival, whatever the clock said, and batches by how long they have waited."""
+    rows = [waiting("b", "y", 1, NOW - 20), waiting("a", "x", 2, NOW - 30), waiting("c", "z", 3, NOW - 10)]
     batches = [failed("one", NOW - 1), failed("two", NOW - 2), failed("three", NOW - 3)]
     assert decided(rows, [], 2) == ([], [("b",), ("a",)])
     assert decided(rows, batches, 4) == (["three", "two", "one"], [("b",)])
@@ -283,8 +287,8 @@ def test_a_row_that_is_held_claimed_or_behind_a_batch_is_not_claimed() -> None:
 
 def test_a_batch_is_given_up_after_a_day_and_twenty_tries() -> None:
     """Not before either; its reason is kept meanwhile."""
-    for claimed_at, attempts in ((NOW - PATIENCE, 100), (NOW - PATIENCE - 1, 19)):
-        kept = postponed(failed("b", 0.0, claimed_at, attempts), NOW, "why")
+    for claimed_at, attempts in ((NOW - GIVE_UP_SECONDS, 100), (NOW - GIVE_UP_SECONDS - 1, 19)):
+        kept = after_failure(failed("b", 0.0, claimed_at, attempts), NOW, "why")
         assert kept is not None
         assert (kept.reason, kept.attempts, kept.claimed_at) == ("why", attempts + 1, claimed_at)
-    assert postponed(failed("b", 0.0, NOW - PATIENCE - 1, 20), NOW, "why") is None
+    assert after_failure(failed("b", 0.0, NOW - GIVE_UP_SECONDS - 1, 20), NOW, "why") is None
