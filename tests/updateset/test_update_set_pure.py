@@ -130,10 +130,10 @@ def test_long_texts_are_cut_with_a_mark() -> None:
     assert len(utils("journalText", "x" * 20000)) == 8000
 
 
-def test_tries_are_a_minute_then_twice_as_far_apart_up_to_an_hour() -> None:
+def test_retries_come_after_seconds_then_twice_as_far_apart_up_to_an_hour() -> None:
     """Seconds after the first, second, … failed try."""
-    waits = [utils("backoff", attempt) for attempt in range(1, 10)]
-    assert waits == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+    waits = [utils("backoff", attempt) for attempt in range(1, 12)]
+    assert waits == [5, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
     assert utils("backoff", 10_000) == 3600
 
 

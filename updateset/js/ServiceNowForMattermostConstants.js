@@ -21,8 +21,11 @@ ServiceNowForMattermostConstants.prototype = {
     PATH: '/webhooks/servicenow',
     TIMEOUT_MILLISECONDS: 10000,
     SLOW_MILLISECONDS: 5000,
-    FIRST_RETRY_SECONDS: 60,
-    LAST_RETRY_SECONDS: 3600,
+    // Waits before the first retries. After these, the last one is doubled each time.
+    RETRY_SECONDS: [5, 30, 60],
+    LONGEST_RETRY_SECONDS: 3600,
+    // How long nothing is sent to a server that let us wait without an answer.
+    SILENCE_SECONDS: 60,
     LONGEST_RETRY_AFTER_SECONDS: 21600,
     GIVE_UP_SECONDS: 72 * 3600,
     CAPTURE_GRACE_SECONDS: 120,

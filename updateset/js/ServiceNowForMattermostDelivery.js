@@ -34,7 +34,7 @@ ServiceNowForMattermostDelivery.prototype = {
                 this.giveUp(row);
                 row.update();
             } else {
-                this.outbox.postpone(row, this.constants.FIRST_RETRY_SECONDS);
+                this.outbox.postpone(row, this.constants.SILENCE_SECONDS);
             }
             return false;
         }
@@ -98,6 +98,7 @@ ServiceNowForMattermostDelivery.prototype = {
         }
         if (!answer.status && new Date().getTime() - started >= this.constants.SLOW_MILLISECONDS) {
             answer.slow = true;
+            answer.retryAfter = this.constants.SILENCE_SECONDS;
             answer.error = this.NO_ANSWER;
         }
         return answer;
@@ -143,7 +144,7 @@ ServiceNowForMattermostDelivery.prototype = {
         row.orderByDesc('sys_updated_on');
         row.setLimit(1);
         row.query();
-        var since = this.outbox.inSeconds(-this.constants.FIRST_RETRY_SECONDS).getValue();
+        var since = this.outbox.inSeconds(-this.constants.SILENCE_SECONDS).getValue();
         return row.next() && String(row.getValue('sys_updated_on')) > String(since);
     },
 

@@ -70,11 +70,13 @@ ServiceNowForMattermostUtils.prototype = {
 
     // Seconds until the next try after so many failed ones.
     backoff: function (attempts) {
-        var seconds = this.constants.FIRST_RETRY_SECONDS;
-        for (var i = 1; i < attempts && seconds < this.constants.LAST_RETRY_SECONDS; i++) {
+        var first = this.constants.RETRY_SECONDS;
+        var longest = this.constants.LONGEST_RETRY_SECONDS;
+        var seconds = first[Math.min(Math.max(attempts, 1), first.length) - 1];
+        for (var i = first.length; i < attempts && seconds < longest; i++) {
             seconds *= 2;
         }
-        return Math.min(seconds, this.constants.LAST_RETRY_SECONDS);
+        return Math.min(seconds, longest);
     },
 
     // Seconds that a Retry-After header asks for (a number or a date), 0 for none that can be read.
