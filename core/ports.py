@@ -102,7 +102,7 @@ class ServiceNow(Protocol):
     """
     ServiceNow with one person's rights, inside one call's deadline.
 
-    All methods raise `core.errors.ServiceNowError` classes, `NotConnected` and `Suspended`.
+    All methods raise `core.upstream_errors.ServiceNowError` classes, `NotConnected` and `Suspended`.
     Reads are retried at most twice inside the deadline, writes never.
     """
 

@@ -1,7 +1,7 @@
 """
 Records, their journal and changes as handlers use them: parts of the port `core.ports.ServiceNow`.
 
-All methods may raise `core.errors.ServiceNowError` classes, `NotConnected` and `Suspended`.
+All methods may raise `core.upstream_errors.ServiceNowError` classes, `NotConnected` and `Suspended`.
 """
 
 import hashlib

@@ -9,16 +9,9 @@ import structlog
 
 from core.accounts import Account, SignIn, Tokens
 from core.calls import Call, Link, Navigate, Reply, Text
-from core.errors import (
-    AppError,
-    InvalidInput,
-    MattermostError,
-    NotConfigured,
-    OAuthRefused,
-    ServiceNowError,
-    StorageFailed,
-)
+from core.errors import AppError, InvalidInput, NotConfigured, StorageFailed
 from core.menus import Requirement
+from core.upstream_errors import MattermostError, OAuthRefused, ServiceNowError
 from handlers.context import Context
 from handlers.help import help_text
 from handlers.registry import calls

@@ -1,11 +1,12 @@
 """Give a record to a person or a group, or take it."""
 
 from core.calls import Call, Options, Reply, ShowForm, Text, Value, Values
-from core.errors import InvalidInput, MattermostRefused, Refused, Unanswered, Unreachable
+from core.errors import InvalidInput
 from core.fields import Option
 from core.menus import Requirement
 from core.records import Record
 from core.tables import table_of
+from core.upstream_errors import MattermostRefused, Refused, Unanswered, Unreachable
 from forms.assign import LOOKUPS, MINE, PATH, assign_form, assign_pick_form
 from handlers.context import Context
 from handlers.field_errors import field_errors, in_words

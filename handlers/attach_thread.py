@@ -6,8 +6,9 @@ from typing import Self
 import structlog
 
 from core.calls import Call
-from core.errors import AppError, MattermostError, NotKept
+from core.errors import AppError
 from core.records import Record
+from core.upstream_errors import MattermostError, NotKept
 from handlers.confirmed import MayBeSaved
 from handlers.context import Context
 from handlers.conversation import Conversation, as_entries, attach, conversation

@@ -4,13 +4,14 @@ from typing import Any
 
 import structlog
 
-from core.errors import MattermostError, MattermostSilent, NotPermitted, StorageFailed
+from core.errors import NotPermitted, StorageFailed
 from core.instance import Instance
 from core.mattermost_ports import Buttons, CardUpdate
 from core.menus import CardKey
 from core.ports import Links
 from core.records import Record
 from core.tables import table_of
+from core.upstream_errors import MattermostError, MattermostSilent
 from handlers.context import Context
 from handlers.idempotency import Attempt
 from handlers.registry import calls

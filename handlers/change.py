@@ -7,10 +7,10 @@ from functools import partial
 import structlog
 
 from core.calls import Call, Options, Reply, ShowForm, Values
-from core.errors import NotInstalled, Refused, ServiceNowError
 from core.menus import Requirement
 from core.records import Record
 from core.times import shown
+from core.upstream_errors import NotInstalled, Refused, ServiceNowError
 from forms.change import (
     DATES,
     DESPITE,

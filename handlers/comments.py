@@ -5,10 +5,11 @@ import uuid
 import structlog
 
 from core.calls import Call, Kind, Options, Reply, ShowForm, Text, Value, Values
-from core.errors import InvalidInput, ServiceNowError, Unanswered, Unreachable
+from core.errors import InvalidInput
 from core.menus import Requirement
 from core.record_ports import Entries, JournalEntry
 from core.tables import table_of
+from core.upstream_errors import ServiceNowError, Unanswered, Unreachable
 from forms.choices import LONG_TEXT_CHARACTERS
 from forms.comments import ACTION, ADD_AS, COMMENT, ELEMENT, NOTE, OLDER, comments_form, comments_pick_form
 from forms.record import RECORD

@@ -6,9 +6,10 @@ import structlog
 
 from core.accounts import Tokens
 from core.calls import Call, Reply, ShowForm, Text, Values
-from core.errors import InvalidInput, MattermostError, ServiceNowError
+from core.errors import InvalidInput
 from core.instance import SETTING_NAMES, Instance, Proof, instance_problem
 from core.menus import Requirement
+from core.upstream_errors import MattermostError, ServiceNowError
 from forms.configure import MOST_CHARACTERS, PATH, configure_form
 from handlers.context import Context
 from handlers.opened import Opened

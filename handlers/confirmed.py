@@ -6,7 +6,8 @@ from typing import TypeVar
 
 import structlog
 
-from core.errors import AccessDenied, AppError, Broken, ServiceNowError
+from core.errors import AppError
+from core.upstream_errors import AccessDenied, Broken, ServiceNowError
 
 log = structlog.get_logger(__name__)
 

@@ -8,18 +8,11 @@ from datetime import datetime
 import structlog
 
 from core.calls import Call, File, Message
-from core.errors import (
-    AccessDenied,
-    AppError,
-    MattermostError,
-    MattermostRefused,
-    Refused,
-    ServiceNowError,
-    TooLarge,
-)
+from core.errors import AppError
 from core.record_ports import AttachedFile
 from core.records import Record
 from core.times import zone_of
+from core.upstream_errors import AccessDenied, MattermostError, MattermostRefused, Refused, ServiceNowError, TooLarge
 from handlers.confirmed import MayBeSaved
 from handlers.context import Context
 from handlers.idempotency import Attempt

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from core.calls import Text
-from core.errors import MattermostError, MayNotPost, ServiceNowError
+from core.errors import MayNotPost
 from core.records import Record
 from core.tables import table_of
+from core.upstream_errors import MattermostError, ServiceNowError
 from handlers.cards import post_card_once
 from handlers.context import Context
 from handlers.form_state import FormState

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Mapping
 
-from core.errors import InvalidInput, Refused, ServiceNowError
+from core.errors import InvalidInput
+from core.upstream_errors import Refused, ServiceNowError
 from handlers.context import Context
 
 # Labels of base forms; an instance's own come first.

@@ -20,8 +20,9 @@ import structlog
 
 from core.accounts import FormResult
 from core.calls import Text
-from core.errors import AccessDenied, AppError
+from core.errors import AppError
 from core.records import Record
+from core.upstream_errors import AccessDenied
 from handlers.confirmed import MayBeSaved, confirmed
 from handlers.context import Context
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from core.calls import Call, Options, Post, Reply, ShowForm, Text, Values
-from core.errors import MattermostError, Refused
 from core.menus import Requirement
 from core.records import Column, Record
+from core.upstream_errors import MattermostError, Refused
 from forms.choices import choices_of
 from forms.incident import (
     COLUMNS,

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from core.errors import Refused
 from core.records import Column
+from core.upstream_errors import Refused
 from forms.mandatory import DAYS, MOMENTS, NUMBERS, TRUTHS, can_be_shown
 from handlers.context import Context
 from handlers.form_reader import FormReader

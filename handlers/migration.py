@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 import structlog
 
 from core.accounts import Account
-from core.errors import MattermostError, MayNotPost, NotFound, ServiceNowError
+from core.errors import MayNotPost
 from core.instance import ForeignRow
 from core.records import Record
 from core.subscriptions import TABLE, Grant
+from core.upstream_errors import MattermostError, NotFound, ServiceNowError
 from handlers.context import Context
 from mattermost.markdown import escaped
 

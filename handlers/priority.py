@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from core.calls import Call, Reply, ShowForm, Text, Value, Values
-from core.errors import InvalidInput, Refused, Unanswered, Unreachable
+from core.errors import InvalidInput
 from core.menus import Requirement
 from core.records import Column, Record
 from core.tables import table_of
+from core.upstream_errors import Refused, Unanswered, Unreachable
 from forms.choices import choices_of
 from forms.priority import COLUMNS, PATH, priority_form
 from handlers.context import Context

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from core.calls import Call, Text
-from core.errors import InvalidInput, MattermostError, NotKept, NotPermitted
+from core.errors import InvalidInput, NotPermitted
 from core.records import Record
 from core.tables import table_of
+from core.upstream_errors import MattermostError, NotKept
 from handlers.cards import update_card
 from handlers.confirmed import confirmed
 from handlers.context import Context

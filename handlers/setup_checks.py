@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 
 import structlog
 
-from core.errors import AccessDenied, MattermostError, NotConnected, NotInstalled, ServiceNowError
+from core.errors import NotConnected
 from core.instance import OLD_VERSION, VERSION, AuthRow
 from core.ports import Component
 from core.subscriptions import ROLE
+from core.upstream_errors import AccessDenied, MattermostError, NotInstalled, ServiceNowError
 from forms.setup import Mark, Step
 from handlers.configure import OLD_PLUGIN
 from handlers.context import Context

@@ -3,11 +3,12 @@
 import structlog
 
 from core.calls import Call, Channel, Options, Reply, ShowForm, Text, Value, Values, is_mattermost_id
-from core.errors import InvalidInput, MattermostRefused, MayNotPost, NotFound
+from core.errors import InvalidInput, MayNotPost
 from core.fields import Option
 from core.menus import Requirement
 from core.records import Record
 from core.tables import shared_tables
+from core.upstream_errors import MattermostRefused, NotFound
 from forms.record import RECORD, record_option
 from forms.share import NOTE_CHARACTERS, PATH, share_form
 from handlers.cards import post_card_once

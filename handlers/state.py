@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from core.calls import Call, Kind, Options, Reply, ShowForm, Text, Value, Values
-from core.errors import AccessDenied, InvalidInput, NotFound, NotInstalled, Refused, Unanswered, Unreachable
+from core.errors import InvalidInput
 from core.fields import Option
 from core.menus import Requirement
 from core.records import Choice, Column, Record
 from core.tables import AWAITING_CALLER, table_of
+from core.upstream_errors import AccessDenied, NotFound, NotInstalled, Refused, Unanswered, Unreachable
 from forms.choices import choices_of, options_of
 from forms.state import CLOSE, PATHS, REOPEN, RESOLVE, STATE, StateOf, state_form, state_pick_form
 from handlers.context import Context

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from core.calls import Call, Reply, Text
-from core.errors import AppError, NotConnected, ServiceNowError
+from core.errors import AppError, NotConnected
 from core.menus import Requirement
 from core.subscriptions import Status
+from core.upstream_errors import ServiceNowError
 from handlers import migration
 from handlers.context import Context
 from handlers.registry import calls

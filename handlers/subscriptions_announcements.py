@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from core.errors import MattermostError, NotPermitted
+from core.errors import NotPermitted
 from core.subscriptions import Subscription
+from core.upstream_errors import MattermostError
 from handlers.context import Context
 from handlers.subscriptions_text import events_text
 from mattermost.cards import subscription_card

@@ -8,8 +8,9 @@ restored.
 from dataclasses import replace
 
 from core.calls import Text
-from core.errors import AccessDenied, AppError
+from core.errors import AppError
 from core.subscriptions import TABLE, Subscription
+from core.upstream_errors import AccessDenied
 from handlers.confirmed import MayBeSaved, confirmed
 from handlers.context import Context
 from handlers.idempotency import Attempt, once

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 import structlog
 
 from core.calls import Text
-from core.errors import AppError, OldComponent, ServiceNowError, StorageFailed
+from core.errors import AppError, StorageFailed
 from core.records import Record
 from core.subscriptions import TABLE, Event, Subscription
+from core.upstream_errors import OldComponent, ServiceNowError
 from handlers.confirmed import MayBeSaved
 from handlers.context import Context
 from handlers.idempotency import Attempt, once

@@ -1,8 +1,8 @@
 """Show one subscription: what it follows, its status, and what can be done with it."""
 
 from core.calls import Call, Reply, ShowForm
-from core.errors import MattermostError
 from core.subscriptions import Status, Subscription
+from core.upstream_errors import MattermostError
 from forms.subscriptions_list import SHOW, detail_form
 from handlers.context import Context
 from handlers.subscriptions_lookups import names_in, read_title

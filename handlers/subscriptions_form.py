@@ -5,9 +5,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from core.calls import Call, Channel, Reply, ShowForm, Value, Values
-from core.errors import MattermostError
 from core.fields import Option
 from core.subscriptions import PostOption, Subscription
+from core.upstream_errors import MattermostError
 from forms.subscriptions import ADD, EDIT, ONE_RECORD, WHOLE_TABLE, chosen_table, subscription_form
 from handlers.context import Context
 from handlers.form_state import RecordRef

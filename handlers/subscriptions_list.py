@@ -6,11 +6,12 @@ from dataclasses import astuple, replace
 import structlog
 
 from core.calls import Call, Reply, ShowForm
-from core.errors import InvalidInput, MattermostError, ServiceNowError
+from core.errors import InvalidInput
 from core.fields import Option
 from core.menus import Requirement
 from core.records import Record
 from core.subscriptions import REASON_CHARACTERS, ROLE, Status, Subscription
+from core.upstream_errors import MattermostError, ServiceNowError
 from forms.subscriptions_list import ALL_CHANNELS, ANY, ANYONE, LIST, ME, THIS_CHANNEL, ListFilter, list_form
 from handlers.context import Context
 from handlers.registry import calls

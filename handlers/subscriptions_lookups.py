@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from cachetools import TTLCache
 
 from core.calls import Call, Options, Reply
-from core.errors import InvalidInput, ServiceNowError, UnknownRequest
+from core.errors import InvalidInput, UnknownRequest
 from core.fields import Option, marked, unmarked
 from core.records import Record
 from core.subscriptions import Filter, Subscription
 from core.tables import as_its_class, shared_tables
+from core.upstream_errors import ServiceNowError
 from handlers.context import Context
 from handlers.reference_fields import as_offered, is_reference, list_names
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 import structlog
 
 from core.calls import Call, Reply, ShowForm, Text
-from core.errors import AccessDenied, InvalidInput, NotAccepted, NotFound, NotInstalled, ServiceNowError, StorageFailed
+from core.errors import InvalidInput, StorageFailed
 from core.menus import Requirement
 from core.subscriptions import Status, Subscription
+from core.upstream_errors import AccessDenied, NotAccepted, NotFound, NotInstalled, ServiceNowError
 from forms.subscriptions_list import DELETE, PAUSE, RESUME, SEND_TEST, SHOW, confirm_form
 from handlers.context import Context
 from handlers.registry import calls

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from core.errors import AccessDenied, NotFound, NotInstalled, NotPermitted, NotYours, OldComponent
+from core.errors import NotPermitted, NotYours
 from core.subscription_ports import Subscriptions
 from core.subscriptions import ROLE, Grant, Status, Subscription
+from core.upstream_errors import AccessDenied, NotFound, NotInstalled, OldComponent
 from handlers.context import Context
 from mattermost.markdown import escaped
 

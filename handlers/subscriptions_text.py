@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from core.calls import Channel
-from core.errors import MattermostError
 from core.records import Column, Record
 from core.subscriptions import EVENT_LABELS, Event, Filter, PostOption, Subscription
 from core.tables import table_of
+from core.upstream_errors import MattermostError
 from handlers.context import Context
 from mattermost.markdown import escaped
 

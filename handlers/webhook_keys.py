@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import structlog
 
-from core.errors import AccessDenied, NotInstalled, NotPermitted, ServiceNowError
+from core.errors import NotPermitted
 from core.instance import AuthRow
 from core.notices import WebhookKey
 from core.ports import Component
+from core.upstream_errors import AccessDenied, NotInstalled, ServiceNowError
 from core.webhook_keys import KeyRing
 
 log = structlog.get_logger(__name__)

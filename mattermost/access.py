@@ -13,7 +13,8 @@ from typing import Any
 
 from cachetools import TTLCache
 
-from core.errors import MattermostRefused, MayNotPost, NotYours
+from core.errors import MayNotPost, NotYours
+from core.upstream_errors import MattermostRefused
 from mattermost.paths import Ask, Id, api
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import structlog
 from cachetools import TTLCache
 
-from core.errors import ChannelClosed, MattermostRefused, MattermostSilent, MayNotPost, RootGone
+from core.errors import ChannelClosed, MayNotPost
 from core.outbox import Card, Found, Mark, Posted
 from core.times import Deadline
+from core.upstream_errors import MattermostRefused, MattermostSilent, RootGone
 from mattermost.access import Access
 from mattermost.bot_tokens import BotTokens
 from mattermost.client import MattermostClient

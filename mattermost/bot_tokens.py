@@ -17,10 +17,11 @@ from urllib.parse import parse_qs
 import structlog
 
 from core.accounts import BotTokenHealth, Installation
-from core.errors import MattermostError, MattermostRefused, MattermostSilent, NotVerified, StorageFailed
+from core.errors import NotVerified, StorageFailed
 from core.ports import Clock
 from core.storage_ports import Installations
 from core.times import Deadline
+from core.upstream_errors import MattermostError, MattermostRefused, MattermostSilent
 from mattermost.client import APP_ID, MattermostClient
 from mattermost.paths import apps_plugin
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import structlog
 
-from core.errors import MattermostRefused, MattermostSilent
 from core.times import Deadline
+from core.upstream_errors import MattermostRefused, MattermostSilent
 from http_client.exchange import HttpClient, HttpResponse
 from http_client.failures import ExchangeError, Failure
 from mattermost.paths import Path, apps_plugin

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from core.calls import is_mattermost_id
-from core.errors import NoSuchId
+from core.upstream_errors import NoSuchId
 
 
 class Id(str):

@@ -6,11 +6,12 @@ from typing import Any
 import structlog
 
 from core.calls import Channel, Message, Person
-from core.errors import BotNotIn, MattermostError, MattermostRefused, MayNotPost
+from core.errors import BotNotIn, MayNotPost
 from core.mattermost_ports import CardUpdate
 from core.ports import Clock
 from core.signing import Signer
 from core.times import Deadline
+from core.upstream_errors import MattermostError, MattermostRefused
 from mattermost.access import Access, MayPost
 from mattermost.client import MattermostClient
 from mattermost.direct_cards import PressedCard, own_post, signed_members

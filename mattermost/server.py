@@ -6,9 +6,9 @@ from typing import Any
 
 from cachetools import TTLCache
 
-from core.errors import MattermostSilent
 from core.ports import Clock
 from core.times import Deadline
+from core.upstream_errors import MattermostSilent
 from mattermost.client import MattermostClient
 from mattermost.paths import api
 

@@ -17,9 +17,10 @@ from typing import Any
 
 from cachetools import TTLCache
 
-from core.errors import MattermostRefused, MattermostSilent, NotVerified, TooManyRequests
+from core.errors import NotVerified, TooManyRequests
 from core.ports import Clock
 from core.times import Deadline
+from core.upstream_errors import MattermostRefused, MattermostSilent
 from mattermost.client import MattermostClient
 from mattermost.paths import api
 

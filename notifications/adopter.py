@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from core.errors import MattermostError, ServiceNowError, StorageFailed
+from core.errors import StorageFailed
 from core.notice_ports import Outbox
 from core.notices import Match, Report
 from core.outbox import Content, Queued
 from core.ports import Clock
+from core.upstream_errors import MattermostError, ServiceNowError
 from notifications.adoption import Adoption, Turn, match_of
 from notifications.grants import Claimed, Granted, NotWanted, Verdict
 from notifications.health import Health

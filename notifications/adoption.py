@@ -11,14 +11,7 @@ from dataclasses import replace
 import structlog
 from cachetools import TTLCache
 
-from core.errors import (
-    AccessDenied,
-    InvalidInput,
-    MayNotPost,
-    NotConnected,
-    NotInstalled,
-    ServiceNowError,
-)
+from core.errors import InvalidInput, MayNotPost, NotConnected
 from core.notice_ports import Bot, ParkedSubscriptions
 from core.notices import Match
 from core.outbox import Parked
@@ -28,6 +21,7 @@ from core.storage_ports import Accounts, ChannelGrants
 from core.subscriptions import TABLE, Filter, Grant, digest_of, tokens
 from core.tables import as_its_class
 from core.times import Deadline
+from core.upstream_errors import AccessDenied, NotInstalled, ServiceNowError
 from notifications.grants import Verdict, judge
 from notifications.intake import parked
 

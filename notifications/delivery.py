@@ -7,13 +7,7 @@ from contextlib import contextmanager
 import structlog
 from cachetools import TTLCache
 
-from core.errors import (
-    ChannelClosed,
-    MattermostError,
-    MattermostSilent,
-    MayNotPost,
-    StorageFailed,
-)
+from core.errors import ChannelClosed, MayNotPost, StorageFailed
 from core.notice_ports import Bot, Threads
 from core.notices import Match, Report
 from core.outbox import THREAD_LIFE, Batch, Content, Found, Queued, Thread
@@ -22,6 +16,7 @@ from core.record_ports import PostedCards
 from core.records import Record
 from core.storage_ports import Accounts, ChannelGrants
 from core.subscriptions import Grant, Status
+from core.upstream_errors import MattermostError, MattermostSilent
 from notifications.grants import Granted, judge
 from notifications.old_dialect import hinted
 from notifications.owners import Owners

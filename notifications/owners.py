@@ -7,12 +7,13 @@ from dataclasses import replace
 import structlog
 
 from core.accounts import Account
-from core.errors import AppError, MattermostSilent
+from core.errors import AppError
 from core.notice_ports import Bot, ParkedSubscriptions
 from core.ports import Clock
 from core.storage_ports import Accounts, ChannelGrants
 from core.subscriptions import Grant, Status
 from core.tables import table_of
+from core.upstream_errors import MattermostSilent
 from mattermost.markdown import escaped
 
 log = structlog.get_logger(__name__)

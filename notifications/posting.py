@@ -6,7 +6,6 @@ from functools import cached_property
 
 import structlog
 
-from core.errors import MattermostError, RootGone
 from core.notice_ports import Bot, Threads
 from core.outbox import THREAD_LIFE, Batch, Card, Found, Mark, Posted, Thread
 from core.ports import Clock
@@ -14,6 +13,7 @@ from core.record_ports import PostedCards
 from core.records import Record
 from core.storage_ports import Accounts
 from core.subscriptions import Grant, PostOption
+from core.upstream_errors import MattermostError, RootGone
 from mattermost.notice_cards import Part, bare_text, notice_parts
 from notifications.work import Work, in_channel, mod_count_of, wished
 

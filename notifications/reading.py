@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from core.errors import AccessDenied, NotConnected, NotInstalled, ServiceNowError, Unanswered
+from core.errors import NotConnected
 from core.notices import Change, Report
 from core.ports import Clock, ServiceNow
 from core.records import Column, Record
 from core.subscriptions import Grant
 from core.tables import as_its_class, table_of
 from core.times import Deadline
+from core.upstream_errors import AccessDenied, NotInstalled, ServiceNowError, Unanswered
 
 log = structlog.get_logger(__name__)
 

@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from core.errors import AppError, ChannelClosed, MattermostRefused, MattermostSilent, StorageFailed
+from core.errors import AppError, ChannelClosed, StorageFailed
 from core.notice_ports import Outbox, Threads
 from core.outbox import Batch, Found, Thread
 from core.ports import Clock
+from core.upstream_errors import MattermostRefused, MattermostSilent
 from notifications.delivery import Delivery
 from notifications.health import Health
 from notifications.loop import LONGEST_WAIT, Loop

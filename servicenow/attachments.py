@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from core.errors import Broken
 from core.record_ports import AttachedFile
+from core.upstream_errors import Broken
 from servicenow.queries import Query, equals
 from servicenow.tables import Tables
 

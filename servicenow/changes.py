@@ -8,10 +8,10 @@ object where the documentation prints a list, and in lists a last element that h
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.errors import Broken
 from core.fields import Option
 from core.records import Cell, Choice, Record
 from core.tables import table_of
+from core.upstream_errors import Broken
 from servicenow.options import unique
 from servicenow.queries import Query, contains, equals, is_sys_id, overlapping
 from servicenow.tables import Tables, record_from

@@ -16,10 +16,11 @@ from weakref import WeakValueDictionary
 import structlog
 from cachetools import TTLCache
 
-from core.errors import AccessDenied, Broken, NotConnected, NotFound, NotInstalled, ServiceNowError, Suspended
+from core.errors import NotConnected, Suspended
 from core.ports import Clock
 from core.records import Choice, Column
 from core.tables import table_of
+from core.upstream_errors import AccessDenied, Broken, NotFound, NotInstalled, ServiceNowError
 from servicenow.queries import Query, equals, one_of
 from servicenow.tables import Tables, meta_path
 

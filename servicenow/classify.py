@@ -12,13 +12,16 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from core.errors import (
+from core.upstream_errors import (
     AccessDenied,
     Asleep,
     Broken,
     Busy,
     CredentialsRefused,
+    CutShort,
     Dropped,
+    GatewayFailed,
+    InsertHidden,
     Misdirected,
     NotAccepted,
     NotFound,
@@ -27,7 +30,6 @@ from core.errors import (
     ServiceNowError,
     TooLarge,
     TooLong,
-    Unanswered,
 )
 
 _ASLEEP = re.compile(r"instance\s+(is\s+)?hibernating", re.IGNORECASE)
@@ -36,20 +38,6 @@ _RULE = re.compile(r"aborted by Business Rule '([^'^]*)")
 _MANDATORY = re.compile(r"fields? (?:is|are) mandatory:\s*(.+)", re.DOTALL)
 _MANDATORY_ONE = re.compile(r"(?:Data Policy Exception:|,|;|\n)\s*([^,;:\n]+?) is mandatory")
 _HEAD = 4000  # characters of a page that are looked at
-
-
-class GatewayFailed(Unanswered):
-    """502 or 504: what stands before the instance got no answer; whether the instance still works is open."""
-
-
-class CutShort(Broken):
-    """The transaction is over, but its answer was cut; a read may be repeated."""
-
-
-class InsertHidden(AccessDenied):
-    """403 to an insert: the row may be there all the same, where its creator may not read it (KB2697679)."""
-
-    may_have_been_saved = True
 
 
 def read_answer(method: str, status: int, headers: Mapping[str, str], body: bytes) -> Any:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from core.errors import AccessDenied
 from core.fields import Option
 from core.ports import Clock
 from core.records import Column, Identity, Record
 from core.storage_ports import Accounts
 from core.times import Deadline
+from core.upstream_errors import AccessDenied
 from servicenow.attachments import AttachmentsClient
 from servicenow.changes import ChangesClient
 from servicenow.choices import ColumnCache, own_columns

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.errors import AccessDenied, Broken, NotFound, NotInstalled
 from core.instance import AUTH_TABLE, OLD_VERSION, AuthRow, ComponentHealth, ForeignRow
 from core.notices import WebhookKey
 from core.subscriptions import TABLE
+from core.upstream_errors import AccessDenied, Broken, NotFound, NotInstalled
 from servicenow.queries import Query, equals, is_sys_id
 from servicenow.tables import Tables, row_path, table_path
 

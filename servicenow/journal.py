@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 
 from cachetools import TTLCache
 
-from core.errors import AccessDenied, NotFound, NotInstalled, NotKept
 from core.ports import Clock
 from core.record_ports import Entries, JournalEntry
 from core.records import Identity, Record
 from core.times import shown, zone_of
+from core.upstream_errors import AccessDenied, NotFound, NotInstalled, NotKept
 from servicenow.queries import Query, Term, at_or_after, equals, one_of
 from servicenow.tables import Tables
 

@@ -9,23 +9,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from core.errors import Busy, Unanswered, Unreachable
+from core.upstream_errors import CallLimitReached, CircuitOpen, Unanswered, Unreachable
 
 PER_PERSON = 3
 WAIT_SECONDS = 1.0
 FAILURES = 5
 WINDOW_SECONDS = 30.0
 PAUSE_SECONDS = 15.0
-
-
-class Full(Busy):
-    """Our own share of ServiceNow is used up; asking again at once would only lengthen the queue."""
-
-
-class Silent(Unreachable):
-    """It did not answer just now, so it is not asked for some seconds."""
-
-    user_message = "ServiceNow has stopped answering. Nothing was saved; try again in about 15 seconds."
 
 
 class Gate:
@@ -62,8 +52,8 @@ class Gate:
             wait: For a free place, at most; never more than a second.
 
         Raises:
-            Silent: ServiceNow stopped answering moments ago.
-            Full: No place became free in time.
+            CircuitOpen: ServiceNow stopped answering moments ago.
+            CallLimitReached: No place became free in time.
         """
         self._enter(person_id, max(0.0, min(wait, WAIT_SECONDS)))
         answered: bool | None = True
@@ -88,7 +78,7 @@ class Gate:
                 wait,
             )
             if not free:
-                raise Full("no free place for another call to ServiceNow")
+                raise CallLimitReached("no free place for another call to ServiceNow")
             self._refuse_while_open()
             self._probing = self._open
             self._running += 1
@@ -97,7 +87,7 @@ class Gate:
 
     def _refuse_while_open(self) -> None:
         if self._open and (self._probing or self._monotonic() < self._probe_at):
-            raise Silent("circuit open")
+            raise CircuitOpen("circuit open")
 
     def _leave(self, person_id: str | None, answered: bool | None) -> None:
         with self._changed:

@@ -23,10 +23,10 @@ from requests.structures import CaseInsensitiveDict
 from requests_oauthlib import OAuth2Session
 
 from core.accounts import Tokens
-from core.errors import AccessDenied, Broken, NotFound, OAuthRefused, ServiceNowError
 from core.ports import Clock
 from core.records import Identity
 from core.times import Deadline
+from core.upstream_errors import AccessDenied, Broken, NotFound, OAuthRefused, ServiceNowError
 from http_client.exchange import HttpResponse
 from servicenow.classify import read_answer, read_plain_answer, read_token_answer
 from servicenow.queries import Query, is_me

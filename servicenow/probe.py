@@ -1,10 +1,10 @@
 """Look at an instance before it is put in force: is it there, awake and ServiceNow, and does the client work?"""
 
 from core.accounts import Tokens
-from core.errors import AccessDenied, CredentialsRefused, Misdirected, NotFound, NotInstalled, OAuthRefused
 from core.instance import Instance, Proof
 from core.ports import Clock
 from core.times import Deadline
+from core.upstream_errors import AccessDenied, CredentialsRefused, Misdirected, NotFound, NotInstalled, OAuthRefused
 from servicenow.classify import read_answer, read_token_answer
 from servicenow.oauth import OAuthClient
 from servicenow.transport import Transport

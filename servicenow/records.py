@@ -7,12 +7,12 @@ from typing import Any
 
 from cachetools import TTLCache
 
-from core.errors import AccessDenied, NotFound, NotInstalled, ServiceNowError
 from core.fields import Option
 from core.ports import Clock
 from core.record_ports import MOST_FOUND
 from core.records import Record
 from core.tables import as_its_class, as_number, table_of, table_of_number
+from core.upstream_errors import AccessDenied, NotFound, NotInstalled, ServiceNowError
 from servicenow.options import unique
 from servicenow.queries import Query, Term, contains, equals, one_of, starts_with, text_matches
 from servicenow.tables import Tables, record_from

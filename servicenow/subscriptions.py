@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.errors import Broken, NotFound, OldComponent
 from core.records import Column, Record
 from core.subscriptions import TABLE, Cursor, Filter, Status, Subscription, SubscriptionFilter, tokens
+from core.upstream_errors import Broken, NotFound, OldComponent
 from servicenow import filters
 from servicenow.queries import Query, at_or_after, compare, equals, is_sys_id
 from servicenow.tables import Tables, record_from, row_path, table_path

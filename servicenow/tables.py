@@ -6,15 +6,24 @@ from typing import Any
 
 import stamina
 
-from core.errors import Broken, Busy, CredentialsRefused, Unreachable
 from core.records import Cell, Record
 from core.tables import table_of
 from core.times import Deadline
-from servicenow.classify import CutShort, GatewayFailed, read_answer
-from servicenow.limits import Full, Silent
+from core.upstream_errors import (
+    Broken,
+    Busy,
+    CallLimitReached,
+    CircuitOpen,
+    ConnectionLost,
+    CredentialsRefused,
+    CutShort,
+    GatewayFailed,
+    Unreachable,
+)
+from servicenow.classify import read_answer
 from servicenow.queries import Query, is_sys_id
 from servicenow.tokens import TokenKeeper
-from servicenow.transport import ConnectionLost, Transport
+from servicenow.transport import Transport
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]*")
 _RETRIES = 2
@@ -120,7 +129,7 @@ class Tables:
 
     def _pause(self, error: Exception) -> bool | float:
         """Whether to repeat a read after *error*, and after how many seconds where ServiceNow said so."""
-        if isinstance(error, Full | Silent):
+        if isinstance(error, CallLimitReached | CircuitOpen):
             return False
         if isinstance(error, Busy) and error.retry_after is not None:
             # Not before it was asked for, and not when that leaves no time for an answer.

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import structlog
 
 from core.accounts import Account, Tokens
-from core.errors import NotConnected, OAuthRefused, StorageFailed, Suspended, TokenRefused
+from core.errors import NotConnected, StorageFailed, Suspended
 from core.ports import Clock, OAuth
 from core.storage_ports import Accounts
 from core.times import Deadline
-from servicenow.limits import Full
+from core.upstream_errors import CallLimitReached, OAuthRefused, TokenRefused
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +110,7 @@ class TokenKeeper:
     def _refreshed(self, person_id: str, refused_token: str, deadline: Deadline) -> str:
         lock = self._lock_of(person_id)
         if not lock.acquire(timeout=deadline.left()):
-            raise Full("another call refreshes this token and has no answer yet")
+            raise CallLimitReached("another call refreshes this token and has no answer yet")
         try:
             account = self._usable(person_id)
             if account.tokens.access_token != refused_token and self._alive(account):

@@ -6,8 +6,8 @@ from typing import Any
 
 import structlog
 
-from core.errors import Broken, ServiceNowError, Unanswered, Unreachable
 from core.times import Deadline
+from core.upstream_errors import Broken, ConnectionLost, ServiceNowError, Unanswered, Unreachable
 from http_client.exchange import HttpClient, HttpResponse
 from http_client.failures import ExchangeError, Failure
 from servicenow.limits import Gate
@@ -17,10 +17,6 @@ _LEAST_SECONDS = 0.25  # with less left, no answer can be expected
 _TRANSACTION = re.compile(r't;desc="([0-9a-f]+)"')
 
 log = structlog.get_logger(__name__)
-
-
-class ConnectionLost(Unanswered):
-    """The connection broke before the answer was complete. It doesn't mean that the instance is slow."""
 
 
 _ERRORS: Mapping[Failure, type[ServiceNowError]] = {
@@ -69,7 +65,7 @@ class Transport:
             Unreachable: No connection, so nothing was sent.
             Unanswered: Sent, and no complete answer before the deadline.
             Broken: The answer exceeds 8 MiB.
-            Full, Silent: Our own limits, before anything was sent.
+            CallLimitReached, CircuitOpen: Our own limits, before anything was sent.
         """
         if deadline.left() < _LEAST_SECONDS:
             raise Unreachable("no time left to ask")

@@ -1,4 +1,4 @@
-"""Errors form one tree, and the docstring of `core/errors.py` draws all of it."""
+"""Errors form one tree, which the docstrings of `core/errors.py` and `core/upstream_errors.py` draw."""
 
 import ast
 import importlib
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from core import errors
+from core import errors, upstream_errors
 from core.errors import AppError
 
 ROOT = Path(__file__).parent.parent
@@ -50,7 +50,8 @@ def drawn() -> dict[str, str]:
     """Each class of the drawing, and the class that it stands below."""
     found: dict[str, str] = {}
     above: list[str] = []
-    for mark, names in re.findall(r"^ *([*x+=-]) (_?[A-Z]\w+(?:, _?[A-Z]\w+)*)", errors.__doc__ or "", re.MULTILINE):
+    drawing = f"{errors.__doc__}\n{upstream_errors.__doc__}"
+    for mark, names in re.findall(r"^ *([*x+=-]) (_?[A-Z]\w+(?:, _?[A-Z]\w+)*)", drawing, re.MULTILINE):
         depth = DEPTHS.index(mark)
         for name in names.split(", "):
             assert name not in found, f"{name} stands there twice"

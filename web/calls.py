@@ -6,9 +6,10 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from core.calls import Call, Kind
-from core.errors import MattermostError, Suspended, UnknownRequest
+from core.errors import Suspended, UnknownRequest
 from core.storage_ports import Installations
 from core.times import Deadline
+from core.upstream_errors import MattermostError
 from handlers import capabilities  # noqa: F401 - registers every path
 from handlers.context import Context, Services
 from handlers.registry import calls

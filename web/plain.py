@@ -10,10 +10,11 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from core.calls import Call, Channel, Kind, Options, Person, Post, Reply, ShowForm, Text, Values
-from core.errors import AppError, MattermostRefused, NotInChannel, NotVerified, StillWorking, Suspended, TurnedOff
+from core.errors import AppError, NotInChannel, NotVerified, StillWorking, Suspended, TurnedOff
 from core.fields import Form
 from core.menus import CardKey, Requirement
 from core.times import Deadline
+from core.upstream_errors import MattermostRefused
 from handlers.context import Context
 from handlers.registry import calls
 from handlers.reminders import tell_of_suspension

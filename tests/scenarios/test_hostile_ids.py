@@ -6,7 +6,7 @@ import pytest
 import requests
 import structlog
 
-from core.errors import NoSuchId
+from core.upstream_errors import NoSuchId
 from mattermost.paths import Id, Name, api
 from sandbox.client import MattermostClient
 from servicenow.changes import ChangesClient

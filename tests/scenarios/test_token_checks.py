@@ -13,7 +13,8 @@ import jwt
 import pytest
 import requests
 
-from core.errors import MattermostSilent, TooManyRequests
+from core.errors import TooManyRequests
+from core.upstream_errors import MattermostSilent
 from mattermost.client import MattermostClient as Client
 from mattermost.token_owners import TokenOwners
 from sandbox.client import PLUGIN, MattermostClient

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from core.errors import MattermostRefused, MayNotPost, NotYours
+from core.errors import MayNotPost, NotYours
+from core.upstream_errors import MattermostRefused
 from mattermost.access import Access, MayPost
 from mattermost.paths import Path
 

@@ -9,11 +9,12 @@ from typing import Any, cast
 import pytest
 import structlog
 
-from core.errors import MattermostSilent, MayNotPost, StorageFailed, Unreachable
+from core.errors import MayNotPost, StorageFailed
 from core.notices import Match
 from core.outbox import Content, Queued
 from core.storage_ports import Stores
 from core.subscriptions import TABLE, Status
+from core.upstream_errors import MattermostSilent, Unreachable
 from notifications.adopter import Adopter
 from notifications.adoption import Adoption
 from notifications.health import Health

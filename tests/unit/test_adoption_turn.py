@@ -7,19 +7,12 @@ from typing import Any, cast
 
 import pytest
 
-from core.errors import (
-    AccessDenied,
-    ChannelClosed,
-    MattermostSilent,
-    MayNotPost,
-    NotConnected,
-    NotInstalled,
-    Unreachable,
-)
+from core.errors import ChannelClosed, MayNotPost, NotConnected
 from core.notices import Match
 from core.outbox import Parked
 from core.storage_ports import Stores
 from core.subscriptions import TABLE, Grant, digest_of
+from core.upstream_errors import AccessDenied, MattermostSilent, NotInstalled, Unreachable
 from notifications.adoption import Adoption, BeingChanged, Turn, match_of
 from notifications.grants import Claimed, Foreign, Granted, NotWanted
 from tests.unit.asked import Asked, row

@@ -10,8 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from core.accounts import BotTokenHealth, Installation
-from core.errors import MattermostRefused, MattermostSilent, NotVerified, StorageFailed
+from core.errors import NotVerified, StorageFailed
 from core.times import Deadline
+from core.upstream_errors import MattermostRefused, MattermostSilent
 from mattermost.bot_tokens import BotTokens, NoBotToken
 from mattermost.client import MattermostClient
 from mattermost.paths import Path

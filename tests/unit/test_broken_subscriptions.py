@@ -7,10 +7,10 @@ from typing import cast
 
 import pytest
 
-from core.errors import MattermostSilent
 from core.notice_ports import Bot
 from core.storage_ports import Stores
 from core.subscriptions import Grant, Status
+from core.upstream_errors import MattermostSilent
 from notifications.owners import Owners
 from storage.sealing import derive_keys
 from storage.tinydb import open_storage

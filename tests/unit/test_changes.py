@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import Broken
+from core.upstream_errors import Broken
 from servicenow.changes import read_change, read_next_states
 
 

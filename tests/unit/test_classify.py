@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from core.errors import (
+from core.upstream_errors import (
     AccessDenied,
     Asleep,
     Broken,
     Busy,
     CredentialsRefused,
+    CutShort,
     Dropped,
+    GatewayFailed,
+    InsertHidden,
     Misdirected,
     NotAccepted,
     NotFound,
@@ -24,14 +27,7 @@ from core.errors import (
     TooLong,
     Unanswered,
 )
-from servicenow.classify import (
-    CutShort,
-    GatewayFailed,
-    InsertHidden,
-    read_answer,
-    read_plain_answer,
-    read_token_answer,
-)
+from servicenow.classify import read_answer, read_plain_answer, read_token_answer
 
 RECORDED = Path(__file__).parents[3] / "shared" / "recorded" / "servicenow"
 ASLEEP = "<!DOCTYPE html><html><head><title>Instance Hibernating page</title></head></html>"

@@ -19,8 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from core.errors import MattermostError, MattermostRefused, MattermostSilent
 from core.times import Deadline
+from core.upstream_errors import MattermostError, MattermostRefused, MattermostSilent
 from http_client.exchange import HttpClient, HttpResponse
 from http_client.failures import FAILURES, ExchangeError, Failure
 from mattermost.client import MattermostClient

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from core.errors import NotKept
 from core.records import Cell, Identity, Record
+from core.upstream_errors import NotKept
 from servicenow.journal import JournalClient, JournalReaders, split, split_columns
 from servicenow.tables import Tables
 

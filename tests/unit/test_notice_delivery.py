@@ -7,15 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from core.errors import (
-    ChannelClosed,
-    MattermostRefused,
-    MattermostSilent,
-    MayNotPost,
-    NotConnected,
-    StorageFailed,
-    Unreachable,
-)
+from core.errors import ChannelClosed, MayNotPost, NotConnected, StorageFailed
 from core.notices import Change, Comment, Match, ReportedRecord
 from core.outbox import THREAD_LIFE, Batch, Content, Found, Posted, Queued, Thread
 from core.ports import ServiceNow
@@ -23,6 +15,7 @@ from core.records import Cell, Record
 from core.storage_ports import Stores
 from core.subscriptions import Grant, Status
 from core.times import Deadline
+from core.upstream_errors import MattermostRefused, MattermostSilent, Unreachable
 from notifications.delivery import Delivery
 from notifications.schema import packed
 from notifications.work import Work

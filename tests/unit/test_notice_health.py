@@ -9,10 +9,11 @@ from typing import Any, cast
 import pytest
 import structlog
 
-from core.errors import ChannelClosed, MattermostSilent
+from core.errors import ChannelClosed
 from core.notices import DeliveryHealth
 from core.outbox import Batch, Claim, Posted, Queued
 from core.storage_ports import Stores
+from core.upstream_errors import MattermostSilent
 from notifications.arrivals import Arrivals
 from notifications.health import Health
 from notifications.posted_lookup import PostedLookup

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import pytest
 
-from core.errors import MattermostRefused, MattermostSilent
 from core.outbox import Parked
 from core.storage_ports import Stores
 from core.subscriptions import Grant, Status
+from core.upstream_errors import MattermostRefused, MattermostSilent
 from notifications.owners import Owners
 from tests.unit.noticing import ACCOUNT, CHANNEL, GRANT, NOW, OWNER, Moment, opened
 

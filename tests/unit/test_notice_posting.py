@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import pytest
 
-from core.errors import MattermostRefused, RootGone
 from core.notices import Actor, Comment
 from core.outbox import THREAD_LIFE, Batch, Card, Found, Mark, Posted, Thread
 from core.records import Cell, Identity, Record
 from core.storage_ports import Stores
 from core.subscriptions import Grant
+from core.upstream_errors import MattermostRefused, RootGone
 from notifications.posting import Posting, may_be_first
 from notifications.work import Row, View, Work
 from tests.unit.noticing import ACCOUNT, CHANNEL, GRANT, NOW, RECORD, REPORT, Moment, opened

@@ -7,11 +7,12 @@ from typing import Any, cast
 
 import pytest
 
-from core.errors import AccessDenied, Busy, NotConnected, NotInstalled, Unanswered, Unreachable
+from core.errors import NotConnected
 from core.notices import Change, Comment, Report, ReportedRecord
 from core.ports import ServiceNow
 from core.records import Cell, Choice, Column, Record
 from core.times import Deadline
+from core.upstream_errors import AccessDenied, Busy, NotInstalled, Unanswered, Unreachable
 from notifications.reading import Later, Readings, Refused, Silences, Unconnected
 from tests.unit.noticing import GRANT, NOW, OWNER, RECORD, REPORT, Moment
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from core.errors import MattermostSilent
 from core.notices import Actor, Change, Comment
 from core.outbox import Batch
 from core.records import Cell, Record
 from core.subscriptions import Grant, PostOption
+from core.upstream_errors import MattermostSilent
 from mattermost.notice_cards import Save
 from notifications.work import Row, View, Work, in_channel, kinds, mod_count_of, wished
 from tests.unit.noticing import CHANNEL, GRANT, NOW, RECORD, REPORT

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from core.errors import Refused
+from core.upstream_errors import Refused
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 HOSTILE = "[Pay](https://evil.example) <b>@all</b> ~town-square `x`\n# **y** | ![z](//q)"

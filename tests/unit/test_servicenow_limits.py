@@ -7,18 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from core.errors import Broken, Unanswered
+from core.upstream_errors import Broken, CallLimitReached, CircuitOpen, Unanswered
 from servicenow import limits
-from servicenow.limits import (
-    FAILURES,
-    PAUSE_SECONDS,
-    PER_PERSON,
-    WAIT_SECONDS,
-    WINDOW_SECONDS,
-    Full,
-    Gate,
-    Silent,
-)
+from servicenow.limits import FAILURES, PAUSE_SECONDS, PER_PERSON, WAIT_SECONDS, WINDOW_SECONDS, Gate
 
 
 class Time:
@@ -51,7 +42,7 @@ def test_a_person_has_three_places() -> None:
     held = [gate.passing("ann") for _ in range(PER_PERSON)]
     for one in held:
         one.__enter__()
-    with pytest.raises(Full):
+    with pytest.raises(CallLimitReached):
         call(gate)
     call(gate, person="bob")
     held[0].__exit__(None, None, None)
@@ -62,9 +53,9 @@ def test_all_together_have_the_places_there_are() -> None:
     """More persons than places: the last waits, then is refused; sign-ins count, too."""
     gate = Gate(at_once=2)
     with gate.passing("ann"), gate.passing(None):
-        with pytest.raises(Full):
+        with pytest.raises(CallLimitReached):
             call(gate, person="bob")
-        with pytest.raises(Full):
+        with pytest.raises(CallLimitReached):
             call(gate, person=None)
     call(gate, person="bob")
 
@@ -92,10 +83,10 @@ def test_after_five_unanswered_calls_none_is_made() -> None:
     time = Time()
     gate = Gate(10, time)
     silent(gate, FAILURES)
-    with pytest.raises(Silent):
+    with pytest.raises(CircuitOpen):
         call(gate)
     time.now += PAUSE_SECONDS - 0.1
-    with pytest.raises(Silent):
+    with pytest.raises(CircuitOpen):
         call(gate, person="bob")
 
 
@@ -105,14 +96,14 @@ def test_one_probe_decides() -> None:
     gate = Gate(10, time)
     silent(gate, FAILURES)
     time.now += PAUSE_SECONDS
-    with gate.passing("ann"), pytest.raises(Silent):
+    with gate.passing("ann"), pytest.raises(CircuitOpen):
         call(gate, person="bob")
     call(gate, person="bob")
 
     silent(gate, FAILURES)
     time.now += PAUSE_SECONDS + WINDOW_SECONDS
     silent(gate, 1)
-    with pytest.raises(Silent):
+    with pytest.raises(CircuitOpen):
         call(gate)
     time.now += PAUSE_SECONDS
     call(gate)
@@ -174,7 +165,7 @@ def test_the_limits_are_those_of_the_design() -> None:
     gate = Gate(10, clock)
     with ExitStack() as stack:
         hold(stack, gate, "ann", "ann", "ann")
-        with pytest.raises(Full):
+        with pytest.raises(CallLimitReached):
             call(gate)
     silent(gate, 4)
     call(gate)
@@ -182,7 +173,7 @@ def test_the_limits_are_those_of_the_design() -> None:
     clock.now += 30
     silent(gate, 4)
     clock.now += 14.9
-    with pytest.raises(Silent):
+    with pytest.raises(CircuitOpen):
         call(gate)
     clock.now += 0.1
     call(gate)
@@ -215,10 +206,10 @@ def test_a_place_is_given_back_once() -> None:
         hold(stack, gate, *["ann"] * (PER_PERSON - 1))
         call(gate)
         hold(stack, gate, "ann")
-        with pytest.raises(Full):
+        with pytest.raises(CallLimitReached):
             call(gate)
         hold(stack, gate, "bob")
-        with pytest.raises(Full):
+        with pytest.raises(CallLimitReached):
             call(gate, person="cid")
 
 
@@ -256,7 +247,7 @@ def test_whoever_waits_while_the_circuit_opens_is_refused() -> None:
         try:
             with gate.passing("bob"):
                 pass
-        except Silent as error:
+        except CircuitOpen as error:
             refused.append(error)
 
     thread = threading.Thread(target=wait)
@@ -278,7 +269,7 @@ def test_an_open_circuit_is_told_before_a_full_one() -> None:
     gate = Gate(1, time)
     silent(gate, FAILURES)
     time.now += PAUSE_SECONDS
-    with gate.passing("ann"), pytest.raises(Silent):
+    with gate.passing("ann"), pytest.raises(CircuitOpen):
         call(gate, person="bob")
 
 
@@ -296,6 +287,6 @@ def test_a_call_without_time_does_not_wait_for_a_place() -> None:
     with gate.passing("ann"):
         began = time.monotonic()
         for _ in range(3):
-            with pytest.raises(Full):
+            with pytest.raises(CallLimitReached):
                 call(gate, person="bob")
     assert time.monotonic() - began < 2 * WAIT_SECONDS

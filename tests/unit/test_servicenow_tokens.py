@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from core.accounts import Account, Tokens
-from core.errors import NotConnected, OAuthRefused, ServiceNowError, StorageFailed, Suspended, TokenRefused, Unanswered
+from core.errors import NotConnected, StorageFailed, Suspended
 from core.records import Identity
 from core.times import Deadline
-from servicenow.limits import Full
+from core.upstream_errors import CallLimitReached, OAuthRefused, ServiceNowError, TokenRefused, Unanswered
 from servicenow.tokens import EARLY_SECONDS, SUSPEND_AFTER, TokenKeeper
 
 NOW = 1_800_000_000.0
@@ -175,7 +175,7 @@ def test_nobody_waits_longer_for_another_ones_refresh_than_the_call_may_take(wor
     thread = threading.Thread(target=world.bearer)
     thread.start()
     assert entered.wait(5)
-    with pytest.raises(Full):
+    with pytest.raises(CallLimitReached):
         world.keeper.bearer("ann", Deadline(0.0))
     leave.set()
     thread.join(5)

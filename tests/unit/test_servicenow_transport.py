@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from core.errors import Broken, Unanswered, Unreachable
 from core.times import Deadline
+from core.upstream_errors import Broken, ConnectionLost, Unanswered, Unreachable
 from http_client.exchange import HttpResponse
 from servicenow import transport
-from servicenow.transport import ConnectionLost, Transport, transaction_of
+from servicenow.transport import Transport, transaction_of
 from tests.ports import ReservedPort
 from tests.scripted_server import ScriptedServer, ok
 

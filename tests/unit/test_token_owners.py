@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from core.errors import AppError, MattermostSilent, NotVerified, TooManyRequests
+from core.errors import AppError, NotVerified, TooManyRequests
 from core.times import Deadline
+from core.upstream_errors import MattermostSilent
 from mattermost.client import MattermostClient
 from mattermost.paths import Path
 from mattermost.token_owners import Owner, TokenOwners

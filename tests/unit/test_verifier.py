@@ -16,12 +16,12 @@ from core.errors import (
     AdministratorsOnly,
     AppError,
     InvalidInput,
-    MattermostSilent,
     NotVerified,
     OtherSecret,
     TooManyRequests,
     UnknownRequest,
 )
+from core.upstream_errors import MattermostSilent
 from mattermost.bot_tokens import BotTokens
 from mattermost.client import MattermostClient
 from mattermost.token_owners import TokenOwners

@@ -9,13 +9,8 @@ import pytest
 import requests
 import structlog
 
-from core.errors import (
-    Broken,
-    Busy,
-    Suspended,
-    Unanswered,
-    Unreachable,
-)
+from core.errors import Suspended
+from core.upstream_errors import Broken, Busy, Unanswered, Unreachable
 from servicenow.links import ClassicLinks
 from tests.contract.servicenow_client.world import INSERT, World
 

@@ -4,18 +4,9 @@ import time
 
 import pytest
 
-from core.errors import (
-    Asleep,
-    Broken,
-    Busy,
-    Dropped,
-    Misdirected,
-    OAuthRefused,
-    ServiceNowError,
-    Suspended,
-    Unanswered,
-)
+from core.errors import Suspended
 from core.records import Identity
+from core.upstream_errors import Asleep, Broken, Busy, Dropped, Misdirected, OAuthRefused, ServiceNowError, Unanswered
 from tests.contract.servicenow_client.world import VERIFIER, World
 
 

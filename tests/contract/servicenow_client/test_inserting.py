@@ -4,12 +4,14 @@ import time
 
 import pytest
 
-from core.errors import (
+from core.upstream_errors import (
     AccessDenied,
     Asleep,
     Broken,
     Busy,
+    CutShort,
     Dropped,
+    InsertHidden,
     Misdirected,
     NotInstalled,
     Refused,
@@ -18,7 +20,6 @@ from core.errors import (
     Unanswered,
     Unreachable,
 )
-from servicenow.classify import CutShort, InsertHidden
 from tests.contract.servicenow_client.world import INSERT, World
 
 

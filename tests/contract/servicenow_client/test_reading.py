@@ -4,14 +4,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from core.errors import (
-    Asleep,
-    Broken,
-    Busy,
-    Dropped,
-    Misdirected,
-    ServiceNowError,
-)
+from core.upstream_errors import Asleep, Broken, Busy, Dropped, Misdirected, ServiceNowError
 from tests.contract.servicenow_client.world import INSERT, World
 
 

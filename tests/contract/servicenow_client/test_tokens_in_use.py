@@ -7,11 +7,8 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from core.errors import (
-    Busy,
-    Suspended,
-    TokenRefused,
-)
+from core.errors import Suspended
+from core.upstream_errors import Busy, TokenRefused
 from servicenow.tokens import SUSPEND_AFTER
 from tests.contract.servicenow_client.world import INSERT, World
 
