@@ -26,6 +26,7 @@ from mattermost.bot_tokens import BotTokens
 from mattermost.card_buttons import CardButtons
 from mattermost.client import REMOTE, MattermostClient
 from mattermost.markdown import escaped
+from mattermost.parallel import Parallel
 from mattermost.token_owners import TokenOwners
 from notifications.adopter import Adopter
 from notifications.adoption import Adoption
@@ -63,7 +64,8 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
     # Mattermost
     mattermost = MattermostClient(config.mattermost_url, config.threads)
     tokens = BotTokens(mattermost, stores.installations, clock, config.mattermost_bot_token)
-    access = Access(config.guests)
+    parallel = Parallel()
+    access = Access(config.guests, parallel)
     bot = MattermostBot(mattermost, tokens, access, clock)
     messages = AdministratorMessages(mattermost, stores.installations, background, tokens)
 
@@ -118,7 +120,7 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
     downloads = downloads_blueprint(signer, clock, partial(build, RELEASE))
     others = (plain_blueprint(plain), notifications.blueprint, downloads)
     app = web_app(door, config.app_url, {"storage": stores.check} | tokens.checks, *others)
-    return Service.of(app, services, workers=(background, notifications.loops), release=stores.close)
+    return Service.of(app, services, workers=(parallel, background, notifications.loops), release=stores.close)
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,27 @@ class Mattermost(Protocol):
         """
         ...
 
+    def announce(
+        self,
+        *,
+        channel_id: str,
+        post_ids: Collection[str],
+        attachment: Mapping[str, Any],
+        shows: Mapping[str, str],
+        root_id: str,
+        text: str,
+    ) -> bool:
+        """
+        Update the cards at *post_ids* as `update_card` does, and say *text* in the thread of the first of them, all
+        at the same time; whether it was said.
+
+        A card that can't be updated is logged. *root_id* is the thread if no card tells its own; "" for none.
+
+        Raises:
+            MayNotPost: The line wasn't posted; the cards are updated.
+        """
+        ...
+
     def direct_channel(self, person_id: str) -> str:
         """The channel of direct messages between whoever asks and *person_id*; made with the asker's session."""
         ...

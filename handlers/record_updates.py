@@ -12,7 +12,7 @@ from core.errors import InvalidInput, NotPermitted
 from core.records import Record
 from core.tables import table_of
 from core.upstream_errors import MattermostError, NotKept
-from handlers.cards import update_card
+from handlers.cards import card_of, shown_by
 from handlers.confirmed import confirmed
 from handlers.context import Context
 from handlers.opened_record import OpenedRecord
@@ -129,19 +129,19 @@ def announce(call: Call, context: Context, after: Record, line: str, told: str) 
     opened = OpenedRecord.to(after, call)
     pressed = [opened.post_id] if opened.post_id else []
     post_ids = dict.fromkeys((*pressed, *context.stores.cards.of(opened.channel_id, after.sys_id)))
-    roots = [update_card(context, after, post_id, opened.channel_id).root_id for post_id in post_ids]
-    root_id = next(filter(None, roots), opened.root_id)
-    return Text(told, announced=bool(root_id) and _said(opened.channel_id, root_id, line, context))
-
-
-def _said(channel_id: str, root_id: str, line: str, context: Context) -> bool:
     try:
-        text = f"{escaped(context.display_name, _NAME_CHARACTERS)} {line}"
-        context.mattermost.reply(channel_id=channel_id, root_id=root_id, text=text)
+        announced = context.mattermost.announce(
+            channel_id=opened.channel_id,
+            post_ids=post_ids,
+            attachment=card_of(context, after, opened.channel_id),
+            shows=shown_by(after),
+            root_id=opened.root_id,
+            text=f"{escaped(context.display_name, _NAME_CHARACTERS)} {line}",
+        )
     except (MattermostError, NotPermitted) as error:
-        log.warning("thread line not posted", channel=channel_id, reason=error.log_message)
-        return False
-    return True
+        log.warning("thread line not posted", channel=opened.channel_id, reason=error.log_message)
+        announced = False
+    return Text(told, announced=announced)
 
 
 def link_to(context: Context, record: Record) -> str:

@@ -1,21 +1,28 @@
 """
 Who may post where. Every post that we make for a person is checked here first.
 
-The framework's bot could post wherever it is a member; without this, anybody could make it speak in
-channels where that person may not (spec D-12, D-43).
+The framework's bot can post wherever it is a member. Without this check anybody could make it post in
+channels where they aren't allowed to (spec D-12, D-43).
 """
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from cachetools import TTLCache
 
+from core.calls import Channel
 from core.errors import MayNotPost, NotYours
 from core.upstream_errors import MattermostRefused
-from mattermost.paths import Ask, Id, api
+from mattermost.parallel import Parallel
+from mattermost.paths import Ask, Path, api
+from mattermost.permission_reads import PermissionReads, split_roles
+
+_ORDINARY_ROLES = ("channel_user", "system_user")
 
 
 @dataclass(frozen=True)
@@ -30,85 +37,120 @@ class MayPost:
 
 class Access:
     """
-    The posting rule, with the permissions of roles remembered for five minutes.
+    The posting rule. What roles permit is cached for five minutes.
 
     Args:
         guests: Whether guests may use the app at all (`GUESTS`).
+        parallel: Sends the requests of one check at the same time.
         timer: A clock that never jumps.
     """
 
-    def __init__(self, guests: bool, timer: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, guests: bool, parallel: Parallel, timer: Callable[[], float] = time.monotonic) -> None:
         self._guests = guests
+        self.parallel = parallel
         self._permissions: TTLCache[str, frozenset[str]] = TTLCache(maxsize=500, ttl=300, timer=timer)
         self._lock = threading.Lock()
 
-    def may_post(self, ask: Ask, person_id: str, channel_id: str) -> MayPost:
+    def reads(self, ask: Ask, person_id: str, *, roles: str = "", channel: Channel | None = None) -> PermissionReads:
+        """What `may_post` and `may_manage` read for one person in one call; arguments as there."""
+        return PermissionReads(self.parallel, ask, person_id, roles=roles, channel=channel)
+
+    def may_post(self, reads: PermissionReads, channel_id: str, *more: tuple[Ask, Path]) -> MayPost:
         """
-        Check that *person_id* may write in *channel_id* now.
+        Check that the person may write in *channel_id* now.
+
+        The right may come from the channel's, the system's or the team's roles, as in Mattermost. The team is only
+        asked if the others don't give it.
 
         Args:
-            ask: Requests with the person's session, or with the bot's where a call carries none.
+            reads: With the person's session, or with the bot's if the call carries none.
+            more: What the caller needs to read too; sent at the same time.
 
         Raises:
-            MayNotPost: Archived, not a member, the right is missing, a guest, or not to be found out.
+            MayNotPost: Archived, not a member, the permission is missing, a guest, or Mattermost didn't say.
         """
         try:
-            channel = ask("GET", api("channels", Id(channel_id)))
-            member = ask("GET", api("channels", Id(channel_id), "members", Id(person_id)))
-            user = ask("GET", api("users", Id(person_id)))
-            if channel.get("delete_at"):
-                raise MayNotPost("archived channel", "This channel is archived, so nothing can be posted in it.")
-            roles = _roles(user.get("roles"), member.get("roles"))
-            if "system_guest" in roles and not self._guests:
-                raise MayNotPost("guest", "Guests can't use ServiceNow here. Ask an administrator.")
-            if team_id := channel.get("team_id"):
-                team_member = ask("GET", api("teams", Id(team_id), "members", Id(person_id)))
-                roles |= _roles(team_member.get("roles"))
-            if not any("create_post" in names for names in self._of(ask, roles)):
-                raise MayNotPost("no create_post")
+            self._read_ordinary_roles(reads, channel_id, more)
+            channel, member, own_roles = reads.channel(channel_id), reads.member(channel_id), reads.roles()
+            roles = own_roles | split_roles(member.get("roles"))
+            self._check_policy(channel, roles)
+            if not self._permit(reads.ask, roles):
+                team = split_roles(reads.team_member(channel.team_id).get("roles")) if channel.team_id else set()
+                if not self._permit(reads.ask, team):
+                    raise MayNotPost("no create_post")
         except MattermostRefused as error:
             raise MayNotPost(f"not readable: {error}") from error
-        return MayPost(channel_id, person_id, str(team_id or ""), str(channel.get("type", "")))
+        return MayPost(channel_id, reads.person_id, channel.team_id, channel.type)
 
-    def may_manage(self, ask: Ask, person_id: str, channel_id: str) -> None:
+    def may_post_in_own_name(self, reads: PermissionReads, channel_id: str) -> MayPost:
         """
-        Check that *person_id* administrates the system, the channel or its team. Roles count by their exact names.
+        Check what is ours to check where the post goes out with the person's own session: Mattermost checks the rest.
 
         Raises:
-            NotYours: None of them, or not to be found out.
+            MayNotPost: Archived, a guest, or Mattermost didn't say.
         """
-        if "system_admin" in _roles(ask("GET", api("users", Id(person_id))).get("roles")):
+        try:
+            channel, roles = reads.channel(channel_id), reads.roles()
+        except MattermostRefused as error:
+            raise MayNotPost(f"not readable: {error}") from error
+        self._check_policy(channel, roles)
+        return MayPost(channel_id, reads.person_id, channel.team_id, channel.type)
+
+    def _check_policy(self, channel: Channel, roles: Collection[str]) -> None:
+        if channel.archived:
+            raise MayNotPost("archived channel", "This channel is archived, so nothing can be posted in it.")
+        if "system_guest" in roles and not self._guests:
+            raise MayNotPost("guest", "Guests can't use ServiceNow here. Ask an administrator.")
+
+    def may_manage(self, reads: PermissionReads, channel_id: str) -> None:
+        """
+        Check that the person administrates the system, the channel or its team. Roles count by their exact names.
+
+        Raises:
+            NotYours: None of them, or Mattermost didn't say.
+        """
+        if "system_admin" in reads.roles():
             return
         try:
-            channel = ask("GET", api("channels", Id(channel_id)))
-            if _administrates(ask("GET", api("channels", Id(channel_id), "members", Id(person_id))), "channel_admin"):
+            reads.read(*reads.paths(channel_id))
+            channel = reads.channel(channel_id)
+            if _administrates(reads.member(channel_id), "channel_admin"):
                 return
-            team_id = channel.get("team_id")
-            if team_id and _administrates(
-                ask("GET", api("teams", Id(team_id), "members", Id(person_id))), "team_admin"
-            ):
+            if channel.team_id and _administrates(reads.team_member(channel.team_id), "team_admin"):
                 return
         except MattermostRefused as error:
             raise NotYours(f"not readable: {error}") from error
         raise NotYours("administrates neither channel nor team")
 
-    def _of(self, ask: Ask, roles: set[str]) -> list[frozenset[str]]:
-        # Read once: what is there now may have expired a moment later.
+    def _read_ordinary_roles(self, reads: PermissionReads, channel_id: str, more: Collection[tuple[Ask, Path]]) -> None:
+        """Read what the check needs; with it what the roles permit that nearly everybody has, unless it is known."""
+        unknown = self._unknown(_ORDINARY_ROLES)
+        roles = self.parallel.start(partial(self._learn, reads.ask, unknown)) if unknown else None
+        reads.read(*reads.paths(channel_id), *more)
+        if roles is not None:
+            with suppress(MattermostRefused):  # what isn't known then is asked for again
+                roles.result()
+
+    def _permit(self, ask: Ask, roles: Collection[str]) -> bool:
+        # The answer is used, not the cache: what was there may have expired a moment later.
         with self._lock:
-            known = {role: self._permissions.get(role) for role in roles}
-        unknown = sorted(role for role, names in known.items() if names is None)
+            known = {role: names for role in roles if (names := self._permissions.get(role)) is not None}
+        unknown = sorted(set(roles) - set(known))
         if unknown:
-            answer = ask("POST", api("roles", "names"), json=unknown)
-            asked = {role["name"]: frozenset(role.get("permissions") or ()) for role in answer}
-            known |= asked
-            with self._lock:
-                self._permissions.update(asked)
-        return [known.get(role) or frozenset() for role in roles]
+            known |= self._learn(ask, unknown)
+        return any("create_post" in names for names in known.values())
+
+    def _unknown(self, roles: Collection[str]) -> list[str]:
+        with self._lock:
+            return sorted(role for role in roles if self._permissions.get(role) is None)
+
+    def _learn(self, ask: Ask, roles: list[str]) -> dict[str, frozenset[str]]:
+        answer = ask("POST", api("roles", "names"), json=roles)
+        learned = {role["name"]: frozenset(role.get("permissions") or ()) for role in answer}
+        with self._lock:
+            self._permissions.update(learned)
+        return learned
 
 
 def _administrates(member: Mapping[str, Any], role: str) -> bool:
-    return member.get("scheme_admin") is True or role in _roles(member.get("roles"))
-
-
-def _roles(*texts: str | None) -> set[str]:
-    return {role for text in texts for role in (text or "").split()}
+    return member.get("scheme_admin") is True or role in split_roles(member.get("roles"))

@@ -126,14 +126,16 @@ class MattermostBot:
         with self._lock:
             if self._allowed.get((person_id, channel_id)):
                 return
+        reads = self._access.reads(self._ask, person_id)
+        reads.read(*reads.paths(channel_id))
         try:
-            user = self._ask("GET", api("users", Id(person_id)))
+            user = reads.user()
         except MattermostRefused as error:
             raise MayNotPost(f"owner: {error}", GONE) from error
         if user.get("delete_at"):
             raise MayNotPost("owner deactivated", GONE)
         try:
-            self._access.may_post(self._ask, person_id, channel_id)
+            self._access.may_post(reads, channel_id)
         except MayNotPost as error:
             raise self._why_not(channel_id, error) from error
         with self._lock:

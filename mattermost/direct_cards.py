@@ -7,21 +7,30 @@ Nothing tells the bot who is in a group message, and Mattermost forwards presses
 there carry who is, signed; a group message's members never change.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from core.calls import Channel
 from core.errors import NotVerified
 from core.signing import Signer
 from mattermost.shown import SHOWS
 
+_NAME = re.compile(r"([a-z0-9]{26})__([a-z0-9]{26})")  # of a direct message
 _PATH = "members of a group message"
 _NEVER = 2.0**53  # the largest time that every JSON reader keeps exactly
 
 _KEPT = "kept"  # beside the token of each button: what an update would lose
 _MOST = 16_383  # characters of a message
 _TEXTS = ("message", "pretext", "members")
+
+
+def direct_members(channel: Channel) -> frozenset[str]:
+    """Who is in a direct message, by its name; nobody for other channels."""
+    found = _NAME.fullmatch(channel.name) if channel.type == "D" else None
+    return frozenset(found.groups()) if found else frozenset()
 
 
 def signed_members(signer: Signer, channel_id: str, person_ids: Collection[str]) -> str:

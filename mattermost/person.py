@@ -1,6 +1,7 @@
 """Mattermost as one call may use it: the bot's session, and the person's where the call carries one."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import structlog
@@ -10,12 +11,12 @@ from core.errors import BotNotIn, MayNotPost
 from core.mattermost_ports import CardUpdate
 from core.ports import Clock
 from core.signing import Signer
-from core.times import Deadline
 from core.upstream_errors import MattermostError, MattermostRefused
 from mattermost.access import Access, MayPost
-from mattermost.client import MattermostClient
-from mattermost.direct_cards import PressedCard, own_post, signed_members
-from mattermost.paths import Id, Name, Path, api, apps_plugin
+from mattermost.direct_cards import PressedCard, direct_members, own_post, signed_members
+from mattermost.paths import Ask, Id, Name, Path, api, apps_plugin
+from mattermost.permission_reads import PermissionReads, read_channel
+from mattermost.session import Session
 from mattermost.shown import SHOWS, renewed, renewing
 from mattermost.threads import read_thread
 
@@ -31,38 +32,41 @@ class MattermostForPerson:
     The port `core.mattermost_ports.Mattermost`.
 
     Args:
-        person_token: The acting user's session of this call, or "" where the call did not expand it.
-            It lives ten minutes, is used only inside the call, and never stored.
-        pressed: The card whose button is answered, where only that answer can update it.
+        as_bot: The bot's session.
+        as_person: The acting user's session, without a token if the call didn't expand it. It lives ten minutes,
+            is used only inside the call, and is never stored.
+        reads: What this call has read about the person's permissions, and will.
+        pressed: The card whose button was pressed, if only the answer to the press can update it.
     """
 
     def __init__(
         self,
-        client: MattermostClient,
         access: Access,
         person: Person,
+        reads: PermissionReads,
         *,
         bot_user_id: str,
-        bot_token: str,
-        person_token: str,
-        deadline: Deadline,
+        as_bot: Session,
+        as_person: Session,
         clock: Clock,
         signer: Signer,
         pressed: PressedCard | None = None,
     ) -> None:
-        self._client = client
         self._access = access
         self._person = person
+        self._reads = reads
         self._bot_user_id = bot_user_id
-        self._bot_token = bot_token
-        self._person_token = person_token
-        self._deadline = deadline
+        self._as_bot = as_bot
+        self._as_person = as_person
+        self._ask = reads.ask  # the person's session, or the bot's if the call carries none
         self._clock = clock
         self._signer = signer
         self._pressed = pressed
+        self._bot_channel = ""
 
     def may_post(self, channel_id: str) -> None:
-        self._permission(channel_id)
+        # Who asks this alone lets the bot in next.
+        self._access.may_post(self._reads, channel_id, (self._as_bot, self._bot_member_path(channel_id)))
 
     def post_card(
         self,
@@ -99,11 +103,74 @@ class MattermostForPerson:
         self._post({"channel_id": permission.channel_id, "root_id": root_id, "message": text}, permission)
 
     def update_card(self, *, post_id: str, attachment: Mapping[str, Any], shows: Mapping[str, str]) -> CardUpdate:
-        if self._pressed is not None and self._pressed.post_id == post_id:
-            self._pressed.show(attachment, shows, self._clock())
-            return CardUpdate(updated=True)
+        if self._is_pressed(post_id):
+            return self._show_pressed(attachment, shows)
+        return self._update(post_id, attachment, shows)
+
+    def announce(
+        self,
+        *,
+        channel_id: str,
+        post_ids: Collection[str],
+        attachment: Mapping[str, Any],
+        shows: Mapping[str, str],
+        root_id: str,
+        text: str,
+    ) -> bool:
+        if not post_ids and not root_id:
+            return False
+        updates: list[Future[CardUpdate]] = []
+        roots: list[Future[str]] = []
+        for post_id in post_ids:
+            if self._is_pressed(post_id):
+                self._show_pressed(attachment, shows)
+                continue
+            root: Future[str] = Future()
+            roots.append(root)
+            updates.append(self._access.parallel.start(self._updating(post_id, attachment, shows, root)))
+        try:
+            root_id = self._root(channel_id, roots) or root_id
+            if not root_id:
+                return False
+            self.reply(channel_id=channel_id, root_id=root_id, text=text)
+            return True
+        finally:
+            for update in updates:
+                try:
+                    update.result()
+                except MattermostError as error:
+                    log.warning("card not updated", sys_id=shows["sys_id"], reason=error.log_message)
+
+    def _root(self, channel_id: str, roots: Sequence["Future[str]"]) -> str:
+        """The root of the first card that tells; what `reply` needs to know is read meanwhile."""
+        self._reads.read(*self._reads.paths(channel_id), *self._membership_paths(channel_id))
+        return next(filter(None, (root.result() for root in roots)), "")
+
+    def _updating(
+        self, post_id: str, attachment: Mapping[str, Any], shows: Mapping[str, str], root: "Future[str]"
+    ) -> Callable[[], CardUpdate]:
+        """An update that sets *root* as soon as the card was read, before it is written."""
+
+        def work() -> CardUpdate:
+            try:
+                return self._update(post_id, attachment, shows, root.set_result)
+            finally:
+                if not root.done():
+                    root.set_result("")
+
+        return work
+
+    def _update(
+        self,
+        post_id: str,
+        attachment: Mapping[str, Any],
+        shows: Mapping[str, str],
+        found_root: Callable[[str], None] = lambda _: None,
+    ) -> CardUpdate:
         with renewing(post_id):
             post = self._as_bot("GET", api("posts", Id(post_id)))
+            root_id = str(post.get("root_id") or post["id"])
+            found_root(root_id)
             props = post.get("props") or {}
             shown = props.get(SHOWS)
             # In a direct message of two people the card is a person's post, which is not the bot's to change.
@@ -113,11 +180,21 @@ class MattermostForPerson:
                 changed = renewed(props, attachment, shows)
                 if changed is not None:
                     self._as_bot("PUT", api("posts", Id(post_id), "patch"), json={"props": changed})
-        return CardUpdate(root_id=str(post.get("root_id") or post["id"]), updated=ours and same)
+        return CardUpdate(root_id=root_id, updated=ours and same)
+
+    def _is_pressed(self, post_id: str) -> bool:
+        return self._pressed is not None and self._pressed.post_id == post_id
+
+    def _show_pressed(self, attachment: Mapping[str, Any], shows: Mapping[str, str]) -> CardUpdate:
+        assert self._pressed is not None
+        self._pressed.show(attachment, shows, self._clock())
+        return CardUpdate(updated=True)
 
     def direct_channel(self, person_id: str) -> str:
         members = [self._person.id, person_id]
-        return str(self._as_person("POST", api("channels", "direct"), json=members)["id"])
+        channel = read_channel(self._as_person("POST", api("channels", "direct"), json=members))
+        self._reads.know_channel(channel)
+        return channel.id
 
     def person_id(self, username: str) -> str:
         return str(self._as_bot("GET", api("users", "username", Name(username)))["id"])
@@ -130,45 +207,50 @@ class MattermostForPerson:
                 log.info("bot may not post yet", reason=error.log_message)
             if self._bot_joined(permission):
                 return self._post_as_bot(post)
-        elif self._bot_is_member(permission):
+        elif self._bot_is_member(permission.channel_id):
             return self._post_as_bot(post)
         # A direct message of two people has no place for the bot: the card is the person's own post.
         members = self._signed_members(permission.channel_id) if permission.type == "G" and "props" in post else ""
         return str(self._as_person("POST", api("posts"), json=own_post(post, self._clock(), members))["id"])
 
     def _signed_members(self, channel_id: str) -> str:
-        rows = self._as_person("GET", api("channels", Id(channel_id), "members"))
+        rows = self._reads.get(self._as_person, self._members_path(channel_id))
         return signed_members(self._signer, channel_id, {str(row["user_id"]) for row in rows})
 
     def may_manage(self, channel_id: str) -> None:
-        self._access.may_manage(self._ask, self._person.id, channel_id)
+        self._access.may_manage(self._reads, channel_id)
 
     def let_bot_in(self, channel_id: str) -> None:
-        permission = self._permission(channel_id)
-        if self._bot_is_member(permission):
+        permission = self._access.may_post(self._reads, channel_id, (self._as_bot, self._bot_member_path(channel_id)))
+        if self._bot_is_member(channel_id):
             return
         direct = permission.type in {"D", "G"}
         if direct or not self._bot_joined(permission):
             raise BotNotIn("the bot is no member and may not join", direct=direct)
 
     def bot_channel(self) -> str:
-        found = self._as_bot("POST", api("channels", "direct"), json=[self._bot_user_id, self._person.id])
-        return str(found["id"])
+        if not self._bot_channel:
+            found = self._as_bot("POST", api("channels", "direct"), json=[self._bot_user_id, self._person.id])
+            channel = read_channel(found)
+            self._reads.know_channel(channel)
+            self._bot_channel = channel.id
+        return self._bot_channel
 
     def channels(self) -> Mapping[str, Channel]:
         found: dict[str, Channel] = {}
         for team in self._ask("GET", api("users", Id(self._person.id), "teams")):
             path = api("users", Id(self._person.id), "teams", Id(str(team["id"])), "channels")
             for row in self._ask("GET", path, params={"include_deleted": "true"}):
-                found[str(row["id"])] = _channel(row)
+                found[str(row["id"])] = read_channel(row)
         return found
 
     def channel(self, channel_id: str) -> Channel:
-        found = self._ask("GET", api("channels", Id(channel_id)))
-        if not self._person_token:
-            # Read with the bot's session: the name of a private channel is for its members.
-            self._as_bot("GET", api("channels", Id(channel_id), "members", Id(self._person.id)))
-        return _channel(found)
+        if self._as_person.token:
+            return self._reads.channel(channel_id)
+        # Read with the bot's session: the name of a private channel is for its members.
+        self._reads.read(*self._reads.paths(channel_id))
+        self._reads.member(channel_id)
+        return self._reads.channel(channel_id)
 
     def usernames(self, person_ids: Collection[str]) -> Mapping[str, str]:
         if not person_ids:
@@ -184,10 +266,7 @@ class MattermostForPerson:
         return read_thread(self._as_person, post_id, without=self._bot_user_id)
 
     def file(self, file_id: str, most: int) -> bytes:
-        if not self._person_token:
-            raise MattermostRefused("file: the call carries no session of the person", 401)
-        path = api("files", Id(file_id))
-        return self._client.download(path, token=self._person_token, deadline=self._deadline, most=most)
+        return self._as_person.download(api("files", Id(file_id)), most)
 
     def username(self, person_id: str) -> str:
         if person_id == self._person.id and self._person.username:
@@ -195,8 +274,8 @@ class MattermostForPerson:
         return str(self._as_bot("GET", api("users", Id(person_id)))["username"])
 
     def admit(self, person_id: str, channel_id: str) -> None:
-        permission = self._access.may_post(self._as_person, person_id, channel_id)
-        if not self._bot_is_member(permission) and not self._bot_joined(permission):
+        permission = self._access.may_post(self._access.reads(self._as_person, person_id), channel_id)
+        if not self._bot_is_member(permission.channel_id) and not self._bot_joined(permission):
             raise MayNotPost("the bot can't join")
 
     def plugin_runs(self, plugin_id: str) -> bool:
@@ -211,26 +290,43 @@ class MattermostForPerson:
         )
 
     def _permission(self, channel_id: str) -> MayPost:
-        return self._access.may_post(self._ask, self._person.id, channel_id)
+        channel = self._reads.known_channel(channel_id)
+        people = direct_members(channel) if channel is not None else frozenset()
+        if self._as_person.token and self._person.id in people and self._bot_user_id not in people:
+            # The person posts this themselves, so Mattermost checks their permissions.
+            return self._access.may_post_in_own_name(self._reads, channel_id)
+        return self._access.may_post(self._reads, channel_id, *self._membership_paths(channel_id))
 
-    def _ask(self, method: str, path: Path, json: Any = None, params: Mapping[str, str] | None = None) -> Any:
-        """With the person's session, or the bot's where the call carries none."""
-        ask = self._as_person if self._person_token else self._as_bot
-        return ask(method, path, json=json, params=params)
+    def _membership_paths(self, channel_id: str) -> list[tuple[Ask, Path]]:
+        """What posting in a direct or group message needs to know besides; nothing elsewhere."""
+        channel = self._reads.known_channel(channel_id)
+        if channel is None or channel.type not in {"D", "G"} or direct_members(channel):
+            return []
+        listed = [(self._as_person, self._members_path(channel_id))] if channel.type == "G" else []
+        return [(self._as_bot, self._bot_member_path(channel_id)), *listed]
 
     def _post_as_bot(self, post: Mapping[str, Any]) -> str:
         return str(self._as_bot("POST", api("posts"), json=post)["id"])
 
-    def _bot_is_member(self, permission: MayPost) -> bool:
+    def _bot_member_path(self, channel_id: str) -> Path:
+        return api("channels", Id(channel_id), "members", Id(self._bot_user_id))
+
+    def _members_path(self, channel_id: str) -> Path:
+        return api("channels", Id(channel_id), "members")
+
+    def _bot_is_member(self, channel_id: str) -> bool:
+        channel = self._reads.known_channel(channel_id)
+        if channel is not None and (people := direct_members(channel)):
+            return self._bot_user_id in people
         try:
-            self._as_bot("GET", api("channels", Id(permission.channel_id), "members", Id(self._bot_user_id)))
+            self._reads.get(self._as_bot, self._bot_member_path(channel_id))
         except MattermostRefused:
             return False
         return True
 
     def _bot_joined(self, permission: MayPost) -> bool:
         """Let the bot join team and channel with the person's own rights."""
-        if not self._person_token:
+        if not self._as_person.token:
             return False
         team, channel = permission.team_id, permission.channel_id
         try:
@@ -243,27 +339,5 @@ class MattermostForPerson:
         except MattermostError as error:
             log.info("bot may not join", reason=error.log_message)
             return False
+        self._reads.forget(self._as_bot, self._bot_member_path(channel))
         return True
-
-    def _as_bot(self, method: str, path: Path, json: Any = None, params: Mapping[str, str] | None = None) -> Any:
-        return self._client.request(
-            method, path, token=self._bot_token, deadline=self._deadline, json=json, params=params
-        )
-
-    def _as_person(self, method: str, path: Path, json: Any = None, params: Mapping[str, str] | None = None) -> Any:
-        if not self._person_token:
-            raise MattermostRefused(f"{method} {path.shape}: the call carries no session of the person", 401)
-        return self._client.request(
-            method, path, token=self._person_token, deadline=self._deadline, json=json, params=params
-        )
-
-
-def _channel(row: Mapping[str, Any]) -> Channel:
-    return Channel(
-        id=str(row["id"]),
-        type=str(row.get("type", "")),
-        team_id=str(row.get("team_id") or ""),
-        name=str(row.get("name") or ""),
-        display_name=str(row.get("display_name") or ""),
-        archived=bool(row.get("delete_at")),
-    )

@@ -13,6 +13,8 @@ from typing import Any, Self
 from flask import Blueprint, Flask, Response, g, jsonify, request
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from sandbox.rounds import Rounds
+
 
 class Clock:
     """Unix seconds; can be moved forward."""
@@ -243,6 +245,7 @@ def install_switches(
     clock: Clock,
     faults: Faults,
     log: RequestLog,
+    rounds: Rounds,
     reset: Callable[[], None],
     overview: Callable[[], dict[str, Any]],
 ) -> None:
@@ -259,6 +262,7 @@ def install_switches(
         clock.reset()
         reset()
         log.clear()
+        rounds.end()
         return jsonify({})
 
     @blueprint.get("/requests")
@@ -269,6 +273,16 @@ def install_switches(
     def forget_requests() -> Response:
         log.clear()
         return jsonify({})
+
+    @blueprint.post("/rounds")
+    def begin_rounds() -> Response:
+        wanted = request.get_json()
+        rounds.begin(map(int, wanted["sizes"]), float(wanted.get("seconds", 5.0)))
+        return jsonify({})
+
+    @blueprint.delete("/rounds")
+    def end_rounds() -> Response:
+        return jsonify(rounds.end())
 
     @blueprint.post("/faults")
     def add_fault() -> tuple[Response, int] | Response:
@@ -296,8 +310,11 @@ def install_switches(
     @app.before_request
     def begin() -> None:
         g.sandbox_began = time.monotonic()
-        if "websocket" not in request.headers.get("Upgrade", "").lower():
-            request.get_data()  # drained, so that the connection can be used again
+        if "websocket" in request.headers.get("Upgrade", "").lower():
+            return
+        request.get_data()  # drained, so that the connection can be used again
+        if not (request.cookies or request.environ.get(INNER) or is_switch(request.path)):
+            rounds.hold(f"{request.method} {request.path}")
 
     @app.after_request
     def end(response: Response) -> Response:
@@ -308,6 +325,7 @@ def install_switches(
                     "path": request.path,
                     "query": request.query_string.decode("utf-8", "replace"),
                     "status": response.status_code,
+                    "began": g.sandbox_began,
                     "seconds": round(time.monotonic() - g.sandbox_began, 4),
                     "connection": request.environ.get("sandbox.connection", 0),
                     "cookies": bool(request.cookies),

@@ -16,6 +16,7 @@ from typing import Any, Self
 from flask import Flask
 
 from sandbox.common import Clock, Faults, RequestLog, SandboxServer, install_switches, is_switch
+from sandbox.rounds import Rounds
 from sandbox.tls import make_context
 
 Json = dict[str, Any]
@@ -40,9 +41,10 @@ class Double(ABC):
         self._clock = Clock()
         self._faults = Faults(kinds)
         self._log = RequestLog()
+        self._rounds = Rounds()
         self._server = SandboxServer(app, port, tls)
         self.url = self._server.url
-        install_switches(app, self._clock, self._faults, self._log, self._fresh, self._overview)
+        install_switches(app, self._clock, self._faults, self._log, self._rounds, self._fresh, self._overview)
 
     @abstractmethod
     def _fresh(self) -> None:
@@ -90,6 +92,7 @@ class Double(ABC):
     def stop(self) -> None:
         """Stop; what waits in a slow answer is let go."""
         self._faults.clear()
+        self._rounds.end()
         self._server.stop()
 
     def requests(self) -> list[dict[str, Any]]:
@@ -99,6 +102,14 @@ class Double(ABC):
     def clear_requests(self) -> None:
         """Empty the request log."""
         self._log.clear()
+
+    def hold_rounds(self, *sizes: int, seconds: float = 5.0) -> None:
+        """Hold the next requests without cookies until *sizes* of them are there, one round after the other."""
+        self._rounds.begin(sizes, seconds)
+
+    def rounds(self) -> list[list[str]]:
+        """The requests of each round since `hold_rounds`; no more are held."""
+        return self._rounds.end()
 
     def fault(self, kind: str, path: str = "", times: int = 1, seconds: float | None = None, method: str = "") -> None:
         """Arm a fault. Raises ValueError for an unknown kind."""
@@ -122,6 +133,7 @@ class Double(ABC):
         self._clock.reset()
         self._fresh()
         self._log.clear()
+        self._rounds.end()
 
 
 def run_alone(make: Callable[[int], Double], port: int) -> None:

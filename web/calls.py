@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from core.calls import Call, Kind
+from core.calls import Call, Kind, Person
 from core.errors import Suspended, UnknownRequest
 from core.storage_ports import Installations
 from core.times import Deadline
@@ -17,7 +17,10 @@ from handlers.reminders import remind_of_endings, tell_of_suspension
 from mattermost.access import Access
 from mattermost.apps_framework import read_values, write
 from mattermost.client import MattermostClient
+from mattermost.direct_cards import PressedCard
+from mattermost.permission_reads import PermissionReads
 from mattermost.person import MattermostForPerson
+from mattermost.session import Session
 from web.background import Background, Every
 from web.limits import PersonLimits
 from web.verify import Caller, Verifier
@@ -45,20 +48,40 @@ class Door:
 
     def context(self, caller: Caller, seconds: float) -> Context:
         """The context of one verified call."""
+        incoming, deadline = caller.request, Deadline(seconds)
+        as_person = Session(self.client, incoming.acting_user_access_token, deadline)
+        as_bot = Session(self.client, incoming.bot_access_token, deadline)
+        reads = self.access.reads(
+            as_person if as_person.token else as_bot,
+            caller.person.id,
+            roles=incoming.acting_user.roles if incoming.acting_user else "",
+            channel=incoming.channel,
+        )
+        return self.context_of(caller.person, deadline, reads, as_bot, as_person)
+
+    def context_of(
+        self,
+        person: Person,
+        deadline: Deadline,
+        reads: PermissionReads,
+        as_bot: Session,
+        as_person: Session,
+        pressed: PressedCard | None = None,
+    ) -> Context:
+        """The context of a verified person on either host."""
         installation = self.installations.get()
-        deadline = Deadline(seconds)
         mattermost = MattermostForPerson(
-            self.client,
             self.access,
-            caller.person,
+            person,
+            reads,
             bot_user_id=installation.bot_user_id if installation else "",
-            bot_token=caller.request.bot_access_token,
-            person_token=caller.request.acting_user_access_token,
-            deadline=deadline,
+            as_bot=as_bot,
+            as_person=as_person,
             clock=self.services.clock,
             signer=self.services.signer,
+            pressed=pressed,
         )
-        return Context(self.services, caller.person, mattermost, deadline)
+        return Context(self.services, person, mattermost, deadline)
 
     def read(self, caller: Caller, path: str, kind: Kind, state_path: str | None = None) -> Call:
         """The verified request as a `Call`; a state of another person, path or time is refused."""

@@ -22,8 +22,8 @@ from mattermost.bot_tokens import NoBotToken
 from mattermost.card_buttons import CardButtons
 from mattermost.direct_cards import PressedCard, members_of
 from mattermost.markdown import unmarked
-from mattermost.paths import Id, api
-from mattermost.person import MattermostForPerson
+from mattermost.paths import Id, Path, api
+from mattermost.permission_reads import PermissionReads
 from mattermost.plain import (
     DialogRequest,
     PressRequest,
@@ -38,6 +38,7 @@ from mattermost.plain import (
 from mattermost.plain_forms import Abilities, clearable, elements_of, filled, shape_of, write_dialog
 from mattermost.plain_values import chosen_field, field_of, held, read_lookup, read_submission
 from mattermost.server import Server
+from mattermost.session import Session
 from mattermost.shown import SHOWS
 from mattermost.triggers import ExpiredTrigger, Triggers
 from web.calls import SECONDS, Door
@@ -93,7 +94,7 @@ class PlainHost:
             buttons=buttons,
             bot_token=bot_token,
             app_url=app_url,
-            people=People(door.client, bot_token, clock),
+            people=People(clock),
             states=DialogStates(door.services.signer, clock),
             used=UsedDialogs(clock, DIALOG_SECONDS),
             answers=Answers(clock),
@@ -112,19 +113,26 @@ class PlainHost:
             raise NotVerified("button: pressed in another channel than its card's")
         kind = button.action.kind
         self.door.limits.check(pressed.user_id, kind)
-        direct = self._check_member(card.channel_id, pressed.user_id, pressed)
-        self._check_place(card, pressed.post_id, direct=direct)
+        seconds = _OPENING_SECONDS if kind is Kind.FORM else SECONDS[kind]
+        reads = self._reads(pressed.user_id, seconds)
+        place = api("posts", Id(pressed.post_id))
+        if kind is Kind.FORM:
+            reads.read(reads.member_path(card.channel_id), place, *self._unknown(reads))
+        else:
+            reads.read(*reads.paths(card.channel_id), place)
+        direct = self._check_member(card.channel_id, reads, pressed)
+        self._check_place(card, reads, place, direct=direct)
         call = Call(
             kind=kind,
             path=button.action.path,
-            person=self.people.named(pressed.user_id),
+            person=self.people.named(pressed.user_id, reads.user),
             state={**vars(card), "post_id": pressed.post_id},
             channel=Channel(id=card.channel_id),
             steps=self._abilities().steps,
             stays=False,
         )
         own_card = PressedCard.of(pressed.post_id, pressed.context) if direct and self._proved(pressed) else None
-        context = self._context(call.person, _OPENING_SECONDS if kind is Kind.FORM else SECONDS[kind], own_card)
+        context = self._context(call.person, seconds, reads, own_card)
         reply = self._answer(call, context)
         if isinstance(reply, ShowForm):
             self._open(reply.form, call, pressed, direct=direct)
@@ -137,7 +145,15 @@ class PlainHost:
         if installation is not None and installation.turned_off_at:
             raise TurnedOff("turned off by an administrator")
 
-    def _check_member(self, channel_id: str, person_id: str, pressed: PressRequest | None = None) -> bool:
+    def _reads(self, person_id: str, seconds: float) -> PermissionReads:
+        """What is read about the person in this request; checking the place has time of its own."""
+        as_bot = Session(self.door.client, self.bot_token(), Deadline(seconds + _PLACE_SECONDS))
+        return self.door.access.reads(as_bot, person_id)
+
+    def _unknown(self, reads: PermissionReads) -> list[Path]:
+        return [] if self.people.knows(reads.person_id) else [reads.user_path()]
+
+    def _check_member(self, channel_id: str, reads: PermissionReads, pressed: PressRequest | None = None) -> bool:
         """
         Refuse somebody who is not in the card's channel: Mattermost forwards such presses (recorded).
 
@@ -146,9 +162,9 @@ class PlainHost:
         that don't tell are answered and update nothing. True where it is such a message.
         """
         try:
-            path = api("channels", Id(channel_id), "members", Id(person_id))
-            self.door.client.request("GET", path, token=self.bot_token(), deadline=Deadline(_PLACE_SECONDS))
+            reads.member(channel_id)
         except MattermostRefused as error:
+            person_id = reads.person_id
             if error.status == HTTPStatus.FORBIDDEN and pressed is not None and pressed.may_be_in(person_id):
                 members = self._members(pressed)
                 if members is None or person_id in members:
@@ -165,7 +181,7 @@ class PlainHost:
         """Whether the presser, who passed `_check_member`, is known to be in the direct or group message."""
         return pressed.in_direct or self._members(pressed) is not None
 
-    def _check_place(self, card: CardKey, post_id: str, *, direct: bool) -> None:
+    def _check_place(self, card: CardKey, reads: PermissionReads, place: Path, *, direct: bool) -> None:
         """
         Refuse a card's token on a post that shows another record, or that is elsewhere.
 
@@ -173,8 +189,7 @@ class PlainHost:
         the channel have to do.
         """
         try:
-            path = api("posts", Id(post_id))
-            post = self.door.client.request("GET", path, token=self.bot_token(), deadline=Deadline(_PLACE_SECONDS))
+            post = reads.get(reads.ask, place)
         except MattermostRefused as error:
             if direct:
                 return
@@ -201,13 +216,16 @@ class PlainHost:
             self.door.limits.check(sent.user_id, sent.kind)
             self.used.check(opened.id)
             values = read_submission(sent.submission, opened.shape)
-            call = self._call(sent, opened, values)
-            context = self._context(call.person, SECONDS[sent.kind])
+            reads = self._reads(sent.user_id, SECONDS[sent.kind])
+            if sent.kind is Kind.SUBMIT and not opened.direct:
+                reads.read(*reads.paths(opened.channel_id))
+            call = self._call(sent, opened, values, reads)
+            context = self._context(call.person, SECONDS[sent.kind], reads)
             if sent.kind is Kind.REFRESH:
                 return self._next(self._answer(call, context), opened, sent)
             with self.used.once(opened.id) as done:
                 if not opened.direct:
-                    self._check_member(opened.channel_id, sent.user_id)
+                    self._check_member(opened.channel_id, reads)
                 reply = self._answer(call, context)
                 if isinstance(reply, ShowForm):
                     return self._next(reply, opened, sent)
@@ -250,8 +268,9 @@ class PlainHost:
                 return write_options(Options(known))
             self.door.limits.check(sent.user_id, sent.kind)
             self.used.check(opened.id)
-            call = self._call(replace(sent, selected_field=field_name), opened, values)
-            reply = self._answer(call, self._context(call.person, SECONDS[Kind.LOOKUP]))
+            reads = self._reads(sent.user_id, SECONDS[Kind.LOOKUP])
+            call = self._call(replace(sent, selected_field=field_name), opened, values, reads)
+            reply = self._answer(call, self._context(call.person, SECONDS[Kind.LOOKUP], reads))
         except AppError as error:
             log.info("look-up failed", error=type(error).__name__, detail=error.log_message)
             self.answers.failed(asked)
@@ -262,11 +281,11 @@ class PlainHost:
             self.answers.keep(asked, options)
         return write_options(Options(options))
 
-    def _call(self, sent: DialogRequest, opened: DialogState, values: Values) -> Call:
+    def _call(self, sent: DialogRequest, opened: DialogState, values: Values, reads: PermissionReads) -> Call:
         return Call(
             kind=sent.kind,
             path=opened.path,
-            person=self.people.named(sent.user_id),
+            person=self.people.named(sent.user_id, reads.user),
             values=self.offered.named(sent.user_id, values),
             state=self.states.form_state(opened, sent.user_id),
             channel=Channel(id=opened.channel_id) if opened.channel_id else None,
@@ -332,23 +351,13 @@ class PlainHost:
             text = reply.text
             self.door.background.submit(lambda: context.mattermost.tell(call.person.id, text))
 
-    def _context(self, person: Person, seconds: float, pressed: PressedCard | None = None) -> Context:
-        door = self.door
-        installation = door.installations.get()
-        deadline = Deadline(seconds)
-        mattermost = MattermostForPerson(
-            door.client,
-            door.access,
-            person,
-            bot_user_id=installation.bot_user_id if installation else "",
-            bot_token=self.bot_token(),
-            person_token="",
-            deadline=deadline,
-            clock=door.services.clock,
-            signer=door.services.signer,
-            pressed=pressed,
-        )
-        return Context(door.services, person, mattermost, deadline)
+    def _context(
+        self, person: Person, seconds: float, reads: PermissionReads, pressed: PressedCard | None = None
+    ) -> Context:
+        door, deadline = self.door, Deadline(seconds)
+        as_bot = Session(door.client, self.bot_token(), deadline)
+        as_person = Session(door.client, "", deadline)
+        return door.context_of(person, deadline, reads, as_bot, as_person, pressed)
 
     def _abilities(self) -> Abilities:
         return Abilities.of(self.server.facts().version)

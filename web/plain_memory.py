@@ -2,8 +2,9 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import structlog
 from cachetools import TTLCache
@@ -12,15 +13,11 @@ from core.calls import Person, Value, Values
 from core.errors import NotVerified, StillWorking
 from core.fields import Form, Option
 from core.ports import Clock
-from core.times import Deadline
-from mattermost.client import MattermostClient
-from mattermost.paths import Id, api
 
 log = structlog.get_logger(__name__)
 
 _PERSON_SECONDS = 300.0
 _OFFERED_SECONDS = 3600.0
-_WAIT_SECONDS = 3.0
 _ANSWER_SECONDS = 300.0
 _FAILURE_SECONDS = 5.0
 
@@ -28,20 +25,20 @@ _FAILURE_SECONDS = 5.0
 class People:
     """
     Who somebody is, for a press brings nothing but an id. Nobody is an administrator here.
-
-    Args:
-        bot_token: The bot's session for this moment.
     """
 
-    def __init__(self, client: MattermostClient, bot_token: Callable[[], str], clock: Clock) -> None:
-        self._client = client
-        self._bot_token = bot_token
+    def __init__(self, clock: Clock) -> None:
         self._known: TTLCache[str, Person] = TTLCache(maxsize=5000, ttl=_PERSON_SECONDS, timer=clock)
         self._lock = threading.Lock()
 
-    def named(self, person_id: str) -> Person:
+    def knows(self, person_id: str) -> bool:
+        """Whether `named` needs no request."""
+        with self._lock:
+            return person_id in self._known
+
+    def named(self, person_id: str, read_user: Callable[[], Mapping[str, Any]]) -> Person:
         """
-        As Mattermost says.
+        As Mattermost says, or said a few minutes ago.
 
         Raises:
             MattermostError: It does not say, so it is unknown whether this is a guest.
@@ -50,8 +47,7 @@ class People:
             known = self._known.get(person_id)
         if known is not None:
             return known
-        path = api("users", Id(person_id))
-        user = self._client.request("GET", path, token=self._bot_token(), deadline=Deadline(_WAIT_SECONDS))
+        user = read_user()
         person = Person(
             id=person_id,
             username=str(user.get("username") or ""),

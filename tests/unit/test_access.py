@@ -1,17 +1,21 @@
 """Who may post and who may manage: what Mattermost says of the channel, its team, the members and their roles."""
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from core.calls import Channel
 from core.errors import MayNotPost, NotYours
 from core.upstream_errors import MattermostRefused
 from mattermost.access import Access, MayPost
+from mattermost.parallel import Parallel
 from mattermost.paths import Path
 
 Json = dict[str, Any]
+PARALLEL = Parallel()
 PERSON, CHANNEL, TEAM = "p" * 26, "c" * 26, "t" * 26
 USER, CHANNEL_PATH = f"/api/v4/users/{PERSON}", f"/api/v4/channels/{CHANNEL}"
 MEMBER, TEAM_MEMBER = f"{CHANNEL_PATH}/members/{PERSON}", f"/api/v4/teams/{TEAM}/members/{PERSON}"
@@ -21,7 +25,7 @@ MEMBER, TEAM_MEMBER = f"{CHANNEL_PATH}/members/{PERSON}", f"/api/v4/teams/{TEAM}
 class Server:
     """What Mattermost answers, and what it was asked."""
 
-    channel: Json = field(default_factory=lambda: {"delete_at": 0, "team_id": TEAM, "type": "O"})
+    channel: Json = field(default_factory=lambda: {"id": CHANNEL, "delete_at": 0, "team_id": TEAM, "type": "O"})
     member: Json = field(default_factory=lambda: {"roles": "channel_user"})
     user: Json = field(default_factory=lambda: {"roles": "system_user"})
     team_member: Json = field(default_factory=lambda: {"roles": "team_user"})
@@ -30,11 +34,13 @@ class Server:
     )
     refuses: str = ""
     asked: list[str] = field(default_factory=list)
+    threads: set[int] = field(default_factory=set)
     roles_asked: list[list[str]] = field(default_factory=list)
 
     def ask(self, method: str, path: Path, json: Any = None, params: Mapping[str, str] | None = None) -> Any:
         """One request."""
         self.asked.append(path.text)
+        self.threads.add(threading.get_ident())
         if path.text == self.refuses:
             raise MattermostRefused("not found", status=404)
         if path.text == "/api/v4/roles/names":
@@ -46,7 +52,7 @@ class Server:
         return answers[path.text]
 
     def may_post(self, *, guests: bool = False) -> MayPost:
-        return Access(guests).may_post(self.ask, PERSON, CHANNEL)
+        return checked(Access(guests, PARALLEL), self)
 
     def refusal(self, *, guests: bool = False) -> str:
         """Why the person may not post."""
@@ -55,11 +61,16 @@ class Server:
         return str(refused.value)
 
 
+def checked(access: Access, server: Server) -> MayPost:
+    """One call's check."""
+    return access.may_post(access.reads(server.ask, PERSON), CHANNEL)
+
+
 def test_a_member_with_the_right_may_post() -> None:
     """The proof names channel, person, team and the channel's type."""
     assert Server().may_post() == MayPost(CHANNEL, PERSON, TEAM, "O")
-    assert Server({"team_id": "", "type": "D"}).may_post() == MayPost(CHANNEL, PERSON, "", "D")
-    assert Server({}).may_post() == MayPost(CHANNEL, PERSON, "", "")
+    assert Server({"id": CHANNEL, "team_id": "", "type": "D"}).may_post() == MayPost(CHANNEL, PERSON, "", "D")
+    assert Server({"id": CHANNEL}).may_post() == MayPost(CHANNEL, PERSON, "", "")
 
 
 @pytest.mark.parametrize("role", ["channel_user", "system_user", "team_user"])
@@ -74,7 +85,8 @@ def test_the_right_comes_from_any_of_the_roles(role: str) -> None:
 def test_a_team_is_asked_about_where_there_is_one() -> None:
     """Direct and group channels have none."""
     server = Server(
-        {"team_id": ""}, permissions={"channel_user": None, "system_user": None, "team_user": ["create_post"]}
+        {"id": CHANNEL, "team_id": ""},
+        permissions={"channel_user": None, "system_user": None, "team_user": ["create_post"]},
     )
     assert server.refusal() == "no create_post"
     assert TEAM_MEMBER not in server.asked
@@ -89,7 +101,7 @@ def test_roles_that_mattermost_does_not_know_permit_nothing() -> None:
 
 def test_nobody_posts_in_an_archived_channel() -> None:
     """Whatever the roles permit; the person is told."""
-    server = Server({"delete_at": 5, "team_id": TEAM, "type": "O"})
+    server = Server({"id": CHANNEL, "delete_at": 5, "team_id": TEAM, "type": "O"})
     assert server.refusal() == "archived channel"
 
 
@@ -108,38 +120,107 @@ def test_guests_post_where_the_setting_lets_them() -> None:
 
 @pytest.mark.parametrize("path", [USER, CHANNEL_PATH, MEMBER, TEAM_MEMBER, "/api/v4/roles/names"])
 def test_what_cannot_be_found_out_is_refused(path: str) -> None:
-    """Whichever of the answers is missing."""
-    assert Server(refuses=path).refusal() == "not readable: not found"
+    """Whichever of the answers that are needed is missing."""
+    permissions: dict[str, list[str] | None] = {"channel_user": None, "system_user": None, "team_user": ["create_post"]}
+    assert Server(refuses=path, permissions=permissions).refusal() == "not readable: not found"
+
+
+def test_the_team_is_only_asked_where_its_roles_decide() -> None:
+    """As in Mattermost, where a role of the channel or the system is enough."""
+    server = Server(refuses=TEAM_MEMBER)
+    assert server.may_post().team_id == TEAM
+    assert TEAM_MEMBER not in server.asked
+
+
+def test_each_thing_is_read_once_in_a_call() -> None:
+    """However often the call checks, also where the answer was a refusal; what the call carries isn't read at all."""
+    server, access = Server(), Access(False, PARALLEL)
+    reads = access.reads(server.ask, PERSON)
+    for _ in range(3):
+        access.may_post(reads, CHANNEL)
+        with pytest.raises(NotYours):
+            access.may_manage(reads, CHANNEL)
+    assert sorted(server.asked) == sorted({USER, CHANNEL_PATH, MEMBER, TEAM_MEMBER, "/api/v4/roles/names"})
+    server = Server(refuses=MEMBER)
+    reads = access.reads(server.ask, PERSON)
+    for _ in range(3):
+        with pytest.raises(MayNotPost, match="not readable"):
+            access.may_post(reads, CHANNEL)
+    assert server.asked.count(MEMBER) == 1
+    server = Server()
+    channel = Channel(id=CHANNEL, type="O", team_id=TEAM)
+    access.may_post(access.reads(server.ask, PERSON, roles="system_user", channel=channel), CHANNEL)
+    assert server.asked == [MEMBER]
+
+
+@pytest.mark.parametrize(
+    ("carried", "refusal"),
+    [
+        ({"roles": "system_guest", "channel": Channel(id=CHANNEL, type="O")}, "guest"),
+        ({"roles": "system_user", "channel": Channel(id=CHANNEL, type="O", archived=True)}, "archived channel"),
+    ],
+)
+def test_what_the_call_carries_refuses_too(carried: Json, refusal: str) -> None:
+    """A guest, and an archived channel."""
+    access = Access(False, PARALLEL)
+    with pytest.raises(MayNotPost, match=refusal):
+        access.may_post(access.reads(Server().ask, PERSON, **carried), CHANNEL)
+
+
+def test_a_channel_of_which_a_call_carries_the_id_alone_is_read() -> None:
+    """Such an expansion doesn't say whether it is archived."""
+    server, access = Server({"id": CHANNEL, "delete_at": 5, "type": "O"}), Access(False, PARALLEL)
+    with pytest.raises(MayNotPost, match="archived"):
+        access.may_post(access.reads(server.ask, PERSON, channel=Channel(id=CHANNEL)), CHANNEL)
+
+
+def test_without_a_free_thread_requests_go_one_by_one() -> None:
+    """Threads are limited, whatever Mattermost does: the check runs in the call's own thread then."""
+    parallel, server, stalled = Parallel(2), Server(), threading.Event()
+    waiting = [parallel.start(stalled.wait) for _ in range(2)]
+    before = threading.active_count()
+    access = Access(False, parallel)
+    assert checked(access, server).person_id == PERSON
+    assert server.threads == {threading.get_ident()}
+    assert threading.active_count() == before
+    stalled.set()
+    assert [one.result(10) for one in waiting] == [True, True]
+    server.threads.clear()
+    assert checked(access, server).person_id == PERSON
+    assert len(server.threads) > 1
+    parallel.close()
+    assert checked(access, server).person_id == PERSON  # a call that outlives the service's pool
 
 
 def test_permissions_are_remembered_for_five_minutes() -> None:
     """And only those; what Mattermost says of the members is asked each time."""
     now = 0.0
-    server, access = Server(), Access(False, lambda: now)
-    access.may_post(server.ask, PERSON, CHANNEL)
-    assert server.roles_asked == [["channel_user", "system_user", "team_user"]]
+    server, access = Server(), Access(False, PARALLEL, lambda: now)
+    checked(access, server)
+    assert server.roles_asked == [["channel_user", "system_user"]]
     now = 299.0
-    access.may_post(server.ask, PERSON, CHANNEL)
+    checked(access, server)
     assert len(server.roles_asked) == 1
     assert server.asked.count(MEMBER) == 2
     now = 300.0
-    access.may_post(server.ask, PERSON, CHANNEL)
+    checked(access, server)
     assert len(server.roles_asked) == 2
 
 
 def test_a_role_without_permissions_is_remembered_too() -> None:
     """Only what is not known is asked about, and other people's roles are used from memory."""
-    server, access = Server(), Access(False)
-    access.may_post(server.ask, PERSON, CHANNEL)
+    server, access = Server(), Access(False, PARALLEL)
+    checked(access, server)
     server.user["roles"] = "system_user system_other"
-    access.may_post(server.ask, PERSON, CHANNEL)
+    checked(access, server)
     assert server.roles_asked[1:] == [["system_other"]]
 
 
 def manages(server: Server) -> str:
     """ "" for whoever may manage, and why not."""
     try:
-        Access(guests=False).may_manage(server.ask, PERSON, CHANNEL)
+        access = Access(False, PARALLEL)
+        access.may_manage(access.reads(server.ask, PERSON), CHANNEL)
     except NotYours as error:
         return str(error)
     return ""
@@ -173,7 +254,7 @@ def test_other_roles_manage_nothing(server: Server) -> None:
 
 def test_the_administrator_of_a_team_manages_the_channels_of_it_alone() -> None:
     """A channel without a team has no team's administrator."""
-    server = Server({"team_id": ""}, team_member={"roles": "team_admin"})
+    server = Server({"id": CHANNEL, "team_id": ""}, team_member={"roles": "team_admin"})
     assert manages(server) == "administrates neither channel nor team"
     assert TEAM_MEMBER not in server.asked
 

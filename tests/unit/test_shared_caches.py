@@ -10,6 +10,7 @@ import pytest
 
 from core.records import Cell, Record
 from mattermost.access import Access
+from mattermost.parallel import Parallel
 from mattermost.paths import Path
 from servicenow.journal import JournalReaders
 from servicenow.records import FoundRecords
@@ -42,7 +43,7 @@ def in_threads(work: Callable[[int], object]) -> None:
 def test_an_expiring_role_refuses_nobody() -> None:
     """Permissions expire between two looks at the cache; a person with the right is still let in."""
     answers: dict[str, Any] = {
-        f"/api/v4/channels/{CHANNEL}": {"delete_at": 0, "team_id": "", "type": "O"},
+        f"/api/v4/channels/{CHANNEL}": {"id": CHANNEL, "delete_at": 0, "team_id": "", "type": "O"},
         f"/api/v4/channels/{CHANNEL}/members/{PERSON}": {"roles": "channel_user"},
         f"/api/v4/users/{PERSON}": {"roles": "system_user"},
     }
@@ -54,8 +55,8 @@ def test_an_expiring_role_refuses_nobody() -> None:
     def ask(method: str, path: Path, json: Any = None, params: Mapping[str, str] | None = None) -> Any:
         return answers[path.text] if json is None else [role for role in roles if role["name"] in json]
 
-    access = Access(guests=False, timer=running_clock(20.0))
-    in_threads(lambda _: access.may_post(ask, PERSON, CHANNEL))
+    access = Access(False, Parallel(), running_clock(20.0))
+    in_threads(lambda _: access.may_post(access.reads(ask, PERSON), CHANNEL))
 
 
 def test_found_records_survive_expiry() -> None:

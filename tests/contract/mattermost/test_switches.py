@@ -1,5 +1,7 @@
 """The double's own switches, and the addresses of its chat page."""
 
+import threading
+
 import pytest
 import requests
 
@@ -55,6 +57,22 @@ def test_requests_are_listed_but_for_the_switches(double: MattermostDouble) -> N
     assert {"seconds", "connection"} <= set(entry)
     requests.delete(f"{double.url}/_sandbox/requests", timeout=10)
     assert get(double, "/_sandbox/requests").json() == []
+
+
+def test_rounds_show_which_requests_are_sent_at_the_same_time(double: MattermostDouble) -> None:
+    """Two of three wait for each other; the third waits in vain for a fourth. Browsers, with cookies, are not held."""
+    url, wanted = f"{double.url}/_sandbox/rounds", {"sizes": [2, 2], "seconds": 0.1}
+    requests.post(url, json=wanted, timeout=10).raise_for_status()
+    assert requests.get(double.url + PING, cookies={"a": "b"}, timeout=10).status_code == 200
+    both = [threading.Thread(target=get, args=(double, f"{PING}?{number}")) for number in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join(10)
+    for _ in range(2):
+        get(double, PING)
+    assert requests.delete(url, timeout=10).json() == [[f"GET {PING}"] * 2, [f"GET {PING}"], [f"GET {PING}"]]
+    assert requests.delete(url, timeout=10).json() == []
 
 
 @pytest.mark.parametrize(

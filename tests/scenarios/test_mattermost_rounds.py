@@ -1,0 +1,103 @@
+"""How many rounds to Mattermost an action takes (design §11), and that nothing is asked twice."""
+
+from typing import Any
+
+import pytest
+
+from sandbox.client import MattermostClient
+from tests.acts import act, choice, opened, view
+from tests.rounds import CARD, CHANNEL, MEMBER, PATCH, POST, ROLES, USER, rounds
+from tests.scenarios import subscribing
+from tests.scenarios.test_plain_cards import as_version, card_of
+from tests.world import World
+
+Json = dict[str, Any]
+HERE: Json = {"channel": "service-desk"}
+DIRECT = "POST /channels/direct"
+BOT = MEMBER  # the bot's membership has the same shape as the person's
+
+
+@pytest.fixture
+def agent(world: World) -> MattermostClient:
+    """A connected agent whose first card was posted, so that the bot is in the channel and everything is warm."""
+    as_version(world, "11.6.0")
+    agent = world.connected("agent")
+    agent.submit(opened(agent.command("incident create", **HERE)), {"short_description": "Warm"}, **HERE)
+    return agent
+
+
+def test_modals(world: World, agent: MattermostClient) -> None:
+    """
+    A create and a share take two rounds, an action on a record that has a card three. What the call carries, the
+    viewed channel and the person's roles, isn't asked for.
+    """
+    form = opened(agent.command("incident create", **HERE))
+    with rounds(world, [MEMBER], [POST]):
+        assert agent.submit(form, {"short_description": "Two"}, **HERE)["type"] == "ok"
+    number = "INC0010001"
+    with rounds(world):
+        form = opened(agent.command("share", {"record": number}, **HERE))
+    with rounds(world, [MEMBER], [POST]):
+        assert agent.submit(form, {}, **HERE)["type"] == "ok"
+    with rounds(world, [CHANNEL, MEMBER], [POST]):  # from another channel
+        town = opened(agent.command("share", {"record": number}, channel="town-square"))
+        there = {"channel": {"label": "Service Desk", "value": agent.channel("service-desk")}}
+        assert agent.submit(town, there, channel="town-square")["type"] == "ok"
+    person = {"person": {"label": "requester", "value": world.person("requester").id}, "channel": None}
+    with rounds(world, [DIRECT], [POST]):  # the person's own post, which Mattermost checks
+        answer = agent.submit(opened(agent.command("share", {"record": number}, **HERE)), person, **HERE)
+        assert answer["type"] == "ok", answer
+    box = opened(act(agent, number, "comment"))
+    with rounds(world, [CARD, CARD, MEMBER], [PATCH, PATCH, POST]):  # two cards are in this channel
+        agent.submit(box, {"comments": "Hello", "action": "add"}, **HERE)
+    states = opened(act(agent, number, "state"))
+    with rounds(world, [CARD, CARD, MEMBER], [PATCH, PATCH, POST]):
+        agent.submit(states, {"state": choice(states, "state", "In Progress")}, **HERE)
+    with rounds(world, [CARD, CARD, MEMBER], [PATCH, PATCH, POST]):
+        agent.submit(view(agent, number), {"action": "mine"}, **HERE)
+
+
+def test_dialogs_and_buttons(world: World, agent: MattermostClient) -> None:
+    """
+    A dialog opens in two rounds, its comment or state takes three: the place and the permissions, the card, and the
+    change of the card with the line in its thread. A button that acts at once takes as many.
+    """
+    card, _ = card_of(world, agent)
+    agent.press_action(card["id"], "comment")  # now the service knows the server and who presses
+    open_dialog = "POST /actions/dialogs/open"
+    for word, values in (("comment", {"comments": "Hello"}), ("state", {"state": "2"})):
+        with rounds(world, [CARD, MEMBER], [open_dialog]):
+            pressed = agent.press_action(card["id"], word)
+        assert pressed.dialog is not None
+        with rounds(world, [CHANNEL, MEMBER, USER], [CARD], [PATCH, POST]):
+            assert agent.submit_dialog(pressed.dialog, values) == {}
+    with rounds(world, [CARD, CHANNEL, MEMBER, USER], [CARD], [PATCH, POST]):
+        agent.press_action(card["id"], "mine")
+
+
+def test_what_is_forgotten_is_asked_for_in_the_same_round(world: World, agent: MattermostClient) -> None:
+    """Permissions of roles, and who a presser is: no round of their own."""
+    card, _ = card_of(world, agent)
+    world.restart()
+    form = opened(agent.command("incident create", **HERE))
+    with rounds(world, [MEMBER, ROLES], [POST]):
+        agent.submit(form, {"short_description": "Cold"}, **HERE)
+    agent2 = world.connected("agent2")
+    agent.press_action(card["id"], "comment")
+    with rounds(world, [CARD, MEMBER, USER], ["POST /actions/dialogs/open"]):
+        agent2.press_action(card["id"], "comment")
+
+
+def test_subscriptions(world: World, agent: MattermostClient) -> None:
+    """Saving a subscription and changing it takes two rounds, and three for the person alone: their channel too."""
+    subscribing.install_component(world, "agent")
+    form = subscribing.opened(agent)
+    with rounds(world, [MEMBER, BOT], [POST]):
+        assert subscribing.press(agent, form, "save")["type"] == "ok"
+    sys_id = subscribing.only(world)["sys_id"]
+    edit = opened(agent.command("subscriptions edit", {"subscription": sys_id}, **HERE))
+    with rounds(world, [MEMBER, BOT], [POST]):
+        assert subscribing.press(agent, edit, "save", {"name": "Another"})["type"] == "ok"
+    form = subscribing.opened(agent)
+    with rounds(world, [DIRECT], [MEMBER, BOT], [POST]):
+        assert subscribing.press(agent, form, "save", {"direct": True})["type"] == "ok"
