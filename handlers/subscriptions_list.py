@@ -26,6 +26,10 @@ from mattermost.markdown import escaped
 
 log = structlog.get_logger(__name__)
 
+# A page of fifty must fit into a request of 300,000 bytes, in which a character can take twelve.
+_NAME_CHARACTERS = 60
+_REASON_CHARACTERS = 100
+
 
 @calls.form(LIST, needs=Requirement.CONNECTED)
 def open_list(call: Call, context: Context) -> Reply:
@@ -134,11 +138,11 @@ def _line(context: Context, row: Subscription, record: Record | None, creator: s
     about = subject(context, row, record)
     channel = pages.channels.get(row.channel_id)
     parts = [
-        f"**{escaped(row.name, 100)}:** {about}" if row.name else about,
+        f"**{escaped(row.name, _NAME_CHARACTERS)}:** {about}" if row.name else about,
         events_text(row.events) + (", filtered" if row.filter_query else ""),
         f"in {channel_name(channel) if channel else channel_text(context, row.channel_id)}",
         f"by {creator_text(creator, row)}",
-        status_text(context, row),
+        status_text(context, row, _REASON_CHARACTERS),
         f"`{row.sys_id}`",
     ]
     return " · ".join(parts)

@@ -15,7 +15,7 @@ from handlers.context import Context
 from handlers.subscriptions_permissions import rows_of, shown_status
 from handlers.subscriptions_states import ListState, cursor_of
 
-PAGE_SIZE = 10
+PAGE_SIZE = 50
 # Rows per request. The first is small because it is usually enough; the others are for readers who see few rows.
 _REQUESTS = (200, *(1000,) * 24)
 

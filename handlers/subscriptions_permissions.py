@@ -204,7 +204,7 @@ def shown_status(context: Context, subscription: Subscription) -> tuple[str, str
     return status.value, reason
 
 
-def status_text(context: Context, subscription: Subscription) -> str:
-    """`shown_status` in words. Markdown."""
+def status_text(context: Context, subscription: Subscription, most: int = 300) -> str:
+    """`shown_status` in words, with at most *most* characters of the reason. Markdown."""
     word, reason = shown_status(context, subscription)
-    return f"{word}: {escaped(reason, 300)}" if reason else word
+    return f"{word}: {escaped(reason, most)}" if reason else word

@@ -1,5 +1,6 @@
 """Every form keeps the limits of both hosts: what a client would cut, drop or warn about is never sent to it."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,10 +9,11 @@ import pytest
 import handlers.capabilities  # noqa: F401 - registers every form
 from core.calls import Kind
 from core.menus import ALL
+from core.subscriptions import Event
 from handlers.registry import calls
 from sandbox.client import MattermostClient
 from tests.acts import attachment, row
-from tests.scenarios.subscribing import install_component
+from tests.scenarios.subscribing import foreign_row, install_component
 from tests.scenarios.test_plain_cards import as_version, card_of
 from tests.world import World
 
@@ -156,6 +158,36 @@ def test_every_dialog_is_within_the_limits(world: World, version: str) -> None:
                 problems += [f"{pressed.dialog.form['callback_id']}: {problem}" for problem in found]
     assert not problems
     assert seen == {action.path for action in ALL if action.kind is Kind.FORM}
+
+
+def test_a_full_page_of_the_longest_subscriptions_fits(world: World) -> None:
+    """Fifty rows with the longest names, titles and reasons: a list's form stays below what Mattermost reads."""
+    install_component(world, "agent")
+    agent = world.connected("agent")
+    incident = row(world, "INC0010001")["sys_id"]
+    title = "\N{SLIGHTLY SMILING FACE}" * 160
+    world.administer("PATCH", f"/api/now/table/incident/{incident}", {"short_description": title})
+    columns = {
+        "channel_id": agent.channel("service-desk"),
+        "user_id": agent.id,
+        "type": "record",
+        "record_id": incident,
+        "subscription_events": ",".join(Event),
+        "filter_query": "priority=1",
+        "status": "broken",
+        "status_reason": "\N{FIRE}" * 255,
+        "name": "\N{TICKET}\N{FIRE}" * 50,
+    }
+    for _ in range(50):
+        foreign_row(world, **columns)
+    values = {"owner": {"label": "me", "value": "me"}}
+    form = agent.command("subscriptions list", values, **HERE)["form"]
+    picks = next(field["options"] for field in form["fields"] if field["name"] == "pick")
+    assert len(picks) == 50
+    assert "\N{FIRE}" in form["header"]
+    assert "\N{SLIGHTLY SMILING FACE}" in form["header"]
+    assert not list(problems_of_modal(form))
+    assert 150_000 < len(json.dumps(form)) < 300_000
 
 
 def test_a_person_s_long_text_is_never_cut(world: World) -> None:

@@ -84,17 +84,17 @@ def test_a_line_says_everything_that_one_needs(world: World, agent: MattermostCl
     assert field(form, "pick")["options"] == [{"label": "1. My *lift*", "value": only(world)["sys_id"]}]
 
 
-def test_forty_five_rows_are_reachable_there_and_back(world: World, agent: MattermostClient) -> None:
-    """Five pages of ten, numbered from 1 to 45, each row once; the way back shows the same pages."""
-    made = many(world, agent, 45)
+def test_every_page_is_reachable_there_and_back(world: World, agent: MattermostClient) -> None:
+    """Pages of fifty, numbered from 1 to 220, each row once; the way back shows the same pages."""
+    made = many(world, agent, 220)
     form = listed(agent)
     pages = [form]
     while "Next" in buttons(form):
         form = press(agent, form, "next")["form"]
         pages.append(form)
-    assert [len(picks(page)) for page in pages] == [10, 10, 10, 10, 5]
+    assert [len(picks(page)) for page in pages] == [50, 50, 50, 50, 20]
     assert sorted(chain.from_iterable(map(picks, pages))) == sorted(made)
-    assert list(chain.from_iterable(map(numbers, pages))) == list(range(1, 46))
+    assert list(chain.from_iterable(map(numbers, pages))) == list(range(1, 221))
     for page in reversed(pages[:-1]):
         form = press(agent, form, "previous")["form"]
         assert picks(form) == picks(page)
@@ -104,7 +104,7 @@ def test_forty_five_rows_are_reachable_there_and_back(world: World, agent: Matte
 
 def test_newer_rows_do_not_disturb_the_pages(world: World, agent: MattermostClient) -> None:
     """What is added while somebody reads neither repeats nor skips a row of the next page."""
-    many(world, agent, 15)
+    many(world, agent, 55)
     first = listed(agent)
     world.advance(5)
     many(world, agent, 3)
@@ -114,10 +114,10 @@ def test_newer_rows_do_not_disturb_the_pages(world: World, agent: MattermostClie
 
 
 def test_rows_of_channels_that_one_is_not_in_leave_no_gaps(world: World, agent: MattermostClient) -> None:
-    """Ten of what may be seen are on the page, however many others lie between; nothing tells of those."""
+    """Fifty of what may be seen are on the page, however many others lie between; nothing tells of those."""
     secret = world.person("approver").channel("operations")
     mine = []
-    for _ in range(12):
+    for _ in range(52):
         mine += many(world, agent, 1, user_id=world.person("agent2").id)
         world.advance(1)
         for _ in range(3):
@@ -156,12 +156,12 @@ def test_a_system_administrator_sees_all(world: World, agent: MattermostClient) 
 def test_the_list_costs_one_round_trip_and_one_for_each_table(world: World, agent: MattermostClient) -> None:
     """Whatever the number of rows: the rows at once, then the titles of each table at once."""
     ids = {table: [row["sys_id"] for row in world.servicenow.rows(table)] for table in ("incident", "problem")}
-    for index in range(8):
+    for index in range(50):
         table = "incident" if index % 2 else "problem"
         record = ids[table][index % len(ids[table])]
         many(world, agent, 1, type="record", record_type=table, record_id=record)
     world.advance(1)
-    many(world, agent, 30)
+    many(world, agent, 50)
     world.servicenow.clear_requests()
     form = listed(agent)
     assert len(world.asked()) == 1
@@ -226,11 +226,11 @@ def test_words_that_the_list_does_not_know_are_said(agent: MattermostClient, nam
 
 def test_the_app_bar_lists_what_is_subscribed_here(world: World, agent: MattermostClient) -> None:
     """By anybody, in the channel where it was opened, and still there after paging and looking at one."""
-    many(world, agent, 12, user_id=world.person("agent2").id)
+    many(world, agent, 52, user_id=world.person("agent2").id)
     menu = agent.press("/channel_header", "ServiceNow", **HERE)["form"]
     form = agent.submit(menu, {"action": "subscriptions"}, **HERE)["form"]
     form = press(agent, form, "next", channel="town-square")["form"]
-    assert numbers(form) == [11, 12]
+    assert numbers(form) == [51, 52]
     detail = press(agent, form, "open", {"pick": field(form, "pick")["options"][0]}, channel="town-square")["form"]
     back = press(agent, detail, "back", channel="town-square")["form"]
     assert (numbers(back), picks(back)) == (numbers(form), picks(form))
