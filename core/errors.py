@@ -17,7 +17,7 @@ Errors a person can meet. Those without a sentence here are raised by one module
     + NotShared             not a record of this table
     + BotNotIn              the bot may not post there, and the person may not let it in
     + NotYours              somebody else's, and the person administrates nothing there
-    + KeysFromEnvironment, NoKeyRights, NotTheCreator, PluginRuns
+    + KeysFromEnvironment, KeyAccessDenied, NotTheCreator, PluginRuns
   x TurnedOff               an administrator disabled or uninstalled the app
   x NotConfigured           settings are missing
   x NotConnected            no linked ServiceNow account yet

@@ -56,6 +56,21 @@ def moment_of(raw: str) -> float:
         return 0.0
 
 
+def raw_of(at: float) -> str:
+    """Unix seconds as raw UTC text."""
+    return datetime.fromtimestamp(at, UTC).strftime(_RAW)
+
+
+def day_text(at: float) -> str:
+    """Unix seconds as a day for people: ``24 November 2026 (UTC)``."""
+    return datetime.fromtimestamp(at, UTC).strftime("%-d %B %Y (UTC)")
+
+
+def time_text(at: float) -> str:
+    """Unix seconds as a time for people: ``24 November 2026, 13:05 (UTC)``."""
+    return datetime.fromtimestamp(at, UTC).strftime("%-d %B %Y, %H:%M (UTC)")
+
+
 def shown(raw: str, zone: str) -> str:
     """Raw UTC text as somebody in *zone* reads it; as it stands when it is no moment."""
     try:

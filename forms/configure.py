@@ -1,8 +1,7 @@
-"""The form of ``/servicenow configure``. Pure; no secret ever stands in it."""
+"""The form of ``/servicenow configure``. Pure. It never contains a secret."""
 
 from collections.abc import Mapping
 
-from core.calls import Values
 from core.fields import AnyField, Form, MarkdownField, SwitchField, TextField
 from core.instance import SETTING_NAMES, Instance
 
@@ -19,7 +18,6 @@ _LABELS = {
 def configure_form(
     instance: Instance,
     environment: Instance,
-    values: Values,
     *,
     redirect_address: str,
     old_dialect_until: str,
@@ -29,18 +27,17 @@ def configure_form(
     Build the form.
 
     Args:
-        instance: What is in force.
-        environment: What the environment sets; such parts are shown and can't be changed.
-        values: What was entered so far.
-        redirect_address: To be registered in ServiceNow, to the letter.
-        old_dialect_until: Day on which requests of update set v2.1 are refused again; "" while they are.
+        instance: The current settings.
+        environment: Settings from the environment. They are shown and can't be changed.
+        redirect_address: Must be registered in ServiceNow exactly like this.
+        old_dialect_until: Day until which requests of update set v2.1 are accepted; "" if they are rejected.
     """
     fields: list[AnyField] = []
     for part in SETTING_NAMES:
         if getattr(environment, part):
             fields.append(_from_environment(part, instance))
         else:
-            fields.append(_text(part, instance, values))
+            fields.append(_text(part, instance))
     until = f"On until {old_dialect_until}; saving renews it. " if old_dialect_until else ""
     fields.append(
         SwitchField(
@@ -63,7 +60,7 @@ def configure_form(
     )
 
 
-def _text(part: str, instance: Instance, values: Values) -> TextField:
+def _text(part: str, instance: Instance) -> TextField:
     secret = part == "client_secret"
     kept = secret and bool(instance.client_secret)
     hints: Mapping[str, str] = {
@@ -78,7 +75,7 @@ def _text(part: str, instance: Instance, values: Values) -> TextField:
         required=not kept,
         max_length=MOST_CHARACTERS,
         subtype={"url": "url", "client_secret": "password"}.get(part, "text"),
-        value="" if secret else (values.text(part) or getattr(instance, part))[:MOST_CHARACTERS],
+        value="" if secret else getattr(instance, part)[:MOST_CHARACTERS],
     )
 
 

@@ -1,4 +1,4 @@
-"""The forms of ``/servicenow setup``: what is done, what to do next, and the buttons for it. Pure."""
+"""The forms of ``/servicenow setup``. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,21 +7,21 @@ from enum import StrEnum
 from core.fields import Form, Option, SelectField
 
 PATH = "setup/steps"
-TAKEOVER_PATH = "setup/takeover"
+MIGRATION_PATH = "setup/takeover"
 
 
 class Mark(StrEnum):
-    """How a step stands; signs that every font has."""
+    """The result of a step, as a sign that every font has."""
 
     DONE = "✓"
     TO_DO = "✗"
-    WAITS = "…"  # for a step above it
+    WAITS = "…"  # for an earlier step
     NOTE = "–"
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step. ``text`` says what was found and, where something is to do, the exact fix."""
+    """One step. ``text`` says what was found, and the exact fix if there is something to do."""
 
     title: str
     mark: Mark
@@ -29,7 +29,7 @@ class Step:
 
 
 class Button(StrEnum):
-    """What can be pressed; the value that comes back."""
+    """The buttons, by the value that comes back."""
 
     CHECK = "check"
     WRITE_KEY = "write_key"
@@ -44,8 +44,8 @@ class Button(StrEnum):
 def setup_form(steps: Sequence[Step], buttons: Sequence[tuple[Button, str]], notice: str, state: str) -> Form:
     """
     Args:
-        buttons: What can be pressed now, with its label.
-        notice: What the last press did; "" when the form opens.
+        buttons: The buttons that apply now, with their labels.
+        notice: The result of the last press; "" when the form opens.
     """
     lines = [f"{step.mark.value} **{step.title}**: {step.text}" for step in steps]
     header = "\n\n".join([notice, "---", *lines] if notice else lines)
@@ -53,8 +53,8 @@ def setup_form(steps: Sequence[Step], buttons: Sequence[tuple[Button, str]], not
 
 
 def confirm_form(text: str, buttons: Sequence[tuple[Button, str]], state: str) -> Form:
-    """Ask before subscriptions are taken over or given back."""
-    return _form(TAKEOVER_PATH, "Plugin's subscriptions", text, buttons, state)
+    """Ask before subscriptions are migrated or moved back."""
+    return _form(MIGRATION_PATH, "Plugin's subscriptions", text, buttons, state)
 
 
 def _form(path: str, title: str, header: str, buttons: Sequence[tuple[Button, str]], state: str) -> Form:

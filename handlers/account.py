@@ -3,7 +3,6 @@
 import re
 import secrets
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import structlog
 
@@ -11,6 +10,7 @@ from core.accounts import Account, SignIn, Tokens
 from core.calls import Call, Link, Navigate, Reply, Text
 from core.errors import AppError, InvalidInput, NotConfigured, StorageFailed
 from core.menus import Requirement
+from core.times import day_text
 from core.upstream_errors import MattermostError, OAuthRefused, ServiceNowError
 from handlers.context import Context
 from handlers.help import help_text
@@ -173,8 +173,8 @@ def me(call: Call, context: Context) -> Reply:
         ("ServiceNow", person_line(account.identity)),
         ("Instance", account.instance),
         ("State", _health(context)),
-        ("Connected since", _day(account.connected_at)),
-        ("Connect again before", _day(ends)),
+        ("Connected since", day_text(account.connected_at)),
+        ("Connect again before", day_text(ends)),
     ]
     return Text("\n".join(["| | |", "|:--|:--|", *(f"| **{name}** | {value} |" for name, value in rows)]))
 
@@ -219,7 +219,3 @@ def _welcome(call: Call, context: Context, account: Account) -> None:
         context.mattermost.tell(call.person.id, "\n".join(lines))
     except MattermostError as error:
         log.warning("no welcome message", person=call.person.id, reason=error.log_message)
-
-
-def _day(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%-d %B %Y (UTC)")

@@ -1,4 +1,4 @@
-"""The form behind the app bar's icon, whose buttons lead to everything else."""
+"""The form behind the app bar's icon. Its buttons open the others."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +12,7 @@ from forms.subscriptions import ADD
 from forms.subscriptions_list import LIST
 from handlers import account, change, help, incident, share, subscriptions_edit, subscriptions_list, view
 from handlers.context import Context
-from handlers.opened import Opened
+from handlers.form_state import FormState
 from handlers.registry import calls
 from mattermost.cards import person_line
 
@@ -30,17 +30,17 @@ _ACTIONS: dict[str, tuple[str, str, Kind, Callable[[Call, Context], Reply]]] = {
 
 @calls.form(PATH, needs=Requirement.CONNECTED)
 def open_menu(call: Call, context: Context) -> Reply:
-    """Show what can be done, as buttons."""
+    """Show the actions as buttons."""
     connected = context.account
     assert connected is not None  # the requirement was checked
     actions = [Option(label, word) for word, (label, *_) in _ACTIONS.items()]
-    state = Opened.of(call).signed(PATH, context)
+    state = FormState.of(call).signed(context, PATH)
     return ShowForm(menu_form(actions, f"Connected as {person_line(connected.identity)}.", state))
 
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
 def choose(call: Call, context: Context) -> Reply:
-    """Go where the pressed button leads; the new form stands in the same modal."""
+    """Open the form of the pressed button in the same modal."""
     chosen = _ACTIONS.get(call.values.text("action"))
     if chosen is None:
         raise InvalidInput({}, "Press one of the buttons.")

@@ -1,7 +1,7 @@
 """
-Take the plugin's subscriptions over: their rows stay and report to us; whose they are is granted anew.
+Migrate the plugin's subscriptions: their rows stay and report to us, and their creators get grants.
 
-What is moved is noted before it is moved, so all of it can be given back, whatever failed in between.
+Rows are noted before they are moved, so that all of them can be moved back no matter what failed.
 """
 
 from collections import Counter
@@ -21,8 +21,8 @@ from mattermost.markdown import escaped
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 200  # subscriptions of one press; each is a request to ServiceNow
-_LEAST_SECONDS = 6.0  # that must remain for another one and the answer
+AT_ONCE = 200  # subscriptions per press; each is a request to ServiceNow
+_LEAST_SECONDS = 6.0  # needed for another one and the answer
 _SAVED_AS = "takeover"
 _NAMED = 10
 _COLUMNS = (
@@ -37,23 +37,24 @@ class Outcome:
     What one press did.
 
     Args:
-        parked: How many are reported to us and posted for nobody, by reason.
-        left: How many were read and not moved; ``more``: there may be others that were not read.
+        waiting: Number of subscriptions without a grant, by reason. Nothing of them is posted.
+        left: Number of rows that were read and not moved. ``more`` says that others may not have been read.
+        problem: Why it stopped early.
     """
 
     moved: int = 0
     granted: int = 0
-    parked: Counter[str] = field(default_factory=Counter)
+    waiting: Counter[str] = field(default_factory=Counter)
     left: int = 0
     more: bool = False
     problem: str = ""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """For the administrator."""
         lines = [f"**Taken over: {self.moved:,}**, of which {self.granted:,} go on as before."]
-        lines += [f"- {count:,} wait: {reason}" for reason, count in self.parked.most_common(_NAMED)]
-        if (rest := len(self.parked) - _NAMED) > 0:
+        lines += [f"- {count:,} wait: {reason}" for reason, count in self.waiting.most_common(_NAMED)]
+        if (rest := len(self.waiting) - _NAMED) > 0:
             lines.append(f"- … and {rest} more such groups")
         if self.problem:
             lines.append(f"It stopped early: {self.problem}")
@@ -64,28 +65,28 @@ class Outcome:
 
 
 def migrated(context: Context) -> Mapping[str, str]:
-    """What was taken over: creator's ServiceNow user name by sys_id."""
+    """What was migrated: the creators' ServiceNow user names by sys_id."""
     return dict(context.stores.settings.get(_SAVED_AS).get("rows", {}))
 
 
-def waiting(context: Context) -> int:
-    """How many of them nothing is posted of, for want of a grant."""
+def waiting_count(context: Context) -> int:
+    """How many of them have no grant, so nothing of them is posted."""
     return sum(context.stores.grants.get(sys_id) is None for sys_id in migrated(context))
 
 
 def migrate(context: Context) -> Outcome:
     """
-    Move what is reported to the plugin, and grant each to its creator where that can be.
+    Move what is reported to the plugin, and grant each row to its creator if possible.
 
     Raises:
-        StorageFailed: Nothing more was moved than what was noted.
-        ServiceNowError: The rows could not be read; nothing was moved.
+        StorageFailed: Only rows that were noted were moved.
+        ServiceNowError: The rows could not be read, so nothing was moved.
     """
     component, outcome = context.servicenow.component(), Outcome()
     rows = component.foreign_rows(context.settings.mattermost_url, AT_ONCE)
     noted = {**migrated(context), **{row.sys_id: row.created_by for row in rows}}
     context.stores.settings.put(_SAVED_AS, {"from": context.settings.mattermost_url, "rows": noted})
-    granting = _Granting(context)
+    granter = _Granter(context)
     for done, row in enumerate(rows):
         outcome.left = len(rows) - done
         if context.deadline.left() < _LEAST_SECONDS:
@@ -93,38 +94,38 @@ def migrate(context: Context) -> Outcome:
         try:
             component.move(row.sys_id, context.settings.app_url)
         except NotFound:
-            continue  # deleted meanwhile
+            continue  # deleted since
         except ServiceNowError as error:
-            log.warning("takeover stopped", reason=error.log_message)
+            log.warning("migration stopped", reason=error.log_message)
             outcome.problem = error.user_message
             break
         outcome.moved += 1
-        granting.grant(row, outcome)
+        granter.grant(row, outcome)
     else:
         outcome.left = 0
     if len(rows) == AT_ONCE and not outcome.problem:
         outcome.more = True
-    log.info("taken over", by=context.person.id, moved=outcome.moved, granted=outcome.granted, left=outcome.left)
+    log.info("migrated", by=context.person.id, moved=outcome.moved, granted=outcome.granted, left=outcome.left)
     return outcome
 
 
 def grant_waiting(context: Context) -> Outcome:
-    """Grant what was taken over and waited, where its creator has connected or joined the channel since."""
-    outcome, granting = Outcome(), _Granting(context)
-    waiting = [sys_id for sys_id in migrated(context) if context.stores.grants.get(sys_id) is None][:AT_ONCE]
-    for record in context.servicenow.read_records(TABLE, waiting, _COLUMNS).values():
+    """Grant rows that wait, if their creators have connected or joined the channels since."""
+    outcome, granter = Outcome(), _Granter(context)
+    ungranted = [sys_id for sys_id in migrated(context) if context.stores.grants.get(sys_id) is None][:AT_ONCE]
+    for record in context.servicenow.read_records(TABLE, ungranted, _COLUMNS).values():
         if record.value("server_url") == context.settings.app_url:
-            granting.grant(_row_of(record), outcome)
-    outcome.moved = outcome.granted + outcome.parked.total()
+            granter.grant(_foreign_row(record), outcome)
+    outcome.moved = outcome.granted + outcome.waiting.total()
     return outcome
 
 
 def revert(context: Context) -> str:
-    """Have everything that was taken over reported to the plugin again; for the administrator."""
+    """Move all migrated rows back to the plugin. Return a sentence for the administrator."""
     component, noted = context.servicenow.component(), dict(migrated(context))
     back_to = str(context.stores.settings.get(_SAVED_AS).get("from", ""))
     given, problem = 0, ""
-    for sys_id, row in _still_there(list(noted)[:AT_ONCE], context).items():
+    for sys_id, row in _read_rows(context, list(noted)[:AT_ONCE]).items():
         if context.deadline.left() < _LEAST_SECONDS:
             break
         try:
@@ -132,21 +133,21 @@ def revert(context: Context) -> str:
                 component.move(sys_id, back_to)
                 given += 1
         except NotFound:
-            pass  # deleted meanwhile
+            pass  # deleted since
         except ServiceNowError as error:
-            log.warning("giving back stopped", reason=error.log_message)
+            log.warning("migration not reverted", reason=error.log_message)
             problem = f" It stopped early: {error.user_message}"
             break
         context.stores.grants.delete(sys_id)
         del noted[sys_id]
     context.stores.settings.put(_SAVED_AS, {"from": back_to, "rows": noted} if noted else {})
-    log.info("given back", by=context.person.id, given=given, left=len(noted))
+    log.info("migration reverted", by=context.person.id, given=given, left=len(noted))
     rest = f" {len(noted):,} are left; press **Give back** again." if noted else ""
     return f"**Given back: {given:,}.** They are reported to the plugin's address again.{problem}{rest}"
 
 
-class _Granting:
-    """Grants to creators; what was learnt of people and channels holds for one press."""
+class _Granter:
+    """Grants rows to their creators, and remembers people and channels during one press."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -157,16 +158,16 @@ class _Granting:
                 self._people.setdefault(account.identity.user_name, []).append(account)
 
     def grant(self, row: ForeignRow, outcome: Outcome) -> None:
-        """Grant it, or count why not."""
+        """Grant it, or count the reason why not."""
         owner, who = self._owner(row), escaped(row.created_by, 60) or "nobody"
         if owner is None:
-            outcome.parked[f"their creator {who} has no connected account here"] += 1
+            outcome.waiting[f"their creator {who} has no connected account here"] += 1
             return
         key = (owner.person_id, row.channel_id)
         if key not in self._admitted:
             self._admitted[key] = self._problem(*key)
         if problem := self._admitted[key]:
-            outcome.parked[f"{who}: {problem}"] += 1
+            outcome.waiting[f"{who}: {problem}"] += 1
             return
         before = self._context.stores.grants.get(row.sys_id)
         self._context.stores.grants.put(
@@ -188,7 +189,7 @@ class _Granting:
         outcome.granted += 1
 
     def _owner(self, row: ForeignRow) -> Account | None:
-        """The column ``user_id`` proves nothing; it only says which of one creator's accounts is meant."""
+        """The column ``user_id`` proves nothing. It only chooses between several accounts of one creator."""
         people = self._people.get(row.created_by, [])
         named = [account for account in people if account.person_id == row.user_id]
         return (named or people)[0] if len(named or people) == 1 else None
@@ -205,12 +206,12 @@ class _Granting:
         return ""
 
 
-def _still_there(sys_ids: Sequence[str], context: Context) -> Mapping[str, Record | None]:
+def _read_rows(context: Context, sys_ids: Sequence[str]) -> Mapping[str, Record | None]:
     found = context.servicenow.read_records(TABLE, sys_ids, ("server_url",))
     return {sys_id: found.get(sys_id) for sys_id in sys_ids}
 
 
-def _row_of(record: Record) -> ForeignRow:
+def _foreign_row(record: Record) -> ForeignRow:
     return ForeignRow(
         sys_id=record.sys_id,
         channel_id=record.value("channel_id"),

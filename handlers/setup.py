@@ -1,4 +1,4 @@
-"""``/servicenow setup``: the ServiceNow side, step by step, each with its fix and a button where we can do it."""
+"""``/servicenow setup``: the steps to set up ServiceNow, each with its fix or a button that does it."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -8,24 +8,24 @@ import structlog
 from core.calls import Call, Reply, ShowForm
 from core.errors import InvalidInput, NotPermitted
 from core.menus import Requirement
-from forms.setup import PATH, TAKEOVER_PATH, Button, confirm_form, setup_form
+from forms.setup import MIGRATION_PATH, PATH, Button, confirm_form, setup_form
 from handlers import migration
 from handlers.configure import OLD_PLUGIN
 from handlers.context import Context
-from handlers.opened import Opened
+from handlers.form_state import FormState
 from handlers.registry import calls
-from handlers.setup_checks import MOST_COUNTED, Found, how_many, look
-from handlers.webhook_keys import NotWritten, own_row, rotate, write
+from handlers.setup_checks import MOST_COUNTED, Findings, check_setup, count_text
+from handlers.webhook_keys import NotWritten, find_row, rotate, write_key
 
 log = structlog.get_logger(__name__)
 
-# Two who make keys or move rows at once would undo each other's work.
+# Two administrators who make keys or move rows at the same time would undo each other's work.
 _ONE_AT_A_TIME = "setup"
-_TEST_SECONDS = 8.0  # of the call's 20; what comes later is seen at the next press
+_TEST_SECONDS = 8.0  # of the call's 20; a later report shows at the next press
 
 
 class PluginRuns(NotPermitted):
-    """Its subscriptions would be served twice, or by nobody."""
+    """With the plugin running, its subscriptions would be posted twice, or not at all."""
 
     user_message = (
         "The ServiceNow plugin still runs, so nothing was moved. Disable it under **System Console > Plugins** "
@@ -41,12 +41,12 @@ def open_steps(call: Call, context: Context) -> Reply:
 
 @calls.submit(PATH, needs=Requirement.ADMINISTRATOR)
 def press(call: Call, context: Context) -> Reply:
-    """Do what was pressed, then check everything again; the answer stands above the steps."""
+    """Do what was pressed, then check everything again. The result is shown above the steps."""
     pressed = call.values.text("action")
     if not call.state or pressed in {"", Button.CHECK}:
         return _show(call, context, "")
     if pressed in {Button.TAKE_OVER, Button.GIVE_BACK}:
-        return _confirm(Button(pressed), call, context)
+        return _confirm(call, context, Button(pressed))
     action = _ACTIONS.get(pressed)
     if action is None:
         raise InvalidInput({}, "Press one of the buttons.")
@@ -55,16 +55,16 @@ def press(call: Call, context: Context) -> Reply:
     return _show(call, context, notice)
 
 
-@calls.submit(TAKEOVER_PATH, needs=Requirement.ADMINISTRATOR)
+@calls.submit(MIGRATION_PATH, needs=Requirement.ADMINISTRATOR)
 def decide(call: Call, context: Context) -> Reply:
-    """Take the plugin's subscriptions over, or give them back, once that was confirmed."""
+    """Migrate the plugin's subscriptions, or undo that, after it was confirmed."""
     if not call.state:
         return _show(call, context, "")
     with context.stores.form_results.claim(_ONE_AT_A_TIME):
         match call.values.text("action"):
             case Button.TAKE_OVER:
-                _without_plugin(context)
-                notice = migration.migrate(context).told
+                _check_plugin_is_off(context)
+                notice = migration.migrate(context).summary
             case Button.GIVE_BACK:
                 notice = migration.revert(context)
             case _:
@@ -73,13 +73,13 @@ def decide(call: Call, context: Context) -> Reply:
 
 
 def _show(call: Call, context: Context, notice: str) -> Reply:
-    found = look(context)
-    state = Opened.of(call).signed(PATH, context)
-    return ShowForm(setup_form(found.steps, _buttons(found, context), notice, state))
+    found = check_setup(context)
+    state = FormState.of(call).signed(context, PATH)
+    return ShowForm(setup_form(found.steps, _buttons(context, found), notice, state))
 
 
-def _buttons(found: Found, context: Context) -> list[tuple[Button, str]]:
-    """What can be pressed now, in the order of the steps."""
+def _buttons(context: Context, found: Findings) -> list[tuple[Button, str]]:
+    """The buttons that apply now, in the order of the steps."""
     newest = context.services.keys.newest
     offered = [(Button.CHECK, "Check again")]
     if found.to_write:
@@ -91,7 +91,7 @@ def _buttons(found: Found, context: Context) -> list[tuple[Button, str]]:
     if found.foreign and found.plugin_runs is False:
         offered.append((Button.TAKE_OVER, "Take over"))
     if migration.migrated(context):
-        if migration.waiting(context):
+        if migration.waiting_count(context):
             offered.append((Button.GRANT, "Grant waiting ones"))
         offered.append((Button.GIVE_BACK, "Give back"))
     return offered
@@ -108,7 +108,9 @@ def _new_key(context: Context) -> str:
 
 def _write_key(context: Context) -> str:
     component, address = context.servicenow.component(), context.settings.app_url
-    write(component, context.services.keys, address, own_row(component, address), context.services.old_dialect.secret())
+    write_key(
+        component, context.services.keys, address, find_row(component, address), context.services.old_dialect.secret()
+    )
     newest = context.services.keys.newest
     return (
         f"ServiceNow signs with `{newest.key_id}` from now on." if newest else "The old component's secret is written."
@@ -116,7 +118,7 @@ def _write_key(context: Context) -> str:
 
 
 def _test(context: Context) -> str:
-    """A report with a nonce goes the whole way: the component, its outbox, our webhook."""
+    """Send a report with a nonce through the component, its outbox and our webhook."""
     nonce = secrets.token_hex(16)
     context.servicenow.component().send_test(context.settings.app_url, nonce)
     if context.services.test_reports.arrived(nonce, context.deadline.within(_TEST_SECONDS)):
@@ -131,7 +133,7 @@ def _test(context: Context) -> str:
 
 def _grant(context: Context) -> str:
     outcome = migration.grant_waiting(context)
-    waits = "".join(f"\n- {count:,} wait: {reason}" for reason, count in outcome.parked.most_common(10))
+    waits = "".join(f"\n- {count:,} wait: {reason}" for reason, count in outcome.waiting.most_common(10))
     return f"**Granted: {outcome.granted:,}.**{waits}"
 
 
@@ -143,30 +145,30 @@ _ACTIONS: Mapping[str, Callable[[Context], str]] = {
 }
 
 
-def _confirm(button: Button, call: Call, context: Context) -> Reply:
-    """Say how many before anything moves; what is done is looked up again then."""
-    state = Opened.of(call).signed(TAKEOVER_PATH, context)
+def _confirm(call: Call, context: Context, button: Button) -> Reply:
+    """Ask for confirmation, with the number of subscriptions. It is counted again when they are moved."""
+    state = FormState.of(call).signed(context, MIGRATION_PATH)
     cancel = (Button.CANCEL, "Cancel")
     if button is Button.GIVE_BACK:
         count = len(migration.migrated(context))
         text = (
-            f"{how_many(count)} reported to this service since they were taken over. Give them back to the plugin's "
+            f"{count_text(count)} reported to this service since they were taken over. Give them back to the plugin's "
             "address? Here they end. The plugin gets them only while the component in ServiceNow is of version 2.1."
         )
         return ShowForm(confirm_form(text, [(button, "Give back"), cancel], state))
-    _without_plugin(context)
+    _check_plugin_is_off(context)
     rows = context.servicenow.component().foreign_rows(context.settings.mattermost_url, MOST_COUNTED)
     if not rows:
         return _show(call, context, "No subscription is reported to the plugin any more.")
     text = (
-        f"{how_many(len(rows))} reported to the plugin. Take them over? Their rows stay; from then on they are "
+        f"{count_text(len(rows))} reported to the plugin. Take them over? Their rows stay; from then on they are "
         "reported here. Those go on at once whose creator has connected a ServiceNow account here and may post in the "
         "channel; the others wait. All of it can be given back."
     )
     return ShowForm(confirm_form(text, [(button, "Take over"), cancel], state))
 
 
-def _without_plugin(context: Context) -> None:
-    """Raises PluginRuns, or what Mattermost says when it can't be found out."""
+def _check_plugin_is_off(context: Context) -> None:
+    """Raises PluginRuns, or MattermostError if Mattermost doesn't say."""
     if context.mattermost.plugin_runs(OLD_PLUGIN):
         raise PluginRuns("the plugin runs")

@@ -1,7 +1,6 @@
-"""What ``/servicenow setup`` finds: each step of the ServiceNow side, checked against the instance."""
+"""Check the steps of ``/servicenow setup`` against the instance."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import structlog
 
@@ -9,11 +8,12 @@ from core.errors import NotConnected
 from core.instance import OLD_VERSION, VERSION, AuthRow
 from core.ports import Component
 from core.subscriptions import ROLE
+from core.times import time_text
 from core.upstream_errors import AccessDenied, MattermostError, NotInstalled, ServiceNowError
 from forms.setup import Mark, Step
 from handlers.configure import OLD_PLUGIN
 from handlers.context import Context
-from handlers.webhook_keys import row_of
+from handlers.webhook_keys import choose_row
 
 log = structlog.get_logger(__name__)
 
@@ -27,16 +27,14 @@ _IMPORT = (
 
 
 @dataclass
-class Found:
+class Findings:
     """
-    What was found.
-
     Args:
-        version: Of the component; "" for none, or not to be found out.
-        may_write_keys: Whether the account may read and write `core.instance.AUTH_TABLE`.
-        row: Our row there.
-        to_write: Whether something that we have is not there yet.
-        foreign: How many subscriptions report to the plugin, at most `MOST_COUNTED`.
+        version: The component's version; "" if there is none or it is unknown.
+        may_write_keys: Whether the account can read and write the component's keys.
+        row: Our row among them.
+        to_write: Whether ServiceNow lacks a key or a secret that we have.
+        foreign: Number of subscriptions that report to the plugin, at most `MOST_COUNTED`.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -50,17 +48,17 @@ class Found:
 
     @property
     def current(self) -> bool:
-        """Whether the component is one that we can work with."""
-        return numbers(self.version) >= numbers(VERSION)
+        """Whether the component is as new as this service needs."""
+        return version_of(self.version) >= version_of(VERSION)
 
     def add(self, title: str, mark: Mark, text: str) -> None:
-        """Another step."""
+        """Add a step."""
         self.steps.append(Step(title, mark, text))
 
 
-def look(context: Context) -> Found:
-    """Check everything that can be checked now; what fails says what to do, and never raises."""
-    found = Found()
+def check_setup(context: Context) -> Findings:
+    """Check every step that can be checked now. Never raises: a failed step says what to do."""
+    found = Findings()
     if context.instance.missing:
         names = ", ".join(f"`{name}`" for name in context.instance.missing)
         found.add("Instance and OAuth client", Mark.TO_DO, f"missing are {names}. Run `/servicenow configure`.")
@@ -79,10 +77,10 @@ def look(context: Context) -> Found:
         found.add("ServiceNow answers", Mark.TO_DO, error.user_message)
         return found
     found.add("OAuth works", Mark.DONE, "ServiceNow answers with your account.")
-    _component(found, context)
+    _component(context, found)
     for check in (_role, _key, _webhook, _plugin):
         try:
-            check(found, component, context)
+            check(context, found, component)
         except ServiceNowError as error:
             log.warning("setup can't ask", error=type(error).__name__, reason=error.log_message)
             found.add("ServiceNow answers", Mark.TO_DO, error.user_message)
@@ -90,26 +88,21 @@ def look(context: Context) -> Found:
     return found
 
 
-def numbers(version: str) -> tuple[int, ...]:
-    """A version to compare by; an odd one is older than all."""
+def version_of(version: str) -> tuple[int, ...]:
+    """A version to compare with. One of an unknown form is older than all others."""
     parts = version.split(".")
     return tuple(int(part) for part in parts) if all(part.isascii() and part.isdecimal() for part in parts) else ()
 
 
-def moment(at: float) -> str:
-    """A time for people, such as ``24 November 2026, 13:05 (UTC)``."""
-    return datetime.fromtimestamp(at, UTC).strftime("%-d %B %Y, %H:%M (UTC)")
-
-
 def update_set_link(context: Context) -> str:
-    """A link to the update set that whoever has it may follow for ten minutes."""
+    """A link to the update set that works for ten minutes, for anyone who has it."""
     content = {"by": context.person.id}
     expires_at = context.clock() + LINK_SECONDS
     token = context.signer.sign(content, person="", path=DOWNLOAD_PATH, expires_at=expires_at)
     return f"[the update set]({context.settings.app_url}/{DOWNLOAD_PATH}?token={token}) (the link lasts 10 minutes)"
 
 
-def _component(found: Found, context: Context) -> None:
+def _component(context: Context, found: Findings) -> None:
     title = "Component in ServiceNow"
     how = f"download {update_set_link(context)}; {_IMPORT}"
     if found.current:
@@ -127,7 +120,7 @@ def _component(found: Found, context: Context) -> None:
         found.add(title, Mark.TO_DO, text)
 
 
-def _role(found: Found, component: Component, context: Context) -> None:
+def _role(context: Context, found: Findings, component: Component) -> None:
     how = (
         f"In ServiceNow open **Users**, the user, the tab **Roles**, **Edit**, add `{ROLE}`, **Save**. "
         "Everybody who subscribes channels needs it."
@@ -140,7 +133,7 @@ def _role(found: Found, component: Component, context: Context) -> None:
         found.add("Role", Mark.TO_DO, f"your account lacks `{ROLE}`. {how}")
 
 
-def _key(found: Found, component: Component, context: Context) -> None:
+def _key(context: Context, found: Findings, component: Component) -> None:
     title, old = "Webhook key", bool(context.services.old_dialect.ends_at)
     if not found.current and not (found.version and old):
         found.add(title, Mark.WAITS, "needs the current component.")
@@ -155,7 +148,7 @@ def _key(found: Found, component: Component, context: Context) -> None:
         found.add(title, Mark.TO_DO, text)
         return
     found.may_write_keys = True
-    found.row = row_of(rows)
+    found.row = choose_row(rows)
     held = found.row.key_id if found.row else ""
     newest = context.services.keys.newest
     accepted = {key.key_id for key in context.services.keys.accepted()}
@@ -182,11 +175,11 @@ def _key(found: Found, component: Component, context: Context) -> None:
         found.add(title, Mark.TO_DO, f"ServiceNow has {what}. Press **Write key**; reports that wait there come later.")
 
 
-def _webhook(found: Found, component: Component, context: Context) -> None:
+def _webhook(context: Context, found: Findings, component: Component) -> None:
     title = "Reports reach this service"
     used = max((key.used_at for key in context.services.keys.accepted()), default=0.0)
     if used:
-        found.add(title, Mark.DONE, f"the last one came on {moment(used)}.")
+        found.add(title, Mark.DONE, f"the last one came on {time_text(used)}.")
     elif found.current and found.key_in_place:
         text = f"none came yet. Press **Send a test**; ServiceNow has to reach `{context.settings.app_url}`."
         found.add(title, Mark.TO_DO, text)
@@ -194,7 +187,7 @@ def _webhook(found: Found, component: Component, context: Context) -> None:
         found.add(title, Mark.WAITS, "needs the component and the key.")
 
 
-def _plugin(found: Found, component: Component, context: Context) -> None:
+def _plugin(context: Context, found: Findings, component: Component) -> None:
     title = "The ServiceNow plugin"
     try:
         found.plugin_runs = context.mattermost.plugin_runs(OLD_PLUGIN)
@@ -207,7 +200,7 @@ def _plugin(found: Found, component: Component, context: Context) -> None:
             found.foreign = len(component.foreign_rows(context.settings.mattermost_url, MOST_COUNTED))
         except (AccessDenied, NotInstalled):
             pass  # the role is missing, which another step says
-    count = how_many(found.foreign)
+    count = count_text(found.foreign)
     if found.plugin_runs and context.services.old_dialect.ends_at:
         text = (
             "it runs, and reports of version 2.1 are taken here as well, so notices are posted twice. Disable the "
@@ -223,7 +216,7 @@ def _plugin(found: Found, component: Component, context: Context) -> None:
         found.add(title, Mark.DONE, "it does not run, and no subscription is reported to it.")
 
 
-def how_many(count: int) -> str:
+def count_text(count: int) -> str:
     """``1 subscription is``, ``12 subscriptions are``, ``1,000 or more subscriptions are``."""
     if count == 1:
         return "1 subscription is"

@@ -1,4 +1,4 @@
-"""``/servicenow status``: how the service does, for administrators. Nothing here is a secret."""
+"""``/servicenow status``: the health of the service, for administrators. It shows no secrets."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -9,11 +9,11 @@ from core.calls import Call, Reply, Text
 from core.errors import AppError, NotConnected
 from core.menus import Requirement
 from core.subscriptions import Status
+from core.times import time_text
 from core.upstream_errors import ServiceNowError
 from handlers import migration
 from handlers.context import Context
 from handlers.registry import calls
-from handlers.setup_checks import moment
 from mattermost.markdown import escaped
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ _REASONS = {
 
 @calls.submit(PATH, needs=Requirement.ADMINISTRATOR)
 def show_status(call: Call, context: Context) -> Reply:
-    """Everything at once; what can't be found out says so and hides nothing else."""
+    """Show all parts. A part that can't be read says so."""
     parts: Sequence[tuple[str, Callable[[Context], list[str]]]] = (
         ("Notices", _notices),
         ("Reports from ServiceNow", _reports),
@@ -39,15 +39,15 @@ def show_status(call: Call, context: Context) -> Reply:
         ("This service", _service),
     )
     sections = []
-    for title, tell in parts:
-        lines = "\n".join(f"- {line}" for line in tell(context))
+    for title, lines_of in parts:
+        lines = "\n".join(f"- {line}" for line in lines_of(context))
         sections.append(f"#### {title}\n{lines}")
     return Text("\n\n".join(sections))
 
 
 def _notices(context: Context) -> list[str]:
     health = context.services.deliveries.health()
-    since = f", the oldest since {moment(health.oldest_at)}" if health.waiting and health.oldest_at else ""
+    since = f", the oldest since {time_text(health.oldest_at)}" if health.waiting and health.oldest_at else ""
     lines = [
         f"Waiting to be posted: {health.waiting:,}{since}",
         f"Last one posted: {_when(health.delivered_at)}",
@@ -73,10 +73,10 @@ def _reports(context: Context) -> list[str]:
     if not keys:
         lines.append("Webhook keys: none yet; make one with `/servicenow setup`")
     for key in keys:
-        source = "from `WEBHOOK_SECRETS`" if key.from_environment else f"made on {moment(key.made_at)}"
+        source = "from `WEBHOOK_SECRETS`" if key.from_environment else f"made on {time_text(key.made_at)}"
         lines.append(f"Webhook key `{key.key_id}`: {source}, last used {_when(key.used_at)}")
     if ends_at := context.services.old_dialect.ends_at:
-        lines.append(f"Reports of update set v2.1 are taken until {moment(ends_at)}")
+        lines.append(f"Reports of update set v2.1 are taken until {time_text(ends_at)}")
     return lines
 
 
@@ -119,7 +119,7 @@ def _subscriptions(context: Context) -> list[str]:
         maker = escaped(row.created_by, 60) or "nobody"
         lines.append(f"Not posted: `{row.sys_id}`, made by {maker}: {escaped(row.reason, 200)}")
     if taken := len(migration.migrated(context)):
-        waiting = migration.waiting(context)
+        waiting = migration.waiting_count(context)
         lines.append(f"{taken:,} were taken over from the plugin; {waiting:,} of them wait for their creators")
     return lines
 
@@ -156,7 +156,7 @@ def _storage(context: Context) -> str:
 
 
 def _when(at: float) -> str:
-    return moment(at) if at else "never"
+    return time_text(at) if at else "never"
 
 
 def _offset(seconds: float) -> str:

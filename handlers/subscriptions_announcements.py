@@ -51,7 +51,7 @@ def announce(
             message=f"**{escaped(name, 100)}** {did}",
         )
     except (MattermostError, NotPermitted) as error:
-        log.warning("subscription not announced", subscription=subscription.sys_id, reason=str(error))
+        log.warning("subscription not announced", subscription=subscription.sys_id, reason=error.log_message)
         return f"\n\nIts {place} was not told: {error.user_message}"
     return ""
 

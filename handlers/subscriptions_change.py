@@ -78,7 +78,7 @@ def update(
         elif creator:
             grants.delete(before.sys_id)
         if isinstance(error, AccessDenied) and not creator:
-            raise NotTheCreator(str(error)) from error
+            raise NotTheCreator(error.log_message) from error
         raise
 
 

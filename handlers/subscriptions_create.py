@@ -6,7 +6,6 @@ afterwards, because only ServiceNow knows all rows; the younger twin is removed.
 """
 
 from dataclasses import astuple
-from datetime import UTC, datetime
 
 import structlog
 
@@ -14,6 +13,7 @@ from core.calls import Text
 from core.errors import AppError, StorageFailed
 from core.records import Record
 from core.subscriptions import TABLE, Event, Subscription
+from core.times import raw_of
 from core.upstream_errors import OldComponent, ServiceNowError
 from handlers.confirmed import MayBeSaved
 from handlers.context import Context
@@ -89,7 +89,7 @@ def subscribe_to_new(context: Context, record: Record, channel_id: str, form_id:
     try:
         return create(context, wanted, Description(subject(context, wanted, record)), form_id)
     except AppError as error:
-        log.warning("new record not subscribed", table=record.table, sys_id=record.sys_id, reason=str(error))
+        log.warning("new record not subscribed", table=record.table, sys_id=record.sys_id, reason=error.log_message)
         place = place_word(context, channel_id)
         if isinstance(error, MayBeSaved):
             return (
@@ -110,7 +110,7 @@ def _insert(context: Context, wanted: Subscription) -> Subscription:
 
 def _inserted_before(context: Context, wanted: Subscription, first_sent: float) -> Subscription | None:
     """The row that an earlier submit of this form inserted."""
-    since = datetime.fromtimestamp(first_sent - _CLOCK_MARGIN, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    since = raw_of(first_sent - _CLOCK_MARGIN)
     twins = find_twins(context, wanted)
     return next((one for one in twins if one.user_id == context.person.id and one.created_on >= since), None)
 

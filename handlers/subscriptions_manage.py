@@ -154,13 +154,13 @@ def _test(context: Context, sys_id: str) -> tuple[Subscription, str]:
     try:
         context.servicenow.subscriptions(context.settings.app_url).send_test(sys_id, uuid.uuid4().hex)
     except NotFound as error:
-        raise NothingMatches(str(error)) from error
+        raise NothingMatches(error.log_message) from error
     except NotInstalled as error:
-        raise NoTests(str(error)) from error
+        raise NoTests(error.log_message) from error
     except AccessDenied as error:
-        raise TestDenied(str(error)) from error
+        raise TestDenied(error.log_message) from error
     except NotAccepted as error:  # the component answers 400 only if it has no key
-        raise NoKey(str(error)) from error
+        raise NoKey(error.log_message) from error
     place = channel_text(context, stored.channel_id)
     return stored, f"A test is on its way to {place}: ServiceNow reports the newest record that it matches."
 
@@ -185,7 +185,7 @@ def _delete(context: Context, state: DetailState) -> str:
     try:
         context.stores.grants.delete(state.sys_id)
     except StorageFailed as error:
-        log.warning("grant of a deleted subscription stays", subscription=state.sys_id, reason=str(error))
+        log.warning("grant of a deleted subscription stays", subscription=state.sys_id, reason=error.log_message)
     log.info("subscription deleted", subscription=state.sys_id, person=context.person.id)
     post_id = f"{context.person.id}:{state.form_id}"
     problem = announce(context, stored, "removed a subscription of this {place}", description, post_id)

@@ -69,11 +69,11 @@ def rows_of(context: Context) -> Iterator[Subscriptions]:
     except OldComponent:
         raise
     except NotInstalled as error:
-        raise NotSetUp(str(error), NotSetUp.for_administrators if administrator else None) from error
+        raise NotSetUp(error.log_message, NotSetUp.for_administrators if administrator else None) from error
     except NotFound as error:
-        raise Gone(str(error)) from error
+        raise Gone(error.log_message) from error
     except AccessDenied as error:
-        raise NotAuthorized(str(error), NotAuthorized.for_administrators if administrator else None) from error
+        raise NotAuthorized(error.log_message, NotAuthorized.for_administrators if administrator else None) from error
 
 
 def is_creator(context: Context, subscription: Subscription) -> bool:

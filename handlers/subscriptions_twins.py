@@ -37,7 +37,7 @@ def one_at_a_time(context: Context, subscription: Subscription) -> Iterator[None
         with context.stores.form_results.claim(f"subscription {digest}"):
             yield
     except StillWorking as busy:
-        raise SavedBySomebody(str(busy)) from busy
+        raise SavedBySomebody(busy.log_message) from busy
 
 
 def find_twins(context: Context, subscription: Subscription) -> list[Subscription]:

@@ -1,4 +1,4 @@
-"""Watch a record in ServiceNow or stop; bring its card up to date."""
+"""Watch a record in ServiceNow or stop, and refresh its card."""
 
 from core.calls import Call, Reply, Text
 from core.errors import InvalidInput
@@ -7,7 +7,7 @@ from core.records import Record
 from core.tables import table_of
 from handlers.cards import update_card
 from handlers.context import Context
-from handlers.opened_record import OpenedRecord
+from handlers.form_state import RecordRef
 from handlers.record_lookup import requested_record
 from handlers.record_updates import announce, link_to, update_record
 from handlers.registry import calls
@@ -19,7 +19,7 @@ _LIST = "watch_list"
 
 @calls.submit(WATCH, needs=Requirement.CONNECTED)
 def watch(call: Call, context: Context) -> Reply:
-    """Put whoever asks on the watch list, or take that one name off; the rest of the list stays."""
+    """Add the person to the watch list, or remove them from it."""
     account = context.account
     if account is None or not account.identity.known:
         raise InvalidInput({}, "ServiceNow does not say who you are there, so you can't be put on the watch list.")
@@ -31,17 +31,18 @@ def watch(call: Call, context: Context) -> Reply:
     stop = me in watching
     names = [one for one in watching if one != me] if stop else [*watching, me]
     after = update_record(context, record, {_LIST: ",".join(names)})
-    told = f"You {'no longer watch' if stop else 'now watch'} {link_to(context, after)}"
-    told += "." if stop else ": ServiceNow tells you of its changes."
-    return announce(call, context, after, "stopped watching this" if stop else "watches this", told)
+    link = link_to(context, after)
+    if stop:
+        return announce(call, context, after, "stopped watching this", f"You no longer watch {link}.")
+    return announce(call, context, after, "watches this", f"You now watch {link}: ServiceNow tells you of its changes.")
 
 
 @calls.submit(REFRESH, needs=Requirement.CONNECTED)
 def refresh(call: Call, context: Context) -> Reply:
-    """Read the record and let its card show it."""
+    """Read the record and update its card."""
     record = _read(call, context)
-    opened = OpenedRecord.of(call)
-    if opened and opened.post_id and not update_card(context, record, opened.post_id, opened.channel_id).updated:
+    ref = RecordRef.of(call)
+    if ref and ref.post_id and not update_card(context, record, ref.post_id, ref.channel_id).updated:
         return Text(f"This card couldn't be updated. Open {link_to(context, record)} to see what it is now.")
     return Text(f"{link_to(context, record)} is up to date.")
 

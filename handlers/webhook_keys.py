@@ -1,4 +1,4 @@
-"""Put a webhook key where the component signs with it; make a new one without an outage."""
+"""Install the webhook key that the component signs with, and replace it without an outage."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,8 @@ from core.webhook_keys import KeyRing
 log = structlog.get_logger(__name__)
 
 
-class NoKeyRights(NotPermitted):
-    """The table of keys is closed to the account, as to everybody but administrators of ServiceNow."""
+class KeyAccessDenied(NotPermitted):
+    """Only administrators of ServiceNow can read and write the table of keys."""
 
     user_message = (
         "Your ServiceNow account may not change the component's keys. Somebody who is an administrator there can."
@@ -23,7 +23,7 @@ class NoKeyRights(NotPermitted):
 
 
 class NotWritten(ServiceNowError):
-    """A key was made and counts here, but ServiceNow did not take it; the former one counts as well."""
+    """A new key is accepted here, but it could not be written to ServiceNow. The former key is still accepted."""
 
     def __init__(self, key: WebhookKey, cause: ServiceNowError) -> None:
         super().__init__(f"{key.key_id}: {cause}")
@@ -33,22 +33,22 @@ class NotWritten(ServiceNowError):
         )
 
 
-def own_row(component: Component, server_url: str) -> AuthRow | None:
+def find_row(component: Component, server_url: str) -> AuthRow | None:
     """
-    The row of our address: the one with a key, else the oldest.
+    Our row in the table of keys, if there is one.
 
     Raises:
-        NoKeyRights: It can't be read, so it could not be written either.
+        KeyAccessDenied: It can't be read, so it couldn't be written either.
     """
     try:
         rows = component.auth_rows(server_url)
     except (AccessDenied, NotInstalled) as error:
-        raise NoKeyRights(error.log_message) from error
-    return row_of(rows)
+        raise KeyAccessDenied(error.log_message) from error
+    return choose_row(rows)
 
 
-def row_of(rows: Sequence[AuthRow]) -> AuthRow | None:
-    """Of the rows of one address that with a key, else the oldest."""
+def choose_row(rows: Sequence[AuthRow]) -> AuthRow | None:
+    """Of the rows with one address, the one with a key, or else the oldest."""
     return next((row for row in rows if row.key_id), None) or next(iter(rows), None)
 
 
@@ -56,18 +56,18 @@ def rotate(component: Component, keys: KeyRing, server_url: str, old_secret: str
     """
     Make a key, accept it, then have the component sign with it.
 
-    Whichever of the two ServiceNow signs with meanwhile, it counts. An unanswered write may have been done.
+    Both keys are accepted meanwhile, also if the write gets no answer.
 
     Raises:
-        NoKeyRights, KeysFromEnvironment, StorageFailed, ServiceNowError: Nothing changed.
-        NotWritten: The key counts, but ServiceNow signs with the former one.
+        KeyAccessDenied, KeysFromEnvironment, StorageFailed, ServiceNowError: Nothing changed.
+        NotWritten: The key is accepted, but ServiceNow signs with the former one.
     """
-    row = own_row(component, server_url)
+    row = find_row(component, server_url)
     key = keys.make(row.key_id if row else "")
     log.info("webhook key made", key=key.key_id)
     try:
-        write(component, keys, server_url, row, old_secret)
-    except (ServiceNowError, NoKeyRights) as error:
+        write_key(component, keys, server_url, row, old_secret)
+    except (ServiceNowError, KeyAccessDenied) as error:
         log.warning("webhook key not written", key=key.key_id, reason=error.log_message)
         raise NotWritten(
             key, error if isinstance(error, ServiceNowError) else AccessDenied(error.log_message)
@@ -75,9 +75,9 @@ def rotate(component: Component, keys: KeyRing, server_url: str, old_secret: str
     return key
 
 
-def write(component: Component, keys: KeyRing, server_url: str, row: AuthRow | None, old_secret: str) -> None:
-    """Have the component sign with the newest key. Raises NoKeyRights, or what ServiceNow says."""
+def write_key(component: Component, keys: KeyRing, server_url: str, row: AuthRow | None, old_secret: str) -> None:
+    """Have the component sign with the newest key. Raises KeyAccessDenied or ServiceNowError."""
     try:
         component.put_key(server_url, row, keys.newest, old_secret)
     except AccessDenied as error:
-        raise NoKeyRights(error.log_message) from error
+        raise KeyAccessDenied(error.log_message) from error
