@@ -18,7 +18,7 @@ import psutil
 import requests
 from werkzeug.test import Client
 
-from benchmarks import flood, notices, records
+from benchmarks import flood, form_results, notices, records
 from benchmarks.floor import (
     bare_bindings,
     bare_submit,
@@ -71,6 +71,7 @@ def main() -> None:
         world.end()
         rows += process(mattermost, servicenow, Path(folder))
         rows += notices.work(Path(folder))
+        rows += form_results.work(Path(folder))
     table = ["| what | measured | target |", "| --- | --- | --- |", *(f"| {' | '.join(row)} |" for row in rows)]
     when = time.strftime("%Y-%m-%d")
     text = f"# Results of {when}\n\n{os.cpu_count()} cores, Python {sys.version.split()[0]}.\n\n" + "\n".join(table)

@@ -39,6 +39,10 @@ class Accounts(Protocol):
         """Every account, in no order."""
         ...
 
+    def person_of(self, user_sys_id: str) -> str:
+        """The Mattermost ID of someone whose account is linked to this ServiceNow user; "" if there is no one."""
+        ...
+
 
 class SignIns(Protocol):
     """Sign-ins at ServiceNow under way: a few per person, each for 15 minutes, as the framework keeps its own."""

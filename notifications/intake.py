@@ -188,8 +188,6 @@ def _about(report: Report, channel_id: str, sys_ids: Collection[str]) -> Report:
 def _json(body: bytes) -> dict[str, Any]:
     try:
         content = json.loads(body)
-        # Half a character (a lone surrogate) is legal JSON and breaks every encoder behind us.
-        content = json.loads(json.dumps(content, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError) as error:
         raise InvalidInput({"": "Not JSON."}) from error
     if not isinstance(content, dict):

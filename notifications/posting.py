@@ -175,7 +175,7 @@ class Posting:
             or all(row.report.actor.sys_id == assigned for row in work.rows)
         ):
             return ""
-        person = next((one.person_id for one in self._accounts.all() if one.identity.sys_id == assigned), "")
+        person = self._accounts.person_of(assigned)
         return self._bot.username(person) if person else ""
 
 

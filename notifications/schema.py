@@ -35,12 +35,20 @@ class _Loose(Schema):
         return {key: value for key, value in data.items() if value is not None}
 
 
-def _text(most: int = 8000, **more: Any) -> fields.Str:
-    return fields.Str(load_default="", validate=validate.Length(max=most), **more)
+class _Text(fields.Str):
+    """Half a character (a lone surrogate) is valid in JSON, but can't be encoded. It becomes a question mark."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, *args, **kwargs)
+        return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+def _text(most: int = 8000, **more: Any) -> _Text:
+    return _Text(load_default="", validate=validate.Length(max=most), **more)
 
 
 def _tokens() -> fields.List[str]:
-    return fields.List(fields.Str(validate=_SHORT), load_default=list, validate=_TOKENS)
+    return fields.List(_Text(validate=_SHORT), load_default=list, validate=_TOKENS)
 
 
 class _Cell(_Loose):
@@ -57,8 +65,8 @@ def _cell() -> fields.Nested:
 
 
 class _Record(_Loose):
-    table = fields.Str(required=True, validate=_TABLE)
-    sys_id = fields.Str(required=True, validate=_SYS_ID)
+    table = _Text(required=True, validate=_TABLE)
+    sys_id = _Text(required=True, validate=_SYS_ID)
     number = _text(255)
     short_description = _text()
     class_label = _text(255)
@@ -74,7 +82,7 @@ class _Record(_Loose):
 
 
 class _Change(_Loose):
-    field = fields.Str(required=True, validate=validate.Regexp(re.compile(r"[a-z][a-z0-9_]{0,79}\Z")))
+    field = _Text(required=True, validate=validate.Regexp(re.compile(r"[a-z][a-z0-9_]{0,79}\Z")))
     label = _text(255)
     old = _text(70_000)
     new = _text(70_000)
@@ -87,7 +95,7 @@ class _Change(_Loose):
 
 
 class _Comment(_Loose):
-    kind = fields.Str(required=True, validate=validate.OneOf(["comments", "work_notes"]))
+    kind = _Text(required=True, validate=validate.OneOf(["comments", "work_notes"]))
     text = _text(262_144)
 
     @post_load
@@ -106,12 +114,12 @@ class _Actor(_Loose):
 
 
 class _Match(_Loose):
-    sys_id = fields.Str(required=True, validate=_SYS_ID)
-    channel_id = fields.Str(required=True, validate=_MATTERMOST_ID)
+    sys_id = _Text(required=True, validate=_SYS_ID)
+    channel_id = _Text(required=True, validate=_MATTERMOST_ID)
     user_id = _text(64)
-    table = fields.Str(required=True, data_key="record_type", validate=_TABLE)
-    record_id = fields.Str(load_default="", validate=_NO_SYS_ID)
-    filter_digest = fields.Str(load_default="", validate=_DIGEST)
+    table = _Text(required=True, data_key="record_type", validate=_TABLE)
+    record_id = _Text(load_default="", validate=_NO_SYS_ID)
+    filter_digest = _Text(load_default="", validate=_DIGEST)
     events = _tokens()
     options = _tokens()
     created_by = _text(255)
@@ -124,10 +132,10 @@ class _Match(_Loose):
 
 
 class _Report(_Loose):
-    event_id = fields.Str(required=True, validate=_ID)
+    event_id = _Text(required=True, validate=_ID)
     occurred_at = fields.AwareDateTime(required=True, format="iso")
     component = _text(40)
-    server_url = fields.Str(required=True, validate=_SHORT)
+    server_url = _Text(required=True, validate=_SHORT)
     record = fields.Nested(_Record, load_default=None)
     events = _tokens()
     changes = fields.List(fields.Nested(_Change), load_default=list, validate=validate.Length(max=500))
@@ -139,7 +147,7 @@ class _Report(_Loose):
         load_default=list,
         validate=validate.Length(max=MOST_SUBSCRIPTIONS),
     )
-    test = fields.Str(load_default="", validate=validate.Length(max=64))
+    test = _Text(load_default="", validate=validate.Length(max=64))
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Report:

@@ -1,17 +1,13 @@
-"""The ports that need a disk, on table files: accounts, the installation, results of forms."""
+"""The ports that need a disk, on table files: accounts and the installation."""
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from core.accounts import Account, FormResult, Installation, Tokens
-from core.errors import StillWorking
-from core.ports import Clock
+from core.accounts import Account, Installation, Tokens
 from core.records import Identity
 from storage.disk import Disk
 from storage.files import Changes, Row, TableFile
@@ -19,9 +15,6 @@ from storage.rows import check_row
 from storage.sealing import Sealer, Unreadable
 
 log = structlog.get_logger(__name__)
-
-RESULT_LIFE = 24 * 3600.0  # seconds
-SWEEP_EVERY = 600.0  # seconds; expired results are never given out, so when they go matters little
 
 
 class StoredAccounts:
@@ -41,6 +34,9 @@ class StoredAccounts:
         self._sealer = sealer
         # Rows opened once: bindings ask at every channel switch, and opening costs 100 µs.
         self._opened: dict[str, tuple[Row, Account | None]] = {}
+        self._linked: dict[str, dict[str, None]] = {}  # person IDs by the sys_id of their user; may be outdated
+        for person_id, row in self.file.table().items():
+            self._linked.setdefault(row["identity"]["sys_id"], {})[person_id] = None
 
     def get(self, person_id: str) -> Account | None:
         """As the port says; from memory, under 20 µs but for the first time."""
@@ -63,7 +59,9 @@ class StoredAccounts:
             table.put(account.person_id, row)
             return True
 
-        return self.file.change(change)
+        stored = self.file.change(change)
+        self._linked.setdefault(account.identity.sys_id, {})[account.person_id] = None
+        return stored
 
     def delete(self, person_id: str) -> None:
         """As the port says."""
@@ -74,6 +72,13 @@ class StoredAccounts:
         """As the port says, without those that can't be opened."""
         found = (self._open(str(row["person_id"]), row) for row in self.file.rows())
         return [account for account in found if account is not None]
+
+    def person_of(self, user_sys_id: str) -> str:
+        for person_id in list(self._linked.get(user_sys_id, ())):
+            account = self.get(person_id)
+            if account is not None and account.identity.sys_id == user_sys_id:
+                return person_id
+        return ""
 
     def _open(self, person_id: str, row: Row) -> Account | None:
         known = self._opened.get(person_id)
@@ -136,58 +141,6 @@ class StoredInstallations:
 
     def _check(self, _key: str, row: Row) -> None:
         check_row(row, Installation, self._SECRETS, "sealed")
-
-
-class StoredFormResults:
-    """
-    `core.storage_ports.FormResults` in ``form_results.json``, keyed by form id.
-
-    Claims live in the process, which is enough: one process owns the files.
-    """
-
-    def __init__(self, folder: Path, disk: Disk, clock: Clock) -> None:
-        self.file = TableFile(folder / "form_results.json", disk, lambda _key, row: check_row(row, FormResult))
-        self._clock = clock
-        self._claimed: set[str] = set()
-        self._lock = threading.Lock()
-        self._sweep_at = 0.0
-
-    @contextmanager
-    def claim(self, form_id: str) -> Iterator[None]:
-        """As the port says."""
-        with self._lock:
-            if form_id in self._claimed:
-                raise StillWorking("the form is being submitted")
-            self._claimed.add(form_id)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._claimed.discard(form_id)
-
-    def get(self, form_id: str) -> FormResult | None:
-        """As the port says; from memory."""
-        row = self.file.get(form_id)
-        return None if row is None or self._expired(row) else FormResult(**row)
-
-    def put(self, result: FormResult) -> None:
-        """As the port says. Drops what has expired, at most every ten minutes."""
-        now = self._clock()
-
-        def change(table: Changes) -> None:
-            if now >= self._sweep_at:
-                table.drop_where(self._expired)
-                self._sweep_at = now + SWEEP_EVERY
-            table.put(result.form_id, asdict(result))
-
-        self.file.change(change)
-
-    def forget(self, form_id: str) -> None:
-        """As the port says."""
-        self.file.change(lambda table: table.drop(form_id))
-
-    def _expired(self, row: Row) -> bool:
-        return bool(row["stored_at"] + RESULT_LIFE < self._clock())
 
 
 def _place(person_id: str, instance: str) -> str:

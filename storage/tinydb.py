@@ -15,13 +15,14 @@ from core.ports import Clock
 from core.storage_ports import Stores
 from storage.cards import StoredCards
 from storage.disk import Disk
+from storage.form_results import StoredFormResults
 from storage.grants import StoredGrants
 from storage.outbox import StoredOutbox
 from storage.private import keep_private
 from storage.sealing import Sealer
 from storage.settings import StoredSettings
 from storage.sign_ins import StoredSignIns
-from storage.stores import StoredAccounts, StoredFormResults, StoredInstallations
+from storage.stores import StoredAccounts, StoredInstallations
 from storage.threads import StoredParked, StoredThreads
 
 log = structlog.get_logger(__name__)
@@ -74,8 +75,8 @@ def open_storage(
         outbox = StoredOutbox(folder, disk, sealers[3], clock)
         threads, parked = StoredThreads(folder, disk, clock), StoredParked(folder, disk, clock)
         cards = StoredCards(folder, disk, clock)
-        tables = (accounts, sign_ins, installations, form_results, settings, grants, outbox, threads, parked, cards)
-        files: list[_File] = [*(table.file for table in tables), outbox.delivered]
+        tables = (accounts, sign_ins, installations, settings, grants, outbox, threads, parked, cards)
+        files: list[_File] = [*(table.file for table in tables), form_results, outbox.delivered]
         check, close = _watched(folder, lock, files)
     except (StorageFailed, OSError) as error:
         lock.release()

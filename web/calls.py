@@ -115,8 +115,6 @@ class Door:
     def remind(self, caller: Caller) -> None:
         """Reminders that are due, sent with the live session that this call brought."""
         services = self.services
-        if not self.reminders.due():
-            return
         remind_of_endings(
             services.stores.accounts,
             lambda person_id, text: self.tell_later(caller, person_id, text),
@@ -166,6 +164,7 @@ def calls_blueprint(door: Door) -> Blueprint:
             door.suspended(caller, context)
             raise
         finally:
-            door.background.submit(lambda: door.remind(caller))
+            if door.reminders.due():
+                door.background.submit(lambda: door.remind(caller))
 
     return blueprint

@@ -24,8 +24,8 @@ from mattermost.person import MattermostForPerson
 from servicenow.attachments import AttachmentsClient
 from servicenow.client import ServiceNowClient
 from servicenow.journal import JournalClient
+from storage.form_results import StoredFormResults
 from storage.outbox import DeliveredEvents, StoredOutbox
-from storage.stores import StoredFormResults
 from storage.threads import StoredThreads
 from web.logs import configure_logs
 

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,14 @@ def stores(tmp_path: Path) -> Iterator[Stores]:
     opened.close()
 
 
+RESULTS = f"form_results/{int(NOW // 900)}"
+
+
 def edit(folder: Path, table: str, row: dict[str, Any]) -> None:
     """Merge *row* into every row of a table's file, as a careless or a malicious hand would."""
     path = folder / "data" / f"{table}.json"
     tables = json.loads(path.read_text())
-    for one in tables[table].values():
+    for one in tables[path.stem].values():
         one.update(row)
     path.write_text(json.dumps(tables))
 
@@ -81,13 +85,15 @@ def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     modes = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in folder.iterdir()}
-    assert modes == dict.fromkeys(["accounts.json", "installation.json", "form_results.json", "lock"], "0o600")
+    assert modes.pop("form_results") == "0o700"
+    assert modes == dict.fromkeys(["accounts.json", "installation.json", "lock"], "0o600")
+    assert stat.S_IMODE((folder / f"{RESULTS}.json").stat().st_mode) == 0o600
 
 
 @pytest.mark.usefixtures("stores")
 def test_nothing_secret_stands_in_the_files(tmp_path: Path) -> None:
     """Tokens and secrets are sealed; who is connected to what is readable."""
-    content = {path.name: path.read_bytes() for path in (tmp_path / "data").iterdir()}
+    content = {path.name: path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()}
     assert not [name for name, data in content.items() if b"plain-" in data]
     assert b"abel.tuter" in content["accounts.json"]
 
@@ -125,7 +131,7 @@ def test_tokens_do_not_open_for_another_instance(stores: Stores, tmp_path: Path)
         ("accounts", {"person_id": "bob"}, "person_id is not the row's key"),
         ("accounts", {"from_the_future": 1}, "unknown column from_the_future"),
         ("installation", {"sealed": None}, "sealed is no text"),
-        ("form_results", {"stored_at": "today"}, "stored_at is of another type"),
+        (RESULTS, {"stored_at": "today"}, "stored_at is of another type"),
     ],
 )
 def test_rows_that_can_not_be_right_stop_the_start(
@@ -140,6 +146,40 @@ def test_rows_that_can_not_be_right_stop_the_start(
         open_storage(url(tmp_path), KEYS)
     path.write_bytes(good)
     open_storage(url(tmp_path), KEYS).close()
+
+
+def test_form_results_of_an_older_version_are_moved(tmp_path: Path) -> None:
+    """What one file held is found, even after a crash in between; that file and expired results are gone."""
+    stored = [FormResult(f"f{number}", "ann", "", "", "", "Done", NOW - number * 3600) for number in range(30)]
+    rows = {one.form_id: asdict(one) for one in stored}
+    old = tmp_path / "data" / "form_results.json"
+    for crashed in (False, True):
+        old.parent.mkdir(mode=0o700, exist_ok=True)
+        old.write_text(json.dumps({"form_results": rows}))
+        opened = open_storage(url(tmp_path), KEYS, clock=lambda: NOW)
+        assert [opened.form_results.get(one.form_id) for one in stored[:25]] == stored[:25]
+        assert not any(opened.form_results.get(one.form_id) for one in stored[25:])
+        assert not old.exists(), crashed
+        opened.close()
+
+
+def test_a_form_result_is_written_without_those_of_other_times(tmp_path: Path) -> None:
+    """A write touches one file, of the quarter of an hour in which its form was first sent."""
+    moment = NOW
+    opened = open_storage(url(tmp_path), KEYS, clock=lambda: moment)
+    for number in range(3):
+        opened.form_results.put(FormResult(f"f{number}", "ann", "", "", "", "", NOW + number * 900))
+    folder = tmp_path / "data" / "form_results"
+    before = {path.name: path.stat().st_ino for path in folder.iterdir()}
+    assert len(before) == 3
+    opened.form_results.put(FormResult("f1", "ann", "", "", "", "Done", NOW + 900))
+    opened.form_results.forget("f0")
+    changed = [path.name for path in folder.iterdir() if path.stat().st_ino != before[path.name]]
+    assert sorted(changed) == [f"{int(NOW // 900) + number}.json" for number in (0, 1)]
+    moment = NOW + 86_400 + 1801
+    opened.form_results.put(FormResult("f4", "ann", "", "", "", "", moment))
+    assert len(list(folder.iterdir())) == 2
+    opened.close()
 
 
 def test_rows_of_an_older_version_are_read(stores: Stores, tmp_path: Path) -> None:

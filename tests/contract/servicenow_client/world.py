@@ -44,6 +44,10 @@ class MemoryAccounts:
         """Gone."""
         self.kept.pop(person_id, None)
 
+    def person_of(self, user_sys_id: str) -> str:
+        """By the sys_id of the linked user."""
+        return next((one.person_id for one in self.kept.values() if one.identity.sys_id == user_sys_id), "")
+
     def all(self) -> Sequence[Account]:
         """All."""
         return list(self.kept.values())
