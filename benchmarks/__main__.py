@@ -257,11 +257,15 @@ def _process(mattermost: MattermostDouble, servicenow: ServiceNowDouble, folder:
         flooded = flood.work(f"http://127.0.0.1:{port}", headers(agent), about)
         workers = psutil.Process(service.pid).children()
         memory = max(worker.memory_info().rss for worker in workers) / 1024 / 1024
+        ended_at = time.perf_counter()
         service.terminate()
+        service.wait(60)
+        ended = time.perf_counter() - ended_at
     return [
         served,
         *flooded,
         ("start to the first answer", f"{started:.2f} s", "≤ 1.5 s"),
+        ("SIGTERM to the end, nothing in flight", f"{ended:.2f} s", "≤ 0.5 s"),
         ("memory of a worker after 200 creates", f"{memory:.0f} MB", "≤ 120 MB"),
     ]
 

@@ -1,5 +1,6 @@
 """The server process: gunicorn manages one worker, in which waitress serves. A reload loses no request."""
 
+import gc
 import logging
 import resource
 from collections.abc import Callable
@@ -59,6 +60,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             # All gunicorn services of a user would share one control socket.
             "control_socket_disable": True,
             "worker_exit": self._worker_exit,
+            "on_exit": self._on_exit,
         }
         super().__init__()
 
@@ -75,6 +77,15 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def _worker_exit(self, _server: Any, _worker: Any) -> None:
         self._end()
+        _exit_fast()
+
+    def _on_exit(self, _server: Any) -> None:
+        _exit_fast()
+
+
+def _exit_fast() -> None:
+    """Keep the interpreter from collecting garbage on exit, which takes longer than everything else does together."""
+    gc.freeze()
 
 
 class _Logger(Logger):  # type: ignore[misc]
