@@ -1,4 +1,6 @@
-"""Give a record to a person or a group, or take it."""
+"""Assign a record to a person or a group."""
+
+from dataclasses import dataclass, replace
 
 from core.calls import Call, Options, Reply, ShowForm, Text, Value, Values
 from core.errors import InvalidInput
@@ -9,8 +11,9 @@ from core.tables import table_of
 from core.upstream_errors import MattermostRefused, Refused, Unanswered, Unreachable
 from forms.assign import LOOKUPS, MINE, PATH, assign_form, assign_pick_form
 from handlers.context import Context
-from handlers.field_errors import field_errors, in_words
-from handlers.opened_record import OpenedRecord
+from handlers.field_errors import field_errors
+from handlers.form_reader import FormReader
+from handlers.form_state import RecordRef
 from handlers.record_lookup import NoSuchRecord, look_up_records, requested_record
 from handlers.record_updates import (
     NOT_READ,
@@ -22,25 +25,32 @@ from handlers.record_updates import (
     stale_text,
     update_record,
 )
-from handlers.reference_fields import answer_lookup, as_offered, finder, is_reference, reference
+from handlers.reference_fields import answer_lookup, as_offered, finder, is_reference, resolve
 from handlers.registry import calls
 from mattermost.markdown import escaped
 
 _ME = "me"
 
 
+@dataclass(frozen=True, kw_only=True)
+class AssignState(RecordRef):
+    """``unread``: ServiceNow didn't answer when the form opened, so the form doesn't show who has the record."""
+
+    unread: bool = False
+
+
 @calls.form(PATH, needs=Requirement.CONNECTED)
 def open_form(call: Call, context: Context) -> Reply:
-    """Show who has it now; where ServiceNow does not answer in time, what is left empty stays as it is."""
-    opened = OpenedRecord.of(call)
+    """Show who has it. If ServiceNow doesn't answer in time, fields that are left empty don't change."""
     try:
         record = _read(call, context)
     except (Unanswered, Unreachable):
-        if opened is None:
+        seen = AssignState.of(call)
+        if seen is None:
             raise
-        state = opened.signed(PATH, context, unread=True)
+        state = replace(seen, unread=True).signed(context, PATH)
         header = f"{NOT_READ} A field that you leave empty stays as it is."
-        return ShowForm(assign_form(opened.number, Values(), state=state, header=header))
+        return ShowForm(assign_form(seen.number, Values(), state=state, header=header))
     return ShowForm(assign_pick_form(PATH, Values())) if record is None else _show(call, context, record)
 
 
@@ -63,8 +73,8 @@ def look_up(call: Call, context: Context) -> Reply:
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
 def assign(call: Call, context: Context) -> Reply:
-    """Write person and group; what changed meanwhile is shown first."""
-    opened = OpenedRecord.of(call)
+    """Write person and group. If the record changed since the form opened, show the changes first."""
+    seen = AssignState.of(call)
     try:
         now = _read(call, context)
     except NoSuchRecord as error:
@@ -74,36 +84,33 @@ def assign(call: Call, context: Context) -> Reply:
     if now is None:
         return ShowForm(assign_pick_form(PATH, Values()))
     entered = Values({name: call.values[name] for name in LOOKUPS if name in call.values})
-    if opened is None and not entered:
+    if seen is None and not entered:
         return _show(call, context, now)
-    columns = _columns(entered, now, context, typed=opened is None, unseen=bool(call.state.get("unread")))
-    if is_stale(opened, now):
+    form = FormReader(call, context, entered, typed=seen is None)
+    columns = _columns(form, now, keep_empty=seen is None or seen.unread)
+    if is_stale(seen, now):
         wanted = {name: Option(_label(name, entered), value) for name, value in columns.items() if value}
         return _show(call, context, now, Values(wanted), stale_header(call, now))
-    return _saved(now, call, columns, context)
+    return _save(call, context, now, columns)
 
 
 @calls.submit(MINE, needs=Requirement.CONNECTED)
 def take(call: Call, context: Context) -> Reply:
-    """Assign it to whoever asks; only somebody else's work is not taken without asking once more."""
-    opened = OpenedRecord.of(call)
+    """Assign it to the person who asks. If somebody else has it, ask for confirmation."""
+    seen = RecordRef.of(call)
     now = _read(call, context)
     if now is None:
         raise InvalidInput({}, "Name the record: `/servicenow assign INC0010001 me`.")
     me = _myself(context)
-    if now.value("assigned_to") not in {"", me.value} and overtaken_or_unknown(opened, now):
-        # Pressed on a card that may not show who has it: show it, filled in, before it is taken away.
-        told = stale_text(now) if is_stale(opened, now) else _held_words(now)
+    # A card's button doesn't say which version of the record the card showed.
+    unseen = seen is None or not seen.sys_mod_count or is_stale(seen, now)
+    if now.value("assigned_to") not in {"", me.value} and unseen:
+        told = stale_text(now) if is_stale(seen, now) else _holder_text(now)
         return _show(call, context, now, Values({**_held(now), "assigned_to": me}), told)
-    return _saved(now, call, {"assigned_to": me.value}, context)
+    return _save(call, context, now, {"assigned_to": me.value})
 
 
-def overtaken_or_unknown(opened: OpenedRecord | None, now: Record) -> bool:
-    """Whether the person may not have seen the record as it is: a card's button does not say what it showed."""
-    return opened is None or not opened.sys_mod_count or is_stale(opened, now)
-
-
-def _held_words(now: Record) -> str:
+def _holder_text(now: Record) -> str:
     holder = escaped(now.display("assigned_to"), 100)
     return f":warning: {escaped(now.number, 40)} is assigned to **{holder}**. Submit to assign it to you instead."
 
@@ -117,10 +124,10 @@ def _read(call: Call, context: Context) -> Record | None:
 
 
 def _show(call: Call, context: Context, record: Record, values: Values | None = None, header: str = "") -> ShowForm:
-    """The form; *values* are what was entered, without them it shows who has the record."""
+    """The form with *values*, or with who has the record now."""
     if values is None:
         values = Values(_held(record))
-    state = OpenedRecord.to(record, call).signed(PATH, context)
+    state = AssignState.to(call, record).signed(context, PATH)
     return ShowForm(assign_form(record.number, values, state=state, header=header))
 
 
@@ -137,46 +144,52 @@ def _label(name: str, entered: Values) -> str:
     return option.label if option else name
 
 
-def _columns(entered: Values, now: Record, context: Context, *, typed: bool, unseen: bool) -> dict[str, str]:
-    """Raw values; a field that was cleared in the form is cleared, one *unseen* or left out of a command stays."""
-    columns: dict[str, str] = {}
-    problems: dict[str, str] = {}
-    for name in LOOKUPS:
-        option = entered.option(name)
-        if option is None and (typed or unseen):
-            continue
-        columns[name], problem = _referred(name, option, context)
-        if problem:
-            problems[name] = problem
-    if problems:
-        raise InvalidInput(problems, in_words(problems) if typed else None)
+def _columns(form: FormReader, now: Record, *, keep_empty: bool) -> dict[str, str]:
+    """
+    The values to send to ServiceNow.
+
+    Args:
+        keep_empty: Whether an empty field means no change, as in a command, or that nobody has the record.
+    """
+    names = [name for name in LOOKUPS if form.values.option(name) is not None or not keep_empty]
+    columns = {name: _row(form, name) for name in names}
+    form.finish()
     if all(now.value(name) == value for name, value in columns.items()):
         raise InvalidInput({}, f"{escaped(now.number, 40)} is assigned so already; nothing was changed.")
     return columns
 
 
-def _referred(name: str, option: Option | None, context: Context) -> tuple[str, str]:
-    if name == "assigned_to" and option is not None and not is_reference(option):
-        typed = option.value.strip()
-        if typed.casefold() == _ME:
-            return _myself(context).value, ""
-        if typed.startswith("@"):
-            return _mentioned(typed[1:], context)
-    return reference(option, finder(context, name))
+def _row(form: FormReader, name: str) -> str:
+    option = form.values.option(name)
+    typed = option.value.strip() if name == "assigned_to" and option and not is_reference(option) else ""
+    if typed.casefold() == _ME:
+        return _myself(form.context).value
+    if typed.startswith("@"):
+        with form.collecting():
+            return _mentioned(form.context, name, typed[1:])
+        return ""
+    return form.reference(name, finder(form.context, name))
 
 
-def _mentioned(username: str, context: Context) -> tuple[str, str]:
-    """The ServiceNow user of somebody here: whom that person connected as, else who bears the same user name."""
+def _mentioned(context: Context, name: str, username: str) -> str:
+    """
+    The sys_id of a Mattermost user: of the account they connected, or else the one with the same user name.
+
+    Raises:
+        InvalidInput: At the field *name*.
+    """
+    mention = f"@{escaped(username, 60)}"
     try:
         account = context.stores.accounts.get(context.mattermost.person_id(username))
-    except MattermostRefused:
-        return "", f"There is nobody called @{escaped(username, 60)} here."
+    except MattermostRefused as error:
+        raise InvalidInput({name: f"There is nobody called {mention} here."}) from error
     if account is not None and account.instance == context.instance.url and account.identity.known:
-        return account.identity.sys_id, ""
-    found, problem = reference(Option(username, username), context.servicenow.find_users)
-    if problem:
-        problem = f"@{escaped(username, 60)} has not connected a ServiceNow account. {problem}"
-    return found, problem
+        return account.identity.sys_id
+    try:
+        return resolve(name, Option(username, username), context.servicenow.find_users).value
+    except InvalidInput as error:
+        problem = f"{mention} has not connected a ServiceNow account. {error.fields[name]}"
+        raise InvalidInput({name: problem}) from error
 
 
 def _myself(context: Context) -> Option:
@@ -189,7 +202,7 @@ def _myself(context: Context) -> Option:
     return account.identity.option
 
 
-def _saved(now: Record, call: Call, columns: dict[str, str], context: Context) -> Text:
+def _save(call: Call, context: Context, now: Record, columns: dict[str, str]) -> Text:
     if all(now.value(name) == value for name, value in columns.items()):
         return Text(f"{link_to(context, now)} is assigned so already; nothing was changed.")
     try:

@@ -1,6 +1,6 @@
 """ServiceNow's refusals, put where people typed what was refused."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from core.errors import InvalidInput
 from core.upstream_errors import Refused, ServiceNowError
@@ -53,8 +53,3 @@ def field_errors(
         if label.casefold() in by_label
     }
     return InvalidInput(fields, refusal.user_message) if fields else refusal
-
-
-def in_words(problems: Mapping[str, str]) -> str:
-    """A command shows no field errors, only a line."""
-    return " ".join(f"--{name}: {text}" for name, text in problems.items())

@@ -1,4 +1,4 @@
-"""Change a record's priority, by impact and urgency."""
+"""Change a record's priority through its impact and urgency."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,8 @@ from forms.choices import choices_of
 from forms.priority import COLUMNS, PATH, priority_form
 from handlers.context import Context
 from handlers.field_errors import field_errors
-from handlers.opened_record import OpenedRecord
+from handlers.form_reader import NOT_OFFERED, FormReader
+from handlers.form_state import RecordRef
 from handlers.record_lookup import requested_record
 from handlers.record_updates import NOT_READ, announce, change_text, is_stale, link_to, stale_header, update_record
 from handlers.registry import calls
@@ -20,31 +21,28 @@ from handlers.registry import calls
 
 @calls.form(PATH, needs=Requirement.CONNECTED)
 def open_form(call: Call, context: Context) -> Reply:
-    """Show impact and urgency as they are; nothing chosen where ServiceNow does not answer in time."""
-    opened = OpenedRecord.of(call)
+    """Show the current impact and urgency. If ServiceNow doesn't answer in time, nothing is preselected."""
+    ref = RecordRef.of(call)
     try:
         record = _read(call, context)
     except (Unanswered, Unreachable):
-        if opened is None:
+        if ref is None:
             raise
-        known, state = _levels(context.servicenow.cached_columns(opened.table)), opened.signed(PATH, context)
-        return ShowForm(priority_form(opened.number, known, Values(), state=state, header=NOT_READ))
+        known, state = _levels(context.servicenow.cached_columns(ref.table)), ref.signed(context, PATH)
+        return ShowForm(priority_form(ref.number, known, Values(), state=state, header=NOT_READ))
     held: dict[str, Value] = {name: record.value(name) for name in COLUMNS}
     return _show(call, context, record, Values(held))
 
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
 def save(call: Call, context: Context) -> Reply:
-    """Write both; what changed meanwhile is shown first."""
-    opened = OpenedRecord.of(call)
+    """Write both. If the record changed since the form opened, show the changes first."""
     now = _read(call, context)
-    known = _known(now.table, context)
-    columns = {name: call.values.text(name) for name in COLUMNS}
-    allowed = {name: {option.value for option in choices_of(known, name)} for name in COLUMNS}
-    problems = {name: "Choose one of the list." for name, value in columns.items() if value not in allowed[name]}
-    if problems:
-        raise InvalidInput(problems)
-    if is_stale(opened, now):
+    known = _known(context, now.table)
+    form = FormReader(call, context)
+    columns = {name: form.choice(name, choices_of(known, name), required=NOT_OFFERED) for name in COLUMNS}
+    form.finish()
+    if is_stale(RecordRef.of(call), now):
         return _show(call, context, now, call.values, stale_header(call, now))
     if all(now.value(name) == value for name, value in columns.items()):
         return Text(f"{link_to(context, now)} has these already; nothing was changed.")
@@ -65,7 +63,7 @@ def _read(call: Call, context: Context) -> Record:
     return record
 
 
-def _known(table: str, context: Context) -> Mapping[str, Column]:
+def _known(context: Context, table: str) -> Mapping[str, Column]:
     return _levels(context.servicenow.columns(table))
 
 
@@ -75,6 +73,6 @@ def _levels(known: Mapping[str, Column]) -> Mapping[str, Column]:
 
 
 def _show(call: Call, context: Context, record: Record, values: Values, header: str = "") -> ShowForm:
-    state = OpenedRecord.to(record, call).signed(PATH, context)
-    form = priority_form(record.number, _known(record.table, context), values, state=state, header=header)
+    state = RecordRef.to(call, record).signed(context, PATH)
+    form = priority_form(record.number, _known(context, record.table), values, state=state, header=header)
     return ShowForm(form)

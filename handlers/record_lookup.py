@@ -11,8 +11,8 @@ from core.records import Record
 from core.tables import as_number, shared_tables, table_of, table_of_number
 from forms.record import RECORD, record_option
 from handlers.context import Context
+from handlers.form_state import RecordRef
 from handlers.latest_only import LEAST_CHARACTERS
-from handlers.opened_record import OpenedRecord
 from handlers.reference_fields import answer_lookup, list_names
 from mattermost.markdown import harmless
 
@@ -40,9 +40,9 @@ def requested_record(call: Call, context: Context, more: Sequence[str] = ()) -> 
         NotFound: It is gone, or hidden from this account.
         NotShared: Its class is not shared here.
     """
-    opened = OpenedRecord.of(call)
-    if opened is not None:
-        return read_record(context, opened.table, opened.sys_id, more)
+    ref = RecordRef.of(call)
+    if ref is not None:
+        return read_record(context, ref.table, ref.sys_id, more)
     option = call.values.option(RECORD)
     return None if option is None else resolve_record(context, option, more)
 

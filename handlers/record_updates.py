@@ -15,7 +15,7 @@ from core.upstream_errors import MattermostError, NotKept
 from handlers.cards import card_of, shown_by
 from handlers.confirmed import confirmed
 from handlers.context import Context
-from handlers.opened_record import OpenedRecord
+from handlers.form_state import RecordRef
 from mattermost.cards import record_link
 from mattermost.markdown import escaped
 
@@ -35,9 +35,9 @@ class PartlyKept(NotKept):
         self.saved = saved
 
 
-def is_stale(opened: OpenedRecord | None, now: Record) -> bool:
+def is_stale(seen: RecordRef | None, now: Record) -> bool:
     """Whether somebody changed the record since the person saw it."""
-    return opened is not None and opened.sys_mod_count not in {"", now.value("sys_mod_count")}
+    return seen is not None and seen.sys_mod_count not in {"", now.value("sys_mod_count")}
 
 
 def stale_header(call: Call, now: Record) -> str:
@@ -126,7 +126,7 @@ def announce(call: Call, context: Context, after: Record, line: str, told: str) 
         line: What the person did, to follow the name, such as ``added a comment``.
         told: The private confirmation.
     """
-    opened = OpenedRecord.to(after, call)
+    opened = RecordRef.to(call, after)
     pressed = [opened.post_id] if opened.post_id else []
     post_ids = dict.fromkeys((*pressed, *context.stores.cards.of(opened.channel_id, after.sys_id)))
     try:

@@ -1,9 +1,9 @@
 """References in forms: people, groups and other rows, chosen from a look-up or typed in a command."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from core.calls import Call, Value, Values
+from core.calls import Call
 from core.errors import InvalidInput, UnknownRequest
 from core.fields import Option, unmarked
 from handlers.context import Context
@@ -104,22 +104,6 @@ def resolve(name: str, option: Option, find: Find) -> Option:
     raise InvalidInput({name: problem})
 
 
-def reference(option: Option | None, find: Find) -> tuple[str, str]:
-    """The sys_id of a choice, or what is wrong with it; text typed in a command must match exactly one."""
-    if option is None:
-        return "", ""
-    row, problem = _row(option, find)
-    return (row.value if row else ""), problem
-
-
-def _row(option: Option, find: Find) -> tuple[Option | None, str]:
-    """As `reference`, with what the row is called."""
-    try:
-        return resolve("", option, find), ""
-    except InvalidInput as error:
-        return None, error.fields[""]
-
-
 def _searches(typed: str) -> list[str]:
     """What to look for: a label as it was offered finds nothing where it says more than the row's name."""
     called, mark = unmarked(typed)
@@ -127,29 +111,6 @@ def _searches(typed: str) -> list[str]:
         return [called]
     person = _OFFERED.fullmatch(typed)
     return [person[1], typed] if person else [typed]
-
-
-def chosen(values: Values, finders: Mapping[str, Find]) -> tuple[dict[str, Value], dict[str, str]]:
-    """
-    *values* with the rows that were typed in a command instead of the words, and what is wrong with the others, which
-    are left out.
-
-    Args:
-        finders: Where to look, by the names of the fields.
-    """
-    entered: dict[str, Value] = dict(values)
-    problems: dict[str, str] = {}
-    for name, find in finders.items():
-        option = values.option(name)
-        if option is None or is_reference(option):
-            continue
-        del entered[name]
-        row, problem = _row(option, find)
-        if row is None:
-            problems[name] = problem
-        else:
-            entered[name] = row
-    return entered, problems
 
 
 def list_names(several: Sequence[Option]) -> str:

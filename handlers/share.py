@@ -1,4 +1,6 @@
-"""Find a record and share its card with a channel or a person (spec §8)."""
+"""Find a record and share its card with a channel or a person."""
+
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -13,8 +15,9 @@ from forms.record import RECORD, record_option
 from forms.share import NOTE_CHARACTERS, PATH, share_form
 from handlers.cards import post_card_once
 from handlers.context import Context
+from handlers.form_reader import FormReader
+from handlers.form_state import FormState
 from handlers.idempotency import Attempt, once
-from handlers.opened import Opened
 from handlers.record_lookup import NoSuchRecord, look_up_records, requested_record, resolve_record, shared_table_names
 from handlers.record_updates import link_to
 from handlers.registry import calls
@@ -23,18 +26,33 @@ from mattermost.markdown import escaped, quoted
 
 log = structlog.get_logger(__name__)
 
-_PREVIEWED = 4  # fields beside the title: those that a search in all tables finds, too
+_PREVIEWED = 4  # fields below the title, which a search in all tables returns as well
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShareState(FormState):
+    """``asked``: the form shows a preview of the record."""
+
+    asked: bool = False
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the card goes: ``channel`` or ``person``, and which."""
+
+    kind: str
+    target: Option
 
 
 @calls.form(PATH, needs=Requirement.CONNECTED)
 def open_form(call: Call, context: Context) -> Reply:
-    """Open the form; the channel is the one being viewed."""
+    """Open the form for the current channel."""
     return _show(call, context, call.values)
 
 
 @calls.refresh(PATH, needs=Requirement.CONNECTED)
 def refresh(call: Call, context: Context) -> Reply:
-    """Another type forgets the record; a chosen record shows its preview."""
+    """Clear the record when the type changes. Show a preview of the chosen record."""
     values = dict(call.values)
     if call.selected_field == "table":
         values.pop(RECORD, None)
@@ -51,19 +69,19 @@ def look_up(call: Call, context: Context) -> Reply:
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
 def share(call: Call, context: Context) -> Reply:
-    """Read the record once more, with the sharer's rights, and post its card."""
+    """Read the record again with the person's permissions, and post its card."""
     if not call.state:
         return _typed(call, context)
-    option = call.values.option(RECORD)
-    if option is None:
-        raise InvalidInput({RECORD: "Choose the record to share."})
-    if call.steps and not call.state.get("asked"):
-        return _show(call, context, call.values)  # the record was typed and sent before its preview came
-    place = _place(call)
-    note = call.values.text("note").strip()
-    if len(note) > NOTE_CHARACTERS:
-        raise InvalidInput({"note": f"At most {NOTE_CHARACTERS:,} characters fit here."})
-    opened = Opened.of(call)
+    state = ShareState.of(call)
+    chosen = call.values.option(RECORD) is not None
+    if chosen and call.steps and not state.asked:
+        return _show(call, context, call.values)  # the form was submitted before it showed the preview
+    form = FormReader(call, context)
+    if not chosen:
+        form.refuse(RECORD, "Choose the record to share.")
+    place = _place(form, state)
+    note = form.text("note", most=NOTE_CHARACTERS)
+    form.finish()
 
     def work(attempt: Attempt) -> Text:
         try:
@@ -72,15 +90,15 @@ def share(call: Call, context: Context) -> Reply:
             raise InvalidInput({RECORD: error.user_message}, error.user_message) from error
         assert record is not None  # the field is filled
         attempt.made(record)
-        text = _shared(record, place, note, opened, attempt, context)
+        text = _post(context, attempt, state, record, place, note)
         log.info("record shared", table=record.table, sys_id=record.sys_id, person=context.person.id)
         return Text(text)
 
-    return once(opened.form_id, context, work)
+    return once(state.form_id, context, work)
 
 
 def _typed(call: Call, context: Context) -> Reply:
-    """A command: what was typed is looked for, and the form opens with what was found."""
+    """Open the form with the record that a command names."""
     if call.values.option(RECORD) is None:
         return _show(call, context, Values())
     try:
@@ -96,7 +114,7 @@ def _show(call: Call, context: Context, values: Values, *, record: Record | None
     option = values.option(RECORD)
     preview = ""
     if option is not None:
-        record = record or _seen(option, context)
+        record = record or _previewed(context, option)
         address = context.links.record(record.table, record.sys_id)
         preview = record_summary(record, address, _PREVIEWED)
     if "channel" not in entered and "person" not in entered and call.channel is not None:
@@ -105,7 +123,7 @@ def _show(call: Call, context: Context, values: Values, *, record: Record | None
         shared_tables(context.settings.shared_tables),
         Values(entered),
         preview=preview,
-        state=Opened.of(call).signed(PATH, context, asked=bool(preview)),
+        state=replace(ShareState.of(call), asked=bool(preview)).signed(context, PATH),
         header=header,
         steps=call.steps,
     )
@@ -113,56 +131,47 @@ def _show(call: Call, context: Context, values: Values, *, record: Record | None
 
 
 def _here(channel: Channel) -> dict[str, Value]:
-    """The viewed channel as the default; a direct or group message, which clients do not list, is there too."""
+    """The current channel as the default, even a direct or group message, which clients don't list."""
     name = "This conversation" if channel.type in {"D", "G"} else channel.display_name or channel.name
     return {"channel": Option(name, channel.id)} if name and not channel.archived else {}
 
 
-def _seen(option: Option, context: Context) -> Record:
-    """The chosen record as the search found it; read only where that is forgotten."""
+def _previewed(context: Context, option: Option) -> Record:
+    """The chosen record as the search found it, or read again if that was forgotten."""
     table, _, sys_id = option.value.partition(".")
     return context.servicenow.records.found(table, sys_id) or resolve_record(context, option)
 
 
-def _place(call: Call) -> tuple[str, Option]:
-    """Where the card goes: ``channel`` or ``person``, and which."""
-    channel, person = call.values.option("channel"), call.values.option("person")
-    if channel is not None and person is not None and channel.value != call.state.get("channel_id"):
-        raise InvalidInput({"person": "Choose a channel or a person, not both: clear one of them."})
-    if person is not None:
-        return "person", _chosen("person", person)
-    if channel is not None:
-        return "channel", _chosen("channel", channel)
-    raise InvalidInput({"channel": "Choose a channel, or a person below."})
+def _place(form: FormReader, state: ShareState) -> _Place:
+    channel, person = form.values.option("channel"), form.values.option("person")
+    if channel is not None and person is not None and channel.value != state.channel_id:
+        form.refuse("person", "Choose a channel or a person, not both: clear one of them.")
+    place = _Place("person", person) if person else _Place("channel", channel or Option("", ""))
+    if not person and not channel:
+        form.refuse("channel", "Choose a channel, or a person below.")
+    elif not is_mattermost_id(place.target.value):  # a client can send anything
+        form.refuse(place.kind, f"Choose a {place.kind} from the list.")
+    return place
 
 
-def _chosen(kind: str, option: Option) -> Option:
-    """A choice that names an id, as every entry of the list does; a client can send anything."""
-    if not is_mattermost_id(option.value):
-        raise InvalidInput({kind: f"Choose a {kind} from the list."})
-    return option
-
-
-def _shared(
-    record: Record, place: tuple[str, Option], note: str, opened: Opened, attempt: Attempt, context: Context
-) -> str:
-    kind, target = place
+def _post(context: Context, attempt: Attempt, state: ShareState, record: Record, place: _Place, note: str) -> str:
+    kind, target = place.kind, place.target
     try:
         channel_id = context.mattermost.direct_channel(target.value) if kind == "person" else target.value
-        here = channel_id == opened.channel_id
+        here = channel_id == state.channel_id
         post_card_once(
             context,
             attempt,
             record,
             channel_id=channel_id,
-            root_id=opened.root_id if here else "",
+            root_id=state.root_id if here else "",
             did="shared",
             message=quoted(note, NOTE_CHARACTERS) if note else "",
         )
     except MayNotPost as error:
         raise InvalidInput({kind: error.user_message}, f"{error.user_message} Nothing was shared.") from error
     except MattermostRefused as error:
-        raise InvalidInput({kind: "Mattermost does not let you write there."}, f"{error.user_message}") from error
+        raise InvalidInput({kind: "Mattermost does not let you write there."}, error.user_message) from error
     where = escaped(target.label, 100)
     title = escaped(record_title(record).partition(": ")[2], 160)
     return f"Shared {link_to(context, record)} ({title}) with {where}."

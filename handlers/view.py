@@ -1,4 +1,4 @@
-"""Show a record to whoever asks, alone; its buttons lead to the card's actions (a private answer has none)."""
+"""Show a record only to the person who asks, in a form, because a private message can't have the card's buttons."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from core.records import Record
 from core.tables import table_of
 from forms.view import ACTION, PATH, view_form, view_pick_form
 from handlers.context import Context
-from handlers.opened_record import OpenedRecord
+from handlers.form_state import RecordRef
 from handlers.record_lookup import NoSuchRecord, look_up_records, requested_record
 from handlers.registry import calls
 from mattermost.cards import record_summary
@@ -18,7 +18,7 @@ from mattermost.cards import record_summary
 
 @calls.form(PATH, needs=Requirement.CONNECTED)
 def open_form(call: Call, context: Context) -> Reply:
-    """Ask for the record, or show the one that is named."""
+    """Show the record, or ask for it."""
     return _show(call, context)
 
 
@@ -30,8 +30,8 @@ def look_up(call: Call, context: Context) -> Reply:
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
 def choose(call: Call, context: Context) -> Reply:
-    """A command, a chosen record or a refresh: show it. Another button: go where it leads, in the same modal."""
-    if OpenedRecord.of(call) is None:
+    """Show the record, or open the form of the action whose button was pressed in the same modal."""
+    if RecordRef.of(call) is None:
         return _show(call, context)
     action = BY_WORD.get(call.values.text(ACTION))
     if action is None or not calls.has(action.path, action.kind):
@@ -50,14 +50,13 @@ def _show(call: Call, context: Context) -> Reply:
         return ShowForm(view_pick_form(Values(), error.user_message))
     if record is None:
         return ShowForm(view_pick_form(Values()))
-    return ShowForm(view_of(record, call, context))
+    return ShowForm(_view(call, context, record))
 
 
-def view_of(record: Record, call: Call, context: Context) -> Form:
-    """The view's form for *record*."""
+def _view(call: Call, context: Context, record: Record) -> Form:
     fitting = (
         table_of(record.table).offer(record.value("state")).only(lambda action: calls.has(action.path, action.kind))
     )
-    state = OpenedRecord.to(record, call).signed(PATH, context)
+    state = RecordRef.to(call, record).signed(context, PATH)
     summary = record_summary(record, context.links.record(record.table, record.sys_id))
     return view_form(record.number, table_of(record.table).label, summary, [*fitting.buttons, *fitting.more], state)
