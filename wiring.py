@@ -8,12 +8,11 @@ from core.instance import Instance, LiveInstance
 from core.ports import Clock
 from core.storage_ports import Stores
 from mattermost.client import REMOTE
-from servicenow.choices import ColumnCache
-from servicenow.client import ServiceNowClients
-from servicenow.instance_clients import InstanceClients
+from servicenow.client import InstanceClients, ServiceNowClients
+from servicenow.columns import ColumnCache
 from servicenow.links import LINKS
 from servicenow.oauth import OAuthClient
-from servicenow.tokens import TokenKeeper
+from servicenow.tokens import TokenManager
 from servicenow.transport import Transport
 from storage.sealing import derive_keys
 from storage.tinydb import open_storage
@@ -39,13 +38,13 @@ def live_instance(
     The clients of the configured instance, rebuilt whenever an administrator changes it.
 
     Args:
-        on_client_suspect: See `TokenKeeper`.
+        on_client_suspect: See `TokenManager`.
     """
     remote = config.mattermost_url + REMOTE
     fingerprint_key = derive_keys(config.app_secrets, "oauth client")[-1]
 
     def build(instance: Instance) -> InstanceClients:
-        transport = Transport(instance.url, at_once=config.servicenow_calls)
+        transport = Transport(instance.url, concurrent_calls=config.servicenow_calls)
         oauth = OAuthClient(
             transport,
             client_id=instance.client_id,
@@ -54,7 +53,7 @@ def live_instance(
             fingerprint_key=fingerprint_key,
             clock=clock,
         )
-        tokens = TokenKeeper(
+        tokens = TokenManager(
             stores.accounts,
             oauth,
             instance=instance.url,

@@ -9,8 +9,9 @@ one and shows it whole (recorded), so cutting it would lose text for nothing.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
 _MARKED = re.compile(r"(.+) · ([0-9a-f]{6})", re.DOTALL)
@@ -55,6 +56,21 @@ def unmarked(label: str) -> tuple[str, str]:
     """What `marked` put together: what the row is called, and how its id ends, "" for a label without a mark."""
     found = _MARKED.fullmatch(label)
     return (found[1], found[2]) if found else (label, "")
+
+
+def distinct_options(found: Iterable[Option]) -> list[Option]:
+    """
+    The options, with unique labels, because clients drop the second of two equal ones.
+
+    Every row of the same name gets the end of its sys_id, so that the bare name doesn't stand for any of them.
+    """
+    options = [option for option in found if option.label.strip() and option.value]  # not all can be read
+    count = Counter(option.label for option in options)
+    labeled = [
+        replace(option, label=marked(option.label, option.value)) if count[option.label] > 1 else option
+        for option in options
+    ]
+    return list({option.label: option for option in labeled}.values())
 
 
 @dataclass(frozen=True, kw_only=True)

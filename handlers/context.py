@@ -18,7 +18,7 @@ from core.times import Deadline
 from core.webhook_keys import KeyRing, LegacyWebhookSwitch
 
 if TYPE_CHECKING:
-    from servicenow.instance_clients import InstanceClients
+    from servicenow.client import InstanceClients
 
 
 @dataclass(frozen=True, kw_only=True)

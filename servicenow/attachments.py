@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from core.record_ports import AttachedFile
 from core.upstream_errors import Broken
 from servicenow.queries import Query, equals
-from servicenow.tables import Tables
+from servicenow.table_api import TableApi
 
 _PATH = "/api/now/attachment"
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
@@ -17,12 +17,12 @@ _MOST = 1000
 class AttachmentsClient:
     """`core.record_ports.Attachments` with one person's rights."""
 
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+    def __init__(self, api: TableApi) -> None:
+        self._api = api
 
     def of(self, table: str, sys_id: str) -> Sequence[AttachedFile]:
         query = Query().where(equals("table_name", table)).where(equals("table_sys_id", sys_id))
-        rows = self._tables.get(_PATH, {"sysparm_query": str(query), "sysparm_limit": str(_MOST)})["result"]
+        rows = self._api.get(_PATH, {"sysparm_query": str(query), "sysparm_limit": str(_MOST)})["result"]
         if not isinstance(rows, list):
             raise Broken("attachments: no list")
         # A dropped term would list other records' files.
@@ -35,7 +35,7 @@ class AttachmentsClient:
     def add(self, table: str, sys_id: str, name: str, media_type: str, content: bytes) -> None:
         params = {"table_name": table, "table_sys_id": sys_id, "file_name": name}
         kind = media_type.partition(";")[0].strip()
-        answer = self._tables.upload(f"{_PATH}/file", params, kind if _MEDIA_TYPE.fullmatch(kind) else _OTHER, content)
+        answer = self._api.upload(f"{_PATH}/file", params, kind if _MEDIA_TYPE.fullmatch(kind) else _OTHER, content)
         result = answer.get("result")
         if not isinstance(result, dict) or not result.get("sys_id"):
             raise Broken("attachment answered without a row")

@@ -8,13 +8,12 @@ object where the documentation prints a list, and in lists a last element that h
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.fields import Option
+from core.fields import Option, distinct_options
 from core.records import Cell, Choice, Record
 from core.tables import table_of
 from core.upstream_errors import Broken
-from servicenow.options import unique
 from servicenow.queries import Query, contains, equals, is_sys_id, overlapping
-from servicenow.tables import Tables, record_from
+from servicenow.table_api import TableApi, record_from
 
 TABLE = "change_request"
 _BASE = "/api/sn_chg_rest/v1/change"
@@ -28,47 +27,47 @@ _COMPLETE = "3"
 class ChangesClient:
     """`core.record_ports.Changes` with one person's rights."""
 
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+    def __init__(self, api: TableApi) -> None:
+        self._api = api
 
     def next_states(self, sys_id: str) -> Sequence[Choice]:
-        result = self._tables.get(f"{_BASE}/{_checked(sys_id)}/nextstates", {})["result"]
+        result = self._api.get(f"{_BASE}/{_checked(sys_id)}/nextstates", {})["result"]
         return read_next_states(result)
 
     def create(self, kind: str, columns: Mapping[str, str], template: str = "") -> Record:
         if kind not in _KINDS or (not is_sys_id(template) if kind == "standard" else template):
             raise ValueError(f"no kind of change: {kind}")
         path = f"{_BASE}/standard/{template}" if template else f"{_BASE}/{kind}"
-        return read_change(self._tables.post(path, columns)["result"])
+        return read_change(self._api.post(path, columns)["result"])
 
     def overlapping(self, item: str, start: str, end: str) -> Sequence[Record]:
         query = Query().where(equals("cmdb_ci", item)).where(equals("active", "true"))
         for term in overlapping("start_date", "end_date", start, end):
             query = query.where(term)
         columns = (*table_of(TABLE).card_columns, "cmdb_ci")
-        rows = self._tables.rows(TABLE, query.order_by("start_date"), columns, _OVERLAPPING, display="all")
+        rows = self._api.rows(TABLE, query.order_by("start_date"), columns, _OVERLAPPING, display="all")
         # A dropped term would bring changes of other items.
         return [record for record in (record_from(TABLE, row) for row in rows) if record.value("cmdb_ci") == item]
 
     def check_conflicts(self, sys_id: str) -> str:
-        worker = self._tables.post(f"{_BASE}/{_checked(sys_id)}/conflict", {})["result"]
+        worker = self._api.post(f"{_BASE}/{_checked(sys_id)}/conflict", {})["result"]
         for _ in range(_LOOKS):
             if _is_complete(worker):
-                return self._tables.row(TABLE, sys_id, ("sys_id", "conflict_status")).display("conflict_status")
+                return self._api.row(TABLE, sys_id, ("sys_id", "conflict_status")).display("conflict_status")
             job = worker.get("worker") if isinstance(worker, dict) else None
             job_id = str(job.get("sysId") or "") if isinstance(job, dict) else ""
-            worker = self._tables.get(f"{_BASE}/worker/{_checked(job_id)}", {})["result"]
+            worker = self._api.get(f"{_BASE}/worker/{_checked(job_id)}", {})["result"]
         return ""
 
     def find_templates(self, query: str) -> Sequence[Option]:
         wanted = Query().where(equals("active", "true")).where(contains("name", query)).order_by("name")
         params = {"sysparm_query": str(wanted), "sysparm_limit": str(_MOST)}
-        rows = self._tables.get(f"{_BASE}/standard/template", params)["result"]
+        rows = self._api.get(f"{_BASE}/standard/template", params)["result"]
         records = [read_change(row) for row in rows if isinstance(row, dict) and "sys_id" in row]
         sought = query.casefold()
         found = (Option(record.display("name"), record.sys_id) for record in records)
         # The API tells in `__meta` which filters it ignored; what does not fit is left out here instead.
-        return unique(option for option in found if sought in option.label.casefold())
+        return distinct_options(option for option in found if sought in option.label.casefold())
 
 
 def _checked(sys_id: str) -> str:

@@ -1,29 +1,45 @@
 """ServiceNow for one person and one call: the port `core.ports.ServiceNow`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from core.fields import Option
-from core.ports import Clock
+from core.fields import Option, distinct_options
+from core.instance import Instance
+from core.ports import Clock, Links, OAuth
 from core.records import Column, Identity, Record
 from core.storage_ports import Accounts
 from core.times import Deadline
 from core.upstream_errors import AccessDenied
 from servicenow.attachments import AttachmentsClient
 from servicenow.changes import ChangesClient
-from servicenow.choices import ColumnCache, own_columns
+from servicenow.columns import ColumnCache, own_columns
 from servicenow.component import ComponentClient
 from servicenow.journal import JournalClient, JournalReaders
-from servicenow.options import unique
 from servicenow.queries import Query, at_or_after, contains, equals, is_me, one_of, starts_with
 from servicenow.records import FoundRecords, RecordsClient
 from servicenow.subscriptions import SubscriptionRows
-from servicenow.tables import Tables, created_columns, record_from
-from servicenow.tokens import TokenKeeper
+from servicenow.table_api import TableApi, created_columns, record_from
+from servicenow.tokens import TokenManager
 from servicenow.transport import Transport
 
 _OPTIONS = 20
 _BATCH = 100  # sys_ids in one query; keeps the address under 8 kB
 _CLOCK_MARGIN = 300.0  # seconds that the instance's clock may be behind ours
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceClients:
+    """
+    What depends on the instance and its OAuth client. `/servicenow configure` replaces all of it.
+
+    Attributes:
+        servicenow_for: Makes the client that has a person's permissions and must finish before a deadline.
+    """
+
+    instance: Instance
+    oauth: OAuth
+    links: Links
+    servicenow_for: Callable[[str, Deadline], "ServiceNowClient"]
 
 
 class ServiceNowClients:
@@ -32,7 +48,7 @@ class ServiceNowClients:
     def __init__(
         self,
         transport: Transport,
-        tokens: TokenKeeper,
+        tokens: TokenManager,
         accounts: Accounts,
         columns: ColumnCache,
         clock: Clock,
@@ -48,19 +64,19 @@ class ServiceNowClients:
         """A client with *person_id*'s rights that keeps *deadline*."""
         account = self._accounts.get(person_id)
         language = account.identity.language if account else ""
-        tables = Tables(self._transport, self._tokens, person_id, deadline)
-        lookups = Tables(self._transport, self._tokens, person_id, deadline, retry=False)
+        api = TableApi(self._transport, self._tokens, person_id, deadline)
+        lookups = TableApi(self._transport, self._tokens, person_id, deadline, retry=False)
         zone = account.identity.time_zone if account else ""
         return ServiceNowClient(
-            tables,
+            api,
             lookups,
             self._columns,
             language if language.isalnum() else "en",
             person_id,
-            records=RecordsClient(tables, self._found, person_id),
-            journal=JournalClient(tables, self._readers, person_id, zone, account.identity if account else Identity()),
-            changes=ChangesClient(tables),
-            attachments=AttachmentsClient(tables),
+            records=RecordsClient(api, self._found, person_id),
+            journal=JournalClient(api, self._readers, person_id, zone, account.identity if account else Identity()),
+            changes=ChangesClient(api),
+            attachments=AttachmentsClient(api),
         )
 
 
@@ -69,8 +85,8 @@ class ServiceNowClient:
 
     def __init__(
         self,
-        tables: Tables,
-        lookups: Tables,
+        api: TableApi,
+        lookups: TableApi,
         columns: ColumnCache,
         language: str,
         person_id: str,
@@ -80,7 +96,7 @@ class ServiceNowClient:
         changes: ChangesClient,
         attachments: AttachmentsClient,
     ) -> None:
-        self._tables = tables
+        self._api = api
         self._lookups = lookups
         self._columns = columns
         self._language = language
@@ -91,7 +107,7 @@ class ServiceNowClient:
         self.attachments = attachments
 
     def create(self, table: str, columns: Mapping[str, str]) -> Record:
-        return self._tables.insert(table, columns)
+        return self._api.insert(table, columns)
 
     def find_created(self, table: str, columns: Mapping[str, str], since: float) -> Record | None:
         if by_id := self.created_by_form(table, columns["correlation_id"]):
@@ -124,7 +140,7 @@ class ServiceNowClient:
         found: dict[str, Record] = {}
         for start in range(0, len(sys_ids), _BATCH):
             batch = Query().where(one_of("sys_id", sys_ids[start : start + _BATCH]))
-            for row in self._tables.rows(table, batch, wanted, _BATCH, display="all"):
+            for row in self._api.rows(table, batch, wanted, _BATCH, display="all"):
                 record = record_from(table, row)
                 found[record.sys_id] = record
         # A dropped term would answer with other rows: only what was asked for counts.
@@ -132,22 +148,22 @@ class ServiceNowClient:
 
     def sees_any(self, table: str) -> bool:
         newest = Query().order_by("sys_created_on", descending=True)
-        return bool(self._tables.rows(table, newest, ("sys_id",), _OPTIONS))
+        return bool(self._api.rows(table, newest, ("sys_id",), _OPTIONS))
 
     def columns(self, table: str) -> Mapping[str, Column]:
-        return self._columns.columns(table, self._language, self._person_id, self._tables)
+        return self._columns.columns(table, self._language, self._person_id, self._api)
 
     def visible_columns(self, table: str) -> Mapping[str, Column]:
-        return own_columns(table, self._tables)
+        return own_columns(table, self._api)
 
     def cached_columns(self, table: str) -> Mapping[str, Column]:
         return self._columns.at_hand(table, self._language, self._person_id)
 
     def component(self) -> ComponentClient:
-        return ComponentClient(self._tables)
+        return ComponentClient(self._api)
 
     def subscriptions(self, server_url: str) -> SubscriptionRows:
-        return SubscriptionRows(self._tables, server_url)
+        return SubscriptionRows(self._api, server_url)
 
     def find_users(self, query: str) -> Sequence[Option]:
         wanted = Query().where(equals("active", "true"))
@@ -158,7 +174,7 @@ class ServiceNowClient:
             # More than fit: whose user name this is comes first all the same.
             exact = self._people(Query().where(equals("active", "true")).where(equals("user_name", query)))
             people = [*(one for one in exact if _called_exactly(one, query)), *people][:_OPTIONS]
-        return unique(one.option if one.user_name else Option(one.name, one.sys_id) for one in people)
+        return distinct_options(one.option if one.user_name else Option(one.name, one.sys_id) for one in people)
 
     def _people(self, wanted: Query) -> list[Identity]:
         rows = self._lookups.rows("sys_user", wanted, ("sys_id", "name", "user_name"), _OPTIONS)
@@ -172,10 +188,10 @@ class ServiceNowClient:
 
     def _named(self, table: str, query: Query) -> list[Option]:
         rows = self._lookups.rows(table, query, ("sys_id", "name"), _OPTIONS)
-        return unique(Option(str(row.get("name") or ""), str(row.get("sys_id") or "")) for row in rows)
+        return distinct_options(Option(str(row.get("name") or ""), str(row.get("sys_id") or "")) for row in rows)
 
     def _records(self, table: str, query: Query) -> list[Record]:
-        rows = self._tables.rows(table, query, created_columns(table), _OPTIONS, display="all")
+        rows = self._api.rows(table, query, created_columns(table), _OPTIONS, display="all")
         return [record_from(table, row) for row in rows]
 
 

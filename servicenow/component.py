@@ -8,7 +8,7 @@ from core.notices import WebhookKey
 from core.subscriptions import TABLE
 from core.upstream_errors import AccessDenied, Broken, NotFound, NotInstalled
 from servicenow.queries import Query, equals, is_sys_id
-from servicenow.tables import Tables, row_path, table_path
+from servicenow.table_api import TableApi, row_path, table_path
 
 _API = "/api/x_830655_mm_std"
 _MOST_ROWS = 20
@@ -35,16 +35,16 @@ _SUBSCRIPTION = {
 class ComponentClient:
     """The port `core.ports.Component`; see there for what each method promises."""
 
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+    def __init__(self, api: TableApi) -> None:
+        self._api = api
 
     def version(self) -> str:
         try:
-            return str(_result(self._tables.get(f"{_API}/component/version", {})).get("version") or "")
+            return str(_result(self._api.get(f"{_API}/component/version", {})).get("version") or "")
         except NotInstalled:
             pass
         try:
-            self._tables.get(f"{_API}/getstates/incident", {})
+            self._api.get(f"{_API}/getstates/incident", {})
         except NotInstalled:
             return ""
         except (AccessDenied, NotFound):
@@ -54,7 +54,7 @@ class ComponentClient:
     def may_subscribe(self) -> bool:
         try:
             # A table's own rules would answer with no rows, not with a refusal.
-            self._tables.get(f"{_API}/component/columns/incident", {})
+            self._api.get(f"{_API}/component/columns/incident", {})
         except AccessDenied:
             return False
         except NotInstalled:
@@ -68,7 +68,7 @@ class ComponentClient:
             pass  # the old component, whose table is open to role holders
         query = Query().where(equals("server_url", server_url)).order_by("sys_created_on")
         columns = ("sys_id", "server_url", "key_id", "api_secret")
-        rows = self._tables.rows(AUTH_TABLE, query, columns, _MOST_ROWS)
+        rows = self._api.rows(AUTH_TABLE, query, columns, _MOST_ROWS)
         return [
             AuthRow(
                 sys_id=str(row["sys_id"]),
@@ -82,7 +82,7 @@ class ComponentClient:
 
     def _may_read_old(self) -> bool:
         try:
-            self._tables.rows(TABLE, Query(), ("sys_id",), 1)
+            self._api.rows(TABLE, Query(), ("sys_id",), 1)
         except (AccessDenied, NotInstalled):
             return False
         return True
@@ -94,15 +94,15 @@ class ComponentClient:
         if old_secret:
             columns |= {"api_secret": old_secret}
         if row is None:
-            self._tables.write("POST", table_path(AUTH_TABLE), _WRITTEN, columns)
+            self._api.write("POST", table_path(AUTH_TABLE), _WRITTEN, columns)
         else:
-            self._tables.write("PATCH", row_path(AUTH_TABLE, row.sys_id), _WRITTEN, columns)
+            self._api.write("PATCH", row_path(AUTH_TABLE, row.sys_id), _WRITTEN, columns)
 
     def send_test(self, server_url: str, nonce: str) -> None:
-        self._tables.post(f"{_API}/component/test", {"server_url": server_url, "nonce": nonce})
+        self._api.post(f"{_API}/component/test", {"server_url": server_url, "nonce": nonce})
 
     def health(self) -> ComponentHealth:
-        found = _result(self._tables.get(f"{_API}/component/status", {}))
+        found = _result(self._api.get(f"{_API}/component/status", {}))
         return ComponentHealth(
             version=str(found.get("version") or ""),
             queued=_number(found.get("queued")),
@@ -115,7 +115,7 @@ class ComponentClient:
     def foreign_rows(self, server_url: str, limit: int) -> Sequence[ForeignRow]:
         query = Query().where(equals("server_url", server_url)).order_by("sys_id")
         columns = ("server_url", *_SUBSCRIPTION.values())
-        rows = self._tables.rows(TABLE, query, columns, limit)
+        rows = self._api.rows(TABLE, query, columns, limit)
         return [
             ForeignRow(**{name: str(row.get(column) or "") for name, column in _SUBSCRIPTION.items()})
             for row in rows
@@ -125,7 +125,7 @@ class ComponentClient:
     def move(self, sys_id: str, server_url: str) -> None:
         if not is_sys_id(sys_id):
             raise NotFound("no sys_id")
-        self._tables.update(TABLE, sys_id, {"server_url": server_url}, ("sys_id",))
+        self._api.update(TABLE, sys_id, {"server_url": server_url}, ("sys_id",))
 
 
 def _result(content: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from core.records import Identity, Record
 from core.times import shown, zone_of
 from core.upstream_errors import AccessDenied, NotFound, NotInstalled, NotKept
 from servicenow.queries import Query, Term, at_or_after, equals, one_of
-from servicenow.tables import Tables
+from servicenow.table_api import TableApi
 
 ELEMENTS = ("comments", "work_notes")
 _SECONDS = 900.0
@@ -60,8 +60,8 @@ class JournalReaders:
 class JournalClient:
     """`core.record_ports.Journal` with one person's rights; *zone* is the IANA name of the reader's."""
 
-    def __init__(self, tables: Tables, readers: JournalReaders, person_id: str, zone: str, identity: Identity) -> None:
-        self._tables = tables
+    def __init__(self, api: TableApi, readers: JournalReaders, person_id: str, zone: str, identity: Identity) -> None:
+        self._api = api
         self._readers = readers
         self._person_id = person_id
         self._zone = zone
@@ -76,7 +76,7 @@ class JournalClient:
                 return _page(rows, skip, most, work_notes=True)
             if may:
                 return Entries((), False, work_notes=True)
-        record = self._tables.row(table, sys_id, ("sys_id", *ELEMENTS))
+        record = self._api.row(table, sys_id, ("sys_id", *ELEMENTS))
         entries = split_columns({name: record.display(name) for name in ELEMENTS})
         if entries:
             self._readers.put(self._person_id, False)  # there are some, and their rows were not to be seen
@@ -94,7 +94,7 @@ class JournalClient:
             rows = [one for one in rows if (one.element, one.author) == (element, author)]
             if rows or may:
                 return sum(matches(one.text) for one in rows)
-        column = self._tables.row(table, sys_id, ("sys_id", element)).display(element)
+        column = self._api.row(table, sys_id, ("sys_id", element)).display(element)
         if _HEADING.match(column) is None:
             return int(bool(text) and _squeezed(text) in _squeezed(column))
         found = islice(self._own(column, since), _LOOKED_AT)
@@ -114,7 +114,7 @@ class JournalClient:
         return not moments or any(since - off <= moment <= since + _FORM_LIFE + off for moment in moments)
 
     def add(self, table: str, sys_id: str, element: str, text: str, wanted: Sequence[str], since: float) -> Record:
-        record = self._tables.update(table, sys_id, {element: text}, tuple(dict.fromkeys((*wanted, element))))
+        record = self._api.update(table, sys_id, {element: text}, tuple(dict.fromkeys((*wanted, element))))
         column = record.display(element)
         # Others' may have come in at the same moment, and a text of ours may hold a heading of its own.
         newest = split(column, element)[:_NEWEST]
@@ -133,7 +133,7 @@ class JournalClient:
         query = query.order_by("sys_created_on", descending=True)
         columns = ("element_id", "element", "value", "sys_created_on", "sys_created_by")
         try:
-            rows = self._tables.rows("sys_journal_field", query, columns, most)
+            rows = self._api.rows("sys_journal_field", query, columns, most)
         except (AccessDenied, NotFound, NotInstalled):
             return []
         return [

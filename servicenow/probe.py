@@ -34,7 +34,7 @@ class Probe:
 
     def look(self, instance: Instance, tokens: Tokens | None, deadline: Deadline) -> Proof:
         """As the port says; at most two requests."""
-        transport = Transport(instance.url, at_once=1)
+        transport = Transport(instance.url, concurrent_calls=1)
         answer = transport.send(
             "GET",
             _PATH,

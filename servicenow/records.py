@@ -7,15 +7,14 @@ from typing import Any
 
 from cachetools import TTLCache
 
-from core.fields import Option
+from core.fields import Option, distinct_options
 from core.ports import Clock
 from core.record_ports import MOST_FOUND
 from core.records import Record
 from core.tables import as_its_class, as_number, table_of, table_of_number
 from core.upstream_errors import AccessDenied, NotFound, NotInstalled, ServiceNowError
-from servicenow.options import unique
 from servicenow.queries import Query, Term, contains, equals, one_of, starts_with, text_matches
-from servicenow.tables import Tables, record_from
+from servicenow.table_api import TableApi, record_from
 
 FOUND_SECONDS = 300.0
 _LIKE_A_NUMBER = re.compile(r"[A-Za-z]{2,10}\d{1,15}")
@@ -45,8 +44,8 @@ class FoundRecords:
 class RecordsClient:
     """`core.record_ports.Records` with one person's rights."""
 
-    def __init__(self, tables: Tables, found: FoundRecords, person_id: str) -> None:
-        self._tables = tables
+    def __init__(self, api: TableApi, found: FoundRecords, person_id: str) -> None:
+        self._api = api
         self._found = found
         self._person_id = person_id
 
@@ -73,16 +72,16 @@ class RecordsClient:
         return [record for record in found if record.number.upper() == exact]  # a dropped term finds others
 
     def read(self, table: str, sys_id: str, columns: Sequence[str]) -> Record:
-        return as_its_class(self._tables.row(table, sys_id, columns))
+        return as_its_class(self._api.row(table, sys_id, columns))
 
     def update(self, table: str, sys_id: str, columns: Mapping[str, str], wanted: Sequence[str]) -> Record:
-        return as_its_class(self._tables.update(table, sys_id, columns, wanted))
+        return as_its_class(self._api.update(table, sys_id, columns, wanted))
 
     def find(self, table: str, query: str) -> Sequence[Option]:
         shown = "number" if table_of(table).prefix else _DISPLAY.get(table, "name")
         wanted = Query().where(contains(shown, query)).order_by(shown)
-        rows = self._tables.rows(table, wanted, ("sys_id", shown), MOST_FOUND)
-        return unique(Option(str(row.get(shown) or ""), str(row.get("sys_id") or "")) for row in rows)
+        rows = self._api.rows(table, wanted, ("sys_id", shown), MOST_FOUND)
+        return distinct_options(Option(str(row.get(shown) or ""), str(row.get("sys_id") or "")) for row in rows)
 
     def _each(self, tables: Sequence[str], term: Term) -> list[Record]:
         """Ask for all tasks at once and for articles apart; a table that is closed is no table."""
@@ -115,7 +114,7 @@ class RecordsClient:
             query = query.where(one_of("sys_class_name", classes))
         query = query.order_by("active", descending=True).order_by("sys_created_on", descending=True)
         columns = (*table_of(table).card_columns, "sys_created_on")
-        rows = self._tables.rows(table, query, columns, MOST_FOUND + 1, display="all")
+        rows = self._api.rows(table, query, columns, MOST_FOUND + 1, display="all")
         records = [as_its_class(record_from(table, row)) for row in rows]
         # A dropped class term would bring rows of classes that are not shared.
         return [record for record in records if not classes or record.table in classes]

@@ -8,7 +8,7 @@ from core.subscriptions import TABLE, Cursor, Filter, Status, Subscription, Subs
 from core.upstream_errors import Broken, NotFound, OldComponent
 from servicenow import filters
 from servicenow.queries import Query, at_or_after, compare, equals, is_sys_id
-from servicenow.tables import Tables, record_from, row_path, table_path
+from servicenow.table_api import TableApi, record_from, row_path, table_path
 
 _COLUMNS = (
     "sys_id",
@@ -44,12 +44,12 @@ class SubscriptionRows:
         server_url: Ours; rows of other Mattermost servers are as good as not there.
     """
 
-    def __init__(self, tables: Tables, server_url: str) -> None:
-        self._tables = tables
+    def __init__(self, api: TableApi, server_url: str) -> None:
+        self._api = api
         self._server_url = server_url
 
     def insert(self, subscription: Subscription) -> Subscription:
-        content = self._tables.write("POST", table_path(TABLE), self._fields(), self._row(subscription))
+        content = self._api.write("POST", table_path(TABLE), self._fields(), self._row(subscription))
         row = _row_of(content)
         stored = _subscription(row)
         if "filter_query" not in row or "status" not in row:
@@ -57,7 +57,7 @@ class SubscriptionRows:
         return stored
 
     def get(self, sys_id: str) -> Subscription:
-        row = _row_of(self._tables.get(self._address(sys_id), self._fields()))
+        row = _row_of(self._api.get(self._address(sys_id), self._fields()))
         if row.get("server_url") != self._server_url:
             raise NotFound("a subscription of another Mattermost server")
         return _subscription(row)
@@ -67,12 +67,12 @@ class SubscriptionRows:
         changes = {column: value for column, value in new.items() if value != old[column]}
         if not changes:
             return before
-        content = self._tables.write("PATCH", self._address(before.sys_id), self._fields(), changes)
+        content = self._api.write("PATCH", self._address(before.sys_id), self._fields(), changes)
         return _subscription(_row_of(content))
 
     def delete(self, sys_id: str) -> None:
         try:
-            self._tables.write("DELETE", self._address(sys_id), {})
+            self._api.write("DELETE", self._address(sys_id), {})
         except NotFound:
             return  # that is what was wanted
 
@@ -85,7 +85,7 @@ class SubscriptionRows:
             .order_by("sys_created_on")
             .order_by("sys_id")
         )
-        rows = self._tables.rows(TABLE, query, _COLUMNS, _MOST_TWINS)
+        rows = self._api.rows(TABLE, query, _COLUMNS, _MOST_TWINS)
         found = [_subscription(row) for row in rows]
         same = [one for one in found if one.same_as(subscription)]
         return sorted(same, key=lambda one: (one.created_on, one.sys_id))
@@ -109,7 +109,7 @@ class SubscriptionRows:
                 same_second.where(compare("sys_id", operator, beyond.sys_id))
             )
         query = query.order_by("sys_created_on", descending=not back).order_by("sys_id", descending=not back)
-        return [_subscription(row) for row in self._tables.rows(TABLE, query, _COLUMNS, limit)]
+        return [_subscription(row) for row in self._api.rows(TABLE, query, _COLUMNS, limit)]
 
     def encode(self, wanted: Filter, table: str, columns: Mapping[str, Column]) -> str:
         return filters.encode(wanted, table, columns)
@@ -124,12 +124,12 @@ class SubscriptionRows:
         when = "sys_created_on" if created else "sys_updated_on"
         query = query.where(at_or_after(when, since)).order_by(when, descending=True)
         columns = ("sys_id", "number", "short_description")
-        rows = self._tables.rows(subscription.table, query, columns, limit)
+        rows = self._api.rows(subscription.table, query, columns, limit)
         return [record_from(subscription.table, row) for row in rows]
 
     def send_test(self, sys_id: str, nonce: str) -> None:
         body = {"server_url": self._server_url, "nonce": nonce, "subscription": sys_id}
-        self._tables.write("POST", _TEST, {}, body)
+        self._api.write("POST", _TEST, {}, body)
 
     @staticmethod
     def _fields() -> dict[str, str]:

@@ -34,7 +34,7 @@ class _Refusals:
     last: float
 
 
-class TokenKeeper:
+class TokenManager:
     """
     Args:
         instance: Origin in force; accounts of another one are suspended.

@@ -10,7 +10,7 @@ from core.times import Deadline
 from core.upstream_errors import Broken, ConnectionLost, ServiceNowError, Unanswered, Unreachable
 from http_client.exchange import HttpClient, HttpResponse
 from http_client.failures import ExchangeError, Failure
-from servicenow.limits import Gate
+from http_client.limits import CallLimits
 
 MOST_BYTES = 8 * 1024 * 1024
 _LEAST_SECONDS = 0.25  # with less left, no answer can be expected
@@ -31,13 +31,13 @@ class Transport:
     """
     Args:
         origin: Scheme, host and port of the instance.
-        at_once: How many calls may run concurrently.
+        concurrent_calls: In all.
     """
 
-    def __init__(self, origin: str, at_once: int) -> None:
+    def __init__(self, origin: str, concurrent_calls: int) -> None:
         self.origin = origin
-        self.gate = Gate(at_once)
-        self._client = HttpClient(origin, at_once)
+        self._limits = CallLimits(concurrent_calls)
+        self._client = HttpClient(origin, concurrent_calls)
 
     def send(
         self,
@@ -69,7 +69,7 @@ class Transport:
         """
         if deadline.left() < _LEAST_SECONDS:
             raise Unreachable("no time left to ask")
-        with self.gate.passing(person_id, deadline.left() - _LEAST_SECONDS):
+        with self._limits.call(person_id, deadline.left() - _LEAST_SECONDS):
             try:
                 answer = self._client.send(
                     method,

@@ -16,10 +16,10 @@ MODULES: dict[str, list[str]] = {
     ],
     "servicenow/filters.py": ["tests/unit/test_subscription_filters.py"],
     "servicenow/tokens.py": ["tests/unit/test_servicenow_tokens.py"],
-    "servicenow/limits.py": ["tests/unit/test_servicenow_limits.py"],
+    "http_client/limits.py": ["tests/unit/test_http_limits.py"],
     "http_client/exchange.py": ["tests/unit/test_http_client.py"],
     "http_client/failures.py": ["tests/unit/test_http_client.py"],
-    "servicenow/tables.py": ["tests/contract/servicenow_client"],
+    "servicenow/table_api.py": ["tests/contract/servicenow_client"],
     "handlers/confirmed.py": ["tests/scenarios/test_outages.py", "tests/scenarios/test_once_per_form.py"],
     "handlers/idempotency.py": ["tests/contract/test_forms_crash.py", "tests/scenarios/test_once_per_form.py"],
     "mattermost/triggers.py": [

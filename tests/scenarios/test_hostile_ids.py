@@ -10,7 +10,7 @@ from core.upstream_errors import NoSuchId
 from mattermost.paths import Id, Name, api
 from sandbox.client import MattermostClient
 from servicenow.changes import ChangesClient
-from servicenow.tables import meta_path, row_path, table_path
+from servicenow.table_api import meta_path, row_path, table_path
 from tests.acts import opened, row
 from tests.scenarios import subscribing
 from tests.scenarios.test_plain_cards import as_version, card_of

@@ -9,7 +9,7 @@ import pytest
 from core.records import Cell, Identity, Record
 from core.upstream_errors import NotKept
 from servicenow.journal import JournalClient, JournalReaders, split, split_columns
-from servicenow.tables import Tables
+from servicenow.table_api import TableApi
 
 COMMENTS = """2026-07-28 23:46:48 - Abel Tuter (Additional comments)
 text, with
@@ -100,7 +100,7 @@ class Answering:
 def test_behind_newer_entries_only_one_s_own_of_that_time_is_proof(heading: str, kept: bool) -> None:
     """Ten newer ones hide it; the same words of somebody else, or of an earlier time, say nothing of this write."""
     newer = "2026-11-24 13:00:20 - Bo Agent (Comments)\nMeanwhile\n\n" * 10
-    answering = cast(Tables, Answering(f"{newer}{heading} (Comments)\nDone\n\n"))
+    answering = cast(TableApi, Answering(f"{newer}{heading} (Comments)\nDone\n\n"))
     ann = Identity(sys_id="a" * 32, user_name="ann", name="Ann Agent")
     began = datetime(2026, 11, 24, 13, 0, 0, tzinfo=UTC).timestamp()
     journal = JournalClient(answering, JournalReaders(lambda: began), "person", "UTC", ann)

@@ -11,7 +11,7 @@ from core.errors import NotConnected, StorageFailed, Suspended
 from core.records import Identity
 from core.times import Deadline
 from core.upstream_errors import CallLimitReached, OAuthRefused, ServiceNowError, TokenRefused, Unanswered
-from servicenow.tokens import EARLY_SECONDS, SUSPEND_AFTER, TokenKeeper
+from servicenow.tokens import EARLY_SECONDS, SUSPEND_AFTER, TokenManager
 
 NOW = 1_800_000_000.0
 INSTANCE = "https://acme.service-now.com"
@@ -87,7 +87,7 @@ class FakeOAuth:
 
 
 class World:
-    """A keeper with ann and bob, whose tokens have expired."""
+    """A manager with ann and bob, whose tokens have expired."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -99,8 +99,8 @@ class World:
         self.restart()
 
     def restart(self) -> None:
-        """A keeper as after a start."""
-        self.keeper = TokenKeeper(
+        """A manager as after a start."""
+        self.manager = TokenManager(
             self.accounts,
             self.oauth,
             instance=INSTANCE,
@@ -123,7 +123,7 @@ class World:
 
     def bearer(self, person: str = "ann") -> str:
         """Ask for a token."""
-        return self.keeper.bearer(person, Deadline(5))
+        return self.manager.bearer(person, Deadline(5))
 
     def _tell(self) -> None:
         self.told += 1
@@ -180,7 +180,7 @@ def test_nobody_waits_longer_for_another_ones_refresh_than_the_call_may_take(wor
     thread.start()
     assert entered.wait(5)
     with pytest.raises(CallLimitReached):
-        world.keeper.bearer("ann", Deadline(0.0))
+        world.manager.bearer("ann", Deadline(0.0))
     leave.set()
     thread.join(5)
 
@@ -206,8 +206,8 @@ def test_people_do_not_wait_for_each_other(world: World) -> None:
 def test_a_refused_token_is_renewed_once_for_all(world: World) -> None:
     """401 to a token that should live: refreshed; whoever was refused the same token gets the new one."""
     world.connect("ann", life=1000)
-    assert world.keeper.renew("ann", "access-0", Deadline(5)) == "access-1"
-    assert world.keeper.renew("ann", "access-0", Deadline(5)) == "access-1"
+    assert world.manager.renew("ann", "access-0", Deadline(5)) == "access-1"
+    assert world.manager.renew("ann", "access-0", Deadline(5)) == "access-1"
     assert world.oauth.asked == 1
 
 
@@ -300,15 +300,15 @@ def test_only_refusals_over_minutes_suspend(world: World) -> None:
     token = world.bearer()
     for seconds in (0, SUSPEND_AFTER - 1):
         world.now = NOW + seconds
-        assert type(world.keeper.refused_again("ann", token)) is TokenRefused
+        assert type(world.manager.refused_again("ann", token)) is TokenRefused
         assert not world.accounts.kept["ann"].suspended
     world.connect("ann", life=1000, version=9, token="new")
     world.now = NOW + SUSPEND_AFTER
-    assert type(world.keeper.refused_again("ann", token)) is Suspended
+    assert type(world.manager.refused_again("ann", token)) is Suspended
     assert world.bearer() == "new"
-    world.keeper.refused_again("ann", "new")
+    world.manager.refused_again("ann", "new")
     world.now += SUSPEND_AFTER
-    assert type(world.keeper.refused_again("ann", "new")) is Suspended
+    assert type(world.manager.refused_again("ann", "new")) is Suspended
     assert world.accounts.kept["ann"].suspended
 
 
@@ -316,13 +316,13 @@ def test_only_refusals_over_minutes_suspend(world: World) -> None:
 def test_refusals_that_do_not_belong_together_do_not_suspend(world: World, between: str) -> None:
     """An accepted call, or a long time, between two 401s: the second one is the first of its own run."""
     token = world.bearer()
-    world.keeper.refused_again("ann", token)
+    world.manager.refused_again("ann", token)
     if between == "an accepted call":
-        world.keeper.accepted("ann")
+        world.manager.accepted("ann")
         world.now += SUSPEND_AFTER
     else:
         world.now += 86_400
-    assert type(world.keeper.refused_again("ann", token)) is TokenRefused
+    assert type(world.manager.refused_again("ann", token)) is TokenRefused
     assert not world.accounts.kept["ann"].suspended
 
 
@@ -388,14 +388,14 @@ def test_refusals_belong_together_for_half_an_hour_and_suspend_after_three_minut
     """Then the next one begins anew, also for an account that is gone meanwhile."""
     for first, second, kind in ((0, 180.0, Suspended), (10_000, 1800.0, Suspended), (20_000, 1800.5, TokenRefused)):
         world.now = NOW + first
-        assert type(world.keeper.refused_again("ann", "another token")) is TokenRefused
+        assert type(world.manager.refused_again("ann", "another token")) is TokenRefused
         world.now += second
-        assert type(world.keeper.refused_again("ann", "another token")) is kind
+        assert type(world.manager.refused_again("ann", "another token")) is kind
         assert not world.accounts.kept["ann"].suspended
     world.now += 180
     world.accounts.delete("ann")
-    assert type(world.keeper.refused_again("ann", "access-0")) is Suspended
-    assert type(world.keeper.refused_again("ann", "access-0")) is TokenRefused
+    assert type(world.manager.refused_again("ann", "access-0")) is Suspended
+    assert type(world.manager.refused_again("ann", "access-0")) is TokenRefused
 
 
 def test_a_suspension_ends_with_the_next_refresh(world: World) -> None:
@@ -429,7 +429,7 @@ def test_a_refused_refresh_is_no_reason_to_use_what_was_refused(world: World) ->
     world.oauth.error = OAuthRefused("401")
     world.connect("ann", life=1000)
     with pytest.raises(Suspended):
-        world.keeper.renew("ann", "access-0", Deadline(5))
+        world.manager.renew("ann", "access-0", Deadline(5))
     assert (world.accounts.kept["ann"].suspended, world.accounts.kept["ann"].version) == (True, 2)
     world.oauth.during = lambda: world.connect("bob", version=2, token="ended")
     with pytest.raises(Suspended):

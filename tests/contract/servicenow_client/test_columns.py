@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from core.tables import table_of
-from servicenow.choices import SECONDS
 from servicenow.client import ServiceNowClient
+from servicenow.columns import SECONDS
 from tests.contract.servicenow_client.world import World
 
 

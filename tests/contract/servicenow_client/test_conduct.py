@@ -18,7 +18,7 @@ from tests.contract.servicenow_client.world import INSERT, World
 def test_while_it_is_silent_calls_fail_at_once_and_later_work_again(world: World) -> None:
     """After five unanswered calls nobody waits any more; when it answers again, so do we."""
     ticking = 1000.0
-    world.transport.gate._monotonic = lambda: ticking
+    world.transport._limits._breaker._monotonic = lambda: ticking
     world.client()
     world.double.fault("slow", "/api", times=5, seconds=30)
     for _ in range(5):

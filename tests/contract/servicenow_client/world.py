@@ -10,10 +10,10 @@ import requests
 from core.accounts import Account, Tokens
 from core.times import Deadline
 from sandbox.servicenow import ServiceNowDouble
-from servicenow.choices import ColumnCache
 from servicenow.client import ServiceNowClient, ServiceNowClients
+from servicenow.columns import ColumnCache
 from servicenow.oauth import OAuthClient
-from servicenow.tokens import TokenKeeper
+from servicenow.tokens import TokenManager
 from servicenow.transport import Transport
 
 REDIRECT = "http://chat.example/plugins/com.mattermost.apps/apps/servicenow/oauth2/remote/complete"
@@ -65,9 +65,9 @@ class World:
             "system",
         )
         self.accounts = MemoryAccounts()
-        self.transport = Transport(double.url, at_once=24)
+        self.transport = Transport(double.url, concurrent_calls=24)
         self.oauth = self.oauth_client()
-        self.keeper = TokenKeeper(
+        self.tokens = TokenManager(
             self.accounts,
             self.oauth,
             instance=double.url,
@@ -76,7 +76,7 @@ class World:
             on_client_suspect=lambda: None,
         )
         self.clients = ServiceNowClients(
-            self.transport, self.keeper, self.accounts, ColumnCache(self.clock), self.clock
+            self.transport, self.tokens, self.accounts, ColumnCache(self.clock), self.clock
         )
 
     def clock(self) -> float:

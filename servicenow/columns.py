@@ -22,7 +22,7 @@ from core.records import Choice, Column
 from core.tables import table_of
 from core.upstream_errors import AccessDenied, Broken, NotFound, NotInstalled, ServiceNowError
 from servicenow.queries import Query, equals, one_of
-from servicenow.tables import Tables, meta_path
+from servicenow.table_api import TableApi, meta_path
 
 log = structlog.get_logger(__name__)
 
@@ -71,9 +71,9 @@ class ColumnCache:
         with self._lock:
             return self._known.get((table, language, person_id)) or _base(table)
 
-    def columns(self, table: str, language: str, person_id: str, tables: Tables) -> Columns:
+    def columns(self, table: str, language: str, person_id: str, api: TableApi) -> Columns:
         """
-        What memory holds, else asked for with *tables*' rights; one question at a time for each person.
+        What memory holds, else requested through *api*, one request at a time per person.
 
         Raises:
             NotConnected, Suspended: The person has to connect first.
@@ -88,15 +88,15 @@ class ColumnCache:
                 with self._lock:
                     if key in self._known or key in self._failed:
                         return self._known.get(key) or _base(table)
-                return self._asked(key, tables)
+                return self._asked(key, api)
         finally:
             with self._lock:
                 self._asking.pop(key, None)
 
-    def _asked(self, key: _Key, tables: Tables) -> Columns:
+    def _asked(self, key: _Key, api: TableApi) -> Columns:
         table, language, _ = key
         try:
-            found = ask_columns(table, language, tables)
+            found = ask_columns(table, language, api)
         except (NotConnected, Suspended):
             raise
         except ServiceNowError as error:
@@ -111,7 +111,7 @@ class ColumnCache:
         return answer
 
 
-def ask_columns(table: str, language: str, tables: Tables) -> Columns:
+def ask_columns(table: str, language: str, api: TableApi) -> Columns:
     """
     What ServiceNow tells, over what the base system has. Refusals mean less; they last, so they are kept.
 
@@ -123,11 +123,11 @@ def ask_columns(table: str, language: str, tables: Tables) -> Columns:
     """
     wanted = table_of(table).dependent_columns
     try:
-        columns = read_meta(tables.get(meta_path(table), {}))
+        columns = read_meta(api.get(meta_path(table), {}))
     except _REFUSALS as error:
         log.info("ui/meta refused", table=table, reason=type(error).__name__)
         columns, wanted = {}, table_of(table).choice_columns
-    choices = _component_choices(table, wanted, tables) or _readable_choices(table, wanted, language, tables)
+    choices = _component_choices(table, wanted, api) or _readable_choices(table, wanted, language, api)
     for name, found in choices.items():
         known = columns.get(name) or _base(table).get(name) or Column(name, name.replace("_", " ").capitalize())
         columns[name] = replace(known, choices=found)
@@ -136,10 +136,10 @@ def ask_columns(table: str, language: str, tables: Tables) -> Columns:
     return {**_base(table), **columns}
 
 
-def own_columns(table: str, tables: Tables) -> Columns:
+def own_columns(table: str, api: TableApi) -> Columns:
     """What this one account may see, past all memory; empty where it is refused."""
     try:
-        return read_meta(tables.get(meta_path(table), {}))
+        return read_meta(api.get(meta_path(table), {}))
     except _REFUSALS:
         return {}
 
@@ -182,12 +182,12 @@ def _choices(rows: Sequence[Any]) -> list[Choice]:
     ]
 
 
-def _component_choices(table: str, names: Sequence[str], tables: Tables) -> dict[str, tuple[Choice, ...]]:
+def _component_choices(table: str, names: Sequence[str], api: TableApi) -> dict[str, tuple[Choice, ...]]:
     """From the component's resource; nothing where it isn't installed or the account lacks its role."""
     if not names:
         return {}
     try:
-        result = tables.get(f"{_COMPONENT}/{table}", {})["result"]
+        result = api.get(f"{_COMPONENT}/{table}", {})["result"]
     except ServiceNowError as error:
         log.info("component's columns not readable", table=table, reason=type(error).__name__)
         return {}
@@ -211,7 +211,7 @@ def _under_categories(choices: Sequence[Choice]) -> Sequence[Choice]:
     return tuple(replace(one, dependent_value=of) for one in choices for of in _SUBCATEGORIES[one.value])
 
 
-def _readable_choices(table: str, names: Sequence[str], language: str, tables: Tables) -> dict[str, tuple[Choice, ...]]:
+def _readable_choices(table: str, names: Sequence[str], language: str, api: TableApi) -> dict[str, tuple[Choice, ...]]:
     """From `sys_choice`; nothing where it is closed, as to most people: then every choice is offered."""
     if not names:
         return {}
@@ -225,7 +225,7 @@ def _readable_choices(table: str, names: Sequence[str], language: str, tables: T
     )
     columns = ("name", "element", "label", "value", "dependent_value")
     try:
-        rows = tables.rows("sys_choice", query, columns, _MOST_CHOICES)
+        rows = api.rows("sys_choice", query, columns, _MOST_CHOICES)
     except ServiceNowError as error:
         log.info("sys_choice not readable", table=table, reason=type(error).__name__)
         return {}

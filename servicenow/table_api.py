@@ -22,7 +22,7 @@ from core.upstream_errors import (
 )
 from servicenow.classify import read_answer
 from servicenow.queries import Query, is_sys_id
-from servicenow.tokens import TokenKeeper
+from servicenow.tokens import TokenManager
 from servicenow.transport import Transport
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]*")
@@ -31,7 +31,7 @@ _LONGEST_PAUSE = 5.0  # seconds
 _LEAST_SECONDS = 1.0  # that must remain for another try
 
 
-class Tables:
+class TableApi:
     """
     Args:
         deadline: Of the call that all of this belongs to.
@@ -41,7 +41,7 @@ class Tables:
     def __init__(
         self,
         transport: Transport,
-        tokens: TokenKeeper,
+        tokens: TokenManager,
         person_id: str,
         deadline: Deadline,
         *,
