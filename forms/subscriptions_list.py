@@ -1,4 +1,4 @@
-"""The forms with which subscriptions are looked after: the list, one of them, the question before deleting. Pure."""
+"""The forms to list subscriptions, to show one, and to confirm its deletion. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _STATUSES = (
 
 @dataclass(frozen=True, kw_only=True)
 class ListFilter:
-    """What a list shows. ``table`` and ``status`` are "" for any."""
+    """Which subscriptions a list shows. ``table`` and ``status`` are "" for any."""
 
     owner: str = ME
     where: str = THIS_CHANNEL
@@ -52,9 +52,9 @@ def list_form(
     Build the list.
 
     Args:
-        lines: A Markdown line for each subscription of the page; or one that says that there are none.
-        picks: The same subscriptions as choices: numbered label and sys_id.
-        previous, further: Whether there are pages before and after.
+        lines: A line of Markdown per subscription, or a sentence if there are none.
+        picks: The same subscriptions as options: numbered label and sys_id.
+        previous, further: Whether there is a previous and a next page.
     """
     buttons = [Option("Open", "open")] if picks else []
     if previous:
@@ -80,26 +80,26 @@ def list_form(
 
 
 def list_flags() -> Form:
-    """What can be typed behind ``/servicenow subscriptions list``."""
+    """The flags of ``/servicenow subscriptions list``."""
     owner = SelectField(name="owner", label="Made by", options=_OWNERS, position=1, hint="[me | anyone]")
     where = SelectField(name="where", label="In", options=_PLACES, position=2, hint="[this_channel | all_channels]")
     return Form(path=LIST, title="Subscriptions", fields=[owner, where])
 
 
 def id_flags(path: str) -> Form:
-    """The id behind ``/servicenow subscriptions edit`` and its like."""
+    """The flags of commands about one subscription, such as ``/servicenow subscriptions edit``."""
     one = LookupField(name="subscription", label="Subscription", position=1, hint="[id]")
     return Form(path=path, title="Subscription", fields=[one])
 
 
 def detail_form(lines: Sequence[str], status: Status, *, state: str, listed: bool, several: bool) -> Form:
     """
-    Build what is seen of one subscription.
+    Build the detail of one subscription.
 
     Args:
         lines: Markdown.
-        listed: Whether it was picked from a list, so that one can go back there.
-        several: Whether that list's page had others, so that one can go on to them.
+        listed: Whether it was picked from a list, to go back to.
+        several: Whether the page of that list has other subscriptions, to go on to.
     """
     match status:
         case Status.ACTIVE:
@@ -118,7 +118,7 @@ def detail_form(lines: Sequence[str], status: Status, *, state: str, listed: boo
 
 
 def confirm_form(subject: str, place: str, *, state: str) -> Form:
-    """Ask before deleting. *subject* is Markdown; *place* is ``channel`` or what else people call it."""
+    """Ask before deleting. *subject* is Markdown, *place* is ``channel`` or ``conversation``."""
     action = SelectField(
         name="action", label="Action", options=[Option("Delete", "delete"), Option("Keep", "keep")], buttons=True
     )

@@ -1,4 +1,4 @@
-"""Connect a ServiceNow account, show it, disconnect it (spec §3, design §4)."""
+"""Connect a ServiceNow account, show it, and disconnect it."""
 
 import re
 import secrets
@@ -24,13 +24,13 @@ log = structlog.get_logger(__name__)
 
 
 class Declined(AppError):
-    """The person, or ServiceNow in the person's name, did not allow the connection."""
+    """The person didn't give consent in ServiceNow."""
 
     user_message = "You did not allow Mattermost to use your ServiceNow account, so nothing was connected."
 
 
 class SignInFailed(AppError):
-    """ServiceNow sent the browser back with an error of its own, or with nothing that helps."""
+    """ServiceNow sent the browser back with an error, or without a code."""
 
     user_message = (
         "ServiceNow did not let the sign-in finish. Start again with /servicenow connect; if it stays, "
@@ -39,20 +39,20 @@ class SignInFailed(AppError):
 
 
 class UnknownSignIn(AppError):
-    """The browser brought back a sign-in that this person did not start, or that is over."""
+    """The person didn't start this sign-in, or it has ended."""
 
     user_message = "This sign-in has expired or was already finished. Start again with /servicenow connect."
 
 
 @calls.form("account/connect", needs=Requirement.NOT_CONNECTED)
 def open_connect(call: Call, context: Context) -> Reply:
-    """Send the browser off to sign in; from the app bar one press is enough."""
+    """Open the sign-in page."""
     return Navigate(context.settings.connect_address)
 
 
 @calls.submit("account/connect", needs=Requirement.CONFIGURED)
 def connect(call: Call, context: Context) -> Reply:
-    """Offer the link; a command can't be sure that the browser lets it open a tab."""
+    """Show the link. Browsers may block a tab that a command opens."""
     address = context.settings.connect_address
     if context.account is not None and context.standing.connected:
         return Text(
@@ -64,12 +64,12 @@ def connect(call: Call, context: Context) -> Reply:
 
 def authorize(call: Call, context: Context) -> Reply:
     """
-    Where the framework sends the browser: ServiceNow's consent page.
+    Return the address of ServiceNow's consent page.
 
-    The sign-in is stored for this person first; `complete` takes no other.
+    The sign-in is stored first; `complete` accepts only one that this person started.
 
     Raises:
-        NotConfigured: There is no instance to send anybody to.
+        NotConfigured: There is no instance.
     """
     if context.instance.missing:
         raise NotConfigured(context.instance.missing)
@@ -89,13 +89,13 @@ def authorize(call: Call, context: Context) -> Reply:
 
 def complete(call: Call, context: Context) -> Reply:
     """
-    The browser is back from ServiceNow: exchange the code, see whose account it is, store, say so.
+    Finish a sign-in: exchange the code, identify the account, and store it.
 
     Raises:
-        UnknownSignIn: This person started no such sign-in, or it is too old, finished, or another instance's.
+        UnknownSignIn: This person didn't start the sign-in, or it is expired, finished, or of another instance.
         Declined, SignInFailed: ServiceNow sent an error instead of a code.
         OAuthRefused, ServiceNowError: The exchange failed; nothing was stored.
-        StorageFailed: Nothing could be stored; what ServiceNow granted is given back.
+        StorageFailed: Nothing could be stored; the tokens were revoked.
     """
     sign_in = context.stores.sign_ins.take(call.person.id, call.values.text("state"))
     if sign_in is None or sign_in.instance != context.instance.url:
@@ -111,7 +111,7 @@ def complete(call: Call, context: Context) -> Reply:
     try:
         identity = context.oauth.identify(tokens)
     except ServiceNowError:
-        _give_back(tokens, context)
+        _revoke_unused(context, tokens)
         raise
     before = context.account
     account = Account(
@@ -127,7 +127,7 @@ def complete(call: Call, context: Context) -> Reply:
             stored = context.stores.accounts.get(call.person.id)
             account = replace(account, version=(stored.version if stored else 0) + 1)
     except StorageFailed:
-        _give_back(tokens, context)
+        _revoke_unused(context, tokens)
         raise
     log.info("connected", person=call.person.id, identified=identity.known)
     _refresh_menus(context, connected=True)
@@ -137,7 +137,7 @@ def complete(call: Call, context: Context) -> Reply:
 
 @calls.submit("account/disconnect", needs=Requirement.LINKED)
 def disconnect(call: Call, context: Context) -> Reply:
-    """Revoke at ServiceNow, delete here, change the menus; say what remains."""
+    """Revoke the tokens in ServiceNow, and delete the account here."""
     account = context.account
     assert account is not None  # the requirement was checked
     revoked = account.instance == context.instance.url
@@ -164,7 +164,7 @@ def disconnect(call: Call, context: Context) -> Reply:
 
 @calls.submit("account/me", needs=Requirement.LINKED)
 def me(call: Call, context: Context) -> Reply:
-    """Who is connected to what, since when, and how long it lasts."""
+    """Show the connected account, and until when the connection lasts."""
     account = context.account
     assert account is not None  # the requirement was checked
     ends = account.tokens.ends_at
@@ -179,8 +179,8 @@ def me(call: Call, context: Context) -> Reply:
     return Text("\n".join(["| | |", "|:--|:--|", *(f"| **{name}** | {value} |" for name, value in rows)]))
 
 
-def _give_back(tokens: Tokens, context: Context) -> None:
-    """Revoke what was granted for a connection that did not come about, as far as ServiceNow listens."""
+def _revoke_unused(context: Context, tokens: Tokens) -> None:
+    """Revoke tokens that are not stored. If that fails, they expire."""
     try:
         context.oauth.revoke(tokens)
     except (ServiceNowError, OAuthRefused) as error:
@@ -194,7 +194,7 @@ def _health(context: Context) -> str:
 
 
 def _refresh_menus(context: Context, *, connected: bool) -> None:
-    """Best effort: the menus change at the next channel switch anyway."""
+    """Show the right menus at once. If that fails, they change at the next channel switch."""
     try:
         context.mattermost.show_connected(connected)
     except MattermostError as error:
@@ -202,7 +202,7 @@ def _refresh_menus(context: Context, *, connected: bool) -> None:
 
 
 def _welcome(call: Call, context: Context, account: Account) -> None:
-    """A direct message that says as whom and what to do next; its absence breaks nothing."""
+    """Send a direct message that says who is connected and what to do next. It may fail."""
     mail = escaped(account.identity.email, 100)
     lines = [
         "#### Your ServiceNow account is connected",

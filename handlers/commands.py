@@ -18,7 +18,7 @@ from forms.comments import COMMENT, NOTE, comments_flags
 from forms.incident import incident_flags
 from forms.share import share_flags
 from forms.state import RESOLVE, STATE, state_flags
-from forms.subscriptions import ADD, EDIT
+from forms.subscriptions_edit import ADD, EDIT
 from forms.subscriptions_list import DELETE, LIST, PAUSE, RESUME, SEND_TEST, id_flags, list_flags
 from forms.view import view_flags
 from handlers.registry import calls

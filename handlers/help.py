@@ -1,4 +1,4 @@
-"""Help, made from the command table and filtered by what the reader may do now."""
+"""Show the commands that the person can use."""
 
 import difflib
 
@@ -14,7 +14,7 @@ from mattermost.cards import person_line
 
 @calls.submit("help/show", needs=Requirement.NOTHING)
 def show_help(call: Call, context: Context) -> Reply:
-    """Everything one can do; a word that is no command is answered with the nearest that is one."""
+    """Show all commands. An unknown command is answered with the nearest known one."""
     asked = " ".join(call.values.text("command").lower().split())
     known = command_words()
     if asked and not any(words.startswith(asked) for words in known):
@@ -28,10 +28,10 @@ def show_help(call: Call, context: Context) -> Reply:
 
 def help_text(standing: Standing, account: Account | None, asked: str = "") -> str:
     """
-    The help as Markdown; the connected account stands at the end.
+    The help as Markdown, with the connected account at the end.
 
     Args:
-        asked: Only commands that begin with these words; "" for all.
+        asked: Show only commands that begin with these words; "" for all.
     """
     lines = help_lines(standing)
     if asked:

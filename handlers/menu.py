@@ -8,7 +8,7 @@ from core.errors import InvalidInput
 from core.fields import Option
 from core.menus import Requirement
 from forms.menu import PATH, menu_form
-from forms.subscriptions import ADD
+from forms.subscriptions_edit import ADD
 from forms.subscriptions_list import LIST
 from handlers import account, change, help, incident, share, subscriptions_edit, subscriptions_list, view
 from handlers.context import Context

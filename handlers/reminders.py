@@ -1,7 +1,7 @@
 """
-What people are told without having asked: a suspended account, a connection that is about to end.
+Remind people of suspended accounts and of connections that expire soon.
 
-Each is marked as told before it is sent, so that a crash repeats nothing and floods nobody.
+A reminder is stored before it is sent, so that it isn't sent twice after a crash.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,14 +15,14 @@ from core.storage_ports import Accounts
 log = structlog.get_logger(__name__)
 
 DAY = 86_400.0
-ENDING_NOTICE = 7 * DAY  # before the hundredth day
-SUSPENSION_PAUSE = DAY  # at most one message in this time
+ENDING_NOTICE = 7 * DAY  # before the refresh token expires
+SUSPENSION_PAUSE = DAY  # at most one message per person in this time
 
 Tell = Callable[[str, str], None]  # person id, text: a direct message from the bot
 
 
-def ending(accounts: Iterable[Account], now: float) -> list[Account]:
-    """Accounts whose refresh token dies within seven days and whose owners were not told yet."""
+def expiring(accounts: Iterable[Account], now: float) -> list[Account]:
+    """Accounts whose refresh token expires within seven days and whose owners weren't reminded."""
     return [
         account
         for account in accounts
@@ -32,12 +32,12 @@ def ending(accounts: Iterable[Account], now: float) -> list[Account]:
     ]
 
 
-def remind_of_endings(accounts: Accounts, tell: Tell, connect: str, now: float) -> None:
-    """Tell everybody whose connection ends within seven days, once."""
-    for account in ending(accounts.all(), now):
+def remind_of_expiry(accounts: Accounts, tell: Tell, connect: str, now: float) -> None:
+    """Remind everyone whose connection expires within seven days, once."""
+    for account in expiring(accounts.all(), now):
         marked = replace(account, ending_told_at=now, version=account.version + 1)
         if not accounts.put(marked):
-            continue  # somebody else just changed it; the next round looks again
+            continue  # it was just changed; the next round looks again
         days = max(1, round((account.tokens.ends_at - now) / DAY))
         tell(
             account.person_id,
@@ -46,7 +46,7 @@ def remind_of_endings(accounts: Accounts, tell: Tell, connect: str, now: float) 
         )
 
 
-def tell_of_suspension(accounts: Accounts, tell: Tell, person_id: str, connect: str, now: float) -> None:
+def remind_of_suspension(accounts: Accounts, tell: Tell, person_id: str, connect: str, now: float) -> None:
     """Ask the owner of a suspended account to connect again, at most once in 24 hours."""
     account = accounts.get(person_id)
     if account is None or now - account.suspension_told_at < SUSPENSION_PAUSE:
@@ -60,7 +60,7 @@ def tell_of_suspension(accounts: Accounts, tell: Tell, person_id: str, connect: 
 
 
 def client_suspect_text() -> str:
-    """What administrators are told when ServiceNow refuses several people's connections in a row."""
+    """For administrators, when ServiceNow refuses several people's connections in a row."""
     return (
         "ServiceNow refused the connections of several people one after the other. Please check the OAuth "
         "client in ServiceNow (active, same client id and secret as in this app's settings). Their accounts "

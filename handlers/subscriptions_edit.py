@@ -5,7 +5,7 @@ from dataclasses import replace
 from core.calls import Call, Options, Reply, Text, Value, Values
 from core.menus import Requirement
 from core.subscriptions import Event, Status, Subscription
-from forms.subscriptions import ADD, EDIT, FILTER_FIELDS, LOOKUPS, TEST, chosen_table
+from forms.subscriptions_edit import ADD, EDIT, FILTER_FIELDS, LOOKUPS, TEST, chosen_table
 from handlers.context import Context
 from handlers.reference_fields import answer_lookup, look_up_reference
 from handlers.registry import calls

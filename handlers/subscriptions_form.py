@@ -8,7 +8,7 @@ from core.calls import Call, Channel, Reply, ShowForm, Value, Values
 from core.fields import Option
 from core.subscriptions import PostOption, Subscription
 from core.upstream_errors import MattermostError
-from forms.subscriptions import ADD, EDIT, ONE_RECORD, WHOLE_TABLE, chosen_table, subscription_form
+from forms.subscriptions_edit import ADD, EDIT, ONE_RECORD, WHOLE_TABLE, chosen_table, subscription_form
 from handlers.context import Context
 from handlers.form_state import RecordRef
 from handlers.subscriptions_lookups import REFERENCED_TABLES, names_in, read_title, tables_of

@@ -6,7 +6,7 @@ from core.records import Record
 from core.subscriptions import NAME_CHARACTERS, Event, Filter, PostOption, Subscription
 from core.tables import table_of
 from forms.choices import choices_of
-from forms.subscriptions import ONE_RECORD, WHOLE_TABLE, events_of, kind_of
+from forms.subscriptions_edit import ONE_RECORD, WHOLE_TABLE, events_of, kind_of
 from handlers.context import Context
 from handlers.form_reader import NOT_OFFERED, FormReader
 from handlers.reference_fields import finder

@@ -13,7 +13,7 @@ from core.upstream_errors import MattermostError
 from handlers import capabilities  # noqa: F401 - registers every path
 from handlers.context import Context, Services
 from handlers.registry import calls
-from handlers.reminders import remind_of_endings, tell_of_suspension
+from handlers.reminders import remind_of_expiry, remind_of_suspension
 from mattermost.access import Access
 from mattermost.apps_framework import read_values, write
 from mattermost.client import MattermostClient
@@ -115,7 +115,7 @@ class Door:
     def remind(self, caller: Caller) -> None:
         """Reminders that are due, sent with the live session that this call brought."""
         services = self.services
-        remind_of_endings(
+        remind_of_expiry(
             services.stores.accounts,
             lambda person_id, text: self.tell_later(caller, person_id, text),
             services.settings.connect_address,
@@ -128,7 +128,7 @@ class Door:
         if caller.request.acting_user_access_token:
             self.background.submit(lambda: _hide(context))
         self.background.submit(
-            lambda: tell_of_suspension(
+            lambda: remind_of_suspension(
                 services.stores.accounts,
                 lambda person_id, text: self.tell_later(caller, person_id, text),
                 caller.person.id,

@@ -17,7 +17,7 @@ from core.times import Deadline
 from core.upstream_errors import MattermostRefused
 from handlers.context import Context
 from handlers.registry import calls
-from handlers.reminders import tell_of_suspension
+from handlers.reminders import remind_of_suspension
 from mattermost.bot_tokens import NoBotToken
 from mattermost.card_buttons import CardButtons
 from mattermost.direct_cards import PressedCard, members_of
@@ -365,7 +365,7 @@ class PlainHost:
     def _tell_suspended(self, person_id: str, context: Context) -> None:
         services = self.door.services
         self.door.background.submit(
-            lambda: tell_of_suspension(
+            lambda: remind_of_suspension(
                 services.stores.accounts,
                 context.mattermost.tell,
                 person_id,

@@ -24,7 +24,7 @@ from forms.menu import menu_form
 from forms.priority import priority_form
 from forms.share import share_form
 from forms.state import STATE, StateOf, state_form
-from forms.subscriptions import ADD, EDIT, subscription_form
+from forms.subscriptions_edit import ADD, EDIT, subscription_form
 from forms.subscriptions_list import ListFilter, confirm_form, detail_form, list_form
 from forms.view import view_form
 from handlers import capabilities  # noqa: F401 - registers the handlers that menus lead to

@@ -1,4 +1,4 @@
-"""The form of one subscription, new or changed. Pure: built again on refresh, never patched."""
+"""The form to add or edit a subscription. Pure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -47,12 +47,11 @@ def subscription_form(
     Build the form for a modal.
 
     Args:
-        tables: Name and label of what may be subscribed to.
-        columns: Columns of the chosen table, as the person may see them.
-        values: What was entered or prefilled so far.
+        tables: Labels of the tables that can be subscribed to, by name.
+        columns: Columns of the chosen table that the person can see.
+        values: What was entered or prefilled.
         path: `ADD` or `EDIT`.
-        state: Signed state of this opened form.
-        fresh: Whether it opens now: what is absent then gets its default, and stays empty later.
+        fresh: Whether it opens now, so that empty fields get their defaults.
         header: Markdown above the fields.
     """
     table, kind = chosen_table(values, tables), kind_of(values)
@@ -104,7 +103,7 @@ def subscription_form(
 
 
 def chosen_table(values: Values, tables: Mapping[str, str]) -> str:
-    """The chosen table, the first one where none was chosen."""
+    """The chosen table, or else the first one."""
     chosen = values.text("table")
     return chosen if chosen in tables else next(iter(tables))
 
