@@ -127,9 +127,8 @@ class MattermostBot:
             if self._allowed.get((person_id, channel_id)):
                 return
         reads = self._access.reads(self._ask, person_id)
-        reads.read(*reads.paths(channel_id))
         try:
-            user = reads.user()
+            user = reads.user()  # alone: if the token has died, one request finds out and renews it
         except MattermostRefused as error:
             raise MayNotPost(f"owner: {error}", GONE) from error
         if user.get("delete_at"):
