@@ -90,12 +90,7 @@ class Journal(Protocol):
     """Comments and work notes of a record."""
 
     def latest(self, table: str, sys_id: str, *, skip: int = 0, most: int = 10) -> Entries:
-        """
-        The newest entries after the first *skip*.
-
-        From `sys_journal_field` where the account may read it, else from the journal's text; which of
-        the two is remembered for 15 minutes, so that it is one request then.
-        """
+        """The newest entries after the first *skip*; one request."""
         ...
 
     def count(

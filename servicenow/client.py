@@ -14,7 +14,7 @@ from servicenow.attachments import AttachmentsClient
 from servicenow.changes import ChangesClient
 from servicenow.columns import ColumnCache, own_columns
 from servicenow.component import ComponentClient
-from servicenow.journal import JournalClient, JournalReaders
+from servicenow.journal import JournalClient
 from servicenow.queries import Query, at_or_after, contains, equals, is_me, one_of, starts_with
 from servicenow.records import FoundRecords, RecordsClient
 from servicenow.subscriptions import SubscriptionRows
@@ -58,7 +58,6 @@ class ServiceNowClients:
         self._accounts = accounts
         self._columns = columns
         self._found = FoundRecords(clock)
-        self._readers = JournalReaders(clock)
 
     def client_for(self, person_id: str, deadline: Deadline) -> "ServiceNowClient":
         """A client with *person_id*'s rights that keeps *deadline*."""
@@ -74,7 +73,7 @@ class ServiceNowClients:
             language if language.isalnum() else "en",
             person_id,
             records=RecordsClient(api, self._found, person_id),
-            journal=JournalClient(api, self._readers, person_id, zone, account.identity if account else Identity()),
+            journal=JournalClient(api, zone, account.identity if account else Identity()),
             changes=ChangesClient(api),
             attachments=AttachmentsClient(api),
         )

@@ -1,22 +1,19 @@
 """
 Comments and work notes (API reference §5.6).
 
-Who may read `sys_journal_field`, mostly administrators, gets rows. Everybody else gets the text that a
-journal column shows: entries one after the other, newest first, each under a heading with time, name and
-the column's label. Blank lines belong to entries, so only headings part them.
+Entries are read from the text that a journal column shows, which is one request for everybody: entries one after
+the other, newest first, each under a heading with time, name, and the column's label. Blank lines belong to entries,
+so only headings separate them. To find an entry whose write wasn't answered, the rows of `sys_journal_field` are asked
+first. Mostly administrators can read those.
 """
 
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
-from cachetools import TTLCache
-
-from core.ports import Clock
 from core.record_ports import Entries, JournalEntry
 from core.records import Identity, Record
 from core.times import shown, zone_of
@@ -25,7 +22,6 @@ from servicenow.queries import Query, Term, at_or_after, equals, one_of
 from servicenow.table_api import TableApi
 
 ELEMENTS = ("comments", "work_notes")
-_SECONDS = 900.0
 _NEWEST = 5
 _LOOKED_AT = 500  # entries of one person on one record since a form was first sent
 _CLOCK_MARGIN = 300.0  # seconds that the instance's clock may be behind ours
@@ -41,59 +37,30 @@ _FORMATS = tuple(
 _OUT = "%Y-%m-%d %H:%M"
 
 
-class JournalReaders:
-    """Who may read rows of `sys_journal_field`, as far as we have seen; for 15 minutes."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._may: TTLCache[str, bool] = TTLCache(maxsize=5000, ttl=_SECONDS, timer=clock)
-        self._lock = threading.Lock()
-
-    def get(self, person_id: str) -> bool | None:
-        with self._lock:
-            return self._may.get(person_id)
-
-    def put(self, person_id: str, may: bool) -> None:
-        with self._lock:
-            self._may[person_id] = may
-
-
 class JournalClient:
     """`core.record_ports.Journal` with one person's rights; *zone* is the IANA name of the reader's."""
 
-    def __init__(self, api: TableApi, readers: JournalReaders, person_id: str, zone: str, identity: Identity) -> None:
+    def __init__(self, api: TableApi, zone: str, identity: Identity) -> None:
         self._api = api
-        self._readers = readers
-        self._person_id = person_id
         self._zone = zone
         self._identity = identity
 
     def latest(self, table: str, sys_id: str, *, skip: int = 0, most: int = 10) -> Entries:
-        may = self._readers.get(self._person_id)
-        if may is not False:
-            rows = self._rows(sys_id, skip + most + 1)
-            if rows:
-                self._readers.put(self._person_id, True)
-                return _page(rows, skip, most, work_notes=True)
-            if may:
-                return Entries((), False, work_notes=True)
         record = self._api.row(table, sys_id, ("sys_id", *ELEMENTS))
         entries = split_columns({name: record.display(name) for name in ELEMENTS})
-        if entries:
-            self._readers.put(self._person_id, False)  # there are some, and their rows were not to be seen
-        return _page(entries, skip, most, work_notes="work_notes" in record.cells)
+        return Entries(entries[skip : skip + most], len(entries) > skip + most, "work_notes" in record.cells)
 
     def count(
         self, table: str, sys_id: str, element: str, matches: Callable[[str], bool], since: float, text: str = ""
     ) -> int:
-        may, author = self._readers.get(self._person_id), self._identity.user_name
-        if may is not False:
-            after = at_or_after("sys_created_on", since - _CLOCK_MARGIN)
-            # Others may have written any number meanwhile.
-            mine = [equals("element", element), equals("sys_created_by", author)]
-            rows = self._rows(sys_id, _LOOKED_AT, after, *mine)
-            rows = [one for one in rows if (one.element, one.author) == (element, author)]
-            if rows or may:
-                return sum(matches(one.text) for one in rows)
+        author = self._identity.user_name
+        after = at_or_after("sys_created_on", since - _CLOCK_MARGIN)
+        # Others may have written any number meanwhile.
+        mine = [equals("element", element), equals("sys_created_by", author)]
+        rows = self._rows(sys_id, _LOOKED_AT, after, *mine)
+        rows = [one for one in rows if (one.element, one.author) == (element, author)]
+        if rows:
+            return sum(matches(one.text) for one in rows)
         column = self._api.row(table, sys_id, ("sys_id", element)).display(element)
         if _HEADING.match(column) is None:
             return int(bool(text) and _squeezed(text) in _squeezed(column))
@@ -202,10 +169,6 @@ def split_columns(texts: Mapping[str, str]) -> list[JournalEntry]:
             every = sorted((pair for column in dated for pair in column), key=lambda pair: pair[0], reverse=True)
             return [JournalEntry(e.element, e.author, at.strftime(_OUT), e.text) for at, e in every]
     return [entry for entries in columns for entry in entries]
-
-
-def _page(entries: Sequence[JournalEntry], skip: int, most: int, *, work_notes: bool) -> Entries:
-    return Entries(entries[skip : skip + most], len(entries) > skip + most, work_notes)
 
 
 def _same(text: str, entry: JournalEntry) -> bool:

@@ -101,3 +101,60 @@ def test_subscriptions(world: World, agent: MattermostClient) -> None:
     form = subscribing.opened(agent)
     with rounds(world, [DIRECT], [MEMBER, BOT], [POST]):
         assert subscribing.press(agent, form, "save", {"direct": True})["type"] == "ok"
+
+
+def test_servicenow(world: World, agent: MattermostClient) -> None:
+    """
+    Requests to ServiceNow, with a warm token and warm choices: also the first time, and on a record without entries.
+    """
+    subscribing.install_component(world, "agent")
+    subscribing.opened(agent)
+    change, number = opened(agent.command("change create", {}, **HERE)), "INC0010001"
+    agent.submit(change, {"short_description": "Router"}, **HERE)
+    counted: dict[str, int] = {}
+
+    def count(what: str, answer: Json) -> Json:
+        assert answer["type"] in {"ok", "form"}, answer
+        counted[what] = len(world.asked())
+        world.servicenow.clear_requests()
+        return answer
+
+    world.servicenow.clear_requests()
+    form = opened(count("open a form", agent.command("incident create", {}, **HERE)))
+    count("create an incident", agent.submit(form, {"short_description": "One"}, **HERE))
+    form = opened(count("choose what to share", agent.command("share", {"record": number}, **HERE)))
+    count("share", agent.submit(form, {}, **HERE))
+    seen = opened(count("view", agent.command("view", {"record": number}, **HERE)))
+    count("view comments by command", agent.command("comment", {"record": number}, **HERE))
+    box = opened(count("view comments", agent.submit(seen, {"action": "comment"}, **HERE)))
+    count("comment and see the latest", agent.submit(box, {"comments": "Hello", "action": "add"}, **HERE))
+    states = opened(count("open the state", agent.submit(seen, {"action": "state"}, **HERE)))
+    progress = {"state": choice(states, "state", "In Progress")}
+    count("save the state", agent.submit(states, progress, **HERE))
+    seen = view(agent, "CHG0030001")
+    world.servicenow.clear_requests()
+    count("open the state of a change", agent.submit(seen, {"action": "state"}, **HERE))
+    form = subscribing.opened(agent)
+    world.servicenow.clear_requests()
+    count("subscribe", subscribing.press(agent, form, "save"))
+    card, _ = card_of(world, agent)
+    dialog = agent.press_action(card["id"], "comment").dialog
+    assert dialog is not None
+    world.servicenow.clear_requests()
+    assert agent.submit_dialog(dialog, {"comments": "Hello"}) == {}
+    count("comment in a dialog", {"type": "ok"})
+    assert counted == {
+        "open a form": 0,
+        "create an incident": 1,
+        "choose what to share": 1,
+        "share": 1,
+        "view": 1,
+        "view comments by command": 2,
+        "view comments": 1,
+        "comment and see the latest": 2,
+        "open the state": 1,
+        "save the state": 2,
+        "open the state of a change": 2,
+        "subscribe": 2,
+        "comment in a dialog": 1,
+    }

@@ -8,7 +8,7 @@ import pytest
 
 from core.records import Cell, Identity, Record
 from core.upstream_errors import NotKept
-from servicenow.journal import JournalClient, JournalReaders, split, split_columns
+from servicenow.journal import JournalClient, split, split_columns
 from servicenow.table_api import TableApi
 
 COMMENTS = """2026-07-28 23:46:48 - Abel Tuter (Additional comments)
@@ -103,7 +103,7 @@ def test_behind_newer_entries_only_one_s_own_of_that_time_is_proof(heading: str,
     answering = cast(TableApi, Answering(f"{newer}{heading} (Comments)\nDone\n\n"))
     ann = Identity(sys_id="a" * 32, user_name="ann", name="Ann Agent")
     began = datetime(2026, 11, 24, 13, 0, 0, tzinfo=UTC).timestamp()
-    journal = JournalClient(answering, JournalReaders(lambda: began), "person", "UTC", ann)
+    journal = JournalClient(answering, "UTC", ann)
 
     def add() -> Record:
         return journal.add("incident", "b" * 32, "comments", "Done", ("number",), began)

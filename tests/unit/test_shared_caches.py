@@ -12,7 +12,6 @@ from core.records import Cell, Record
 from mattermost.access import Access
 from mattermost.parallel import Parallel
 from mattermost.paths import Path
-from servicenow.journal import JournalReaders
 from servicenow.records import FoundRecords
 
 THREADS, ROUNDS = 24, 150
@@ -69,16 +68,5 @@ def test_found_records_survive_expiry() -> None:
         found.remember(person, records)
         for record in records:
             assert found.get(person, "incident", record.sys_id) in (None, record)
-
-    in_threads(work)
-
-
-def test_journal_readers_survive_expiry() -> None:
-    """What is known of who may read rows is told or forgotten, never an error."""
-    readers = JournalReaders(running_clock(200.0))
-
-    def work(number: int) -> None:
-        readers.put(f"person {number}", True)
-        assert readers.get(f"person {number}") in {None, True}
 
     in_threads(work)
