@@ -26,7 +26,7 @@ from servicenow.tokens import TokenManager
 from servicenow.transport import Transport
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]*")
-_RETRIES = 2
+_READ_CALLER = stamina.RetryingCaller(attempts=3, wait_initial=0.2, wait_jitter=0.3)
 _LONGEST_PAUSE = 5.0  # seconds
 _LEAST_SECONDS = 1.0  # that must remain for another try
 
@@ -115,17 +115,7 @@ class TableApi:
         """A read; repeated at most twice inside the deadline where that can help."""
         if not self._retry:
             return self._once("GET", path, params)
-        for attempt in stamina.retry_context(
-            on=self._pause,
-            attempts=1 + _RETRIES,
-            timeout=max(0.01, self._deadline.left() - _LEAST_SECONDS),
-            wait_initial=0.2,
-            wait_max=2.0,
-            wait_jitter=0.3,
-        ):
-            with attempt:
-                return self._once("GET", path, params)
-        raise AssertionError("stamina returns or raises")
+        return _READ_CALLER(self._pause, self._once, "GET", path, params)
 
     def _pause(self, error: Exception) -> bool | float:
         """Whether to repeat a read after *error*, and after how many seconds where ServiceNow said so."""

@@ -19,7 +19,7 @@ MODULES: dict[str, list[str]] = {
     "http_client/limits.py": ["tests/unit/test_http_limits.py"],
     "http_client/exchange.py": ["tests/unit/test_http_client.py"],
     "http_client/failures.py": ["tests/unit/test_http_client.py"],
-    "servicenow/table_api.py": ["tests/contract/servicenow_client"],
+    "servicenow/table_api.py": ["tests/unit/test_table_api.py"],
     "handlers/confirmed.py": ["tests/scenarios/test_outages.py", "tests/scenarios/test_once_per_form.py"],
     "handlers/idempotency.py": ["tests/contract/test_forms_crash.py", "tests/scenarios/test_once_per_form.py"],
     "mattermost/triggers.py": [
