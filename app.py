@@ -17,9 +17,9 @@ from core.records import Record
 from core.signing import Signer
 from core.tables import shared_tables
 from core.times import Deadline
-from core.webhook_keys import KeyRing, LegacyWebhookSwitch
 from handlers.cards import drawn, shown_by
 from handlers.context import Services, Settings
+from handlers.live_settings import KeyRing, LegacyWebhookSwitch
 from mattermost.access import Access
 from mattermost.bot import GONE, MattermostBot
 from mattermost.bot_tokens import BotTokens
@@ -47,9 +47,9 @@ from updateset.build import RELEASE, build
 from web.background import Background, Every
 from web.calls import Door
 from web.downloads import downloads_blueprint
-from web.limits import PersonLimits
 from web.messages import AdministratorMessages
 from web.plain import PRESS_PATH, PlainHost, plain_blueprint
+from web.rate_limits import PersonLimits
 from web.verify import Verifier
 from web.webhooks import reports_blueprint
 from web.wsgi import Service, web_app

@@ -13,7 +13,7 @@ from flask import Flask
 
 from config import Config, ConfigError, redacted
 from core.errors import AppError, StorageFailed
-from storage.tinydb import InUse, folder_of
+from storage.embedded import InUse, folder_of
 from web.logs import configure_logs, log_everything
 
 log = structlog.get_logger("cli")

@@ -8,7 +8,7 @@ from core.notices import WebhookKey
 from core.ports import Clock
 from core.storage_ports import Stores
 from core.times import Deadline
-from core.webhook_keys import KeyRing, LegacyWebhookSwitch
+from handlers.live_settings import KeyRing, LegacyWebhookSwitch
 from handlers.webhook_keys import rotate
 from wiring import live_instance, open_stores
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from functools import partial
 
 from config import Config
-from core.instance import Instance, LiveInstance
+from core.instance import Instance
 from core.ports import Clock
 from core.storage_ports import Stores
+from handlers.live_settings import LiveInstance
 from mattermost.client import REMOTE
 from servicenow.client import InstanceClients, ServiceNowClients
 from servicenow.columns import ColumnCache
@@ -14,8 +15,8 @@ from servicenow.links import LINKS
 from servicenow.oauth import OAuthClient
 from servicenow.tokens import TokenManager
 from servicenow.transport import Transport
+from storage.embedded import open_storage
 from storage.sealing import derive_keys
-from storage.tinydb import open_storage
 
 
 def open_stores(config: Config, *, clock: Clock, wait: float = 0.0) -> Stores:

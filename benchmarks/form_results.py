@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from core.accounts import FormResult
+from storage.embedded import open_storage
 from storage.sealing import derive_keys
-from storage.tinydb import open_storage
 
 STORED = 10_000
 TIMES = 300

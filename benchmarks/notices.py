@@ -29,8 +29,8 @@ from core.tables import table_of
 from core.times import Deadline
 from handlers.cards import drawn
 from sandbox.client import PASSWORD, PLUGIN, MattermostClient
+from storage.embedded import open_storage
 from storage.sealing import derive_keys
-from storage.tinydb import open_storage
 from tests.ports import ReservedPort
 from tests.reports import KEY_ID, SECRET, matching, signed
 from tests.world import CLIENT_ID, CLIENT_SECRET, JWT_SECRET, Running

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.fields import Form, Option
+from core.records import Identity
 
 
 class Kind(StrEnum):
@@ -234,3 +235,9 @@ class Message:
     created_at: float
     text: str
     files: Sequence[File] = ()
+
+
+def person_option(person: Identity) -> Option:
+    """*person* as look-ups show people: ``Name (user_name)``."""
+    name = person.name or person.user_name or "You"
+    return Option(f"{name} ({person.user_name})" if person.user_name else name, person.sys_id, person.user_name)

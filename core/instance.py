@@ -1,14 +1,10 @@
 """The configured ServiceNow instance, and our component in it as its administrators see it."""
 
 import re
-import threading
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Generic, TypeVar
 from urllib.parse import urlsplit
-
-from core.storage_ports import SavedSettings
 
 _OF_SERVICENOW = re.compile(r"https://([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+service-now\.com")
 
@@ -118,46 +114,3 @@ class ForeignRow:
     options: str
     name: str
     created_by: str
-
-
-Parts = TypeVar("Parts")
-
-_SETTING = "instance"
-
-
-class LiveInstance(Generic[Parts]):
-    """
-    The parts that belong to the instance in force.
-
-    Args:
-        environment: Set from outside; what it has can't be changed here.
-        build: Makes the parts for an instance; runs at the start and at each change.
-    """
-
-    def __init__(self, environment: Instance, saved: SavedSettings, build: Callable[[Instance], Parts]) -> None:
-        self.environment = environment
-        self._saved = saved
-        self._build = build
-        self._lock = threading.Lock()
-        self.current: Parts = build(self._in_force())
-
-    def set(self, instance: Instance) -> None:
-        """
-        Store *instance* and use it from now on, but for what the environment sets.
-
-        Raises:
-            StorageFailed: Not stored, and nothing changed.
-        """
-        with self._lock:
-            kept = {part: getattr(instance, part) for part in SETTING_NAMES if not getattr(self.environment, part)}
-            self._saved.put(_SETTING, kept)
-            self.current = self._build(self._in_force())
-
-    def _in_force(self) -> Instance:
-        saved = self._saved.get(_SETTING)
-        return Instance(
-            **{
-                one.name: getattr(self.environment, one.name) or str(saved.get(one.name, ""))
-                for one in fields(Instance)
-            }
-        )

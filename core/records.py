@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from core.fields import Option
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -72,9 +70,3 @@ class Identity:
     @property
     def known(self) -> bool:
         return bool(self.sys_id)
-
-    @property
-    def option(self) -> Option:
-        """As people are offered in look-ups: ``Name (user_name)``."""
-        name = self.name or self.user_name or "You"
-        return Option(f"{name} ({self.user_name})" if self.user_name else name, self.sys_id, self.user_name)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from core.calls import Call, Options, Reply, ShowForm, Text, Value, Values
+from core.calls import Call, Options, Reply, ShowForm, Text, Value, Values, person_option
 from core.errors import InvalidInput
 from core.fields import Option
 from core.menus import Requirement
@@ -65,7 +65,7 @@ def look_up(call: Call, context: Context) -> Reply:
             and context.account
             and context.account.identity.known
         ):
-            [me] = as_offered(call, [context.account.identity.option])
+            [me] = as_offered(call, [person_option(context.account.identity)])
             found = (me, *(one for one in found if one.value != me.value))
         return Options(found)
     return Options(look_up_records(call, context))
@@ -199,7 +199,7 @@ def _myself(context: Context) -> Option:
             {"assigned_to": "ServiceNow does not say who you are: choose yourself from the list."},
             "ServiceNow does not say who you are there, so this can't be assigned to you here.",
         )
-    return account.identity.option
+    return person_option(account.identity)
 
 
 def _save(call: Call, context: Context, now: Record, columns: dict[str, str]) -> Text:

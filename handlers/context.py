@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from core.accounts import Account
 from core.calls import Person
-from core.instance import LiveInstance
 from core.mattermost_ports import Buttons, Mattermost
 from core.menus import Standing
 from core.ports import Clock, InstanceProbe, ServiceNow
 from core.signing import Signer
 from core.storage_ports import BotToken, Deliveries, Stores, TestReports
 from core.times import Deadline
-from core.webhook_keys import KeyRing, LegacyWebhookSwitch
+from handlers.live_settings import KeyRing, LegacyWebhookSwitch, LiveInstance
 
 if TYPE_CHECKING:
     from servicenow.client import InstanceClients

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from core.calls import Call, Options, Post, Reply, ShowForm, Text, Values
+from core.calls import Call, Options, Post, Reply, ShowForm, Text, Values, person_option
 from core.menus import Requirement
 from core.records import Column, Record
 from core.upstream_errors import MattermostError, Refused
@@ -120,7 +120,7 @@ def _show(
     entered = dict(reader.resolved({name: finder(context, name) for name in LOOKUPS}))
     account = context.account
     if caller_default and "caller_id" not in entered and account is not None and account.identity.known:
-        entered["caller_id"] = account.identity.option
+        entered["caller_id"] = person_option(account.identity)
     mandatory = _mandatory(context, (*state.also, *also))
     names = tuple(column.name for column in mandatory)
     texts = {name: values.text(name) for name in ("short_description", "description")}

@@ -9,7 +9,7 @@ from core.instance import AuthRow
 from core.notices import WebhookKey
 from core.ports import Component
 from core.upstream_errors import AccessDenied, NotInstalled, ServiceNowError
-from core.webhook_keys import KeyRing
+from handlers.live_settings import KeyRing
 
 log = structlog.get_logger(__name__)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from core.calls import person_option
 from core.fields import Option, distinct_options
 from core.instance import Instance
 from core.ports import Clock, Links, OAuth
@@ -173,7 +174,7 @@ class ServiceNowClient:
             # More than fit: whose user name this is comes first all the same.
             exact = self._people(Query().where(equals("active", "true")).where(equals("user_name", query)))
             people = [*(one for one in exact if _called_exactly(one, query)), *people][:_OPTIONS]
-        return distinct_options(one.option if one.user_name else Option(one.name, one.sys_id) for one in people)
+        return distinct_options(person_option(one) if one.user_name else Option(one.name, one.sys_id) for one in people)
 
     def _people(self, wanted: Query) -> list[Identity]:
         rows = self._lookups.rows("sys_user", wanted, ("sys_id", "name", "user_name"), _OPTIONS)

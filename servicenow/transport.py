@@ -8,9 +8,9 @@ import structlog
 
 from core.times import Deadline
 from core.upstream_errors import Broken, ConnectionLost, ServiceNowError, Unanswered, Unreachable
+from http_client.call_limits import CallLimits
 from http_client.exchange import HttpClient, HttpResponse
 from http_client.failures import ExchangeError, Failure
-from http_client.limits import CallLimits
 
 MOST_BYTES = 8 * 1024 * 1024
 _LEAST_SECONDS = 0.25  # with less left, no answer can be expected

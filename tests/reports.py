@@ -14,8 +14,8 @@ import requests
 
 from core.outbox import THREAD_LIFE, Thread
 from core.subscriptions import Grant, digest_of
+from storage.embedded import open_storage
 from storage.sealing import derive_keys
-from storage.tinydb import open_storage
 from tests.world import World
 
 Json = dict[str, Any]

@@ -10,6 +10,9 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -96,6 +99,67 @@ def test_the_core_needs_the_standard_library_alone() -> None:
         if name.split(".")[0] not in sys.stdlib_module_names | {"core"}
     }
     assert not foreign
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+@cache
+def _graph() -> dict[str, set[str]]:
+    """Each module of ours with those it imports, in functions and for type checkers too."""
+    paths = {_name(path): path for package in sorted(OURS) for path in _modules(package)}
+    return {name: {one for one in _imports(path) if one in paths and one != name} for name, path in paths.items()}
+
+
+def _depths(folder: str) -> dict[str, int]:
+    """How many modules of *folder* the longest chain of imports from each of its modules goes through."""
+    inside = {name for name in _graph() if name.rpartition(".")[0] == folder and not name.endswith(".__init__")}
+    graph = {name: _graph()[name] & inside for name in inside}
+    depths: dict[str, int] = {}
+    for name in TopologicalSorter(graph).static_order():
+        depths[name] = 1 + max((depths[one] for one in graph[name]), default=0)
+    return depths
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    """There are no import cycles, not even of imports inside functions or for type checkers."""
+    try:
+        TopologicalSorter(_graph()).prepare()
+    except CycleError as error:
+        pytest.fail(f"import cycle: {' imports '.join(reversed(error.args[1]))}")
+
+
+# How deep imports go in folders where it is more than four levels. Lower a number when you can; never raise one.
+DEEPEST = {
+    "handlers": 10,
+    "mattermost": 5,
+    "sandbox.mattermost": 7,
+    "sandbox.mattermost.apps": 7,
+    "sandbox.servicenow": 12,
+    "sandbox.servicenow.scripting": 7,
+    "servicenow": 6,
+    "updateset": 5,
+    "web": 6,
+}
+
+
+def test_imports_in_a_folder_are_at_most_four_levels_deep() -> None:
+    """A reader of a module meets at most three more of its folder on the way down; `DEEPEST` names the exceptions."""
+    folders = {name.rpartition(".")[0] for name in _graph()} - {""}
+    found = {folder: max(_depths(folder).values(), default=0) for folder in folders}
+    assert not {folder: depth for folder, depth in found.items() if depth > DEEPEST.get(folder, 4)}
+
+
+def test_no_module_is_called_like_a_library() -> None:
+    """A reader of ``from limits import`` has to know at once which module is meant."""
+    installed = set(packages_distributions())
+    assert not [name for name in _graph() if name.rpartition(".")[2] in installed]
+
+
+def test_the_domain_model_is_small() -> None:
+    """`core` has at most 20 modules; what is no part of the domain model belongs elsewhere."""
+    assert len(_modules("core")) <= 20
 
 
 def test_modules_stay_readable() -> None:

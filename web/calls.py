@@ -22,7 +22,7 @@ from mattermost.permission_reads import PermissionReads
 from mattermost.person import MattermostForPerson
 from mattermost.session import Session
 from web.background import Background, Every
-from web.limits import PersonLimits
+from web.rate_limits import PersonLimits
 from web.verify import Caller, Verifier
 
 # Seconds a call may take (design §11); the framework gives up after 30.

@@ -1,17 +1,14 @@
 """What follows from a saved change: who is asked to approve, what a decision leads to, what is affected (§6.2, §7)."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from sandbox.servicenow.rules import ASSESS, AUTHORIZE, CANCELED, NEW, SCHEDULED, Row
-
-if TYPE_CHECKING:
-    from sandbox.servicenow.store import Store
+from sandbox.servicenow.store import Store
 
 _NEXT = {ASSESS: AUTHORIZE, AUTHORIZE: SCHEDULED}
 
 
-def after(store: "Store", table: str, row: Row, before: Mapping[str, str]) -> None:
+def after(store: Store, table: str, row: Row, before: Mapping[str, str]) -> None:
     """What follows from a row that was saved; *before* is empty on insert."""
     if table == "change_request" and row["cmdb_ci"] and row["cmdb_ci"] != before.get("cmdb_ci"):
         _affect(store, row)
@@ -35,14 +32,14 @@ def after(store: "Store", table: str, row: Row, before: Mapping[str, str]) -> No
             _move(store, change["sys_id"], {"state": NEW, "approval": "rejected"})
 
 
-def _affect(store: "Store", change: Row) -> None:
+def _affect(store: Store, change: Row) -> None:
     """A change's own item is among those that it affects."""
     link = {"task": change["sys_id"], "ci_item": change["cmdb_ci"]}
     if not any(link.items() <= row.items() for row in store.rows("task_ci")):
         store.insert("task_ci", link, "system")
 
 
-def _request(store: "Store", change: Row) -> None:
+def _request(store: Store, change: Row) -> None:
     """One approval of the manager of the change's group; of an administrator where it has none."""
     group = store.find("sys_user_group", change["assignment_group"])
     approver = group["manager"] if group and group["manager"] else _administrator(store)
@@ -58,16 +55,16 @@ def _request(store: "Store", change: Row) -> None:
     _move(store, change["sys_id"], {"approval": "requested"})
 
 
-def _close(store: "Store", change: str, state: str) -> None:
+def _close(store: Store, change: str, state: str) -> None:
     for row in store.rows("sysapproval_approver"):
         if row["sysapproval"] == change and row["state"] == "requested":
             store.update("sysapproval_approver", row["sys_id"], {"state": state}, "system")
 
 
-def _move(store: "Store", change: str, values: dict[str, str]) -> None:
+def _move(store: Store, change: str, values: dict[str, str]) -> None:
     with store.approving():
         store.update("change_request", change, values, "system")
 
 
-def _administrator(store: "Store") -> str:
+def _administrator(store: Store) -> str:
     return next(row["sys_id"] for row in store.rows("sys_user") if row["user_name"] == "admin")

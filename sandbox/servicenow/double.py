@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from sandbox.double import Double, Json
-from sandbox.servicenow import faults, http
+from sandbox.servicenow import approvals, faults, fulfilment, http
 from sandbox.servicenow.attachment_api import AttachmentApi
 from sandbox.servicenow.attachments import Attachments
 from sandbox.servicenow.batch_api import BatchApi
@@ -50,7 +50,7 @@ class ServiceNowDouble(Double):
     def __init__(self, port: int = 0, rows: Json | None = None, tls: ssl.SSLContext | None = None) -> None:
         app = Flask(__name__)
         super().__init__(app, port, faults.KINDS, tls)
-        self.store = Store(self._clock)
+        self.store = Store(self._clock, follow_ups=(approvals.after, fulfilment.after))
         self.oauth = OAuthState(self._clock)
         people = People(self.store, self.oauth)
         self.runtime = Runtime(self.store, people, self._clock, self.url)

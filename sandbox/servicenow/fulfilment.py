@@ -1,12 +1,9 @@
 """A requested item closes with its catalog tasks, and a request with its items (API reference §5.4)."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from sandbox.servicenow.rules import Row
-
-if TYPE_CHECKING:
-    from sandbox.servicenow.store import Store
+from sandbox.servicenow.store import Store
 
 COMPLETE, INCOMPLETE, SKIPPED = "3", "4", "7"
 _DONE = {COMPLETE: "closed_complete", INCOMPLETE: "closed_incomplete", SKIPPED: "closed_cancelled"}
@@ -14,7 +11,7 @@ _DONE = {COMPLETE: "closed_complete", INCOMPLETE: "closed_incomplete", SKIPPED: 
 _PARENTS = {"sc_task": ("request_item", "sc_req_item"), "sc_req_item": ("request", "sc_request")}
 
 
-def after(store: "Store", table: str, row: Row, before: Mapping[str, str]) -> None:
+def after(store: Store, table: str, row: Row, before: Mapping[str, str]) -> None:
     """What follows from a row that was saved; *before* is empty on insert."""
     if table not in _PARENTS or row["state"] == before.get("state") or row["state"] not in _DONE:
         return

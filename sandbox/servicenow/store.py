@@ -6,14 +6,14 @@ A saved row is never changed in place: a reader always sees it whole.
 
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.common import Clock
-from sandbox.servicenow import approvals, fulfilment, rules
+from sandbox.servicenow import rules
 from sandbox.servicenow.rules import Refusal, Row, Saving
 from sandbox.servicenow.schema import Column, Table, audit
 from sandbox.servicenow.tables_base import make_tables
@@ -30,12 +30,20 @@ _NOT_SETTABLE = {
     "sys_mod_count", "comments_and_work_notes", "task_effective_number",
 }  # fmt: skip
 
+FollowUp = Callable[["Store", str, Row, Mapping[str, str]], None]  # of table, row and previous row
+
 
 class Store:
-    """All tables of the instance. A child's rows are seen through its parents."""
+    """
+    All tables of the instance. A child's rows are seen through its parents.
 
-    def __init__(self, clock: Clock) -> None:
+    Args:
+        follow_ups: What the platform does after each write.
+    """
+
+    def __init__(self, clock: Clock, follow_ups: Sequence[FollowUp] = ()) -> None:
         self._clock = clock
+        self._follow_ups = follow_ups
         self.triggers: Triggers | None = None
         self.lock = threading.RLock()
         self._approving = threading.local()
@@ -302,8 +310,8 @@ class Store:
         """The row after whatever reacts to the write, which may have changed it once more."""
         if self.triggers is not None:
             self.triggers.after(save)
-        approvals.after(self, save.table, save.row, save.previous)
-        fulfilment.after(self, save.table, save.row, save.previous)
+        for follow_up in self._follow_ups:
+            follow_up(self, save.table, save.row, save.previous)
         return self.find(save.table, save.row["sys_id"]) or save.row
 
     @contextmanager

@@ -8,8 +8,8 @@ import pytest
 
 from core.storage_ports import Stores
 from sandbox.servicenow import ServiceNowDouble
+from storage.embedded import open_storage
 from storage.sealing import derive_keys
-from storage.tinydb import open_storage
 from tests.contract.storing import OLD, Moment, Open
 
 

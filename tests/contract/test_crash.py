@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from storage.embedded import open_storage
 from storage.sealing import derive_keys
-from storage.tinydb import open_storage
 
 ROOT = Path(__file__).parent.parent.parent
 KILLS = 10  # for each of two seeds
@@ -22,7 +22,7 @@ from functools import partial
 from core.accounts import Account, Tokens
 from core.records import Identity
 from storage.sealing import derive_keys
-from storage.tinydb import open_storage
+from storage.embedded import open_storage
 accounts = open_storage(sys.argv[1], partial(derive_keys, ("s" * 32,)), clock=lambda: 1000.0).accounts
 def count(person, version):
     while True:

@@ -16,7 +16,7 @@ MODULES: dict[str, list[str]] = {
     ],
     "servicenow/filters.py": ["tests/unit/test_subscription_filters.py"],
     "servicenow/tokens.py": ["tests/unit/test_servicenow_tokens.py"],
-    "http_client/limits.py": ["tests/unit/test_http_limits.py"],
+    "http_client/call_limits.py": ["tests/unit/test_http_limits.py"],
     "http_client/exchange.py": ["tests/unit/test_http_client.py"],
     "http_client/failures.py": ["tests/unit/test_http_client.py"],
     "servicenow/table_api.py": ["tests/unit/test_table_api.py"],

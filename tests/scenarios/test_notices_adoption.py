@@ -11,8 +11,8 @@ import pytest
 from core.outbox import Queued
 from core.subscriptions import TABLE
 from notifications.adopter import ROWS
+from storage.embedded import open_storage
 from storage.sealing import derive_keys
-from storage.tinydb import open_storage
 from tests.reports import Component, grant, incident, kept, matching, notices, pass_time, stored, told
 from tests.scenarios.subscribing import foreign_row, install_component
 from tests.scenarios.test_notices_old_dialect import hint, send, switch

@@ -7,8 +7,8 @@ import pytest
 
 from core.outbox import Queued
 from sandbox.client import MattermostClient
+from storage.embedded import open_storage
 from storage.sealing import derive_keys
-from storage.tinydb import open_storage
 from tests.reports import Component, grant, incident, kept, notices, pass_time, posted_just_now, stored, told
 from tests.world import World
 

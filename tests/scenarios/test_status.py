@@ -12,8 +12,8 @@ from core.accounts import Installation
 from core.notices import WebhookKey
 from core.storage_ports import Stores
 from core.subscriptions import Grant
+from storage.embedded import open_storage
 from storage.sealing import derive_keys
-from storage.tinydb import open_storage
 from tests.scenarios.subscribing import install_component
 from tests.world import World
 

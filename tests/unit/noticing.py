@@ -13,8 +13,8 @@ from core.notices import Match, Report, ReportedRecord, WebhookKey
 from core.records import Identity
 from core.storage_ports import Stores
 from core.subscriptions import Grant
+from storage.embedded import open_storage
 from storage.sealing import derive_keys
-from storage.tinydb import open_storage
 
 NOW = 1_800_000_000.0
 INSTANCE = "https://acme.service-now.com"

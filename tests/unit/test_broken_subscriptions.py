@@ -12,8 +12,8 @@ from core.storage_ports import Stores
 from core.subscriptions import Grant, Status
 from core.upstream_errors import MattermostSilent
 from notifications.owners import Owners
+from storage.embedded import open_storage
 from storage.sealing import derive_keys
-from storage.tinydb import open_storage
 from tests.contract.storing import NEW, Moment
 
 

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 import pytest
 
 from core.upstream_errors import Broken, CallLimitReached, CircuitOpen, Unanswered
-from http_client import limits
-from http_client.limits import FAILURES, PAUSE_SECONDS, PER_PERSON, WAIT_SECONDS, WINDOW_SECONDS, CallLimits
+from http_client import call_limits
+from http_client.call_limits import FAILURES, PAUSE_SECONDS, PER_PERSON, WAIT_SECONDS, WINDOW_SECONDS, CallLimits
 
 
 class Time:
@@ -226,7 +226,7 @@ def start_waiting(thread: threading.Thread, limit: CallLimits) -> None:
 
 def test_whoever_waits_is_woken(monkeypatch: pytest.MonkeyPatch) -> None:
     """The end of a call lets a waiting one go on at once, not when its patience ends."""
-    monkeypatch.setattr(limits, "WAIT_SECONDS", 60.0)
+    monkeypatch.setattr(call_limits, "WAIT_SECONDS", 60.0)
     limit = CallLimits(total=1)
     done = threading.Event()
 

@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import StorageFailed
 from core.notices import WebhookKey
-from core.webhook_keys import KeyRing, KeysFromEnvironment
+from handlers.live_settings import KeyRing, KeysFromEnvironment
 
 DAY = 86_400.0
 

@@ -3,7 +3,8 @@
 import pytest
 
 from core.errors import StorageFailed
-from core.instance import Instance, LiveInstance
+from core.instance import Instance
+from handlers.live_settings import LiveInstance
 from tests.unit.test_keys import Memory
 
 URL = "https://acme.service-now.com"

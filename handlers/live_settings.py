@@ -1,18 +1,18 @@
 """
-What webhook requests authenticate with: the component's signing keys, and the legacy webhook's secret.
+Settings that administrators change while the service runs: the instance, the webhook's keys, the legacy webhook.
 
-Keys rotate without an outage. We accept a new key before ServiceNow has it. We accept the old key until the new one
-has been used and the old one hasn't been used for a day. ServiceNow's outbox sends again what we refuse meanwhile, so
-the two sides can change in any order.
+Whatever the environment sets can't be changed here.
 """
 
 import secrets
 import threading
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
+from typing import Generic, TypeVar
 
 from core.errors import NotPermitted, StorageFailed
+from core.instance import SETTING_NAMES, Instance
 from core.notices import WebhookKey
 from core.ports import Clock
 from core.storage_ports import SavedSettings
@@ -20,9 +20,53 @@ from core.storage_ports import SavedSettings
 UNUSED_SECONDS = 86_400.0  # after which an old key is retired
 _NOTED_SECONDS = 600.0  # how exact the time of last use on disk is
 LEGACY_SECONDS = 30 * 86_400.0  # until the legacy webhook turns off by itself
+_INSTANCE_SETTING = "instance"
 _KEYS_SETTING = "webhook_keys"
 _LEGACY_SETTING = "old_dialect"
 _OWN = ("key_id", "secret", "made_at")
+
+Parts = TypeVar("Parts")
+
+
+class LiveInstance(Generic[Parts]):
+    """
+    The ServiceNow instance in use, and the objects that depend on it.
+
+    When the instance changes, they are all built again and replaced together. A running call keeps those that it
+    started with, so a token never goes to another origin.
+
+    Args:
+        environment: Set from outside; what it has can't be changed here.
+        build: Makes the parts for an instance; runs at the start and at each change.
+    """
+
+    def __init__(self, environment: Instance, saved: SavedSettings, build: Callable[[Instance], Parts]) -> None:
+        self.environment = environment
+        self._saved = saved
+        self._build = build
+        self._lock = threading.Lock()
+        self.current: Parts = build(self._in_force())
+
+    def set(self, instance: Instance) -> None:
+        """
+        Store *instance* and use it from now on, but for what the environment sets.
+
+        Raises:
+            StorageFailed: Not stored, and nothing changed.
+        """
+        with self._lock:
+            kept = {part: getattr(instance, part) for part in SETTING_NAMES if not getattr(self.environment, part)}
+            self._saved.put(_INSTANCE_SETTING, kept)
+            self.current = self._build(self._in_force())
+
+    def _in_force(self) -> Instance:
+        saved = self._saved.get(_INSTANCE_SETTING)
+        return Instance(
+            **{
+                one.name: getattr(self.environment, one.name) or str(saved.get(one.name, ""))
+                for one in fields(Instance)
+            }
+        )
 
 
 class KeysFromEnvironment(NotPermitted):
@@ -36,7 +80,11 @@ class KeysFromEnvironment(NotPermitted):
 
 class KeyRing:
     """
-    `core.storage_ports.WebhookKeys`.
+    The keys that the component in ServiceNow signs with. They rotate without an outage.
+
+    We accept a new key before ServiceNow has it. We accept the old key until the new one has been used and the old one
+    hasn't been used for a day. ServiceNow's outbox sends again what we refuse meanwhile, so the two sides can change in
+    any order.
 
     Args:
         environment: Keys set from outside, newest first; accepted as long as they are set.

@@ -17,9 +17,9 @@ from core.errors import StorageFailed
 from core.records import Identity
 from core.storage_ports import Stores
 from storage.disk import Disk
+from storage.embedded import InUse, open_storage
 from storage.files import Damaged
 from storage.sealing import derive_keys
-from storage.tinydb import InUse, open_storage
 
 ROOT = Path(__file__).parent.parent.parent
 KEYS = partial(derive_keys, ("a secret of thirty-two characters",))
@@ -30,7 +30,7 @@ HOLDER = """
 import sys
 from functools import partial
 from storage.sealing import derive_keys
-from storage.tinydb import open_storage
+from storage.embedded import open_storage
 stores = open_storage(sys.argv[1], partial(derive_keys, ("a secret of thirty-two characters",)))
 print("open", flush=True)
 sys.stdin.read()
