@@ -49,8 +49,8 @@ def incident_form(
         values: What was entered or prefilled so far.
         state: Signed state of this opened form.
         caller_optional: Whether the caller may be left empty.
-        more: What else can be taken along from the message.
-        also: Columns that a data policy was seen to demand beside the mandatory ones.
+        more: Fields for the message's thread and files.
+        also: Columns that a refusal showed to be mandatory.
     """
     fields: list[AnyField] = [
         *_texts(values),
@@ -68,7 +68,7 @@ def incident_form(
         *more,
     ]
     own = mandatory_fields(mandatory_columns(columns, COLUMNS, also), values, {field.label for field in fields})
-    # What is demanded stands where people still look: after the texts.
+    # Mandatory columns come right after the texts, where people see them.
     fields[2:2] = own
     return Form(path=PATH, title=TITLE, header=header, submit_label="Create", state=state, fields=fields)
 

@@ -1,4 +1,4 @@
-"""Fields for columns that an instance demands and a form lacks, by their type. Pure."""
+"""Fields for columns that an instance requires and a form lacks, by their type. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -23,7 +23,7 @@ NUMBERS = ("integer", "longint", "decimal", "float", "currency", "price")
 _LINES = {"string": "text", "email": "email", "url": "url", "phone_number_e164": "tel", "ph_number": "tel"}
 _AREAS = ("journal_input", "string_full_utf8", "translated_text", "html", "multi_two_lines")
 
-# What the instance fills in itself, whatever its dictionary says.
+# ServiceNow fills these in, even if its dictionary says that they are mandatory.
 _FILLED = frozenset(
     {
         "number", "task_effective_number", "active", "state", "incident_state", "priority", "opened_by", "opened_at",
@@ -32,7 +32,7 @@ _FILLED = frozenset(
         "requested_by", "sys_class_name",
     }
 )  # fmt: skip
-_LONG_LINE = 255  # characters; what is longer gets several lines
+_LONG_LINE = 255  # characters; longer columns get a text area
 _MOST = 4000
 
 
@@ -43,7 +43,7 @@ def mandatory_columns(
     Columns that are mandatory and not among the form's *known* ones.
 
     Args:
-        also: Columns that a data policy was seen to demand, though the dictionary does not say so.
+        also: Columns that a refusal showed to be mandatory, because of a data policy that the dictionary doesn't show.
     """
     return [
         column
@@ -62,7 +62,7 @@ def can_be_shown(column: Column) -> bool:
 
 
 def mandatory_fields(columns: Sequence[Column], values: Values, labels: Collection[str]) -> list[AnyField]:
-    """A field for each of *columns* that can be shown; *labels* are the form's own, which stay unique."""
+    """A field for each of *columns* that can be shown, with labels that differ from the form's own *labels*."""
     taken = set(labels)
     fields: list[AnyField] = []
     for column in columns:
@@ -74,14 +74,14 @@ def mandatory_fields(columns: Sequence[Column], values: Values, labels: Collecti
 
 
 def fitted(label: str, most: int = LABEL_BYTES) -> str:
-    """*label* cut to what a dialog takes."""
+    """*label* cut to a dialog's limit."""
     while len(label.encode()) > most:
         label = label[:-1]
     return label.strip()
 
 
 def unique_label(label: str, taken: Collection[str]) -> str:
-    """*label* cut to what a dialog takes, and numbered where it is *taken*."""
+    """*label* cut to a dialog's limit, and numbered if it is *taken*."""
     found, number = fitted(label), 2
     while found in taken:
         found, number = f"{fitted(label, LABEL_BYTES - 3)} {number}", number + 1

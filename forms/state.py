@@ -1,7 +1,7 @@
 """
-Change a record's state, with the fields that the chosen state demands. Pure.
+Change a record's state, with the fields that the chosen state requires. Pure.
 
-One builder for the four ways there: any state, resolve, close and reopen.
+One form for four commands: change the state, resolve, close and reopen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,18 +33,18 @@ _LABELS = {
     "assignment_group": "Assignment group",
     "comments": "Comment",
 }
-_LOOKUPS = ("assigned_to", "assignment_group")
-_REFRESHING = ("hold_reason",)  # what it is decides whether a comment is needed
+LOOKUPS = ("assigned_to", "assignment_group")
+_REFRESHING = ("hold_reason",)  # decides whether a comment is required
 
 
 @dataclass(frozen=True, kw_only=True)
 class StateOf:
     """
-    What the form is about.
+    The record and what the form can offer.
 
     Args:
-        path: One of `PATHS`; all but `STATE` have their state fixed.
-        states: The states that are offered, the current one among them, in order.
+        path: One of `PATHS`. All except `STATE` have a fixed state.
+        states: The states on offer in order, including the current one.
         columns: Columns of the table with their choices.
     """
 
@@ -60,8 +60,8 @@ def state_form(about: StateOf, values: Values, *, state: str, header: str = "", 
     Build the form; *values* hold the chosen state and what was entered so far.
 
     Args:
-        steps: Whether a change of the state can show other fields; else every field that an offered
-            state demands is there, none of them required, each saying for which.
+        steps: Whether the form can be rebuilt when the state changes. If not, it has the fields of all offered states,
+            all optional, each with the states that require it.
     """
     chosen = values.text("state")
     fields: list[AnyField] = []
@@ -89,7 +89,7 @@ def state_form(about: StateOf, values: Values, *, state: str, header: str = "", 
 
 
 def state_pick_form(path: str, values: Values, header: str = "") -> Form:
-    """Ask which record is meant."""
+    """Ask for the record."""
     return pick_form(path, f"{_TITLES[path]} a record", values, header=header)
 
 
@@ -104,7 +104,7 @@ def state_flags(path: str) -> Form:
 
 
 def label_of(name: str, columns: Mapping[str, Column]) -> str:
-    """The column's label where a dialog has room for it, else ours."""
+    """The column's label if it fits into a dialog, or else ours."""
     known = columns.get(name)
     if known is not None and known.label.strip() and len(known.label.encode()) <= LABEL_BYTES:
         return known.label
@@ -113,7 +113,7 @@ def label_of(name: str, columns: Mapping[str, Column]) -> str:
 
 def _field(name: str, about: StateOf, values: Values, *, required: bool) -> list[AnyField]:
     label = label_of(name, about.columns)
-    if name in _LOOKUPS:
+    if name in LOOKUPS:
         return [lookup(name, label, "Two letters of the name", values, required=required)]
     if options := choices_of(about.columns, name):
         return select(name, label, options, values, required=required, refresh=name in _REFRESHING)

@@ -1,4 +1,4 @@
-"""A record's card with the buttons that fit it, as it is posted and as it is updated."""
+"""Post and update the card of a record, with the buttons for its state."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import structlog
 from core.errors import NotPermitted, StorageFailed
 from core.instance import Instance
 from core.mattermost_ports import Buttons, CardUpdate
-from core.menus import CardKey
+from core.menus import CardKey, Offer
 from core.ports import Links
 from core.records import Record
 from core.tables import table_of
@@ -27,27 +27,30 @@ log = structlog.get_logger(__name__)
 
 def card_of(context: Context, record: Record, channel_id: str) -> dict[str, Any]:
     """
-    The message attachment.
+    The card as a message attachment.
 
     Args:
-        record: With what `mattermost.cards.record_card` shows.
-        channel_id: Where the card stands; its buttons work nowhere else.
+        record: With its table's card columns.
+        channel_id: The channel of the card. Its buttons don't work in others.
     """
     return drawn(record, channel_id, context.instance, context.links, context.buttons)
 
 
 def drawn(record: Record, channel_id: str, instance: Instance, links: Links, buttons: Buttons) -> dict[str, Any]:
     """As `card_of`, outside any call."""
-    fitting = (
-        table_of(record.table).offer(record.value("state")).only(lambda action: calls.has(action.path, action.kind))
-    )
-    actions = buttons.write(CardKey(record.table, record.sys_id, record.number, channel_id), fitting)
+    actions = buttons.write(CardKey(record.table, record.sys_id, record.number, channel_id), actions_of(record))
     address = links.record(record.table, record.sys_id)
     return record_card(record, address, instance.url.partition("://")[2], actions=actions)
 
 
+def actions_of(record: Record) -> Offer:
+    """The actions for the record's table and state."""
+    offered = table_of(record.table).offer(record.value("state"))
+    return offered.only(lambda action: calls.has(action.path, action.kind))
+
+
 def shown_by(record: Record) -> dict[str, str]:
-    """What a card says about itself, so that a later change finds out whether it is newer."""
+    """Which version of the record a card shows, so that an older one doesn't replace it."""
     return {"table": record.table, "sys_id": record.sys_id, "sys_mod_count": record.value("sys_mod_count")}
 
 
@@ -62,17 +65,17 @@ def post_card_once(
     message: str = "",
 ) -> None:
     """
-    Post the record's card, unless an earlier submit of the form did, and remember where it stands.
+    Post the record's card, unless an earlier submit of the form did, and remember where it is.
 
-    Its first line makes sense on its own: lists of threads and notifications show nothing else of the post.
+    Its first line makes sense on its own, because lists of threads and notifications show nothing else of the post.
 
     Args:
         did: What the person did with the record, such as ``created``.
         message: Markdown below that line.
 
     Raises:
-        MayNotPost, MattermostRefused: It was not posted.
-        MattermostSilent: It may have been posted; the form, sent again, looks for it.
+        MayNotPost, MattermostRefused: It wasn't posted.
+        MattermostSilent: It may have been posted. If the form is sent again, it looks for the post.
     """
     if attempt.has_done(_CARD):
         return
@@ -102,7 +105,7 @@ def post_card_once(
 
 
 def _headline(context: Context, record: Record, did: str) -> str:
-    """``Amir Agent created [INC0010001](…): what is wrong``; Mattermost marks a post as edited if it ever changes."""
+    """Such as ``Amir Agent created [INC0010001](…): No network``. It never changes: Mattermost would mark the post."""
     link = record_link(record, context.links.record(record.table, record.sys_id))
     title = escaped(record_title(record).partition(": ")[2], _TITLE_CHARACTERS)
     return f"{escaped(context.display_name, _NAME_CHARACTERS)} {did} {link}" + (f": {title}" if title else "")
@@ -110,9 +113,7 @@ def _headline(context: Context, record: Record, did: str) -> str:
 
 def update_card(context: Context, record: Record, post_id: str, channel_id: str) -> CardUpdate:
     """
-    Let the card at *post_id* show *record*.
-
-    *record* needs its table's card columns: one that lacks some would make the card forget them.
+    Make the card at *post_id* show *record*, which must have its table's card columns.
     """
     try:
         return context.mattermost.update_card(

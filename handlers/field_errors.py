@@ -1,4 +1,4 @@
-"""ServiceNow's refusals, put where people typed what was refused."""
+"""Show ServiceNow's refusals at the fields they are about."""
 
 from collections.abc import Collection
 
@@ -6,7 +6,7 @@ from core.errors import InvalidInput
 from core.upstream_errors import Refused, ServiceNowError
 from handlers.context import Context
 
-# Labels of base forms; an instance's own come first.
+# Labels of the base system. Labels that an instance changed take precedence.
 _LABELS = {
     "short description": "short_description",
     "description": "description",
@@ -38,9 +38,9 @@ def field_errors(
     context: Context, table: str, names: Collection[str], refusal: Refused
 ) -> ServiceNowError | InvalidInput:
     """
-    ServiceNow names mandatory fields by their labels; put each at the field of *names* that bears it.
+    The error to raise instead of *refusal*, which names mandatory columns by their labels.
 
-    What no field bears stays in the words above the form.
+    Each label becomes a problem at the field of *names* that has it. If none has it, the refusal itself is returned.
     """
     meta = context.servicenow.cached_columns(table)
     own = {column.label.casefold(): name for name, column in meta.items() if name in names}

@@ -1,8 +1,8 @@
 """
-Type-ahead that does not pile up.
+Drop outdated lookups.
 
-Clients ask at every key, without a delay (recorded F1). Per person and field one look-up runs, and
-of those that wait only the newest asks ServiceNow; overtaken ones answer empty.
+Clients send a lookup for every key that is pressed, without a delay (recorded F1). One lookup runs per person and
+field. Of those that wait, only the newest asks ServiceNow. The others get an empty answer.
 """
 
 import threading
@@ -22,17 +22,17 @@ class _Field:
 
 
 class LatestOnly:
-    """Overtaking, per person and field."""
+    """Runs one lookup at a time for each person and field, and skips all waiting ones but the newest."""
 
     def __init__(self) -> None:
         self._fields: dict[tuple[str, str], _Field] = {}
         self._lock = threading.Lock()
 
     def run(self, person_id: str, name: str, query: str, find: Callable[[str], Sequence[Option]]) -> tuple[Option, ...]:
-        """Ask *find* for *query* unless it is too short or overtaken; at most 20 options."""
+        """Ask *find* for *query*, unless it is too short or a newer query is waiting."""
         words = " ".join(query.split())
         if len(words) < LEAST_CHARACTERS:
-            self._overtake(person_id, name)
+            self._skip_waiting(person_id, name)
             return ()
         with self._lock:
             current = self._fields.setdefault((person_id, name), _Field())
@@ -51,12 +51,12 @@ class LatestOnly:
                     self._fields.pop((person_id, name), None)
 
     def newest(self, person_id: str, name: str) -> int:
-        """How many look-ups of a field came in since it was last idle."""
+        """How many lookups of a field arrived since it was last idle."""
         with self._lock:
             current = self._fields.get((person_id, name))
             return current.newest if current else 0
 
-    def _overtake(self, person_id: str, name: str) -> None:
+    def _skip_waiting(self, person_id: str, name: str) -> None:
         with self._lock:
             if current := self._fields.get((person_id, name)):
                 current.newest += 1

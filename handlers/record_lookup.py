@@ -1,4 +1,4 @@
-"""Which record is meant: carried by a form or a button, chosen from a look-up, or typed."""
+"""Find the record that a call is about: carried by a form or a button, chosen from a lookup, or typed."""
 
 import re
 from collections import Counter
@@ -20,25 +20,25 @@ _CHOSEN = re.compile(r"([a-z][a-z0-9_]*)\.([0-9a-f]{32})")
 
 
 class NoSuchRecord(InvalidInput):
-    """Nothing, or several, match what was typed; the sentence, Markdown, stands at the field and above it."""
+    """What was typed matches no record or several. The sentence (Markdown) is shown at the field and above it."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__({RECORD: sentence}, sentence)
 
 
 def shared_table_names(context: Context) -> list[str]:
-    """The tables whose records may be shown here."""
+    """The tables whose records are shared here."""
     return [table.name for table in shared_tables(context.settings.shared_tables)]
 
 
 def requested_record(call: Call, context: Context, more: Sequence[str] = ()) -> Record | None:
     """
-    The record that *call* is about, read now with its card's columns and *more*; None where it names none.
+    The record that *call* is about, just read, with its card's columns and *more*. None if it names no record.
 
     Raises:
-        NoSuchRecord: What was typed matches nothing, or several.
-        NotFound: It is gone, or hidden from this account.
-        NotShared: Its class is not shared here.
+        NoSuchRecord: What was typed matches no record or several.
+        NotFound: It was deleted, or this account can't see it.
+        NotShared: Its class isn't shared here.
     """
     ref = RecordRef.of(call)
     if ref is not None:
@@ -48,7 +48,7 @@ def requested_record(call: Call, context: Context, more: Sequence[str] = ()) -> 
 
 
 def read_record(context: Context, table: str, sys_id: str, more: Sequence[str] = ()) -> Record:
-    """One record with its card's columns, of a class that is shared. Raises as `requested_record`."""
+    """One record of a shared class, with its card's columns and *more*. Raises as `requested_record`."""
     if table not in shared_table_names(context):
         raise NotShared(f"table {table[:80]!r}")
     record = context.servicenow.records.read(table, sys_id, (*table_of(table).card_columns, *more))
@@ -56,12 +56,12 @@ def read_record(context: Context, table: str, sys_id: str, more: Sequence[str] =
 
 
 def search_records(context: Context, words: str, tables: Sequence[str]) -> tuple[Option, ...]:
-    """Records that match, as choices; labels are unique, for they begin with the number."""
+    """Records that match *words*, as options with unique labels."""
     return _as_options(context.servicenow.records.search(words, tables))
 
 
 def _as_options(records: Sequence[Record]) -> tuple[Option, ...]:
-    """Two rows may bear one number: they show the end of their sys_id, too, by which `resolve_record` finds them."""
+    """Records that share a number also show the end of their sys_id, by which `resolve_record` finds them."""
     numbered = Counter(record.number for record in records)
     options: dict[str, Option] = {}
     for record in records:
@@ -74,14 +74,14 @@ def _as_options(records: Sequence[Record]) -> tuple[Option, ...]:
 
 
 def look_up_records(call: Call, context: Context, tables: Sequence[str] = ()) -> tuple[Option, ...]:
-    """Answer the look-up of a record field; without words there are too many to offer any."""
+    """Answer the lookup of a record field. Without a query, offer nothing, because there are too many records."""
     if call.unsearched:
         return ()
     return answer_lookup(call, lambda words: search_records(context, words, tables or shared_table_names(context)))
 
 
 def resolve_record(context: Context, option: Option, more: Sequence[str] = ()) -> Record:
-    """The record that *option* is, chosen from a look-up or typed. Raises as `requested_record`."""
+    """The record that *option* names, chosen from a lookup or typed. Raises as `requested_record`."""
     if chosen := _CHOSEN.fullmatch(option.value):
         return read_record(context, chosen[1], chosen[2], more)
     words, mark = unmarked(" ".join(option.value.split()))
@@ -95,7 +95,7 @@ def resolve_record(context: Context, option: Option, more: Sequence[str] = ()) -
         case [one]:
             return resolve_record(context, one, more)
         case several if exact := [one for one in several if option.value.casefold() in _names(one)]:
-            return resolve_record(context, exact[0], more)  # a number of the instance's own kind, or as offered
+            return resolve_record(context, exact[0], more)  # a number in another format, or a label as offered
         case several:
             raise NoSuchRecord(f"Several records match {_shown(words)}: {list_names(several)}. Name its number.")
 
@@ -113,14 +113,14 @@ def _numbered(number: str, mark: str, context: Context, more: Sequence[str]) -> 
         case [record]:
             if not more and table_of_number(number) == record.table:
                 return _shared(record, context)
-            return read_record(context, record.table, record.sys_id, more)  # it was seen through its parent table
+            return read_record(context, record.table, record.sys_id, more)  # it lacks its own table's columns
         case several:
             names_of = list_names(_as_options(several))
             raise NoSuchRecord(f"Several records bear the number {number}: {names_of}. Choose one from the list.")
 
 
 def _shared(record: Record, context: Context) -> Record:
-    """Only what is of a shared class: a row read through its parent may be anything."""
+    """*record* if its class is shared: a row that was read from a parent table can be of any class."""
     if record.table not in shared_table_names(context):
         raise NotShared(f"class {record.table[:80]!r}")
     return record

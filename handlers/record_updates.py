@@ -1,6 +1,6 @@
 """
-What every action on a record does: compare with what the person saw, write once, look when the answer is
-missing, show it on the card and say it in its thread.
+What every action on a record does: compare the record with what the person saw, write once, update its cards and
+announce the change in their thread.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ NOT_READ = "ServiceNow did not answer in time, so what it has now is not shown."
 
 
 class PartlyKept(NotKept):
-    """ServiceNow left one column and saved the others: `after` is the record as it is now."""
+    """ServiceNow saved some columns and ignored others. ``after`` is the updated record."""
 
     def __init__(self, log_message: str, user_message: str, after: Record, saved: Sequence[str]) -> None:
         super().__init__(log_message, f"{user_message} The other fields were saved.")
@@ -42,11 +42,11 @@ def is_stale(seen: RecordRef | None, now: Record) -> bool:
 
 def stale_header(call: Call, now: Record) -> str:
     """
-    `stale_text` above a form that is shown again.
+    `stale_text` as the header of the form that is shown again.
 
     Raises:
-        InvalidInput: With these words, where an open form can't be shown again: what it carries stays what the
-            person saw first, so sending it again would be refused for ever.
+        InvalidInput: With this text, if an open form can't be shown again. Its state can't be updated, so submitting it
+            would be refused each time.
     """
     if not call.steps:
         raise InvalidInput({}, stale_text(now, "close this and press the button again to see it"))
@@ -54,7 +54,7 @@ def stale_header(call: Call, now: Record) -> str:
 
 
 def stale_text(now: Record, then: str = "send this again to overwrite") -> str:
-    """Who changed it, what it looks like now, and what to do."""
+    """Who changed the record, what it is now, and what to do."""
     who = escaped(now.value("sys_updated_by"), 60) or "Somebody"
     shown = [
         f"{label}: **{escaped(now.display(column), _SHOWN) or 'N/A'}**"
@@ -68,46 +68,48 @@ def stale_text(now: Record, then: str = "send this again to overwrite") -> str:
 
 def update_record(context: Context, now: Record, columns: Mapping[str, str], more: Sequence[str] = ()) -> Record:
     """
-    Write *columns* to the record and return it as it is then, with its card's columns and *more*.
+    Write *columns* and return the updated record, with its card's columns and *more*.
 
     Raises:
-        MayBeSaved: No answer, and looking did not tell either.
-        NotKept: ServiceNow said yes and kept something else.
-        PartlyKept: The same, and it saved other columns of this write.
+        MayBeSaved: There was no answer, and the lookup couldn't tell either.
+        NotKept: ServiceNow answered with success but didn't save this.
+        PartlyKept: As before, but it saved other columns of this write.
         ServiceNowError: Nothing was saved, with the reason.
     """
-    # What a journal holds is read back elsewhere: a journal column is empty as a value.
+    # A journal column always reads as empty.
     compared = {name: value for name, value in columns.items() if name not in {"comments", "work_notes"}}
     wanted = tuple(dict.fromkeys((*table_of(now.table).card_columns, *compared, *more)))
     after = confirmed(
         send=lambda: context.servicenow.records.update(now.table, now.sys_id, columns, wanted),
-        look=lambda: _found(now, compared, wanted, context),
+        look=lambda: _find_update(context, now, compared, wanted),
         address=context.links.record(now.table, now.sys_id),
         what="the record",
     )
     dropped = [name for name, value in compared.items() if after.value(name) != value]
     if dropped:
         log_message = f"{now.table}: not kept: {', '.join(dropped)}"
-        saved = [name for name in columns if name not in dropped and (name not in compared or _moved(now, after, name))]
-        if saved and _moved(now, after, "sys_mod_count"):
-            raise PartlyKept(log_message, _kept_words(after, dropped), after, saved)
-        raise NotKept(log_message, _kept_words(after, dropped))
+        saved = [
+            name for name in columns if name not in dropped and (name not in compared or _differs(now, after, name))
+        ]
+        if saved and _differs(now, after, "sys_mod_count"):
+            raise PartlyKept(log_message, _not_kept_text(after, dropped), after, saved)
+        raise NotKept(log_message, _not_kept_text(after, dropped))
     log.info("record changed", table=now.table, sys_id=now.sys_id, columns=sorted(columns))
     return after
 
 
-def _found(now: Record, compared: Mapping[str, str], wanted: Sequence[str], context: Context) -> Record | None:
-    """The record as an unanswered write left it, found out by one read; None where it was not saved."""
+def _find_update(context: Context, now: Record, compared: Mapping[str, str], wanted: Sequence[str]) -> Record | None:
+    """The record as an unanswered write left it. None if nothing was saved."""
     found = context.servicenow.records.read(now.table, now.sys_id, wanted)
     changed = found.value("sys_mod_count") != now.value("sys_mod_count")
     return found if changed and all(found.value(name) == value for name, value in compared.items()) else None
 
 
-def _moved(before: Record, after: Record, column: str) -> bool:
+def _differs(before: Record, after: Record, column: str) -> bool:
     return before.value(column) != after.value(column)
 
 
-def _kept_words(after: Record, dropped: Sequence[str]) -> str:
+def _not_kept_text(after: Record, dropped: Sequence[str]) -> str:
     if "state" not in dropped:
         return NotKept.user_message
     state = escaped(after.display("state"), _SHOWN)
@@ -117,29 +119,29 @@ def _kept_words(after: Record, dropped: Sequence[str]) -> str:
 
 def announce(call: Call, context: Context, after: Record, line: str, told: str) -> Text:
     """
-    Update the record's cards in this channel, say *line* in the thread of one, and answer *told*.
+    Update the record's cards in this channel, post *line* in the thread of one, and answer *told*.
 
-    The pressed card comes first; a command has none and speaks in the thread of the newest. What
-    Mattermost refuses here undoes nothing: the record is changed already.
+    The thread is that of the card whose button was pressed, or else of the newest card. If Mattermost refuses, the
+    record is changed anyway.
 
     Args:
-        line: What the person did, to follow the name, such as ``added a comment``.
+        line: What the person did. It follows their name, such as ``added a comment``.
         told: The private confirmation.
     """
-    opened = RecordRef.to(call, after)
-    pressed = [opened.post_id] if opened.post_id else []
-    post_ids = dict.fromkeys((*pressed, *context.stores.cards.of(opened.channel_id, after.sys_id)))
+    ref = RecordRef.to(call, after)
+    pressed = [ref.post_id] if ref.post_id else []
+    post_ids = dict.fromkeys((*pressed, *context.stores.cards.of(ref.channel_id, after.sys_id)))
     try:
         announced = context.mattermost.announce(
-            channel_id=opened.channel_id,
+            channel_id=ref.channel_id,
             post_ids=post_ids,
-            attachment=card_of(context, after, opened.channel_id),
+            attachment=card_of(context, after, ref.channel_id),
             shows=shown_by(after),
-            root_id=opened.root_id,
+            root_id=ref.root_id,
             text=f"{escaped(context.display_name, _NAME_CHARACTERS)} {line}",
         )
     except (MattermostError, NotPermitted) as error:
-        log.warning("thread line not posted", channel=opened.channel_id, reason=error.log_message)
+        log.warning("thread line not posted", channel=ref.channel_id, reason=error.log_message)
         announced = False
     return Text(told, announced=announced)
 
@@ -150,6 +152,6 @@ def link_to(context: Context, record: Record) -> str:
 
 
 def change_text(label: str, before: Record, after: Record, column: str) -> str:
-    """``State New → In Progress``, escaped."""
+    """Such as ``State New → In Progress``, escaped."""
     old, new = (escaped(record.display(column), _SHOWN) or "N/A" for record in (before, after))
     return f"{label} {old} → {new}"

@@ -1,4 +1,4 @@
-"""References in forms: people, groups and other rows, chosen from a look-up or typed in a command."""
+"""Reference fields: people, groups and other rows, chosen from a lookup or typed in a command."""
 
 import re
 from collections.abc import Callable, Collection, Sequence
@@ -23,10 +23,10 @@ Find = Callable[[str], Sequence[Option]]
 
 def finder(context: Context, name: str) -> Find:
     """
-    What looks up the rows that the column *name* refers to.
+    The function that looks up rows for the reference field *name*.
 
     Raises:
-        UnknownRequest: The column is no reference of ours.
+        UnknownRequest: There is no such reference field.
     """
     if name in PEOPLE:
         return lambda query: context.servicenow.find_users(query.removeprefix("@"))
@@ -40,7 +40,7 @@ def finder(context: Context, name: str) -> Find:
 
 
 def look_up_reference(call: Call, context: Context, names: Collection[str]) -> tuple[Option, ...]:
-    """Answer a look-up of one of the fields *names*."""
+    """Answer the lookup of one of the fields *names*."""
     if call.selected_field not in names:
         raise UnknownRequest(f"no look-up for field {call.selected_field[:60]!r}")
     return answer_lookup(call, finder(context, call.selected_field))
@@ -48,9 +48,9 @@ def look_up_reference(call: Call, context: Context, names: Collection[str]) -> t
 
 def answer_lookup(call: Call, find: Find) -> tuple[Option, ...]:
     """
-    Answer a look-up by *find*, unless it is too short or a newer one has overtaken it.
+    Answer a lookup with *find*. It is empty if the query is too short or a newer lookup of the field is waiting.
 
-    A client that can't search gets the first ones, or it could choose nothing at all.
+    A client that can't search gets the first rows, so that it has something to choose from.
     """
     if call.unsearched:
         return as_offered(call, find(""))
@@ -59,10 +59,10 @@ def answer_lookup(call: Call, find: Find) -> tuple[Option, ...]:
 
 def as_offered(call: Call, options: Sequence[Option]) -> tuple[Option, ...]:
     """
-    *options* with values that suit whoever asks.
+    *options* with the values that the client needs.
 
-    Clients show values in command lines and put them there. A form that we opened has a state and shows labels alone;
-    there the value is the row's sys_id.
+    A command line shows values, so they must be readable. A form, which has a state, shows labels only, and its values
+    are sys_ids.
     """
     if call.state:
         return tuple(options)
@@ -70,7 +70,7 @@ def as_offered(call: Call, options: Sequence[Option]) -> tuple[Option, ...]:
 
 
 def is_reference(option: Option) -> bool:
-    """Whether it was chosen, not typed: its value is a sys_id."""
+    """Whether *option* was chosen, not typed: its value is a sys_id."""
     return bool(_SYS_ID.fullmatch(option.value))
 
 
@@ -105,7 +105,7 @@ def resolve(name: str, option: Option, find: Find) -> Option:
 
 
 def _searches(typed: str) -> list[str]:
-    """What to look for: a label as it was offered finds nothing where it says more than the row's name."""
+    """What to search for. A label as offered can contain more than the row's name, and then matches nothing."""
     called, mark = unmarked(typed)
     if mark:
         return [called]
@@ -114,7 +114,7 @@ def _searches(typed: str) -> list[str]:
 
 
 def list_names(several: Sequence[Option]) -> str:
-    """The first few candidates in words, as Markdown: what they are called is data."""
+    """The first few candidates by name, as Markdown."""
     more = len(several) - _MOST_NAMED
     names = ", ".join(harmless(one.label, _NAME_CHARACTERS) for one in several[:_MOST_NAMED])
     return names + (f" and {more} more" if more > 0 else "")

@@ -7,11 +7,11 @@ from core.calls import Call, Kind, Options, Reply, ShowForm, Text, Value, Values
 from core.errors import InvalidInput
 from core.fields import Option
 from core.menus import Requirement
-from core.records import Choice, Column, Record
-from core.tables import AWAITING_CALLER, table_of
-from core.upstream_errors import AccessDenied, NotFound, NotInstalled, Refused, Unanswered, Unreachable
+from core.records import Record
+from core.tables import table_of
+from core.upstream_errors import Refused, Unanswered, Unreachable
 from forms.choices import choices_of, options_of
-from forms.state import CLOSE, PATHS, REOPEN, RESOLVE, STATE, StateOf, state_form, state_pick_form
+from forms.state import CLOSE, LOOKUPS, PATHS, REOPEN, RESOLVE, STATE, StateOf, state_form, state_pick_form
 from handlers.context import Context
 from handlers.field_errors import field_errors
 from handlers.form_reader import NOT_OFFERED, FormReader
@@ -29,10 +29,10 @@ from handlers.record_updates import (
 )
 from handlers.reference_fields import answer_lookup, finder, is_reference
 from handlers.registry import calls
+from handlers.state_values import held_values, missing_values, states_of, typed_choice
 from mattermost.markdown import escaped
 
 _FIXED = {CLOSE: "7", REOPEN: "2"}
-_LOOKUPS = ("assigned_to", "assignment_group")
 _CARRIED_CHARACTERS = 100
 
 
@@ -81,7 +81,7 @@ def refresh(call: Call, context: Context) -> Reply:
 
 def look_up(call: Call, context: Context) -> Reply:
     """Offer records, people or groups."""
-    if call.selected_field in _LOOKUPS:
+    if call.selected_field in LOOKUPS:
         return Options(answer_lookup(call, finder(context, call.selected_field)))
     return Options(look_up_records(call, context))
 
@@ -120,10 +120,10 @@ def _typed(call: Call, context: Context) -> Reply:
     if record is None:
         return ShowForm(state_pick_form(call.path, Values()))
     typed = call.values.text("state").strip()
-    states = _states(context, record)
+    states = states_of(context, record)
     known = context.servicenow.columns(record.table)
     entered: dict[str, Value] = {
-        name: _as_chosen(name, call.values, known)
+        name: typed_choice(name, call.values, known)
         for name in call.values
         if name in table_of(record.table).all_form_columns
     }
@@ -135,16 +135,10 @@ def _typed(call: Call, context: Context) -> Reply:
             return _open(call, context, record, states=states, header=header)
         entered["state"] = fitting[0]
     values = _with_fixed(call, record.table, Values(entered))
-    if (call.path == STATE and not typed) or _missing(record.table, values):
+    if (call.path == STATE and not typed) or missing_values(record.table, values):
         return _open(call, context, record, values=values, states=states)
     columns = _columns(FormReader(call, context, values, typed=True), call.path, record.table, states)
     return _save(call, context, record, columns)
-
-
-def _as_chosen(name: str, values: Values, known: Mapping[str, Column]) -> Value:
-    """The choice whose label or value was typed."""
-    typed = values.text(name).strip().casefold()
-    return next((o for o in choices_of(known, name) if typed in {o.label.casefold(), o.value.casefold()}), values[name])
 
 
 def _read(call: Call, context: Context) -> Record | None:
@@ -164,30 +158,6 @@ def _read(call: Call, context: Context) -> Record | None:
     return record
 
 
-def _states(context: Context, record: Record, *, opening: bool = False) -> list[Option]:
-    """The current state and those that can follow, in order, with labels in the person's language."""
-    if record.table == "change_request":
-        try:
-            states = options_of(context.servicenow.changes.next_states(record.sys_id))
-        except (AccessDenied, NotFound, NotInstalled):
-            states = []  # without this API, ServiceNow decides when the state is saved
-        except (Unanswered, Unreachable):
-            if not opening:
-                raise
-            states = []  # a dialog can't wait, and ServiceNow checks the state when it is saved
-        if states:
-            return _with_current(states, record)
-    known = choices_of(context.servicenow.columns(record.table), "state")
-    return _with_current(known or options_of(table_of(record.table).state_choices), record)
-
-
-def _with_current(states: Sequence[Option], record: Record) -> list[Option]:
-    current = record.value("state")
-    if not current or any(option.value == current for option in states):
-        return list(states)
-    return options_of([Choice(record.display("state"), current), *(Choice(o.label, o.value) for o in states)])
-
-
 def _with_fixed(call: Call, table: str, values: Values) -> Values:
     if call.path == STATE:
         return values
@@ -205,9 +175,9 @@ def _open(
 ) -> ShowForm:
     """The form with what the record has, overridden by *values*."""
     if states is None:
-        states = _states(context, record, opening=call.kind is Kind.FORM)
+        states = states_of(context, record, opening=call.kind is Kind.FORM)
     context.servicenow.columns(record.table)  # fills the cache, from which the form and its refreshes are built
-    held = _held(record)
+    held = held_values(record)
     brief = {
         name: value for name, value in held.items() if isinstance(value, Option) or len(value) <= _CARRIED_CHARACTERS
     }
@@ -216,22 +186,12 @@ def _open(
     return _show(call, context, state, entered, header=header)
 
 
-def _held(record: Record) -> dict[str, str | Option]:
-    """What the record has in the columns of its states, except what an earlier state left behind."""
-    held: dict[str, str | Option] = {}
-    in_force = table_of(record.table).columns_in_force(record.value("state"))
-    for name in table_of(record.table).all_form_columns:
-        if name in in_force and (value := record.value(name)):
-            held[name] = Option(record.display(name) or value, value) if name in _LOOKUPS else value
-    return held
-
-
 def _show(call: Call, context: Context, state: StateFormState, values: Values, *, header: str = "") -> ShowForm:
     values = _with_fixed(call, state.table, values)
     entered = {
         name: value
         for name, value in values.items()
-        if name not in _LOOKUPS or is_reference(values.option(name) or Option("", ""))
+        if name not in LOOKUPS or is_reference(values.option(name) or Option("", ""))
     }
     about = StateOf(
         path=call.path,
@@ -242,16 +202,6 @@ def _show(call: Call, context: Context, state: StateFormState, values: Values, *
     )
     signed = replace(state, drawn=values.text("state")).signed(context, call.path)
     return ShowForm(state_form(about, Values(entered), state=signed, header=header, steps=call.steps))
-
-
-def _missing(table: str, values: Values) -> dict[str, str]:
-    """Problems of empty fields that the chosen state requires."""
-    state = values.text("state")
-    needed = list(table_of(table).mandatory(state))
-    if table == "incident" and state == "3" and values.text("hold_reason") == AWAITING_CALLER:
-        needed.append("comments")
-    words = {"comments": "Say to the caller what you wait for."}
-    return {name: words.get(name, "This state needs it.") for name in needed if not values.text(name).strip()}
 
 
 def _columns(form: FormReader, path: str, table: str, states: Sequence[Option]) -> dict[str, str]:
@@ -266,12 +216,12 @@ def _columns(form: FormReader, path: str, table: str, states: Sequence[Option]) 
         raise InvalidInput({"state": "Choose a state."})
     if path == STATE and state not in {option.value for option in states}:
         raise InvalidInput({"state": NOT_OFFERED}, "That state can't follow now: choose one of the list.")
-    for name, problem in _missing(table, form.values).items():
+    for name, problem in missing_values(table, form.values).items():
         form.refuse(name, problem)
     known = form.context.servicenow.cached_columns(table)
     columns = {"state": state}
     for name in table_of(table).form_columns(state):
-        if name in _LOOKUPS:
+        if name in LOOKUPS:
             columns[name] = form.reference(name, finder(form.context, name))
         else:
             columns[name] = form.choice(name, choices_of(known, name))

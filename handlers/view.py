@@ -9,6 +9,7 @@ from core.menus import BY_WORD, REFRESH, Requirement
 from core.records import Record
 from core.tables import table_of
 from forms.view import ACTION, PATH, view_form, view_pick_form
+from handlers.cards import actions_of
 from handlers.context import Context
 from handlers.form_state import RecordRef
 from handlers.record_lookup import NoSuchRecord, look_up_records, requested_record
@@ -54,9 +55,7 @@ def _show(call: Call, context: Context) -> Reply:
 
 
 def _view(call: Call, context: Context, record: Record) -> Form:
-    fitting = (
-        table_of(record.table).offer(record.value("state")).only(lambda action: calls.has(action.path, action.kind))
-    )
+    offered = actions_of(record)
     state = RecordRef.to(call, record).signed(context, PATH)
     summary = record_summary(record, context.links.record(record.table, record.sys_id))
-    return view_form(record.number, table_of(record.table).label, summary, [*fitting.buttons, *fitting.more], state)
+    return view_form(record.number, table_of(record.table).label, summary, [*offered.buttons, *offered.more], state)

@@ -170,7 +170,7 @@ def test_a_change_offers_only_what_may_follow(
 
 
 def test_a_change_leaves_new_with_its_group(world: World, agent: MattermostClient) -> None:
-    """The group is demanded and preselected; the state moves."""
+    """The group is mandatory and preselected; the state changes."""
     form = with_state(agent, state_form(agent, "CHG0030001"), "Assess")
     assert names(form) == ["state", "assignment_group"]
     assert default(form, "assignment_group") == row(world, "CHG0030001")["assignment_group"]
@@ -178,7 +178,7 @@ def test_a_change_leaves_new_with_its_group(world: World, agent: MattermostClien
     assert row(world, "CHG0030001")["state"] == "-4"
 
 
-def test_a_problem_s_own_fields_are_demanded(world: World, agent: MattermostClient) -> None:
+def test_a_problem_s_own_fields_are_mandatory(world: World, agent: MattermostClient) -> None:
     """Resolving asks for code, cause and fix."""
     form = with_state(agent, state_form(agent, "PRB0040001"), "Resolved")
     assert names(form) == ["state", "assigned_to", "resolution_code", "cause_notes", "fix_notes"]

@@ -1,4 +1,4 @@
-"""What an instance demands and the incident form lacks is asked for, by its type."""
+"""The incident form asks for columns that the instance made mandatory, with a field for their type."""
 
 from typing import Any
 from urllib.parse import unquote
@@ -12,7 +12,7 @@ from tests.world import World
 Json = dict[str, Any]
 
 
-def demand(world: World, element: str, label: str, kind: str = "string", **more: str) -> None:
+def make_mandatory(world: World, element: str, label: str, kind: str = "string", **more: str) -> None:
     """An administrator makes a column of incident mandatory."""
     column = {"name": "incident", "element": element, "column_label": label, "internal_type": kind, "mandatory": "true"}
     world.administer("POST", "/api/now/table/sys_dictionary", column | more)
@@ -41,11 +41,11 @@ def created(world: World) -> list[dict[str, str]]:
         ("contact_type", "string", {}, "static_select", {"label": "Phone", "value": "phone"}, "phone"),
     ],
 )
-def test_a_demanded_column_is_asked_for_by_its_type(
+def test_a_mandatory_column_has_a_field_for_its_type(
     world: World, element: str, kind: str, more: dict[str, str], drawn: str, entered: Any, stored: str
 ) -> None:
     """The field is there, required; without it nothing is sent; with it the record holds it."""
-    demand(world, element, "Demanded here", kind, **more)
+    make_mandatory(world, element, "Demanded here", kind, **more)
     agent = world.connected("agent")
     form = incident_form(agent)
     asked = field(form, element)
@@ -69,9 +69,9 @@ def test_a_demanded_column_is_asked_for_by_its_type(
         ("cmdb_ci", "vpn", "VPN"),
     ],
 )
-def test_a_demanded_reference_is_looked_up_in_its_table(world: World, table: str, query: str, label: str) -> None:
+def test_a_mandatory_reference_is_looked_up_in_its_table(world: World, table: str, query: str, label: str) -> None:
     """By name, number or whatever stands for its rows."""
-    demand(world, "u_other", "Other", "reference", reference=table)
+    make_mandatory(world, "u_other", "Other", "reference", reference=table)
     agent = world.connected("agent")
     form = incident_form(agent)
     item = agent.look_up(form, "u_other", query)["data"]["items"][0]
@@ -93,7 +93,7 @@ def test_what_does_not_fit_the_type_is_said_at_the_field(
     world: World, element: str, kind: str, entered: Any, sentence: str
 ) -> None:
     """Nothing is sent."""
-    demand(world, element, "Demanded here", kind)
+    make_mandatory(world, element, "Demanded here", kind)
     agent = world.connected("agent")
     answer = agent.submit(incident_form(agent), {"short_description": "Lift", element: entered})
     assert answer["data"]["errors"] == {element: sentence}
@@ -102,8 +102,8 @@ def test_what_does_not_fit_the_type_is_said_at_the_field(
 
 def test_a_label_of_any_length_and_one_that_is_taken(world: World) -> None:
     """Labels are cut to what a dialog takes, and stay unique."""
-    demand(world, "u_one", "A label that is far too long for any dialog")
-    demand(world, "u_two", "Description")
+    make_mandatory(world, "u_one", "A label that is far too long for any dialog")
+    make_mandatory(world, "u_two", "Description")
     form = incident_form(world.connected("agent"))
     assert field(form, "u_one")["modal_label"] == "A label that is far too"
     assert field(form, "u_two")["modal_label"] == "Description 2"
@@ -111,7 +111,7 @@ def test_a_label_of_any_length_and_one_that_is_taken(world: World) -> None:
 
 def test_what_can_not_be_asked_for_is_linked_filled_in(world: World) -> None:
     """A type without a field: its label is told with a link to ServiceNow's own form."""
-    demand(world, "u_list", "Involved people", "glide_list")
+    make_mandatory(world, "u_list", "Involved people", "glide_list")
     agent = world.connected("agent")
     post = agent.say("town-square", "Lift is stuck^NQactive=true")
     form = opened(agent.press("/post_menu", "Create ServiceNow incident", post_id=post["id"]))
@@ -122,9 +122,9 @@ def test_what_can_not_be_asked_for_is_linked_filled_in(world: World) -> None:
     assert "short_description=Lift is stuck NQactive=true" in link
 
 
-def test_a_demand_that_appears_while_the_form_is_open_is_added_to_it(world: World) -> None:
+def test_a_column_that_becomes_mandatory_while_the_form_is_open_is_added_to_it(world: World) -> None:
     """ServiceNow refuses by a label that the form lacks: the form comes back with its field and all that was typed."""
-    demand(world, "u_floor", "Floor")
+    make_mandatory(world, "u_floor", "Floor")
     [row] = [one for one in world.servicenow.rows("sys_dictionary") if one["element"] == "u_floor"]
     world.administer("PATCH", f"/api/now/table/sys_dictionary/{row['sys_id']}", {"mandatory": "false"})
     agent = world.connected("agent")
@@ -139,9 +139,9 @@ def test_a_demand_that_appears_while_the_form_is_open_is_added_to_it(world: Worl
     assert (created(world)[0]["short_description"], created(world)[0]["u_floor"]) == ("Lift", "3")
 
 
-def test_a_command_that_lacks_what_is_demanded_opens_the_form(world: World) -> None:
+def test_a_command_without_a_mandatory_column_opens_the_form(world: World) -> None:
     """With what was typed."""
-    demand(world, "u_floor", "Floor")
+    make_mandatory(world, "u_floor", "Floor")
     agent = world.connected("agent")
     form = opened(agent.command("incident create", {"short_description": "Lift"}))
     assert field(form, "short_description")["value"] == "Lift"
