@@ -74,6 +74,7 @@ class ServiceNowDouble(Double):
         app.register_blueprint(self._routes.blueprint())
         app.register_blueprint(ScriptedRest(self.store, people, self.runtime).blueprint())
         app.register_blueprint(UpdateSetRoutes(self.update_sets).blueprint())
+        app.add_url_rule("/favicon.ico", "favicon", lambda: ("", 204))  # browsers ask for one on every page
         app.add_url_rule("/_sandbox/settle", "settle", self._settled, methods=["POST"])
         app.add_url_rule("/_sandbox/release", "release", self._released, methods=["POST"])
         pages = Pages(self.store, people, self._routes, attachments)

@@ -15,6 +15,11 @@ def controls(page: str) -> set[str]:
     return set(re.findall(r'<(?:input|select|textarea)[^>]* name="(\w+)"', page))
 
 
+def test_a_browser_that_asks_for_an_icon_is_not_refused(double: ServiceNowDouble) -> None:
+    """There is none, which is no error."""
+    assert requests.get(f"{double.url}/favicon.ico", timeout=10).status_code == 204
+
+
 LISTS = (
     "incident", "problem", "change_request", "change_task", "cert_follow_on_task", "task", "kb_knowledge",
     "sysapproval_approver",
