@@ -164,6 +164,10 @@ class Mattermost(Protocol):
         """The user's name without ``@``."""
         ...
 
+    def display_name(self, person_id: str) -> str:
+        """The user's full name, or what they are called if there is none. No request after `direct_channel`."""
+        ...
+
     def admit(self, person_id: str, channel_id: str) -> None:
         """
         Check with the administrator's own session that *person_id* may post in a channel, and have the bot join it.

@@ -10,7 +10,7 @@ from core.fields import Option
 from core.menus import Requirement
 from core.records import Record
 from core.tables import shared_tables
-from core.upstream_errors import MattermostRefused, NotFound
+from core.upstream_errors import MattermostError, MattermostRefused, NotFound
 from forms.record import RECORD, record_option
 from forms.share import NOTE_CHARACTERS, PATH, share_form
 from handlers.cards import post_card_once
@@ -172,6 +172,16 @@ def _post(context: Context, attempt: Attempt, state: ShareState, record: Record,
         raise InvalidInput({kind: error.user_message}, f"{error.user_message} Nothing was shared.") from error
     except MattermostRefused as error:
         raise InvalidInput({kind: "Mattermost does not let you write there."}, error.user_message) from error
-    where = escaped(target.label, 100)
+    where = escaped(_name(context, kind, target), 100)
     title = escaped(record_title(record).partition(": ")[2], 160)
     return f"Shared {link_to(context, record)} ({title}) with {where}."
+
+
+def _name(context: Context, kind: str, target: Option) -> str:
+    """What people call *target*: a client sends a person's login."""
+    if kind == "person":
+        try:
+            return context.mattermost.display_name(target.value)
+        except MattermostError as error:
+            log.info("name not read", reason=error.log_message)
+    return target.label

@@ -192,7 +192,9 @@ class MattermostForPerson:
 
     def direct_channel(self, person_id: str) -> str:
         members = [self._person.id, person_id]
-        channel = read_channel(self._as_person("POST", api("channels", "direct"), json=members))
+        opening = self._access.parallel.start(lambda: self._as_person("POST", api("channels", "direct"), json=members))
+        self._reads.read((self._as_bot, api("users", Id(person_id))))  # for `display_name`
+        channel = read_channel(opening.result())
         self._reads.know_channel(channel)
         return channel.id
 
@@ -272,6 +274,11 @@ class MattermostForPerson:
         if person_id == self._person.id and self._person.username:
             return self._person.username
         return str(self._as_bot("GET", api("users", Id(person_id)))["username"])
+
+    def display_name(self, person_id: str) -> str:
+        user = self._reads.get(self._as_bot, api("users", Id(person_id)))
+        full = f"{user.get('first_name') or ''} {user.get('last_name') or ''}".strip()
+        return full or str(user.get("nickname") or user["username"])
 
     def admit(self, person_id: str, channel_id: str) -> None:
         permission = self._access.may_post(self._access.reads(self._as_person, person_id), channel_id)

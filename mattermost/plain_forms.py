@@ -229,9 +229,13 @@ def _elements(
 
 
 def _description(field: AnyField) -> str:
-    """With the person or channel that is preselected: a client knows its id, and may show nothing."""
-    if isinstance(field, UserField | ChannelField) and field.value is not None:
-        told = f"Now: {field.value.label}. {field.description}".rstrip()
+    """
+    With the name of the person or channel that is preselected: a client knows its id, and may show nothing. Without a
+    name, as of a direct message that the bot can't read, there is nothing to add.
+    """
+    chosen = field.value if isinstance(field, UserField | ChannelField) else None
+    if chosen is not None and chosen.label != chosen.value:
+        told = f"Now: {chosen.label}. {field.description}".rstrip()
         return told if len(told.encode()) <= HELP_BYTES else field.description
     return field.description
 

@@ -44,7 +44,7 @@ def test_modals(world: World, agent: MattermostClient) -> None:
         there = {"channel": {"label": "Service Desk", "value": agent.channel("service-desk")}}
         assert agent.submit(town, there, channel="town-square")["type"] == "ok"
     person = {"person": {"label": "requester", "value": world.person("requester").id}, "channel": None}
-    with rounds(world, [DIRECT], [POST]):  # the person's own post, which Mattermost checks
+    with rounds(world, [DIRECT, USER], [POST]):  # the person's own post, which Mattermost checks
         answer = agent.submit(opened(agent.command("share", {"record": number}, **HERE)), person, **HERE)
         assert answer["type"] == "ok", answer
     box = opened(act(agent, number, "comment"))

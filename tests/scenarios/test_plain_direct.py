@@ -7,6 +7,7 @@ import requests
 
 from sandbox.client import MattermostClient
 from tests.acts import attachment, facts, field, opened, row
+from tests.scenarios.subscribing import install_component
 from tests.scenarios.test_plain_cards import as_version
 from tests.scenarios.test_plain_dialogs import administer, journal, pressed
 from tests.world import World
@@ -154,3 +155,16 @@ def test_a_card_that_can_t_be_updated_is_not_called_up_to_date(world: World, age
     assert "Changed meanwhile" not in str(agent.get(f"/api/v4/posts/{post['id']}")["props"])
     assert "is up to date" in agent.press_action(post["id"], "More…", "refresh").texts[0]
     assert "Changed meanwhile" in str(agent.get(f"/api/v4/posts/{post['id']}")["props"])
+
+
+@pytest.mark.parametrize("version", ["9.11.0", "11.6.0"])
+def test_the_dialog_to_subscribe_shows_no_id(world: World, version: str) -> None:
+    """The bot can't read the conversation's name; nothing is said of it then."""
+    as_version(world, version)
+    install_component(world, "agent")
+    agent = world.connected("agent")
+    post = shared(world, agent, "agent2")
+    dialog = agent.press_action(post["id"], "More…", "subscribe").dialog
+    assert dialog is not None
+    assert dialog.element("channel")["default"] == post["channel_id"]
+    assert not [name for name in dialog.names if post["channel_id"] in dialog.element(name).get("help_text", "")]

@@ -256,6 +256,7 @@ def test_a_person_gets_it_as_a_direct_message(world: World, agent: MattermostCli
     person = {"label": "requester", "value": requester.id}
     answer = agent.submit(form, {"record": option, "person": person}, channel="service-desk")
     assert answer["type"] == "ok", answer
+    assert answer["text"].endswith(" with Rosa Requester.")
     [post] = [p for p in world.mattermost.state.posts.values() if p["props"].get("attachments")]
     channel = world.mattermost.state.channels[post["channel_id"]]
     assert channel["type"] == "D"
