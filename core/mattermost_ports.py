@@ -144,6 +144,10 @@ class Mattermost(Protocol):
         """A channel as the person may read it; MattermostRefused where that is not so."""
         ...
 
+    def visible_channels(self, channel_ids: Collection[str]) -> Mapping[str, Channel]:
+        """Channels by id, read at the same time. Those that the person can't see are missing."""
+        ...
+
     def usernames(self, person_ids: Collection[str]) -> Mapping[str, str]:
         """Names by user id; unknown people are missing."""
         ...

@@ -9,7 +9,7 @@ from handlers.subscriptions_lookups import names_in, read_title
 from handlers.subscriptions_permissions import current_status, owner_of, status_text
 from handlers.subscriptions_states import DetailState
 from handlers.subscriptions_text import (
-    channel_text,
+    channel_text_of,
     creator_text,
     events_text,
     filter_text,
@@ -35,7 +35,7 @@ def show_detail(call: Call, context: Context, subscription: Subscription, *, not
         ("Events", events_text(subscription.events)),
         ("Only", filter_text(wanted, names_in(context, wanted), columns)),
         ("Posts", options_text(subscription.options)),
-        ("In", channel_text(context, subscription.channel_id)),
+        ("In", channel_text_of(context, subscription.channel_id)),
         ("Made by", _creator(context, subscription)),
         ("Status", status_text(context, subscription)),
         ("ID", f"`{subscription.sys_id}`"),

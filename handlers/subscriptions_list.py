@@ -5,7 +5,7 @@ from dataclasses import astuple, replace
 
 import structlog
 
-from core.calls import Call, Reply, ShowForm
+from core.calls import Call, Channel, Reply, ShowForm
 from core.errors import InvalidInput
 from core.fields import Option
 from core.menus import Requirement
@@ -21,7 +21,7 @@ from handlers.subscriptions_lookups import read_titles, tables_of
 from handlers.subscriptions_pages import Page, SubscriptionPages
 from handlers.subscriptions_permissions import STATUSES, is_creator, owner_of, rows_of, status_text
 from handlers.subscriptions_states import ListState
-from handlers.subscriptions_text import channel_name, channel_text, creator_text, events_text, short_subject, subject
+from handlers.subscriptions_text import channel_text, creator_text, events_text, short_subject, subject
 from mattermost.markdown import escaped
 
 log = structlog.get_logger(__name__)
@@ -104,10 +104,12 @@ def _chosen_filter(call: Call, context: Context) -> ListFilter:
 def _show(context: Context, state: ListState, pages: SubscriptionPages, page: Page) -> ShowForm:
     titles = read_titles(context, page.rows)
     creators = _creators(context, page.rows)
+    channels = pages.channels_of(page)
     lines, picks = [], []
     for number, row in enumerate(page.rows, page.start):
         record = titles.get((row.table, row.record_id))
-        lines.append(f"**{number}.** {_line(context, row, record, creators.get(row.sys_id, ''), pages)}\n")
+        line = _line(context, row, record, creators.get(row.sys_id, ""), channels.get(row.channel_id))
+        lines.append(f"**{number}.** {line}\n")
         picks.append(Option(f"{number}. {short_subject(row, record)}", row.sys_id))
     if not lines:
         lines = [
@@ -134,13 +136,12 @@ def _show(context: Context, state: ListState, pages: SubscriptionPages, page: Pa
     return ShowForm(form)
 
 
-def _line(context: Context, row: Subscription, record: Record | None, creator: str, pages: SubscriptionPages) -> str:
+def _line(context: Context, row: Subscription, record: Record | None, creator: str, channel: Channel | None) -> str:
     about = subject(context, row, record)
-    channel = pages.channels.get(row.channel_id)
     parts = [
         f"**{escaped(row.name, _NAME_CHARACTERS)}:** {about}" if row.name else about,
         events_text(row.events) + (", filtered" if row.filter_query else ""),
-        f"in {channel_name(channel) if channel else channel_text(context, row.channel_id)}",
+        f"in {channel_text(channel)}",
         f"by {creator_text(creator, row)}",
         status_text(context, row, _REASON_CHARACTERS),
         f"`{row.sys_id}`",

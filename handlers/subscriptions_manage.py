@@ -22,7 +22,7 @@ from handlers.subscriptions_lookups import own_subscriptions, read_title, typed_
 from handlers.subscriptions_permissions import NotTheCreator, grant_of, managed, rows_of
 from handlers.subscriptions_reader import check_allowed
 from handlers.subscriptions_states import DetailState
-from handlers.subscriptions_text import channel_text, subject
+from handlers.subscriptions_text import channel_text_of, subject
 
 log = structlog.get_logger(__name__)
 
@@ -161,7 +161,7 @@ def _test(context: Context, sys_id: str) -> tuple[Subscription, str]:
         raise TestDenied(error.log_message) from error
     except NotAccepted as error:  # the component answers 400 only if it has no key
         raise NoKey(error.log_message) from error
-    place = channel_text(context, stored.channel_id)
+    place = channel_text_of(context, stored.channel_id)
     return stored, f"A test is on its way to {place}: ServiceNow reports the newest record that it matches."
 
 

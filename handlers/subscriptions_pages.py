@@ -39,7 +39,7 @@ class SubscriptionPages:
     """The pages of one list, for one person."""
 
     def __init__(self, call: Call, context: Context, state: ListState) -> None:
-        self.channels: Mapping[str, Channel] = context.mattermost.channels()
+        self._channels: Mapping[str, Channel] = context.mattermost.channels()
         self._person = call.person
         self._context = context
         self._state = state
@@ -67,6 +67,11 @@ class SubscriptionPages:
         before = found[PAGE_SIZE].cursor if len(found) > PAGE_SIZE else None
         return Page(found[PAGE_SIZE - 1 :: -1], before, start, has_next=True)
 
+    def channels_of(self, page: Page) -> Mapping[str, Channel]:
+        """The channels of a page that the person can see, by id."""
+        others = {row.channel_id for row in page.rows} - self._channels.keys()
+        return {**self._channels, **self._context.mattermost.visible_channels(others)}
+
     def _after(self, cursor: Cursor | None, start: int) -> Page:
         found = self._read(cursor, back=False)
         return Page(found[:PAGE_SIZE], cursor, start, has_next=len(found) > PAGE_SIZE)
@@ -87,6 +92,6 @@ class SubscriptionPages:
         """People see rows of their channels and their own ones; system administrators see all."""
         grant = self._context.stores.grants.get(row.sys_id)
         mine = self._person.id == (grant.owner_id if grant else row.user_id)
-        if row.channel_id not in self.channels and not mine and not self._person.administrator:
+        if row.channel_id not in self._channels and not mine and not self._person.administrator:
             return False
         return not self._state.status or shown_status(self._context, row)[0] == self._state.status

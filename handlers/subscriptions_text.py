@@ -6,7 +6,6 @@ from core.calls import Channel
 from core.records import Column, Record
 from core.subscriptions import EVENT_LABELS, Event, Filter, PostOption, Subscription
 from core.tables import table_of
-from core.upstream_errors import MattermostError
 from handlers.context import Context
 from mattermost.markdown import escaped
 
@@ -38,21 +37,17 @@ def short_subject(subscription: Subscription, record: Record | None) -> str:
     return f"{label} {record.number}" if record is not None else f"{label}: one record"
 
 
-def channel_text(context: Context, channel_id: str) -> str:
-    """The channel's name, if the person can see the channel."""
-    try:
-        channel = context.mattermost.channel(channel_id) if channel_id.isalnum() else None
-    except MattermostError:
-        channel = None
+def channel_text(channel: Channel | None) -> str:
+    """The name of a channel; None is one that the person can't see."""
     if channel is None:
         return "a channel that you may not see"
-    name = channel_name(channel)
+    name = "direct messages" if channel.type == "D" else escaped(channel.display_name or channel.name, 64)
     return f"{name} (archived)" if channel.archived else name
 
 
-def channel_name(channel: Channel) -> str:
-    """The name of a channel that the person can see."""
-    return "direct messages" if channel.type == "D" else escaped(channel.display_name or channel.name, 64)
+def channel_text_of(context: Context, channel_id: str) -> str:
+    """The name of the channel with that id."""
+    return channel_text(context.mattermost.visible_channels([channel_id]).get(channel_id))
 
 
 def creator_text(username: str, subscription: Subscription) -> str:

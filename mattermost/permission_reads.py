@@ -1,11 +1,11 @@
 """What one call reads to check permissions: each thing once, several at the same time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from core.calls import Channel
+from core.calls import Channel, is_mattermost_id
 from mattermost.parallel import Parallel, run
 from mattermost.paths import Ask, Id, Path, api
 
@@ -47,6 +47,12 @@ class PermissionReads:
         """What has to be read to know whether the person may post in a channel."""
         known = [] if channel_id in self._channels else [_channel_path(channel_id)]
         return [*known, self.member_path(channel_id), *([] if self._roles else [self.user_path()])]
+
+    def read_channels(self, channel_ids: Iterable[str], *, members: bool) -> None:
+        """Read channels at the same time, and the person's memberships in them if *members*. Raises nothing."""
+        ids = [one for one in dict.fromkeys(channel_ids) if is_mattermost_id(one)]
+        paths = [_channel_path(one) for one in ids if one not in self._channels]
+        self.read(*paths, *([self.member_path(one) for one in ids] if members else ()))
 
     def channel(self, channel_id: str) -> Channel:
         """The channel."""

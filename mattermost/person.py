@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -253,6 +254,14 @@ class MattermostForPerson:
         self._reads.read(*self._reads.paths(channel_id))
         self._reads.member(channel_id)
         return self._reads.channel(channel_id)
+
+    def visible_channels(self, channel_ids: Collection[str]) -> Mapping[str, Channel]:
+        self._reads.read_channels(channel_ids, members=not self._as_person.token)
+        found: dict[str, Channel] = {}
+        for channel_id in channel_ids:
+            with suppress(MattermostError):
+                found[channel_id] = self.channel(channel_id)
+        return found
 
     def usernames(self, person_ids: Collection[str]) -> Mapping[str, str]:
         if not person_ids:

@@ -153,6 +153,26 @@ def test_a_system_administrator_sees_all(world: World, agent: MattermostClient) 
     assert len(picks(listed(admin, "anyone", "all_channels"))) == 1
 
 
+def test_names_of_other_channels_cost_one_request_each(world: World, agent: MattermostClient) -> None:
+    """A system administrator sees rows of channels that only others are in, by name; each is asked for once."""
+    channels = world.mattermost.state.channels
+    town = channels[agent.channel("town-square")]
+    for number in range(25):
+        channel_id = f"{number:026d}"
+        channels[channel_id] = {**town, "id": channel_id, "name": f"far-{number}", "display_name": f"Far {number}"}
+        for _ in range(2):
+            foreign_row(world, channel_id=channel_id, user_id=agent.id)
+    foreign_row(world, channel_id="../users/me", user_id=agent.id)
+    admin = world.connected("admin")
+    world.mattermost.clear_requests()
+    form = listed(admin, "anyone", "all_channels")
+    asked = [entry["path"] for entry in world.mattermost.requests() if "/channels/0000" in entry["path"]]
+    assert len(asked) == len(set(asked)) >= 20
+    text = form["header"] + press(admin, form, "next")["form"]["header"]
+    assert [text.count(f"in Far {number} ·") for number in range(25)] == [2] * 25
+    assert text.count("in a channel that you may not see") == 1
+
+
 def test_the_list_costs_one_round_trip_and_one_for_each_table(world: World, agent: MattermostClient) -> None:
     """Whatever the number of rows: the rows at once, then the titles of each table at once."""
     ids = {table: [row["sys_id"] for row in world.servicenow.rows(table)] for table in ("incident", "problem")}
