@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from core.calls import Values
-from core.fields import TITLE_BYTES, AnyField, Form, LookupField, Option
+from core.fields import TITLE_BYTES, AnyField, Form, LookupField, Option, TextField
 from core.records import Record
 
 RECORD = "record"
@@ -23,6 +23,11 @@ def record_field(values: Values, *, position: int = 0, required: bool = True) ->
         position=position,
         value=values.option(RECORD),
     )
+
+
+def record_words_field() -> TextField:
+    """The rest of a command's line: a record's number, or keywords."""
+    return TextField(name=RECORD, label="Record", hint="[number or words]", position=-1, max_length=200)
 
 
 def pick_form(path: str, title: str, values: Values, *, more: Sequence[AnyField] = (), header: str = "") -> Form:

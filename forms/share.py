@@ -12,11 +12,10 @@ from core.fields import (
     Option,
     SelectField,
     TextAreaField,
-    TextField,
     UserField,
 )
 from core.tables import Table
-from forms.record import RECORD, record_field
+from forms.record import record_field, record_words_field
 
 PATH = "record/share"
 EVERY_TABLE = "every"
@@ -71,8 +70,7 @@ def share_form(
 
 def share_flags() -> Form:
     """What can be typed behind ``/servicenow share``: a number or words."""
-    words = TextField(name=RECORD, label="Record", hint="[number or words]", position=-1, max_length=200)
-    return Form(path=PATH, title="Share a record", fields=[words])
+    return Form(path=PATH, title="Share a record", fields=[record_words_field()])
 
 
 def _labelled(tables: Sequence[Table]) -> list[Option]:

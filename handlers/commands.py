@@ -5,7 +5,7 @@ An entry is offered when the person meets the requirement that the handler behin
 is no second declaration.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from core.calls import Kind
@@ -16,6 +16,7 @@ from forms.assign import assign_flags
 from forms.change import change_flags
 from forms.comments import COMMENT, NOTE, comments_flags
 from forms.incident import incident_flags
+from forms.open_record import open_flags
 from forms.share import share_flags
 from forms.state import RESOLVE, STATE, state_flags
 from forms.subscriptions_edit import ADD, EDIT
@@ -26,41 +27,48 @@ from handlers.registry import calls
 
 @dataclass(frozen=True)
 class _Row:
-    """A command. ``flags`` names the form of what can be typed behind it."""
+    """A command. ``flags`` is the form of what people can type after it, or builds it from incident's columns."""
 
     words: str
     path: str
     description: str
     hint: str = ""
-    flags: str = ""
+    flags: Form | Callable[[Mapping[str, Column]], Form] | None = None
 
+
+_HELP_FLAGS = Form(
+    path="help/show",
+    title="Help",
+    fields=[TextField(name="command", label="Command", position=-1, max_length=100, hint="[command]")],
+)
 
 # The order is the order of the autocomplete list and of the help.
 _COMMANDS = (
-    _Row("incident create", "incident/create", "Create an incident", "[--short_description “…”]", "incident"),
-    _Row("change create", "change/create", "Create a change request", "[--short_description “…”]", "change"),
-    _Row("share", "record/share", "Find a record and share its card", "[number or words]", "share"),
-    _Row("view", "record/view", "Show a record to you alone", "[number]", "view"),
-    _Row("comment", "record/comment", "Read and add comments of a record", "[number] [text]", "comment"),
-    _Row("note", "record/note", "Read and add work notes of a record", "[number] [text]", "note"),
-    _Row("state", "record/state", "Change the state of a record", "[number] [state]", "state"),
-    _Row("assign", "record/assign", "Give a record to somebody", "[number] [me | @user]", "assign"),
-    _Row("resolve", "record/resolve", "Resolve a record", "[number]", "resolve"),
-    _Row("subscriptions list", LIST, "Show subscriptions", "[me | anyone] [this_channel | all_channels]", "list"),
+    _Row("incident create", "incident/create", "Create an incident", "[--short_description “…”]", incident_flags),
+    _Row("change create", "change/create", "Create a change request", "[--short_description “…”]", change_flags()),
+    _Row("share", "record/share", "Find a record and share its card", "[number or words]", share_flags()),
+    _Row("view", "record/view", "Show a record to you alone", "[number]", view_flags()),
+    _Row("open", "record/open", "Get the link to a record in ServiceNow", "[number or words]", open_flags()),
+    _Row("comment", "record/comment", "Read and add comments of a record", "[number] [text]", comments_flags(COMMENT)),
+    _Row("note", "record/note", "Read and add work notes of a record", "[number] [text]", comments_flags(NOTE)),
+    _Row("state", "record/state", "Change the state of a record", "[number] [state]", state_flags(STATE)),
+    _Row("assign", "record/assign", "Give a record to somebody", "[number] [me | @user]", assign_flags()),
+    _Row("resolve", "record/resolve", "Resolve a record", "[number]", state_flags(RESOLVE)),
+    _Row("subscriptions list", LIST, "Show subscriptions", "[me | anyone] [this_channel | all_channels]", list_flags()),
     _Row("subscriptions add", ADD, "Subscribe a channel to a record or a table"),
-    _Row("subscriptions edit", EDIT, "Change a subscription", "[id]", EDIT),
-    _Row("subscriptions delete", DELETE, "Delete a subscription", "[id]", DELETE),
-    _Row("subscriptions pause", PAUSE, "Pause a subscription", "[id]", PAUSE),
-    _Row("subscriptions resume", RESUME, "Resume a subscription, a broken one too", "[id]", RESUME),
-    _Row("subscriptions test", SEND_TEST, "Send a test of a subscription", "[id]", SEND_TEST),
-    _Row("unsubscribe", DELETE, "Delete a subscription", "[id]", DELETE),
+    _Row("subscriptions edit", EDIT, "Change a subscription", "[id]", id_flags(EDIT)),
+    _Row("subscriptions delete", DELETE, "Delete a subscription", "[id]", id_flags(DELETE)),
+    _Row("subscriptions pause", PAUSE, "Pause a subscription", "[id]", id_flags(PAUSE)),
+    _Row("subscriptions resume", RESUME, "Resume a subscription, a broken one too", "[id]", id_flags(RESUME)),
+    _Row("subscriptions test", SEND_TEST, "Send a test of a subscription", "[id]", id_flags(SEND_TEST)),
+    _Row("unsubscribe", DELETE, "Delete a subscription", "[id]", id_flags(DELETE)),
     _Row("connect", "account/connect", "Connect your ServiceNow account"),
     _Row("me", "account/me", "Show the account that you are connected with"),
     _Row("disconnect", "account/disconnect", "Disconnect your ServiceNow account"),
     _Row("configure", "configure/settings", "Choose the ServiceNow instance and its OAuth client"),
     _Row("setup", "setup/steps", "Set up the ServiceNow side, step by step"),
     _Row("status", "status/show", "Show how the service does: queues, keys, broken subscriptions"),
-    _Row("help", "help/show", "Show what you can do here", "[command]", "help"),
+    _Row("help", "help/show", "Show what you can do here", "[command]", _HELP_FLAGS),
 )
 
 _HEADER = (
@@ -88,7 +96,7 @@ def menus_of(standing: Standing, columns: Mapping[str, Column]) -> Menus:
                 kind=Kind.SUBMIT,
                 description=row.description,
                 hint=row.hint,
-                form=_flags(row.flags, columns),
+                form=row.flags(columns) if callable(row.flags) else row.flags,
                 administrators=calls.route(row.path, Kind.SUBMIT).needs is Requirement.ADMINISTRATOR,
             )
             for row in _COMMANDS
@@ -115,29 +123,3 @@ def command_words() -> list[str]:
 
 def _offered(standing: Standing, path: str, kind: Kind) -> bool:
     return standing.meets(calls.route(path, kind).needs)
-
-
-def _flags(name: str, columns: Mapping[str, Column]) -> Form | None:
-    return incident_flags(columns) if name == "incident" else _FLAGS.get(name)
-
-
-_HELP_FLAGS = Form(
-    path="help/show",
-    title="Help",
-    fields=[TextField(name="command", label="Command", position=-1, max_length=100, hint="[command]")],
-)
-
-# Forms of what can be typed, where nothing in them changes.
-_FLAGS = {
-    "change": change_flags(),
-    "share": share_flags(),
-    "view": view_flags(),
-    "comment": comments_flags(COMMENT),
-    "note": comments_flags(NOTE),
-    "state": state_flags(STATE),
-    "assign": assign_flags(),
-    "resolve": state_flags(RESOLVE),
-    "help": _HELP_FLAGS,
-    "list": list_flags(),
-    **{path: id_flags(path) for path in (EDIT, DELETE, PAUSE, RESUME, SEND_TEST)},
-}

@@ -162,6 +162,14 @@ def test_the_domain_model_is_small() -> None:
     assert len(_modules("core")) <= 20
 
 
+def test_every_capability_is_listed() -> None:
+    """`handlers/capabilities.py` names each module that registers a handler."""
+    tree = ast.parse((ROOT / "handlers" / "capabilities.py").read_text(encoding="utf-8"))
+    listed = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    registers = re.compile(r"^ *@?calls\.(form|refresh|lookup|submit)\(", re.MULTILINE)
+    assert listed == {path.stem for path in _modules("handlers") if registers.search(path.read_text(encoding="utf-8"))}
+
+
 def test_modules_stay_readable() -> None:
     """No module has over 500 lines."""
     lengths = {
