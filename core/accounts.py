@@ -1,10 +1,10 @@
-"""A person's link to ServiceNow, and what the installation in Mattermost gave us."""
+"""A person's connection to ServiceNow, and the installation in Mattermost."""
 
 from dataclasses import dataclass, field
 
 from core.records import Identity
 
-REFRESH_TOKEN_LIFE = 8_640_000.0  # seconds; 100 days, ServiceNow's default, never prolonged by a refresh
+REFRESH_TOKEN_LIFE = 8_640_000.0  # seconds; 100 days, ServiceNow's default; a refresh doesn't extend it
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,7 @@ class Tokens:
     """
     OAuth tokens of one person at one instance; times are Unix seconds.
 
-    ServiceNow never rotates the refresh token, so ``granted_at`` (the consent) decides when it ends.
+    ServiceNow never rotates the refresh token, so it expires a fixed time after ``granted_at`` (the consent).
     """
 
     access_token: str = field(repr=False)
@@ -22,22 +22,22 @@ class Tokens:
 
     @property
     def ends_at(self) -> float:
-        """When the refresh token dies and the person has to connect again."""
+        """When the refresh token expires and the person has to connect again."""
         return self.granted_at + REFRESH_TOKEN_LIFE
 
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
     """
-    One Mattermost user's linked ServiceNow account.
+    One Mattermost user's connected ServiceNow account.
 
     Args:
         person_id: Mattermost user id; the key.
-        instance: Origin of the instance; the tokens go nowhere else.
-        version: Counts writes. A write states the version it was read at plus one, and loses against a newer.
-        suspended: ServiceNow refused a refresh; the tokens are kept, the person is asked to connect again.
-        suspended_client: Fingerprint of the OAuth client in force then; another one is a reason to try again.
-        suspension_told_at, ending_told_at: When the person was last told by direct message, 0.0 for never.
+        instance: Origin of the instance. The tokens are sent nowhere else.
+        version: Counts writes. A write passes the version it read plus one and fails if a newer one is stored.
+        suspended: ServiceNow refused a refresh. The tokens are kept and the person is asked to connect again.
+        suspended_client: Fingerprint of the OAuth client at that time. After it changes, we try again.
+        suspension_told_at, ending_told_at: When the person was last notified by direct message, 0.0 for never.
     """
 
     person_id: str
@@ -55,13 +55,13 @@ class Account:
 @dataclass(frozen=True, kw_only=True)
 class SignIn:
     """
-    A sign-in at ServiceNow that somebody started and has not come back from.
+    A sign-in at ServiceNow that is in progress.
 
     Args:
-        person_id: Whose it is; nobody else can finish it.
-        state: What the browser has to bring back.
-        verifier: The secret half of PKCE, made for this sign-in alone.
-        instance: Origin of the instance that the browser was sent to; the code goes nowhere else.
+        person_id: The only person who can finish it.
+        state: What the browser has to return.
+        verifier: PKCE's code verifier, only for this sign-in.
+        instance: Origin of the instance that the browser was sent to. The code is sent nowhere else.
     """
 
     person_id: str
@@ -74,10 +74,10 @@ class SignIn:
 @dataclass(frozen=True, kw_only=True)
 class Installation:
     """
-    What Mattermost gave us: whose bot we are, and the newest live session of it.
+    The app's installation in Mattermost: its bot, and the bot's newest session.
 
     ``bot_token`` and ``webhook_secret`` are sealed on disk. ``bot_token_seen_at`` is Unix seconds;
-    such a session lives ten minutes (protocol reference §3.1). ``turned_off_at`` is Unix seconds since an
+    a session lasts ten minutes (protocol reference §3.1). ``turned_off_at`` is Unix seconds since an
     administrator disabled or uninstalled the app, 0.0 while it is on.
     """
 
@@ -92,12 +92,12 @@ class Installation:
 @dataclass(frozen=True, kw_only=True)
 class BotTokenHealth:
     """
-    What messages outside any call are posted with.
+    The state of the token that posts messages outside of calls.
 
     Args:
-        lasting: Whether a token is set that does not end with a session; ``refused``: Mattermost refuses it.
-        seen_at: When a call last brought a session of the bot, Unix seconds; 0.0 for never.
-        trouble: Why the last wake-up brought none, for the log; "" where it did.
+        lasting: Whether a token is set that doesn't expire with a session. ``refused``: Mattermost rejects it.
+        seen_at: When a call last contained a session of the bot, Unix seconds; 0.0 for never.
+        trouble: Why the last wake-up brought none, for the log; "" if it did.
     """
 
     lasting: bool
@@ -109,13 +109,13 @@ class BotTokenHealth:
 @dataclass(frozen=True)
 class FormResult:
     """
-    What became of one opened form: the answer it got, and the record it made.
+    The result of one opened form: its answer and the record it created.
 
     Args:
         text: The answer; "" while the form is being submitted.
-        done: Names of the writes that are done, separated by blanks.
-        unanswered: JSON: writes that may have been sent, by name, each with a digest of what it sent and the time
-            (Unix seconds) until which it is looked for and not sent again; "" for none.
+        done: Names of the writes that are done, separated by spaces.
+        unanswered: JSON: writes that may have been sent, by name. Each has a digest of its content and the time (Unix
+            seconds) until which we look for it and don't send it again. "" for none.
     """
 
     form_id: str

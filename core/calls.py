@@ -16,17 +16,17 @@ from core.records import Identity
 
 
 class Kind(StrEnum):
-    """What the client wants from a path; the last word of the path (`/incident/create/submit`)."""
+    """The kind of request: the last word of a path (`/incident/create/submit`)."""
 
-    FORM = "form"  # open: answers with a form, or a text where no form is needed
+    FORM = "form"  # open: answers with a form, or with a text if no form is needed
     LOOKUP = "lookup"  # type-ahead of one field
-    REFRESH = "refresh"  # a field changed on which others depend
-    SUBMIT = "submit"  # do it
+    REFRESH = "refresh"  # a field that others depend on has changed
+    SUBMIT = "submit"  # perform the action
 
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """The verified Mattermost user who asks."""
+    """The verified Mattermost user who sends the request."""
 
     id: str
     username: str = ""
@@ -48,7 +48,7 @@ class Channel:
 
 @dataclass(frozen=True, kw_only=True)
 class Post:
-    """The message on which a menu was opened. ``root_id`` is "" outside a thread."""
+    """The message whose menu was opened. ``root_id`` is "" outside a thread."""
 
     id: str
     channel_id: str = ""
@@ -63,9 +63,9 @@ Value = str | bool | Option | tuple[Option, ...]
 
 class Values(Mapping[str, Value]):
     """
-    What was entered, by field name. Untouched fields are absent, whatever the host sends for them.
+    Entered values by field name. Untouched fields are absent, no matter what the host sends for them.
 
-    Every accessor answers the empty value of its kind for an absent field.
+    For an absent field, each accessor returns the empty value of its type.
     """
 
     def __init__(self, entered: Mapping[str, Value] | None = None) -> None:
@@ -95,7 +95,7 @@ class Values(Mapping[str, Value]):
                 return ""
 
     def option(self, name: str) -> Option | None:
-        """The choice; a typed text stands for itself, as a command's look-up values do."""
+        """The choice. Typed text becomes a choice with itself as label and value."""
         match self._entered.get(name):
             case Option() as option:
                 return option
@@ -107,7 +107,7 @@ class Values(Mapping[str, Value]):
                 return None
 
     def options(self, name: str) -> tuple[Option, ...]:
-        """All choices of a field that takes several; one choice counts as a list of one."""
+        """All choices of a multi-select field. A single choice is a list of one."""
         entered = self._entered.get(name)
         if isinstance(entered, tuple):
             return entered
@@ -115,7 +115,7 @@ class Values(Mapping[str, Value]):
         return (option,) if option else ()
 
     def flag(self, name: str) -> bool:
-        """A switch; the texts ``true`` and ``false`` are understood too."""
+        """The value of a switch. The text ``true`` counts as on."""
         entered = self._entered.get(name)
         return entered is True or entered == "true"
 
@@ -125,13 +125,13 @@ class Call:
     """
     One verified request of a person.
 
-    ``path`` is the capability and its action (`incident/create`), without slash at either end.
-    ``state`` is what we put into the form, already verified; empty where there was none.
-    ``selected_field`` and ``query`` belong to look-ups and refreshes. ``unsearched`` is True where the client
-    asks once, without a query, and searches in what it gets (dialogs of the mobile app).
-    ``steps`` is False where an open form can't be shown again: it has to hold everything at once, and
-    look-ups are text (dialogs of servers before 11.1).
-    ``stays`` is False where a form closes once what it is for is done, as a dialog does, which has one button.
+    ``path`` is the capability and its action (`incident/create`), without leading or trailing slash.
+    ``state`` is the verified state of the form; empty if there is none.
+    ``selected_field`` and ``query`` belong to lookups and refreshes. ``unsearched`` is True if the client sends one
+    lookup without a query and searches in the result (dialogs of the mobile app).
+    ``steps`` is False if an open form can't be updated: it has to contain everything at once, and lookups are text
+    (dialogs of servers before 11.1).
+    ``stays`` is False if a form closes after its action, as a dialog does, which has one button.
     """
 
     kind: Kind
@@ -150,16 +150,16 @@ class Call:
 
 
 class Reply:
-    """Base of every answer. Errors are not replies: they are raised (`core.errors`)."""
+    """Base class of all answers. Errors aren't replies; they are raised (`core.errors`)."""
 
 
 @dataclass(frozen=True)
 class Text(Reply):
     """
-    Markdown that only the asker sees. ``refresh_menus`` makes the client ask for its menus again.
+    Markdown that only the person sees. ``refresh_menus`` makes the client load its menus again.
 
-    ``announced`` says that the thread tells it already: a dialog, whose answer has no text, then ends
-    without a message of its own.
+    ``announced`` means that the thread already says it. A dialog, whose answer has no text, then closes without a
+    message of its own.
     """
 
     text: str
@@ -169,14 +169,14 @@ class Text(Reply):
 
 @dataclass(frozen=True)
 class ShowForm(Reply):
-    """Open a form, replace the open one, or show it again."""
+    """Open a form, or replace the open one."""
 
     form: Form
 
 
 @dataclass(frozen=True)
 class Options(Reply):
-    """Answer of a look-up, best first. Labels are unique."""
+    """Answer to a lookup, best match first. Labels are unique."""
 
     options: tuple[Option, ...] = ()
 
@@ -199,7 +199,7 @@ _MATTERMOST_ID = re.compile(r"[a-z0-9]{26}")
 
 
 def is_mattermost_id(text: str) -> bool:
-    """Whether *text* can be an id of Mattermost: of a user, channel, team, post or file."""
+    """Whether *text* has the form of a Mattermost id (of a user, channel, team, post, or file)."""
     return _MATTERMOST_ID.fullmatch(text) is not None
 
 
@@ -209,8 +209,8 @@ class File:
     A file of a message.
 
     Args:
-        size: Bytes.
-        media_type: Such as ``image/png``; what Mattermost found, not what is in it.
+        size: In bytes.
+        media_type: Such as ``image/png``. Mattermost's guess, not necessarily the content's type.
     """
 
     id: str
@@ -225,7 +225,7 @@ class Message:
     One message.
 
     Args:
-        username: Of the author, without ``@``; "" where Mattermost does not tell.
+        username: The author's, without ``@``; "" if Mattermost doesn't say.
         created_at: Unix seconds.
         text: Markdown as typed.
     """

@@ -1,11 +1,10 @@
 """
 Forms and their fields, the same for an Apps modal and for an interactive dialog.
 
-A form whose own words break a limit of either host fails when it is built, with the limit named: better at a
-developer's desk than as a field that a client silently drops. Limits: Apps protocol reference §6,
-native integrations reference §2.3 and §2.4 (lengths there count bytes). What people wrote is not limited here:
-a dialog's default may have 150 bytes, or 3,000 in a text area, but Mattermost only logs a warning about a longer
-one and shows it whole (recorded), so cutting it would lose text for nothing.
+A form whose own texts exceed a limit of either host raises an error when it is built, because clients silently drop
+such a field. Limits: Apps protocol reference §6, native integrations reference §2.3 and §2.4 (lengths in bytes). What
+people wrote isn't limited here. A dialog's default is limited to 150 bytes, or 3,000 in a text area, but Mattermost
+only logs a warning about a longer one and shows all of it (recorded).
 """
 
 import re
@@ -24,7 +23,7 @@ TEXT_DEFAULT_BYTES = 150  # dialog placeholder of a one-line text, the least of 
 
 
 class FormLimit(ValueError):
-    """A form breaks a limit of a host. The text names the form, the field and the limit."""
+    """A form exceeds a host's limit. The text names the form, the field, and the limit."""
 
 
 def _limit(text: str, most: int, what: str) -> None:
@@ -35,11 +34,11 @@ def _limit(text: str, most: int, what: str) -> None:
 @dataclass(frozen=True)
 class Option:
     """
-    One choice: what people read, and what is stored. Both are unique within a field.
+    One choice: the label that people read, and the value. Both are unique within a field.
 
     Args:
-        word: What stands for it in a command line, where people see the value: a user name, a record's number. Its
-            label where this is "".
+        word: What people type for it in a command, where they see the value: a user name, a record's number. "" means
+            the label.
     """
 
     label: str
@@ -48,12 +47,12 @@ class Option:
 
 
 def marked(label: str, row_id: str) -> str:
-    """The label of one of several rows that are called alike."""
+    """The label of one of several rows with the same name."""
     return f"{label} · {row_id[-6:]}"
 
 
 def unmarked(label: str) -> tuple[str, str]:
-    """What `marked` put together: what the row is called, and how its id ends, "" for a label without a mark."""
+    """Split a label made by `marked` into the row's name and the end of its id, "" if it has no mark."""
     found = _MARKED.fullmatch(label)
     return (found[1], found[2]) if found else (label, "")
 
@@ -76,16 +75,16 @@ def distinct_options(found: Iterable[Option]) -> list[Option]:
 @dataclass(frozen=True, kw_only=True)
 class Field:
     """
-    What all fields share.
+    Base class of all fields.
 
     Args:
-        name: ServiceNow's column name, or one of our own words (design §7). Also the command's flag.
-        label: What people read above the field; at most 24 bytes.
+        name: ServiceNow's column name, or one of our own names (design §7). Also the command's flag.
+        label: The text above the field; at most 24 bytes.
         description: Help below the field; at most 150 bytes, Markdown in a modal, plain in a dialog.
         hint: Placeholder.
-        required: The modal asks for it. Commands require nothing (design §7).
-        refresh: A change asks for the form anew.
-        position: Which word of a command's line fills it, from 1; -1 takes the rest of the line, texts alone.
+        required: Whether the modal requires it. Commands require nothing (design §7).
+        refresh: Whether a change of this field refreshes the form.
+        position: Which word of a command's line fills it, from 1; -1 for the rest of the line (text fields only).
     """
 
     name: str
@@ -115,7 +114,7 @@ class TextField(Field):
     """
     One line. ``subtype``: text, number, email, tel, url or password.
 
-    ``max_length`` counts characters; both hosts fall back to 150 where it is missing, so it is demanded.
+    ``max_length`` counts characters. It is required because both hosts default to 150.
     """
 
     max_length: int
@@ -132,7 +131,7 @@ class TextField(Field):
 
 @dataclass(frozen=True, kw_only=True)
 class TextAreaField(Field):
-    """Several lines; ``max_length`` in characters, without it both hosts cut at 3,000."""
+    """Several lines. ``max_length`` counts characters; both hosts default to 3,000."""
 
     max_length: int
     value: str = ""
@@ -145,7 +144,7 @@ class TextAreaField(Field):
 
 @dataclass(frozen=True, kw_only=True)
 class SelectField(Field):
-    """One of few. ``value`` is an option's value or ""; ``buttons`` draws the options as submit buttons."""
+    """One of a few options. ``value`` is an option's value or "". ``buttons`` shows the options as submit buttons."""
 
     options: Sequence[Option]
     value: str = ""
@@ -162,7 +161,7 @@ class SelectField(Field):
 
 @dataclass(frozen=True, kw_only=True)
 class MultiSelectField(Field):
-    """Several of few; ``value`` holds options' values."""
+    """Several of a few options; ``value`` contains their values."""
 
     options: Sequence[Option]
     value: Sequence[str] = ()
@@ -176,7 +175,7 @@ class MultiSelectField(Field):
 
 @dataclass(frozen=True, kw_only=True)
 class LookupField(Field):
-    """One of many, found by typing. ``value`` is the chosen option."""
+    """One of many options, found by typing. ``value`` is the chosen option."""
 
     value: Option | None = None
 
@@ -197,7 +196,7 @@ class ChannelField(Field):
 
 @dataclass(frozen=True, kw_only=True)
 class SwitchField(Field):
-    """Yes or no. Never required: both hosts would demand a yes."""
+    """Yes or no. Never required, because both hosts would require a yes."""
 
     value: bool = False
 

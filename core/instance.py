@@ -18,7 +18,7 @@ SETTING_NAMES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Instance:
-    """One instance and our OAuth client there; "" for what nobody set. ``url`` is an origin without a slash."""
+    """The instance and our OAuth client there; "" for what isn't set. ``url`` is an origin without a slash."""
 
     url: str = ""
     client_id: str = ""
@@ -26,24 +26,24 @@ class Instance:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Names of the settings without which nobody can connect, in the order of the manual."""
+        """Names of the missing settings that connecting requires, in the documentation's order."""
         return tuple(name for part, name in SETTING_NAMES.items() if not getattr(self, part))
 
 
 class Proof(StrEnum):
-    """What a look at the instance says about the OAuth client."""
+    """What a test of the instance says about the OAuth client."""
 
-    PROVEN = "proven"  # it renewed a connection
-    REFUSED = "refused"  # it did not renew a connection, which may be the connection's fault
-    NONE = "none"  # ServiceNow answers every refusal alike, so without a connection nothing can be told
+    PROVEN = "proven"  # it refreshed a connection's token
+    REFUSED = "refused"  # it didn't refresh a token, which can be the connection's fault
+    NONE = "none"  # unknown: ServiceNow answers every refusal alike, so testing needs a connection
 
 
 def instance_problem(address: str, named: Collection[str]) -> str:
     """
-    Why *address* can't be the instance, as the end of a sentence; "" when it can.
+    Why *address* can't be the instance, as the end of a sentence; "" if it can.
 
     Args:
-        named: Origins beside ``https://*.service-now.com`` that are allowed, as in ``SERVICENOW_HOSTS``.
+        named: Other origins than ``https://*.service-now.com`` that are allowed, from ``SERVICENOW_HOSTS``.
     """
     address = address.rstrip("/")
     if address in {origin.rstrip("/") for origin in named} or _OF_SERVICENOW.fullmatch(address):
@@ -61,18 +61,18 @@ def instance_problem(address: str, named: Collection[str]) -> str:
     return "must be https://NAME.service-now.com, or an origin named in SERVICENOW_HOSTS"
 
 
-VERSION = "3.0.0"  # of the component that belongs to this release
-OLD_VERSION = "2.1"  # of the plugin's update set, which tells no version itself
+VERSION = "3.0.0"  # the component's version in this release
+OLD_VERSION = "2.1"  # the plugin's update set, which doesn't report a version
 AUTH_TABLE = "x_830655_mm_std_servicenow_for_mattermost_notifications_auth"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuthRow:
     """
-    A row of `AUTH_TABLE`: what the component proves itself with at one server. The key itself can't be read.
+    A row of `AUTH_TABLE`: how the component authenticates to one server. The key itself can't be read.
 
     Args:
-        key_id: Of the key that it signs with; "" in rows of the old component.
+        key_id: Id of the key that it signs with; "" in rows of the old component.
         old_secret: What a component of version 2.1 sends.
     """
 
@@ -87,9 +87,9 @@ class ComponentHealth:
     The component's own outbox.
 
     Args:
-        queued, dead: Reports that wait, and those that were given up.
+        queued, dead: Reports that are waiting, and those that failed for good.
         oldest_queued: Raw UTC time, "" for none.
-        last_status: HTTP status of the last try, 0 for no answer or no try.
+        last_status: HTTP status of the last attempt, 0 for no answer or no attempt.
     """
 
     version: str = ""
@@ -102,7 +102,7 @@ class ComponentHealth:
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignRow:
-    """A subscription of another server (the plugin's), as far as taking it over needs. See `core.subscriptions`."""
+    """A subscription of another server (the plugin's), with what its migration needs. See `core.subscriptions`."""
 
     sys_id: str
     channel_id: str

@@ -13,19 +13,19 @@ from core.fields import Form
 
 
 class Requirement(StrEnum):
-    """What an entry needs. Declared once per handler: hides the entry and guards the handler."""
+    """What an entry requires. Declared once per handler: it hides the entry and protects the handler."""
 
     NOTHING = "nothing"
     CONFIGURED = "configured"
     LINKED = "linked"  # has an account, suspended or not
     CONNECTED = "connected"
-    NOT_CONNECTED = "not connected"  # only hides the entry: a stale menu may still connect
+    NOT_CONNECTED = "not connected"  # only hides the entry; a stale menu can still connect
     ADMINISTRATOR = "administrator"
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a person stands, known from settings, one read of local storage and the call itself."""
+    """A person's status, from the settings, one read of local storage, and the call itself."""
 
     configured: bool
     linked: bool
@@ -33,7 +33,7 @@ class Standing:
     administrator: bool
 
     def meets(self, requirement: Requirement) -> bool:
-        """Whether an entry with *requirement* is offered."""
+        """Whether to offer an entry with *requirement*."""
         match requirement:
             case Requirement.NOTHING:
                 return True
@@ -54,8 +54,8 @@ class Command:
     """
     A command as typed after ``/servicenow``.
 
-    ``form`` holds what can be typed behind it; what runs is ``path`` with ``kind``. ``administrators``: whether
-    it is for them alone.
+    ``form`` contains what people can type after it. ``path`` with ``kind`` runs. ``administrators``: whether only they
+    can use it.
     """
 
     words: tuple[str, ...]
@@ -90,8 +90,8 @@ class Menus:
 class Action:
     """
     Args:
-        word: Letters alone: it is a button's id (native integrations reference §3.1).
-        path, kind: What runs; a form opens, a submit is done at once.
+        word: Only letters, because it is a button's id (native integrations reference §3.1).
+        path, kind: What runs: a form opens, a submit acts immediately.
     """
 
     word: str
@@ -133,13 +133,13 @@ class CardKey:
 
 @dataclass(frozen=True)
 class Offer:
-    """Buttons of a card, at most `MOST_BUTTONS`, and what stands in its select “More…”."""
+    """A card's buttons, at most `MOST_BUTTONS`, and the entries of its select “More…”."""
 
     buttons: tuple[Action, ...]
     more: tuple[Action, ...]
 
     def only(self, wanted: Callable[[Action], bool]) -> "Offer":
-        """Without the actions that nothing answers."""
+        """Only the actions for which *wanted* returns true."""
         return Offer(tuple(filter(wanted, self.buttons)), tuple(filter(wanted, self.more)))
 
 

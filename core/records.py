@@ -1,4 +1,4 @@
-"""ServiceNow's data as the rest of us sees it: records, columns, people."""
+"""ServiceNow's data as the rest of the app sees it: records, columns, people."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Cell:
-    """One column of a record: as stored (dates UTC, references sys_ids) and as the account reads it."""
+    """One column of a record: the stored value (dates in UTC, references as sys_ids) and what the account sees."""
 
     value: str = ""
     display_value: str = ""
@@ -14,7 +14,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Record:
-    """One row. ``cells`` holds what was asked for and may be read; everything else reads as empty."""
+    """One row. ``cells`` contains the requested columns that the account can read; others read as empty."""
 
     table: str
     sys_id: str
@@ -35,7 +35,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Choice:
-    """One choice of a column; ``dependent_value`` is the value of the column it hangs on, or ""."""
+    """One choice of a column; ``dependent_value`` is the value of the column it depends on, or ""."""
 
     label: str
     value: str
@@ -44,7 +44,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Column:
-    """What ``ui/meta`` says of a column. ``type`` is ServiceNow's: string, choice, reference …."""
+    """A column as ``ui/meta`` describes it. ``type`` is ServiceNow's: string, choice, reference …."""
 
     name: str
     label: str
@@ -58,7 +58,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Identity:
-    """The ServiceNow user behind a token. All "" when ServiceNow does not let it read itself."""
+    """The ServiceNow user of a token. All "" if the user can't read their own record."""
 
     sys_id: str = ""
     user_name: str = ""

@@ -1,8 +1,8 @@
 """
-Values that leave us and come back: signed for one person and one path, until a time.
+Signed state, for one person and one path, until it expires.
 
-Actions, forms and links carry state through the client's hands, where anybody can change it.
-A token made here is readable but not changeable; it names whom it was made for.
+Actions, forms, and links carry state through the client, where anyone can change it. A token made here can be read but
+not changed, and it names the person it was made for.
 """
 
 import base64
@@ -20,7 +20,7 @@ class Signer:
     Make and check tokens: ``base64url(JSON) + "." + base64url(HMAC-SHA256)``.
 
     Args:
-        keys: Newest first. The first signs, all of them are accepted, so a rotation cuts nobody off.
+        keys: Newest first. The first one signs and all are accepted, so open forms survive a rotation.
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
@@ -39,7 +39,7 @@ class Signer:
         Return the content of *token*.
 
         Raises:
-            NotVerified: Not ours, changed, of another person or path, or expired.
+            NotVerified: It isn't ours, was changed, is for another person or path, or has expired.
         """
         payload, _, mac = token.partition(".")
         if not any(hmac.compare_digest(self._mac(key, payload).encode(), mac.encode()) for key in self._keys):

@@ -13,26 +13,26 @@ from core.subscriptions import Grant
 
 
 class Accounts(Protocol):
-    """Linked accounts, one per Mattermost user. Each write is on disk when the call returns."""
+    """Connected accounts, one per Mattermost user. Each write is on disk when the call returns."""
 
     def get(self, person_id: str) -> Account | None:
         """
-        The account, or None; None also where its tokens can't be opened any more. Never touches the network.
+        The account; None also if no key opens its tokens. Never uses the network.
         """
         ...
 
     def put(self, account: Account) -> bool:
         """
-        Store *account* unless a stored one has the same or a higher version; say whether it was stored.
-        A row whose tokens can't be opened any more gives way to any version.
+        Store *account* unless a stored one has the same or a higher version. Returns whether it was stored.
+        A row whose tokens no key opens is replaced by any version.
 
         Raises:
-            StorageFailed: The disk did not take it; what was stored before stays.
+            StorageFailed: The write failed and nothing changed.
         """
         ...
 
     def delete(self, person_id: str) -> None:
-        """Remove the account; no error when there is none. Raises StorageFailed."""
+        """Remove the account, if there is one. Raises StorageFailed."""
         ...
 
     def all(self) -> Sequence[Account]:
@@ -45,7 +45,7 @@ class Accounts(Protocol):
 
 
 class SignIns(Protocol):
-    """Sign-ins at ServiceNow under way: a few per person, each for 15 minutes, as the framework keeps its own."""
+    """Sign-ins at ServiceNow in progress: a few per person, each for 15 minutes, like the framework's."""
 
     def start(self, sign_in: SignIn) -> None:
         """Store it before the browser is sent away. Raises StorageFailed."""
@@ -53,10 +53,10 @@ class SignIns(Protocol):
 
     def take(self, person_id: str, state: str) -> SignIn | None:
         """
-        The sign-in, once: a second call finds nothing. None also where it is another person's or too old.
+        Return and remove the sign-in. None also if it belongs to another person or has expired.
 
         Raises:
-            StorageFailed: It may still be there, so it must not be used.
+            StorageFailed: It may not have been removed, so don't use it.
         """
         ...
 
@@ -67,12 +67,12 @@ class Installations(Protocol):
     def get(self) -> Installation | None: ...
 
     def put(self, installation: Installation) -> None:
-        """Replace it whole. Raises StorageFailed."""
+        """Replace it. Raises StorageFailed."""
         ...
 
 
 class FormResults(Protocol):
-    """Results of opened forms, kept for 24 hours, so that one form makes one record."""
+    """Results of opened forms, kept for 24 hours, so that one form creates one record."""
 
     def claim(self, form_id: str) -> AbstractContextManager[None]:
         """
@@ -90,21 +90,21 @@ class FormResults(Protocol):
         ...
 
     def forget(self, form_id: str) -> None:
-        """Remove it: nothing was saved, the form may start anew. Raises StorageFailed."""
+        """Remove it: nothing was saved and the form can be submitted again. Raises StorageFailed."""
         ...
 
 
 class ChannelGrants(Protocol):
-    """What people set up through us, by the subscription's sys_id. Each write is on disk when the call returns."""
+    """Subscriptions that people set up through us, by sys_id. Each write is on disk when the call returns."""
 
     def get(self, sys_id: str) -> Grant | None: ...
 
     def put(self, grant: Grant) -> None:
-        """Store it, in place of one with the same sys_id. Raises StorageFailed."""
+        """Store it, replacing one with the same sys_id. Raises StorageFailed."""
         ...
 
     def delete(self, sys_id: str) -> None:
-        """Remove it; no error when there is none. Raises StorageFailed."""
+        """Remove it, if there is one. Raises StorageFailed."""
         ...
 
     def all(self) -> Sequence[Grant]:
@@ -113,19 +113,19 @@ class ChannelGrants(Protocol):
 
 
 class WebhookKeys(Protocol):
-    """The keys that the component may sign with: at most two of ours, and those of the environment."""
+    """The keys that we accept from the component: at most two of ours, and those of the environment."""
 
     def accepted(self) -> Sequence[WebhookKey]:
         """Newest first; from memory."""
         ...
 
     def used(self, key_id: str) -> None:
-        """Remember that a request with a good signature came with this key; cheap, so call it for every one."""
+        """Record that a request with a valid signature used this key. Cheap, so call it for every request."""
         ...
 
 
 class BotToken(Protocol):
-    """The bot's token outside any call."""
+    """The bot's token outside of calls."""
 
     def health(self) -> BotTokenHealth:
         """From memory."""
@@ -133,15 +133,15 @@ class BotToken(Protocol):
 
 
 class TestReports(Protocol):
-    """Reports that somebody waits for: a test of the way from ServiceNow to us."""
+    """Test reports, which check the way from ServiceNow to us."""
 
     def arrived(self, nonce: str, seconds: float) -> bool:
-        """Whether the report with *nonce* came in, also before this was asked; waits at most *seconds*."""
+        """Whether the report with *nonce* has arrived, or arrives within *seconds*."""
         ...
 
 
 class Deliveries(Protocol):
-    """What becomes of reports."""
+    """Delivery of reports."""
 
     def health(self) -> DeliveryHealth:
         """From memory, or cheap."""
@@ -158,27 +158,28 @@ class OldDialect(Protocol):
 
 class SavedSettings(Protocol):
     """
-    What is set while the service runs, by name: JSON objects, sealed on disk.
+    Settings that change while the service runs, by name: JSON objects, sealed on disk.
 
-    For secrets and small things alone: each write replaces one object, and is on disk when it returns.
+    Only for secrets and small data. Each write replaces one object and is on disk when it returns.
     """
 
     def get(self, name: str) -> Mapping[str, Any]:
-        """The object, from memory; empty when there is none or no key opens it any more."""
+        """The object, from memory; empty if there is none or no key opens it."""
         ...
 
     def put(self, name: str, content: Mapping[str, Any]) -> None:
-        """Replace it whole. Raises StorageFailed."""
+        """Replace it. Raises StorageFailed."""
         ...
 
 
 @dataclass(frozen=True)
 class Stores:
     """
-    The ports, and how to give the storage back.
+    All stores, with the functions that check and close the storage.
 
-    ``check()`` raises StorageFailed where writes are known not to work; it is cheap, for ``/readyz``.
-    ``close()`` finishes writes under way, refuses later ones and lets the next process in; twice is fine.
+    ``check()`` raises StorageFailed if writes are known to fail. It is cheap enough for ``/readyz``. ``close()``
+    finishes the writes in progress, rejects later ones, and releases the storage for another process. It can be
+    called twice.
     """
 
     accounts: Accounts

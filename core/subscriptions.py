@@ -1,5 +1,5 @@
 """
-Subscriptions as the rest of us sees them: a row in ServiceNow, and the grant that we keep beside it.
+Subscriptions: a row in ServiceNow, and the grant that we store for it.
 
 The row says what is wanted and lives in ServiceNow, where any holder of the role can write one. The
 grant says what somebody set up through us and may have; only what both agree on is ever posted.
@@ -24,7 +24,7 @@ UNFILTERABLE_TYPES = frozenset({"journal", "journal_input", "journal_list", "pas
 
 
 class Event(StrEnum):
-    """What can be subscribed to: exact tokens of the column ``subscription_events``, comma separated."""
+    """Events: the exact tokens of the column ``subscription_events``, separated by commas."""
 
     CREATED = "created"  # a whole table alone: a record that is subscribed to exists already
     STATE = "state"

@@ -11,11 +11,11 @@ EXAMPLE = "2026-11-24 16:30"
 
 
 class NoMoment(ValueError):
-    """A text that is no moment, or one that the zone's clocks skip."""
+    """A text that isn't a date and time, or one that doesn't exist because the clocks skip it."""
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """The IANA zone *name*; UTC for one that nobody knows."""
+    """The IANA time zone *name*; UTC if it is unknown."""
     try:
         return ZoneInfo(name or "UTC")
     except (ZoneInfoNotFoundError, ValueError):
@@ -24,12 +24,12 @@ def zone_of(name: str) -> ZoneInfo:
 
 def stored(text: str, zone: str) -> str:
     """
-    A moment as typed (`EXAMPLE`, ISO 8601 with or without an offset) as raw UTC text.
+    Typed date and time (`EXAMPLE`, ISO 8601 with or without an offset) as raw UTC text.
 
-    Without an offset it is local to *zone*; an hour that comes twice is the first of the two.
+    Without an offset, it is local to *zone*. If an hour occurs twice, it is the first one.
 
     Raises:
-        NoMoment: It is no moment, or the clocks of *zone* skip it.
+        NoMoment: It isn't a date and time, or the clocks of *zone* skip it.
     """
     try:
         at = datetime.fromisoformat(text.strip())
@@ -49,7 +49,7 @@ def stored(text: str, zone: str) -> str:
 
 
 def moment_of(raw: str) -> float:
-    """Raw UTC text as Unix seconds; 0.0 when it is no moment."""
+    """Raw UTC text as Unix seconds; 0.0 if it isn't a date and time."""
     try:
         return datetime.strptime(raw, _RAW).replace(tzinfo=UTC).timestamp()
     except (ValueError, OverflowError):
@@ -72,7 +72,7 @@ def time_text(at: float) -> str:
 
 
 def shown(raw: str, zone: str) -> str:
-    """Raw UTC text as somebody in *zone* reads it; as it stands when it is no moment."""
+    """Raw UTC text in the time zone *zone*; unchanged if it isn't a date and time."""
     try:
         at = datetime.strptime(raw, _RAW).replace(tzinfo=UTC)
         return at.astimezone(zone_of(zone)).strftime(_SHOWN)
@@ -82,11 +82,11 @@ def shown(raw: str, zone: str) -> str:
 
 class Deadline:
     """
-    A point in time that everything a call does must keep.
+    A point in time by which everything that a call does must finish.
 
     Args:
         seconds: From now.
-        monotonic: Where time comes from; a clock that never jumps.
+        monotonic: The time source; a clock that never jumps.
     """
 
     def __init__(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -94,9 +94,9 @@ class Deadline:
         self._at = monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds that remain; never negative."""
+        """Remaining seconds; never negative."""
         return max(0.0, self._at - self._monotonic())
 
     def within(self, seconds: float) -> float:
-        """The shorter of *seconds* and what remains."""
+        """The smaller of *seconds* and the remaining seconds."""
         return min(seconds, self.left())

@@ -9,14 +9,14 @@ from storage.disk import Disk
 from storage.files import Changes, TableFile
 from storage.rows import check_row
 
-LIFE = 30 * 24 * 3600.0  # seconds since the newest card; older ones are not worth a write at every change
+LIFE = 30 * 24 * 3600.0  # seconds since the newest card
 MOST = 3  # of one record in one channel
 SWEEP_EVERY = 600.0
 
 
 @dataclass(frozen=True)
 class _Places:
-    """``post_ids`` are separated by blanks, newest first."""
+    """``post_ids`` are separated by spaces, newest first."""
 
     channel_id: str
     record_id: str
@@ -33,12 +33,11 @@ class StoredCards:
         self._sweep_at = 0.0
 
     def of(self, channel_id: str, record_id: str) -> Sequence[str]:
-        """As the port says; from memory."""
         row = self.file.get(f"{channel_id}/{record_id}")
         return [] if row is None or row["last_at"] + LIFE < self._clock() else str(row["post_ids"]).split()
 
     def add(self, channel_id: str, record_id: str, post_id: str) -> None:
-        """As the port says. Drops what is too old, at most every ten minutes."""
+        """Drops expired rows, at most every ten minutes."""
         now = self._clock()
         key = f"{channel_id}/{record_id}"
 

@@ -1,4 +1,4 @@
-"""A file whose content is replaced whole, and the few operations on a disk that can fail meanwhile."""
+"""A file that is replaced as a whole, and the disk operations that can fail while it is."""
 
 import os
 from collections.abc import Callable
@@ -8,17 +8,17 @@ from pathlib import Path
 
 class Disk:
     """
-    The five things that can fail, in one place, so that tests can let each of them fail.
+    The five operations that can fail, in one place, so that tests can make each of them fail.
 
     All of them raise OSError.
     """
 
     def open(self, path: Path) -> int:
-        """A descriptor for writing, of a new or emptied file that only we may read (mode 0600)."""
+        """Open a new or emptied file for writing that only we can read (mode 0600)."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
 
     def write(self, descriptor: int, data: bytes) -> None:
-        """All of *data*."""
+        """Write all of *data*."""
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
@@ -28,11 +28,11 @@ class Disk:
         os.fsync(descriptor)
 
     def rename(self, source: Path, target: Path) -> None:
-        """Put *source* in *target*'s place in one step."""
+        """Replace *target* with *source* atomically."""
         os.replace(source, target)
 
     def fsync_folder(self, folder: Path) -> None:
-        """Flush the names in a folder."""
+        """Flush a folder's directory entries."""
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
@@ -42,12 +42,12 @@ class Disk:
 
 class WholeFile:
     """
-    A file that holds one content or the next, never a part: written beside, flushed, renamed over.
+    A file that always has either the old or the new content: we write a second file, flush it, and rename it.
 
-    Not for several threads at once. A file beside that an earlier process left behind is removed.
+    Not thread-safe. Removes the second file if an earlier process left one behind.
 
     Raises:
-        OSError: What was left behind can't be removed.
+        OSError: The file that was left behind can't be removed.
     """
 
     def __init__(self, path: Path, disk: Disk) -> None:
@@ -57,7 +57,7 @@ class WholeFile:
         self._beside.unlink(missing_ok=True)
 
     def read(self) -> bytes | None:
-        """The content, or None where there is no file yet. Raises OSError."""
+        """The content, or None if there is no file yet. Raises OSError."""
         try:
             return self.path.read_bytes()
         except FileNotFoundError:
@@ -65,27 +65,26 @@ class WholeFile:
 
     def replace(self, content: bytes, before: Callable[[], bytes | None]) -> None:
         """
-        Put *content* in; it is on disk when this returns.
+        Replace the content. It is on disk when this returns.
 
         Args:
-            before: Makes the content that is in now, None for no file; asked only where it is needed.
+            before: Returns the current content, None for no file. Called only if it is needed.
 
         Raises:
-            OSError: The old content is in again. Where the disk took not even that, `restore` has to
-                be called once it does.
+            OSError: The file has its old content again. If that failed too, call `restore` once the disk works.
         """
         self._put(content)
         try:
             self._disk.fsync_folder(self.path.parent)
         except OSError:
-            # The new content is visible, but a power cut may undo that, so the caller is told no, and
-            # no it has to be: a restart must not bring back what was reported as failed.
+            # The new content is visible, but a power failure could undo that, so we report an error. Then a restart
+            # must not find the new content.
             with suppress(OSError):
                 self.restore(before())
             raise
 
     def restore(self, content: bytes | None) -> None:
-        """Put *content* in again, None for no file. Raises OSError."""
+        """Write the old *content* again, None for no file. Raises OSError."""
         if content is None:
             self.path.unlink(missing_ok=True)
         else:
@@ -102,6 +101,6 @@ class WholeFile:
                 os.close(descriptor)
             self._disk.rename(self._beside, self.path)
         except OSError:
-            with suppress(OSError):  # a half-written file would only fill the disk further
+            with suppress(OSError):  # a partial file would only use up the disk
                 self._beside.unlink(missing_ok=True)
             raise

@@ -1,4 +1,4 @@
-"""The embedded storage: a folder of table files that one process owns."""
+"""The embedded storage: a folder of table files that belongs to one process."""
 
 import os
 import time
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class InUse(StorageFailed):
-    """Another process owns the folder."""
+    """Another process uses the folder."""
 
     retryable = False
 
@@ -47,19 +47,19 @@ def open_storage(
     disk: Disk | None = None,
 ) -> Stores:
     """
-    Open the storage that *url* names, for this process alone; so call it after a fork.
+    Open the storage at *url* for this process only, so call it after a fork.
 
     Args:
-        url: ``tinydb:///absolute/folder``; made with mode 0700 where it is missing.
+        url: ``tinydb:///absolute/folder``; created with mode 0700 if it is missing.
         keys: Sealing keys for a purpose, newest first.
         clock: Unix seconds.
-        wait: Seconds to wait for another process to let go, as during a restart.
+        wait: Seconds to wait until another process releases it, as during a restart.
         disk: Where writes go.
 
     Raises:
-        InUse: Another process still owns the folder.
+        InUse: Another process still uses the folder.
         StorageFailed: The folder can't be used, or a file in it is damaged.
-        ValueError: *url* names no storage that there is.
+        ValueError: *url* isn't a supported storage.
     """
     folder = folder_of(url)
     disk = disk or Disk()
@@ -89,10 +89,10 @@ def open_storage(
 
 def folder_of(url: str) -> Path:
     """
-    The folder that *url* names.
+    The folder in *url*.
 
     Raises:
-        ValueError: It names none; the words are for the administrator who set it.
+        ValueError: There is none. The text is for the administrator who set it.
     """
     parts = urlsplit(url)
     if parts.scheme in {"postgres", "postgresql"}:
@@ -132,7 +132,7 @@ def _watched(folder: Path, lock: FileLock, files: list[_File]) -> tuple[Callable
 
     def check() -> None:
         try:
-            # A folder that was put in place of ours has a lock of its own, which is not taken.
+            # A folder that replaced ours has its own lock file, which we don't hold.
             if path.stat().st_ino != ours or not os.access(folder, os.W_OK):
                 raise StorageFailed(f"{folder} was replaced or made read-only")
         except OSError as error:

@@ -1,8 +1,8 @@
 """
-TinyDB tables on files that are always whole: the last committed state, whatever fails or dies meanwhile.
+TinyDB tables in files that always contain the last committed state, even if a write fails or the process dies.
 
-Reads are from memory. Changes that wait at once share one write (group commit); each caller returns
-after the flush that holds its change, or gets the error of the write that should have held it.
+Reads come from memory. Concurrent changes share one write (group commit). Each caller returns after the flush that
+contains its change, or gets the error of that write.
 """
 
 import json
@@ -27,7 +27,7 @@ _EMPTY: dict[str, Any] = {}
 
 
 class Damaged(StorageFailed):
-    """A file is there and is no table. Nothing starts on it, for starting empty would lose it."""
+    """The file exists but isn't a table. We don't start, because starting empty would lose its content."""
 
     user_message = "Stored data can't be read. Tell an administrator."
     retryable = False
@@ -40,10 +40,10 @@ class TableFile:
     Args:
         path: The file; its folder exists. Its stem is the table's name.
         disk: Where writes go.
-        check: Raises ValueError for a key and row that can't be right.
+        check: Raises ValueError for an invalid key or row.
 
     Raises:
-        Damaged: The file is there and is no such table.
+        Damaged: The file exists but isn't such a table.
         StorageFailed: The file can't be read.
     """
 
@@ -79,12 +79,12 @@ class TableFile:
 
     def change(self, change: Callable[["Changes"], T]) -> T:
         """
-        Run *change* on the newest state, and return its result once that state is on disk.
+        Run *change* on the newest state and return its result once that state is on disk.
 
-        What *change* raises is passed on, and nothing of it stays.
+        If *change* raises, the table is unchanged.
 
         Raises:
-            StorageFailed: The disk did not take it; memory and file hold what they held before.
+            StorageFailed: The write failed. Memory and file are unchanged.
         """
         with self._changing:
             if self._closed or os.getpid() != self._owner:
@@ -98,8 +98,8 @@ class TableFile:
             group = self._group
             group.changed = group.changed or self._pending.tables is not before
         with self._writing:
-            # An earlier write may have held it. Even a change that changed nothing waits for that: it
-            # may have decided on a row which is only now on its way to the disk.
+            # An earlier write may contain it. A change that changed nothing waits as well: it may depend on a row that
+            # isn't on disk yet.
             if not group.done and group.changed:
                 self._write()
         if group.error is not None:
@@ -108,10 +108,10 @@ class TableFile:
 
     def check(self) -> None:
         """
-        Whether writes work, as far as is known; after a failed one, try again what is committed.
+        Check that writes work as far as we know. After a failed write, write the committed state again.
 
         Raises:
-            StorageFailed: They don't.
+            StorageFailed: Writes fail.
         """
         with self._writing:
             if self._failed and not self._closed:
@@ -122,7 +122,7 @@ class TableFile:
                 self._failed = False
 
     def close(self) -> None:
-        """Finish changes that are under way and refuse further ones."""
+        """Finish the changes in progress and reject later ones."""
         with self._writing:
             with self._changing:
                 self._closed = True
@@ -133,7 +133,7 @@ class TableFile:
                     self._file.restore(self._content())
 
     def _write(self) -> None:
-        """Take everything that is pending to disk; the group learns how it went. Under ``_writing``."""
+        """Write everything that is pending and set the group's result. Call it under ``_writing``."""
         with self._changing:
             group, self._group = self._group, _Group()
             tables = self._pending.tables
@@ -141,7 +141,7 @@ class TableFile:
             self._file.replace(self._encoded(tables), self._content)
         except BaseException as error:
             with self._changing:
-                # What was changed meanwhile builds on what failed, so it fails too.
+                # Later changes build on the failed ones, so they fail too.
                 follower, self._group = self._group, _Group()
                 self._pending.tables = self._committed
             group.error = follower.error = error
@@ -155,11 +155,11 @@ class TableFile:
             group.done = True
 
     def _content(self) -> bytes | None:
-        """What the file should hold; None where it should not be there."""
+        """What the file should contain; None if it shouldn't exist."""
         return self._encoded(self._committed) if self._committed else None
 
     def _encoded(self, tables: Tables) -> bytes:
-        """The file's content; under ``_writing``. Encodes only what was changed since the last time."""
+        """The file's content. Encodes only rows that changed since the last time. Call it under ``_writing``."""
         texts: dict[str, tuple[Row, str]] = {}
         for key, row in tables.get(self._name, {}).items():
             known = self._texts.get(key)
@@ -171,7 +171,7 @@ class TableFile:
 
 
 class Changes:
-    """What a change may do to the table; it sees what it and those before it did."""
+    """The operations of a change on the table. It sees the effects of itself and of earlier changes."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -186,8 +186,8 @@ class Changes:
         return list(self._table.all())
 
     def put(self, key: str, row: Row) -> None:
-        """Replace the row of *key* whole. Raises TypeError or ValueError for what JSON can't hold."""
-        _json(row)  # here it fails the one change, later it would fail everybody's
+        """Replace the whole row of *key*. Raises TypeError or ValueError if it isn't JSON."""
+        _json(row)  # fails only this change here, but all changes later
         self.drop(key)
         self._table.insert(Document(row, doc_id=key))  # type: ignore[arg-type]
 
@@ -209,12 +209,12 @@ class Changes:
             self._table.remove(doc_ids=present)  # type: ignore[arg-type]
 
     def drop_where(self, old: Callable[[Row], bool]) -> None:
-        """Remove every row for which *old* says yes."""
+        """Remove every row for which *old* returns true."""
         self._table.remove(cond=old)  # type: ignore[arg-type]
 
 
 class _Group:
-    """Changes that one write takes to disk: all of them, or none."""
+    """Changes that are written together: all of them or none."""
 
     def __init__(self) -> None:
         self.changed = False
@@ -224,17 +224,17 @@ class _Group:
 
 class _Pending(Storage):
     """
-    TinyDB's storage in memory: what is committed, and what was changed on top of it and is not on disk.
+    TinyDB's storage in memory: the committed state plus changes that aren't on disk yet.
 
-    TinyDB puts a new table into the dictionary it read; our `Changes` never let it change a row in
-    place. So a shallow copy keeps the committed state as it is.
+    TinyDB puts a new table into the dictionary that it read, and `Changes` never modifies a row in place. So a shallow
+    copy leaves the committed state untouched.
     """
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
 
     def read(self) -> Tables:
-        """A copy that TinyDB may put tables into."""
+        """A copy that TinyDB can put tables into."""
         return dict(self.tables)
 
     def write(self, data: Tables) -> None:

@@ -1,4 +1,4 @@
-"""What people may have posted, as they set it up through us, in ``channel_grants.json``."""
+"""Grants: the subscriptions that people set up through us, in ``channel_grants.json``."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,20 +17,16 @@ class StoredGrants:
         self.file = TableFile(folder / "channel_grants.json", disk, _check)
 
     def get(self, sys_id: str) -> Grant | None:
-        """As the port says; from memory."""
         row = self.file.get(sys_id)
         return None if row is None else Grant(**row)
 
     def put(self, grant: Grant) -> None:
-        """As the port says."""
         self.file.change(lambda table: table.put(grant.sys_id, asdict(grant)))
 
     def delete(self, sys_id: str) -> None:
-        """As the port says."""
         self.file.change(lambda table: table.drop(sys_id))
 
     def all(self) -> Sequence[Grant]:
-        """As the port says; from memory."""
         return [Grant(**row) for row in self.file.rows()]
 
 

@@ -1,4 +1,4 @@
-"""Notices on disk: rows and batches in ``outbox.json``, delivered event ids in ``delivered/``, an hour a file."""
+"""Notices on disk: rows and batches in ``outbox.json``, delivered event ids in ``delivered/``, one file per hour."""
 
 import threading
 from collections import Counter
@@ -27,8 +27,7 @@ class StoredOutbox:
     """
     `core.notice_ports.Outbox` for one process.
 
-    A write costs what waits: the whole queue goes to disk anew. Delivered ids are kept apart, by the
-    hour, so that a week of them costs nothing.
+    Each write writes the whole queue. Delivered ids are stored separately by the hour, so a week of them costs nothing.
     """
 
     def __init__(self, folder: Path, disk: Disk, sealer: Sealer, clock: Clock) -> None:
@@ -42,7 +41,6 @@ class StoredOutbox:
         self._events = Counter(row.event_id for row in queued)
 
     def add(self, event_id: str, rows: Sequence[tuple[Queued, Content]]) -> bool:
-        """As the port says."""
         if self.known(event_id):
             return False
         if not rows:
@@ -51,7 +49,7 @@ class StoredOutbox:
         sealed = [(row, self._sealer.seal(_place(row.key), content)) for row, content in rows]
 
         def change(table: Changes) -> bool:
-            # Looked at again: another request may have brought it, and it may be posted by now.
+            # Check again: another request may have added it meanwhile, and it may even be posted.
             if event_id in self.delivered or any(table.get(_row(row.key)) is not None for row, _ in sealed):
                 return False
             first, self._next = self._next, self._next + len(sealed)
@@ -70,19 +68,16 @@ class StoredOutbox:
         return added
 
     def known(self, event_id: str) -> bool:
-        """As the port says."""
         return self._events[event_id] > 0 or event_id in self.delivered
 
     def waiting(self) -> Sequence[Queued]:
-        """As the port says; from memory."""
         return self._snapshot().by_number
 
     def batches(self) -> Sequence[Batch]:
-        """As the port says; from memory."""
         return self._snapshot().batches
 
     def _snapshot(self) -> "_Snapshot":
-        """What is committed, read once after each change."""
+        """The committed state, read once after each change."""
         known, table = self._known, self.file.table()
         if known.table is not table:
             known = self._known = known.next(table)
@@ -93,7 +88,6 @@ class StoredOutbox:
         return sorted(found, key=_number)
 
     def claim(self, claims: Sequence[Claim]) -> Sequence[Batch]:
-        """As the port says."""
 
         def change(table: Changes) -> list[Batch]:
             claimed = []
@@ -109,7 +103,6 @@ class StoredOutbox:
         return self.file.change(change)
 
     def contents(self, batch_ids: Collection[str]) -> Mapping[str, Sequence[tuple[Queued, Content | None]]]:
-        """As the port says."""
         found: dict[str, list[tuple[Queued, Content | None]]] = {batch_id: [] for batch_id in batch_ids}
         for queued in self._of_batches(found):
             row = self.file.get(_row(queued.key))
@@ -118,7 +111,6 @@ class StoredOutbox:
         return found
 
     def opened(self, keys: Collection[str]) -> Mapping[str, Content | None]:
-        """As the port says."""
         rows = {key: self.file.get(_row(key)) for key in keys}
         return {key: self._content(row) for key, row in rows.items() if row is not None}
 
@@ -131,7 +123,7 @@ class StoredOutbox:
         return content
 
     def release(self, keys: Collection[str], dropped: Collection[str]) -> None:
-        """As the port says. Between the two writes a crash leaves rows that are held for another look."""
+        """A crash between the two writes leaves rows that are held and checked again."""
         queued = self._snapshot().queued
         gone = [row for key in dropped if (row := queued.get(_row(key))) is not None and row.held_for]
         if gone:
@@ -146,12 +138,11 @@ class StoredOutbox:
         self._forget(gone)
 
     def postpone(self, batches: Sequence[Batch]) -> None:
-        """As the port says."""
         rows = {_batch(batch.batch_id): asdict(batch) for batch in batches}
         self.file.change(lambda table: table.put_all(rows))
 
     def settle(self, batch_ids: Sequence[str]) -> None:
-        """As the port says. Between the two writes a crash leaves rows that are known to be delivered."""
+        """A crash between the two writes leaves rows that are known to be delivered."""
         rows = self._of_batches(set(batch_ids))
         self.delivered.add([queued.event_id for queued in rows])
         keys = [*(_row(queued.key) for queued in rows), *(_batch(one) for one in batch_ids)]
@@ -159,7 +150,7 @@ class StoredOutbox:
         self._forget(rows)
 
     def _forget(self, rows: Sequence[Queued]) -> None:
-        """Rows that no longer wait."""
+        """Stop counting rows that no longer wait."""
         with self._lock:
             self._events.subtract(queued.event_id for queued in rows)
             for queued in rows:
@@ -180,7 +171,7 @@ class _Snapshot:
         return sorted(self.queued.values(), key=_number)
 
     def next(self, table: Mapping[str, Row]) -> "_Snapshot":
-        """A newer state. Rows that are the same object aren't read again."""
+        """The snapshot of a newer state. Reuses rows that didn't change."""
         queued: dict[str, Queued] = {}
         batches: list[Batch] = []
         for key, row in table.items():
@@ -195,9 +186,9 @@ class _Snapshot:
 
 class DeliveredEvents:
     """
-    Ids of the last seven days: in memory all of them, on disk a file for every hour.
+    Event ids of the last seven days: all in memory, and on disk in one file per hour.
 
-    Only the file of the present hour is ever written, so the cost of a write does not grow with the week.
+    Only the current hour's file is written, so a write doesn't cost more as the week goes on.
     """
 
     def __init__(self, folder: Path, disk: Disk, clock: Clock) -> None:
@@ -217,7 +208,7 @@ class DeliveredEvents:
         return any(event_id in ids for hour, ids in list(self._hours.items()) if hour > oldest)
 
     def add(self, event_ids: Sequence[str]) -> None:
-        """Remember them from now on. Raises StorageFailed."""
+        """Remember these ids. Raises StorageFailed."""
         with self._lock:
             hour = self._now()
             if hour != self._hour:
@@ -259,7 +250,7 @@ class DeliveredEvents:
 
     def _forget(self, hour: int) -> None:
         for old in [one for one in self._hours if one < hour - REMEMBERED / _HOUR - 1]:
-            with suppress(OSError):  # it is looked at again in an hour
+            with suppress(OSError):  # we try again in an hour
                 (self._folder / f"hour-{old}.json").unlink(missing_ok=True)
                 del self._hours[old]
 

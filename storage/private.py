@@ -1,4 +1,4 @@
-"""What is stored is for one user of the machine: a restored backup or an old umask may say otherwise."""
+"""File permissions of the storage: only its own user. A restored backup or an old umask can be more open."""
 
 import os
 import stat
@@ -13,9 +13,9 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 def keep_private(folder: Path) -> None:
     """
-    Take the folder and what is in it from everybody else (modes 0700 and 0600).
+    Remove other users' access to the folder and its files (modes 0700 and 0600).
 
-    What can't be changed, as on a volume that belongs to somebody else, is reported and used nevertheless.
+    If a mode can't be changed, as on a volume that belongs to another user, log it and use the file anyway.
     """
     taken, left = [], []
     for path in (folder, *folder.rglob("*")):
@@ -28,11 +28,13 @@ def keep_private(folder: Path) -> None:
         except FileNotFoundError:
             pass  # another process, which still owns the folder, replaces its files
         except OSError:
-            pass  # it stays among those that are left
+            pass  # it remains in `left`
     if taken:
-        log.warning("storage was open to other users of this machine: taken from them", paths=_named(folder, taken))
+        log.warning("storage was open to other users of this machine: access removed", paths=_named(folder, taken))
     if left:
-        log.error("storage is open to other users of this machine, and can't be taken", paths=_named(folder, left))
+        log.error(
+            "storage is open to other users of this machine, and access can't be removed", paths=_named(folder, left)
+        )
 
 
 def _named(folder: Path, paths: list[Path]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Rows of tables that hold dataclasses: whether what stands in a file can be one."""
+"""Checks that a stored row fits its dataclass."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -7,14 +7,14 @@ from typing import Any
 
 def check_row(row: Mapping[str, Any], of: type, sealed: Collection[str] = (), column: str = "") -> None:
     """
-    Raise ValueError, naming the column, unless *row* can be made an *of*.
+    Raise ValueError with the column's name unless *row* fits the dataclass *of*.
 
-    Unknown columns are refused as well: an older version of the app that starts on a newer one's
-    files would lose them at the next write.
+    Rejects unknown columns too. An older version of the app that starts on a newer version's files would drop them at
+    the next write.
 
     Args:
-        of: A dataclass of JSON scalars and further such dataclasses.
-        sealed: Fields that stand sealed in *column* instead of their own.
+        of: A dataclass of JSON scalars and of other such dataclasses.
+        sealed: Fields that are sealed together in *column*.
     """
     plain = [field for field in fields(of) if field.name not in sealed]
     if unknown := set(row) - {field.name for field in plain} - {column}:

@@ -1,7 +1,7 @@
 """
-Secrets at rest: sealed with MultiFernet under keys derived per purpose from `APP_SECRET` (HKDF-SHA256).
+Encryption of stored secrets: MultiFernet with keys derived from `APP_SECRET` per purpose (HKDF-SHA256).
 
-A sealed value names the place it belongs to, so a row copied to another person does not open there.
+A sealed value contains the place it belongs to, so a row that was copied to another person can't be opened.
 """
 
 import base64
@@ -17,14 +17,14 @@ from core.errors import StorageFailed
 
 
 class Unreadable(StorageFailed):
-    """A sealed value does not open: `APP_SECRET` lost its key, or the row is not from here."""
+    """A sealed value can't be opened: its key was removed from `APP_SECRET`, or the row was copied."""
 
     user_message = "What is stored for you can't be read any more. Run `/servicenow connect` to connect anew."
     retryable = False
 
 
 def derive_keys(app_secrets: Sequence[str], purpose: str) -> list[bytes]:
-    """32 bytes per secret, newest first; keys of different purposes tell nothing of each other."""
+    """32 bytes per secret, newest first. A key reveals nothing about the keys of other purposes."""
     return [
         HKDF(algorithm=SHA256(), length=32, salt=None, info=f"servicenow-mattermost/{purpose}".encode()).derive(
             secret.encode()
@@ -38,7 +38,7 @@ class Sealer:
     Seal and open JSON objects.
 
     Args:
-        keys: From `derive_keys`; the first seals, all of them open.
+        keys: From `derive_keys`. The first one seals; all of them open.
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
@@ -47,11 +47,11 @@ class Sealer:
         self._fernet = MultiFernet(fernets)
 
     def seal(self, place: str, content: Mapping[str, Any]) -> str:
-        """*content* as text that only we can read, and only at *place*."""
+        """Encrypt *content* so that it can be opened only at *place*."""
         return self._fernet.encrypt(json.dumps([place, dict(content)]).encode()).decode()
 
     def renewed(self, sealed: str) -> str | None:
-        """The same, sealed under the newest key; None where it is so already, or no key opens it."""
+        """The same value, sealed with the newest key; None if it already is, or if no key opens it."""
         try:
             self._newest.decrypt(sealed.encode())
         except InvalidToken:
@@ -62,7 +62,7 @@ class Sealer:
         return None
 
     def open(self, place: str, sealed: str) -> dict[str, Any]:
-        """Raises Unreadable: no key of ours fits, or it was sealed for another place."""
+        """Raises Unreadable: no key opens it, or it was sealed for another place."""
         try:
             sealed_for, content = json.loads(self._fernet.decrypt(sealed.encode()))
         except InvalidToken as error:

@@ -1,4 +1,4 @@
-"""What administrators set while the service runs, sealed in ``settings.json``."""
+"""Settings that administrators change while the service runs, sealed in ``settings.json``."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ class StoredSettings:
     """
     `core.storage_ports.SavedSettings`: one row per object, sealed for its name.
 
-    An object that no key opens (`APP_SECRET` lost it) counts as never set, and stays until it is set anew.
+    An object whose key was removed from `APP_SECRET` reads as empty. It is kept until it is set again.
     """
 
     def __init__(self, folder: Path, disk: Disk, sealer: Sealer) -> None:
@@ -27,7 +27,6 @@ class StoredSettings:
         self._renew()
 
     def get(self, name: str) -> Mapping[str, Any]:
-        """As the port says."""
         row = self.file.get(name)
         if row is None:
             return {}
@@ -43,14 +42,13 @@ class StoredSettings:
         return content
 
     def put(self, name: str, content: Mapping[str, Any]) -> None:
-        """As the port says."""
         row = {"sealed": self._sealer.seal(f"settings/{name}", content)}
         self.file.change(lambda table: table.put(name, row))
 
     def _renew(self) -> None:
         """
-        Seal everything under the newest key: settings may stay unchanged for longer than `APP_SECRET` keeps
-        an old one. Costs a write at the first start after a rotation.
+        Seal everything with the newest key. Settings can be older than the oldest key in `APP_SECRET`. Writes once, at
+        the first start after a rotation.
         """
         renewed = {name: self._sealer.renewed(row["sealed"]) for name, row in self.file.table().items()}
 

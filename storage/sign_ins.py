@@ -1,4 +1,4 @@
-"""Sign-ins at ServiceNow that nobody came back from yet, in ``sign_ins.json``."""
+"""Sign-ins at ServiceNow that are in progress, in ``sign_ins.json``."""
 
 import hashlib
 from dataclasses import asdict
@@ -12,14 +12,14 @@ from storage.rows import check_row
 from storage.sealing import Sealer, Unreadable
 
 LIFE = 15 * 60.0  # seconds, as the framework's own state
-MOST = 5  # of one person at once; more tabs than that make the oldest useless
+MOST = 5  # of one person at once; another one drops the oldest
 
 
 class StoredSignIns:
     """
-    `core.storage_ports.SignIns`, keyed by a hash of person and state. What finishes a sign-in is sealed.
+    `core.storage_ports.SignIns`, keyed by a hash of person and state. State and verifier are sealed.
 
-    Whatever is too old goes with the next one that starts.
+    Starting a sign-in drops expired ones.
     """
 
     _SECRETS = ("state", "verifier")
@@ -30,7 +30,6 @@ class StoredSignIns:
         self._clock = clock
 
     def start(self, sign_in: SignIn) -> None:
-        """As the port says."""
         key = _key(sign_in.person_id, sign_in.state)
         row = asdict(sign_in)
         row["sealed"] = self._sealer.seal(f"sign-in/{key}", {name: row.pop(name) for name in self._SECRETS})
@@ -48,7 +47,6 @@ class StoredSignIns:
         self.file.change(change)
 
     def take(self, person_id: str, state: str) -> SignIn | None:
-        """As the port says."""
         key = _key(person_id, state)
 
         def change(table: Changes) -> Row | None:

@@ -44,7 +44,7 @@ class StoredAccounts:
         return None if row is None else self._open(person_id, row)
 
     def put(self, account: Account) -> bool:
-        """As the port says. Whatever version replaces a row that can't be opened any more."""
+        """Whatever version replaces a row that can't be opened any more."""
         row = asdict(account)
         row["tokens"] = self._sealer.seal(_place(account.person_id, account.instance), row["tokens"])
 
@@ -64,12 +64,11 @@ class StoredAccounts:
         return stored
 
     def delete(self, person_id: str) -> None:
-        """As the port says."""
         self.file.change(lambda table: table.drop(person_id))
         self._opened.pop(person_id, None)
 
     def all(self) -> Sequence[Account]:
-        """As the port says, without those that can't be opened."""
+        """All accounts except those that no key opens."""
         found = (self._open(str(row["person_id"]), row) for row in self.file.rows())
         return [account for account in found if account is not None]
 
@@ -117,7 +116,6 @@ class StoredInstallations:
         self._opened: tuple[Row, Installation] | None = None
 
     def get(self) -> Installation | None:
-        """As the port says; from memory."""
         row = self.file.get(self._KEY)
         if row is None:
             return None
@@ -134,7 +132,6 @@ class StoredInstallations:
         return installation
 
     def put(self, installation: Installation) -> None:
-        """As the port says."""
         row = asdict(installation)
         row["sealed"] = self._sealer.seal("installation", {name: row.pop(name) for name in self._SECRETS})
         self.file.change(lambda table: table.put(self._KEY, row))

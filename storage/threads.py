@@ -1,4 +1,4 @@
-"""What records have in channels, and subscriptions nobody who may has asked for: ``threads.json``, ``parked.json``."""
+"""Threads of records in channels, and parked subscriptions: ``threads.json``, ``parked.json``."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,8 +10,8 @@ from storage.disk import Disk
 from storage.files import Changes, Row, TableFile
 from storage.rows import check_row
 
-MOST_PARKED = 1000  # anybody with the role can write rows; the newest are kept
-SWEEP_EVERY = 600.0  # seconds; what is too old is never used, so when it goes matters little
+MOST_PARKED = 1000  # anyone with the role can create rows; we keep the newest
+SWEEP_EVERY = 600.0  # seconds; expired rows are never used, so it matters little when they go
 
 
 class StoredThreads:
@@ -23,12 +23,11 @@ class StoredThreads:
         self._sweep_at = 0.0
 
     def get(self, channel_id: str, record_id: str) -> Thread | None:
-        """As the port says."""
         row = self.file.get(f"{channel_id}/{record_id}")
         return None if row is None else Thread(**row)
 
     def put(self, threads: Sequence[Thread]) -> None:
-        """As the port says. Drops what is too old, at most every ten minutes."""
+        """Drops expired rows, at most every ten minutes."""
         now = self._clock()
 
         def change(table: Changes) -> None:
@@ -48,12 +47,10 @@ class StoredParked:
         self._clock = clock
 
     def get(self, sys_id: str) -> Parked | None:
-        """As the port says."""
         row = self.file.get(sys_id)
         return None if row is None or self._old(row) else Parked(**row)
 
     def put(self, parked: Sequence[Parked]) -> None:
-        """As the port says."""
 
         def change(table: Changes) -> None:
             table.drop_where(self._old)
@@ -65,12 +62,10 @@ class StoredParked:
         self.file.change(change)
 
     def delete(self, sys_id: str) -> None:
-        """As the port says."""
         if self.file.get(sys_id) is not None:
             self.file.change(lambda table: table.drop(sys_id))
 
     def all(self) -> Sequence[Parked]:
-        """As the port says."""
         return [Parked(**row) for row in self.file.rows() if not self._old(row)]
 
     def _old(self, row: Row) -> bool:
