@@ -22,7 +22,7 @@ from notifications.old_dialect import hinted
 from notifications.owners import Owners
 from notifications.posted_lookup import PostedLookup
 from notifications.posting import Posting, may_be_first
-from notifications.reading import Later, Readings, Refused, ServiceNowFor, Silences, Unconnected
+from notifications.reading import Later, NotReadable, Readings, ServiceNowFor, Silences, Unconnected
 from notifications.schema import unpacked
 from notifications.sharing import shared
 from notifications.work import Row, View, Work, mod_count_of
@@ -222,7 +222,7 @@ class Delivery:
                 row.views.append(View([grant], answer, seen))
             elif isinstance(answer, Later):
                 work.later, work.at_least = answer.reason, max(work.at_least, answer.at_least)
-            elif isinstance(answer, Refused) and answer.reason:
+            elif isinstance(answer, NotReadable) and answer.reason:
                 self._owners.broken([grant], answer.reason)
             elif isinstance(answer, Unconnected):
                 self._owners.not_connected(grant)

@@ -36,7 +36,7 @@ ServiceNowFor = Callable[[str, Deadline], ServiceNow]
 
 
 @dataclass(frozen=True)
-class Refused:
+class NotReadable:
     """
     The owner may not read the record.
 
@@ -60,7 +60,7 @@ class Later:
     at_least: float = 0.0
 
 
-Answer = Record | Refused | Unconnected | Later
+Answer = Record | NotReadable | Unconnected | Later
 
 
 class Silences:
@@ -124,7 +124,7 @@ class Readings:
         """What *grant*'s owner may see of *report*'s record now."""
         record = report.record
         if record is None:
-            return Refused("")
+            return NotReadable("")
         place = (grant.owner_id, record.table)
         if record.sys_id not in self._asked.get(place, ()):
             self._read(*place, [report])
@@ -133,11 +133,11 @@ class Readings:
         found = self._found.get(place, {}).get(record.sys_id)
         if found is not None:
             found = as_its_class(found)
-            return found if found.table in self._tables else Refused(NOT_SHARED if grant.record_id else "")
+            return found if found.table in self._tables else NotReadable(NOT_SHARED if grant.record_id else "")
         if grant.record_id:
-            return Refused(NO_RECORD)
+            return NotReadable(NO_RECORD)
         try:
-            return Refused("" if self._sees_any(*place) else NO_RECORDS)
+            return NotReadable("" if self._sees_any(*place) else NO_RECORDS)
         except ServiceNowError as error:
             return Later(error.log_message)
 
@@ -185,7 +185,7 @@ class Readings:
         except NotConnected:
             self._failed[place] = Unconnected()
         except (AccessDenied, NotInstalled):
-            self._failed[place] = Refused(NO_TABLE)
+            self._failed[place] = NotReadable(NO_TABLE)
         except Unanswered as error:
             self._failed[place] = Later(error.log_message, self._silences.unanswered(place))
         except ServiceNowError as error:

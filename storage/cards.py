@@ -6,7 +6,7 @@ from pathlib import Path
 
 from core.ports import Clock
 from storage.disk import Disk
-from storage.files import Changes, TableFile
+from storage.files import TableChanges, TableFile
 from storage.rows import check_row
 
 LIFE = 30 * 24 * 3600.0  # seconds since the newest card
@@ -41,7 +41,7 @@ class StoredCards:
         now = self._clock()
         key = f"{channel_id}/{record_id}"
 
-        def change(table: Changes) -> None:
+        def change(table: TableChanges) -> None:
             if now >= self._sweep_at:
                 table.drop_where(lambda row: row["last_at"] + LIFE < now)
                 self._sweep_at = now + SWEEP_EVERY

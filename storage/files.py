@@ -77,7 +77,7 @@ class TableFile:
         """All committed rows; read only."""
         return list(self.table().values())
 
-    def change(self, change: Callable[["Changes"], T]) -> T:
+    def change(self, change: Callable[["TableChanges"], T]) -> T:
         """
         Run *change* on the newest state and return its result once that state is on disk.
 
@@ -91,7 +91,7 @@ class TableFile:
                 raise StorageFailed(f"{self._name}: not open in this process")
             before = self._pending.tables
             try:
-                result = change(Changes(self._table))
+                result = change(TableChanges(self._table))
             except BaseException:
                 self._pending.tables = before
                 raise
@@ -170,7 +170,7 @@ class TableFile:
         return f"{{{_json(self._name)}:{{{','.join(text for _, text in texts.values())}}}}}".encode()
 
 
-class Changes:
+class TableChanges:
     """The operations of a change on the table. It sees the effects of itself and of earlier changes."""
 
     def __init__(self, table: Table) -> None:
@@ -226,8 +226,8 @@ class _Pending(Storage):
     """
     TinyDB's storage in memory: the committed state plus changes that aren't on disk yet.
 
-    TinyDB puts a new table into the dictionary that it read, and `Changes` never modifies a row in place. So a shallow
-    copy leaves the committed state untouched.
+    TinyDB puts a new table into the dictionary that it read, and `TableChanges` never modifies a row in place. So a
+    shallow copy leaves the committed state untouched.
     """
 
     def __init__(self, tables: Tables) -> None:

@@ -14,7 +14,7 @@ from core.errors import StorageFailed
 from core.outbox import REMEMBERED, Batch, Claim, Content, Queued
 from core.ports import Clock
 from storage.disk import Disk
-from storage.files import Changes, Row, TableFile
+from storage.files import Row, TableChanges, TableFile
 from storage.rows import check_row
 from storage.sealing import Sealer, Unreadable
 
@@ -48,7 +48,7 @@ class StoredOutbox:
             return True
         sealed = [(row, self._sealer.seal(_place(row.key), content)) for row, content in rows]
 
-        def change(table: Changes) -> bool:
+        def change(table: TableChanges) -> bool:
             # Check again: another request may have added it meanwhile, and it may even be posted.
             if event_id in self.delivered or any(table.get(_row(row.key)) is not None for row, _ in sealed):
                 return False
@@ -89,7 +89,7 @@ class StoredOutbox:
 
     def claim(self, claims: Sequence[Claim]) -> Sequence[Batch]:
 
-        def change(table: Changes) -> list[Batch]:
+        def change(table: TableChanges) -> list[Batch]:
             claimed = []
             for claim in claims:
                 rows = [table.get(_row(key)) for key in claim.keys]
@@ -129,7 +129,7 @@ class StoredOutbox:
         if gone:
             self.delivered.add([row.event_id for row in gone])
 
-        def change(table: Changes) -> None:
+        def change(table: TableChanges) -> None:
             rows = [row for key in keys if (row := table.get(_row(key))) is not None and not row["batch_id"]]
             table.put_all({_row(row["key"]): {**row, "held_for": ""} for row in rows})
             table.drop_all(_row(row.key) for row in gone)

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from storage.disk import Disk
-from storage.files import Changes, Row, TableFile
+from storage.files import Row, TableChanges, TableFile
 from storage.sealing import Sealer, Unreadable
 
 log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ class StoredSettings:
         """
         renewed = {name: self._sealer.renewed(row["sealed"]) for name, row in self.file.table().items()}
 
-        def change(table: Changes) -> None:
+        def change(table: TableChanges) -> None:
             for name, sealed in renewed.items():
                 if sealed:
                     table.put(name, {"sealed": sealed})

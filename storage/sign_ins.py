@@ -7,7 +7,7 @@ from pathlib import Path
 from core.accounts import SignIn
 from core.ports import Clock
 from storage.disk import Disk
-from storage.files import Changes, Row, TableFile
+from storage.files import Row, TableChanges, TableFile
 from storage.rows import check_row
 from storage.sealing import Sealer, Unreadable
 
@@ -34,7 +34,7 @@ class StoredSignIns:
         row = asdict(sign_in)
         row["sealed"] = self._sealer.seal(f"sign-in/{key}", {name: row.pop(name) for name in self._SECRETS})
 
-        def change(table: Changes) -> None:
+        def change(table: TableChanges) -> None:
             table.drop_where(self._expired)
             started = sorted(one["started_at"] for one in table.rows() if one["person_id"] == sign_in.person_id)
             if len(started) >= MOST:
@@ -49,7 +49,7 @@ class StoredSignIns:
     def take(self, person_id: str, state: str) -> SignIn | None:
         key = _key(person_id, state)
 
-        def change(table: Changes) -> Row | None:
+        def change(table: TableChanges) -> Row | None:
             row = table.get(key)
             table.drop(key)
             return row

@@ -10,7 +10,7 @@ import structlog
 from core.accounts import Account, Installation, Tokens
 from core.records import Identity
 from storage.disk import Disk
-from storage.files import Changes, Row, TableFile
+from storage.files import Row, TableChanges, TableFile
 from storage.rows import check_row
 from storage.sealing import Sealer, Unreadable
 
@@ -48,7 +48,7 @@ class StoredAccounts:
         row = asdict(account)
         row["tokens"] = self._sealer.seal(_place(account.person_id, account.instance), row["tokens"])
 
-        def change(table: Changes) -> bool:
+        def change(table: TableChanges) -> bool:
             stored = table.get(account.person_id)
             if (
                 stored is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 from core.outbox import THREAD_LIFE, Parked, Thread
 from core.ports import Clock
 from storage.disk import Disk
-from storage.files import Changes, Row, TableFile
+from storage.files import Row, TableChanges, TableFile
 from storage.rows import check_row
 
 MOST_PARKED = 1000  # anyone with the role can create rows; we keep the newest
@@ -30,7 +30,7 @@ class StoredThreads:
         """Drops expired rows, at most every ten minutes."""
         now = self._clock()
 
-        def change(table: Changes) -> None:
+        def change(table: TableChanges) -> None:
             if now >= self._sweep_at:
                 table.drop_where(lambda row: row["root_at"] + THREAD_LIFE < now and row["last_at"] + SWEEP_EVERY < now)
                 self._sweep_at = now + SWEEP_EVERY
@@ -52,7 +52,7 @@ class StoredParked:
 
     def put(self, parked: Sequence[Parked]) -> None:
 
-        def change(table: Changes) -> None:
+        def change(table: TableChanges) -> None:
             table.drop_where(self._old)
             table.put_all({one.sys_id: asdict(one) for one in parked})
             if len(kept := table.rows()) > MOST_PARKED:

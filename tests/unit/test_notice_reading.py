@@ -13,7 +13,7 @@ from core.ports import ServiceNow
 from core.records import Cell, Choice, Column, Record
 from core.times import Deadline
 from core.upstream_errors import AccessDenied, Busy, NotInstalled, Unanswered, Unreachable
-from notifications.reading import Later, Readings, Refused, Silences, Unconnected
+from notifications.reading import Later, NotReadable, Readings, Silences, Unconnected
 from tests.unit.noticing import GRANT, NOW, OWNER, RECORD, REPORT, Moment
 
 OTHER = "f" * 32
@@ -99,7 +99,7 @@ def test_a_record_that_the_owner_sees_is_the_answer() -> None:
         assert asked.answer(GRANT, REPORT) == record()
     assert instance.reads == [(OWNER, "incident", [RECORD], TASK_COLUMNS)]
     assert all(7 < seconds <= 8 for seconds in instance.seconds)
-    assert asked.answer(GRANT, of(OTHER)) == Refused("")
+    assert asked.answer(GRANT, of(OTHER)) == NotReadable("")
     assert asked.answer(GRANT, REPORT) == record()
     assert [sys_ids for _, _, sys_ids, _ in instance.reads] == [[RECORD], [OTHER]]
 
@@ -107,7 +107,7 @@ def test_a_record_that_the_owner_sees_is_the_answer() -> None:
 def test_a_report_without_a_record_shows_nothing() -> None:
     """Nobody is asked."""
     instance = Instance()
-    assert readings(instance).answer(GRANT, replace(REPORT, record=None)) == Refused("")
+    assert readings(instance).answer(GRANT, replace(REPORT, record=None)) == NotReadable("")
     assert instance.reads == []
 
 
@@ -115,8 +115,8 @@ def test_a_report_without_a_record_shows_nothing() -> None:
 def test_a_record_of_a_class_that_is_not_shared_is_refused(sys_class_name: str) -> None:
     """A subscription to that one record is told why; one to the table loses nothing."""
     instance = Instance({RECORD: record(sys_class_name)})
-    assert readings(instance).answer(ONE, REPORT) == Refused(NOT_SHARED)
-    assert readings(instance).answer(GRANT, REPORT) == Refused("")
+    assert readings(instance).answer(ONE, REPORT) == NotReadable(NOT_SHARED)
+    assert readings(instance).answer(GRANT, REPORT) == NotReadable("")
 
 
 def test_a_record_that_the_owner_can_not_see_is_refused() -> None:
@@ -126,20 +126,20 @@ def test_a_record_that_the_owner_can_not_see_is_refused() -> None:
     """
     instance = Instance()
     asked = readings(instance)
-    assert asked.answer(ONE, REPORT) == Refused(NO_RECORD)
+    assert asked.answer(ONE, REPORT) == NotReadable(NO_RECORD)
     assert instance.looks == []
-    assert [asked.answer(GRANT, REPORT) for _ in range(2)] == [Refused("")] * 2
+    assert [asked.answer(GRANT, REPORT) for _ in range(2)] == [NotReadable("")] * 2
     assert instance.looks == ["any incident"]
     instance.sees = False
-    assert readings(instance).answer(GRANT, REPORT) == Refused(NO_RECORDS)
+    assert readings(instance).answer(GRANT, REPORT) == NotReadable(NO_RECORDS)
     instance.fails_any = Unreachable("down")
     assert readings(instance).answer(GRANT, REPORT) == Later("down")
 
 
 ANSWERS: list[tuple[Exception, object]] = [
     (NotConnected("no account", "https://app.example"), Unconnected()),
-    (AccessDenied("403"), Refused(NO_TABLE)),
-    (NotInstalled("400"), Refused(NO_TABLE)),
+    (AccessDenied("403"), NotReadable(NO_TABLE)),
+    (NotInstalled("400"), NotReadable(NO_TABLE)),
     (Unreachable("down"), Later("down", 0.0)),
     (Unanswered("late"), Later("late", 30.0)),
     (KeyError("a mistake of ours"), Later("could not be read: KeyError", 0.0)),

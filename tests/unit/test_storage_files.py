@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import StorageFailed
 from storage.disk import Disk
-from storage.files import Changes, Damaged, Row, TableFile
+from storage.files import Damaged, Row, TableChanges, TableFile
 
 STEPS = ["open", "write", "fsync", "rename", "fsync_folder"]
 
@@ -157,7 +157,7 @@ def test_changes_that_wait_share_one_flush(tmp_path: Path) -> None:
     file = table(tmp_path, disk)
 
     def work(number: int) -> None:
-        def change(changes: Changes) -> None:
+        def change(changes: TableChanges) -> None:
             changes.put(f"n{number}", {"value": f"n{number}"})
             changed.append(number)
             if len(changed) == 32:
@@ -190,7 +190,7 @@ def test_a_failed_group_fails_for_all_of_it_and_for_what_was_built_on_it(tmp_pat
     file = table(tmp_path, disk)
 
     def work(number: int) -> None:
-        def change(changes: Changes) -> bool:
+        def change(changes: TableChanges) -> bool:
             seen = changes.get("first") is not None
             changes.put("first", {"value": "first"})
             changed.append(number)
@@ -229,7 +229,7 @@ def test_a_decision_on_a_row_that_never_got_to_disk_is_no_answer(tmp_path: Path)
     disk.broken = {"fsync"}
     file = table(tmp_path, disk)
 
-    def look(changes: Changes) -> bool:
+    def look(changes: TableChanges) -> bool:
         found = changes.get("a") is not None
         looked.set()
         return found
@@ -252,7 +252,7 @@ def test_what_json_cannot_hold_fails_its_own_change_alone(tmp_path: Path, value:
     """The change raises and leaves nothing, not even what it did before; the next one works."""
     file = table(tmp_path)
 
-    def change(changes: Changes) -> None:
+    def change(changes: TableChanges) -> None:
         changes.put("before", {"value": "before"})
         changes.put("bad", {"value": value})
 
