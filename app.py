@@ -20,6 +20,7 @@ from core.times import Deadline
 from handlers.cards import drawn, shown_by
 from handlers.context import Services, Settings
 from handlers.live_settings import KeyRing, LegacyWebhookSwitch
+from handlers.reminders import client_suspect_text
 from mattermost.access import Access
 from mattermost.bot import GONE, MattermostBot
 from mattermost.bot_tokens import BotTokens
@@ -44,10 +45,10 @@ from servicenow.client import ServiceNowClient
 from servicenow.probe import Probe
 from storage.sealing import derive_keys
 from updateset.build import RELEASE, build
+from web.apps import AppsHost, apps_blueprint
 from web.background import Background, Every
-from web.calls import Door
+from web.dispatch import Dispatcher
 from web.downloads import downloads_blueprint
-from web.messages import AdministratorMessages
 from web.plain import PRESS_PATH, PlainHost, plain_blueprint
 from web.rate_limits import PersonLimits
 from web.verify import Verifier
@@ -67,10 +68,14 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
     parallel = Parallel()
     access = Access(config.guests, parallel)
     bot = MattermostBot(mattermost, tokens, access, clock)
-    messages = AdministratorMessages(mattermost, stores.installations, background, tokens)
 
     # ServiceNow
-    live = live_instance(config, stores, clock=clock, on_client_suspect=messages.client_suspect)
+    def ask_to_check_client() -> None:
+        installation = stores.installations.get()
+        if installation is not None:
+            background.submit(lambda: bot.tell(installation.installed_by, client_suspect_text()))
+
+    live = live_instance(config, stores, clock=clock, on_client_suspect=ask_to_check_client)
 
     # What handlers use
     signer = Signer(derive_keys(config.app_secrets, "states"))
@@ -105,21 +110,26 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
     notifications.loops.start()
 
     # Hosts
-    door = Door(
-        verifier=Verifier(config.mattermost_app_jwt_secret, TokenOwners(mattermost, clock), tokens, background, clock),
+    verifier = Verifier(config.mattermost_app_jwt_secret, TokenOwners(mattermost, clock), tokens, background, clock)
+    dispatcher = Dispatcher(
         services=services,
         client=mattermost,
         access=access,
+        bot=bot,
         limits=PersonLimits(config.rate_limits),
         background=background,
-        reminders=Every(3600.0, clock),
     )
-    plain = PlainHost.of(door, buttons, messages.bot_session, config.app_url)
+    apps = AppsHost(verifier=verifier, dispatcher=dispatcher, reminders=Every(3600.0, clock))
+    plain = PlainHost(dispatcher, buttons, tokens)
 
     # The application
-    downloads = downloads_blueprint(signer, clock, partial(build, RELEASE))
-    others = (plain_blueprint(plain), notifications.blueprint, downloads)
-    app = web_app(door, config.app_url, {"storage": stores.check} | tokens.checks, *others)
+    app = web_app(
+        {"storage": stores.check} | tokens.checks,
+        apps_blueprint(apps, config.app_url),
+        plain_blueprint(plain),
+        notifications.blueprint,
+        downloads_blueprint(signer, clock, partial(build, RELEASE)),
+    )
     return Service.of(app, services, workers=(parallel, background, notifications.loops), release=stores.close)
 
 

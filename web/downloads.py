@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from core.errors import NotVerified
 from core.ports import Clock
 from core.signing import Signer
-from web.refusals import log_refusal
+from web.errors import log_refusal
 
 log = structlog.get_logger(__name__)
 

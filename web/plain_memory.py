@@ -1,4 +1,4 @@
-"""What the plain host remembers for a while: who people are, what was offered to them, which dialogs are done."""
+"""What the plain host keeps in memory: who people are, what lookups offered, open forms, and submitted dialogs."""
 
 import hashlib
 import threading
@@ -6,15 +6,12 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import structlog
 from cachetools import TTLCache
 
 from core.calls import Person, Value, Values
 from core.errors import NotVerified, StillWorking
 from core.fields import Form, Option
 from core.ports import Clock
-
-log = structlog.get_logger(__name__)
 
 _PERSON_SECONDS = 300.0
 _OFFERED_SECONDS = 3600.0
@@ -23,9 +20,7 @@ _FAILURE_SECONDS = 5.0
 
 
 class People:
-    """
-    Who somebody is, for a press brings nothing but an id. Nobody is an administrator here.
-    """
+    """Who a person is, because a press contains nothing but an ID. Nobody is an administrator here."""
 
     def __init__(self, clock: Clock) -> None:
         self._known: TTLCache[str, Person] = TTLCache(maxsize=5000, ttl=_PERSON_SECONDS, timer=clock)
@@ -38,10 +33,10 @@ class People:
 
     def named(self, person_id: str, read_user: Callable[[], Mapping[str, Any]]) -> Person:
         """
-        As Mattermost says, or said a few minutes ago.
+        The person as Mattermost describes them, at most five minutes ago.
 
         Raises:
-            MattermostError: It does not say, so it is unknown whether this is a guest.
+            MattermostError: Mattermost didn't answer, so it is unknown whether the person is a guest.
         """
         with self._lock:
             known = self._known.get(person_id)
@@ -58,10 +53,10 @@ class People:
         return person
 
 
-class Offered:
+class OfferedOptions:
     """
-    What look-ups offered to each person in the last hour: dialogs send back the value of a choice alone, and
-    a form that is shown again has to say what was chosen.
+    The labels of what lookups offered to each person in the last hour. Dialogs send back only the value of a choice,
+    but a form that is shown again needs its label.
     """
 
     def __init__(self) -> None:
@@ -69,13 +64,13 @@ class Offered:
         self._lock = threading.Lock()
 
     def remember(self, person_id: str, options: Sequence[Option]) -> None:
-        """Those of one answer."""
+        """Keep the labels of one answer."""
         with self._lock:
             for option in options:
                 self._labels[person_id, option.value] = option.label
 
-    def named(self, person_id: str, values: Values) -> Values:
-        """*values* with the labels of what was offered."""
+    def labelled(self, person_id: str, values: Values) -> Values:
+        """*values* with the labels of the choices."""
         with self._lock:
             labels = {
                 name: self._labels.get((person_id, value)) for name, value in values.items() if isinstance(value, str)
@@ -83,12 +78,12 @@ class Offered:
         return Values({name: _named(value, labels.get(name)) for name, value in values.items()})
 
 
-class Answers:
+class LookupCache:
     """
-    What look-ups were answered, for a few minutes.
+    Answers to lookups, for a few minutes.
 
     The web client asks once for each dynamic select when a dialog opens, and again after every change of any
-    element, each key included (recorded): only a look-up of which something of its own changed may ask ServiceNow.
+    element, even each key press (recorded). ServiceNow is asked only if something changed that the answer depends on.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -96,26 +91,26 @@ class Answers:
         self._failed: TTLCache[Hashable, bool] = TTLCache(maxsize=5_000, ttl=_FAILURE_SECONDS, timer=clock)
         self._lock = threading.Lock()
 
-    def get(self, asked: Hashable) -> tuple[Option, ...] | None:
-        """The answer; empty for what failed a moment ago, None for what has to be asked."""
+    def get(self, key: Hashable) -> tuple[Option, ...] | None:
+        """The answer: empty if the lookup failed a moment ago, None if ServiceNow has to be asked."""
         with self._lock:
-            return () if asked in self._failed else self._known.get(asked)
+            return () if key in self._failed else self._known.get(key)
 
-    def keep(self, asked: Hashable, options: tuple[Option, ...]) -> None:
-        """Remember an answer."""
+    def keep(self, key: Hashable, options: tuple[Option, ...]) -> None:
+        """Keep an answer."""
         with self._lock:
-            self._known[asked] = options
+            self._known[key] = options
 
-    def failed(self, asked: Hashable) -> None:
-        """Remember for a moment that there was none."""
+    def failed(self, key: Hashable) -> None:
+        """Keep for a moment that there was no answer."""
         with self._lock:
-            self._failed[asked] = True
+            self._failed[key] = True
 
 
-class Forms:
+class OpenForms:
     """
-    Forms that are open as dialogs, to draw one anew after an error. Where one is forgotten, as after a restart, the
-    dialog stays as it is.
+    Forms that are open as dialogs, so that they can be drawn again after an error. If one is missing, as after a
+    restart, the dialog keeps its fields and shows the error.
     """
 
     def __init__(self, clock: Clock, seconds: float) -> None:
@@ -123,12 +118,12 @@ class Forms:
         self._lock = threading.Lock()
 
     def keep(self, state: str, form: Form) -> None:
-        """Remember the form that *state* was signed for."""
+        """Keep the form that *state* was signed for."""
         with self._lock:
             self._forms[_digest(state)] = form
 
     def get(self, state: str) -> Form | None:
-        """The form of a dialog with that state."""
+        """The form of the dialog with that state."""
         with self._lock:
             return self._forms.get(_digest(state))
 
@@ -138,15 +133,15 @@ def _digest(state: str) -> str:
 
 
 class UsedDialog(NotVerified):
-    """The dialog was submitted successfully before."""
+    """The dialog was already submitted successfully."""
 
     user_message = "This form was already submitted. Open it again to make another change."
 
 
 class UsedDialogs:
     """
-    Dialogs that did what they are for. A dialog's state can leak to another integration (recorded), so each works
-    for one successful submit.
+    Dialogs that were submitted. A dialog's state can leak to another integration (recorded), so each works for one
+    successful submit.
     """
 
     def __init__(self, clock: Clock, seconds: float) -> None:
@@ -155,7 +150,7 @@ class UsedDialogs:
         self._lock = threading.Lock()
 
     def check(self, dialog_id: str) -> None:
-        """Raises UsedDialog for one that is done."""
+        """Raises UsedDialog if it was submitted."""
         with self._lock:
             if dialog_id in self._used:
                 raise UsedDialog("dialog: used before")
@@ -163,11 +158,11 @@ class UsedDialogs:
     @contextmanager
     def once(self, dialog_id: str) -> Iterator[Callable[[], None]]:
         """
-        One submit; what is yielded is called when it was successful.
+        Hold a dialog during one submit. Call what this yields if the submit succeeds.
 
         Raises:
-            UsedDialog: An earlier one was.
-            StillWorking: Another one is under way.
+            UsedDialog: An earlier submit succeeded.
+            StillWorking: Another submit is running.
         """
         with self._lock:
             if dialog_id in self._used:

@@ -1,9 +1,9 @@
 """
-What a dialog carries, signed for one person and one hour (design §4, "Plain host").
+The state of a dialog, signed for one person and one hour (design §4, "Plain host").
 
-It can leak: when another integration opens a dialog for the same person, the web client sends what is on the
-screen, with its state, to that integration (recorded). So it is worth little: one successful submit of one form
-about one record, in the name of one person, soon.
+It can leak: if another integration opens a dialog for the same person, the web client sends what is on the
+screen, with its state, to that integration (recorded). So it is only good for one successful submit of one form
+about one record, by one person, within the hour.
 """
 
 import secrets
@@ -25,11 +25,11 @@ class DialogState:
     One step of a dialog.
 
     Attributes:
-        id: The same for all steps of a dialog, which is submitted successfully once.
-        state: The form's own, signed for its path.
-        shape: What `plain_forms.shape_of` says of its elements.
-        channel_id, post_id: The card behind it.
-        direct: Whether the card is in a direct or group message, which people neither join nor leave.
+        id: The same for all steps of a dialog, which can be submitted successfully once.
+        state: The form's own state, signed for its path.
+        shape: Describes its elements; see `plain_forms.shape_of`.
+        channel_id, post_id: The location of the card.
+        direct: Whether the card is in a direct or group message between people. Its members can't change.
     """
 
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
@@ -42,23 +42,23 @@ class DialogState:
 
 
 class DialogStates:
-    """Makes and reads what dialogs carry."""
+    """Signs and verifies the states of dialogs."""
 
     def __init__(self, signer: Signer, clock: Clock) -> None:
         self._signer = signer
         self._clock = clock
 
     def sign(self, content: DialogState, person_id: str) -> str:
-        """For *person_id*, whose press was verified."""
+        """Sign for *person_id*, whose press was verified."""
         expires_at = self._clock() + SECONDS
         return self._signer.sign(asdict(content), person=person_id, path=_PATH, expires_at=expires_at)
 
     def read(self, state: Any, user_id: Any) -> DialogState:
         """
-        What we signed for this very person; both are unchecked JSON.
+        Verify a state that this person sent. Both arguments are unchecked JSON.
 
         Raises:
-            NotVerified: It is not ours, or another person's.
+            NotVerified: We didn't sign it, or signed it for another person.
             ExpiredState: The dialog was open for more than an hour.
         """
         if not isinstance(state, str) or not isinstance(user_id, str) or not user_id:
@@ -70,7 +70,7 @@ class DialogStates:
             raise NotVerified("dialog: a state of an earlier version") from error
 
     def form_state(self, opened: DialogState, user_id: str) -> dict[str, Any]:
-        """The form's own state inside."""
+        """The verified state of the form inside."""
         if not opened.state:
             return {}
         return self._signer.verify(opened.state, person=user_id, path=opened.path, now=self._clock())

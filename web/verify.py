@@ -5,24 +5,22 @@ Nothing of a request is believed before both proofs hold; then the plugin itself
 """
 
 import hmac
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 from flask import Request
 
 from core.accounts import Installation
 from core.calls import Person
-from core.errors import AdministratorsOnly, InvalidInput, NotVerified, OtherSecret, TooManyRequests, UnknownRequest
+from core.errors import AdministratorsOnly, NotVerified, OtherSecret, TooManyRequests, UnknownRequest
 from core.ports import Clock
 from mattermost.apps_framework import CallRequest, read, read_asker
 from mattermost.bot_tokens import BotTokens
 from mattermost.proofs import HEADER, acting_user_id
 from mattermost.token_owners import TokenOwners
 from web.background import Background, Every
-from web.refusals import proved
+from web.errors import proved
+from web.payload import payload
 
 _INSTALL_AGAIN = (
     "The JWT secret that was entered is not the value of `MATTERMOST_APP_JWT_SECRET`, so the app doesn't work yet. "
@@ -230,32 +228,3 @@ def _check_path(request: Request, call: CallRequest) -> None:
     targets = [request.environ[name] for name in ("RAW_URI", "REQUEST_URI") if name in request.environ]
     if call.path != rule or not targets or any(target != rule for target in targets):
         raise UnknownRequest("another spelling of a path of the framework")
-
-
-def payload(request: Request) -> Mapping[str, Any]:
-    """
-    The JSON object of the body.
-
-    Raises:
-        InvalidInput: No JSON, no object, or nested too deep to read.
-    """
-    try:
-        # UTF-8 and nothing else: given bytes, the library takes UTF-16 as well, and surrogates in either.
-        text = request.get_data().decode()
-        body = json.loads(text)
-        if "\\ud" in text.lower():
-            # Half a character (a lone surrogate) is legal JSON and breaks every encoder behind us.
-            body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
-    except (ValueError, RecursionError) as error:
-        raise _no_json(type(error).__name__) from error
-    if not isinstance(body, dict):
-        raise _no_json(type(body).__name__)
-    return body
-
-
-def _no_json(what: str) -> InvalidInput:
-    return InvalidInput(
-        {},
-        "The app doesn't understand this request. Reload Mattermost.",
-        log_message=f"body is no JSON object: {what}",
-    )

@@ -1,4 +1,4 @@
-"""The Flask application around a `Door`: limits, errors, logs and the blueprints."""
+"""The Flask application: limits, errors, logs, and the blueprints."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,10 @@ from typing import Protocol
 from flask import Blueprint, Flask
 
 from handlers.context import Services
-from web.answers import install_error_handlers
-from web.apps import apps_blueprint
-from web.calls import Door, calls_blueprint
+from mattermost.apps_framework import write_error
+from web.errors import answer_errors, count_refusals, write_counts
 from web.health import Check, health_blueprint
 from web.logs import log_requests
-from web.refusals import write_counts
 
 MOST_BODY = 1024 * 1024  # bytes of a request
 
@@ -60,20 +58,17 @@ class Service:
         return cls(app, services, settle, close)
 
 
-def web_app(door: Door, app_url: str, checks: Mapping[str, Check], *others: Blueprint) -> Flask:
+def web_app(checks: Mapping[str, Check], *blueprints: Blueprint) -> Flask:
     """
     Args:
-        others: Doors beside those of the Apps framework, each with proofs of its own.
-        app_url: Where Mattermost reaches us, for the manifest.
         checks: What `/readyz` asks, by name of the part.
+        blueprints: The hosts and other routes. Each verifies its requests.
     """
     app = Flask(__name__, static_folder=str(Path(__file__).parent.parent / "static"))
     app.config["MAX_CONTENT_LENGTH"] = MOST_BODY
     log_requests(app)
-    install_error_handlers(app)
-    app.register_blueprint(health_blueprint(checks))
-    app.register_blueprint(apps_blueprint(door, app_url))
-    for other in others:
-        app.register_blueprint(other)
-    app.register_blueprint(calls_blueprint(door))
+    count_refusals(app)
+    answer_errors(app, write_error)
+    for blueprint in (health_blueprint(checks), *blueprints):
+        app.register_blueprint(blueprint)
     return app

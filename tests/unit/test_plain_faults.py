@@ -12,7 +12,9 @@ from core.calls import Values
 from core.fields import LABEL_BYTES, TEXT_DEFAULT_BYTES, Option, TextAreaField
 from core.records import Column
 from forms.state import STATE, StateOf, state_form
+from mattermost.apps_framework import write_error
 from mattermost.markdown import harmless, unmarked
+from web.errors import answer_errors
 from web.plain import DIALOG_PATH, PRESS_PATH, PlainHost, plain_blueprint
 
 
@@ -35,6 +37,18 @@ def test_a_mistake_of_ours_is_said(path: str, key: str) -> None:
     assert list(answer.json or {}) == [key]
     assert "Something went wrong" in answer.text
     assert "mistake" not in answer.text
+
+
+@pytest.mark.parametrize(("path", "key"), [(PRESS_PATH, "ephemeral_text"), (DIALOG_PATH, "error")])
+def test_a_request_that_is_too_large_is_answered_in_the_same_shape(path: str, key: str) -> None:
+    """The limit of the whole application has an answer for the framework, which a press or dialog can't show."""
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = 1000
+    answer_errors(app, write_error)
+    app.register_blueprint(plain_blueprint(cast(PlainHost, _Failing())))
+    answer = app.test_client().post(path, json={"context": "x" * 2000})
+    assert list(answer.json or {}) == [key]
+    assert "at most 1 MiB" in answer.text
 
 
 def about(table: str, columns: dict[str, Column], states: list[Option]) -> StateOf:

@@ -6,9 +6,10 @@ import pytest
 from flask import Flask
 
 from core.errors import StorageFailed
+from mattermost.apps_framework import write_error
 from notifications.intake import Intake
 from notifications.old_dialect import PATH, OldReports
-from web.answers import install_error_handlers
+from web.errors import answer_errors
 from web.webhooks import reports_blueprint
 
 
@@ -28,7 +29,7 @@ class Failing:
 def test_a_failure_of_ours_makes_servicenow_send_again(path: str, error: Exception, status: int) -> None:
     """5xx, beside doors whose errors are HTTP 200 with words."""
     app = Flask(__name__)
-    install_error_handlers(app)
+    answer_errors(app, write_error)
     failing = Failing(error)
     app.register_blueprint(reports_blueprint(cast("Intake", failing), cast("OldReports", failing)))
     answer = app.test_client().post(path, json={})
