@@ -48,10 +48,10 @@ class NothingSaved(ServiceNowError):
     retryable = True
 
 
-def may_be_saved(error: BaseException) -> bool:
+def may_be_saved(error: BaseException | None) -> bool:
     """Whether the write that raised *error* may have been saved. For a reworded refusal, its cause decides."""
     cause = error.__cause__ if isinstance(error, AccessDenied) else None
-    return isinstance(error, AppError) and (error.may_have_been_saved or (cause is not None and may_be_saved(cause)))
+    return isinstance(error, AppError) and (error.may_have_been_saved or may_be_saved(cause))
 
 
 def confirmed(send: Callable[[], T], look: Callable[[], T | None], address: str, what: str = "the list") -> T:

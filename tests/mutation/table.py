@@ -1,12 +1,8 @@
 """Which tests should notice a change of which module; the quickest and nearest first."""
 
 MODULES: dict[str, list[str]] = {
-    "core/signing.py": ["tests/unit/test_signing.py", "tests/scenarios/test_plain_verification.py"],
-    "storage/sealing.py": [
-        "tests/unit/test_sealing.py",
-        "tests/contract/test_ports.py",
-        "tests/scenarios/test_tokens.py",
-    ],
+    "core/signing.py": ["tests/unit/test_signing.py"],
+    "storage/sealing.py": ["tests/unit/test_sealing.py"],
     "servicenow/queries.py": [
         "tests/unit/test_queries.py",
         "tests/unit/test_subscription_filters.py",
@@ -20,17 +16,14 @@ MODULES: dict[str, list[str]] = {
     "http_client/exchange.py": ["tests/unit/test_http_client.py"],
     "http_client/failures.py": ["tests/unit/test_http_client.py"],
     "servicenow/table_api.py": ["tests/unit/test_table_api.py"],
-    "handlers/confirmed.py": ["tests/scenarios/test_outages.py", "tests/scenarios/test_once_per_form.py"],
-    "handlers/idempotency.py": ["tests/contract/test_forms_crash.py", "tests/scenarios/test_once_per_form.py"],
-    "mattermost/triggers.py": [
-        "tests/unit/test_triggers.py",
-        "tests/scenarios/test_plain_verification.py",
-    ],
+    "handlers/confirmed.py": ["tests/unit/test_confirmed.py"],
+    "handlers/idempotency.py": ["tests/unit/test_idempotency.py"],
+    "mattermost/triggers.py": ["tests/unit/test_triggers.py"],
     "mattermost/proofs.py": ["tests/unit/test_proofs.py"],
     "mattermost/token_owners.py": ["tests/unit/test_token_owners.py"],
     "mattermost/bot_tokens.py": ["tests/unit/test_bot_tokens.py"],
     "mattermost/access.py": ["tests/unit/test_access.py"],
-    "mattermost/card_buttons.py": ["tests/unit/test_card_buttons.py", "tests/scenarios/test_plain_verification.py"],
+    "mattermost/card_buttons.py": ["tests/unit/test_card_buttons.py"],
     "mattermost/markdown.py": [
         "tests/unit/test_markdown_words.py",
         "tests/unit/test_markdown.py",
