@@ -29,17 +29,15 @@ from mattermost.client import REMOTE, MattermostClient
 from mattermost.markdown import escaped
 from mattermost.parallel import Parallel
 from mattermost.token_owners import TokenOwners
-from notifications.adopter import Adopter
 from notifications.adoption import Adoption
+from notifications.adoption_worker import AdoptionWorker
+from notifications.broken_subscriptions import BrokenSubscriptions
 from notifications.delivery import Delivery
 from notifications.health import Health
-from notifications.intake import Intake
+from notifications.legacy_webhook import LegacyWebhook
 from notifications.loop import Loops
-from notifications.old_dialect import OldReports
-from notifications.owners import Owners
-from notifications.posted_lookup import PostedLookup
-from notifications.posting import Posting
-from notifications.signatures import Signatures
+from notifications.publisher import PostedLookup, Publisher
+from notifications.webhook import Intake, Signatures
 from notifications.worker import Worker
 from servicenow.client import ServiceNowClient
 from servicenow.probe import Probe
@@ -96,9 +94,9 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
         probe=Probe(remote, clock),
         stores=stores,
         keys=KeyRing(config.webhook_keys, stores.settings, clock),
-        old_dialect=LegacyWebhookSwitch(stores.settings, clock),
+        legacy_webhook=LegacyWebhookSwitch(stores.settings, clock),
         bot_token=tokens,
-        test_reports=health.arrivals,
+        test_reports=health.received_tests,
         deliveries=health,
         buttons=buttons,
         signer=signer,
@@ -167,7 +165,7 @@ def _notifications(
         return bool(tokens.turned_off_at)
 
     # Delivery
-    owners = Owners(
+    broken_subscriptions = BrokenSubscriptions(
         grants=stores.grants,
         parked=stores.parked,
         accounts=stores.accounts,
@@ -177,7 +175,7 @@ def _notifications(
         connect_address=settings.connect_address,
         administrator=administrator,
     )
-    posting = Posting(
+    publisher = Publisher(
         accounts=stores.accounts,
         threads=stores.threads,
         cards=stores.cards,
@@ -193,8 +191,8 @@ def _notifications(
         threads=stores.threads,
         cards=stores.cards,
         bot=bot,
-        owners=owners,
-        posting=posting,
+        broken_subscriptions=broken_subscriptions,
+        publisher=publisher,
         posted_lookup=PostedLookup(stores.outbox.waiting(), bot),
         servicenow_for=servicenow_for,
         tables=tables,
@@ -204,8 +202,8 @@ def _notifications(
         outbox=stores.outbox,
         threads=stores.threads,
         delivery=delivery,
-        posting=posting,
-        owners=owners,
+        publisher=publisher,
+        broken_subscriptions=broken_subscriptions,
         health=health,
         muted=muted,
         clock=clock,
@@ -221,7 +219,7 @@ def _notifications(
         tables=tables,
         clock=clock,
     )
-    adopter = Adopter(
+    adoption_worker = AdoptionWorker(
         outbox=stores.outbox,
         adoption=adoption,
         health=health,
@@ -231,11 +229,11 @@ def _notifications(
     )
 
     # Reports
-    loops = Loops(adopter.loop, worker.loop)
+    loops = Loops(adoption_worker.loop, worker.loop)
     intake = Intake(
         Signatures(services.keys, clock),
-        health.refusals,
-        health.arrivals,
+        health.rejections,
+        health.received_tests,
         outbox=stores.outbox,
         parked=stores.parked,
         grants=stores.grants,
@@ -246,12 +244,12 @@ def _notifications(
         clock=clock,
         stored=loops.wake,
     )
-    old = OldReports(
-        services.old_dialect,
-        health.refusals,
+    legacy = LegacyWebhook(
+        services.legacy_webhook,
+        health.rejections,
         outbox=stores.outbox,
         grants=stores.grants,
         clock=clock,
         stored=loops.wake,
     )
-    return Notifications(reports_blueprint(intake, old), loops)
+    return Notifications(reports_blueprint(intake, legacy), loops)

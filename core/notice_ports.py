@@ -56,11 +56,11 @@ class Outbox(Protocol):
         """
         ...
 
-    def postpone(self, batches: Sequence[Batch]) -> None:
+    def retry_later(self, batches: Sequence[Batch]) -> None:
         """Store how often these were tried and when to try again. Raises StorageFailed."""
         ...
 
-    def settle(self, batch_ids: Sequence[str]) -> None:
+    def ack(self, batch_ids: Sequence[str]) -> None:
         """Remember their events for seven days, then drop their rows with what they carry. Raises StorageFailed."""
         ...
 

@@ -148,7 +148,7 @@ class Deliveries(Protocol):
         ...
 
 
-class OldDialect(Protocol):
+class LegacyWebhookSecret(Protocol):
     """Whether requests of update set v2.1 are taken."""
 
     def secret(self) -> str:

@@ -23,7 +23,7 @@ OLD_PLUGIN = "mattermost-plugin-servicenow"
 @calls.form(PATH, needs=Requirement.ADMINISTRATOR)
 def open_settings(call: Call, context: Context) -> Reply:
     """Show the current settings, without the secret."""
-    ends_at = context.services.old_dialect.ends_at
+    ends_at = context.services.legacy_webhook.ends_at
     return ShowForm(
         configure_form(
             context.instance,
@@ -51,9 +51,9 @@ def save_settings(call: Call, context: Context) -> Reply:
         if entered != before:
             services.live.set(entered)
         if dialect:
-            services.old_dialect.switch_on()
-        elif services.old_dialect.ends_at:
-            services.old_dialect.switch_off()
+            services.legacy_webhook.switch_on()
+        elif services.legacy_webhook.ends_at:
+            services.legacy_webhook.switch_off()
     log.info(
         "configured",
         by=call.person.id,
@@ -146,7 +146,7 @@ def _summary(context: Context, before: Instance, after: Instance, proof: Proof) 
             )
     if before.url and after.url != before.url:
         lines.append("It is another instance than before: everybody has to connect anew.")
-    if ends_at := context.services.old_dialect.ends_at:
+    if ends_at := context.services.legacy_webhook.ends_at:
         lines.append(f"Reports of update set v2.1 are taken until {day_text(ends_at)}.")
     lines.append("Go on with `/servicenow setup`.")
     return "\n".join(f"- {line}" for line in lines)

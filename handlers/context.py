@@ -67,7 +67,7 @@ class Services:
     probe: InstanceProbe
     stores: Stores
     keys: KeyRing
-    old_dialect: LegacyWebhookSwitch
+    legacy_webhook: LegacyWebhookSwitch
     bot_token: BotToken
     test_reports: TestReports
     deliveries: Deliveries

@@ -100,7 +100,9 @@ def _buttons(context: Context, found: Findings) -> list[tuple[Button, str]]:
 def _new_key(context: Context) -> str:
     component = context.servicenow.component()
     try:
-        key = rotate(component, context.services.keys, context.settings.app_url, context.services.old_dialect.secret())
+        key = rotate(
+            component, context.services.keys, context.settings.app_url, context.services.legacy_webhook.secret()
+        )
     except NotWritten as error:
         return f"{error.user_message} Press **Write key** to try again."
     return f"ServiceNow signs with the new key `{key.key_id}` from now on; the former one is retired after a day."
@@ -109,7 +111,11 @@ def _new_key(context: Context) -> str:
 def _write_key(context: Context) -> str:
     component, address = context.servicenow.component(), context.settings.app_url
     write_key(
-        component, context.services.keys, address, find_row(component, address), context.services.old_dialect.secret()
+        component,
+        context.services.keys,
+        address,
+        find_row(component, address),
+        context.services.legacy_webhook.secret(),
     )
     newest = context.services.keys.newest
     return (

@@ -134,7 +134,7 @@ def _role(context: Context, found: Findings, component: Component) -> None:
 
 
 def _key(context: Context, found: Findings, component: Component) -> None:
-    title, old = "Webhook key", bool(context.services.old_dialect.ends_at)
+    title, old = "Webhook key", bool(context.services.legacy_webhook.ends_at)
     if not found.current and not (found.version and old):
         found.add(title, Mark.WAITS, "needs the current component.")
         return
@@ -153,7 +153,7 @@ def _key(context: Context, found: Findings, component: Component) -> None:
     newest = context.services.keys.newest
     accepted = {key.key_id for key in context.services.keys.accepted()}
     found.key_in_place = bool(held) and held in accepted
-    secret = context.services.old_dialect.secret()
+    secret = context.services.legacy_webhook.secret()
     old_lacks = bool(secret) and (found.row is None or found.row.old_secret != secret)
     found.to_write = old_lacks or (newest is not None and held != newest.key_id)
     if old_lacks:
@@ -195,13 +195,13 @@ def _plugin(context: Context, found: Findings, component: Component) -> None:
         log.warning("plugins not readable", reason=error.log_message)
         found.add(title, Mark.NOTE, "Mattermost did not say whether it runs. Check again in a minute.")
         return
-    if found.current or (found.version and context.services.old_dialect.ends_at):
+    if found.current or (found.version and context.services.legacy_webhook.ends_at):
         try:
             found.foreign = len(component.foreign_rows(context.settings.mattermost_url, MOST_COUNTED))
         except (AccessDenied, NotInstalled):
             pass  # the role is missing, which another step says
     count = count_text(found.foreign)
-    if found.plugin_runs and context.services.old_dialect.ends_at:
+    if found.plugin_runs and context.services.legacy_webhook.ends_at:
         text = (
             "it runs, and reports of version 2.1 are taken here as well, so notices are posted twice. Disable the "
             "plugin, or switch **Accept update set v2.1** off in `/servicenow configure`."

@@ -75,7 +75,7 @@ def _reports(context: Context) -> list[str]:
     for key in keys:
         source = "from `WEBHOOK_SECRETS`" if key.from_environment else f"made on {time_text(key.made_at)}"
         lines.append(f"Webhook key `{key.key_id}`: {source}, last used {_when(key.used_at)}")
-    if ends_at := context.services.old_dialect.ends_at:
+    if ends_at := context.services.legacy_webhook.ends_at:
         lines.append(f"Reports of update set v2.1 are taken until {time_text(ends_at)}")
     return lines
 

@@ -1,7 +1,7 @@
 """
-Subscriptions that their owners wrote or changed in ServiceNow itself: granted, or parked (design §5).
+Grants or parks subscriptions that their owners wrote or changed in ServiceNow itself (design §5).
 
-The row is read with the owner's own token: a report tells only a digest of its filter.
+Each row is read with the owner's token, because a report contains only a digest of its filter.
 """
 
 import threading
@@ -22,8 +22,7 @@ from core.subscriptions import TABLE, Filter, Grant, digest_of, tokens
 from core.tables import as_its_class
 from core.times import Deadline
 from core.upstream_errors import AccessDenied, NotInstalled, ServiceNowError
-from notifications.grants import Verdict, judge
-from notifications.intake import parked
+from notifications.authorization import Verdict, authorize, parked
 
 log = structlog.get_logger(__name__)
 
@@ -31,22 +30,22 @@ COLUMNS = (
     "name", "channel_id", "user_id", "record_type", "record_id", "filter_query", "subscription_events", "options",
     "is_active", "sys_created_by", "sys_updated_by", "sys_updated_on",
 )  # fmt: skip
-SECONDS = 8.0  # for one request and its repetitions
-_BEING_CHANGED = 60.0  # seconds after our own change of a grant in which its row may still say the old
-_REMEMBERED = 300.0  # seconds that a refusal holds, so that rows that are refused cost nothing
+SECONDS = 8.0  # for one request and its retries
+_BEING_CHANGED = 60.0  # seconds after we changed a grant during which its row may still be the old one
+_REMEMBERED = 300.0  # seconds that a refusal is cached, so that refused rows cost nothing
 
 ServiceNowFor = Callable[[str, Deadline], ServiceNow]
 
 
 class BeingChanged(ServiceNowError):
-    """The grant is newer than what ServiceNow has: its row is being written, or that was interrupted."""
+    """The grant is newer than its row in ServiceNow: the row is being written, or that was interrupted."""
 
 
 class Adoption:
     """
     Args:
-        servicenow_for: ServiceNow with a person's rights.
-        tables: Those that may be subscribed to.
+        servicenow_for: ServiceNow with a person's permissions.
+        tables: Tables that can be subscribed to.
     """
 
     def __init__(
@@ -71,22 +70,22 @@ class Adoption:
         self._refused: TTLCache[Match, bool] = TTLCache(maxsize=5000, ttl=_REMEMBERED, timer=clock)
 
     def turn(self, owner_id: str) -> "Turn":
-        """Look at several rows of one owner."""
+        """Begin to check several rows of one owner."""
         return Turn(self, owner_id, lambda: self._servicenow_for(owner_id, Deadline(SECONDS)))
 
     def verdict(self, match: Match, events: Sequence[str], test: bool) -> Verdict:
-        """What can be said of a match without asking anybody; what is kept may have changed since it came in."""
+        """Compare a match with its current grant, without any request."""
         grant = self.grants.get(match.sys_id)
         owner = self._accounts.get(grant.owner_id if grant is not None else match.user_id)
-        return judge(match, grant, owner, events, test)
+        return authorize(match, grant, owner, events, test)
 
     def refused(self, match: Match) -> bool:
-        """Whether this was refused a moment ago, however often its row was saved since."""
+        """Whether this was refused recently, no matter how often its row was saved since."""
         with self._lock:
             return _columns_of(match) in self._refused
 
     def park(self, refusals: Mapping[Match, str]) -> None:
-        """Keep for administrators what was refused, and why. Raises StorageFailed."""
+        """Keep refused matches and the reasons, for administrators. Raises StorageFailed."""
         if not refusals:
             return
         rows: list[Parked] = []
@@ -98,7 +97,7 @@ class Adoption:
             self._refused.update((_columns_of(match), True) for match in refusals)
 
     def store(self, grant: Grant) -> None:
-        """Grant it. Raises StorageFailed."""
+        """Store a grant. Raises StorageFailed."""
         self.grants.put(grant)
         self._parked.delete(grant.sys_id)
         log.info("subscription granted to its owner", subscription=grant.sys_id)
@@ -106,9 +105,9 @@ class Adoption:
 
 class Turn:
     """
-    Several rows of one owner: what ServiceNow and Mattermost said of one is not asked again for the next.
+    Checks several rows of one owner, and sends no request twice. For one thread.
 
-    For one thread. ``refusals`` are the matches that were refused, with the reason for administrators.
+    ``refusals`` are the matches that were refused, with the reason for administrators.
     """
 
     def __init__(self, adoption: Adoption, owner_id: str, servicenow: Callable[[], ServiceNow]) -> None:
@@ -116,7 +115,7 @@ class Turn:
         self._owner_id = owner_id
         self._servicenow = servicenow
         self._rows: Mapping[str, Record] = {}
-        self._refused = False  # the owner may read no rows at all
+        self._refused = False  # the owner can't read any rows
         self._columns: dict[str, Mapping[str, Column]] = {}
         self._channels: dict[str, str] = {}
         self.refusals: dict[Match, str] = {}
@@ -126,7 +125,7 @@ class Turn:
         Read rows, a hundred in one request.
 
         Raises:
-            ServiceNowError: It could not be found out; ask later.
+            ServiceNowError: Try again.
         """
         try:
             self._rows = self._servicenow().read_records(TABLE, list(dict.fromkeys(sys_ids)), COLUMNS)
@@ -134,16 +133,16 @@ class Turn:
             self._refused = True
 
     def row(self, sys_id: str) -> Record | None:
-        """A row that was read; None where there is none for its owner."""
+        """A row that was read. None if its owner doesn't see one."""
         return self._rows.get(sys_id)
 
     def adopt(self, match: Match) -> bool:
         """
-        Grant what *match* asks for where its owner may have it. Else it is refused, unless the report is older
+        Grant what *match* asks for if its owner has the permissions. Otherwise refuse it, unless the report is older
         than the row.
 
         Raises:
-            MattermostError, ServiceNowError: It could not be found out; ask later.
+            MattermostError, ServiceNowError: Try again.
         """
         if self._adoption.refused(match):
             return False
@@ -152,7 +151,7 @@ class Turn:
             return False
         row = self.row(match.sys_id)
         if row is None or not _same(row, match):
-            # Reports can wait for days in ServiceNow, and rows are changed and deleted meanwhile.
+            # Reports can wait for days in ServiceNow while rows are changed and deleted.
             log.info("report is older than its subscription", subscription=match.sys_id, gone=row is None)
             return False
         grant, now = self._adoption.grants.get(match.sys_id), self._adoption.clock()
@@ -181,7 +180,7 @@ class Turn:
         return True
 
     def _problem(self, match: Match, row: Record) -> str:
-        """Why the owner may not have what the row asks for, for administrators; "" where nothing is wrong."""
+        """Why the owner can't have what the row asks for, for administrators; "" if there is no reason."""
         if match.table not in self._adoption.tables:
             return "Its table may not be subscribed to here."
         try:
@@ -199,7 +198,7 @@ class Turn:
         return record is not None and as_its_class(record).table in self._adoption.tables
 
     def _may_filter(self, table: str, query: str) -> bool:
-        """The component evaluates it as the system: what it names, the owner has to be able to see."""
+        """Whether the owner can see what the filter names. The component evaluates it as the system."""
         servicenow = self._servicenow()
         if table not in self._columns:
             self._columns[table] = servicenow.visible_columns(table)
@@ -220,7 +219,7 @@ class Turn:
 
 
 def match_of(row: Record) -> Match:
-    """A row as a report would name it."""
+    """The row as a report would contain it."""
     return Match(
         sys_id=row.sys_id,
         channel_id=row.value("channel_id"),
@@ -237,10 +236,10 @@ def match_of(row: Record) -> Match:
 
 
 def _columns_of(match: Match) -> Match:
-    """What a refusal depends on: any save changes the time, and events are the report's."""
+    """What a refusal depends on. Any save changes the time, and the events don't matter."""
     return replace(match, updated_on="", events=(), options=())
 
 
 def _same(row: Record, match: Match) -> bool:
-    """Whether the row still says what the report said of it."""
+    """Whether the row is still what the report contains."""
     return _columns_of(match_of(row)) == _columns_of(match)

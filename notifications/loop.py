@@ -40,14 +40,14 @@ class Loop:
             self._woken = True
             self._changed.notify_all()
 
-    def settle(self, seconds: float = 30.0) -> None:
-        """Wait until nothing is due, for at most *seconds*."""
+    def settle(self, seconds: float = 30.0) -> bool:
+        """Wait until nothing is due, for at most *seconds*. Returns whether that is so, or the loop is stopping."""
         with self._changed:
             begun = self._begun
             self._woken = True
             self._changed.notify_all()
             # A round that is already running may miss work that is due now, so wait for an idle one that starts later.
-            self._changed.wait_for(lambda: self._idle > begun or self._stopping, seconds)
+            return self._changed.wait_for(lambda: self._idle > begun or self._stopping, seconds)
 
     def close(self, seconds: float = 20.0) -> None:
         """Stop after the current round, and wait for it for at most *seconds*."""
@@ -100,7 +100,6 @@ class Loops:
 
     def settle(self) -> None:
         """Wait until nothing is due."""
-        self.wake()
         for loop in self._loops:
             loop.settle()
 

@@ -1,4 +1,4 @@
-"""The shape of the component's reports: JSON in, `core.notices.Report` out, or what is wrong with it."""
+"""The schema of the component's reports: turns JSON into `core.notices.Report`."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _TOKENS = validate.Length(max=50)
 
 
 class _Loose(Schema):
-    """Later versions of the component may say more; null is what an empty column can come as."""
+    """Ignores unknown keys, which later versions of the component may send, and null, which an empty column can be."""
 
     class Meta:
         unknown = EXCLUDE
@@ -163,7 +163,7 @@ _SCHEMA = _Report()
 def read_report(body: Any) -> Report:
     """
     Raises:
-        InvalidInput: Names each key that is wrong, and why; never a value.
+        InvalidInput: Names each invalid key and the reason, but no values.
     """
     try:
         report: Report = _SCHEMA.load(body)
@@ -180,7 +180,7 @@ def packed(report: Report) -> dict[str, Any]:
 
 
 def unpacked(content: Mapping[str, Any]) -> Report:
-    """What `packed` made; not checked again, for it was sealed by us."""
+    """Reverse `packed`. Not validated again, because we sealed it."""
     record, matches = content["record"], content["matches"]
     return Report(
         **{

@@ -1,13 +1,14 @@
 """
-The worker: one thread that claims what is due, lets it be delivered, and settles it.
+One thread that claims what is due, has it delivered, and acknowledges it.
 
-Every step is on disk before the next: stored, claimed, posted, settled. A process that dies anywhere
-goes on from there; of a batch that may have been posted, the post is looked for first.
+Each step is on disk before the next: stored, claimed, posted, acknowledged. If the process dies, the next one resumes.
+A batch that may have been posted is looked up in its channel first.
 """
 
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -16,27 +17,29 @@ from core.notice_ports import Outbox, Threads
 from core.outbox import Batch, Found, Thread
 from core.ports import Clock
 from core.upstream_errors import MattermostRefused, MattermostSilent
+from notifications.broken_subscriptions import BrokenSubscriptions
 from notifications.delivery import Delivery
 from notifications.health import Health
 from notifications.loop import LONGEST_WAIT, Loop
-from notifications.owners import Owners
-from notifications.posting import Posting
+from notifications.notice import Notice
+from notifications.publisher import Publisher
 from notifications.schedule import after_failure, due
-from notifications.work import Work
 
 log = structlog.get_logger(__name__)
 
-_REASONS = 3  # told in the log after a round; an outage has one or two
-BATCHES = 100  # in one round: as many records as one read of ServiceNow takes
-_LETTERS = "ybndrfg8ejkmcpqxot1uwisza345h769"  # Mattermost's own alphabet of ids
+BATCHES = 100  # per round: as many records as one request to ServiceNow reads
+_LOGGED_REASONS = 3  # per round; an outage has one or two
+_SHORTEST_WAIT = 0.01
+_ID_LETTERS = "ybndrfg8ejkmcpqxot1uwisza345h769"  # Mattermost's alphabet for IDs
+_TURNED_OFF = "turned off by an administrator"
 
 
 class Worker:
     """
-    What its thread does in a round. Start ``loop`` in the process that serves.
+    Delivers notices. Start ``loop`` in the process that serves.
 
     Args:
-        muted: Whether nothing may be posted now.
+        muted: Whether nothing can be posted now because the app is turned off.
     """
 
     def __init__(
@@ -45,8 +48,8 @@ class Worker:
         outbox: Outbox,
         threads: Threads,
         delivery: Delivery,
-        posting: Posting,
-        owners: Owners,
+        publisher: Publisher,
+        broken_subscriptions: BrokenSubscriptions,
         health: Health,
         muted: Callable[[], bool],
         clock: Clock,
@@ -54,8 +57,8 @@ class Worker:
         self._outbox = outbox
         self._threads = threads
         self._delivery = delivery
-        self._posting = posting
-        self._owners = owners
+        self._publisher = publisher
+        self._broken_subscriptions = broken_subscriptions
         self._health = health
         self._muted = muted
         self._clock = clock
@@ -71,136 +74,140 @@ class Worker:
         plan = due(outbox.waiting(), outbox.batches(), self._last_post, self._clock(), limit=BATCHES, new_id=_new_id)
         claimed = outbox.claim(plan.claims) if plan.claims else ()
         if plan.retries or claimed:
-            self._deliver(plan.retries, claimed)
-        self._tell()
+            results = _Results()
+            if self._muted():
+                # Don't read as anyone either. These batches are posted if the app is enabled again in time.
+                for batch in [*plan.retries, *claimed]:
+                    self._retry_later(batch, _TURNED_OFF, 0.0, results)
+            else:
+                self._deliver(plan.retries, claimed, results)
+            self._store(results)
+        self._notify_owners()
         if plan.retries or plan.claims:
             return 0.0
-        return LONGEST_WAIT if plan.next_at is None else max(plan.next_at - self._clock(), 0.01)
+        return LONGEST_WAIT if plan.next_at is None else max(plan.next_at - self._clock(), _SHORTEST_WAIT)
 
-    def _deliver(self, again: Sequence[Batch], claimed: Sequence[Batch]) -> None:
-        outcome = _Outcome()
-        if self._muted():
-            # Nothing is read as anybody either. What waits is posted if the app is enabled again in time.
-            for batch in [*again, *claimed]:
-                self._again(batch, "turned off by an administrator", 0.0, outcome)
-            self._outbox.postpone(outcome.postponed)
-            self._count(outcome, {})
-            return
-        silent: MattermostSilent | None = None
-        left: list[Batch] = []
+    def _deliver(self, retries: Sequence[Batch], claimed: Sequence[Batch], results: "_Results") -> None:
+        silence: MattermostSilent | None = None  # Mattermost doesn't answer at all, so don't try the others
+        unposted: list[Batch] = []
         found: dict[str, Found] = {}
-        for batch in again:
-            if silent is not None:
-                self._again(batch, silent.log_message, silent.retry_after or 0.0, outcome)
+        for batch in retries:
+            if silence is not None:
+                self._retry_after(batch, silence, results)
                 continue
             try:
-                if not self._settled_before(batch, outcome, found):
-                    left.append(batch)
-            except MattermostSilent as error:
-                self._again(batch, error.log_message, error.retry_after or 0.0, outcome)
-                silent = error if error.concerns_all else None
-        batches = [*left, *claimed]
+                if not self._was_posted(batch, found, results):
+                    unposted.append(batch)
+            except ChannelClosed:
+                unposted.append(batch)  # posting fails with the same error, and reports it
+            except AppError as error:
+                self._retry_after(batch, error, results)
+                silence = _silence_of(error)
+        batches = [*unposted, *claimed]
         contents = self._outbox.contents([batch.batch_id for batch in batches])
-        works = self._delivery.prepare([(batch, contents[batch.batch_id]) for batch in batches], found)
-        for work in works:
-            if work.later:
-                self._again(work.batch, work.later, work.at_least, outcome)
-            elif silent is not None:
-                self._again(work.batch, silent.log_message, silent.retry_after or 0.0, outcome)
+        results.rows = {batch_id: len(rows) for batch_id, rows in contents.items()}
+        for notice in self._delivery.prepare([(batch, contents[batch.batch_id]) for batch in batches], found):
+            if notice.retry_reason:
+                self._retry_later(notice.batch, notice.retry_reason, notice.retry_after, results)
+            elif silence is not None:
+                self._retry_after(notice.batch, silence, results)
             else:
-                silent = self._post(work, outcome)
-        if outcome.threads:
-            self._threads.put(outcome.threads)
-        if outcome.settled:
-            self._outbox.settle(outcome.settled)
-        if outcome.postponed:
-            self._outbox.postpone(outcome.postponed)
-            for reason, count in Counter(batch.reason for batch in outcome.postponed).most_common(_REASONS):
-                log.warning("notices postponed", batches=count, reason=reason)
-        self._count(outcome, {batch.batch_id: len(contents.get(batch.batch_id, ())) for batch in batches})
+                silence = self._post(notice, results)
 
-    def _settled_before(self, batch: Batch, outcome: "_Outcome", found: dict[str, Found]) -> bool:
+    def _was_posted(self, batch: Batch, found: dict[str, Found], results: "_Results") -> bool:
         """
-        Whether an earlier try has posted *batch*, or it can't be found out now. Raises MattermostSilent.
+        Whether an earlier attempt posted all of *batch*.
 
         Args:
-            found: Gets what was posted of a batch of several posts that is to go on.
+            found: Receives what was posted of a batch that continues in more posts.
         """
-        try:
-            earlier = self._posting.found(batch)
-        except ChannelClosed:
-            return False  # posting finds out the same, and says so
-        except MattermostSilent:
-            raise
-        except AppError as error:
-            self._again(batch, error.log_message, error.retry_after or 0.0, outcome)
-            return True
+        earlier = self._publisher.found(batch)
         if earlier is None:
             return False
         if not earlier.complete:
             found[batch.batch_id] = earlier
             return False
-        outcome.posted(batch, self._posting.thread_of(batch, earlier.posted))
+        results.posted(batch, self._publisher.thread_of(batch, earlier.posted))
         return True
 
-    def _post(self, work: Work, outcome: "_Outcome") -> MattermostSilent | None:
-        """Post one batch; returns Mattermost's silence where that concerns all others as well."""
+    def _post(self, notice: Notice, results: "_Results") -> MattermostSilent | None:
+        """Post one notice. Returns the error if Mattermost doesn't answer at all."""
+        batch = notice.batch
         try:
-            thread = self._delivery.post(work)
+            results.posted(batch, self._delivery.post(notice))
         except MattermostSilent as error:
-            self._again(work.batch, error.log_message, error.retry_after or 0.0, outcome)
-            return error if error.concerns_all else None
+            self._retry_after(batch, error, results)
+            return _silence_of(error)
         except MattermostRefused as error:
-            log.error("Mattermost takes this notice never", batch=work.batch.batch_id, reason=error.log_message)
-            outcome.given_up.append(work.batch.batch_id)
+            log.error("Mattermost rejected the post permanently", batch=batch.batch_id, reason=error.log_message)
+            results.given_up.append(batch.batch_id)
         except StorageFailed:
-            raise
+            raise  # affects all batches
         except Exception as error:
-            log.error("notice can't be posted", batch=work.batch.batch_id, exc_info=error)
-            self._again(work.batch, f"could not be posted: {type(error).__name__}", 0.0, outcome)
-        else:
-            outcome.posted(work.batch, thread)
+            log.error("notice can't be posted", batch=batch.batch_id, exc_info=error)
+            self._retry_later(batch, f"could not be posted: {type(error).__name__}", 0.0, results)
         return None
 
-    def _again(self, batch: Batch, reason: str, at_least: float, outcome: "_Outcome") -> None:
-        later = after_failure(batch, self._clock(), reason, at_least)
+    def _retry_after(self, batch: Batch, error: AppError, results: "_Results") -> None:
+        self._retry_later(batch, error.log_message, error.retry_after or 0.0, results)
+
+    def _retry_later(self, batch: Batch, reason: str, seconds: float, results: "_Results") -> None:
+        later = after_failure(batch, self._clock(), reason, seconds)
         if later is None:
             log.error("notice given up", batch=batch.batch_id, attempts=batch.attempts, reason=reason)
-            outcome.given_up.append(batch.batch_id)
+            results.given_up.append(batch.batch_id)
         else:
-            outcome.postponed.append(later)
+            results.retries.append(later)
 
-    def _count(self, outcome: "_Outcome", rows: dict[str, int]) -> None:
-        if outcome.given_up:
-            self._outbox.settle(outcome.given_up)
-            self._health.given_up(sum(rows.get(batch_id, 1) for batch_id in outcome.given_up))
-        if outcome.said:
-            self._health.delivered(sum(rows.get(batch_id, 1) for batch_id in outcome.said))
+    def _store(self, results: "_Results") -> None:
+        if results.threads:
+            self._threads.put(results.threads)
+        if results.acknowledged:
+            self._outbox.ack(results.acknowledged)
+        if results.retries:
+            self._outbox.retry_later(results.retries)
+            for reason, count in Counter(batch.reason for batch in results.retries).most_common(_LOGGED_REASONS):
+                log.warning("notices postponed", batches=count, reason=reason)
+        if results.given_up:
+            self._outbox.ack(results.given_up)
+            self._health.given_up(results.count(results.given_up))
+        if results.delivered:
+            self._health.delivered(results.count(results.delivered))
 
-    def _tell(self) -> None:
+    def _notify_owners(self) -> None:
         try:
-            self._owners.tell_all()
+            self._broken_subscriptions.notify_owners()
         except AppError as error:
-            log.warning("owners could not be told", reason=error.log_message)
+            log.warning("owners could not be notified", reason=error.log_message)
 
 
-class _Outcome:
-    """What one round did, written at its end."""
+@dataclass
+class _Results:
+    """What one round did. It is stored when the round ends. All lists but two hold batch IDs."""
 
-    def __init__(self) -> None:
-        self.threads: list[Thread] = []
-        self.settled: list[str] = []
-        self.said: list[str] = []
-        self.postponed: list[Batch] = []
-        self.given_up: list[str] = []
+    threads: list[Thread] = field(default_factory=list)
+    retries: list[Batch] = field(default_factory=list)
+    acknowledged: list[str] = field(default_factory=list)
+    delivered: list[str] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)  # number of rows by batch ID, where they were read
 
     def posted(self, batch: Batch, thread: Thread | None) -> None:
-        """*batch* is done; *thread* is what its record has now, None where nothing was said."""
-        self.settled.append(batch.batch_id)
+        """Acknowledge *batch*. *thread* is None if there was nothing to post."""
+        self.acknowledged.append(batch.batch_id)
         if thread is not None:
             self.threads.append(thread)
-            self.said.append(batch.batch_id)
+            self.delivered.append(batch.batch_id)
+
+    def count(self, batch_ids: Sequence[str]) -> int:
+        """The number of rows in these batches."""
+        return sum(self.rows.get(batch_id, 1) for batch_id in batch_ids)
+
+
+def _silence_of(error: AppError) -> MattermostSilent | None:
+    """The error if it concerns all other posts as well."""
+    return error if isinstance(error, MattermostSilent) and error.concerns_all else None
 
 
 def _new_id() -> str:
-    return "".join(secrets.choice(_LETTERS) for _ in range(26))
+    return "".join(secrets.choice(_ID_LETTERS) for _ in range(26))

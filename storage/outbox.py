@@ -137,11 +137,11 @@ class StoredOutbox:
         self.file.change(change)
         self._forget(gone)
 
-    def postpone(self, batches: Sequence[Batch]) -> None:
+    def retry_later(self, batches: Sequence[Batch]) -> None:
         rows = {_batch(batch.batch_id): asdict(batch) for batch in batches}
         self.file.change(lambda table: table.put_all(rows))
 
-    def settle(self, batch_ids: Sequence[str]) -> None:
+    def ack(self, batch_ids: Sequence[str]) -> None:
         """A crash between the two writes leaves rows that are known to be delivered."""
         rows = self._of_batches(set(batch_ids))
         self.delivered.add([queued.event_id for queued in rows])

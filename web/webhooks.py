@@ -11,15 +11,14 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from core.errors import AppError, InvalidInput
 from core.notices import MOST_BYTES
-from notifications.intake import Intake
-from notifications.old_dialect import PATH as OLD_PATH
-from notifications.old_dialect import OldReports
-from notifications.signatures import HEADERS, ReportRefused
+from notifications.legacy_webhook import PATH as LEGACY_PATH
+from notifications.legacy_webhook import LegacyWebhook
+from notifications.webhook import HEADERS, Intake, ReportRefused
 
 log = structlog.get_logger(__name__)
 
 
-def reports_blueprint(intake: Intake, old: OldReports) -> Blueprint:
+def reports_blueprint(intake: Intake, legacy: LegacyWebhook) -> Blueprint:
     """The routes for ServiceNow; each checks its proof before it reads anything else."""
     blueprint = Blueprint("reports", __name__)
 
@@ -29,9 +28,9 @@ def reports_blueprint(intake: Intake, old: OldReports) -> Blueprint:
         stored = intake.receive(headers, _body())
         return jsonify({"stored": stored}), 202 if stored else 200
 
-    @blueprint.post(OLD_PATH)
-    def old_report() -> ResponseReturnValue:
-        if not old.receive(request.args.get("secret", ""), _body()):
+    @blueprint.post(LEGACY_PATH)
+    def legacy_report() -> ResponseReturnValue:
+        if not legacy.receive(request.args.get("secret", ""), _body()):
             return _said("refused", 403)
         return jsonify({"stored": True}), 202
 
@@ -45,7 +44,7 @@ def reports_blueprint(intake: Intake, old: OldReports) -> Blueprint:
 
     @blueprint.errorhandler(RequestEntityTooLarge)
     def too_large(_error: RequestEntityTooLarge) -> ResponseReturnValue:
-        intake.refusals.refused("too_large")
+        intake.rejections.refused("too_large")
         return _said("too_large", 413)
 
     @blueprint.errorhandler(AppError)

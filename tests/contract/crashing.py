@@ -36,7 +36,7 @@ POINTS: dict[str, tuple[type, str]] = {
     "posted": (MattermostBot, "post"),
     "threaded": (StoredThreads, "put"),
     "remembered": (DeliveredEvents, "add"),
-    "settled": (StoredOutbox, "settle"),
+    "settled": (StoredOutbox, "ack"),
 }
 
 # Steps of a form, beside those: the attempt stored, ServiceNow's answers, and the card posted.

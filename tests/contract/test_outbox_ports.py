@@ -44,7 +44,7 @@ def test_an_event_is_stored_once(open_: Open, moment: Moment) -> None:
     assert outbox.add("e1", [row("e1")])
     assert not outbox.add("e1", [row("e1")])
     assert outbox.claim([Claim(batch(), ("e1/c1",))])
-    outbox.settle(["b1"])
+    outbox.ack(["b1"])
     assert not outbox.add("e1", [row("e1")])
     outbox = open_().outbox
     assert outbox.known("e1")
@@ -122,7 +122,7 @@ def test_a_postponed_batch_keeps_its_rows(open_: Open) -> None:
     outbox.add("e1", [row("e1")])
     outbox.claim([Claim(batch(), ("e1/c1",))])
     later = replace(batch(), attempts=3, retry_at=NOW + 4, reason="silent")
-    outbox.postpone([later])
+    outbox.retry_later([later])
     outbox = open_().outbox
     assert list(outbox.batches()) == [later]
     assert len(outbox.contents(["b1"])["b1"]) == 1
@@ -134,11 +134,11 @@ def test_what_is_settled_leaves_only_its_id(open_: Open, tmp_path: Path) -> None
     outbox.add("e1", [row("e1")])
     outbox.add("e2", [row("e2", "c2")])
     outbox.claim([Claim(batch(), ("e1/c1",)), Claim(replace(batch("b2"), channel_id="c2"), ("e2/c2",))])
-    outbox.settle(["b1"])
+    outbox.ack(["b1"])
     outbox = open_().outbox
     assert [one.event_id for one in outbox.waiting()] == ["e2"]
     assert [one.batch_id for one in outbox.batches()] == ["b2"]
-    outbox.settle(["b2", "no such batch"])
+    outbox.ack(["b2", "no such batch"])
     text = b"".join(path.read_bytes() for path in (tmp_path / "data").rglob("*.json"))
     assert b"sealed" not in text
     assert b"e1" in text

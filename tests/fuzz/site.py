@@ -69,11 +69,11 @@ class Site:
         agent.command("share", {"record": "CHG0030001"}, channel="service-desk")
         row = {"channel_id": agent.channel("service-desk"), "user_id": agent.id, "name": "All incidents"}
         stored(world, grant(world, sys_id=foreign_row(world, "agent", **row)))
-        old_dialect = world.running.service.services.old_dialect
-        old_dialect.switch_on()
+        legacy_webhook = world.running.service.services.legacy_webhook
+        legacy_webhook.switch_on()
         message = agent.say("service-desk", "The printer of INC0010001 is on fire")
         site._checkpoint = Checkpoint(world, folder)
-        site._see(card["id"], message["id"], old_dialect.secret())
+        site._see(card["id"], message["id"], legacy_webhook.secret())
         return site
 
     def _see(self, card_id: str, message_id: str, old_secret: str) -> None:

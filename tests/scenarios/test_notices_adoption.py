@@ -10,12 +10,12 @@ import pytest
 
 from core.outbox import Queued
 from core.subscriptions import TABLE
-from notifications.adopter import ROWS
+from notifications.adoption_worker import ROWS
 from storage.embedded import open_storage
 from storage.sealing import derive_keys
 from tests.reports import Component, grant, incident, kept, matching, notices, pass_time, stored, told
 from tests.scenarios.subscribing import foreign_row, install_component
-from tests.scenarios.test_notices_old_dialect import hint, send, switch
+from tests.scenarios.test_notices_legacy import hint, send, switch
 from tests.world import World
 
 Json = dict[str, Any]

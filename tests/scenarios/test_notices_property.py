@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sandbox.client import MattermostClient
 from tests.reports import Component, grant, matching, notices, pass_time
 from tests.scenarios.subscribing import foreign_row, install_component
-from tests.scenarios.test_notices_old_dialect import hint, send, switch
+from tests.scenarios.test_notices_legacy import hint, send, switch
 from tests.world import World
 
 Json = dict[str, Any]

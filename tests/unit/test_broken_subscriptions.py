@@ -11,7 +11,7 @@ from core.notice_ports import Bot
 from core.storage_ports import Stores
 from core.subscriptions import Grant, Status
 from core.upstream_errors import MattermostSilent
-from notifications.owners import Owners
+from notifications.broken_subscriptions import BrokenSubscriptions
 from storage.embedded import open_storage
 from storage.sealing import derive_keys
 from tests.contract.storing import NEW, Moment
@@ -30,8 +30,8 @@ class Messages:
             meanwhile()
 
 
-def _owners(stores: Stores, clock: Moment, bot: Messages) -> Owners:
-    return Owners(
+def _owners(stores: Stores, clock: Moment, bot: Messages) -> BrokenSubscriptions:
+    return BrokenSubscriptions(
         grants=stores.grants,
         parked=stores.parked,
         accounts=stores.accounts,
@@ -74,7 +74,7 @@ def test_a_message_about_one_subscription_does_not_undo_a_change_of_another(
             if silent:
                 raise MattermostSilent("no answer")
 
-        _owners(stores, clock, Messages(meanwhile)).tell_all()
+        _owners(stores, clock, Messages(meanwhile)).notify_owners()
 
         statuses = {grant.sys_id: grant.status for grant in stores.grants.all()}
         assert statuses == ({} if then == "deleted" else dict.fromkeys(ids, Status.ACTIVE.value))

@@ -17,8 +17,8 @@ from core.subscriptions import Grant, Status
 from core.times import Deadline
 from core.upstream_errors import MattermostRefused, MattermostSilent, Unreachable
 from notifications.delivery import Delivery
+from notifications.notice import Notice
 from notifications.schema import packed
-from notifications.work import Work
 from tests.unit.noticing import ACCOUNT, CHANNEL, GRANT, MATCH, NOW, OWNER, RECORD, REPORT, SUBSCRIPTION, Moment, opened
 
 OTHER = "b" * 26
@@ -31,13 +31,13 @@ STATE, SALARY = Change("state", "State", "New", "Open"), Change("u_salary", "Sal
 
 @dataclass
 class Around:
-    """Owners, bot, posting, earlier posts and ServiceNow, as far as delivery asks them."""
+    """Broken subscriptions, bot, publisher, earlier posts and ServiceNow, as far as delivery asks them."""
 
     records: dict[str, Record | Exception] = field(default_factory=dict)  # by owner
     sees: bool = True
     bot: dict[str, Exception] = field(default_factory=dict)  # by owner
     earlier: Mapping[str, Posted] | Exception = field(default_factory=dict)
-    posting: Thread | Exception | None = THREAD
+    publisher: Thread | Exception | None = THREAD
     reads: list[str] = field(default_factory=list)
     said: list[tuple[str, ...]] = field(default_factory=list)
 
@@ -47,15 +47,15 @@ class Around:
         if person_id in self.bot:
             raise self.bot[person_id]
 
-    def broken(self, grants: Sequence[Grant], reason: str) -> None:
+    def mark(self, grants: Sequence[Grant], reason: str) -> None:
         """The owners'."""
         self.said += [("broken", one.sys_id, reason) for one in grants]
 
-    def channel_closed(self, channel_id: str, reason: str) -> None:
+    def mark_channel(self, channel_id: str, reason: str) -> None:
         """The owners'."""
         self.said.append(("closed", channel_id, reason))
 
-    def not_connected(self, grant: Grant) -> None:
+    def ask_to_connect(self, grant: Grant) -> None:
         """The owners'."""
         self.said.append(("not connected", grant.sys_id))
 
@@ -65,11 +65,11 @@ class Around:
             raise self.earlier
         return self.earlier
 
-    def post(self, work: Work) -> Thread | None:
-        """Posting's."""
-        if isinstance(self.posting, Exception):
-            raise self.posting
-        return self.posting
+    def post(self, notice: Notice) -> Thread | None:
+        """Publisher's."""
+        if isinstance(self.publisher, Exception):
+            raise self.publisher
+        return self.publisher
 
     def servicenow_for(self, person_id: str, deadline: Deadline) -> ServiceNow:
         """With the rights of a person."""
@@ -116,8 +116,8 @@ class Desk:
             threads=self.stores.threads,
             cards=self.stores.cards,
             bot=around,
-            owners=around,
-            posting=around,
+            broken_subscriptions=around,
+            publisher=around,
             posted_lookup=around,
             servicenow_for=self.around.servicenow_for,
             tables=("incident", "kb_knowledge"),
@@ -130,15 +130,15 @@ class Desk:
         self.stores.grants.put(made)
         return made
 
-    def prepare(self, *contents: Content | None, found: Found | None = None, batch: Batch = BATCH) -> Work:
+    def prepare(self, *contents: Content | None, found: Found | None = None, batch: Batch = BATCH) -> Notice:
         """A batch of rows, by the event ids e0, e1 …."""
-        [work] = self.delivery.prepare([(batch, rows(*contents))], {} if found is None else {batch.batch_id: found})
-        return work
+        [notice] = self.delivery.prepare([(batch, rows(*contents))], {} if found is None else {batch.batch_id: found})
+        return notice
 
     def nothing(self, *contents: Content | None) -> bool:
         """Whether there is nothing to post of a batch, and nothing to wait for."""
-        work = self.prepare(*contents)
-        return not work.rows and not work.later
+        notice = self.prepare(*contents)
+        return not notice.rows and not notice.retry_reason
 
 
 def rows(*contents: Content | None) -> list[tuple[Queued, Content | None]]:
@@ -181,12 +181,12 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def test_a_row_is_read_as_its_owner(desk: Desk) -> None:
     """Of what changed the columns that the owner sees, and no others."""
-    work = desk.prepare(content(GRANT, changes=[STATE, SALARY]))
-    [row] = work.rows
+    notice = desk.prepare(content(GRANT, changes=[STATE, SALARY]))
+    [row] = notice.rows
     [view] = row.views
     assert (row.event_id, row.hint, row.bare, view.grants, view.record) == ("e0", False, False, [GRANT], seen("state"))
     assert list(view.changes) == [STATE]
-    assert (work.later, work.told, work.posted, work.posts) == ("", set(), None, 0)
+    assert (notice.retry_reason, notice.posted_events, notice.posted, notice.post_count) == ("", set(), None, 0)
     assert (desk.around.reads, desk.around.said) == ([OWNER], [])
 
 
@@ -217,14 +217,14 @@ def test_a_claimed_row_counts_only_where_it_has_been_granted_as_it_is(desk: Desk
 def test_a_class_that_is_not_shared_any_more_is_not_posted(desk: Desk) -> None:
     """It was when the report came in; the rest of the batch is."""
     secret = ReportedRecord(table="sn_hr_core_case", sys_id=RECORD, number="")
-    work = desk.prepare(content(GRANT, record=secret), content(GRANT))
-    assert [row.event_id for row in work.rows] == ["e1"]
+    notice = desk.prepare(content(GRANT, record=secret), content(GRANT))
+    assert [row.event_id for row in notice.rows] == ["e1"]
 
 
 def test_what_can_not_be_opened_waits(desk: Desk) -> None:
     """And says why; what can be is not posted without it."""
-    work = desk.prepare(None, content(GRANT))
-    assert work.later == "what is stored can't be opened: was a key taken out of APP_SECRET?"
+    notice = desk.prepare(None, content(GRANT))
+    assert notice.retry_reason == "what is stored can't be opened: was a key taken out of APP_SECRET?"
     assert desk.around.reads == []
 
 
@@ -240,8 +240,8 @@ def test_an_event_in_several_rows_is_told_once(desk: Desk) -> None:
     second = desk.grant(2)
     both = rows(content(GRANT), content(second, GRANT))
     same = [(replace(queued, event_id="e"), carried) for queued, carried in both]
-    [work] = desk.delivery.prepare([(BATCH, same)], {})
-    assert [row.grants for row in work.rows] == [[GRANT, second]]
+    [notice] = desk.delivery.prepare([(BATCH, same)], {})
+    assert [row.grants for row in notice.rows] == [[GRANT, second]]
 
 
 def test_an_owner_who_may_not_post_is_left_out_and_told(desk: Desk) -> None:
@@ -249,8 +249,8 @@ def test_an_owner_who_may_not_post_is_left_out_and_told(desk: Desk) -> None:
     second = desk.grant(2, owner_id=OTHER)
     desk.around.records[OTHER] = seen("state")
     desk.around.bot[OWNER] = MayNotPost("left")
-    work = desk.prepare(content(GRANT, second))
-    assert [row.grants for row in work.rows] == [[second]]
+    notice = desk.prepare(content(GRANT, second))
+    assert [row.grants for row in notice.rows] == [[second]]
     assert desk.around.said == [("broken", SUBSCRIPTION, MayNotPost.user_message)]
     desk.around.said.clear()
     desk.around.bot[OWNER] = ChannelClosed("archived", "It is archived.")
@@ -274,10 +274,10 @@ def test_a_silence_that_concerns_all_is_met_once(desk: Desk, error: Exception, w
     desk.around.bot[OWNER] = error
     second = desk.stores.grants.get(f"{2:032x}")
     assert second is not None
-    works = desk.delivery.prepare(
+    notices = desk.delivery.prepare(
         [(BATCH, rows(content(GRANT))), (replace(BATCH, batch_id="b2"), rows(content(second)))], {}
     )
-    assert [work.later for work in works] == waits
+    assert [notice.retry_reason for notice in notices] == waits
     assert desk.around.reads == [OTHER][: waits.count("")]
     assert desk.around.said == []
 
@@ -285,22 +285,22 @@ def test_a_silence_that_concerns_all_is_met_once(desk: Desk, error: Exception, w
 def test_what_an_earlier_try_posted_is_known(desk: Desk) -> None:
     """By the batch's own mark."""
     found = Found(Posted("p1", "root"), frozenset({"e0.1"}), 2, False)
-    work = desk.prepare(content(GRANT), found=found)
-    assert (work.posted, work.posts, work.told) == (Posted("p1", "root"), 2, {"e0.1"})
+    notice = desk.prepare(content(GRANT), found=found)
+    assert (notice.posted, notice.post_count, notice.posted_events) == (Posted("p1", "root"), 2, {"e0.1"})
 
 
 def test_what_an_earlier_process_posted_of_these_events_is_known(desk: Desk) -> None:
     """A backup was restored: parts of an event count, other events do not; an earlier try's own post comes first."""
     desk.around.earlier = {"e0.1": Posted("p2"), "e9": Posted("p9")}
-    work = desk.prepare(content(GRANT))
-    assert (work.posted, work.told) == (Posted("p2"), {"e0.1"})
+    notice = desk.prepare(content(GRANT))
+    assert (notice.posted, notice.posted_events) == (Posted("p2"), {"e0.1"})
     found = Found(Posted("p1"), frozenset({"e0"}), 1, False)
-    work = desk.prepare(content(GRANT), found=found)
-    assert (work.posted, work.told) == (Posted("p1"), {"e0", "e0.1"})
+    notice = desk.prepare(content(GRANT), found=found)
+    assert (notice.posted, notice.posted_events) == (Posted("p1"), {"e0", "e0.1"})
     desk.around.earlier = {"e9": Posted("p9")}
     assert desk.prepare(content(GRANT)).posted is None
     desk.around.earlier = MattermostSilent("down")
-    assert desk.prepare(content(GRANT)).later == "down"
+    assert desk.prepare(content(GRANT)).retry_reason == "down"
 
 
 def test_as_many_owners_are_read_for_as_are_needed(desk: Desk) -> None:
@@ -324,8 +324,8 @@ def test_the_records_of_several_batches_are_read_in_one_request(desk: Desk) -> N
     assert REPORT.record is not None
     other = content(GRANT, record=replace(REPORT.record, sys_id="f" * 32))
     second = replace(BATCH, batch_id="b2", record_id="f" * 32)
-    works = desk.delivery.prepare([(BATCH, rows(content(GRANT))), (second, rows(other))], {})
-    assert ([len(work.rows) for work in works], desk.around.reads) == ([1, 0], [OWNER])
+    notices = desk.delivery.prepare([(BATCH, rows(content(GRANT))), (second, rows(other))], {})
+    assert ([len(notice.rows) for notice in notices], desk.around.reads) == ([1, 0], [OWNER])
 
 
 def test_an_owner_who_may_not_see_the_record_gets_nothing(desk: Desk) -> None:
@@ -345,8 +345,8 @@ def test_a_servicenow_that_does_not_answer_lets_the_batch_wait(desk: Desk) -> No
     down = Unreachable("down")
     down.retry_after = 7.0
     desk.around.records[OWNER] = down
-    work = desk.prepare(content(GRANT))
-    assert (work.later, work.at_least, desk.around.said) == ("down", 7.0, [])
+    notice = desk.prepare(content(GRANT))
+    assert (notice.retry_reason, notice.retry_after, desk.around.said) == ("down", 7.0, [])
 
 
 UNREAD = NotConnected("no account", "https://app.example")
@@ -414,23 +414,26 @@ def test_an_event_that_was_posted_is_posted_again_only_for_what_that_left_out(de
 
 def test_nothing_to_say_is_not_posted(desk: Desk) -> None:
     """And a channel that is closed meanwhile is said so; other failures are the worker's."""
-    desk.around.posting = RuntimeError("must not be called")
-    assert desk.delivery.post(Work(BATCH)) is None
-    work = desk.prepare(content(GRANT))
-    desk.around.posting = ChannelClosed("archived", "It is archived.")
-    assert desk.delivery.post(work) is None
+    desk.around.publisher = RuntimeError("must not be called")
+    assert desk.delivery.post(Notice(BATCH)) is None
+    notice = desk.prepare(content(GRANT))
+    desk.around.publisher = ChannelClosed("archived", "It is archived.")
+    assert desk.delivery.post(notice) is None
     assert desk.around.said == [("closed", CHANNEL, "It is archived.")]
     assert len(desk.prepare(content(GRANT)).rows) == 1
-    desk.around.posting = MattermostSilent("down")
+    desk.around.publisher = MattermostSilent("down")
     with pytest.raises(MattermostSilent):
-        desk.delivery.post(work)
+        desk.delivery.post(notice)
 
 
 def test_what_is_wrong_with_one_batch_holds_up_no_other(desk: Desk) -> None:
     """It is tried again; a disk that fails is everybody's matter."""
     broken: Content = {"report": {}}
-    works = desk.delivery.prepare([(BATCH, rows(broken)), (replace(BATCH, batch_id="b2"), rows(content(GRANT)))], {})
-    assert [(work.later, len(work.rows)) for work in works] == [("could not be prepared: KeyError", 0), ("", 1)]
+    notices = desk.delivery.prepare([(BATCH, rows(broken)), (replace(BATCH, batch_id="b2"), rows(content(GRANT)))], {})
+    assert [(notice.retry_reason, len(notice.rows)) for notice in notices] == [
+        ("could not be prepared: KeyError", 0),
+        ("", 1),
+    ]
     desk.around.earlier = StorageFailed("full")
     with pytest.raises(StorageFailed):
         desk.prepare(content(GRANT))

@@ -14,10 +14,8 @@ from core.notices import DeliveryHealth
 from core.outbox import Batch, Claim, Posted, Queued
 from core.storage_ports import Stores
 from core.upstream_errors import MattermostSilent
-from notifications.arrivals import Arrivals
-from notifications.health import Health
-from notifications.posted_lookup import PostedLookup
-from notifications.refusals import Refusals
+from notifications.health import Health, ReceivedTests, Rejections
+from notifications.publisher import PostedLookup
 from tests.unit.noticing import CHANNEL, NOW, RECORD, Moment, opened
 
 
@@ -70,8 +68,8 @@ def test_everything_that_happened_is_told(stores: Stores) -> None:
     health.delivered(3)
     moment.now += 9
     health.delivered(4)
-    health.refusals.refused("stale")
-    health.refusals.proved(301.0)
+    health.rejections.refused("stale")
+    health.rejections.proved(301.0)
     told: dict[str, Any] = {
         "waiting": 3,
         "oldest_at": NOW + 3,
@@ -88,7 +86,7 @@ def test_everything_that_happened_is_told(stores: Stores) -> None:
     keys = [one.key for one in stores.outbox.waiting()]
     assert len(stores.outbox.claim([Claim(one, (key,)) for one, key in zip(batches, keys, strict=True)])) == 3
     assert health.health() == DeliveryHealth(**told, trouble="first")
-    stores.outbox.settle(["b1", "b2"])
+    stores.outbox.ack(["b1", "b2"])
     health.asking("")
     assert health.health().trouble == ""
 
@@ -97,7 +95,7 @@ def test_everything_that_happened_is_told(stores: Stores) -> None:
 def test_refusals_are_counted_and_their_lines_limited() -> None:
     """Anybody can send rubbish: a line a second at most, and every one counted."""
     moment = Moment()
-    refusals = Refusals(moment)
+    refusals = Rejections(moment)
     assert (refusals.counts(), refusals.at, refusals.reason, refusals.clock_offset) == ({}, 0.0, "", 0.0)
     with structlog.testing.capture_logs() as logs:
         refusals.refused("bad_mac", "why")
@@ -110,7 +108,7 @@ def test_refusals_are_counted_and_their_lines_limited() -> None:
 
 def test_who_waits_for_a_test_is_woken_by_it() -> None:
     """Also where it came before; another one wakes nobody."""
-    arrivals = Arrivals()
+    arrivals = ReceivedTests()
     assert arrivals.arrived("n1", 0) is False
     arrivals.note("n0")
     assert arrivals.arrived("n1", 0) is False
@@ -150,7 +148,7 @@ def test_a_channel_is_looked_through_once_for_what_was_left_behind() -> None:
 
 
 def test_a_closed_channel_holds_nothing_and_a_silent_mattermost_is_asked_again() -> None:
-    """Posting finds out that it is closed."""
+    """Publisher finds out that it is closed."""
     bot = Bot(ChannelClosed("archived"))
     one = queued("e1", NOW)
     earlier = PostedLookup([one], cast("Any", bot))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from core.notices import Report, ReportedRecord
-from notifications.sharing import shared
+from notifications.authorization import shared
 from tests.unit.noticing import MATCH, RECORD, REPORT
 
 TABLES = ("incident", "task", "kb_knowledge")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from notifications.signatures import HEADERS, ReportRefused, Signatures
+from notifications.webhook import HEADERS, ReportRefused, Signatures
 from tests.unit.noticing import KEY, NOW, Keys, Moment, signed
 
 BODY = b'{"a": 1}'

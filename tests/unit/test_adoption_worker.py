@@ -15,8 +15,8 @@ from core.outbox import Content, Queued
 from core.storage_ports import Stores
 from core.subscriptions import TABLE, Status
 from core.upstream_errors import MattermostSilent, Unreachable
-from notifications.adopter import Adopter
 from notifications.adoption import Adoption
+from notifications.adoption_worker import AdoptionWorker
 from notifications.health import Health
 from notifications.schema import packed
 from tests.unit.asked import Asked, row
@@ -53,7 +53,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.grants = self.grants or self.stores.grants
         self.health = Health(self.stores.outbox, self.moment)
-        self.adopter = Adopter(
+        self.adopter = AdoptionWorker(
             outbox=self.stores.outbox,
             adoption=Adoption(
                 accounts=self.stores.accounts,

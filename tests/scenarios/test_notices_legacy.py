@@ -29,7 +29,7 @@ def one(world: World, component: Component) -> Grant:
 
 def switch(world: World) -> Any:
     """What administrators switch in the settings' form."""
-    return world.running.service.services.old_dialect
+    return world.running.service.services.legacy_webhook
 
 
 def hint(world: World, one: Grant, record: Json, **more: str) -> Json:
@@ -97,7 +97,7 @@ def test_nothing_is_let_in_while_it_is_off_or_has_ended(world: World, one: Grant
     assert send(world, hint(world, one, record), "") == 403
     pass_time(world, 30)
     assert notices(world) == []
-    assert world.running.service.services.deliveries.health().refused == {"old_dialect": 3}
+    assert world.running.service.services.deliveries.health().refused == {"legacy_webhook": 3}
 
 
 @pytest.mark.parametrize("secret", ["", "wrong", "%00"])

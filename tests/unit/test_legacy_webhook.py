@@ -11,8 +11,8 @@ import pytest
 from core.errors import InvalidInput
 from core.notices import Report, ReportedRecord
 from core.storage_ports import Stores
-from notifications.old_dialect import PATH, OldReports, hinted
-from notifications.refusals import Refusals
+from notifications.health import Rejections
+from notifications.legacy_webhook import PATH, LegacyWebhook, report_of_hint
 from tests.unit.noticing import CHANNEL, GRANT, NOW, OWNER, RECORD, SUBSCRIPTION, Moment, opened
 
 HINT = {
@@ -26,7 +26,7 @@ HINT = {
 
 @dataclass
 class Switch:
-    """`core.storage_ports.OldDialect`."""
+    """`core.storage_ports.LegacyWebhookSecret`."""
 
     wanted: str = "a secret/of v2.1"
 
@@ -42,13 +42,13 @@ class Door:
     stores: Stores
     switch: Switch = field(default_factory=Switch)
     calls: list[None] = field(default_factory=list)
-    refusals: Refusals = field(default_factory=lambda: Refusals(Moment()))
+    rejections: Rejections = field(default_factory=lambda: Rejections(Moment()))
 
     def send(self, body: Any, secret: str = "a secret/of v2.1") -> bool:
         """A request; *body* as bytes or as JSON."""
-        old = OldReports(
+        old = LegacyWebhook(
             self.switch,
-            self.refusals,
+            self.rejections,
             outbox=self.stores.outbox,
             grants=self.stores.grants,
             clock=Moment(),
@@ -79,7 +79,7 @@ def test_a_hint_waits_for_the_person_whom_it_names(door: Door, secret: str) -> N
     assert (row.stored_at, row.batch_id, len(row.event_id)) == (NOW, "", 32)
     assert row.key == f"{row.event_id}/{'d' * 26}/{'n' * 26}"
     assert door.stores.outbox.opened([row.key]) == {row.key: {"hint": HINT}}
-    assert (len(door.calls), door.refusals.counts()) == (1, {})
+    assert (len(door.calls), door.rejections.counts()) == (1, {})
 
 
 def test_channel_owner_and_table_come_from_the_grant(door: Door) -> None:
@@ -110,7 +110,7 @@ def test_nothing_is_let_in_with_another_secret_or_while_it_is_off(door: Door, wa
     assert door.send(b"{", given) is False
     assert door.send(HINT, given) is False
     assert (door.stores.outbox.waiting(), door.calls) == ([], [])
-    assert door.refusals.counts() == {"old_dialect": 2}
+    assert door.rejections.counts() == {"legacy_webhook": 2}
 
 
 SYS_ID, TABLE, MATTERMOST = "Not a sys_id.", "Not a table's name.", "Not an id of Mattermost."
@@ -137,7 +137,7 @@ def test_a_hint_of_another_shape_is_malformed(door: Door, how: str) -> None:
             door.send(body)
         assert caught.value.fields == {key: str([words])}
     assert (door.stores.outbox.waiting(), door.calls) == ([], [])
-    assert door.refusals.counts() == {"malformed": 2}
+    assert door.rejections.counts() == {"malformed": 2}
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
@@ -152,9 +152,9 @@ def test_a_hint_says_no_more_than_that_its_record_may_have_changed() -> None:
     """Of the granted table; for a subscription to one record only of that one, and never where there is a filter."""
     record = ReportedRecord(table="incident", sys_id=RECORD, number="")
     whole = Report(event_id="", occurred_at=0.0, component="", server_url="", record=record)
-    assert hinted(GRANT, HINT) == whole
-    assert hinted(replace(GRANT, record_id=RECORD), HINT) == whole
-    assert hinted(replace(GRANT, record_id="f" * 32), HINT) is None
-    assert hinted(replace(GRANT, filter_query="active=true"), HINT) is None
-    assert hinted(replace(GRANT, filter_query="active=true", record_id=RECORD), HINT) is None
-    assert hinted(None, HINT) is None
+    assert report_of_hint(GRANT, HINT) == whole
+    assert report_of_hint(replace(GRANT, record_id=RECORD), HINT) == whole
+    assert report_of_hint(replace(GRANT, record_id="f" * 32), HINT) is None
+    assert report_of_hint(replace(GRANT, filter_query="active=true"), HINT) is None
+    assert report_of_hint(replace(GRANT, filter_query="active=true", record_id=RECORD), HINT) is None
+    assert report_of_hint(None, HINT) is None

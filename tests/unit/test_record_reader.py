@@ -13,7 +13,7 @@ from core.ports import ServiceNow
 from core.records import Cell, Choice, Column, Record
 from core.times import Deadline
 from core.upstream_errors import AccessDenied, Busy, NotInstalled, Unanswered, Unreachable
-from notifications.reading import Later, NotReadable, Readings, Silences, Unconnected
+from notifications.record_reader import Cooldowns, NotReadable, RecordReader, RetryLater, Unconnected
 from tests.unit.noticing import GRANT, NOW, OWNER, RECORD, REPORT, Moment
 
 OTHER = "f" * 32
@@ -78,9 +78,9 @@ def record(sys_class_name: str = "incident", **more: Cell) -> Record:
     return Record("incident", RECORD, {"sys_class_name": Cell(sys_class_name), **more})
 
 
-def readings(instance: Instance, silences: Silences | None = None) -> Readings:
+def reader(instance: Instance, cooldowns: Cooldowns | None = None) -> RecordReader:
     """Of a round; incidents and articles are shared."""
-    return Readings(instance.servicenow_for, silences or Silences(Moment()), ("incident", "kb_knowledge"))
+    return RecordReader(instance.servicenow_for, cooldowns or Cooldowns(Moment()), ("incident", "kb_knowledge"))
 
 
 def of(sys_id: str, table: str = "incident", **more: Any) -> Report:
@@ -94,7 +94,7 @@ ONE = replace(GRANT, record_id=RECORD)
 def test_a_record_that_the_owner_sees_is_the_answer() -> None:
     """Read once, however often it is asked for; with eight seconds for it."""
     instance = Instance({RECORD: record()})
-    asked = readings(instance)
+    asked = reader(instance)
     for _ in range(2):
         assert asked.answer(GRANT, REPORT) == record()
     assert instance.reads == [(OWNER, "incident", [RECORD], TASK_COLUMNS)]
@@ -107,7 +107,7 @@ def test_a_record_that_the_owner_sees_is_the_answer() -> None:
 def test_a_report_without_a_record_shows_nothing() -> None:
     """Nobody is asked."""
     instance = Instance()
-    assert readings(instance).answer(GRANT, replace(REPORT, record=None)) == NotReadable("")
+    assert reader(instance).answer(GRANT, replace(REPORT, record=None)) == NotReadable("")
     assert instance.reads == []
 
 
@@ -115,8 +115,8 @@ def test_a_report_without_a_record_shows_nothing() -> None:
 def test_a_record_of_a_class_that_is_not_shared_is_refused(sys_class_name: str) -> None:
     """A subscription to that one record is told why; one to the table loses nothing."""
     instance = Instance({RECORD: record(sys_class_name)})
-    assert readings(instance).answer(ONE, REPORT) == NotReadable(NOT_SHARED)
-    assert readings(instance).answer(GRANT, REPORT) == NotReadable("")
+    assert reader(instance).answer(ONE, REPORT) == NotReadable(NOT_SHARED)
+    assert reader(instance).answer(GRANT, REPORT) == NotReadable("")
 
 
 def test_a_record_that_the_owner_can_not_see_is_refused() -> None:
@@ -125,24 +125,24 @@ def test_a_record_that_the_owner_can_not_see_is_refused() -> None:
     once.
     """
     instance = Instance()
-    asked = readings(instance)
+    asked = reader(instance)
     assert asked.answer(ONE, REPORT) == NotReadable(NO_RECORD)
     assert instance.looks == []
     assert [asked.answer(GRANT, REPORT) for _ in range(2)] == [NotReadable("")] * 2
     assert instance.looks == ["any incident"]
     instance.sees = False
-    assert readings(instance).answer(GRANT, REPORT) == NotReadable(NO_RECORDS)
+    assert reader(instance).answer(GRANT, REPORT) == NotReadable(NO_RECORDS)
     instance.fails_any = Unreachable("down")
-    assert readings(instance).answer(GRANT, REPORT) == Later("down")
+    assert reader(instance).answer(GRANT, REPORT) == RetryLater("down")
 
 
 ANSWERS: list[tuple[Exception, object]] = [
     (NotConnected("no account", "https://app.example"), Unconnected()),
     (AccessDenied("403"), NotReadable(NO_TABLE)),
     (NotInstalled("400"), NotReadable(NO_TABLE)),
-    (Unreachable("down"), Later("down", 0.0)),
-    (Unanswered("late"), Later("late", 30.0)),
-    (KeyError("a mistake of ours"), Later("could not be read: KeyError", 0.0)),
+    (Unreachable("down"), RetryLater("down", 0.0)),
+    (Unanswered("late"), RetryLater("late", 30.0)),
+    (KeyError("a mistake of ours"), RetryLater("could not be read: KeyError", 0.0)),
 ]
 
 
@@ -150,7 +150,7 @@ ANSWERS: list[tuple[Exception, object]] = [
 def test_each_failure_has_its_answer(error: Exception, answer: object) -> None:
     """For all records of that owner's table in the round; asked once."""
     instance = Instance(fails=error)
-    asked = readings(instance)
+    asked = reader(instance)
     assert [asked.answer(GRANT, REPORT) for _ in range(2)] == [answer] * 2
     assert len(instance.reads) == 1
 
@@ -159,32 +159,34 @@ def test_a_busy_servicenow_says_how_long() -> None:
     """And is left alone so long."""
     busy = Busy("later")
     busy.retry_after = 7.0
-    assert readings(Instance(fails=busy)).answer(GRANT, REPORT) == Later("later", 7.0)
+    assert reader(Instance(fails=busy)).answer(GRANT, REPORT) == RetryLater("later", 7.0)
 
 
 def test_what_did_not_answer_is_left_alone_for_half_a_minute() -> None:
     """For that owner and table; once it answers, or the clock is set back, it is asked again."""
     moment = Moment()
-    silences, instance = Silences(moment), Instance({RECORD: record()}, fails=Unanswered("late"))
-    assert readings(instance, silences).answer(GRANT, REPORT) == Later("late", 30.0)
+    cooldowns, instance = Cooldowns(moment), Instance({RECORD: record()}, fails=Unanswered("late"))
+    assert reader(instance, cooldowns).answer(GRANT, REPORT) == RetryLater("late", 30.0)
     instance.fails = None
     moment.now = NOW + 29.5
-    assert readings(instance, silences).answer(GRANT, REPORT) == Later("ServiceNow did not answer a moment ago", 0.5)
-    assert readings(instance, silences).answer(replace(GRANT, owner_id="b"), REPORT) == record()
+    assert reader(instance, cooldowns).answer(GRANT, REPORT) == RetryLater(
+        "ServiceNow did not answer a moment ago", 0.5
+    )
+    assert reader(instance, cooldowns).answer(replace(GRANT, owner_id="b"), REPORT) == record()
     moment.now = NOW - 0.5
-    assert readings(instance, silences).answer(GRANT, REPORT) == record()
+    assert reader(instance, cooldowns).answer(GRANT, REPORT) == record()
     moment.now = NOW + 1
-    assert readings(instance, silences).answer(GRANT, REPORT) == record()
-    silences.unanswered(("b", "incident"))
-    assert (silences.left(("b", "incident")), silences.left(("c", "incident"))) == (30.0, 0.0)
+    assert reader(instance, cooldowns).answer(GRANT, REPORT) == record()
+    cooldowns.begin(("b", "incident"))
+    assert (cooldowns.left(("b", "incident")), cooldowns.left(("c", "incident"))) == (30.0, 0.0)
     moment.now = NOW + 31
-    assert readings(instance, silences).answer(replace(GRANT, owner_id="b"), REPORT) == record()
+    assert reader(instance, cooldowns).answer(replace(GRANT, owner_id="b"), REPORT) == record()
 
 
 def test_records_are_read_ahead_in_one_request_for_each_owner_and_table() -> None:
     """Each record once, with all that any of its reports tells; owners at the same time."""
     instance = Instance({RECORD: record()}, together=threading.Barrier(2))
-    asked = readings(instance)
+    asked = reader(instance)
     told = of(RECORD, changes=[Change("u_room", "", "", "")], comments=[Comment("work_notes", "")])
     wanted = [("a", told), ("a", of(OTHER)), ("a", told), ("b", of(RECORD)), ("b", replace(REPORT, record=None))]
     asked.fetch(wanted)
@@ -200,7 +202,7 @@ def test_records_are_read_ahead_in_one_request_for_each_owner_and_table() -> Non
 def test_one_owner_needs_no_threads() -> None:
     """And a round without owners asks nobody."""
     instance = Instance({RECORD: record()})
-    asked = readings(instance)
+    asked = reader(instance)
     asked.fetch([])
     asked.fetch([(OWNER, REPORT)])
     assert asked.answer(GRANT, REPORT) == record()
@@ -210,7 +212,7 @@ def test_one_owner_needs_no_threads() -> None:
 def test_of_an_article_its_own_columns_are_read() -> None:
     """It has no state, no priority and no class of its own."""
     instance = Instance()
-    readings(instance).fetch([(OWNER, of(RECORD, "kb_knowledge"))])
+    reader(instance).fetch([(OWNER, of(RECORD, "kb_knowledge"))])
     [(_, _, _, columns)] = instance.reads
     assert columns == [
         "number", "short_description", "kb_knowledge_base", "workflow_state", "kb_category", "author"
@@ -223,7 +225,7 @@ KNOWN = {"state": Column("state", "State", choices=[Choice("New", "1"), Choice("
 
 def words(change: Change, of_record: Record | None = None, **more: Any) -> Change:
     """A change in the owner's words."""
-    return readings(Instance(**({"known": KNOWN} | more))).in_words(OWNER, "incident", change, of_record or record())
+    return reader(Instance(**({"known": KNOWN} | more))).localized(OWNER, "incident", change, of_record or record())
 
 
 def test_a_change_is_told_in_the_words_of_its_reader() -> None:
@@ -243,7 +245,7 @@ def test_a_report_without_values_is_told_as_it_is() -> None:
     """Older components tell only words; a column that was or became empty has one value."""
     bare = replace(STATE, old_value="", new_value="")
     instance = Instance(known=KNOWN)
-    assert readings(instance).in_words(OWNER, "incident", bare, record()) == bare
+    assert reader(instance).localized(OWNER, "incident", bare, record()) == bare
     assert instance.looks == []
     filled, emptied = replace(STATE, old="", old_value=""), replace(STATE, new="", new_value="")
     assert words(filled) == replace(filled, label="State", new="Open")
@@ -253,7 +255,7 @@ def test_a_report_without_values_is_told_as_it_is() -> None:
 def test_columns_are_asked_for_once_in_a_round() -> None:
     """For each owner and table."""
     instance = Instance(known=KNOWN)
-    asked = readings(instance)
+    asked = reader(instance)
     for person in ("a", "a", "b"):
-        asked.in_words(person, "incident", STATE, record())
+        asked.localized(person, "incident", STATE, record())
     assert instance.looks == ["columns incident"] * 2

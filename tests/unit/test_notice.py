@@ -11,7 +11,7 @@ from core.records import Cell, Record
 from core.subscriptions import Grant, PostOption
 from core.upstream_errors import MattermostSilent
 from mattermost.notice_cards import Save
-from notifications.work import Row, View, Work, in_channel, kinds, mod_count_of, wished
+from notifications.notice import Notice, NoticeRow, OwnerView, has_option, in_channel, mod_count_of, shown_journals
 from tests.unit.noticing import CHANNEL, GRANT, NOW, RECORD, REPORT
 
 STATE, PRIORITY = Change("state", "State", "New", "Open"), Change("priority", "Priority", "3", "2")
@@ -31,14 +31,14 @@ def grant(events: str, owner_id: str = "a", options: str = "") -> Grant:
     return replace(GRANT, sys_id=f"{owner_id}/{events}/{options}", events=events, owner_id=owner_id, options=options)
 
 
-def view(*grants: Grant, sees: tuple[str, ...] = SEEN, changes: tuple[Change, ...] = (STATE, PRIORITY)) -> View:
+def view(*grants: Grant, sees: tuple[str, ...] = SEEN, changes: tuple[Change, ...] = (STATE, PRIORITY)) -> OwnerView:
     """A record of which an owner sees columns."""
-    return View(list(grants), Record("incident", RECORD, {name: Cell("x") for name in sees}), changes)
+    return OwnerView(list(grants), Record("incident", RECORD, {name: Cell("x") for name in sees}), changes)
 
 
-def row(*views: View, **more: Any) -> Row:
+def row(*views: OwnerView, **more: Any) -> NoticeRow:
     """A row that these see."""
-    made = Row(REPORTED, [one for each in views for one in each.grants], "e1", views=list(views))
+    made = NoticeRow(REPORTED, [one for each in views for one in each.grants], "e1", views=list(views))
     return replace(made, **more)
 
 
@@ -53,7 +53,7 @@ def test_everything_is_shown_to_who_asked_for_it_and_sees_it() -> None:
 
 def test_nothing_is_shown_where_nobody_sees_the_record() -> None:
     """Only that something changed, by a mark."""
-    unread = Row(REPORTED, [EVERYTHING], "e1")
+    unread = NoticeRow(REPORTED, [EVERYTHING], "e1")
     assert unread.save(True) == Save((), mark="e1")
     assert (unread.hint, unread.bare, unread.record) == (False, False, None)
 
@@ -92,43 +92,43 @@ def test_a_post_is_for_its_readers_and_without_any_for_all_who_subscribed() -> N
     both = row(first, second, grants=[EVERYTHING])
     assert both.shown_for() == [*first.grants, *second.grants]
     assert both.record is first.record
-    assert Row(REPORTED, [EVERYTHING], "e1").shown_for() == [EVERYTHING]
+    assert NoticeRow(REPORTED, [EVERYTHING], "e1").shown_for() == [EVERYTHING]
 
 
 def test_as_few_owners_as_are_needed_are_read_for() -> None:
     """A second one only for a part that those before do not ask for; each once, in order."""
     state, again, comment = grant("state"), grant("state", "b"), grant("commented", "c")
-    assert list(Row(REPORTED, [state, again, comment, grant("priority")], "e1").readers()) == ["a", "c"]
+    assert list(NoticeRow(REPORTED, [state, again, comment, grant("priority")], "e1").readers()) == ["a", "c"]
     # What an owner asks for counts with each of this owner's subscriptions.
-    assert list(Row(REPORTED, [state, grant("priority"), grant("priority", "b")], "e1").readers()) == ["a"]
-    assert list(Row(REPORTED, [grant("closed"), again], "e1").readers()) == ["a", "b"]
+    assert list(NoticeRow(REPORTED, [state, grant("priority"), grant("priority", "b")], "e1").readers()) == ["a"]
+    assert list(NoticeRow(REPORTED, [grant("closed"), again], "e1").readers()) == ["a", "b"]
 
 
 def test_a_part_is_an_event_of_the_report_or_a_text_that_it_has() -> None:
     """Who hides texts asks for less."""
-    either = Row(REPORTED, [], "e1")
+    either = NoticeRow(REPORTED, [], "e1")
     hides, shows = grant("commented", options="hide_comment"), grant("commented", "b")
     assert either.adds(shows, [hides]) is True
     assert either.adds(hides, [shows]) is False
     assert either.adds(grant("closed"), []) is False
-    silent = Row(replace(REPORTED, comments=[]), [], "e1")
+    silent = NoticeRow(replace(REPORTED, comments=[]), [], "e1")
     assert silent.adds(shows, [hides]) is False
     assert either.adds(grant("state"), []) is True
 
 
 def test_journals_follow_from_events() -> None:
     """And from nothing else; none where texts are hidden."""
-    assert kinds(grant("state,commented,work_notes,of_later")) == {"comments", "work_notes"}
-    assert kinds(grant("state,commented")) == {"comments"}
-    assert kinds(grant("commented", options="in_channel,hide_comment")) == set()
+    assert shown_journals(grant("state,commented,work_notes,of_later")) == {"comments", "work_notes"}
+    assert shown_journals(grant("state,commented")) == {"comments"}
+    assert shown_journals(grant("commented", options="in_channel,hide_comment")) == set()
 
 
 def test_an_option_counts_where_a_reader_has_it() -> None:
     """Not where only somebody has it for whom nothing is shown."""
     loud = grant("state", "b", "in_channel")
-    assert wished(PostOption.IN_CHANNEL, [row(view(loud))]) is True
-    assert wished(PostOption.MENTION_ASSIGNEE, [row(view(loud))]) is False
-    assert wished(PostOption.IN_CHANNEL, [row(view(EVERYTHING), grants=[EVERYTHING, loud])]) is False
+    assert has_option(PostOption.IN_CHANNEL, [row(view(loud))]) is True
+    assert has_option(PostOption.MENTION_ASSIGNEE, [row(view(loud))]) is False
+    assert has_option(PostOption.IN_CHANNEL, [row(view(EVERYTHING), grants=[EVERYTHING, loud])]) is False
     quiet = row(view(EVERYTHING), report=replace(REPORTED, changes=[STATE]))
     assert in_channel([quiet, replace(quiet, views=[view(loud)])]) is True
     assert in_channel([quiet]) is False
@@ -174,10 +174,10 @@ def test_a_count_of_saves_is_a_number() -> None:
 
 def test_a_batch_waits_as_long_as_the_other_side_asks() -> None:
     """The longest of several; without a wish for no time at all."""
-    work = Work(Batch(batch_id="b", channel_id=CHANNEL, table="incident", record_id=RECORD, claimed_at=NOW))
-    assert (work.place, work.posts, work.at_least) == ((CHANNEL, RECORD), 0, 0.0)
-    work.wait_for(MattermostSilent("down"))
-    assert (work.later, work.at_least) == ("down", 0.0)
-    work.wait_for(MattermostSilent("busy", 429, 30.0))
-    work.wait_for(MattermostSilent("less", 429, 5.0))
-    assert (work.later, work.at_least) == ("less", 30.0)
+    notice = Notice(Batch(batch_id="b", channel_id=CHANNEL, table="incident", record_id=RECORD, claimed_at=NOW))
+    assert (notice.place, notice.post_count, notice.retry_after) == ((CHANNEL, RECORD), 0, 0.0)
+    notice.postpone(MattermostSilent("down"))
+    assert (notice.retry_reason, notice.retry_after) == ("down", 0.0)
+    notice.postpone(MattermostSilent("busy", 429, 30.0))
+    notice.postpone(MattermostSilent("less", 429, 5.0))
+    assert (notice.retry_reason, notice.retry_after) == ("less", 30.0)

@@ -14,11 +14,9 @@ from core.notices import Match, Report
 from core.outbox import Content, Queued
 from core.storage_ports import Stores
 from core.subscriptions import Status
-from notifications.arrivals import Arrivals
-from notifications.intake import Intake
-from notifications.refusals import Refusals
+from notifications.health import ReceivedTests, Rejections
 from notifications.schema import packed
-from notifications.signatures import ReportRefused, Signatures
+from notifications.webhook import Intake, ReportRefused, Signatures
 from tests.unit.noticing import (
     ACCOUNT,
     APP_URL,
@@ -48,18 +46,18 @@ class Door:
     stores: Stores
     moment: Moment
     calls: list[None] = field(default_factory=list)
-    arrivals: Arrivals = field(default_factory=Arrivals)
+    received_tests: ReceivedTests = field(default_factory=ReceivedTests)
 
     def __post_init__(self) -> None:
-        self.refusals = Refusals(self.moment)
+        self.rejections = Rejections(self.moment)
         self.intake = self.over(self.stores.outbox)
 
     def over(self, outbox: Any) -> Intake:
         """Intake into an outbox."""
         return Intake(
             Signatures(Keys(), self.moment),
-            self.refusals,
-            self.arrivals,
+            self.rejections,
+            self.received_tests,
             outbox=outbox,
             parked=self.stores.parked,
             grants=self.stores.grants,
@@ -173,9 +171,9 @@ def test_a_signed_report_is_taken_and_its_clock_is_known(door: Door) -> None:
     """Once; a slash at the end of our address makes no difference."""
     assert door.send(body(server_url=f"{APP_URL}/"), ahead=3) is True
     assert [queued for queued, _ in door.rows()] == [row(CHANNEL)]
-    assert door.refusals.clock_offset == 3.0
+    assert door.rejections.clock_offset == 3.0
     assert door.send(body()) is False
-    assert (len(door.rows()), len(door.calls), door.refusals.counts()) == (1, 1, {})
+    assert (len(door.rows()), len(door.calls), door.rejections.counts()) == (1, 1, {})
 
 
 def test_of_the_same_event_at_once_only_the_one_that_was_stored_wakes_somebody(door: Door) -> None:
@@ -215,12 +213,12 @@ def test_a_test_of_the_way_is_noted_and_stores_nothing(door: Door) -> None:
     assert door.send(way) is True
     assert door.send(way) is True
     assert door.rows() == []
-    assert door.arrivals.arrived("nonce-1", 0) is True
+    assert door.received_tests.arrived("nonce-1", 0) is True
     assert door.send(body(test="nonce-2", events=[])) is True
-    assert door.arrivals.arrived("nonce-2", 0) is True
+    assert door.received_tests.arrived("nonce-2", 0) is True
     assert [queued for queued, _ in door.rows()] == [row(CHANNEL)]
     door.intake.accept(replace(REPORT, event_id="e2"))
-    assert door.arrivals.arrived("", 0) is False
+    assert door.received_tests.arrived("", 0) is False
 
 
 def test_an_account_of_another_instance_owns_nothing(door: Door) -> None:
@@ -283,12 +281,12 @@ def test_a_request_without_a_proof_is_counted_by_what_it_lacks(door: Door) -> No
     """Only one whose signature holds says anything about a clock."""
     with pytest.raises(ReportRefused):
         door.send(body(), signature="v1=x")
-    assert (door.refusals.counts(), door.refusals.clock_offset) == ({"bad_mac": 1}, 0.0)
+    assert (door.rejections.counts(), door.rejections.clock_offset) == ({"bad_mac": 1}, 0.0)
     door.moment.now += 9
     with pytest.raises(ReportRefused):
         door.send(body(), ahead=301)
-    assert door.refusals.counts() == {"bad_mac": 1, "stale": 1}
-    assert (door.refusals.at, door.refusals.reason, door.refusals.clock_offset) == (NOW + 9, "stale", 301.0)
+    assert door.rejections.counts() == {"bad_mac": 1, "stale": 1}
+    assert (door.rejections.at, door.rejections.reason, door.rejections.clock_offset) == (NOW + 9, "stale", 301.0)
     assert door.rows() == []
 
 
@@ -298,7 +296,7 @@ def test_what_is_no_object_is_malformed(door: Door, raw: bytes) -> None:
     with pytest.raises(InvalidInput) as caught:
         door.send(raw)
     assert list(caught.value.fields) == [""]
-    assert door.refusals.counts() == {"malformed": 1}
+    assert door.rejections.counts() == {"malformed": 1}
 
 
 def test_a_report_of_another_shape_is_malformed_and_one_for_another_server_is_not_ours(door: Door) -> None:
@@ -310,7 +308,7 @@ def test_a_report_of_another_shape_is_malformed_and_one_for_another_server_is_no
         with pytest.raises(InvalidInput) as caught:
             door.send(body(server_url=another))
         assert list(caught.value.fields) == ["server_url"]
-    assert door.refusals.counts() == {"malformed": 1, "wrong_server": 2}
+    assert door.rejections.counts() == {"malformed": 1, "wrong_server": 2}
     assert door.rows() == []
     assert not door.stores.outbox.known("e1")
 

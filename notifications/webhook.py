@@ -1,11 +1,15 @@
 """
-Reports come in: proof, shape, replay, then one row per channel on disk, and only then the answer. What an owner
-has to be asked about first is kept apart, in rows that are held for that owner.
+Receives the component's signed reports (design §9). A report is stored, one row per channel, before it is answered.
 
-A request proves itself before anything of it is read or looked up.
+Signature and age are checked before anything is read from the body. Rows that need their owner's permissions checked
+are held for that owner.
 """
 
+import base64
+import hashlib
+import hmac
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,40 +17,97 @@ from typing import Any
 import structlog
 
 from core.accounts import Account
-from core.errors import InvalidInput
+from core.errors import InvalidInput, NotVerified
 from core.notice_ports import Outbox, ParkedSubscriptions
 from core.notices import Match, Report
 from core.outbox import Content, Parked, Queued
 from core.ports import Clock
-from core.storage_ports import Accounts, ChannelGrants
-from notifications.arrivals import Arrivals
-from notifications.grants import Claimed, Foreign, Granted, judge
-from notifications.refusals import Refusals
+from core.storage_ports import Accounts, ChannelGrants, WebhookKeys
+from notifications.authorization import Claimed, Foreign, Granted, authorize, parked, shared
+from notifications.health import ReceivedTests, Rejections
 from notifications.schema import packed, read_report
-from notifications.sharing import shared
-from notifications.signatures import ReportRefused, Signatures
+
+TIMESTAMP = "X-ServiceNow-Timestamp"
+KEY = "X-ServiceNow-Key"
+SIGNATURE = "X-ServiceNow-Signature"
+HEADERS = (TIMESTAMP, KEY, SIGNATURE)
+
+MAX_AGE_SECONDS = 300.0  # either way
+_UNIX = re.compile(r"[0-9]{1,12}\Z")
+_NOBODY = b"no such key"
+
+
+class ReportRefused(NotVerified):
+    """
+    The report isn't the component's, or is too old.
+
+    ``reason`` is the answer: ``unknown_key``, ``bad_mac``, or ``stale``. ``offset`` is how many seconds the sender's
+    clock is ahead of ours; None if nothing proves the timestamp.
+    """
+
+    def __init__(self, reason: str, offset: float | None = None) -> None:
+        super().__init__(f"report: {reason}" + (f", {offset:+.0f} s" if offset is not None else ""))
+        self.reason = reason
+        self.offset = offset
+
+
+class Signatures:
+    """Verifies requests with the keys that are accepted now."""
+
+    def __init__(self, keys: WebhookKeys, clock: Clock) -> None:
+        self._keys = keys
+        self._clock = clock
+
+    def check(self, headers: Mapping[str, str], body: bytes) -> float:
+        """
+        Verify a request and return how many seconds the sender's clock is ahead of ours.
+
+        The signature is checked before the age, because only a valid one says anything about a clock.
+
+        Args:
+            headers: Those in `HEADERS`, by these names; "" if missing.
+
+        Raises:
+            ReportRefused: With the reason.
+        """
+        key_id, stamp = headers[KEY], headers[TIMESTAMP]
+        key = next((one for one in self._keys.accepted() if one.key_id == key_id), None)
+        secret = key.secret.encode() if key is not None else _NOBODY
+        mac = hmac.digest(secret, stamp.encode("latin-1", "replace") + b"." + body, hashlib.sha256)
+        expected = "v1=" + base64.b64encode(mac).decode()
+        holds = hmac.compare_digest(expected.encode(), headers[SIGNATURE].encode("utf-8", "replace"))
+        if key is None:
+            raise ReportRefused("unknown_key")
+        if not holds or not _UNIX.match(stamp):
+            raise ReportRefused("bad_mac")
+        self._keys.used(key_id)
+        offset = int(stamp) - self._clock()
+        if abs(offset) > MAX_AGE_SECONDS:
+            raise ReportRefused("stale", offset)
+        return offset
+
 
 log = structlog.get_logger(__name__)
 
-_Place = tuple[str, str]  # channel, and the person whose rights are to be checked first, "" for nobody
+_Place = tuple[str, str]  # channel, and the person whose permissions must be checked first, or ""
 
-_PARKED_NOTED = 3600.0  # seconds; how exact the time of a parked subscription's last match is
+_PARKED_NOTED = 3600.0  # seconds; precision of the time of a parked subscription's last match
 
 
 class Intake:
     """
     Args:
-        app_url: Our address; reports for another one are refused.
-        instance: Origin of the instance in force; accounts of another one own nothing here.
-        tables: Classes whose records may be posted.
-        stored: Called after rows were stored, so that somebody looks at them.
+        app_url: Our URL. Reports for another one are rejected.
+        instance: Origin of the current instance. Accounts of another instance own nothing here.
+        tables: Classes whose records can be posted.
+        stored: Called after rows were stored, to wake the threads.
     """
 
     def __init__(
         self,
         signatures: Signatures,
-        refusals: Refusals,
-        arrivals: Arrivals,
+        rejections: Rejections,
+        received_tests: ReceivedTests,
         *,
         outbox: Outbox,
         parked: ParkedSubscriptions,
@@ -59,8 +120,8 @@ class Intake:
         stored: Callable[[], None],
     ) -> None:
         self._signatures = signatures
-        self.refusals = refusals
-        self._arrivals = arrivals
+        self.rejections = rejections
+        self._received_tests = received_tests
         self._outbox = outbox
         self._parked = parked
         self._grants = grants
@@ -73,35 +134,35 @@ class Intake:
 
     def receive(self, headers: Mapping[str, str], body: bytes) -> bool:
         """
-        Take a report in; it is on disk when this returns. False for one that came before.
+        Store a report. It is on disk when this returns. Returns False if it was received before.
 
         Raises:
-            ReportRefused: It is not the component's, or too old.
-            InvalidInput: It is not of the schema, or meant for another server.
-            StorageFailed: The disk did not take it.
+            ReportRefused: It isn't the component's, or is too old.
+            InvalidInput: It doesn't match the schema, or is meant for another server.
+            StorageFailed: It could not be stored.
         """
         try:
             offset = self._signatures.check(headers, body)
         except ReportRefused as refusal:
             if refusal.offset is not None:
-                self.refusals.proved(refusal.offset)
-            self.refusals.refused(refusal.reason, refusal.log_message)
+                self.rejections.proved(refusal.offset)
+            self.rejections.refused(refusal.reason, refusal.log_message)
             raise
-        self.refusals.proved(offset)
+        self.rejections.proved(offset)
         try:
             report = read_report(_json(body))
         except InvalidInput as error:
-            self.refusals.refused("malformed", error.log_message)
+            self.rejections.refused("malformed", error.log_message)
             raise
         if report.server_url.rstrip("/") != self._app_url:
-            self.refusals.refused("wrong_server")
+            self.rejections.refused("wrong_server")
             raise InvalidInput({"server_url": "Is not the address of this server."})
         return self.accept(report)
 
     def accept(self, report: Report) -> bool:
-        """As `receive`, of a report that is believed."""
+        """Store a report that was verified. See `receive`."""
         if report.test:
-            self._arrivals.note(report.test)
+            self._received_tests.note(report.test)
         if report.record is None:
             return True
         if self._outbox.known(report.event_id):
@@ -139,10 +200,10 @@ class Intake:
         return added
 
     def _sort(self, match: Match, report: Report, wanted: dict[_Place, list[str]]) -> Parked | None:
-        """Put it where it belongs; what is to be kept of one that nobody who may has asked for."""
+        """Add the match to the rows that it is for. Returns what to keep if no one with permission asked for it."""
         grant = self._grants.get(match.sys_id)
         owner = self._owner(grant.owner_id if grant is not None else match.user_id)
-        match judge(match, grant, owner, report.events, bool(report.test)):
+        match authorize(match, grant, owner, report.events, bool(report.test)):
             case Granted():
                 wanted.setdefault((match.channel_id, ""), []).append(match.sys_id)
             case Claimed(owner_id=owner_id):
@@ -164,21 +225,8 @@ class Intake:
         return parked(match, reason, now, told_at)
 
 
-def parked(match: Match, reason: str, now: float, told_at: float) -> Parked:
-    """What is kept of a subscription of which nothing is posted."""
-    return Parked(
-        sys_id=match.sys_id,
-        channel_id=match.channel_id,
-        created_by=match.created_by,
-        updated_by=match.updated_by,
-        reason=reason,
-        seen_at=now,
-        told_at=told_at,
-    )
-
-
 def _about(report: Report, channel_id: str, sys_ids: Collection[str]) -> Report:
-    """What concerns these subscriptions of a channel alone."""
+    """The report with only these subscriptions of the channel."""
     wanted = set(sys_ids)
     return replace(
         report, matches=[one for one in report.matches if one.channel_id == channel_id and one.sys_id in wanted]

@@ -1,13 +1,14 @@
-"""Turns a batch into posts: the first has the record's card or replies to it, and the others follow in its thread."""
+"""Turns a notice into posts: the first has the record's card or replies to it, and the others follow in its thread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import structlog
 
+from core.errors import ChannelClosed
 from core.notice_ports import Bot, Threads
-from core.outbox import THREAD_LIFE, Batch, Card, Found, Mark, Posted, Thread
+from core.outbox import THREAD_LIFE, Batch, Card, Found, Mark, Posted, Queued, Thread
 from core.ports import Clock
 from core.record_ports import PostedCards
 from core.records import Record
@@ -15,7 +16,7 @@ from core.storage_ports import Accounts
 from core.subscriptions import Grant, PostOption
 from core.upstream_errors import MattermostError, RootGone
 from mattermost.notice_cards import Part, bare_text, notice_parts
-from notifications.work import Work, in_channel, mod_count_of, wished
+from notifications.notice import Notice, has_option, in_channel, mod_count_of
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +24,44 @@ Draw = Callable[[Record, str], Card]  # a record and its channel: how it looks t
 Link = Callable[[str, str, str], str]  # table, sys_id, number: a Markdown link
 
 
-class Posting:
+class PostedLookup:
+    """
+    Looks up whether waiting rows were already posted.
+
+    A row without a batch hasn't been posted, except after a backup was restored: it may have been posted after the
+    backup was made. Each post stores the IDs of its events, so one search of the channel finds them.
+
+    Args:
+        rows: The rows that were waiting when the process started.
+    """
+
+    def __init__(self, rows: Iterable[Queued], bot: Bot) -> None:
+        self._bot = bot
+        self._keys: set[str] = set()
+        self._since: dict[str, float] = {}
+        self._found: dict[str, Mapping[str, Posted]] = {}
+        for row in rows:
+            self._keys.add(row.key)
+            self._since[row.channel_id] = min(row.stored_at, self._since.get(row.channel_id, row.stored_at))
+
+    def found(self, row: Queued) -> Mapping[str, Posted]:
+        """
+        The posts in the row's channel by event ID. Empty for rows that arrived after the process started.
+
+        Raises:
+            MattermostSilent: Try again.
+        """
+        if row.key not in self._keys:
+            return {}
+        if row.channel_id not in self._found:
+            try:
+                self._found[row.channel_id] = self._bot.told(row.channel_id, self._since[row.channel_id])
+            except ChannelClosed:
+                return {}  # posting fails with the same error, and reports it
+        return self._found[row.channel_id]
+
+
+class Publisher:
     """
     Args:
         draw: Draws a record for a channel.
@@ -66,7 +104,7 @@ class Posting:
         """The record's thread in its channel, given the post of an earlier attempt."""
         return self._thread(batch, posted, 0)
 
-    def post(self, work: Work) -> Thread | None:
+    def post(self, notice: Notice) -> Thread | None:
         """
         Post a batch and return the record's thread in the channel. None if nothing can be posted.
 
@@ -75,18 +113,18 @@ class Posting:
             MattermostSilent: Try again.
             MattermostRefused: Mattermost rejected the post permanently.
         """
-        batch = work.batch
-        record = next((row.record for row in reversed(work.rows) if row.record is not None), None)
-        parts = self._parts(work, record)
+        batch = notice.batch
+        record = next((row.record for row in reversed(notice.rows) if row.record is not None), None)
+        parts = self._parts(notice, record)
         if not parts:
-            return self.thread_of(batch, work.posted) if work.posted is not None else None
-        thread = self._threads.get(*work.place)
+            return self.thread_of(batch, notice.posted) if notice.posted is not None else None
+        thread = self._threads.get(*notice.place)
         now = self._clock()
         root_id = thread.root_id if thread is not None and now - thread.root_at < THREAD_LIFE else ""
         card = _Drawn(self._draw, record, batch.channel_id)
-        posted, begun = work.posted, work.posts
+        posted, begun = notice.posted, notice.post_count
         if posted is None:
-            posted = self._first(work, parts[0], root_id, card, more=len(parts) > 1)
+            posted = self._first(notice, parts[0], root_id, card, more=len(parts) > 1)
             if posted is None:
                 return None
             parts = parts[1:]
@@ -94,7 +132,7 @@ class Posting:
         for number, part in enumerate(parts):
             mark = Mark(batch.batch_id, part.events, begun + number, more=number + 1 < len(parts))
             self._continued(batch, part.text, posted, mark)
-        if not root_id or (posted.root_id != root_id and not in_channel(work.rows)):
+        if not root_id or (posted.root_id != root_id and not in_channel(notice.rows)):
             thread = None
         shown = thread.mod_count if thread is not None else mod_count_of(record)
         if thread is not None and mod_count_of(record) > shown and self._renewed(thread.root_id, card):
@@ -104,16 +142,16 @@ class Posting:
             self._renewed(post_id, card)
         return self._thread(batch, posted, shown, anew=thread is None)
 
-    def _first(self, work: Work, part: Part, root_id: str, card: "_Drawn", *, more: bool) -> Posted | None:
+    def _first(self, notice: Notice, part: Part, root_id: str, card: "_Drawn", *, more: bool) -> Posted | None:
         """Post the first part, as a reply or with the card. None if nothing can be posted."""
-        batch, mark = work.batch, Mark(work.batch.batch_id, part.events, more=more)
-        if root_id and not in_channel(work.rows):
+        batch, mark = notice.batch, Mark(notice.batch.batch_id, part.events, more=more)
+        if root_id and not in_channel(notice.rows):
             try:
                 post_id = self._bot.post(batch.channel_id, part.text, card=None, root_id=root_id, mark=mark)
                 return Posted(post_id, root_id)
             except RootGone:
                 if card.record is None and not any(
-                    may_be_first(grant, batch) for row in work.rows for grant in row.grants
+                    may_be_named(grant, batch) for row in notice.rows for grant in row.grants
                 ):
                     return None  # the channel knew the record only by its card, and that was deleted
         return Posted(self._bot.post(batch.channel_id, part.text, card=card.card, root_id="", mark=mark))
@@ -152,34 +190,34 @@ class Posting:
             mod_count=mod_count,
         )
 
-    def _parts(self, work: Work, record: Record | None) -> list[Part]:
+    def _parts(self, notice: Notice, record: Record | None) -> list[Part]:
         if record is None:
-            last = work.rows[-1].report.record
+            last = notice.rows[-1].report.record
             assert last is not None
             link = self._link(last.table, last.sys_id, last.number)
-            events = tuple(row.event_id for row in work.rows if row.event_id not in work.told)
+            events = tuple(row.event_id for row in notice.rows if row.event_id not in notice.posted_events)
             return [Part(bare_text(link, connect=True), events)] if events else []
         return notice_parts(
-            [row.save(self._work_notes) for row in work.rows],
-            mention=self._assignee(work, record),
-            test=any(row.report.test for row in work.rows),
-            told=work.told,
+            [row.save(self._work_notes) for row in notice.rows],
+            mention=self._assignee(notice, record),
+            test=any(row.report.test for row in notice.rows),
+            told=notice.posted_events,
         )
 
-    def _assignee(self, work: Work, record: Record) -> str:
+    def _assignee(self, notice: Notice, record: Record) -> str:
         """The assignee's user name if a subscription mentions assignees and the change isn't their own."""
         assigned = record.value("assigned_to")
         if (
             not assigned
-            or not wished(PostOption.MENTION_ASSIGNEE, work.rows)
-            or all(row.report.actor.sys_id == assigned for row in work.rows)
+            or not has_option(PostOption.MENTION_ASSIGNEE, notice.rows)
+            or all(row.report.actor.sys_id == assigned for row in notice.rows)
         ):
             return ""
         person = self._accounts.person_of(assigned)
         return self._bot.username(person) if person else ""
 
 
-def may_be_first(grant: Grant, batch: Batch) -> bool:
+def may_be_named(grant: Grant, batch: Batch) -> bool:
     """Whether a channel can learn of a record that its subscription's owner can't read now."""
     return grant.record_read and grant.record_id == batch.record_id
 

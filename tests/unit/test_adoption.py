@@ -14,7 +14,7 @@ from core.storage_ports import Stores
 from core.subscriptions import TABLE, Grant, digest_of
 from core.upstream_errors import AccessDenied, MattermostSilent, NotInstalled, Unreachable
 from notifications.adoption import Adoption, BeingChanged, Turn, match_of
-from notifications.grants import Claimed, Foreign, Granted, NotWanted
+from notifications.authorization import Claimed, Foreign, Granted, Ignored
 from tests.unit.asked import Asked, row
 from tests.unit.noticing import ACCOUNT, CHANNEL, GRANT, MATCH, NOW, OWNER, RECORD, SUBSCRIPTION, Moment, opened
 
@@ -300,5 +300,5 @@ def test_what_is_kept_decides_whose_row_it_is(adoption: Adoption, stores: Stores
     assert isinstance(adoption.verdict(replace(MATCH, user_id="n" * 26), ["state"], False), Foreign)
     stores.grants.put(GRANT)
     assert adoption.verdict(replace(MATCH, user_id="n" * 26), ["state"], False) == Granted()
-    assert adoption.verdict(MATCH, ["priority"], False) == NotWanted()
+    assert adoption.verdict(MATCH, ["priority"], False) == Ignored()
     assert adoption.verdict(MATCH, ["priority"], True) == Granted()

@@ -13,8 +13,8 @@ from core.records import Cell, Identity, Record
 from core.storage_ports import Stores
 from core.subscriptions import Grant
 from core.upstream_errors import MattermostRefused, RootGone
-from notifications.posting import Posting, may_be_first
-from notifications.work import Row, View, Work
+from notifications.notice import Notice, NoticeRow, OwnerView
+from notifications.publisher import Publisher, may_be_named
 from tests.unit.noticing import ACCOUNT, CHANNEL, GRANT, NOW, RECORD, REPORT, Moment, opened
 
 BATCH = Batch(batch_id="batch", channel_id=CHANNEL, table="incident", record_id=RECORD, claimed_at=NOW - 5)
@@ -59,7 +59,7 @@ class Bot:
 
 @dataclass
 class Desk:
-    """Posting on a storage of its own."""
+    """Publisher on a storage of its own."""
 
     stores: Stores
     moment: Moment
@@ -67,7 +67,7 @@ class Desk:
     drawn: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.posting = Posting(
+        self.publisher = Publisher(
             accounts=self.stores.accounts,
             threads=self.stores.threads,
             cards=self.stores.cards,
@@ -112,16 +112,16 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     stores.close()
 
 
-def row(event_id: str = "e1", grant: Grant = GRANT, count: str = "4", cells: Any = None, **more: Any) -> Row:
+def row(event_id: str = "e1", grant: Grant = GRANT, count: str = "4", cells: Any = None, **more: Any) -> NoticeRow:
     """A row that the owner sees."""
     record = Record("incident", RECORD, {"sys_mod_count": Cell(count), "comments": Cell("x"), **(cells or {})})
     report = replace(REPORT, **({"actor": Actor("d" * 32, "aiko", "Aiko")} | more))
-    return Row(report, [grant], event_id, views=[View([grant], record)])
+    return NoticeRow(report, [grant], event_id, views=[OwnerView([grant], record)])
 
 
-def work(*rows: Row, **more: Any) -> Work:
+def notice(*rows: NoticeRow, **more: Any) -> Notice:
     """A batch of rows."""
-    return replace(Work(BATCH), rows=list(rows), **more)
+    return replace(Notice(BATCH), rows=list(rows), **more)
 
 
 LOUD = replace(GRANT, options="in_channel")
@@ -132,7 +132,7 @@ NEW = Thread(
 
 def test_the_first_post_of_a_record_has_its_card(desk: Desk) -> None:
     """Later ones reply to it."""
-    assert desk.posting.post(work(row())) == NEW
+    assert desk.publisher.post(notice(row())) == NEW
     assert desk.bot.posts == [(CHANNEL, "**State changed** by Aiko", CARD, "", Mark("batch", ("e1",)))]
     assert (desk.drawn, desk.bot.shown) == ([(RECORD, CHANNEL)], [])
 
@@ -141,7 +141,7 @@ def test_a_later_post_replies_and_renews_the_card_where_it_is_older(desk: Desk) 
     """And every card that people shared; drawn once."""
     known = desk.known()
     desk.stores.cards.add(CHANNEL, RECORD, "shared")
-    assert desk.posting.post(work(row())) == replace(known, last_at=NOW, mod_count=4)
+    assert desk.publisher.post(notice(row())) == replace(known, last_at=NOW, mod_count=4)
     assert desk.bot.posts == [(CHANNEL, "**State changed** by Aiko", None, ROOT, Mark("batch", ("e1",)))]
     assert (desk.bot.shown, len(desk.drawn)) == ([ROOT, "shared"], 1)
 
@@ -149,28 +149,28 @@ def test_a_later_post_replies_and_renews_the_card_where_it_is_older(desk: Desk) 
 def test_a_card_that_is_as_new_is_left_alone(desk: Desk) -> None:
     """And not even drawn; one that can't be renewed stays what it was."""
     known = desk.known(mod_count=4)
-    assert desk.posting.post(work(row())) == replace(known, last_at=NOW)
+    assert desk.publisher.post(notice(row())) == replace(known, last_at=NOW)
     assert (desk.bot.shown, desk.drawn) == ([], [])
     known = desk.known()
     desk.bot.stuck = {ROOT}
-    assert desk.posting.post(work(row())) == replace(known, last_at=NOW)
+    assert desk.publisher.post(notice(row())) == replace(known, last_at=NOW)
 
 
 def test_a_thread_ends_after_thirty_days(desk: Desk) -> None:
     """To the second."""
     desk.known(root_at=NOW - THREAD_LIFE + 1)
-    desk.posting.post(work(row()))
+    desk.publisher.post(notice(row()))
     desk.known(root_at=NOW - THREAD_LIFE)
-    assert desk.posting.post(work(row())) == replace(NEW, root_id="post-2")
+    assert desk.publisher.post(notice(row())) == replace(NEW, root_id="post-2")
     assert desk.roots() == [ROOT, ""]
     assert desk.bot.shown == [ROOT]
-    assert desk.posting.thread_of(BATCH, Posted("p2")) == replace(NEW, root_id="p2", mod_count=0)
+    assert desk.publisher.thread_of(BATCH, Posted("p2")) == replace(NEW, root_id="p2", mod_count=0)
 
 
 def test_what_is_told_in_the_channel_has_a_card_and_leaves_the_thread(desk: Desk) -> None:
     """The next replies go under the older root."""
     known = desk.known()
-    assert desk.posting.post(work(row(grant=LOUD))) == replace(known, last_at=NOW, mod_count=4)
+    assert desk.publisher.post(notice(row(grant=LOUD))) == replace(known, last_at=NOW, mod_count=4)
     assert [(card, root_id) for _, _, card, root_id, _ in desk.bot.posts] == [(CARD, "")]
     assert desk.bot.shown == [ROOT]
 
@@ -179,7 +179,7 @@ def test_a_root_that_was_deleted_is_replaced(desk: Desk) -> None:
     """By a new post with the card; later ones reply to that."""
     desk.known()
     desk.bot.gone = {ROOT}
-    assert desk.posting.post(work(row())) == NEW
+    assert desk.publisher.post(notice(row())) == NEW
     assert [(card, root_id) for _, _, card, root_id, _ in desk.bot.posts] == [(CARD, "")]
 
 
@@ -187,14 +187,14 @@ LONG = [Comment("comments", letter * 9000) for letter in "xyz"]
 WRITES = replace(GRANT, events="commented")
 
 
-def long(**more: Any) -> Row:
+def long(**more: Any) -> NoticeRow:
     """A row that needs two posts."""
     return row(grant=WRITES, events=("commented",), comments=LONG, **more)
 
 
 def test_a_long_notice_goes_on_under_its_first_post(desk: Desk) -> None:
     """Numbered; each but the last says that more comes."""
-    desk.posting.post(work(long()))
+    desk.publisher.post(notice(long()))
     marks = [mark for *_, mark in desk.bot.posts]
     assert len(marks) == 3
     assert [mark.part for mark in marks] == list(range(len(marks)))
@@ -208,29 +208,29 @@ def test_a_long_notice_goes_on_under_its_first_post(desk: Desk) -> None:
 
 def test_the_first_of_two_posts_says_that_more_comes(desk: Desk) -> None:
     """So that a process that dies between them goes on."""
-    desk.posting.post(work(row(grant=WRITES, events=("commented",), comments=LONG[:2])))
+    desk.publisher.post(notice(row(grant=WRITES, events=("commented",), comments=LONG[:2])))
     assert [mark.more for *_, mark in desk.bot.posts] == [True, False]
 
 
 def test_a_batch_is_shown_as_the_last_row_that_can_be_read(desk: Desk) -> None:
     """Where another row of it can't be."""
-    assert desk.posting.post(work(row(), *unread("e2"))) == NEW
+    assert desk.publisher.post(notice(row(), *unread("e2"))) == NEW
     assert desk.bot.posts[0][2] is CARD
 
 
 def test_a_long_notice_goes_on_where_an_earlier_try_stopped(desk: Desk) -> None:
     """Under the thread's root where its first post is a reply; in the channel where that was deleted meanwhile."""
-    desk.posting.post(work(long()))
+    desk.publisher.post(notice(long()))
     first, *others = [mark for *_, mark in desk.bot.posts]
     desk.bot.posts.clear()
     known = desk.known()
-    again = work(long(), posted=Posted("p1", ROOT), posts=1, told=set(first.events))
-    assert desk.posting.post(again) == replace(known, last_at=NOW, mod_count=4)
+    again = notice(long(), posted=Posted("p1", ROOT), post_count=1, posted_events=set(first.events))
+    assert desk.publisher.post(again) == replace(known, last_at=NOW, mod_count=4)
     assert [mark for *_, mark in desk.bot.posts] == others
     assert set(desk.roots()) == {ROOT}
     desk.bot.posts.clear()
     desk.bot.gone = {"p1"}
-    desk.posting.post(replace(again, posted=Posted("p1")))
+    desk.publisher.post(replace(again, posted=Posted("p1")))
     assert [(card, root_id, mark) for _, _, card, root_id, mark in desk.bot.posts] == [
         (None, "", one) for one in others
     ]
@@ -238,12 +238,12 @@ def test_a_long_notice_goes_on_where_an_earlier_try_stopped(desk: Desk) -> None:
 
 def test_what_was_told_already_is_not_posted_again(desk: Desk) -> None:
     """The thread is that of the post that was found; nothing at all is said where there is none."""
-    done = work(row(), told={"e1"}, posted=Posted("p1", "r1"))
-    assert desk.posting.post(done) == replace(NEW, root_id="r1", mod_count=0)
-    assert desk.posting.post(replace(done, posted=None)) is None
-    assert desk.posting.thread_of(BATCH, Posted("p2")) == replace(NEW, root_id="p2", mod_count=0)
+    done = notice(row(), posted_events={"e1"}, posted=Posted("p1", "r1"))
+    assert desk.publisher.post(done) == replace(NEW, root_id="r1", mod_count=0)
+    assert desk.publisher.post(replace(done, posted=None)) is None
+    assert desk.publisher.thread_of(BATCH, Posted("p2")) == replace(NEW, root_id="p2", mod_count=0)
     known = desk.known()
-    assert desk.posting.thread_of(BATCH, Posted("p2")) == replace(known, last_at=NOW)
+    assert desk.publisher.thread_of(BATCH, Posted("p2")) == replace(known, last_at=NOW)
     assert desk.bot.posts == []
 
 
@@ -251,29 +251,29 @@ def test_an_earlier_try_is_looked_for_from_the_claim_on(desk: Desk) -> None:
     """By the batch's id."""
     found = Found(Posted("p1"), frozenset({"e1"}), 1, True)
     desk.bot.left = found
-    assert desk.posting.found(BATCH) is found
+    assert desk.publisher.found(BATCH) is found
     assert desk.bot.looked == [(CHANNEL, "batch", NOW - 5)]
 
 
-def unread(*event_ids: str, grant: Grant = GRANT) -> list[Row]:
+def unread(*event_ids: str, grant: Grant = GRANT) -> list[NoticeRow]:
     """Rows that nobody can read now."""
-    return [Row(REPORT, [grant], event_id, bare=True) for event_id in event_ids]
+    return [NoticeRow(REPORT, [grant], event_id, bare=True) for event_id in event_ids]
 
 
 def test_a_record_that_nobody_can_read_now_is_said_to_have_changed(desk: Desk) -> None:
     """No more than that, by a link; without what was told, and without a card."""
     known = desk.known()
-    told = work(*unread("e1", "e2"), told={"e1"})
-    assert desk.posting.post(told) == replace(known, last_at=NOW)
+    told = notice(*unread("e1", "e2"), posted_events={"e1"})
+    assert desk.publisher.post(told) == replace(known, last_at=NOW)
     [(_, text, card, root_id, mark)] = desk.bot.posts
     assert text == (
         f"[INC0000001](incident/{RECORD}) has changed. "
         "The person who subscribed is not connected to ServiceNow, so nothing else can be shown."
     )
     assert (card, root_id, mark) == (None, ROOT, Mark("batch", ("e2",)))
-    assert desk.posting.post(replace(told, told={"e1", "e2"})) is None
+    assert desk.publisher.post(replace(told, posted_events={"e1", "e2"})) is None
     desk.stores.cards.add(CHANNEL, RECORD, "shared")
-    desk.posting.post(told)
+    desk.publisher.post(told)
     assert (desk.bot.shown, desk.drawn) == ([], [])
 
 
@@ -281,13 +281,13 @@ def test_a_record_that_nobody_can_read_now_is_not_named_anew(desk: Desk) -> None
     """Once the card is deleted by which the channel knew it; unless its subscriber could read it alone."""
     desk.known()
     desk.bot.gone = {ROOT}
-    assert desk.posting.post(work(*unread("e1"))) is None
+    assert desk.publisher.post(notice(*unread("e1"))) is None
     assert desk.bot.posts == []
     single = replace(GRANT, record_id=RECORD, record_read=True)
-    assert desk.posting.post(work(*unread("e1", grant=single))) == replace(NEW, mod_count=0)
+    assert desk.publisher.post(notice(*unread("e1", grant=single))) == replace(NEW, mod_count=0)
     assert desk.roots() == [""]
     assert [
-        may_be_first(one, BATCH) for one in (single, replace(single, record_read=False), replace(single, record_id="f"))
+        may_be_named(one, BATCH) for one in (single, replace(single, record_read=False), replace(single, record_id="f"))
     ] == [True, False, False]
 
 
@@ -295,10 +295,10 @@ ASSIGNED = {"assigned_to": Cell("9" * 32)}
 CALLS = replace(GRANT, options="mention_assignee")
 
 
-def mentions(desk: Desk, *rows: Row) -> bool:
+def mentions(desk: Desk, *rows: NoticeRow) -> bool:
     """Whether the assignee is called."""
     desk.bot.posts.clear()
-    desk.posting.post(work(*rows))
+    desk.publisher.post(notice(*rows))
     [(_, text, _, _, _)] = desk.bot.posts
     assert "@" not in text or "@name-p" in text
     return "@name-p" in text
@@ -321,5 +321,5 @@ def test_an_assignee_who_is_linked_is_called_where_a_subscription_wants_it(desk:
 
 def test_a_test_says_that_it_is_one(desk: Desk) -> None:
     """In its first line."""
-    desk.posting.post(work(row(test="nonce")))
+    desk.publisher.post(notice(row(test="nonce")))
     assert desk.bot.posts[0][1].startswith("*This is a test that somebody asked for; nothing has changed.*\n")

@@ -1,8 +1,9 @@
 """
-Reports of update set v2.1 (design §9): unsigned, with a secret in the address that every role holder can
-read. So they are hints: nothing of one is believed but the sys_ids of a subscription and a record, and
-both are read with the owner's own token before anything is posted: the subscription by the adopter, the
-record by delivery.
+Receives reports of update set v2.1 (design §9).
+
+They are unsigned, and everyone with the role can read the secret in their URL. So each is only a hint: nothing is
+believed but the sys_ids of a subscription and a record. Both are read with the owner's token before anything is
+posted, the subscription by `adoption`, the record by `delivery`.
 """
 
 import hmac
@@ -20,11 +21,11 @@ from core.notice_ports import Outbox
 from core.notices import Report, ReportedRecord
 from core.outbox import Queued
 from core.ports import Clock
-from core.storage_ports import ChannelGrants, OldDialect
+from core.storage_ports import ChannelGrants, LegacyWebhookSecret
 from core.subscriptions import Grant
-from notifications.refusals import Refusals
+from notifications.health import Rejections
 
-_MOST_HELD = 500  # rows that wait for one owner to be asked
+_MOST_HELD = 500  # rows that wait for the check of one owner's permissions
 _MOST_IN_ALL = 5000
 PATH = "/plugins/mattermost-plugin-servicenow/api/v1/notification"
 
@@ -34,7 +35,7 @@ _MATTERMOST_ID = validate.Regexp(re.compile(r"[a-z0-9]{26}\Z"), error="Not an id
 
 
 class _Hint(Schema):
-    """Of the sixteen keys those that say where to look; the others are not even read."""
+    """Those of the sixteen keys that say where to look. The others are ignored."""
 
     class Meta:
         unknown = EXCLUDE
@@ -49,18 +50,16 @@ class _Hint(Schema):
 _SCHEMA = _Hint()
 
 
-class OldReports:
+class LegacyWebhook:
     """
-    Takes hints in.
-
     Args:
         stored: Called after a row was stored.
     """
 
     def __init__(
         self,
-        switch: OldDialect,
-        refusals: Refusals,
+        switch: LegacyWebhookSecret,
+        rejections: Rejections,
         *,
         outbox: Outbox,
         grants: ChannelGrants,
@@ -68,7 +67,7 @@ class OldReports:
         stored: Callable[[], None],
     ) -> None:
         self._switch = switch
-        self._refusals = refusals
+        self._rejections = rejections
         self._outbox = outbox
         self._grants = grants
         self._clock = clock
@@ -76,24 +75,24 @@ class OldReports:
 
     def receive(self, secret: str, body: bytes) -> bool:
         """
-        Take a hint in; it is on disk when this returns. False where it is not let in: switched off, ended,
-        with another secret, or too many wait already.
+        Store a hint. It is on disk when this returns. Returns False if it is rejected: turned off, expired, another
+        secret, or too many are waiting.
 
         Raises:
-            InvalidInput: It is not of the old form.
-            StorageFailed: The disk did not take it.
+            InvalidInput: It isn't a report of v2.1.
+            StorageFailed: It could not be stored.
         """
-        # Read anew each time, so that it ends on its day. v2.1 writes the secret into the address unencoded.
+        # Read it each time, so that it expires on time. v2.1 writes the secret into the URL unencoded.
         wanted = self._switch.secret()
         given = (secret, unquote(secret))
         holds = [hmac.compare_digest(one.encode("utf-8", "replace"), wanted.encode()) for one in given]
         if not wanted or not any(holds):
-            self._refusals.refused("old_dialect")
+            self._rejections.refused("legacy_webhook")
             return False
         try:
             hint: dict[str, Any] = _SCHEMA.load(json.loads(body))
         except (ValidationError, ValueError, RecursionError) as error:
-            self._refusals.refused("malformed")
+            self._rejections.refused("malformed")
             wrong = error.messages_dict if isinstance(error, ValidationError) else {"": "Not JSON."}
             raise InvalidInput({str(name): str(text) for name, text in wrong.items()}) from error
         event_id = secrets.token_hex(16)
@@ -102,8 +101,8 @@ class OldReports:
         owner_id = grant.owner_id if grant is not None else hint["mm_user_id"]
         held = [row.held_for for row in self._outbox.waiting() if row.held_for]
         if len(held) >= _MOST_IN_ALL or held.count(owner_id) >= _MOST_HELD:
-            # Whoever knows the secret can send any number, and each row makes the outbox slower for everybody.
-            self._refusals.refused("too_many")
+            # Anyone who knows the secret can send any number, and each row makes the outbox slower for everyone.
+            self._rejections.refused("too_many")
             return False
         queued = Queued(
             key=f"{event_id}/{channel_id}/{owner_id}",
@@ -119,11 +118,11 @@ class OldReports:
         return True
 
 
-def hinted(grant: Grant | None, hint: Mapping[str, str]) -> Report | None:
+def report_of_hint(grant: Grant | None, hint: Mapping[str, str]) -> Report | None:
     """
-    A report that says no more than that a record may have changed, for the subscription that *hint* names.
+    A report that only says that a record may have changed, for the subscription that *hint* names.
 
-    None where it leads nowhere. v2.1 knows no filters, and would report what a subscription leaves out.
+    None if the hint leads to nothing. v2.1 has no filters, so it also reports what a subscription excludes.
     """
     if grant is None or grant.filter_query or grant.record_id not in {"", hint["record_id"]}:
         return None

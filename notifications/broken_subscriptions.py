@@ -1,4 +1,4 @@
-"""Subscriptions that stopped working, and what their owners and administrators are told of it."""
+"""Marks subscriptions that stopped working, and notifies their owners and administrators."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -23,14 +23,14 @@ _LISTED = 20
 _LOOK_EVERY = 60.0  # seconds
 
 
-class Owners:
+class BrokenSubscriptions:
     """
-    Marks subscriptions broken and tells of it, once each.
+    Marks subscriptions broken and notifies each owner once.
 
     Args:
-        gone: Reasons that mean that the owner can't be told; administrators are, in the owner's place.
+        gone: Reasons that mean that the owner can't be notified. The administrator is notified instead.
         connect_address: Where a person connects.
-        administrator: Mattermost id of the person who installed the app, "" while there is none.
+        administrator: Mattermost ID of the person who installed the app; "" before that.
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class Owners:
         self._untold: set[str] = set()
         self._looked_at = float("-inf")
 
-    def broken(self, grants: Iterable[Grant], reason: str) -> None:
-        """Mark those that are still active; their owners are told with the next `tell_all`. Raises StorageFailed."""
+    def mark(self, grants: Iterable[Grant], reason: str) -> None:
+        """Mark those that are still active. The next `notify_owners` notifies their owners. Raises StorageFailed."""
         for grant in grants:
             stored = self._grants.get(grant.sys_id)
             if stored is None or stored.status != Status.ACTIVE:
@@ -70,11 +70,11 @@ class Owners:
             with self._lock:
                 self._untold.add(grant.sys_id)
 
-    def channel_closed(self, channel_id: str, reason: str) -> None:
-        """Mark everything that posts in a channel."""
-        self.broken([one for one in self._grants.all() if one.channel_id == channel_id], reason)
+    def mark_channel(self, channel_id: str, reason: str) -> None:
+        """Mark all subscriptions that post in a channel."""
+        self.mark([one for one in self._grants.all() if one.channel_id == channel_id], reason)
 
-    def not_connected(self, grant: Grant) -> None:
+    def ask_to_connect(self, grant: Grant) -> None:
         """Ask the owner to connect, at most once a day."""
         account, now = self._accounts.get(grant.owner_id), self._clock()
         told_at = account.suspension_told_at if account is not None else self._told_at(grant.owner_id)
@@ -89,12 +89,12 @@ class Owners:
         )
 
     def _told_at(self, owner_id: str) -> float:
-        """When somebody without an account was last asked to connect; read now, for a batch may hold several grants."""
+        """When someone without an account was last asked to connect. A batch may hold several of their grants."""
         mine = (one for one in self._grants.all() if one.owner_id == owner_id and one.status == Status.ACTIVE)
         return max((one.told_at for one in mine), default=0.0)
 
-    def tell_all(self) -> None:
-        """Tell owners of what broke, and administrators once a day of what is parked."""
+    def notify_owners(self) -> None:
+        """Notify owners of broken subscriptions, and administrators once a day of parked ones."""
         self._look()
         with self._lock:
             untold, self._untold = self._untold, set()
@@ -108,7 +108,7 @@ class Owners:
         self._tell_of_parked()
 
     def _look(self) -> None:
-        """Find what was broken elsewhere: by an earlier process, or by who administrates a channel."""
+        """Find subscriptions that an earlier process or a channel administrator marked broken."""
         now = self._clock()
         if 0 <= now - self._looked_at < _LOOK_EVERY:
             return
@@ -118,7 +118,7 @@ class Owners:
             self._untold |= found
 
     def _tell_of(self, owner_id: str, reason: str, grants: list[Grant]) -> None:
-        # Marked before it is sent: a crash tells nobody twice.
+        # Mark before sending, so that a crash notifies no one twice.
         self._mark_told(grants, self._clock())
         names = "\n".join(f"- {_named(grant)}" for grant in grants[:_LISTED])
         text = (
@@ -135,7 +135,7 @@ class Owners:
 
     def _mark_told(self, grants: list[Grant], told_at: float) -> None:
         for grant in grants:
-            # Read again: while a message was being sent, its owner may have resumed or deleted another one.
+            # Read again, because owners may have resumed or deleted subscriptions while a message was sent.
             stored = self._grants.get(grant.sys_id)
             if stored is not None and stored.status == Status.BROKEN:
                 self._grants.put(replace(stored, told_at=told_at))

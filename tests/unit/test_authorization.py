@@ -8,7 +8,7 @@ from core.accounts import Account, Tokens
 from core.notices import Match
 from core.records import Identity
 from core.subscriptions import Grant, digest_of
-from notifications.grants import Claimed, Foreign, Granted, NotWanted, judge
+from notifications.authorization import Claimed, Foreign, Granted, Ignored, authorize
 
 OWNER = Account(
     person_id="owner",
@@ -43,29 +43,29 @@ ROW = Match(
 
 def test_a_row_as_it_was_granted_is_granted() -> None:
     """Also after an administrator touched it, or while its owner is not connected."""
-    assert judge(ROW, GRANT, OWNER, ["state"]) == Granted()
-    assert judge(replace(ROW, updated_by="admin"), GRANT, OWNER, ["state"]) == Granted()
-    assert judge(ROW, replace(GRANT, created_by="abel.tuter"), None, ["state"]) == Granted()
+    assert authorize(ROW, GRANT, OWNER, ["state"]) == Granted()
+    assert authorize(replace(ROW, updated_by="admin"), GRANT, OWNER, ["state"]) == Granted()
+    assert authorize(ROW, replace(GRANT, created_by="abel.tuter"), None, ["state"]) == Granted()
 
 
 def test_without_an_account_the_grant_knows_who_created_the_row() -> None:
     """Another creator is foreign; a grant of an older version, which names nobody, gets nothing."""
     named = replace(GRANT, created_by="abel.tuter")
-    assert isinstance(judge(replace(ROW, created_by="mallory"), named, None, ["state"]), Foreign)
-    assert judge(ROW, GRANT, None, ["state"]) == NotWanted()
+    assert isinstance(authorize(replace(ROW, created_by="mallory"), named, None, ["state"]), Foreign)
+    assert authorize(ROW, GRANT, None, ["state"]) == Ignored()
 
 
 def test_events_come_from_the_grant() -> None:
     """A row that names more gets no more; a test needs no event."""
-    assert judge(replace(ROW, events=("commented",)), GRANT, OWNER, ["commented"]) == NotWanted()
-    assert judge(ROW, GRANT, OWNER, ["commented", "priority"]) == Granted()
-    assert judge(ROW, GRANT, OWNER, [], test=True) == Granted()
+    assert authorize(replace(ROW, events=("commented",)), GRANT, OWNER, ["commented"]) == Ignored()
+    assert authorize(ROW, GRANT, OWNER, ["commented", "priority"]) == Granted()
+    assert authorize(ROW, GRANT, OWNER, [], test=True) == Granted()
 
 
 @pytest.mark.parametrize("status", ["paused", "broken"])
 def test_what_is_paused_or_broken_is_not_wanted(status: str) -> None:
     """A test makes no difference."""
-    assert judge(ROW, replace(GRANT, status=status), OWNER, ["state"], test=True) == NotWanted()
+    assert authorize(ROW, replace(GRANT, status=status), OWNER, ["state"], test=True) == Ignored()
 
 
 CHANGED = [
@@ -79,9 +79,9 @@ CHANGED = [
 @pytest.mark.parametrize("row", CHANGED)
 def test_a_changed_row_is_its_owners_claim_or_foreign(row: Match) -> None:
     """Whoever changed it last has to be the owner; no account, no claim."""
-    assert judge(row, GRANT, OWNER, ["state"]) == Claimed("owner")
-    assert isinstance(judge(replace(row, updated_by="mallory"), GRANT, OWNER, ["state"]), Foreign)
-    assert isinstance(judge(row, GRANT, None, ["state"]), Foreign)
+    assert authorize(row, GRANT, OWNER, ["state"]) == Claimed("owner")
+    assert isinstance(authorize(replace(row, updated_by="mallory"), GRANT, OWNER, ["state"]), Foreign)
+    assert isinstance(authorize(row, GRANT, None, ["state"]), Foreign)
 
 
 @pytest.mark.parametrize(
@@ -95,34 +95,34 @@ def test_a_changed_row_is_its_owners_claim_or_foreign(row: Match) -> None:
 )
 def test_a_row_without_a_grant_needs_its_owner_in_every_place(row: Match) -> None:
     """Made and last changed by the linked account of the person it names."""
-    assert judge(ROW, None, OWNER, ["state"]) == Claimed("owner")
-    assert isinstance(judge(row, None, OWNER, ["state"]), Foreign)
+    assert authorize(ROW, None, OWNER, ["state"]) == Claimed("owner")
+    assert isinstance(authorize(row, None, OWNER, ["state"]), Foreign)
 
 
 def test_an_account_that_names_nobody_owns_nothing() -> None:
     """Where ServiceNow does not let an account read itself, an empty user name is no proof."""
     unknown = replace(OWNER, identity=Identity())
-    assert isinstance(judge(replace(ROW, created_by="", updated_by=""), None, unknown, ["state"]), Foreign)
+    assert isinstance(authorize(replace(ROW, created_by="", updated_by=""), None, unknown, ["state"]), Foreign)
 
 
 def test_a_row_made_again_under_a_granted_id_is_foreign() -> None:
     """Everything as granted but its maker."""
-    assert isinstance(judge(replace(ROW, created_by="mallory"), GRANT, OWNER, ["state"]), Foreign)
+    assert isinstance(authorize(replace(ROW, created_by="mallory"), GRANT, OWNER, ["state"]), Foreign)
 
 
 def test_a_connected_owner_without_a_name_keeps_an_older_grant() -> None:
     """Nothing tells who created the row, but the record is read with the owner's own token."""
     unknown = replace(OWNER, identity=Identity())
-    assert judge(ROW, GRANT, unknown, ["state"]) == Granted()
+    assert authorize(ROW, GRANT, unknown, ["state"]) == Granted()
 
 
 def test_administrators_are_told_what_happened_to_a_row() -> None:
     """Made or changed; by somebody else, or for somebody without an account."""
     changed = replace(ROW, filter_digest="", updated_by="mallory")
-    assert judge(changed, GRANT, OWNER, ["state"]) == Foreign(
+    assert authorize(changed, GRANT, OWNER, ["state"]) == Foreign(
         "The row was changed in ServiceNow by somebody else than its owner."
     )
-    assert judge(ROW, None, None, ["state"]) == Foreign(
+    assert authorize(ROW, None, None, ["state"]) == Foreign(
         "The row was made in ServiceNow, and its owner has no connected account here."
     )
 
@@ -130,4 +130,4 @@ def test_administrators_are_told_what_happened_to_a_row() -> None:
 def test_a_report_from_before_our_own_change_is_not_wanted() -> None:
     """It waited in ServiceNow while somebody else than the owner changed the subscription through us."""
     before = replace(ROW, filter_digest="", updated_by="admin", updated_on="2020-01-01 00:00:00")
-    assert judge(before, GRANT, OWNER, ["state"]) == NotWanted()
+    assert authorize(before, GRANT, OWNER, ["state"]) == Ignored()

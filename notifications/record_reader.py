@@ -1,8 +1,7 @@
 """
-Records read with the rights of subscriptions' owners, many in one request.
+Reads records with the permissions of subscription owners, many in one request.
 
-What ServiceNow's scripts report was read as the system; nothing of it is shown before the owner's own
-token has shown it.
+ServiceNow's scripts read as the system. So nothing that they report is shown before it was read with the owner's token.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -22,9 +21,9 @@ from core.upstream_errors import AccessDenied, NotInstalled, ServiceNowError, Un
 
 log = structlog.get_logger(__name__)
 
-SECONDS = 8.0  # for one request and its repetitions; everybody's notices wait that long
-AT_ONCE = 4  # owners that are read for at the same time
-SILENCE = 30.0  # seconds for which an owner's table that did not answer is not asked again
+SECONDS = 8.0  # for one request and its retries; all notices wait for it
+AT_ONCE = 4  # owners read as concurrently
+COOLDOWN_SECONDS = 30.0  # after a table of an owner didn't answer
 _TITLE = ("number", "short_description", "priority", "state", "assigned_to")
 
 NO_TABLE = "ServiceNow does not let its owner read this table any more."
@@ -38,10 +37,9 @@ ServiceNowFor = Callable[[str, Deadline], ServiceNow]
 @dataclass(frozen=True)
 class NotReadable:
     """
-    The owner may not read the record.
+    The owner can't read the record.
 
-    ``reason`` is "" where that concerns this record alone: it was deleted, or is one that a subscription
-    to a whole table does not show to its owner.
+    ``reason`` is "" if that concerns only this record of a subscription to a whole table.
     """
 
     reason: str
@@ -53,49 +51,49 @@ class Unconnected:
 
 
 @dataclass(frozen=True)
-class Later:
-    """ServiceNow did not answer; the same may work later, after *at_least* seconds."""
+class RetryLater:
+    """ServiceNow didn't answer. Try again, at the earliest after *retry_after* seconds."""
 
     reason: str
-    at_least: float = 0.0
+    retry_after: float = 0.0
 
 
-Answer = Record | NotReadable | Unconnected | Later
+Answer = Record | NotReadable | Unconnected | RetryLater
 
 
-class Silences:
-    """Which owners' tables went unanswered a moment ago: the others' notices do not wait for them at every round."""
+class Cooldowns:
+    """Owners' tables that didn't answer recently. They are skipped for a while, so that other notices don't wait."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._until: dict[tuple[str, str], float] = {}
 
-    def heard(self, place: tuple[str, str]) -> None:
-        """It answered."""
+    def clear(self, place: tuple[str, str]) -> None:
+        """End the cooldown: the table answered."""
         self._until.pop(place, None)
 
-    def unanswered(self, place: tuple[str, str]) -> float:
-        """It did not; how many seconds it is left alone."""
-        self._until[place] = self._clock() + SILENCE
-        return SILENCE
+    def begin(self, place: tuple[str, str]) -> float:
+        """Begin a cooldown and return its seconds."""
+        self._until[place] = self._clock() + COOLDOWN_SECONDS
+        return COOLDOWN_SECONDS
 
     def left(self, place: tuple[str, str]) -> float:
-        """Seconds for which it is still left alone, 0.0 for none."""
+        """Seconds until the cooldown ends; 0.0 if there is none."""
         left = self._until.get(place, 0.0) - self._clock()
-        return left if 0 < left <= SILENCE else 0.0
+        return left if 0 < left <= COOLDOWN_SECONDS else 0.0
 
 
-class Readings:
+class RecordReader:
     """
-    What one round of deliveries reads; each record once per owner.
+    Reads records for one round of deliveries, each once per owner.
 
     Args:
-        tables: Classes whose records may be posted.
+        tables: Classes whose records can be posted.
     """
 
-    def __init__(self, servicenow_for: ServiceNowFor, silences: Silences, tables: Collection[str]) -> None:
+    def __init__(self, servicenow_for: ServiceNowFor, cooldowns: Cooldowns, tables: Collection[str]) -> None:
         self._servicenow_for = servicenow_for
-        self._silences = silences
+        self._cooldowns = cooldowns
         self._tables = tables
         self._found: dict[tuple[str, str], Mapping[str, Record]] = {}
         self._failed: dict[tuple[str, str], Answer] = {}
@@ -105,8 +103,9 @@ class Readings:
 
     def fetch(self, wanted: Iterable[tuple[str, Report]]) -> None:
         """
-        Read records ahead: of pairs of owner and report, one request per owner, table and hundred records;
-        some owners at the same time, for one may be slow.
+        Read the records of pairs of owner and report: one request per owner, table, and hundred records.
+
+        Several owners are read as concurrently, because one can be slow.
         """
         groups: dict[tuple[str, str], list[Report]] = {}
         for owner_id, report in wanted:
@@ -121,7 +120,7 @@ class Readings:
                 pool.submit(self._read, owner_id, table, reports)
 
     def answer(self, grant: Grant, report: Report) -> Answer:
-        """What *grant*'s owner may see of *report*'s record now."""
+        """The record of *report* as the owner of *grant* sees it now."""
         record = report.record
         if record is None:
             return NotReadable("")
@@ -139,13 +138,13 @@ class Readings:
         try:
             return NotReadable("" if self._sees_any(*place) else NO_RECORDS)
         except ServiceNowError as error:
-            return Later(error.log_message)
+            return RetryLater(error.log_message)
 
-    def in_words(self, owner_id: str, table: str, change: Change, record: Record) -> Change:
+    def localized(self, owner_id: str, table: str, change: Change, record: Record) -> Change:
         """
-        *change* in the language of the owner, as far as it is known: the report is in that of who saved.
+        *change* in the owner's language, as far as the labels are known. The report uses the language of whoever saved.
 
-        Columns are remembered for 15 minutes, so this seldom asks.
+        Columns are cached for 15 minutes, so this seldom sends a request.
         """
         if not change.old_value and not change.new_value:
             return change
@@ -167,33 +166,33 @@ class Readings:
             try:
                 self._known[place] = self._servicenow_for(owner_id, Deadline(SECONDS)).columns(table)
             except (NotConnected, ServiceNowError):
-                self._known[place] = {}  # then in the words of the report
+                self._known[place] = {}  # then use the labels of the report
         return self._known[place]
 
     def _read(self, owner_id: str, table: str, reports: list[Report]) -> None:
         place = (owner_id, table)
         sys_ids = list(dict.fromkeys(one.record.sys_id for one in reports if one.record is not None))
         self._asked.setdefault(place, set()).update(sys_ids)
-        if left := self._silences.left(place):
-            self._failed[place] = Later("ServiceNow did not answer a moment ago", left)
+        if left := self._cooldowns.left(place):
+            self._failed[place] = RetryLater("ServiceNow did not answer a moment ago", left)
             return
         try:
             servicenow = self._servicenow_for(owner_id, Deadline(SECONDS))
             found = servicenow.read_records(table, sys_ids, _columns(table, reports))
             self._found[place] = {**self._found.get(place, {}), **found}
-            self._silences.heard(place)
+            self._cooldowns.clear(place)
         except NotConnected:
             self._failed[place] = Unconnected()
         except (AccessDenied, NotInstalled):
             self._failed[place] = NotReadable(NO_TABLE)
         except Unanswered as error:
-            self._failed[place] = Later(error.log_message, self._silences.unanswered(place))
+            self._failed[place] = RetryLater(error.log_message, self._cooldowns.begin(place))
         except ServiceNowError as error:
-            self._failed[place] = Later(error.log_message, error.retry_after or 0.0)
+            self._failed[place] = RetryLater(error.log_message, error.retry_after or 0.0)
         except Exception as error:
-            # Whatever is wrong with these records: it concerns their batches alone.
+            # Keep an error with these records from affecting other batches.
             log.error("records can't be read", table=table, exc_info=error)
-            self._failed[place] = Later(f"could not be read: {type(error).__name__}")
+            self._failed[place] = RetryLater(f"could not be read: {type(error).__name__}")
 
     def _sees_any(self, owner_id: str, table: str) -> bool:
         place = (owner_id, table)
@@ -203,7 +202,7 @@ class Readings:
 
 
 def _columns(table: str, reports: Iterable[Report]) -> list[str]:
-    """A card's columns, those that changed, and journals that were written to: whether they may be read decides."""
+    """The columns of a card, those that changed, and journals that were written to."""
     known = table_of(table)
     named = dict.fromkeys(column for column in _TITLE if known.is_task or column in {"number", "short_description"})
     named.update(dict.fromkeys(column for column, _ in known.card))

@@ -20,10 +20,10 @@ from core.outbox import Content, Queued
 from core.ports import Clock
 from core.upstream_errors import MattermostError, ServiceNowError
 from notifications.adoption import Adoption, Turn, match_of
-from notifications.grants import Claimed, Granted, NotWanted, Verdict
+from notifications.authorization import Claimed, Granted, Ignored, Verdict
 from notifications.health import Health
+from notifications.legacy_webhook import report_of_hint
 from notifications.loop import LONGEST_WAIT, Loop
-from notifications.old_dialect import hinted
 from notifications.schedule import FIRST_RETRY, GIVE_UP_SECONDS, LONGEST_RETRY, MIN_ATTEMPTS
 from notifications.schema import unpacked
 
@@ -51,10 +51,10 @@ class _Decided:
     later: str = ""
 
 
-class Adopter:
+class AdoptionWorker:
     """
     Args:
-        muted: Whether nothing may be read as anybody now.
+        muted: Whether nothing can be read as anyone now because the app is turned off.
         released: Called after rows were released, so that they get posted.
     """
 
@@ -127,7 +127,7 @@ class Adopter:
             self._released()
 
     def _give_up_late(self, held: Mapping[str, Sequence[Queued]], now: float) -> None:
-        """While the app is off nobody is asked about them; what waited for longer than a day is no news any more."""
+        """Drop what has waited for more than a day while the app is turned off."""
         decided = _Decided(later="turned off by an administrator")
         self._give_up(
             (row.key for rows in held.values() for row in rows if now - row.stored_at > GIVE_UP_SECONDS), decided
@@ -143,14 +143,14 @@ class Adopter:
             self._health.given_up(len(lost))
 
     def _decide(self, turn: Turn, rows: Sequence[Queued], decided: _Decided) -> int:
-        """Decide what can be decided now; how many rows of ServiceNow were asked for."""
+        """Decide what can be decided now. Returns the number of rows read from ServiceNow."""
         wanted: dict[str, None] = {}
         contents: dict[str, Content | None] = {}
         for row in rows:
             if len(wanted) >= ROWS:
                 break
             contents |= self._outbox.opened([row.key])
-            with _alone(row, decided):
+            with _isolated(row, decided):
                 wanted.update(dict.fromkeys(self._to_ask(contents.get(row.key))))
         try:
             if wanted:
@@ -159,7 +159,7 @@ class Adopter:
             decided.later = error.log_message
             return len(wanted)
         for row in rows[: len(contents)]:
-            with _alone(row, decided):
+            with _isolated(row, decided):
                 adopted = self._adopted(turn, contents[row.key])
                 (decided.released if adopted else decided.dropped).append(row.key)
         return len(wanted)
@@ -178,7 +178,7 @@ class Adopter:
         Whether the owner's permissions allow the row to be posted. Rows that can't be decrypted are left to delivery.
 
         Raises:
-            MattermostError, ServiceNowError: It could not be found out; ask later.
+            MattermostError, ServiceNowError: Try again.
         """
         if content is None:
             return True
@@ -189,7 +189,7 @@ class Adopter:
                 return False
             match = match_of(found)
             adopted = self._settled(turn, match, self._adoption.verdict(match, match.events, False))
-            return adopted and hinted(self._adoption.grants.get(match.sys_id), hint) is not None
+            return adopted and report_of_hint(self._adoption.grants.get(match.sys_id), hint) is not None
         report, claimed = _claims(content)
         # Not any() over a generator: each claim has to be granted or refused.
         each = [self._settled(turn, one, self._verdict(one, report)) for one in claimed]
@@ -197,7 +197,7 @@ class Adopter:
 
     def _verdict(self, match: Match, report: Report) -> Verdict:
         verdict = self._adoption.verdict(match, report.events, bool(report.test))
-        return NotWanted() if isinstance(verdict, Claimed) and self._adoption.refused(match) else verdict
+        return Ignored() if isinstance(verdict, Claimed) and self._adoption.refused(match) else verdict
 
     @staticmethod
     def _settled(turn: Turn, match: Match, verdict: Verdict) -> bool:
@@ -210,7 +210,7 @@ def _claims(content: Content) -> tuple[Report, list[Match]]:
 
 
 @contextmanager
-def _alone(row: Queued, decided: _Decided) -> Iterator[None]:
+def _isolated(row: Queued, decided: _Decided) -> Iterator[None]:
     """Keep an error in one row from affecting others. The row is retried, and dropped in the end."""
     try:
         yield
@@ -219,5 +219,5 @@ def _alone(row: Queued, decided: _Decided) -> Iterator[None]:
     except (MattermostError, ServiceNowError) as error:
         decided.later = error.log_message
     except Exception as error:
-        log.error("report can't be looked at", row=row.key, exc_info=error)
+        log.error("report can't be checked", row=row.key, exc_info=error)
         decided.later = f"could not be looked at: {type(error).__name__}"

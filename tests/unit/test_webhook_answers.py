@@ -6,9 +6,9 @@ import pytest
 from flask import Flask
 
 from core.errors import StorageFailed
+from notifications.legacy_webhook import PATH, LegacyWebhook
+from notifications.webhook import Intake
 from mattermost.apps_framework import write_error
-from notifications.intake import Intake
-from notifications.old_dialect import PATH, OldReports
 from web.errors import answer_errors
 from web.webhooks import reports_blueprint
 
@@ -31,7 +31,7 @@ def test_a_failure_of_ours_makes_servicenow_send_again(path: str, error: Excepti
     app = Flask(__name__)
     answer_errors(app, write_error)
     failing = Failing(error)
-    app.register_blueprint(reports_blueprint(cast("Intake", failing), cast("OldReports", failing)))
+    app.register_blueprint(reports_blueprint(cast("Intake", failing), cast("LegacyWebhook", failing)))
     answer = app.test_client().post(path, json={})
     assert answer.status_code == status
     assert "mistake" not in answer.text

@@ -11,7 +11,7 @@ from core.outbox import Parked
 from core.storage_ports import Stores
 from core.subscriptions import Grant, Status
 from core.upstream_errors import MattermostRefused, MattermostSilent
-from notifications.owners import Owners
+from notifications.broken_subscriptions import BrokenSubscriptions
 from tests.unit.noticing import ACCOUNT, CHANNEL, GRANT, NOW, OWNER, Moment, opened
 
 ADMIN, OTHER = "a" * 26, "n" * 26
@@ -41,7 +41,7 @@ class Bot:
 
 @dataclass
 class Desk:
-    """Owners over a storage of its own."""
+    """`BrokenSubscriptions` with its own storage."""
 
     stores: Stores
     moment: Moment
@@ -51,9 +51,9 @@ class Desk:
     def __post_init__(self) -> None:
         self.owners = self.again()
 
-    def again(self) -> Owners:
+    def again(self) -> BrokenSubscriptions:
         """As a restarted process has them."""
-        return Owners(
+        return BrokenSubscriptions(
             grants=self.stores.grants,
             parked=self.stores.parked,
             accounts=self.stores.accounts,
@@ -94,17 +94,17 @@ def parked(number: int, **more: Any) -> Parked:
 
 def test_what_breaks_is_marked_once_and_its_owner_told_once(desk: Desk) -> None:
     """One message for all that stopped for the same reason, and one for each owner."""
-    desk.owners.tell_all()
+    desk.owners.notify_owners()
     first, second = desk.grant(1, told_at=5.0, version=3), desk.grant(2, name="")
     theirs, paused = desk.grant(3, owner_id=OTHER), desk.grant(4, status=Status.PAUSED.value)
     unknown = replace(GRANT, sys_id="f" * 32)
-    desk.owners.broken([first, second, theirs, paused, unknown], "It is closed.")
+    desk.owners.mark([first, second, theirs, paused, unknown], "It is closed.")
     assert desk.kept(first) == replace(first, status="broken", reason="It is closed.", told_at=0.0, version=4)
     assert desk.kept(paused) == paused
     assert desk.stores.grants.get(unknown.sys_id) is None
-    desk.owners.broken([first], "Another reason.")
+    desk.owners.mark([first], "Another reason.")
     assert desk.kept(first).reason == "It is closed."
-    desk.owners.tell_all()
+    desk.owners.notify_owners()
     assert desk.bot.told == [
         (
             OWNER,
@@ -120,35 +120,35 @@ def test_what_breaks_is_marked_once_and_its_owner_told_once(desk: Desk) -> None:
     ]
     assert desk.kept(first).told_at == NOW
     desk.moment.now += DAY
-    desk.owners.tell_all()
-    desk.again().tell_all()
+    desk.owners.notify_owners()
+    desk.again().notify_owners()
     assert len(desk.bot.told) == 2
 
 
 def test_a_closed_channel_breaks_what_posts_there(desk: Desk) -> None:
     """And nothing else."""
     here, there = desk.grant(1), desk.grant(2, channel_id="d" * 26)
-    desk.owners.channel_closed(CHANNEL, "It is archived.")
+    desk.owners.mark_channel(CHANNEL, "It is archived.")
     assert (desk.kept(here).status, desk.kept(here).reason) == ("broken", "It is archived.")
     assert desk.kept(there) == there
 
 
 def test_administrators_are_told_in_the_place_of_who_is_gone(desk: Desk) -> None:
     """Nobody while there is no administrator, and the owner for every other reason."""
-    desk.owners.broken([desk.grant(1)], GONE)
-    desk.owners.tell_all()
+    desk.owners.mark([desk.grant(1)], GONE)
+    desk.owners.notify_owners()
     assert desk.bot.people() == [ADMIN]
     desk.administrator = ""
-    desk.owners.broken([desk.grant(2)], GONE)
-    desk.owners.tell_all()
+    desk.owners.mark([desk.grant(2)], GONE)
+    desk.owners.notify_owners()
     assert desk.bot.people() == []
 
 
 def test_at_most_twenty_are_named(desk: Desk) -> None:
     """All are marked as told of."""
     grants = [desk.grant(number) for number in range(1, 23)]
-    desk.owners.broken(grants, "Why.")
-    desk.owners.tell_all()
+    desk.owners.mark(grants, "Why.")
+    desk.owners.notify_owners()
     [(_, text)] = desk.bot.told
     assert [line for line in text.splitlines() if line.startswith("- ")] == [f"- **N{n}**" for n in range(1, 21)]
     assert {desk.kept(one).told_at for one in grants} == {NOW}
@@ -157,18 +157,18 @@ def test_at_most_twenty_are_named(desk: Desk) -> None:
 def test_a_silent_mattermost_is_tried_again_at_once(desk: Desk) -> None:
     """With nothing written down; what Mattermost refuses is not tried again."""
     one = desk.grant(1)
-    desk.owners.broken([one], "Why.")
+    desk.owners.mark([one], "Why.")
     desk.bot.fails = MattermostSilent("down")
-    desk.owners.tell_all()
+    desk.owners.notify_owners()
     assert desk.kept(one).told_at == 0.0
     desk.bot.fails = None
-    desk.owners.tell_all()
+    desk.owners.notify_owners()
     assert desk.bot.people() == [OWNER]
-    desk.owners.broken([desk.grant(2)], "Why.")
+    desk.owners.mark([desk.grant(2)], "Why.")
     desk.bot.fails = MattermostRefused("no", 403)
-    desk.owners.tell_all()
+    desk.owners.notify_owners()
     desk.bot.fails = None
-    desk.owners.tell_all()
+    desk.owners.notify_owners()
     assert desk.bot.people() == []
 
 
@@ -178,17 +178,17 @@ def test_what_broke_elsewhere_is_found_within_a_minute(desk: Desk) -> None:
     desk.grant(2, status="broken", reason="Before.", told_at=NOW - 1)
     desk.grant(3, status="paused", told_at=1.0)
     desk.grant(4)
-    desk.owners.tell_all()
+    desk.owners.notify_owners()
     assert [text.count("- ") for _, text in desk.bot.told] == [1]
     assert desk.bot.people() == [OWNER]
     for age, found in ((0.0, []), (59.5, []), (60.0, [OWNER])):
         desk.grant(5, status="broken", reason="Later.")
         desk.moment.now = NOW + age
-        desk.owners.tell_all()
+        desk.owners.notify_owners()
         assert desk.bot.people() == found
     desk.grant(6, status="broken", reason="Later.")
     desk.moment.now = NOW - 1000  # a clock that was set back
-    desk.owners.tell_all()
+    desk.owners.notify_owners()
     assert desk.bot.people() == [OWNER]
 
 
@@ -196,12 +196,12 @@ def test_what_broke_elsewhere_is_found_within_a_minute(desk: Desk) -> None:
 def test_what_is_mended_before_it_is_told_of_is_not_told_of(desk: Desk, now: str) -> None:
     """Resumed, deleted, or told of by another."""
     one = desk.grant(1)
-    desk.owners.broken([one], "Why.")
+    desk.owners.mark([one], "Why.")
     if now == "gone":
         desk.stores.grants.delete(one.sys_id)
     else:
         desk.stores.grants.put(replace(desk.kept(one), **({"status": now} if now == "active" else {"told_at": NOW})))
-    desk.owners.tell_all()
+    desk.owners.notify_owners()
     assert desk.bot.told == []
 
 
@@ -210,8 +210,8 @@ def test_an_owner_without_a_connection_is_asked_to_connect_once_a_day(desk: Desk
     one, two = desk.grant(1), desk.grant(2)
     desk.grant(3, status="broken", told_at=NOW - 1)
     desk.grant(4, owner_id=OTHER, told_at=NOW - 1)
-    desk.owners.not_connected(one)
-    desk.owners.not_connected(two)
+    desk.owners.ask_to_connect(one)
+    desk.owners.ask_to_connect(two)
     assert desk.bot.told == [
         (
             OWNER,
@@ -223,7 +223,7 @@ def test_an_owner_without_a_connection_is_asked_to_connect_once_a_day(desk: Desk
     assert (desk.kept(one), desk.kept(two)) == (replace(one, told_at=NOW), two)
     for age, people in ((DAY - 0.5, []), (DAY, [OWNER]), (-5.0, [OWNER])):
         desk.moment.now = NOW + age
-        desk.owners.not_connected(desk.kept(two))
+        desk.owners.ask_to_connect(desk.kept(two))
         assert desk.bot.people() == people
 
 
@@ -231,27 +231,27 @@ def test_an_owner_whose_connection_ended_is_asked_to_connect_once_a_day(desk: De
     """What the account knows counts, not its grants."""
     one = desk.grant(1, told_at=NOW)
     desk.stores.accounts.put(ACCOUNT)
-    desk.owners.not_connected(one)
+    desk.owners.ask_to_connect(one)
     [(person, text)] = desk.bot.told
     assert (person, text.partition(",")[0]) == (OWNER, "Your ServiceNow connection has ended")
     assert desk.stores.accounts.get(OWNER) == replace(ACCOUNT, suspension_told_at=NOW, version=2)
     assert desk.kept(one) == one
     for age, times in ((0.0, 1), (DAY - 0.5, 1), (DAY, 2)):
         desk.moment.now = NOW + age
-        desk.owners.not_connected(one)
+        desk.owners.ask_to_connect(one)
         assert len(desk.bot.told) == times
 
 
 def test_somebody_without_any_grant_of_an_account_was_never_told(desk: Desk) -> None:
     """The grant was deleted while its notice was on the way."""
-    desk.owners.not_connected(GRANT)
+    desk.owners.ask_to_connect(GRANT)
     assert desk.bot.people() == [OWNER]
 
 
 def test_administrators_are_told_once_a_day_of_what_is_parked(desk: Desk) -> None:
     """Of what matched since; twenty of them by name."""
     desk.stores.parked.put([parked(1), parked(2, told_at=NOW - DAY, seen_at=NOW - DAY)])
-    desk.owners.tell_all()
+    desk.owners.notify_owners()
     assert desk.bot.told == [
         (
             ADMIN,
@@ -266,17 +266,17 @@ def test_administrators_are_told_once_a_day_of_what_is_parked(desk: Desk) -> Non
     desk.stores.parked.put([parked(3, seen_at=NOW + 1)])
     for age in (0.0, DAY - 0.5):
         desk.moment.now = NOW + age
-        desk.owners.tell_all()
+        desk.owners.notify_owners()
         assert desk.bot.told == []
     desk.moment.now = NOW + DAY
     desk.stores.parked.put([parked(number, seen_at=NOW + 2) for number in range(3, 23)])
-    desk.owners.tell_all()
+    desk.owners.notify_owners()
     [(_, text)] = desk.bot.told
     assert (text.count("\n- `"), "more" in text) == (20, False)
     desk.bot.told.clear()
     desk.moment.now = NOW + 2 * DAY
     desk.stores.parked.put([parked(number, seen_at=desk.moment.now) for number in range(3, 26)])
-    desk.owners.tell_all()
+    desk.owners.notify_owners()
     [(_, text)] = desk.bot.told
     assert (text.count("\n- `"), "\n- and 3 more\n" in text) == (20, True)
     assert {one.told_at for one in desk.stores.parked.all() if int(one.sys_id, 16) > 2} == {desk.moment.now}
@@ -287,8 +287,8 @@ def test_a_silent_mattermost_is_said_when_administrators_can_not_be_told(desk: D
     desk.stores.parked.put([parked(1)])
     desk.bot.fails = MattermostSilent("down")
     with pytest.raises(MattermostSilent):
-        desk.owners.tell_all()
+        desk.owners.notify_owners()
     desk.bot.fails = MattermostRefused("no", 403)
     desk.moment.now += DAY
     desk.stores.parked.put([parked(1, seen_at=desk.moment.now)])
-    desk.owners.tell_all()
+    desk.owners.notify_owners()
