@@ -13,6 +13,7 @@ from core.notices import Match, Report, ReportedRecord, WebhookKey
 from core.records import Identity
 from core.storage_ports import Stores
 from core.subscriptions import Grant
+from storage.disk import Disk
 from storage.embedded import open_storage
 from storage.sealing import derive_keys
 
@@ -90,11 +91,20 @@ class Keys:
         self.seen.append(key_id)
 
 
+class Unflushed(Disk):
+    """A disk that doesn't flush, because no power fails in these tests."""
+
+    def fsync(self, descriptor: int) -> None:
+        """Nothing."""
+
+    def fsync_folder(self, folder: Path) -> None:
+        """Nothing."""
+
+
 def opened(folder: Path, clock: Moment) -> Stores:
     """The storage of every day, empty at first."""
-    return open_storage(
-        f"tinydb://{folder}/data", partial(derive_keys, ("a secret of thirty-two characters",)), clock=clock
-    )
+    keys = partial(derive_keys, ("a secret of thirty-two characters",))
+    return open_storage(f"tinydb://{folder}/data", keys, clock=clock, disk=Unflushed())
 
 
 def signed(body: bytes, stamp: str, key: WebhookKey = KEY) -> dict[str, str]:

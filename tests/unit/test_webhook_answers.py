@@ -6,9 +6,9 @@ import pytest
 from flask import Flask
 
 from core.errors import StorageFailed
+from mattermost.apps_framework import write_error
 from notifications.legacy_webhook import PATH, LegacyWebhook
 from notifications.webhook import Intake
-from mattermost.apps_framework import write_error
 from web.errors import answer_errors
 from web.webhooks import reports_blueprint
 
