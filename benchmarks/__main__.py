@@ -18,7 +18,7 @@ import psutil
 import requests
 from werkzeug.test import Client
 
-from benchmarks import flood, form_results, notices, records
+from benchmarks import flood, form_results, notices, records, rounds
 from benchmarks.floor import (
     bare_bindings,
     bare_submit,
@@ -65,6 +65,7 @@ def main() -> None:
         rows += bindings(world, agent)
         rows += submit(world, agent)
         rows += records.trips(world, agent)
+        rows += rounds.work(world, agent)
         rows += records.work(world, agent, headers(agent), context(world, agent))
         rows += records.cards()
         rows += silence(world, agent)
