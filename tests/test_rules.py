@@ -286,6 +286,13 @@ def test_paths_of_mattermost_are_built_of_checked_segments() -> None:
     assert not offences
 
 
+def test_handlers_read_and_sign_states_in_one_place() -> None:
+    """`handlers/form_state.py` types what forms carry. The link to a download is signed for whoever has it."""
+    untyped = re.compile(r"\bstate\.get\(|\bstate\[|\bsigner\.sign\(")
+    found = {path.name for path in _modules("handlers") if untyped.search(path.read_text(encoding="utf-8"))}
+    assert found == {"form_state.py", "setup_checks.py"}
+
+
 def _is_segment(node: ast.expr) -> bool:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         return node.func.id in {"Id", "Name"}

@@ -12,8 +12,15 @@ from core.errors import NotVerified
 from core.fields import Option
 from core.records import Cell, Record
 from core.signing import ExpiredState, Signer
+from handlers.assign import AssignState
+from handlers.attach_thread import ThreadSource
+from handlers.change import ChangeState
+from handlers.comments import CommentsState
 from handlers.context import Context
-from handlers.form_state import FORM_LIFETIME, FormState, RecordRef
+from handlers.form_state import FORM_LIFETIME, FormState, RecordRef, SignedState
+from handlers.incident import IncidentState
+from handlers.share import ShareState
+from handlers.state import StateFormState
 
 SIGNER = Signer([b"k" * 32])
 CONTEXT = cast(Context, SimpleNamespace(signer=SIGNER, person=Person(id="ann"), clock=lambda: 1000.0))
@@ -74,6 +81,37 @@ def test_the_keys_of_earlier_versions_are_understood() -> None:
     assert not state.held
 
 
+_FORM = {"form_id": "f", "channel_id": "c", "root_id": "r"}
+_RECORD = {"table": "incident", "sys_id": "5" * 32, "number": "INC1", "sys_mod_count": "7"}
+_PLACE = {"channel_id": "c", "post_id": "p", "root_id": "r"}
+
+
+@pytest.mark.parametrize(
+    ("state", "written"),
+    [
+        (IncidentState, {**_FORM, "post_id": "p", "messages": 3, "files": 1, "also": ["u_floor"]}),
+        (ThreadSource, {**_FORM, "post_id": "p", "messages": 3, "files": 1}),
+        (ChangeState, {**_FORM, "asked": True}),
+        (ShareState, {**_FORM, "asked": True}),
+        (AssignState, {**_RECORD, **_PLACE, "unread": True}),
+        (CommentsState, {**_RECORD, **_PLACE, "skip": 10, "form_id": "f"}),
+        (
+            StateFormState,
+            {
+                **_RECORD,
+                **_PLACE,
+                "states": [["New", "1"]],
+                "held": {"close_notes": "Done", "assigned_to": ["Ann", "5" * 32]},
+                "drawn": "1",
+            },
+        ),
+    ],
+)
+def test_the_keys_of_open_forms_stay(state: type[SignedState], written: dict[str, Any]) -> None:
+    """Forms that are open while the service is upgraded or rolled back can be submitted."""
+    assert carried(state.read(written).signed(CONTEXT, "a/b")) == written
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"asked": 1}, {"skip": "1"}, {"skip": True}, {"ids": "x"}, {"ids": [1]}, {"states": [["New"]]},
@@ -94,7 +132,8 @@ def test_a_command_is_a_form_of_its_own() -> None:
 
 def test_a_form_opened_on_a_message_belongs_to_its_thread() -> None:
     """The thread's first post is the message itself unless it is a reply."""
-    assert FormState.of(call(post=Post(id="p", channel_id="c"))).root_id == "p"
+    first = FormState.of(call(post=Post(id="p", channel_id="c"), channel=Channel(id="here")))
+    assert (first.channel_id, first.root_id) == ("c", "p")
     reply = FormState.of(call(post=Post(id="p", root_id="r"), channel=Channel(id="here")))
     assert (reply.channel_id, reply.root_id) == ("here", "r")
 
