@@ -97,5 +97,6 @@ def test_a_comment_that_another_follows_at_once_is_posted_as_well(world: World, 
     form, values = for_record(agent, "INC0010001")
     press(agent, form, "save", values | {"events": options(form, "events", "commented")})
     change(world, "INC0010001", comments="The printer burns")
+    pass_time(world, 20)  # the second one is collected, because the first was posted a moment ago
     told = "\n".join(post["message"] for post in notices(world))
     assert (told.count("> The printer burns"), told.count("> We look at it")) == (1, 1)
