@@ -5,15 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.calls import Channel, Message
-from core.menus import CardKey, Offer
-
-
-class Buttons(Protocol):
-    """Buttons of cards, which prove what they are when they come back."""
-
-    def write(self, card: CardKey, offered: Offer) -> list[dict[str, Any]]:
-        """The ``actions`` of a message attachment."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)

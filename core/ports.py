@@ -9,7 +9,7 @@ from typing import Protocol
 
 from core.accounts import Tokens
 from core.fields import Option
-from core.instance import AuthRow, ComponentHealth, ForeignRow, Instance, Proof
+from core.instance import AuthRow, ComponentHealth, ForeignRow
 from core.notices import WebhookKey
 from core.record_ports import Attachments, Changes, Journal, Records
 from core.records import Column, Identity, Record
@@ -187,22 +187,6 @@ class ServiceNow(Protocol):
 
     def find_configuration_items(self, query: str) -> Sequence[Option]:
         """Configuration items by name, at most 20, any for ""."""
-        ...
-
-
-class InstanceProbe(Protocol):
-    """A look at an instance before it is put in force."""
-
-    def look(self, instance: Instance, tokens: Tokens | None, deadline: Deadline) -> Proof:
-        """
-        Whether *instance* is a ServiceNow that is awake, and what can be told of its OAuth client.
-
-        Args:
-            tokens: Of a connection that the same client made at the same instance; renewed as a proof.
-
-        Raises:
-            ServiceNowError: It can't be reached, sleeps, or is no ServiceNow; the class says which.
-        """
         ...
 
 

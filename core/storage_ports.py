@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from core.accounts import Account, BotTokenHealth, FormResult, Installation, SignIn
+from core.accounts import Account, FormResult, Installation, SignIn
 from core.notice_ports import Outbox, ParkedSubscriptions, Threads
-from core.notices import DeliveryHealth, WebhookKey
+from core.notices import WebhookKey
 from core.record_ports import PostedCards
 from core.subscriptions import Grant
 
@@ -121,30 +121,6 @@ class WebhookKeys(Protocol):
 
     def used(self, key_id: str) -> None:
         """Record that a request with a valid signature used this key. Cheap, so call it for every request."""
-        ...
-
-
-class BotToken(Protocol):
-    """The bot's token outside of calls."""
-
-    def health(self) -> BotTokenHealth:
-        """From memory."""
-        ...
-
-
-class TestReports(Protocol):
-    """Test reports, which check the way from ServiceNow to us."""
-
-    def arrived(self, nonce: str, seconds: float) -> bool:
-        """Whether the report with *nonce* has arrived, or arrives within *seconds*."""
-        ...
-
-
-class Deliveries(Protocol):
-    """Delivery of reports."""
-
-    def health(self) -> DeliveryHealth:
-        """From memory, or cheap."""
         ...
 
 

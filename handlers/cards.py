@@ -1,12 +1,14 @@
 """Post and update the card of a record, with the buttons for its state."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from core.errors import NotPermitted, StorageFailed
 from core.instance import Instance
-from core.mattermost_ports import Buttons, CardUpdate
+from core.mattermost_ports import CardUpdate
 from core.menus import CardKey, Offer
 from core.ports import Links
 from core.records import Record
@@ -17,6 +19,9 @@ from handlers.idempotency import Attempt
 from handlers.registry import calls
 from mattermost.cards import record_card, record_link, record_title
 from mattermost.markdown import escaped
+
+if TYPE_CHECKING:
+    from mattermost.card_buttons import CardButtons
 
 _CARD = "card"
 _NAME_CHARACTERS = 100
@@ -36,7 +41,7 @@ def card_of(context: Context, record: Record, channel_id: str) -> dict[str, Any]
     return drawn(record, channel_id, context.instance, context.links, context.buttons)
 
 
-def drawn(record: Record, channel_id: str, instance: Instance, links: Links, buttons: Buttons) -> dict[str, Any]:
+def drawn(record: Record, channel_id: str, instance: Instance, links: Links, buttons: CardButtons) -> dict[str, Any]:
     """As `card_of`, outside any call."""
     actions = buttons.write(CardKey(record.table, record.sys_id, record.number, channel_id), actions_of(record))
     address = links.record(record.table, record.sys_id)

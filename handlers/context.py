@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING
 
 from core.accounts import Account
 from core.calls import Person
-from core.mattermost_ports import Buttons, Mattermost
+from core.mattermost_ports import Mattermost
 from core.menus import Standing
-from core.ports import Clock, InstanceProbe, ServiceNow
+from core.ports import Clock, ServiceNow
 from core.signing import Signer
-from core.storage_ports import BotToken, Deliveries, Stores, TestReports
+from core.storage_ports import Stores
 from core.times import Deadline
 from handlers.live_settings import KeyRing, LegacyWebhookSwitch, LiveInstance
 
 if TYPE_CHECKING:
+    from mattermost.bot_tokens import BotTokens
+    from mattermost.card_buttons import CardButtons
+    from notifications.health import Health, ReceivedTests
     from servicenow.client import InstanceClients
+    from servicenow.probe import Probe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +68,14 @@ class Services:
 
     settings: Settings
     live: LiveInstance[InstanceClients]
-    probe: InstanceProbe
+    probe: Probe
     stores: Stores
     keys: KeyRing
     legacy_webhook: LegacyWebhookSwitch
-    bot_token: BotToken
-    test_reports: TestReports
-    deliveries: Deliveries
-    buttons: Buttons
+    bot_token: BotTokens
+    test_reports: ReceivedTests
+    deliveries: Health
+    buttons: CardButtons
     signer: Signer
     clock: Clock
 

@@ -41,7 +41,7 @@ class NoBotToken(MattermostSilent):
 
 class BotTokens:
     """
-    `core.storage_ports.BotToken`, and where the token comes from.
+    The bot's token outside of calls, and where it comes from.
 
     Args:
         lasting: `MATTERMOST_BOT_TOKEN`, or "".
@@ -144,7 +144,7 @@ class BotTokens:
             raise NoBotToken(self._trouble)
 
     def health(self) -> BotTokenHealth:
-        """As the port says."""
+        """The state of the token, from memory."""
         return BotTokenHealth(
             lasting=bool(self._lasting),
             refused=self._lasting in self._refused,

@@ -58,7 +58,7 @@ _KEPT_SECONDS = 3600.0
 
 
 class ReceivedTests:
-    """`core.storage_ports.TestReports`: test reports that were received, for whoever waits for one."""
+    """Test reports that were received, for whoever waits for one."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -77,7 +77,7 @@ class ReceivedTests:
 
 
 class Health:
-    """`core.storage_ports.Deliveries`. Webhooks and threads report to it what they did."""
+    """Counts of reports and notifications. Webhooks and threads report to it what they did."""
 
     def __init__(self, outbox: Outbox, clock: Clock) -> None:
         self.rejections = Rejections(clock)

@@ -22,7 +22,7 @@ class NoInstance(Misdirected):
 
 class Probe:
     """
-    `core.ports.InstanceProbe`.
+    Checks an instance before it is used.
 
     Args:
         remote: The framework's ``…/oauth2/remote``, under which people connect and come back.
@@ -33,7 +33,15 @@ class Probe:
         self._clock = clock
 
     def look(self, instance: Instance, tokens: Tokens | None, deadline: Deadline) -> Proof:
-        """As the port says; at most two requests."""
+        """
+        Check that *instance* is a ServiceNow that is awake, and find out about its OAuth client. At most two requests.
+
+        Args:
+            tokens: From a connection that the same client made at the same instance. They are refreshed as a proof.
+
+        Raises:
+            ServiceNowError: It can't be reached, hibernates, or isn't a ServiceNow; the class says which.
+        """
         transport = Transport(instance.url, concurrent_calls=1)
         answer = transport.send(
             "GET",
