@@ -9,7 +9,7 @@ reads `.netrc` and follows redirects. Proxies and the CA bundle are read from th
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
-from typing import Any
+from typing import Any, cast
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -79,11 +79,11 @@ class HttpClient:
 
     def __init__(self, origin: str, connections: int) -> None:
         self._origin = origin
-        self._adapter = _Adapter(pool_connections=1, pool_maxsize=max(1, connections), pool_block=False)
+        self._adapter = _Adapter(pool_connections=1, pool_maxsize=max(1, connections))
         with requests.Session() as session:
             environment = session.merge_environment_settings(origin, {}, True, None, None)
         self._proxies = dict(environment["proxies"])
-        self._verify = True if environment["verify"] is None else environment["verify"]
+        self._verify = cast(bool | str, environment["verify"])
 
     def send(
         self,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.mutation.mutants import Mutant, mutants
 from tests.mutation.running import ROOT, BaselineFailed, Outcome, Stage, preload, run
-from tests.mutation.table import MODULES
+from tests.mutation.table import MODULES, WITH_CONFTEST
 
 LIST = Path(__file__).parent / "survivors.txt"
 
@@ -67,7 +67,7 @@ def listed() -> dict[tuple[str, str], str]:
 
 def stages(module: str) -> list[Stage]:
     """Unit tests first, because they are cheap. What survives them is run against the others."""
-    unit = [one for one in MODULES[module] if one.startswith("tests/unit/")]
+    unit = [one for one in MODULES[module] if one.startswith("tests/unit/") and one not in WITH_CONFTEST]
     others = [one for one in MODULES[module] if one not in unit]
     return [Stage(module, tests, conftest) for tests, conftest in ((unit, False), (others, True)) if tests]
 

@@ -1,15 +1,11 @@
 """Which tests should notice a change of which module; the quickest and nearest first."""
 
+# Unit tests that need the doubles of the conftest.
+WITH_CONFTEST = {"tests/unit/test_token_owners.py", "tests/unit/test_verifier.py"}
 MODULES: dict[str, list[str]] = {
     "core/signing.py": ["tests/unit/test_signing.py"],
     "storage/sealing.py": ["tests/unit/test_sealing.py"],
-    "servicenow/queries.py": [
-        "tests/unit/test_queries.py",
-        "tests/unit/test_subscription_filters.py",
-        "tests/scenarios/test_view.py",
-        "tests/scenarios/test_subscriptions_list.py",
-        "tests/scenarios/test_change.py",
-    ],
+    "servicenow/queries.py": ["tests/unit/test_queries.py", "tests/unit/test_subscription_filters.py"],
     "servicenow/filters.py": ["tests/unit/test_subscription_filters.py"],
     "servicenow/tokens.py": ["tests/unit/test_servicenow_tokens.py"],
     "http_client/call_limits.py": ["tests/unit/test_http_limits.py"],

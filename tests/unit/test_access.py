@@ -1,7 +1,8 @@
 """Who may post and who may manage: what Mattermost says of the channel, its team, the members and their roles."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,6 +152,72 @@ def test_each_thing_is_read_once_in_a_call() -> None:
     channel = Channel(id=CHANNEL, type="O", team_id=TEAM)
     access.may_post(access.reads(server.ask, PERSON, roles="system_user", channel=channel), CHANNEL)
     assert server.asked == [MEMBER]
+
+
+class Lazy(Future[Any]):
+    """Does its work when somebody wants the result."""
+
+    def __init__(self, parallel: "LazyParallel", work: Callable[[], Any]) -> None:
+        super().__init__()
+        self._parallel, self._work = parallel, work
+
+    def result(self, timeout: float | None = None) -> Any:
+        """As `Future.result`."""
+        if not self.done():
+            self._parallel.waiting -= 1
+            try:
+                self.set_result(self._work())
+            except MattermostRefused as error:
+                self.set_exception(error)
+        return super().result(timeout)
+
+
+class LazyParallel(Parallel):
+    """Without threads, so nothing depends on which one is faster. ``most`` were waiting at once."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.waiting = self.most = 0
+
+    def start(self, work: Callable[[], Any]) -> "Future[Any]":
+        """As `Parallel.start`."""
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        return Lazy(self, work)
+
+
+def test_requests_of_a_check_are_sent_at_the_same_time() -> None:
+    """What ordinary roles permit is read with the rest. Only an unusual role costs a second round trip."""
+    server, parallel = Server(member={"roles": "channel_user special"}), LazyParallel()
+    access = Access(False, parallel)
+    assert checked(access, server).person_id == PERSON
+    assert server.roles_asked == [["channel_user", "system_user"], ["special"]]
+    assert parallel.most == 3  # of four; the last one is sent in the thread of the call
+
+    parallel.most = 0
+    with pytest.raises(NotYours):
+        access.may_manage(access.reads(server.ask, PERSON, roles="system_user"), CHANNEL)
+    assert parallel.most == 1  # of two, the channel and the member
+
+
+def in_own_name(server: Server, **carried: Any) -> MayPost:
+    """The check of a post with the person's own session."""
+    access = Access(False, PARALLEL)
+    return access.may_post_in_own_name(access.reads(server.ask, PERSON, **carried), CHANNEL)
+
+
+def test_a_post_in_the_persons_own_name_is_checked_by_mattermost() -> None:
+    """Only what Mattermost doesn't check is asked for: archived channels, and guests."""
+    server = Server(member={"roles": ""})
+    assert in_own_name(server) == MayPost(CHANNEL, PERSON, TEAM, "O")
+    assert sorted(server.asked) == sorted([USER, CHANNEL_PATH])
+    with pytest.raises(MayNotPost, match="archived channel"):
+        in_own_name(Server({"id": CHANNEL, "delete_at": 5}))
+    with pytest.raises(MayNotPost, match="guest"):
+        in_own_name(Server(user={"roles": "system_guest"}))
+    for path in (USER, CHANNEL_PATH):
+        with pytest.raises(MayNotPost, match="not readable: not found"):
+            in_own_name(Server(refuses=path))
 
 
 @pytest.mark.parametrize(

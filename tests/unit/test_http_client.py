@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
+import requests
 import requests.exceptions
 import urllib3.exceptions
 from cryptography import x509
@@ -22,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from core.times import Deadline
 from core.upstream_errors import MattermostError, MattermostRefused, MattermostSilent
 from http_client.exchange import HttpClient, HttpResponse
-from http_client.failures import FAILURES, ExchangeError, Failure
+from http_client.failures import FAILURES, ExchangeError, Failure, failure_of, name_of
 from mattermost.client import MattermostClient
 from mattermost.paths import api
 from tests.ports import ReservedPort
@@ -128,6 +130,70 @@ def test_a_failure_says_what_became_of_the_request() -> None:
     """Only a request that wasn't sent can't have been saved; silence and size don't change by asking again."""
     assert {one for one in Failure if not one.may_have_been_saved} == {Failure.NOT_SENT}
     assert {one for one in Failure if one.retry_can_help} == {Failure.NOT_SENT, Failure.CONNECTION_LOST}
+
+
+def test_a_failure_is_of_the_exception_itself_unless_it_only_wraps_one() -> None:
+    """What happened before an exception says nothing about it, and a wrapper without a reason counts itself."""
+    error = urllib3.exceptions.ProtocolError("broke")
+    error.__context__ = urllib3.exceptions.NewConnectionError(None, "refused")  # type: ignore[arg-type]
+    assert failure_of(error) is Failure.CONNECTION_LOST
+    assert name_of(urllib3.exceptions.MaxRetryError(None, "/")) == "MaxRetryError"  # type: ignore[arg-type]
+    assert str(ExchangeError(Failure.NOT_SENT, "why")) == "why"
+
+
+def test_a_request_carries_what_it_is_given(stack: ExitStack) -> None:
+    """A body as JSON, as a form or as a file, and the headers that the servers' operators look for."""
+    server = serve(stack)
+    client = HttpClient(server.url, 4)
+
+    def sent(**body: Any) -> tuple[str, str]:
+        client.send("POST", "/api/x", token="", deadline=Deadline(5), limit=LIMIT, **body)
+        head, _, content = server.asked[-1].decode().partition("\r\n\r\n")
+        return head, content
+
+    head, content = sent(params={"q": "a b"}, json={"a": 1})
+    assert head.startswith("POST /api/x?q=a+b HTTP/1.1\r\n")
+    lines = set(head.split("\r\n"))
+    assert {"Accept: application/json", "Accept-Encoding: gzip, deflate", "Content-Type: application/json"} <= lines
+    assert "\r\nUser-Agent: servicenow-mattermost python-requests/" in head
+    assert "Authorization" not in head
+    assert content == '{"a": 1}'
+    head, content = sent(form={"a": "b c"})
+    assert (content, "Content-Type: application/x-www-form-urlencoded" in head) == ("a=b+c", True)
+    head, content = sent(file=("text/plain", b"a file"))
+    assert (content, "Content-Type: text/plain" in head.split("\r\n")) == ("a file", True)
+
+
+@pytest.mark.parametrize(
+    ("left", "timeouts"),
+    [([60.0], (3.0, 10.0)), ([5.0], (3.0, 5.0)), ([2.0], (2.0, 2.0)), ([5.0, 0.0], (0.001, 0.001))],
+)
+def test_a_server_has_three_seconds_to_connect_and_ten_to_answer(
+    monkeypatch: pytest.MonkeyPatch, left: list[float], timeouts: tuple[float, float]
+) -> None:
+    """Less if less is left, and never 0, which the libraries refuse. The body is read as it comes."""
+    asked: dict[str, Any] = {}
+
+    def send(*_: object, **given: Any) -> NoReturn:
+        asked.update(given)
+        raise requests.ReadTimeout
+
+    class Left(Deadline):
+        def left(self) -> float:
+            return left.pop(0) if len(left) > 1 else left[0]
+
+    monkeypatch.setattr("requests.adapters.HTTPAdapter.send", send)
+    with pytest.raises(ExchangeError, match="ReadTimeout"):
+        HttpClient("http://127.0.0.1:9", 4).send("GET", "/", token="", deadline=Left(0), limit=LIMIT)
+    assert asked["timeout"] == timeouts
+    assert asked["stream"] is True
+
+
+@pytest.mark.parametrize(("calls", "kept"), [(20, 20), (1, 1), (0, 1)])
+def test_a_connection_is_kept_for_each_concurrent_call(calls: int, kept: int) -> None:
+    """A call never waits for another one's connection, and reuses one that is idle."""
+    pools = HttpClient("http://127.0.0.1:9", calls)._adapter.poolmanager.connection_pool_kw
+    assert (pools["maxsize"], pools["block"]) == (kept, False)
 
 
 def test_a_closed_port_is_not_sent() -> None:

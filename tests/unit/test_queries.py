@@ -25,7 +25,9 @@ from servicenow.queries import (
     is_me,
     is_sys_id,
     one_of,
+    overlapping,
     starts_with,
+    text_matches,
 )
 
 # Longest first, as a reader has to try them.
@@ -208,3 +210,18 @@ def test_queries_joined_as_alternatives_are_two() -> None:
     assert understood.new_queries == 1
     assert str(joined) == "state=1^NQstate=2"
     assert understood.order == ["ORDERBYDESCnumber"]
+
+
+def test_words_are_looked_for_in_the_text_index() -> None:
+    """The index is asked by a column of its own; what a person types can only be words."""
+    query = Query().where(text_matches("printer^active=true on fire"))
+    assert str(query) == "123TEXTQUERY321=printer active=true on fire"
+
+
+def test_windows_that_meet_begin_before_the_end_and_end_after_the_start() -> None:
+    """Both conditions hold, including for windows that only touch."""
+    first, last = overlapping("start_date", "end_date", "2036-01-01 08:00:00", "2036-01-01 10:00:00")
+    query = Query().where(first).where(last)
+    assert str(query) == "start_date<=2036-01-01 10:00:00^end_date>=2036-01-01 08:00:00"
+    with pytest.raises(UnsafeValue):
+        overlapping("start_date", "end_date", "2036-01-01^NQ", "2036-01-01")
