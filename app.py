@@ -22,7 +22,7 @@ from handlers.context import Services, Settings
 from handlers.live_settings import KeyRing, LegacyWebhookSwitch
 from handlers.reminders import client_suspect_text
 from mattermost.access import Access
-from mattermost.bot import GONE, MattermostBot
+from mattermost.bot import OWNER_DEACTIVATED, MattermostBot
 from mattermost.bot_tokens import BotTokens
 from mattermost.card_buttons import CardButtons
 from mattermost.client import REMOTE, MattermostClient
@@ -71,7 +71,7 @@ def create_app(config: Config, *, clock: Clock = time.time) -> Service:
     def ask_to_check_client() -> None:
         installation = stores.installations.get()
         if installation is not None:
-            background.submit(lambda: bot.tell(installation.installed_by, client_suspect_text()))
+            background.submit(lambda: bot.send_direct_message(installation.installed_by, client_suspect_text()))
 
     live = live_instance(config, stores, clock=clock, on_client_suspect=ask_to_check_client)
 
@@ -171,7 +171,7 @@ def _notifications(
         accounts=stores.accounts,
         bot=bot,
         clock=clock,
-        gone=(GONE,),
+        gone=(OWNER_DEACTIVATED,),
         connect_address=settings.connect_address,
         administrator=administrator,
     )

@@ -224,3 +224,8 @@ class StorageFailed(AppError):
 
     user_message = "This could not be stored on our side. Tell an administrator; then try again."
     retryable = True
+
+
+def with_reference(error: AppError, text: str, reference: str) -> str:
+    """*text* for the person, with the log's *reference* if an administrator may need it."""
+    return text if error.explained else f"{text} (Reference {reference}.)"

@@ -143,7 +143,7 @@ class Mattermost(Protocol):
         """Names by user id; unknown people are missing."""
         ...
 
-    def tell(self, person_id: str, text: str) -> None:
+    def send_direct_message(self, person_id: str, text: str) -> None:
         """A direct message from the bot."""
         ...
 

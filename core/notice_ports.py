@@ -139,6 +139,6 @@ class Bot(Protocol):
         """Without ``@``; "" for somebody deactivated."""
         ...
 
-    def tell(self, person_id: str, text: str) -> None:
+    def send_direct_message(self, person_id: str, text: str) -> None:
         """A direct message."""
         ...

@@ -216,6 +216,6 @@ def _welcome(call: Call, context: Context, account: Account) -> None:
         help_text(replace(context.standing, linked=True, connected=True), account),
     ]
     try:
-        context.mattermost.tell(call.person.id, "\n".join(lines))
+        context.mattermost.send_direct_message(call.person.id, "\n".join(lines))
     except MattermostError as error:
         log.warning("no welcome message", person=call.person.id, reason=error.log_message)

@@ -1,4 +1,4 @@
-"""Menus as the Apps framework's bindings (protocol reference §5). Pure."""
+"""Writes menus as bindings of the Apps framework (protocol reference §5). Pure."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,10 +12,10 @@ _ROOT_DESCRIPTION = "Incidents and more, without leaving the conversation"
 
 def write_bindings(menus: Menus) -> list[dict[str, Any]]:
     """
-    The three places of the framework, empty ones left out.
+    The framework's three top locations, without empty ones.
 
-    Top locations are spelled exactly; every header entry has an icon, without which the web client
-    drops it; leaves hold exactly one of ``submit`` and ``form``.
+    Every header entry has an icon, because the web client drops entries without one. Leaves have exactly one of
+    ``submit`` and ``form``.
     """
     places = [
         ("/command", _commands(menus.commands)),

@@ -1,4 +1,4 @@
-"""Forms as the Apps framework reads them (protocol reference §6). Pure."""
+"""Writes forms for the Apps framework (protocol reference §6). Pure."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ EXPAND_AS_PERSON = EXPAND | {"acting_user_access_token": "all"}
 
 
 def write_call(path: str, kind: str, *, as_person: bool = False, state: str = "") -> dict[str, Any]:
-    """A call object; ``as_person`` asks for the acting user's session."""
+    """A call object. ``as_person`` requests the acting user's session."""
     call: dict[str, Any] = {"path": f"/{path}/{kind}", "expand": EXPAND_AS_PERSON if as_person else EXPAND}
     if state:
         call["state"] = state
@@ -36,8 +36,8 @@ def write_call(path: str, kind: str, *, as_person: bool = False, state: str = ""
 
 def write_form(form: Form, *, in_command: bool = False) -> dict[str, Any]:
     """
-    The form with its calls. In a command nothing is required: the client would refuse the line in the
-    page and open no modal (recorded C27); and flags are the field names.
+    The form with its calls. In a command, flags are the field names and nothing is required: the client would reject
+    a command that lacks a required argument and open no modal (recorded C27).
     """
     written: dict[str, Any] = {
         "title": form.title,

@@ -1,9 +1,9 @@
 """
-The Apps framework's dialect: its call requests into ours, our replies into its answers.
+The Apps framework's wire format: reads call requests and writes call responses.
 
-Everything is answered with HTTP 200 and the framework's JSON; any other status is shown to people
-raw (protocol reference §4.3). What a client may have changed, which is everything but what the
-plugin itself fills in, is only read here; `web/verify.py` decides what to believe.
+Every response has HTTP status 200 and the framework's JSON, because people see any other status as raw text (protocol
+reference §4.3). Clients can change everything that the plugin doesn't fill in itself. It is only parsed here, and
+`web/verify.py` decides what to trust.
 """
 
 from collections.abc import Mapping
@@ -13,11 +13,10 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
 
 from core.calls import Channel, Link, Navigate, Options, Post, Reply, ShowForm, Text, Value, Values
-from core.errors import AppError, InvalidInput
+from core.errors import AppError, InvalidInput, with_reference
 from core.fields import Option
 from mattermost.apps_forms import write_form
-from mattermost.error_words import with_reference
-from mattermost.ids import optional_id, valid_id
+from mattermost.paths import optional_id, valid_id
 
 _SHORT = validate.Length(max=64)
 _TOKEN = validate.Regexp(r"([a-z0-9]{26})?\Z")  # it goes into a header
@@ -26,7 +25,7 @@ MAX_TEXT = 100_000  # characters of one value; far above any field of ours, far 
 
 @dataclass(frozen=True, kw_only=True)
 class ActingUser:
-    """The acting user as the plugin expanded it."""
+    """The acting user, as expanded by the plugin."""
 
     id: str
     username: str = ""
@@ -35,7 +34,7 @@ class ActingUser:
 
 @dataclass(frozen=True, kw_only=True)
 class CallRequest:
-    """A call request whose shape is checked, and nothing else."""
+    """A call request whose schema is valid. Nothing else is verified."""
 
     path: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -53,7 +52,7 @@ class CallRequest:
 
 
 class _Loose(Schema):
-    """The plugin sends far more than we read, and nulls for what it does not know."""
+    """Ignores unknown keys and nulls, which the plugin sends for values it doesn't have."""
 
     class Meta:
         unknown = EXCLUDE
@@ -134,10 +133,10 @@ _SCHEMA = _CallSchema()
 
 def read(payload: Any) -> CallRequest:
     """
-    Check the shape of a call request and take from it what we use.
+    Validate a call request.
 
     Raises:
-        InvalidInput: A key is missing or of the wrong type; the log names which, the person is told little.
+        InvalidInput: A key is missing or has the wrong type. Only the log names it.
     """
     try:
         call: dict[str, Any] = _SCHEMA.load(payload)
@@ -154,10 +153,10 @@ _ASKER = _UserSchema()
 
 def read_asker(payload: Mapping[str, Any]) -> CallRequest:
     """
-    As `read`, of the acting user alone: bindings are asked for at every channel switch and need no more.
+    Validate only the acting user, which is all that bindings need. Clients request them at every channel switch.
 
     Raises:
-        InvalidInput: There is no acting user of the right shape.
+        InvalidInput: The acting user is missing or malformed.
     """
     context = payload.get("context")
     try:
@@ -178,12 +177,11 @@ def _malformed(messages: Mapping[str, Any]) -> InvalidInput:
 
 def read_values(entered: Mapping[str, Any]) -> Values:
     """
-    What was entered, alike for all clients: web sends null, mobile "" and commands nothing for an
-    untouched field; selects come as option objects, a submit button as plain text, numbers as JSON
-    numbers (protocol reference §6.3).
+    The entered values, independent of the client. For an untouched field, web sends null, mobile sends "", and commands
+    send nothing. Selects are option objects, submit buttons plain text, numbers JSON numbers (protocol reference §6.3).
 
     Raises:
-        InvalidInput: A value is of a kind that no field has, or too long.
+        InvalidInput: A value has a type that no field has, or is too long.
     """
     values: dict[str, Value] = {}
     for name, value in entered.items():
@@ -214,7 +212,7 @@ def _value(name: str, value: Any) -> Value | None:
 
 
 def write(reply: Reply) -> dict[str, Any]:
-    """A reply as the framework's call response."""
+    """A reply as a call response."""
     match reply:
         case Text(text=text, refresh_menus=refresh):
             return {"type": "ok", "text": text} | ({"refresh_bindings": True} if refresh else {})
@@ -233,10 +231,10 @@ def write(reply: Reply) -> dict[str, Any]:
 
 def write_error(error: AppError, reference: str) -> dict[str, Any]:
     """
-    An error as a call response that keeps a modal open with everything typed.
+    An error as a call response that keeps the modal open with all input.
 
-    The text is never empty: an empty error closes the modal as if all went well (recorded ER6), and
-    commands and menus show nothing but the text.
+    The text is never empty. An empty error would close the modal as if the call had succeeded (recorded ER6), and
+    commands and menus show only the text.
     """
     answer: dict[str, Any] = {"type": "error", "text": with_reference(error, error.user_message, reference)}
     if error.fields:

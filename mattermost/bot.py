@@ -1,4 +1,4 @@
-"""Mattermost as the bot, outside any call: the port `core.notice_ports.Bot`."""
+"""Mattermost as the bot, for work outside a call, such as posting notifications."""
 
 import threading
 import time
@@ -14,33 +14,33 @@ from core.times import Deadline
 from core.upstream_errors import MattermostRefused, MattermostSilent, RootGone
 from mattermost.access import Access
 from mattermost.bot_tokens import BotTokens
+from mattermost.card_props import RECORD_PROP, post_lock, updated_props
 from mattermost.client import MattermostClient
 from mattermost.paths import Id, Path, api
-from mattermost.shown import SHOWS, renewed, renewing
 
 log = structlog.get_logger(__name__)
 
-BATCH = "servicenow_batch"  # the props by which a post of ours is found again
+BATCH = "servicenow_batch"  # props that identify a notification's post
 EVENTS = "servicenow_events"
 MORE = "servicenow_more"
 _ARCHIVED = "api.post.create_post.can_not_post_to_deleted.error"
 _ROOT_GONE = {"api.post.create_post.root_id.app_error", "api.post.create_post.channel_root_id.app_error"}
-_SINCE_MOST = 1000  # posts that Mattermost answers to `since`
+_SINCE_MOST = 1000  # the limit of posts in an answer to `since`
 _PAGE = 200
 _PAGES = 50
-_CLOCK_MARGIN = 300.0  # seconds that Mattermost's clock may be behind ours
+_CLOCK_MARGIN = 300.0  # seconds that Mattermost's clock can be behind ours
 _SECONDS = 15.0  # a request may take
 _REMEMBERED = 300.0
 
 ARCHIVED = "The channel is archived."
-NO_CHANNEL = "There is no such channel any more."
-NO_MEMBER = "The bot is no member of the channel. Invite it there again."
-GONE = "The owner's Mattermost account is deactivated."
-NO_RIGHT = "The owner may not post in the channel any more."
+CHANNEL_DELETED = "There is no such channel any more."
+BOT_NOT_MEMBER = "The bot is no member of the channel. Invite it there again."
+OWNER_DEACTIVATED = "The owner's Mattermost account is deactivated."
+OWNER_CANT_POST = "The owner may not post in the channel any more."
 
 
 class MattermostBot:
-    """See the port for what each method promises."""
+    """Posts, updates and finds notifications. `core.notice_ports.Bot` documents the methods."""
 
     def __init__(
         self,
@@ -61,11 +61,11 @@ class MattermostBot:
         if mark.more:
             props[MORE] = True
         if card is not None:
-            props |= {"attachments": [dict(card.attachment)], SHOWS: dict(card.shows)}
+            props |= {"attachments": [dict(card.attachment)], RECORD_PROP: dict(card.shows)}
         post = {
             "channel_id": channel_id,
             "root_id": root_id,
-            # Not told apart by user on Mattermost's side, hence our id in front (native integrations reference §4.5).
+            # Has our user id, because Mattermost compares these ids across users (native integrations reference §4.5).
             "pending_post_id": f"{self._tokens.bot_user_id}:{mark.batch_id}" + (f":{mark.part}" if mark.part else ""),
             "message": message,
             "props": props,
@@ -82,9 +82,9 @@ class MattermostBot:
             raise
 
     def show(self, post_id: str, card: Card) -> None:
-        with renewing(post_id):
+        with post_lock(post_id):
             props = self._ask("GET", api("posts", Id(post_id))).get("props") or {}
-            changed = renewed(props, card.attachment, card.shows)
+            changed = updated_props(props, card.attachment, card.shows)
             if changed is not None:
                 self._ask("PUT", api("posts", Id(post_id), "patch"), json={"props": changed})
 
@@ -105,11 +105,11 @@ class MattermostBot:
         return {event: _posted(post) for post in self._own_posts(channel_id, since) for event in _events(post)}
 
     def _own_posts(self, channel_id: str, since: float) -> Iterator[Mapping[str, Any]]:
-        """The bot's posts in a channel, newest first; anybody can write props like ours."""
+        """The bot's own posts in a channel, newest first. Props prove nothing, because anyone can write them."""
         after = int((since - _CLOCK_MARGIN) * 1000)
         try:
             path = api("channels", Id(channel_id), "posts")
-            # Deleted posts come with `since` alone: what somebody deleted must not come back.
+            # Only `since` returns deleted posts, which must not be posted again.
             posts = _listed(self._ask("GET", path, params={"since": str(after)}))
             more = len(posts) >= _SINCE_MOST
             for _ in range(_PAGES):
@@ -130,9 +130,9 @@ class MattermostBot:
         try:
             user = reads.user()  # alone: if the token has died, one request finds out and renews it
         except MattermostRefused as error:
-            raise MayNotPost(f"owner: {error}", GONE) from error
+            raise MayNotPost(f"owner: {error}", OWNER_DEACTIVATED) from error
         if user.get("delete_at"):
-            raise MayNotPost("owner deactivated", GONE)
+            raise MayNotPost("owner deactivated", OWNER_DEACTIVATED)
         try:
             self._access.may_post(reads, channel_id)
         except MayNotPost as error:
@@ -153,31 +153,31 @@ class MattermostBot:
                 self._names[person_id] = name
         return name
 
-    def tell(self, person_id: str, text: str) -> None:
+    def send_direct_message(self, person_id: str, text: str) -> None:
         channel = self._ask("POST", api("channels", "direct"), json=[self._tokens.bot_user_id, person_id])
         self._ask("POST", api("posts"), json={"channel_id": channel["id"], "message": text})
 
     def _closed(self, channel_id: str, cause: Exception) -> ChannelClosed:
-        """What is wrong with a channel that refused the bot."""
+        """Why the channel rejected the bot's post."""
         try:
             channel = self._ask("GET", api("channels", Id(channel_id)))
         except MattermostRefused as error:
-            return ChannelClosed(f"{cause}; {error}", NO_CHANNEL if error.status == 404 else NO_MEMBER)
-        return ChannelClosed(str(cause), ARCHIVED if channel.get("delete_at") else NO_MEMBER)
+            return ChannelClosed(f"{cause}; {error}", CHANNEL_DELETED if error.status == 404 else BOT_NOT_MEMBER)
+        return ChannelClosed(str(cause), ARCHIVED if channel.get("delete_at") else BOT_NOT_MEMBER)
 
     def _why_not(self, channel_id: str, cause: MayNotPost) -> MayNotPost:
-        """Whether it is the channel, the bot or the person that *cause* is about; the check reads as the bot."""
+        """Find out whether *cause* is about the channel, the bot or the person, because the check reads as the bot."""
         closed = self._closed(channel_id, cause)
-        if closed.user_message != NO_MEMBER:
+        if closed.user_message != BOT_NOT_MEMBER:
             return closed
         try:
             self._ask("GET", api("channels", Id(channel_id), "members", Id(self._tokens.bot_user_id)))
         except MattermostRefused:
             return closed
-        return MayNotPost(cause.log_message, NO_RIGHT)
+        return MayNotPost(cause.log_message, OWNER_CANT_POST)
 
     def _ask(self, method: str, path: Path, json: Any = None, params: Mapping[str, str] | None = None) -> Any:
-        """One request with a live token; a second one where the first token had just died."""
+        """One request, repeated with a new token if the first token had just expired."""
         token = self._tokens.current()
         try:
             return self._client.request(
@@ -186,7 +186,7 @@ class MattermostBot:
         except MattermostRefused as error:
             if error.status != 401:
                 raise _heard(error) from error
-        # 401 is said before anything is done, so nothing happens twice.
+        # A 401 comes before anything is done, so nothing happens twice.
         self._tokens.refused(token)
         token = self._tokens.current()
         try:
@@ -201,7 +201,7 @@ class MattermostBot:
 
 
 def _heard(error: MattermostRefused) -> MattermostRefused | MattermostSilent:
-    """Mattermost names each refusal; one without a name is a proxy's, and says nothing of channels or people."""
+    """Mattermost gives each error an id. One without an id is from a proxy and says nothing about the request."""
     return error if error.error_id else MattermostSilent(f"not from Mattermost: {error}", error.status)
 
 
@@ -219,6 +219,6 @@ def _posted(post: Mapping[str, Any]) -> Posted:
 
 
 def _listed(answer: Any) -> list[dict[str, Any]]:
-    """Newest first; the threads of what is listed come along in the answer and are left out."""
+    """The listed posts, newest first, without the other posts of their threads that the answer contains."""
     posts = answer.get("posts") or {}
     return [posts[post_id] for post_id in answer.get("order") or () if post_id in posts]

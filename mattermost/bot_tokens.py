@@ -1,9 +1,9 @@
 """
-A live token of the bot outside any call (design §4).
+A live token of the bot for work outside a call (design §4).
 
-Calls carry the bot's session, which lives ten minutes. Without a lasting token, and when the newest
-session is old or refused, we wake ourselves up: a POST to our own webhook at the Apps framework makes it
-call us back, and that call carries a live session (protocol reference §9).
+Calls carry a session of the bot that lives ten minutes. If there is no permanent token and the newest session is old or
+rejected, we send a wake-up: a POST to our own webhook at the Apps framework. The framework then calls us with a live
+session (protocol reference §9).
 """
 
 import hmac
@@ -34,17 +34,18 @@ _WEBHOOK = apps_plugin("apps", APP_ID, "webhook", WAKE_UP)
 
 
 class NoBotToken(MattermostSilent):
-    """Nothing that Mattermost takes as the bot's token can be had now."""
+    """There is no bot token that Mattermost accepts."""
 
     user_message = "The bot can't post right now. Ask an administrator to look at `/servicenow status`."
 
 
 class BotTokens:
     """
-    The bot's token outside of calls, and where it comes from.
+    Provides the bot's token, and wakes the framework up when it needs a new one.
 
     Args:
         lasting: `MATTERMOST_BOT_TOKEN`, or "".
+        wait: Seconds to wait for the framework's call after a wake-up.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class BotTokens:
 
     @property
     def bot_user_id(self) -> str:
-        """The pinned bot's id. Raises NoBotToken while there is none."""
+        """The id of the pinned bot. Raises NoBotToken before the app is installed."""
         installation = self.installations.get()
         if installation is None:
             raise NoBotToken("not installed in Mattermost yet")
@@ -78,9 +79,9 @@ class BotTokens:
 
     def seen(self, token: str) -> None:
         """
-        A verified call of the framework carried *token*: a live session, for five minutes at least.
+        Remember the session of a verified call, which lives for at least five more minutes.
 
-        It is stored where it is new; a full disk is no reason to refuse a call.
+        A new one is stored. If that fails, the call still succeeds.
         """
         now = self._clock()
         with self._changed:
@@ -99,10 +100,10 @@ class BotTokens:
 
     def current(self) -> str:
         """
-        A token that ought to be live.
+        A token that should be live.
 
         Raises:
-            NoBotToken: None is known, and the wake-up brought none; or the app is turned off.
+            NoBotToken: No token is known and the wake-up brought none, or the app is turned off.
         """
         if self.turned_off_at:
             raise NoBotToken("an administrator turned the app off")
@@ -116,10 +117,10 @@ class BotTokens:
 
     def renew(self) -> None:
         """
-        Have the framework call us with its newest session, whatever we know.
+        Get the framework's newest session, even if the known one looks live.
 
         Raises:
-            NoBotToken: It did not.
+            NoBotToken: The framework didn't call.
         """
         self._woken()
 
@@ -132,7 +133,7 @@ class BotTokens:
 
     @property
     def checks(self) -> dict[str, Callable[[], None]]:
-        """For `/readyz`, from memory; each raises NoBotToken while its part does not work."""
+        """For `/readyz`, without a request. Each raises NoBotToken while its part doesn't work."""
         return {"installation": self._check_installed, "bot token": self._check_token}
 
     def _check_installed(self) -> None:
@@ -154,14 +155,14 @@ class BotTokens:
 
     def check_wake_up(self, named: str, query: str) -> None:
         """
-        Whether a call of the framework's webhook is our own.
+        Verify that a call of the framework's webhook is our own wake-up.
 
         Args:
-            named: The person that the framework's token names; for a webhook that is the bot.
+            named: The user that the framework's token names. For a webhook, that is the bot.
             query: The webhook's query string.
 
         Raises:
-            NotVerified: It is not.
+            NotVerified: It isn't.
         """
         installation = self.installations.get()
         given = parse_qs(query).get("secret", [""])[0]
@@ -171,7 +172,7 @@ class BotTokens:
             raise NotVerified("webhook: another secret")
 
     def webhook_secret(self, secret: str) -> None:
-        """A verified call of an administrator told the framework's webhook secret. Raises StorageFailed."""
+        """Store the framework's webhook secret from an administrator's verified call. Raises StorageFailed."""
         installation = self.installations.get()
         if installation is not None and installation.webhook_secret != secret:
             self._change(webhook_secret=secret)
@@ -191,19 +192,19 @@ class BotTokens:
     def framework_refuses(self) -> bool:
         """Whether the framework says that the app is disabled or not installed. Raises MattermostSilent."""
         try:
-            # HEAD checks whether a webhook would be taken, and sends none (protocol reference §9).
+            # HEAD checks whether a webhook would be accepted, without sending one (protocol reference §9).
             self._client.request("HEAD", _WEBHOOK, token="", deadline=Deadline(_WAIT_SECONDS))
         except MattermostRefused as error:
             return error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
         return False
 
     def install(self, installation: Installation) -> None:
-        """Pin the bot, in place of whatever was there. Raises StorageFailed."""
+        """Pin the bot, replacing an earlier one. Raises StorageFailed."""
         with self._changing:
             self.installations.put(installation)
 
     def _change(self, **columns: Any) -> None:
-        """Change these columns of the installation; threads may change others at once."""
+        """Change these columns of the installation. Other threads may change others concurrently."""
         with self._changing:
             installation = self.installations.get()
             if installation is not None:

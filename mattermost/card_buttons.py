@@ -1,9 +1,8 @@
 """
-The buttons of a card, and what a press of one proves (native integrations reference §3; design §4).
+The buttons of a card, and the verification of a press (native integrations reference §3; design §4).
 
-What a button carries (`context`) never reaches a client, but any user can make the server post a
-made-up one. So it holds a token that only we can make, over table, record, channel and the actions
-that were offered. It does not expire: old cards would die.
+A button's `context` never reaches a client, but any user can make the server post a forged one. So it contains our
+MAC over table, record, channel and the offered actions. It doesn't expire, because old cards must keep working.
 """
 
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ _NEVER = 2.0**53  # the largest time that every JSON reader keeps exactly
 
 @dataclass(frozen=True)
 class Pressed:
-    """A genuine button: what was pressed, on which card."""
+    """A verified press: which action, on which card."""
 
     action: Action
     card: CardKey
@@ -37,7 +36,7 @@ class CardButtons:
         self._url = url
 
     def write(self, card: CardKey, offered: Offer) -> list[dict[str, Any]]:
-        """The ``actions`` of an attachment: buttons, and one select of what else there is."""
+        """The ``actions`` of an attachment: buttons, and a select with the remaining actions."""
         actions: list[dict[str, Any]] = [
             {
                 "id": action.word,
@@ -62,10 +61,10 @@ class CardButtons:
 
     def read(self, context: Any) -> Pressed:
         """
-        What was pressed; *context* is unchecked JSON.
+        Verify a press. *context* is unchecked JSON.
 
         Raises:
-            NotVerified: The token is not ours, or the choice was not among those offered.
+            NotVerified: The token isn't ours, or the action wasn't offered.
         """
         token = context.get("card") if isinstance(context, Mapping) else None
         if not isinstance(token, str):

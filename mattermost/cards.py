@@ -1,8 +1,8 @@
 """
-How a record looks in a channel: one message attachment. Pure.
+Renders a record as a message attachment. Pure.
 
-Record text is data: escaped, defused and cut here and nowhere else. The linked title is drawn as
-plain text by the clients, everything else as Markdown (native integrations reference §3.1).
+Record text is escaped and shortened here and nowhere else. Clients render the linked title as plain text and everything
+else as Markdown (native integrations reference §3.1).
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,13 +31,13 @@ def record_card(
     actions: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """
-    The card of a record: title with link, its table's fields, footer, colour by priority.
+    The card of a record: linked title, its table's fields, footer, color by priority.
 
     Args:
-        record: With raw and display values of its table's card columns.
-        address: Where the title leads.
+        record: Has raw and display values of its table's card columns.
+        address: Target of the title's link.
         instance: Name of the instance for the footer, such as ``acme.service-now.com``.
-        actions: Buttons, as the host writes them.
+        actions: Buttons in the host's format.
     """
     title = record_title(record)
     shown = record_fields(record)
@@ -59,12 +59,12 @@ def record_card(
 
 
 def record_fields(record: Record) -> list[tuple[str, str]]:
-    """Labels and texts of the table's card, unescaped; "" for what is empty or may not be read."""
+    """Labels and texts of the card's fields, unescaped; "" for an empty or unreadable column."""
     return [(label, _text(record, column)) for column, label in table_of(record.table).card]
 
 
 def record_summary(record: Record, address: str, most: int = 99) -> str:
-    """The card as Markdown, for places that take no attachment: linked title, then its first *most* fields."""
+    """The card as Markdown, for places without attachments: linked title and the first *most* fields."""
     title = escaped(record.value("short_description"), _TITLE_CHARACTERS)
     lines = [f"**{record_link(record, address)}: {title or NOTHING}**", ""]
     fields = record_fields(record)[:most]
@@ -73,7 +73,7 @@ def record_summary(record: Record, address: str, most: int = 99) -> str:
 
 
 def _text(record: Record, column: str) -> str:
-    """What is shown of a column; times in UTC, for a card's readers live in many zones."""
+    """The text of a column. Times are in UTC, because a card's readers are in different time zones."""
     if column in _TIMES:
         raw = record.value(column)
         return f"{raw[:16]} UTC" if raw else ""
@@ -82,10 +82,10 @@ def _text(record: Record, column: str) -> str:
 
 def subscription_card(summary: str, facts: Sequence[tuple[str, str]], sys_id: str) -> dict[str, Any]:
     """
-    The details of a created, changed or deleted subscription, below the line that announces it.
+    The details of a created, changed or deleted subscription, for the post that announces it.
 
     Args:
-        summary: Who did what, for notifications: plain text.
+        summary: Who did what, as plain text for push notifications.
         facts: Title and Markdown of each line.
     """
     return {
@@ -97,7 +97,7 @@ def subscription_card(summary: str, facts: Sequence[tuple[str, str]], sys_id: st
 
 
 def record_title(record: Record) -> str:
-    """``INC0010001: what is wrong``, as plain text."""
+    """``INC0010001: short description`` as plain text."""
     return plain(f"{record.number}: {record.value('short_description')}", _TITLE_CHARACTERS)
 
 
@@ -107,7 +107,7 @@ def record_link(record: Record, address: str) -> str:
 
 
 def person_line(identity: Identity) -> str:
-    """``**Abel Tuter** (`abel.tuter`)``; a sentence where ServiceNow does not say who it is."""
+    """``**Abel Tuter** (`abel.tuter`)``, or a sentence if ServiceNow doesn't identify the person."""
     if not identity.known:
         return "an account that ServiceNow does not name"
     return f"**{escaped(identity.name or identity.user_name, 100)}** ({escaped(identity.user_name, 100)})"

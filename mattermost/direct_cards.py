@@ -1,10 +1,11 @@
 """
-Cards in direct and group messages between people (design §8). The bot can't join those, so such a card is a
-person's own post, which the bot can neither read nor change: it says when it was made, and only the answer to a
-press of its own buttons can update it.
+Cards in direct and group messages between people (design §8).
 
-Nothing tells the bot who is in a group message, and Mattermost forwards presses of people outside. So the buttons
-there carry who is, signed; a group message's members never change.
+The bot can't join those channels, so the card is a person's own post. The bot can neither read nor change it. The card
+says when it was made, and only the answer to a press of one of its buttons can update it.
+
+The bot can't find out who is in a group message, and Mattermost forwards presses by people outside it. So the buttons
+carry a signed list of the members, which never change in a group message.
 """
 
 import re
@@ -16,7 +17,7 @@ from typing import Any
 from core.calls import Channel
 from core.errors import NotVerified
 from core.signing import Signer
-from mattermost.shown import SHOWS
+from mattermost.card_props import RECORD_PROP
 
 _NAME = re.compile(r"([a-z0-9]{26})__([a-z0-9]{26})")  # of a direct message
 _PATH = "members of a group message"
@@ -28,23 +29,23 @@ _TEXTS = ("message", "pretext", "members")
 
 
 def direct_members(channel: Channel) -> frozenset[str]:
-    """Who is in a direct message, by its name; nobody for other channels."""
+    """The two people of a direct message, read from its name; empty for other channels."""
     found = _NAME.fullmatch(channel.name) if channel.type == "D" else None
     return frozenset(found.groups()) if found else frozenset()
 
 
 def signed_members(signer: Signer, channel_id: str, person_ids: Collection[str]) -> str:
-    """Who is in a group message, for its cards' buttons."""
+    """A signed list of a group message's members, for the buttons of its cards."""
     content = {"channel": channel_id, "members": sorted(person_ids)}
     return signer.sign(content, person="", path=_PATH, expires_at=_NEVER)
 
 
 def members_of(signer: Signer, channel_id: str, context: Mapping[str, Any]) -> frozenset[str] | None:
     """
-    Who was in the group message when the card was made; None for a button that does not say.
+    The members that the button lists, or None if it lists none.
 
     Raises:
-        NotVerified: What it says is not ours, or of another channel.
+        NotVerified: The list isn't signed by us, or is of another channel.
     """
     kept = context.get(_KEPT)
     token = kept.get("members") if isinstance(kept, Mapping) else None
@@ -58,10 +59,10 @@ def members_of(signer: Signer, channel_id: str, context: Mapping[str, Any]) -> f
 
 def own_post(post: Mapping[str, Any], now: float, members: str = "") -> dict[str, Any]:
     """
-    *post* with its card as it stands where only presses can update it.
+    *post* with a card that only presses can update: the footer says when it was made, the buttons carry its texts.
 
     Args:
-        members: As `signed_members` names those of a group message.
+        members: The result of `signed_members` in a group message.
     """
     props = post.get("props") or {}
     kept = {"message": str(post.get("message") or ""), "members": members}
@@ -74,12 +75,11 @@ def own_post(post: Mapping[str, Any], now: float, members: str = "") -> dict[str
 @dataclass
 class PressedCard:
     """
-    The card whose button is being answered.
+    The card whose button was pressed.
 
     Attributes:
-        post_id: Its post.
-        kept: What its buttons carry of the post.
-        update: What the answer puts in its place; None while nothing does.
+        kept: Texts of the post that its buttons carry.
+        update: The post's new content for the answer, or None.
     """
 
     post_id: str
@@ -88,16 +88,16 @@ class PressedCard:
 
     @classmethod
     def of(cls, post_id: str, context: Mapping[str, Any]) -> "PressedCard":
-        """From what a genuine button carries."""
+        """From the `context` of a verified button."""
         kept = context.get(_KEPT)
         found = kept if isinstance(kept, Mapping) else {}
         return cls(post_id, {name: str(found.get(name) or "")[:_MOST] for name in _TEXTS})
 
     def show(self, attachment: Mapping[str, Any], shows: Mapping[str, str], now: float) -> None:
-        """Let the answer update the card. Without its message the post would lose it, and so its properties."""
+        """Update the card in the answer. An answer without the message would remove it, and the props with it."""
         pretext = {"pretext": self.kept["pretext"]} if self.kept["pretext"] else {}
         card = _own({**pretext, **attachment}, dict(self.kept), now)
-        self.update = {"message": self.kept["message"], "props": {"attachments": [card], SHOWS: dict(shows)}}
+        self.update = {"message": self.kept["message"], "props": {"attachments": [card], RECORD_PROP: dict(shows)}}
 
 
 def _own(card: Mapping[str, Any], kept: Mapping[str, str], now: float) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """
-Text of other people in Markdown of ours: escaped going in, stripped coming out. Pure.
+Escapes other people's text for our Markdown, and removes Markdown from messages. Pure.
 
-Mattermost's clients render text in two steps, and text of a record has to pass both unchanged:
+Mattermost's clients render text in two steps, and record text has to pass both unchanged:
 
 1. Their Markdown parser, a fork of marked. It takes the backslash from the signs in `_UNESCAPED` and from a backslash
    that no letter, digit or underscore follows. Any other backslash is shown. It keeps character references
@@ -52,10 +52,10 @@ _REFERENCES = {"&": "&amp;", "$": "&#36;", "<": "&lt;"}
 
 def escaped(text: str, most: int) -> str:
     """
-    *text* as it stands, whatever it holds: no formatting, link, mention, channel link, hashtag or emoji of its own.
+    *text* without effect: no formatting, link, mention, channel link, hashtag or emoji.
 
-    Line breaks become blanks, marks that turn the writing direction and control characters go, and
-    more than *most* characters are cut with ``…``.
+    Line breaks become spaces. Control characters and marks for the writing direction are removed. Text of more than
+    *most* characters is cut with ``…``.
     """
     return _SIGN.sub(_escape, _one_line(text, most))
 
@@ -73,8 +73,8 @@ def _escape(found: re.Match[str]) -> str:
 
 def harmless(text: str, most: int) -> str:
     """
-    As `escaped`, inside a sentence of ours, but a text that means nothing as it stands is left alone: some places,
-    such as the line under the composer, draw no Markdown and would show the backslashes.
+    As `escaped`, but unchanged if the text has no effect anyway. Some places, such as the line below the message box,
+    don't render Markdown and would show the backslashes.
     """
     line = _one_line(text, most)
     return escaped(line, most) if _MEANS_SOMETHING.search(line) else line
@@ -82,8 +82,8 @@ def harmless(text: str, most: int) -> str:
 
 def quoted(text: str, most: int) -> str:
     """
-    *text* as a quotation that keeps its lines, everything in it as it stands; at most *most* characters
-    of it, cut with ``…``. Empty lines stay, so that nothing leaves the quotation.
+    *text* as an escaped quotation that keeps its lines, of at most *most* characters, cut with ``…``. Empty lines are
+    kept, so that nothing leaves the quotation.
     """
     whole = text.strip()
     cut = whole if len(whole) <= most else whole[: most - 1].rstrip() + "…"
@@ -94,8 +94,8 @@ def quoted(text: str, most: int) -> str:
 
 def plain(text: str, most: int) -> str:
     """
-    *text* for places that draw no Markdown, such as the linked title of an attachment: one line,
-    nobody mentioned, at most *most* characters.
+    *text* for places that don't render Markdown, such as the linked title of an attachment: one line of at most *most*
+    characters, without mentions.
     """
     return _defused(_one_line(text, most))
 
@@ -109,7 +109,7 @@ def _defused(text: str) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """Cut at a word, to at most *most* characters, ``…`` included."""
+    """*text* cut at a word to at most *most* characters, including the ``…``."""
     if len(text) <= most:
         return text
     head = text[: most - 1]
@@ -119,7 +119,7 @@ def shortened(text: str, most: int) -> str:
 
 
 def first_words(message: str, most: int) -> str:
-    """The first sentence or line of a message without its Markdown, at most *most* characters."""
+    """The first sentence or line of a message without its Markdown, of at most *most* characters."""
     for line in _plain_lines(message[:_BEGINNING]):
         words = " ".join(_CONTROL.sub("", line).split())
         if visible(words):
@@ -128,12 +128,12 @@ def first_words(message: str, most: int) -> str:
 
 
 def unmarked(text: str) -> str:
-    """Markdown of ours for places that draw it raw, such as errors of old servers' dialogs; links keep addresses."""
+    """Our Markdown as plain text, for example for errors in old servers' dialogs. Links keep their URLs."""
     return " ".join(" ".join(_plain_lines(text, addresses=True)).split())
 
 
 def visible(text: str) -> bool:
-    """Whether anything of *text* can be seen: blanks, format and control characters can't."""
+    """Whether *text* has more than spaces, format and control characters."""
     return any(not one.isspace() and unicodedata.category(one) not in {"Cf", "Cc"} for one in text)
 
 

@@ -1,8 +1,8 @@
 """
-How a notice reads: what changed from what to what, by whom, and what was written. Pure.
+Renders a notification: what changed, by whom, and what was written. Pure.
 
-The words go into the post's message, beside the record's card, so that the card can be renewed while the
-words stay. Record text is data, as in `mattermost.cards`.
+The text is the post's message beside the record's card, so that the card can be updated without it. Record text is
+escaped as in `mattermost.cards`.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -12,7 +12,7 @@ from core.notices import Actor, Change, Comment
 from core.subscriptions import EVENT_LABELS, Event
 from mattermost.markdown import escaped, quoted
 
-SAVES = 10  # told in one post; more go on in the next
+SAVES = 10  # per post
 _CHANGES = 10
 _VALUE_CHARACTERS = 200
 _COMMENT_CHARACTERS = 3000  # quoted in one piece
@@ -41,7 +41,7 @@ class Save:
 
 @dataclass(frozen=True)
 class Part:
-    """The Markdown of one post, and what it tells (`core.outbox.Mark`)."""
+    """The Markdown of one post, and the events it contains (`core.outbox.Mark`)."""
 
     text: str
     events: tuple[str, ...] = ()
@@ -80,13 +80,13 @@ def notice_parts(
 
 
 def bare_text(link: str, connect: bool) -> str:
-    """What is said of a record that can't be read now: that it changed, and no more."""
+    """The text for a record that can't be read now. It says only that the record changed."""
     why = "The person who subscribed is not connected to ServiceNow, so nothing else can be shown." if connect else ""
     return f"{link} has changed. {why}".strip()
 
 
 def _pieces(save: Save) -> list[Part]:
-    """A save as the fewest texts that a post can hold; each ends with a whole line, and all say whose it is."""
+    """A save as the fewest texts that fit into a post. Each ends with a whole line and names the author."""
     labels = [EVENT_LABELS[Event(token)] for token in save.events if token in set(Event)]
     who = escaped(save.actor.name or save.actor.user_name, 100)
     head = f"**{', '.join(labels) or 'Changed'}**" + (f" by {who}" if who else "")
@@ -102,7 +102,7 @@ def _pieces(save: Save) -> list[Part]:
 
 
 def _blocks(save: Save) -> Iterator[str]:
-    """What a save tells, in blocks that stay whole."""
+    """The blocks of a save, which are never split."""
     for change in save.changes[:_CHANGES]:
         old, new = (escaped(text, _VALUE_CHARACTERS) or "–" for text in (change.old, change.new))
         yield f"{escaped(change.label or change.field, 60)}: {old} → {new}"
@@ -120,7 +120,7 @@ def _blocks(save: Save) -> Iterator[str]:
 
 
 def _cut(text: str, most: int) -> tuple[str, str]:
-    """The beginning of *text* that one quotation holds, and the rest: cut at a line, else at a word."""
+    """Split *text* at a line, or else at a word, into what fits into one quotation and the rest."""
     if len(text) > most:
         at = max(text.rfind("\n", most // 2, most), 0) or max(text.rfind(" ", most // 2, most), 0) or most
         head, rest = text[:at], text[at:].lstrip()
@@ -133,7 +133,7 @@ def _cut(text: str, most: int) -> tuple[str, str]:
 
 
 def _joined(texts: Sequence[str]) -> str:
-    """Without an empty line before and after, Markdown draws a quote and its neighbours as one."""
+    """Join with empty lines around quotations, or Markdown would merge them with the text around them."""
     whole = ""
     for text in texts:
         apart = text.startswith(">") or whole.rpartition("\n")[2].startswith(">")

@@ -1,5 +1,5 @@
 """
-Paths of Mattermost's REST API, built from segments.
+Mattermost's ids, and paths of its REST API that are built from them.
 
 `MattermostClient` takes nothing else, so a value from outside can't choose which path is requested: an id that
 isn't one raises before anything is sent, and a name is quoted. `tests/test_rules.py` checks that every segment
@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote
+
+from marshmallow import ValidationError
 
 from core.calls import is_mattermost_id
 from core.upstream_errors import NoSuchId
@@ -42,6 +44,18 @@ class Name(str):
         if text in {"", ".", ".."}:
             raise NoSuchId()
         return super().__new__(cls, text)
+
+
+def valid_id(text: str) -> None:
+    """For marshmallow: a field that has to hold an id."""
+    if not is_mattermost_id(text):
+        raise ValidationError("Not an id of Mattermost.")
+
+
+def optional_id(text: str) -> None:
+    """For marshmallow: a field that holds an id or nothing. Direct messages have no team, new threads no root."""
+    if text:
+        valid_id(text)
 
 
 @dataclass(frozen=True)

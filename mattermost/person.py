@@ -1,4 +1,4 @@
-"""Mattermost as one call may use it: the bot's session, and the person's where the call carries one."""
+"""Mattermost for one call: with the bot's session, and with the person's if the call carries one."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
@@ -14,11 +14,11 @@ from core.ports import Clock
 from core.signing import Signer
 from core.upstream_errors import MattermostError, MattermostRefused
 from mattermost.access import Access, MayPost
+from mattermost.card_props import RECORD_PROP, post_lock, updated_props
 from mattermost.direct_cards import PressedCard, direct_members, own_post, signed_members
 from mattermost.paths import Ask, Id, Name, Path, api, apps_plugin
 from mattermost.permission_reads import PermissionReads, read_channel
 from mattermost.session import Session
-from mattermost.shown import SHOWS, renewed, renewing
 from mattermost.threads import read_thread
 
 _FORM = "servicenow_form"  # the property of a card's post that says which form posted it
@@ -82,7 +82,7 @@ class MattermostForPerson:
         permission = self._permission(channel_id)
         props: dict[str, Any] = {"attachments": [dict(attachment)], _FORM: pending_post_id}
         if shows:
-            props[SHOWS] = dict(shows)
+            props[RECORD_PROP] = dict(shows)
         post = {
             "channel_id": permission.channel_id,
             "root_id": root_id,
@@ -168,17 +168,17 @@ class MattermostForPerson:
         shows: Mapping[str, str],
         found_root: Callable[[str], None] = lambda _: None,
     ) -> CardUpdate:
-        with renewing(post_id):
+        with post_lock(post_id):
             post = self._as_bot("GET", api("posts", Id(post_id)))
             root_id = str(post.get("root_id") or post["id"])
             found_root(root_id)
             props = post.get("props") or {}
-            shown = props.get(SHOWS)
+            shown = props.get(RECORD_PROP)
             # In a direct message of two people the card is a person's post, which is not the bot's to change.
             ours = post.get("user_id") == self._bot_user_id
             same = isinstance(shown, dict) and all(shown.get(one) == shows[one] for one in ("table", "sys_id"))
             if ours and same:
-                changed = renewed(props, attachment, shows)
+                changed = updated_props(props, attachment, shows)
                 if changed is not None:
                     self._as_bot("PUT", api("posts", Id(post_id), "patch"), json={"props": changed})
         return CardUpdate(root_id=root_id, updated=ours and same)
@@ -269,7 +269,7 @@ class MattermostForPerson:
         rows = self._as_bot("POST", api("users", "ids"), json=sorted(person_ids))
         return {str(row["id"]): str(row["username"]) for row in rows}
 
-    def tell(self, person_id: str, text: str) -> None:
+    def send_direct_message(self, person_id: str, text: str) -> None:
         channel = self._as_bot("POST", api("channels", "direct"), json=[self._bot_user_id, person_id])
         self._as_bot("POST", api("posts"), json={"channel_id": channel["id"], "message": text})
 

@@ -1,6 +1,6 @@
 """
-The dialect of every Mattermost server: buttons on cards and interactive dialogs (native integrations
-reference §2 and §3). Their payloads into ours, our replies into their answers; all with HTTP 200.
+The wire format of card buttons and interactive dialogs, which every Mattermost server has (native integrations
+reference §2 and §3). Every response has HTTP status 200.
 """
 
 import re
@@ -11,10 +11,9 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
 
 from core.calls import Kind, Navigate, Options, Reply, Text
-from core.errors import AppError, InvalidInput
-from mattermost.error_words import with_reference
-from mattermost.ids import optional_id, valid_id
+from core.errors import AppError, InvalidInput, with_reference
 from mattermost.markdown import unmarked
+from mattermost.paths import optional_id, valid_id
 
 _DIRECT = re.compile(r"([a-z0-9]{26})__([a-z0-9]{26})")  # both people's ids
 _GROUP = re.compile(r"[0-9a-f]{40}")  # a digest of the members' ids
@@ -22,7 +21,7 @@ _GROUP = re.compile(r"[0-9a-f]{40}")  # a digest of the members' ids
 
 @dataclass(frozen=True, kw_only=True)
 class PressRequest:
-    """A press whose shape is checked, and nothing else. ``context`` is what the button carries."""
+    """A press whose schema is valid. Nothing else is verified. ``context`` is the button's."""
 
     user_id: str
     channel_id: str
@@ -48,7 +47,7 @@ class PressRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class DialogRequest:
-    """A dialog's answer, refresh or look-up whose shape is checked, and nothing else."""
+    """A dialog's submission, refresh or lookup whose schema is valid. Nothing else is verified."""
 
     kind: Kind
     user_id: str
@@ -92,7 +91,7 @@ _KINDS = {"refresh": Kind.REFRESH, "dialog_lookup": Kind.LOOKUP}
 
 
 def read_press(payload: Mapping[str, Any]) -> PressRequest:
-    """Raises InvalidInput for what is not of a press's shape."""
+    """Validate a press. Raises InvalidInput."""
     try:
         return PressRequest(**_PRESS.load(payload))
     except ValidationError as error:
@@ -101,10 +100,10 @@ def read_press(payload: Mapping[str, Any]) -> PressRequest:
 
 def read_dialog(payload: Mapping[str, Any]) -> DialogRequest:
     """
-    Which of the three it is says ``type``; mobile sends refreshes to the dialog's own address.
+    Validate a dialog request. ``type`` tells the kinds apart, because mobile sends refreshes to the dialog's URL.
 
     Raises:
-        InvalidInput: Not of a dialog's shape.
+        InvalidInput: The request is malformed.
     """
     try:
         found: dict[str, Any] = _DIALOG.load(payload)
@@ -134,7 +133,7 @@ def _malformed(error: ValidationError) -> InvalidInput:
 
 
 def write_press(reply: Reply, update: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The answer to a press: words for the presser alone, or nothing; *update* takes the place of the post."""
+    """The answer to a press: a text only the presser sees, or nothing. *update* replaces the post."""
     more = {"update": dict(update)} if update is not None else {}
     match reply:
         case Text(text=text):
@@ -146,13 +145,13 @@ def write_press(reply: Reply, update: Mapping[str, Any] | None = None) -> dict[s
 
 
 def write_press_error(error: AppError, reference: str) -> dict[str, Any]:
-    """What went wrong, for the presser alone, in the thread of the card; field errors in one line."""
+    """An error that only the presser sees, in the card's thread, with field errors on one line."""
     more = "".join(f" {sentence}" for sentence in error.fields.values())
     return {"ephemeral_text": with_reference(error, f"{error.user_message}{more}", reference)}
 
 
 def write_options(reply: Reply) -> dict[str, Any]:
-    """The answer to a look-up; anything else offers nothing."""
+    """The answer to a lookup. Any other reply becomes an empty list."""
     options = reply.options if isinstance(reply, Options) else ()
     return {"items": [{"text": option.label, "value": option.value} for option in options]}
 

@@ -1,9 +1,8 @@
 """
-What comes back from a dialog, from every client: submissions, and the values beside a look-up. Pure.
+Reads the values that clients send from a dialog, in submissions and in lookups. Pure.
 
-The clients encode values differently (native integrations reference §2.7), and the web client encodes those beside
-a look-up otherwise than those it submits (recorded). What the elements were says the shape that
-`plain_forms.shape_of` made.
+Clients encode values differently (native integrations reference §2.7), and the web client encodes them differently in
+lookups (recorded). The shape from `plain_forms.shape_of` says what each element was.
 """
 
 import re
@@ -21,7 +20,7 @@ _RENAMED = re.compile(r"(.+)__(\d{1,3})")  # an element that got a new name, and
 
 
 class ForeignForm(NotVerified):
-    """The values belong to another dialog: a client sends them where the newest dialog says (recorded)."""
+    """The values belong to another dialog. A client sends them to the newest dialog's URL (recorded)."""
 
     user_message = "Another form was open at the same time, so nothing was saved. Close this one and open it again."
 
@@ -77,18 +76,18 @@ def read_lookup(submission: Mapping[str, Any], shape: Mapping[str, Any]) -> Valu
 
 
 def field_of(element: str) -> str:
-    """The field behind an element's name, which may be another one in a later step."""
+    """The field of an element, whose name can differ between steps."""
     return _renamed(element)[1]
 
 
 def chosen_field(values: Values, shape: Mapping[str, Any]) -> str:
-    """The field that triggered a refresh, for clients that don't send it: the one whose value changed."""
+    """The field that triggered a refresh: the one whose value changed, for clients that don't send it."""
     drawn: Mapping[str, str] = shape.get("refreshing", {})
     return next((name for name, value in drawn.items() if values.text(name) != value), "")
 
 
 def held(submission: Mapping[str, Any], shape: Mapping[str, Any]) -> frozenset[str]:
-    """Names of all elements that a client holds a value for, of this step and of earlier ones."""
+    """Names of all elements, of this and earlier steps, for which the client has a value."""
     now = {name for name, value in submission.items() if value not in (None, "", []) and name != "selected_field"}
     return frozenset({*now, *shape.get("earlier", ())})
 
@@ -99,7 +98,7 @@ def _preset(name: str, shape: Mapping[str, Any]) -> Option | None:
 
 
 def _resolved(name: str, entered: Value, shape: Mapping[str, Any]) -> Value:
-    """A dynamic select sends its default's text as the value: what it stands for."""
+    """Replace the text of a default, which a dynamic select sends as its value, by the value."""
     known = shape.get("known", {}).get(name)
     sent = entered.value if isinstance(entered, Option) else entered
     return Option(*known) if known and isinstance(sent, str) and sent.strip() == known[0].strip() else entered

@@ -1,8 +1,8 @@
 """
-Who is asking (design §4): the framework's token names the person.
+Reads the framework's JWT, which names the person (design §4).
 
-The secret of that token is readable by every Mattermost user (protocol reference §2), so it proves nothing
-alone. A bot session, which is handed to the app only, does (`mattermost/token_owners.py`).
+Every Mattermost user can read the secret of that token (protocol reference §2), so the token proves nothing alone.
+A bot session, which only the app gets, is the other proof (`mattermost/token_owners.py`).
 """
 
 import json
@@ -23,18 +23,18 @@ def acting_user_id(authorization: str, secret: str, now: float, *, nobody: bool 
 
     Args:
         authorization: The header's value, ``Bearer <jwt>``.
-        now: Unix seconds; ``exp`` is held against it, with a minute for clocks that differ.
-        nobody: Whether the token may name no one, as those of calls without an acting user do; "" then.
+        now: Unix seconds. ``exp`` may be a minute earlier, because clocks differ.
+        nobody: Accept a token without a person, as in calls without an acting user, and return "".
 
     Raises:
-        OtherSecret: Signed with another key.
-        NotVerified: Missing, of another algorithm, expired, or naming nobody.
+        OtherSecret: Signed with another secret.
+        NotVerified: Missing, another algorithm, expired, or without a person.
     """
     scheme, _, token = authorization.partition(" ")
     if scheme != "Bearer" or not token:
         raise NotVerified("no framework token")
     try:
-        # The signature is the library's; of the claims there are two, checked here on our own clock.
+        # The library checks the signature. The two claims are checked here, against our own clock.
         claims = json.loads(_JWS.decode(token, secret, algorithms=["HS256"]))
     except jwt.InvalidSignatureError as error:
         raise OtherSecret("framework token: signed with another secret") from error
@@ -42,7 +42,7 @@ def acting_user_id(authorization: str, secret: str, now: float, *, nobody: bool 
         raise NotVerified(f"framework token: {type(error).__name__}") from error
     claims = claims if isinstance(claims, dict) else {}
     expires_at = claims.get("exp")
-    # Python's JSON reads NaN and Infinity, and neither of them would ever expire.
+    # Python's JSON accepts NaN and Infinity, which would never expire.
     if not isinstance(expires_at, int | float) or expires_at is True or not -math.inf < expires_at < math.inf:
         raise NotVerified("framework token: no expiry")
     if now > expires_at + 60:

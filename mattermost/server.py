@@ -1,4 +1,4 @@
-"""What a Mattermost server says of itself without a session: its version, and the key of its triggers."""
+"""The server's version and the public key of its trigger ids, both readable without a session."""
 
 import threading
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from mattermost.client import MattermostClient
 from mattermost.paths import api
 
 _REMEMBERED_SECONDS = 3600
-_PAUSE_SECONDS = 10.0  # between two questions that bad signatures can cause
+_PAUSE_SECONDS = 10.0  # between two reads that bad signatures can cause
 _WAIT_SECONDS = 3.0
 
 LOOKUPS_SINCE = (11, 0)  # native integrations reference §2.4: dynamic selects and several choices
@@ -24,8 +24,8 @@ STEPS_SINCE = (11, 1)  # refresh, a second form, dates
 class ServerFacts:
     """
     Args:
-        version: Major and minor, such as ``(9, 11)``; ``(0, 0)`` when it does not say.
-        trigger_key: Public half of the key that signs triggers: Base64 DER, "" when it does not say.
+        version: Major and minor, such as ``(9, 11)``; ``(0, 0)`` if unknown.
+        trigger_key: Public key that verifies trigger ids: Base64 DER, "" if unknown.
     """
 
     version: tuple[int, int]
@@ -33,7 +33,7 @@ class ServerFacts:
 
 
 class Server:
-    """The facts of ``MATTERMOST_URL``, asked once an hour."""
+    """Reads the facts of ``MATTERMOST_URL`` once an hour."""
 
     def __init__(self, client: MattermostClient, clock: Clock) -> None:
         self._client = client
@@ -42,17 +42,17 @@ class Server:
         self._asked_at = float("-inf")
         self._lock = threading.Lock()
 
-    def facts(self, *, anew: bool = False) -> ServerFacts:
+    def facts(self, *, refresh: bool = False) -> ServerFacts:
         """
-        The facts; with *anew* asked again, at most every ten seconds.
+        The facts. *refresh* bypasses the cache, at most every ten seconds.
 
         Raises:
-            MattermostSilent: Nothing is remembered and Mattermost could not be asked.
-            MattermostRefused: It refused to answer.
+            MattermostSilent: Nothing is cached, and Mattermost didn't answer.
+            MattermostRefused: Mattermost rejected the request.
         """
         with self._lock:
             known = self._known.get("facts")
-            if known is not None and not (anew and self._clock() - self._asked_at >= _PAUSE_SECONDS):
+            if known is not None and not (refresh and self._clock() - self._asked_at >= _PAUSE_SECONDS):
                 return known
             self._asked_at = self._clock()
             found = self._ask()

@@ -1,4 +1,4 @@
-"""Threads and files with a person's own session, so that nobody passes on what that person may not read."""
+"""Reads threads with a person's own session, so that nobody passes on what that person can't read."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,10 +11,9 @@ _MOST_PEOPLE = 200
 
 def read_thread(ask: Ask, post_id: str, *, without: str) -> Sequence[Message]:
     """
-    The thread that *post_id* belongs to, oldest first; a message without replies is a thread of one.
+    The thread that *post_id* belongs to, oldest first. A message without replies is a thread of one.
 
-    What the system says (somebody joined), deleted messages and those of the user *without*, our own
-    bot with its cards, are left out.
+    System messages, deleted messages and those of the user *without* (our bot) are left out.
     """
     found = ask("GET", api("posts", Id(post_id), "thread"))
     posts = found.get("posts") if isinstance(found, Mapping) else None

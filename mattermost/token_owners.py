@@ -1,9 +1,9 @@
 """
-Whose Mattermost session a token is: asked once, and remembered as a hash.
+Finds out whose Mattermost session a token is. The result is cached under the token's hash.
 
-Every Mattermost user can send made-up tokens here, for they can read the framework's secret. So what a
-token nobody has seen may cost is limited, and whoever finds the limit used up is refused at once: threads
-that wait would be missing for everybody else. A token that was good before is outside these limits.
+Every Mattermost user can read the framework's secret and send made-up tokens here. So checks of unknown tokens are
+limited. When the limit is reached, a call is rejected at once, because waiting would occupy threads that others need.
+The limits don't apply to tokens that were valid before.
 """
 
 import hashlib
@@ -26,20 +26,20 @@ from mattermost.paths import api
 
 _SHAPE = re.compile(r"[a-z0-9]{26}")
 _REMEMBERED_SECONDS = 300.0
-_RENEWED_SECONDS = 240.0  # after which one caller asks again, and the others go on with what is known
+_RENEWED_SECONDS = 240.0  # after which one caller checks again, and the others use the cached result
 _REFUSED_SECONDS = 60.0
 _SILENT_SECONDS = 2.0
 _ASKING_SECONDS = 5.0
 _WAITING_SECONDS = 2.0
-_MOST_ASKING = 4  # threads with a question about unknown tokens
-_MOST_WAITING = 16  # threads that wait for another one's question
-_ALL = 5  # questions about unknown tokens in a second
-_EACH = 2  # of one person
+_MOST_ASKING = 4  # concurrent checks of unknown tokens
+_MOST_WAITING = 16  # threads that wait for another thread's check
+_ALL = 5  # checks of unknown tokens per second
+_EACH = 2  # checks per second and person
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose token it is, as Mattermost says."""
+    """The user that Mattermost says the token belongs to."""
 
     user_id: str
     is_bot: bool
@@ -47,7 +47,7 @@ class Owner:
 
 
 class TokenOwners:
-    """Questions go to ``MATTERMOST_URL`` alone, one at a time per token."""
+    """Asks ``MATTERMOST_URL`` only, once at a time per token."""
 
     def __init__(
         self, client: MattermostClient, clock: Clock = time.time, timer: Callable[[], float] = time.monotonic
@@ -68,14 +68,14 @@ class TokenOwners:
     def owner(self, token: str, *, asker: str, trusted: bool = False, fresh: bool = False) -> Owner:
         """
         Args:
-            asker: Who sent it, as far as the framework's token says: each has a share of the questions.
-            trusted: Something else proves that the token is worth a question.
-            fresh: What is known of a good token is not enough.
+            asker: Who sent it, according to the framework's token. Checks are limited per asker.
+            trusted: Something else proves that the token is worth a check, so the limits don't apply.
+            fresh: Don't answer from the cache.
 
         Raises:
-            NotVerified: No token of Mattermost's shape, or Mattermost does not know it.
-            MattermostSilent: Mattermost could not be asked.
-            TooManyRequests: Nothing was asked, because too much is being asked.
+            NotVerified: It doesn't look like a token, or Mattermost doesn't know it.
+            MattermostSilent: Mattermost didn't answer.
+            TooManyRequests: A limit is reached, so Mattermost wasn't asked.
         """
         if not _SHAPE.fullmatch(token):
             raise NotVerified("no token of Mattermost's shape")
@@ -113,14 +113,14 @@ class TokenOwners:
                 self._waiting -= 1
 
     def forget(self) -> None:
-        """Check every token again, as after the app was disabled or reinstalled."""
+        """Clear the cache, for example after the app was disabled or reinstalled."""
         with self._lock:
             self._generation += 1
             for known in (self._known, self._refused, self._silent):
                 known.clear()
 
     def _spend(self, asker: str) -> None:
-        """One question about an unknown token; under the lock."""
+        """Count one check of an unknown token. Call it with the lock."""
         if len(self._unknown) >= _MOST_ASKING:
             raise TooManyRequests("too many unknown tokens are being checked")
         now = self._clock()

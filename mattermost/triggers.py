@@ -1,9 +1,9 @@
 """
-Who pressed a button (design §4, "Plain host"): the server's signature in the trigger says it.
+Verifies who pressed a button, by the server's signature in the trigger id (design §4, "Plain host").
 
-The request itself carries no proof: any Mattermost user can make the server post anything here.
-A trigger is Base64 of ``client id:user id:milliseconds:`` and the Base64 of an ECDSA P-256 signature
-(DER, SHA-256) over that text up to and including the third colon.
+The rest of the request proves nothing, because any Mattermost user can make the server post anything here.
+A trigger id is Base64 of ``client id:user id:milliseconds:`` followed by the Base64 of an ECDSA P-256 signature
+(DER, SHA-256) over the text up to and including the third colon.
 """
 
 import base64
@@ -20,28 +20,28 @@ from core.errors import NotVerified
 from core.ports import Clock
 from mattermost.server import Server
 
-LIFE_SECONDS = 60.0  # either way; Mattermost itself lets a dialog open for 30
+LIFE_SECONDS = 60.0  # in both directions; Mattermost opens dialogs for 30
 _MOST_CHARACTERS = 1000
 
 
 class ExpiredTrigger(NotVerified):
-    """The press is older than a minute, or the clocks differ by more."""
+    """The press is more than a minute old, or the clocks differ by that much."""
 
     user_message = "This took too long to reach us, so nothing was done. Press it again."
 
 
 class UsedTrigger(NotVerified):
-    """The same press came twice."""
+    """The same press arrived twice."""
 
     user_message = "This was pressed already; the first press counts."
 
 
 class Triggers:
     """
-    Checks triggers; each is accepted once.
+    Accepts each trigger id once.
 
     Args:
-        server: Whose key counts; asked again when a signature fails, for keys change.
+        server: Has the key. It is read again when a signature fails, because keys change.
     """
 
     def __init__(self, server: Server, clock: Clock) -> None:
@@ -52,14 +52,12 @@ class Triggers:
 
     def check(self, trigger_id: object, user_id: object) -> None:
         """
-        Return if *user_id* pressed something within the last minute and *trigger_id* was not used before.
-
-        Both are unchecked JSON.
+        Verify that *user_id* pressed something within the last minute. Both arguments are unchecked JSON.
 
         Raises:
-            ExpiredTrigger, UsedTrigger: Genuine, but too old or used.
-            NotVerified: Not made by this server, or for another person.
-            MattermostSilent: The server's key is not known and could not be asked for.
+            ExpiredTrigger, UsedTrigger: Signed by the server, but too old or used before.
+            NotVerified: Not signed by this server, or for another person.
+            MattermostSilent: The server's key isn't known, and the server didn't answer.
         """
         text, signature = _parts(trigger_id)
         client_id, owner, milliseconds, _ = text.decode().split(":")
@@ -77,13 +75,13 @@ class Triggers:
         known = self._server.facts().trigger_key
         if _holds(known, text, signature):
             return
-        newest = self._server.facts(anew=True).trigger_key
+        newest = self._server.facts(refresh=True).trigger_key
         if newest == known or not _holds(newest, text, signature):
             raise NotVerified("trigger: bad signature")
 
 
 def _parts(trigger_id: object) -> tuple[bytes, bytes]:
-    """The signed text and the signature. Raises NotVerified for anything of another shape."""
+    """The signed text and the signature. Raises NotVerified if the format is wrong."""
     try:
         if not isinstance(trigger_id, str) or len(trigger_id) > _MOST_CHARACTERS:
             raise ValueError("no text, or too long")

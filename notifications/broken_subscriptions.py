@@ -166,7 +166,7 @@ class BrokenSubscriptions:
         if not person_id:
             return
         try:
-            self._bot.tell(person_id, text)
+            self._bot.send_direct_message(person_id, text)
         except MattermostSilent:
             raise
         except AppError as error:

@@ -15,7 +15,7 @@ _MOST = 1000
 
 
 class AttachmentsClient:
-    """`core.record_ports.Attachments` with one person's rights."""
+    """Reads and adds attachments with one person's permissions."""
 
     def __init__(self, api: TableApi) -> None:
         self._api = api

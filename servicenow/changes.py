@@ -1,8 +1,8 @@
 """
 The Change Management API (API reference §6.1).
 
-It answers otherwise than the Table API: 200 for an insert, numbers and booleans as JSON's own, one
-object where the documentation prints a list, and in lists a last element that holds only ``__meta``.
+Its answers differ from the Table API's: 200 for an insert, JSON numbers and booleans, one object where the
+documentation shows a list, and a last list element that has only ``__meta``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ _COMPLETE = "3"
 
 
 class ChangesClient:
-    """`core.record_ports.Changes` with one person's rights."""
+    """Creates and checks change requests with one person's permissions."""
 
     def __init__(self, api: TableApi) -> None:
         self._api = api
@@ -71,7 +71,7 @@ class ChangesClient:
 
 
 def _checked(sys_id: str) -> str:
-    """Only ids get into an address. Raises Broken for what ServiceNow named instead of one."""
+    """Only ids are used in a path. Raises Broken if ServiceNow returned something else."""
     if not is_sys_id(sys_id):
         raise Broken("no sys_id")
     return sys_id
@@ -84,9 +84,9 @@ def _is_complete(worker: Any) -> bool:
 
 def read_next_states(result: Any) -> list[Choice]:
     """
-    The states that can be reached by hand, as ServiceNow orders them.
+    The states that a person can choose, in ServiceNow's order.
 
-    A transition that only happens by itself (an approval) is listed as a state, too: it is left out.
+    ServiceNow also lists automatic transitions, such as an approval. They are left out.
     """
     if not isinstance(result, dict) or not isinstance(result.get("available_states"), list):
         raise Broken("nextstates without states")
@@ -106,7 +106,7 @@ def read_next_states(result: Any) -> list[Choice]:
 
 
 def read_change(result: Any) -> Record:
-    """A change, or a template, as the API writes it. Raises Broken for something else."""
+    """Parse a change or a template. Raises Broken for anything else."""
     row = result[0] if isinstance(result, list) and result else result
     if not isinstance(row, dict) or not isinstance(row.get("sys_id"), dict):
         raise Broken("change API answered without a row")
@@ -119,7 +119,7 @@ def read_change(result: Any) -> Record:
 
 
 def _raw(value: Any) -> str:
-    """As the Table API would write it: ``-5.0`` is ``-5``, a truth is ``true``."""
+    """The value in the Table API's format: ``-5`` for ``-5.0``, ``true`` for a boolean."""
     match value:
         case None:
             return ""

@@ -1,9 +1,9 @@
 """
-What an answer of ServiceNow means: its result, or an error. Pure.
+Turns an answer of ServiceNow into its result or an error. Pure.
 
-An instance says little by statuses alone: a hibernating one answers 200 with a page, a cut list is a
-200 too, and a 403 may stand for a right, a business rule or a mandatory field (API reference §3).
-Whether an answer is JSON is decided by reading it, never by its ``Content-Type``.
+The status alone says little: a hibernating instance answers 200 with a page, a cut list is also a 200, and a 403 can
+mean a missing permission, a business rule or a mandatory field (API reference §3). Whether an answer is JSON is decided
+by parsing it, never by its ``Content-Type``.
 """
 
 import json
@@ -33,22 +33,22 @@ from core.upstream_errors import (
 )
 
 _ASLEEP = re.compile(r"instance\s+(is\s+)?hibernating", re.IGNORECASE)
-_TOKEN = re.compile(r"[!-~]+")  # it goes into a header
+_TOKEN = re.compile(r"[!-~]+")  # because it is sent in a header
 _RULE = re.compile(r"aborted by Business Rule '([^'^]*)")
 _MANDATORY = re.compile(r"fields? (?:is|are) mandatory:\s*(.+)", re.DOTALL)
 _MANDATORY_ONE = re.compile(r"(?:Data Policy Exception:|,|;|\n)\s*([^,;:\n]+?) is mandatory")
-_HEAD = 4000  # characters of a page that are looked at
+_HEAD = 4000  # characters of a page to examine
 
 
 def read_answer(method: str, status: int, headers: Mapping[str, str], body: bytes) -> Any:
     """
-    The decoded JSON of a good answer, an object with ``result``; None where there is none (204).
+    The decoded JSON of a successful answer, an object with ``result``; None for 204.
 
     Args:
-        headers: With case-insensitive look-up.
+        headers: Looked up without regard to case.
 
     Raises:
-        ServiceNowError: One of its classes, as their docstrings say.
+        ServiceNowError: The subclass for this kind of answer.
     """
     if status == 204:
         return None
@@ -66,13 +66,13 @@ def read_answer(method: str, status: int, headers: Mapping[str, str], body: byte
 
 def read_token_answer(status: int, headers: Mapping[str, str], body: bytes) -> bool:
     """
-    Whether the token endpoint answered with a token; False when it refused.
+    Whether the token endpoint returned a token. False if it rejected the request.
 
-    ServiceNow refuses everything alike, with 401 and JSON (§4.4); 400 is taken as the same. Only that
-    is a refusal: a page or a fault of its own says nothing about a token.
+    ServiceNow rejects every request with the same 401 and JSON (§4.4); a 400 counts as the same. A page or a server
+    error says nothing about the token.
 
     Raises:
-        ServiceNowError: It did neither: asleep, a page, busy, a fault of its own.
+        ServiceNowError: Neither a token nor a rejection: asleep, a page, busy, a server error.
     """
     if status == 202:
         raise Dropped("202: accepted without an answer")
@@ -92,7 +92,7 @@ def read_token_answer(status: int, headers: Mapping[str, str], body: bytes) -> b
 
 
 def read_plain_answer(status: int, headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether an endpoint whose body has no form (revocation) took the request. Raises as above."""
+    """Whether an endpoint without a JSON answer (revocation) accepted the request. Raises as `read_token_answer`."""
     if status == 202:
         raise Dropped("202: accepted without an answer")
     if body.lstrip()[:1] == b"<" or status >= 500 or 300 <= status < 400 or status in {404, 429}:
@@ -108,7 +108,7 @@ def _json(body: bytes) -> Any:
 
 
 def _no_data(status: int, headers: Mapping[str, str], body: bytes) -> ServiceNowError:
-    """A page, or nothing that can be read."""
+    """The error for a page or an unreadable body."""
     text = body[:_HEAD].decode("utf-8", "replace")
     page = text.lstrip()[:1] == "<"
     target = urlsplit(headers.get("Location", "")).hostname
@@ -175,7 +175,7 @@ def _refusal(method: str, status: int, headers: Mapping[str, str], content: Any)
 
 
 def _values_refused(what: str, text: str) -> Refused | None:
-    """A data policy or a business rule: names of people's fields and rules, never their values."""
+    """The error of a data policy or business rule. It has names of fields and rules, never values."""
     if found := _MANDATORY.search(text):
         labels = [label.strip() for label in found[1].split(",") if label.strip()]
         return Refused(f"{what}: mandatory fields", labels=labels)
@@ -193,6 +193,6 @@ def _surely_not_inserted(message: str, detail: str) -> bool:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds; the form with a date, which ServiceNow does not use, counts as none."""
+    """Seconds. A date, which ServiceNow doesn't send, is ignored."""
     value = headers.get("Retry-After", "")
     return float(value) if value.isascii() and value.isdecimal() else None

@@ -1,4 +1,4 @@
-"""ServiceNow for one person and one call: the port `core.ports.ServiceNow`."""
+"""ServiceNow with one person's permissions, for one call."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ from servicenow.tokens import TokenManager
 from servicenow.transport import Transport
 
 _OPTIONS = 20
-_BATCH = 100  # sys_ids in one query; keeps the address under 8 kB
-_CLOCK_MARGIN = 300.0  # seconds that the instance's clock may be behind ours
+_BATCH = 100  # sys_ids in one query, so that the URL stays under 8 kB
+_CLOCK_MARGIN = 300.0  # seconds that the instance's clock can be behind ours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class InstanceClients:
 
 
 class ServiceNowClients:
-    """Makes a client per call; what is kept is each person's own: columns, and what was found."""
+    """Makes a client per call. Caches columns and search results per person."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class ServiceNowClients:
         self._found = FoundRecords(clock)
 
     def client_for(self, person_id: str, deadline: Deadline) -> "ServiceNowClient":
-        """A client with *person_id*'s rights that keeps *deadline*."""
+        """A client with *person_id*'s permissions that finishes before *deadline*."""
         account = self._accounts.get(person_id)
         language = account.identity.language if account else ""
         api = TableApi(self._transport, self._tokens, person_id, deadline)
@@ -130,8 +130,8 @@ class ServiceNowClient:
         try:
             found = self._records(table, Query().where(equals("correlation_id", form_id)))
         except AccessDenied:
-            return []  # the column may not be filtered by
-        # An unreadable column makes ServiceNow drop the term: only a row that reads back counts.
+            return []  # the person can't filter by this column
+        # ServiceNow drops a term with an unreadable column, so only rows with the right value count.
         mine = [record for record in found if record.value("correlation_id") == form_id]
         return sorted(mine, key=lambda record: (record.value("opened_at"), record.number))
 
@@ -143,7 +143,7 @@ class ServiceNowClient:
             for row in self._api.rows(table, batch, wanted, _BATCH, display="all"):
                 record = record_from(table, row)
                 found[record.sys_id] = record
-        # A dropped term would answer with other rows: only what was asked for counts.
+        # If ServiceNow drops the term, it returns other rows. Only the requested ones count.
         return {sys_id: found[sys_id] for sys_id in sys_ids if sys_id in found}
 
     def sees_any(self, table: str) -> bool:
@@ -171,7 +171,7 @@ class ServiceNowClient:
             wanted = wanted.where(contains("name", query), starts_with("user_name", query), starts_with("email", query))
         people = self._people(wanted.order_by("name"))
         if query and len(people) == _OPTIONS and not any(_called_exactly(one, query) for one in people):
-            # More than fit: whose user name this is comes first all the same.
+            # There are more results than fit. The person with exactly this user name comes first.
             exact = self._people(Query().where(equals("active", "true")).where(equals("user_name", query)))
             people = [*(one for one in exact if _called_exactly(one, query)), *people][:_OPTIONS]
         return distinct_options(person_option(one) if one.user_name else Option(one.name, one.sys_id) for one in people)
@@ -200,5 +200,5 @@ def _called_exactly(person: Identity, user_name: str) -> bool:
 
 
 def _called(wanted: Query, query: str) -> Query:
-    """Rows whose name contains *query*, all where it is empty."""
+    """Rows whose name contains *query*; all rows if it is empty."""
     return (wanted.where(contains("name", query)) if query else wanted).order_by("name")

@@ -1,9 +1,9 @@
 """
-Columns and their choices, as an ordinary person may learn them, in memory for 15 minutes.
+Columns and their choices, read with an ordinary person's permissions and cached for 15 minutes.
 
-`sys_choice` and `sys_dictionary` refuse most people (recorded), so `ui/meta` comes first; the component and
-`sys_choice` add what depends on another column, and stand in where `ui/meta` is closed; last come the base
-system's values (design §5).
+Most people can't read `sys_choice` and `sys_dictionary` (recorded), so `ui/meta` is the first source. The component and
+`sys_choice` add choices that depend on another column, and replace `ui/meta` where it is closed. The base system's
+values are the last source (design §5).
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from servicenow.table_api import TableApi, meta_path
 log = structlog.get_logger(__name__)
 
 SECONDS = 900.0
-_AGAIN_SECONDS = 60.0  # after silence, so that a silent instance is not asked by every form
+_AGAIN_SECONDS = 60.0  # after a failure, so that not every form calls an instance that doesn't answer
 _MOST_CHOICES = 1000
 # Categories by the subcategories of incidents in the base system (`sys_choice` of a new instance).
 _SUBCATEGORIES: Mapping[str, tuple[str, ...]] = {

@@ -1,4 +1,4 @@
-"""The component in ServiceNow, looked at and set up with an administrator's own account."""
+"""Inspects and configures the component in ServiceNow with an administrator's own permissions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,10 +1,9 @@
 """
-Filters of subscriptions as encoded queries, and back. Pure.
+Converts filters of subscriptions to encoded queries and back. Pure.
 
-A filter is evaluated by the component, which runs as the system: what it may name is therefore held to
-the columns that the person sees, without dot-walks, and to operators that compare and nothing else. A
-query that a person typed is taken apart and built again from typed terms; what does not come apart is
-refused with a sentence, for ServiceNow would drop it without a word (API reference §2.4).
+The component evaluates a filter as the system. So a filter can contain only columns that the person sees, no
+dot-walks, and only comparison operators. A query that a person typed is parsed and rebuilt from typed terms. Anything
+else is rejected with an explanation, because ServiceNow would drop it silently (API reference §2.4).
 """
 
 import re
@@ -25,13 +24,13 @@ _MOST_TERMS = 40
 
 def encode(wanted: Filter, table: str, columns: Mapping[str, Column]) -> str:
     """
-    The encoded query of *wanted* on *table*; "" for none.
+    The encoded query of *wanted* on *table*; "" for an empty filter.
 
     Args:
-        columns: Those that the person sees; an encoded query may name no others.
+        columns: The columns that the person sees. An encoded query can't contain others.
 
     Raises:
-        InvalidInput: A part can't be accepted; says which and why.
+        InvalidInput: Names the field with the problem.
     """
     query = Query()
     problems: dict[str, str] = {}
@@ -69,7 +68,7 @@ def encode(wanted: Filter, table: str, columns: Mapping[str, Column]) -> str:
 
 
 def decode(text: str, table: str) -> Filter:
-    """What of a stored query the form's fields can show; the rest stays an encoded query."""
+    """Split a stored query into what the form's fields can show and the remaining encoded query."""
     found: dict[str, str] = {}
     rest: list[str] = []
     for group in _groups(text):
@@ -82,18 +81,18 @@ def decode(text: str, table: str) -> Filter:
 
 
 class BadQuery(ValueError):
-    """A sentence for the person who typed it."""
+    """The query can't be parsed. The text explains it to the person who typed it."""
 
 
 def parse(text: str, columns: Mapping[str, Column] | None) -> Query:
     """
-    A query that somebody wrote, rebuilt from checked terms.
+    Rebuild a person's query from checked terms.
 
     Args:
-        columns: What may be named; None leaves that open, for a stored one whose terms were checked before.
+        columns: The allowed columns. None allows any, for a stored query whose terms were checked before.
 
     Raises:
-        BadQuery: It holds something else than comparisons joined by ``^`` and ``^OR``.
+        BadQuery: It contains more than comparisons joined by ``^`` and ``^OR``.
     """
     text = text.strip()
     if len(text) > FILTER_CHARACTERS:
@@ -112,7 +111,7 @@ def parse(text: str, columns: Mapping[str, Column] | None) -> Query:
 
 
 def _groups(text: str) -> list[list[str]]:
-    """Terms by ``^``, each with the alternatives that follow it by ``^OR``."""
+    """Split at ``^``. Each group is a term with its ``^OR`` alternatives."""
     groups: list[list[str]] = []
     for part in text.split("^") if text else ():
         if part.startswith("OR") and not part.startswith("ORDERBY") and groups:
@@ -145,7 +144,7 @@ def _term(text: str, columns: Mapping[str, Column] | None) -> Term:
 
 
 def _shown(group: Sequence[str], table: str) -> tuple[str, str]:
-    """The form's field that says the same as *group*, and its value; "" for none."""
+    """The form's field that is equivalent to *group*, and its value; "" if there is none."""
     asked = table_of(table).filter_columns
     for priority in PRIORITIES:
         if "priority" in asked and list(group) == [one_of("priority", PRIORITIES[: int(priority)]).text]:

@@ -38,7 +38,7 @@ _OUT = "%Y-%m-%d %H:%M"
 
 
 class JournalClient:
-    """`core.record_ports.Journal` with one person's rights; *zone* is the IANA name of the reader's."""
+    """Reads and adds entries with one person's permissions. *zone* is that person's IANA time zone."""
 
     def __init__(self, api: TableApi, zone: str, identity: Identity) -> None:
         self._api = api
@@ -68,14 +68,14 @@ class JournalClient:
         return sum(any(map(matches, texts)) for texts in found)
 
     def _own(self, column: str, since: float) -> Iterator[list[str]]:
-        """What the person's entries after *since* may say, newest first; anybody's where we don't know the person."""
+        """Possible texts of the person's entries after *since*, newest first; everyone's if the person is unknown."""
         authors = {self._identity.name, self._identity.user_name} if self._identity.known else set()
         for heading, texts in _possible(column):
             if (not authors or heading["author"] in authors) and self._in_time(heading["at"], since - _CLOCK_MARGIN):
                 yield texts
 
     def _in_time(self, at: str, since: float) -> bool:
-        """Whether a time of a heading, in one of the formats, may be after *since*; a form lives less than a day."""
+        """Whether a heading's time can be after *since* in one of the formats. A form lives for less than a day."""
         off = 0.0 if self._zone else _ANY_ZONE
         moments = [moment.timestamp() for moment in _moments(at, zone_of(self._zone))]
         return not moments or any(since - off <= moment <= since + _FORM_LIFE + off for moment in moments)
@@ -117,10 +117,10 @@ class JournalClient:
 
 def split(text: str, element: str) -> list[JournalEntry]:
     """
-    The entries of one journal column's text, as it stands: time and name as the instance writes them.
+    Parse the text of one journal column. Times and names are kept as the instance formats them.
 
-    All headings of a column bear the same label; a line that looks like one and bears another is text.
-    A text whose headings are of no known form is one entry of nobody: shown rather than lost.
+    All headings of a column have the same label. A line that looks like a heading with another label is text. A text
+    without a known heading becomes one entry without an author, so that nothing is lost.
     """
     first = _HEADING.match(text)
     if first is None:
@@ -135,9 +135,9 @@ def split(text: str, element: str) -> list[JournalEntry]:
 
 def _possible(text: str) -> Iterator[tuple[re.Match[str], list[str]]]:
     """
-    Each heading of a journal column's text, and what may stand under it.
+    Each heading of a journal column's text, with the texts that its entry can have.
 
-    An entry may hold lines that look like headings, so the next few headings may belong to its text.
+    An entry can contain lines that look like headings, so the next few headings can belong to its text.
     """
     headings = list(_HEADING.finditer(text))
     ends = [found.start() for found in headings[1:]] + [len(text)]
@@ -146,7 +146,7 @@ def _possible(text: str) -> Iterator[tuple[re.Match[str], list[str]]]:
 
 
 def _moments(at: str, zone: ZoneInfo) -> Iterator[datetime]:
-    """What a time of a heading may mean."""
+    """The moments that a heading's time can mean."""
     for form in _FORMATS:
         with suppress(ValueError):
             yield datetime.strptime(at.upper(), form).replace(tzinfo=zone)
@@ -154,10 +154,10 @@ def _moments(at: str, zone: ZoneInfo) -> Iterator[datetime]:
 
 def split_columns(texts: Mapping[str, str]) -> list[JournalEntry]:
     """
-    The entries of several columns as one list, newest first.
+    Merge the entries of several columns into one list, newest first.
 
-    The kind of an entry is the column that it stands in, never a word in its heading. Times are
-    compared in the one format in which every column's times fall; where none fits, columns follow one another.
+    An entry's kind is its column, never a word in its heading. Times are compared in the one format that fits every
+    column. If none does, the columns follow one another.
     """
     columns = [split(text, element) for element, text in texts.items()]
     for form in _FORMATS:
@@ -172,7 +172,7 @@ def split_columns(texts: Mapping[str, str]) -> list[JournalEntry]:
 
 
 def _same(text: str, entry: JournalEntry) -> bool:
-    """Whether *entry* is *text*; of an entry without a heading, which is the whole column, whether it holds it."""
+    """Whether *entry* is *text*. An entry without a heading is the whole column, so it only has to contain *text*."""
     if not entry.at:
         return _squeezed(text) in _squeezed(entry.text)
     return _squeezed(text).startswith(_squeezed(entry.text))

@@ -1,4 +1,4 @@
-"""Addresses that people open; every part encoded once (API reference §9.7)."""
+"""URLs of records and lists for people, with every part encoded once (API reference §9.7)."""
 
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -9,7 +9,7 @@ _PRESET_CHARACTERS = 500
 
 
 class ClassicLinks:
-    """`core.ports.Links` for one instance, in the classic frame."""
+    """Links of one instance that open in the classic UI."""
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
@@ -21,7 +21,7 @@ class ClassicLinks:
         return self._framed(f"{table}_list.do?sysparm_query=ORDERBYDESCsys_created_on")
 
     def new(self, table: str, columns: Mapping[str, str]) -> str:
-        # `^` would begin another preset, and there is no escape for it.
+        # `^` would start another preset and can't be escaped.
         presets = "^".join(
             f"{name}={' '.join(value.replace('^', ' ').split())[:_PRESET_CHARACTERS]}"
             for name, value in columns.items()
@@ -35,7 +35,7 @@ class ClassicLinks:
 
 
 class WorkspaceLinks(ClassicLinks):
-    """Records in Service Operations Workspace; articles, which it does not have, and lists as above."""
+    """Links that open records in Service Operations Workspace. Lists and articles open in the classic UI."""
 
     def record(self, table: str, sys_id: str) -> str:
         if not table_of(table).is_task:

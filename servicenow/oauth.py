@@ -1,11 +1,10 @@
 """
-ServiceNow as OAuth provider (API reference §4): authorization address, code, refresh, revocation.
+OAuth with ServiceNow (API reference §4): authorization URL, code exchange, refresh, revocation.
 
-requests-oauthlib writes and reads the OAuth messages. Mounted in its session is an adapter that hands
-them to our own transport, so its limits, deadlines and classification hold here too and no cookie or
-`.netrc` comes near. The library refuses addresses of plain HTTP unless the whole process is told
-otherwise; whether that is allowed (loopback, in the demo and tests) is the configuration's decision, so
-the library sees a stand-in address with https, and the adapter puts the configured origin in its place.
+requests-oauthlib writes and parses the OAuth messages. An adapter in its session sends them through our own transport,
+so the same limits, deadlines and errors apply, and no cookie jar or `.netrc` is used. The library rejects plain HTTP
+for the whole process. The configuration decides whether it is allowed (loopback in the demo and tests), so the library
+sees a placeholder with https, and the adapter sends to the configured origin.
 """
 
 import hashlib
@@ -32,19 +31,19 @@ from servicenow.classify import read_answer, read_plain_answer, read_token_answe
 from servicenow.queries import Query, is_me
 from servicenow.transport import Transport
 
-_SECONDS = 8.0  # of each call; completing a connection makes two within the 30 s of a call
+_SECONDS = 8.0  # per request; connecting an account takes two within the 30 s of a call
 _STAND_IN = "https://instance.invalid"
 _IDENTITY = "sys_id,user_name,name,email,time_zone,preferred_language"
-_LIFE = 1800.0  # seconds of an access token whose answer does not say
+_LIFE = 1800.0  # seconds that an access token lives if the answer doesn't say
 
 
 class OAuthClient:
     """
-    The port `core.ports.OAuth`.
+    The OAuth client of one instance.
 
     Args:
-        redirect_address: The framework's ``…/oauth2/remote/complete``; registered in ServiceNow.
-        fingerprint_key: Keys the fingerprint, so that it tells nothing of the secret.
+        redirect_address: The framework's ``…/oauth2/remote/complete``, as registered in ServiceNow.
+        fingerprint_key: For the MAC that is the fingerprint, so that it reveals nothing about the secret.
     """
 
     def __init__(
@@ -102,14 +101,14 @@ class OAuthClient:
                 client_secret=self._client_secret,
             ),
         )
-        # A refresh may answer without a refresh token, or with the same (reference §4.3).
+        # The answer can lack a refresh token or repeat it (reference §4.3).
         return _tokens(content, now, granted_at=tokens.granted_at, refresh_token=tokens.refresh_token)
 
     def revoke(self, tokens: Tokens) -> None:
         failures: list[ServiceNowError] = []
         for token in filter(None, (tokens.refresh_token, tokens.access_token)):
             try:
-                # In the body, not in the address: addresses are logged.
+                # In the body, because URLs are logged.
                 answer = self._send("/oauth_revoke_token.do", {"token": token}, Deadline(_SECONDS))
                 if not read_plain_answer(answer.status, answer.headers, answer.body):
                     raise OAuthRefused(f"revocation: {answer.status}")
@@ -128,7 +127,7 @@ class OAuthClient:
             params={
                 "sysparm_query": str(Query().where(is_me("sys_id"))),
                 "sysparm_fields": _IDENTITY,
-                # Two: were the condition dropped, the one row of a stranger must not pass for this person.
+                # Two, so that another person's row isn't mistaken for this one if ServiceNow drops the condition.
                 "sysparm_limit": "2",
                 "sysparm_exclude_reference_link": "true",
                 "sysparm_no_count": "true",
@@ -152,7 +151,7 @@ class OAuthClient:
         )
 
     def _asked(self, deadline: Deadline, ask: Callable[[Any], Any]) -> dict[str, Any]:
-        """What the token endpoint answers, read by the library."""
+        """The token endpoint's answer, parsed by the library."""
         with OAuth2Session(self._client_id, redirect_uri=self._redirect_address) as session:
             session.mount(_STAND_IN, _TokenEndpoint(lambda path, form: self._send(path, form, deadline)))
             try:
@@ -160,7 +159,7 @@ class OAuthClient:
             except ServiceNowError:
                 raise
             except OAuth2Error as error:
-                # No more than the code: a description may quote what was sent.
+                # Only the code, because a description can quote the request.
                 raise OAuthRefused(f"token endpoint: {error.error}") from None
             except (ValueError, TypeError, Warning) as error:
                 raise Broken(f"token answer: {type(error).__name__}") from None
@@ -170,7 +169,7 @@ class OAuthClient:
 
 
 class _TokenEndpoint(BaseAdapter):
-    """Where the library's session sends to: our transport. Raises what is neither token nor refusal."""
+    """Sends the library's requests through our transport. Raises unless the answer is a token or a rejection."""
 
     def __init__(self, send: Callable[[str, dict[str, str]], HttpResponse]) -> None:
         super().__init__()
@@ -191,7 +190,7 @@ class _TokenEndpoint(BaseAdapter):
         return response
 
     def close(self) -> None:
-        """Nothing of its own."""
+        """There is nothing to close."""
 
 
 def _tokens(content: dict[str, Any], now: float, *, granted_at: float, refresh_token: str) -> Tokens:

@@ -1,4 +1,4 @@
-"""Look at an instance before it is put in force: is it there, awake and ServiceNow, and does the client work?"""
+"""Checks an instance before it is configured: whether it answers, is ServiceNow, and accepts the OAuth client."""
 
 from core.accounts import Tokens
 from core.instance import Instance, Proof
@@ -10,12 +10,12 @@ from servicenow.oauth import OAuthClient
 from servicenow.transport import Transport
 
 _PATH = "/api/now/v2/table/sys_user"
-# What a request without credentials is never answered with.
+# ServiceNow never answers a request without credentials in these ways.
 _NOT_AS_SERVICENOW = (Misdirected, NotInstalled, NotFound, AccessDenied)
 
 
 class NoInstance(Misdirected):
-    """Something answers there, and not as ServiceNow does."""
+    """The server at this address isn't ServiceNow."""
 
     user_message = "Something answers at this address, but not as ServiceNow does."
 
@@ -79,8 +79,8 @@ class Probe:
 
 def _endpoint_answers(transport: Transport, instance: Instance, deadline: Deadline) -> None:
     """
-    Whether OAuth is there at all. With a made-up refresh token a good client and a bad one are refused
-    in the same words (API reference §4.4), so nothing is learnt of the client.
+    Check that there is a token endpoint. ServiceNow rejects a made-up refresh token in the same way for valid and
+    invalid clients (API reference §4.4), so this says nothing about the client.
     """
     form = {
         "grant_type": "refresh_token",

@@ -1,9 +1,9 @@
 """
-Encoded queries, built from typed terms and never from joined text. Pure.
+Builds encoded queries from typed terms, never from concatenated text. Pure.
 
-What a person types can only ever be a value: `^` would start a new term, a leading ``javascript:``
-would run on the instance, a comma would widen a list (API reference §2.3 and §2.5). ServiceNow
-drops terms that it does not understand without a word, so columns come from our own code alone.
+A person's input can only be a value. Otherwise `^` would start a new term, a leading ``javascript:`` would run on the
+instance, and a comma would extend a list (API reference §2.3 and §2.5). ServiceNow silently drops terms that it doesn't
+understand, so column names come from our own code.
 """
 
 import re
@@ -27,28 +27,28 @@ OPERATORS = (
 
 
 class UnsafeValue(ValueError):
-    """An exact value that would change the query's meaning. The text names the column, never the value."""
+    """The value would change the query's meaning. The text names the column, never the value."""
 
 
 @dataclass(frozen=True)
 class Term:
-    """One condition, already safe."""
+    """One condition whose value is already checked."""
 
     text: str
 
 
 def equals(column: str, value: str) -> Term:
-    """Exactly *value*. Raises UnsafeValue for one that would mean something else."""
+    """Equal to *value*. Raises UnsafeValue if the value can't be expressed."""
     return Term(f"{_column(column)}={_exact(column, value)}")
 
 
 def is_me(column: str) -> Term:
-    """The account that asks, as the instance knows it."""
+    """Equal to the sys_id of the account that sends the request."""
     return Term(f"{_column(column)}=javascript:gs.getUserID()")
 
 
 def one_of(column: str, values: Iterable[str]) -> Term:
-    """Any of exact *values*; a comma in one is refused, for there is no escape. Raises UnsafeValue."""
+    """Equal to one of *values*. Raises UnsafeValue for a comma in one, which can't be escaped."""
     checked = [_exact(column, value) for value in values]
     if not checked or any("," in value or not value.strip() for value in checked):
         raise UnsafeValue(f"{column}: no list, or a value that is empty or has a comma")
@@ -58,26 +58,26 @@ def one_of(column: str, values: Iterable[str]) -> Term:
 
 
 def starts_with(column: str, words: str) -> Term:
-    """Text that begins with what a person typed."""
+    """Starts with a person's input."""
     return Term(f"{_column(column)}STARTSWITH{_words(words)}")
 
 
 def contains(column: str, words: str) -> Term:
-    """Text that contains what a person typed."""
+    """Contains a person's input."""
     return Term(f"{_column(column)}LIKE{_words(words)}")
 
 
 def text_matches(words: str) -> Term:
-    """Rows whose text index holds all words that a person typed; tables without an index ignore it."""
+    """Rows whose text index has all words of a person's input. Tables without an index ignore it."""
     return Term(f"123TEXTQUERY321={_words(words)}")
 
 
 def compare(column: str, operator: str, value: str) -> Term:
     """
-    A comparison that a person wrote; *operator* is one of `OPERATORS`, lists are comma separated.
+    A comparison from a person's query. *operator* is one of `OPERATORS`; lists are comma separated.
 
     Raises:
-        UnsafeValue: The value would mean something else, or is missing where one is needed.
+        UnsafeValue: The value can't be expressed, or is missing.
     """
     if operator not in OPERATORS:
         raise UnsafeValue(f"{column}: no operator that is taken")
@@ -96,7 +96,7 @@ def at_or_after(column: str, moment: float) -> Term:
 
 
 def overlapping(first_column: str, last_column: str, start: str, end: str) -> tuple[Term, Term]:
-    """Rows whose own window from *first_column* to *last_column* meets the one from *start* to *end* (raw UTC)."""
+    """Rows whose interval from *first_column* to *last_column* overlaps the one from *start* to *end* (raw UTC)."""
     return (
         Term(f"{_column(first_column)}<={_exact(first_column, end)}"),
         Term(f"{_column(last_column)}>={_exact(last_column, start)}"),
@@ -106,9 +106,9 @@ def overlapping(first_column: str, last_column: str, start: str, end: str) -> tu
 @dataclass(frozen=True)
 class Query:
     """
-    Terms joined by AND, each a term or a group joined by OR, and a sort order.
+    Groups joined by AND, each of terms joined by OR, and a sort order.
 
-    ``others`` are further such queries; a row of any of them counts. The order is the first one's.
+    ``others`` are queries joined by ``^NQ``, which add their rows. The first query's order applies.
     """
 
     groups: tuple[tuple[Term, ...], ...] = ()
@@ -116,22 +116,22 @@ class Query:
     others: tuple["Query", ...] = ()
 
     def where(self, *alternatives: Term) -> "Query":
-        """Also demand one of *alternatives*."""
+        """Also require one of *alternatives*."""
         if not alternatives:
             raise ValueError("a group needs a term")
         return replace(self, groups=(*self.groups, alternatives))
 
     def or_else(self, other: "Query") -> "Query":
-        """Rows of *other* count, too; what is demanded after this belongs to the first part alone."""
+        """Add the rows of *other*. Later conditions apply only to the first part."""
         return replace(self, others=(*self.others, other))
 
     def order_by(self, column: str, *, descending: bool = False) -> "Query":
-        """Sort, after what was asked for before."""
+        """Sort by *column*, after the columns given before."""
         direction = "ORDERBYDESC" if descending else "ORDERBY"
         return replace(self, order=(*self.order, f"{direction}{_column(column)}"))
 
     def __str__(self) -> str:
-        """The encoded query; percent-encoding is the HTTP client's."""
+        """The encoded query, without percent-encoding."""
         parts = ["^".join(query._terms()) for query in (self, *self.others)]
         return "^".join(["^NQ".join(parts), *self.order] if self.groups else self.order)
 
@@ -140,7 +140,7 @@ class Query:
 
 
 def is_sys_id(value: str) -> bool:
-    """32 lower-case hex digits from start to end."""
+    """Whether the whole text is 32 lower-case hex digits."""
     return bool(_SYS_ID.fullmatch(value))
 
 
@@ -158,9 +158,9 @@ def _exact(column: str, value: str) -> str:
 
 def _words(words: str) -> str:
     """
-    Free text, with what can't be searched for replaced by blanks.
+    Free text, with spaces for characters that can't be searched for.
 
-    REST was never seen to honour a doubled ``^^``, so ``^`` is not escaped but dropped (reference §2.3).
+    ``^`` is dropped, because the REST API doesn't accept ``^^`` as an escape (reference §2.3).
     """
     text = " ".join(_CONTROL.sub(" ", words).replace("^", " ").split())
     while match := _SCRIPT.match(text):

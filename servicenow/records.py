@@ -1,4 +1,4 @@
-"""Search, read and change records of the shared tables (API reference §1, §2)."""
+"""Searches, reads and updates records of the shared tables (API reference §1, §2)."""
 
 import re
 import threading
@@ -25,7 +25,7 @@ _DISPLAY = {"kb_knowledge_base": "title", "kb_category": "label", "cmn_location"
 
 
 class FoundRecords:
-    """What people found in the last minutes, so that showing it costs nothing; each person's own."""
+    """Keeps each person's search results for some minutes, so that showing one needs no request."""
 
     def __init__(self, clock: Clock) -> None:
         self._found: TTLCache[tuple[str, str, str], Record] = TTLCache(maxsize=5000, ttl=FOUND_SECONDS, timer=clock)
@@ -42,7 +42,7 @@ class FoundRecords:
 
 
 class RecordsClient:
-    """`core.record_ports.Records` with one person's rights."""
+    """Searches, reads and updates with one person's permissions."""
 
     def __init__(self, api: TableApi, found: FoundRecords, person_id: str) -> None:
         self._api = api
@@ -84,7 +84,7 @@ class RecordsClient:
         return distinct_options(Option(str(row.get(shown) or ""), str(row.get("sys_id") or "")) for row in rows)
 
     def _each(self, tables: Sequence[str], term: Term) -> list[Record]:
-        """Ask for all tasks at once and for articles apart; a table that is closed is no table."""
+        """One request for all tasks and one for articles. Tables that the person can't read are skipped."""
         tasks = [name for name in tables if table_of(name).is_task]
         refusal: ServiceNowError | None = None
         found: list[Record] = []
@@ -101,7 +101,7 @@ class RecordsClient:
 
     @staticmethod
     def _groups(tables: Sequence[str], tasks: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
-        """Which table is asked for which classes; articles come in classes of their templates."""
+        """The classes to request from each table. Articles have a class per template."""
         groups: list[tuple[str, Sequence[str]]] = []
         if tasks:
             groups.append((tasks[0] if len(tasks) == 1 else "task", tasks))

@@ -1,4 +1,4 @@
-"""Rows of the subscriptions table with one person's rights: the port `core.subscription_ports.Subscriptions`."""
+"""Reads and writes rows of the subscriptions table with one person's permissions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,7 +41,7 @@ class SubscriptionRows:
     See the port for what each method promises.
 
     Args:
-        server_url: Ours; rows of other Mattermost servers are as good as not there.
+        server_url: Of our Mattermost server. Rows of other servers are ignored.
     """
 
     def __init__(self, api: TableApi, server_url: str) -> None:
@@ -168,7 +168,7 @@ def _row_of(content: Any) -> dict[str, Any]:
 
 
 def _subscription(row: Mapping[str, Any]) -> Subscription:
-    """Columns that a component of an older version lacks read as empty, which means the usual."""
+    """Columns that an older component lacks read as empty, which means the default."""
     text = {column: str(row.get(column) or "") for column in _COLUMNS}
     active = text["is_active"] == "true"
     status = Status(text["status"]) if text["status"] in set(Status) else Status.ACTIVE

@@ -1,4 +1,4 @@
-"""The Table API with one person's rights (API reference §1): reads are repeated, writes never."""
+"""The Table API with one person's permissions (API reference §1). Reads are retried, writes never."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -28,14 +28,14 @@ from servicenow.transport import Transport
 _TABLE = re.compile(r"[a-z][a-z0-9_]*")
 _READ_CALLER = stamina.RetryingCaller(attempts=3, wait_initial=0.2, wait_jitter=0.3)
 _LONGEST_PAUSE = 5.0  # seconds
-_LEAST_SECONDS = 1.0  # that must remain for another try
+_LEAST_SECONDS = 1.0  # that must remain for a retry
 
 
 class TableApi:
     """
     Args:
-        deadline: Of the call that all of this belongs to.
-        retry: Whether reads are tried again; look-ups are not, the next key asks anyway.
+        deadline: Of the whole call.
+        retry: Whether to retry reads. Lookups don't, because the next key press sends another.
     """
 
     def __init__(
@@ -57,10 +57,10 @@ class TableApi:
         self, table: str, query: Query, columns: Sequence[str], limit: int, *, display: str = "false"
     ) -> list[dict[str, Any]]:
         """
-        One page of a table, uncounted.
+        One page of a table.
 
-        ServiceNow applies *limit* before its ACLs: fewer rows may come back while more exist.
-        ``display`` is ``false`` (raw), ``true`` or ``all``, as ``sysparm_display_value`` says.
+        ServiceNow applies *limit* before its ACLs, so a short page doesn't mean that there are no more rows.
+        ``display`` is the value of ``sysparm_display_value``: ``false`` (raw), ``true`` or ``all``.
         """
         content = self.get(
             table_path(table),
@@ -80,7 +80,7 @@ class TableApi:
         return [row for row in rows if isinstance(row, dict)]
 
     def insert(self, table: str, columns: Mapping[str, str]) -> Record:
-        """Insert raw values; one request, or two where the access token had just died."""
+        """Insert raw values. Sent once, or twice if the access token had just expired."""
         content = self._once(
             "POST",
             table_path(table),
@@ -90,39 +90,39 @@ class TableApi:
         return _one(table, content)
 
     def row(self, table: str, sys_id: str, columns: Sequence[str]) -> Record:
-        """One row, raw and as displayed. Raises NotFound."""
+        """One row, with raw and display values. Raises NotFound."""
         content = self.get(row_path(table, sys_id), _both(columns))
         return _one(table, content)
 
     def update(self, table: str, sys_id: str, given: Mapping[str, str], columns: Sequence[str]) -> Record:
-        """Write raw values to one row and answer *columns*; one request."""
+        """Write raw values to one row and return *columns*, in one request."""
         params = _both(columns) | {"sysparm_input_display_value": "false"}
         return _one(table, self._once("PATCH", row_path(table, sys_id), params, dict(given)))
 
     def post(self, path: str, body: Mapping[str, str]) -> dict[str, Any]:
-        """A write to an API that is no table; never repeated."""
+        """A write to another API. Never retried."""
         return self._once("POST", path, {}, dict(body))
 
     def write(self, method: str, path: str, params: Mapping[str, str], body: Any = None) -> Any:
-        """Any other write; sent once, or twice where the access token had just died. None for an empty answer."""
+        """Any other write. Sent once, or twice if the access token had just expired. None for an empty answer."""
         return self._once(method, path, params, body)
 
     def upload(self, path: str, params: Mapping[str, str], media_type: str, content: bytes) -> dict[str, Any]:
-        """A file as the body of a write; never repeated."""
+        """Write a file. Never retried."""
         return self._once("POST", path, params, file=(media_type, content))
 
     def get(self, path: str, params: Mapping[str, str]) -> dict[str, Any]:
-        """A read; repeated at most twice inside the deadline where that can help."""
+        """A read. Retried at most twice within the deadline, if that can help."""
         if not self._retry:
             return self._once("GET", path, params)
         return _READ_CALLER(self._pause, self._once, "GET", path, params)
 
     def _pause(self, error: Exception) -> bool | float:
-        """Whether to repeat a read after *error*, and after how many seconds where ServiceNow said so."""
+        """Whether to retry a read after *error*, or after how many seconds if ServiceNow said so."""
         if isinstance(error, CallLimitReached | CircuitOpen):
             return False
         if isinstance(error, Busy) and error.retry_after is not None:
-            # Not before it was asked for, and not when that leaves no time for an answer.
+            # Not earlier than ServiceNow asked for, and not if no time for an answer would remain.
             fits = error.retry_after <= min(_LONGEST_PAUSE, self._deadline.left() - _LEAST_SECONDS)
             return max(error.retry_after, 0.05) if fits else False
         passing = isinstance(error, Busy | CutShort | GatewayFailed | ConnectionLost | Unreachable)
@@ -140,7 +140,7 @@ class TableApi:
         try:
             content = self._ask(method, path, params, body, file, token)
         except CredentialsRefused:
-            # A token may die between two calls; 401 is said before anything is done, so a write is safe.
+            # A token can expire between two calls. A 401 comes before anything is done, so repeating a write is safe.
             token = self._tokens.renew(self._person_id, token, self._deadline)
             try:
                 content = self._ask(method, path, params, body, file, token)
@@ -173,17 +173,17 @@ class TableApi:
 
 
 def created_columns(table: str) -> tuple[str, ...]:
-    """What a new record's card and confirmation, and a later look for it, need."""
+    """The columns for a new record's card, its confirmation and a later lookup."""
     return (*table_of(table).card_columns, "opened_at", "correlation_id")
 
 
 def table_path(table: str) -> str:
-    """The table's address; version 2, whose empty lists are no errors. Only identifiers: it is an address."""
+    """The path of a table, in version 2, which doesn't answer empty lists with an error."""
     return f"/api/now/v2/table/{_checked(table)}"
 
 
 def meta_path(table: str) -> str:
-    """The address of a table's columns as the classic forms know them."""
+    """The path of a table's columns as the classic forms know them."""
     return f"/api/now/ui/meta/{_checked(table)}"
 
 
@@ -194,14 +194,14 @@ def _checked(table: str) -> str:
 
 
 def row_path(table: str, sys_id: str) -> str:
-    """The address of one row; a sys_id is 32 hex digits, and nothing else gets into an address."""
+    """The path of one row. Raises ValueError unless *sys_id* is 32 hex digits."""
     if not is_sys_id(sys_id):
         raise ValueError("no sys_id")
     return f"{table_path(table)}/{sys_id}"
 
 
 def _both(columns: Sequence[str]) -> dict[str, str]:
-    """Ask for *columns* in both shapes."""
+    """Parameters for raw and display values of *columns*."""
     return {
         "sysparm_fields": ",".join(columns),
         "sysparm_display_value": "all",
@@ -217,7 +217,7 @@ def _one(table: str, content: Mapping[str, Any]) -> Record:
 
 
 def record_from(table: str, row: Mapping[str, Any]) -> Record:
-    """A row read with ``sysparm_display_value=all``; plain texts are taken as both shapes (spec D-40)."""
+    """A row read with ``sysparm_display_value=all``. A plain text counts as raw and display value (spec D-40)."""
     cells: dict[str, Cell] = {}
     for column, cell in row.items():
         if isinstance(cell, dict):

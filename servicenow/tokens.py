@@ -1,9 +1,9 @@
 """
-A live access token for a person: refreshed early, once for all who wait, stored before it is used.
+Provides a person's live access token. It is refreshed early, by one thread at a time, and stored before it is used.
 
-ServiceNow refuses a revoked token, an expired one and a wrong client secret with the same words, so a
-refused refresh only suspends the account; nothing is deleted (design §4). A 401 to a token that was just
-refreshed may pass. It suspends the account only if it comes again after minutes.
+ServiceNow answers a revoked token, an expired one and a wrong client secret in the same way. So a rejected refresh only
+suspends the account, and nothing is deleted (design §4). A 401 to a token that was just refreshed can be temporary. It
+suspends the account only if it repeats for minutes.
 """
 
 import threading
@@ -28,7 +28,7 @@ _SAME_RUN = 1800.0  # seconds between two 401s that belong together
 
 @dataclass(frozen=True)
 class _Refusals:
-    """401s to fresh tokens of one person, with no accepted call in between."""
+    """401s to new tokens of one person, without an accepted call in between."""
 
     first: float
     last: float
@@ -37,10 +37,10 @@ class _Refusals:
 class TokenManager:
     """
     Args:
-        instance: Origin in force; accounts of another one are suspended.
-        connect_address: Where a person connects; stands in the words of the errors.
-        on_client_suspect: Called once when refreshes of two people are refused before their time with
-            no success in between, which points at the OAuth client.
+        instance: The configured origin. Accounts of another one are suspended.
+        connect_address: The page for connecting, which the error messages link to.
+        on_client_suspect: Called once when the refreshes of two people are rejected early without a success in
+            between, because then the OAuth client is probably wrong.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class TokenManager:
         self._clock = clock
         self._on_client_suspect = on_client_suspect
         self._locks: dict[str, threading.Lock] = {}
-        self._fresh: dict[str, Account] = {}  # refreshed, but storage failed: good until the restart
+        self._fresh: dict[str, Account] = {}  # refreshed but not stored, so lost with a restart
         self._refusals: dict[str, _Refusals] = {}
         self._refused_people: set[str] = set()
         self._told_administrators = False
@@ -68,24 +68,24 @@ class TokenManager:
 
     def bearer(self, person_id: str, deadline: Deadline) -> str:
         """
-        An access token that lives for another minute at least.
+        An access token that lives for at least another minute.
 
         Raises:
-            NotConnected, Suspended: The person has to connect (again).
-            ServiceNowError: A refresh was needed and went unanswered; nothing was changed.
+            NotConnected, Suspended: The person has to connect or reconnect.
+            ServiceNowError: The token had to be refreshed, and ServiceNow didn't answer. Nothing was changed.
         """
         account = self._usable(person_id)
         return account.tokens.access_token if self._alive(account) else self._refreshed(person_id, "", deadline)
 
     def renew(self, person_id: str, refused_token: str, deadline: Deadline) -> str:
-        """Another token than *refused_token*, which ServiceNow answered with 401. Raises as `bearer`."""
+        """A new token in place of *refused_token*, which got a 401. Raises as `bearer`."""
         return self._refreshed(person_id, refused_token, deadline)
 
     def refused_again(self, person_id: str, refused_token: str) -> TokenRefused | Suspended:
         """
-        What to raise after a 401 to *refused_token*, which was refreshed a moment before.
+        The error to raise after a 401 to *refused_token*, which was just refreshed.
 
-        Suspends the account if such 401s have come for `SUSPEND_AFTER` with no accepted call in between.
+        Suspends the account if such 401s have lasted for `SUSPEND_AFTER` without an accepted call in between.
         """
         now = self._clock()
         with self._lock:
@@ -102,7 +102,7 @@ class TokenManager:
         return Suspended("fresh tokens refused for minutes", self._connect_address)
 
     def accepted(self, person_id: str) -> None:
-        """ServiceNow accepted a token of *person_id*, so earlier 401s have passed."""
+        """ServiceNow accepted a token of *person_id*, so earlier 401s don't count anymore."""
         if person_id in self._refusals:
             with self._lock:
                 self._refusals.pop(person_id, None)
@@ -114,7 +114,7 @@ class TokenManager:
         try:
             account = self._usable(person_id)
             if account.tokens.access_token != refused_token and self._alive(account):
-                return account.tokens.access_token  # whoever held the lock before did it for all
+                return account.tokens.access_token  # another thread refreshed it while this one waited
             try:
                 tokens = self._oauth.refresh(account.tokens, deadline)
             except OAuthRefused as refusal:
@@ -127,11 +127,11 @@ class TokenManager:
         renewed = replace(account, tokens=tokens, suspended=False, suspended_client="", version=account.version + 1)
         self._succeeded()
         if self._accounts.get(account.person_id) is None:
-            # Disconnected meanwhile: storing would connect the person again.
+            # The person disconnected meanwhile. Storing would connect them again.
             raise NotConnected("disconnected during a refresh", self._connect_address)
         try:
             if not self._accounts.put(renewed):
-                return self._usable(account.person_id).tokens.access_token  # somebody was faster: as good
+                return self._usable(account.person_id).tokens.access_token  # another process was faster
             self._fresh.pop(account.person_id, None)
         except StorageFailed as error:
             log.error("refreshed token not stored", person=account.person_id, reason=error.log_message)
@@ -139,7 +139,7 @@ class TokenManager:
         return tokens.access_token
 
     def _after_refusal(self, account: Account, refusal: OAuthRefused) -> str:
-        """Another process may have refreshed, or the person connected again: then all is well."""
+        """Use the stored token if another process refreshed it or the person reconnected. Otherwise suspend."""
         stored = self._accounts.get(account.person_id)
         if stored is None:
             raise NotConnected("disconnected during a refresh", self._connect_address) from refusal
@@ -158,7 +158,7 @@ class TokenManager:
         )
         try:
             self._accounts.put(suspended)
-        except StorageFailed as error:  # the next call finds out again
+        except StorageFailed as error:  # the next call tries again
             log.error("suspension not stored", person=account.person_id, reason=error.log_message)
 
     def _newest(self, person_id: str) -> Account | None:
@@ -167,11 +167,11 @@ class TokenManager:
             return stored
         if stored is not None and stored.version < fresh.version:
             return fresh
-        self._fresh.pop(person_id, None)  # disconnected or connected anew since
+        self._fresh.pop(person_id, None)  # the person has disconnected or reconnected
         return stored
 
     def _usable(self, person_id: str) -> Account:
-        """The newest account; one that waits for the person to connect again is raised as such."""
+        """The newest account. Raises NotConnected or Suspended if the person has to connect."""
         account = self._newest(person_id)
         if account is None:
             raise NotConnected("no account", self._connect_address)

@@ -140,7 +140,7 @@ class AppsHost:
         """Remind people whose connection expires soon. The bot has a live session: this call brought it."""
         services = self.dispatcher.services
         accounts, connect_address = services.stores.accounts, services.settings.connect_address
-        remind_of_expiry(accounts, self.dispatcher.bot.tell, connect_address, services.clock())
+        remind_of_expiry(accounts, self.dispatcher.bot.send_direct_message, connect_address, services.clock())
 
 
 def apps_blueprint(host: AppsHost, app_url: str) -> Blueprint:

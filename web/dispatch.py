@@ -107,7 +107,7 @@ class Dispatcher:
         services = self.services
         remind_of_suspension(
             services.stores.accounts,
-            self.bot.tell,
+            self.bot.send_direct_message,
             context.person.id,
             services.settings.connect_address,
             services.clock(),

@@ -214,7 +214,7 @@ class PlainHost:
         """Send a dialog's result as a direct message, because its answer has no text. Not if the thread has it."""
         if isinstance(reply, Text) and reply.text and not reply.announced:
             text = reply.text
-            self._dispatcher.background.submit(lambda: context.mattermost.tell(context.person.id, text))
+            self._dispatcher.background.submit(lambda: context.mattermost.send_direct_message(context.person.id, text))
 
     def _bot_token(self) -> str:
         try:

@@ -8,11 +8,11 @@ from core.menus import CardKey
 from core.signing import Signer
 from core.upstream_errors import MattermostRefused
 from mattermost.bot_tokens import NoBotToken
+from mattermost.card_props import RECORD_PROP
 from mattermost.direct_cards import PressedCard, members_of
 from mattermost.paths import Path
 from mattermost.permission_reads import PermissionReads
 from mattermost.plain import PressRequest
-from mattermost.shown import SHOWS
 
 
 def check_member(channel_id: str, reads: PermissionReads) -> None:
@@ -70,7 +70,7 @@ def check_post(card: CardKey, reads: PermissionReads, place: Path, *, direct: bo
         if direct:
             return
         raise NotVerified(f"button: its post can't be read: {error}") from error
-    shows = (post.get("props") or {}).get(SHOWS) if isinstance(post, Mapping) else None
+    shows = (post.get("props") or {}).get(RECORD_PROP) if isinstance(post, Mapping) else None
     known = shows if isinstance(shows, Mapping) else {}
     if (known.get("table"), known.get("sys_id")) != (card.table, card.sys_id):
         raise NotVerified("button: its card is another record's")

@@ -23,7 +23,7 @@ class Messages:
     def __init__(self, meanwhile: Callable[[], None]) -> None:
         self._meanwhile: Callable[[], None] | None = meanwhile
 
-    def tell(self, _person_id: str, _text: str) -> None:
+    def send_direct_message(self, _person_id: str, _text: str) -> None:
         """Send a direct message."""
         meanwhile, self._meanwhile = self._meanwhile, None
         if meanwhile is not None:

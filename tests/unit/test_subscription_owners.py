@@ -26,7 +26,7 @@ class Bot:
     told: list[tuple[str, str]] = field(default_factory=list)
     fails: Exception | None = None
 
-    def tell(self, person_id: str, text: str) -> None:
+    def send_direct_message(self, person_id: str, text: str) -> None:
         """As the port says."""
         if self.fails is not None:
             raise self.fails

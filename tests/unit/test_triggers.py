@@ -40,9 +40,9 @@ class OneServer:
         self.newest = self.remembered
         self.asked = 0
 
-    def facts(self, *, anew: bool = False) -> ServerFacts:
+    def facts(self, *, refresh: bool = False) -> ServerFacts:
         """The remembered facts, or the newest."""
-        if anew:
+        if refresh:
             self.asked += 1
             self.remembered = self.newest
         return ServerFacts((9, 11), self.remembered)
