@@ -17,10 +17,10 @@ from core.records import Record
 from core.signing import Signer
 from core.tables import shared_tables
 from core.times import Deadline
-from handlers.cards import drawn, shown_by
+from handlers.account.reminders import client_suspect_text
 from handlers.context import Services, Settings
 from handlers.live_settings import KeyRing, LegacyWebhookSwitch
-from handlers.reminders import client_suspect_text
+from handlers.records.cards import drawn, shown_by
 from mattermost.access import Access
 from mattermost.bot import OWNER_DEACTIVATED, MattermostBot
 from mattermost.bot_tokens import BotTokens

@@ -8,8 +8,8 @@ from core.notices import WebhookKey
 from core.ports import Clock
 from core.storage_ports import Stores
 from core.times import Deadline
+from handlers.admin.webhook_keys import rotate
 from handlers.live_settings import KeyRing, LegacyWebhookSwitch
-from handlers.webhook_keys import rotate
 from wiring import live_instance, open_stores
 
 _SECONDS = 60.0
@@ -33,7 +33,7 @@ def rotate_secret(config: Config, user_name: str, clock: Clock = time.time) -> W
 
     Raises:
         InUse: The service runs and owns the storage.
-        AppError: As `handlers.webhook_keys.rotate`, or NotConfigured, or NoAdministrator.
+        AppError: As `handlers.admin.webhook_keys.rotate`, or NotConfigured, or NoAdministrator.
     """
     stores = open_stores(config, clock=clock)
     try:

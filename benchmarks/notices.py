@@ -27,7 +27,7 @@ from core.notices import WebhookKey
 from core.subscriptions import Grant
 from core.tables import table_of
 from core.times import Deadline
-from handlers.cards import drawn
+from handlers.records.cards import drawn
 from sandbox.client import PASSWORD, PLUGIN, MattermostClient
 from storage.embedded import open_storage
 from storage.sealing import derive_keys

@@ -5,7 +5,7 @@ from typing import Any
 
 from sandbox.client import MattermostClient
 from tests.acts import act, choice, opened, view
-from tests.scenarios import subscribing
+from tests.scenarios.subscriptions import subscribing
 from tests.world import World
 
 Json = dict[str, Any]

@@ -1,24 +1,19 @@
-"""Every capability there is: importing this registers their paths."""
+"""Imports every module that registers handlers. Add new ones here."""
 
-from handlers import (  # noqa: F401 - each registers its own
-    account,
+# ruff: noqa: F401
+from handlers.account import connection, help, menu
+from handlers.admin import configure, setup, status
+from handlers.records import (
     assign,
     change,
     comments,
-    configure,
-    help,
     incident,
-    menu,
     message,
     open_record,
     priority,
-    setup,
     share,
     state,
-    status,
-    subscriptions_edit,
-    subscriptions_list,
-    subscriptions_manage,
     view,
     watch,
 )
+from handlers.subscriptions import edit, list, manage

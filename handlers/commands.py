@@ -12,16 +12,16 @@ from core.calls import Kind
 from core.fields import Form, TextField
 from core.menus import Command, Entry, Menus, Requirement, Standing
 from core.records import Column
-from forms.assign import assign_flags
-from forms.change import change_flags
-from forms.comments import COMMENT, NOTE, comments_flags
-from forms.incident import incident_flags
-from forms.open_record import open_flags
-from forms.share import share_flags
-from forms.state import RESOLVE, STATE, state_flags
-from forms.subscriptions_edit import ADD, EDIT
-from forms.subscriptions_list import DELETE, LIST, PAUSE, RESUME, SEND_TEST, id_flags, list_flags
-from forms.view import view_flags
+from forms.records.assign import assign_flags
+from forms.records.change import change_flags
+from forms.records.comments import COMMENT, NOTE, comments_flags
+from forms.records.incident import incident_flags
+from forms.records.open_record import open_flags
+from forms.records.share import share_flags
+from forms.records.state import RESOLVE, STATE, state_flags
+from forms.records.view import view_flags
+from forms.subscriptions.edit import ADD, EDIT
+from forms.subscriptions.list import DELETE, LIST, PAUSE, RESUME, SEND_TEST, id_flags, list_flags
 from handlers.registry import calls
 
 

@@ -15,11 +15,11 @@ from core.errors import UnknownRequest
 from core.menus import Standing
 from core.tables import table_of
 from core.times import Deadline
-from handlers.account import authorize, complete
+from handlers.account.connection import authorize, complete
+from handlers.account.reminders import remind_of_expiry
 from handlers.commands import menus_of
 from handlers.context import Context, standing_of
 from handlers.registry import calls
-from handlers.reminders import remind_of_expiry
 from mattermost.apps_bindings import write_bindings
 from mattermost.apps_framework import read_values, write
 from mattermost.bot_tokens import WAKE_UP

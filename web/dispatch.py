@@ -11,9 +11,9 @@ from core.errors import Suspended
 from core.times import Deadline
 from core.upstream_errors import MattermostError
 from handlers import capabilities  # noqa: F401 - registers every path
+from handlers.account.reminders import remind_of_suspension
 from handlers.context import Context, Services
 from handlers.registry import calls
-from handlers.reminders import remind_of_suspension
 from mattermost.access import Access
 from mattermost.bot import MattermostBot
 from mattermost.client import MattermostClient

@@ -15,18 +15,18 @@ from core.menus import Standing
 from core.records import Choice, Column
 from core.subscriptions import Status
 from core.tables import TABLES, shared_tables, table_of
-from forms.assign import assign_form
-from forms.change import change_form
-from forms.comments import COMMENT, NOTE, comments_form
-from forms.incident import incident_form
-from forms.mandatory import mandatory_fields
-from forms.menu import menu_form
-from forms.priority import priority_form
-from forms.share import share_form
-from forms.state import STATE, StateOf, state_form
-from forms.subscriptions_edit import ADD, EDIT, subscription_form
-from forms.subscriptions_list import ListFilter, confirm_form, detail_form, list_form
-from forms.view import view_form
+from forms.account.menu import menu_form
+from forms.records.assign import assign_form
+from forms.records.change import change_form
+from forms.records.comments import COMMENT, NOTE, comments_form
+from forms.records.incident import incident_form
+from forms.records.mandatory import mandatory_fields
+from forms.records.priority import priority_form
+from forms.records.share import share_form
+from forms.records.state import STATE, StateOf, state_form
+from forms.records.view import view_form
+from forms.subscriptions.edit import ADD, EDIT, subscription_form
+from forms.subscriptions.list import ListFilter, confirm_form, detail_form, list_form
 from handlers import capabilities  # noqa: F401 - registers the handlers that menus lead to
 from handlers.commands import menus_of
 from mattermost.apps_bindings import write_bindings

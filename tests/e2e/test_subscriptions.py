@@ -15,7 +15,7 @@ from tests.e2e.walking import (
     submit,
 )
 from tests.reports import KEY_ID, SECRET, pass_time
-from tests.scenarios.subscribing import install_component, make_key, rows, subscribe
+from tests.scenarios.subscriptions.subscribing import install_component, make_key, rows, subscribe
 from tests.world import World
 
 pytestmark = pytest.mark.browser

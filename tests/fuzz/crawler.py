@@ -8,7 +8,7 @@ import requests
 from sandbox.client import PLUGIN, MattermostClient
 from sandbox.dialog import OpenDialog
 from tests.reports import Component, grant, incident
-from tests.scenarios.subscribing import rows
+from tests.scenarios.subscriptions.subscribing import rows
 from tests.world import JWT_SECRET, World
 
 Json = dict[str, Any]

@@ -18,8 +18,8 @@ from tests.fuzz.crawler import Crawler, end, press_everything, reports, wake_up
 from tests.fuzz.mutations import Plan
 from tests.fuzz.requests_seen import Notebook, Seen
 from tests.reports import grant, invite_bot, signed, stored
-from tests.scenarios.subscribing import foreign_row, install_component, make_key
-from tests.scenarios.test_plain_cards import as_version, card_of
+from tests.scenarios.plain.test_plain_cards import as_version, card_of
+from tests.scenarios.subscriptions.subscribing import foreign_row, install_component, make_key
 from tests.world import World
 
 Json = dict[str, Any]

@@ -7,7 +7,7 @@ import pytest
 
 from sandbox.client import MattermostClient
 from tests.acts import default, opened, row
-from tests.scenarios.subscribing import install_component, only, rows, subscribe
+from tests.scenarios.subscriptions.subscribing import install_component, only, rows, subscribe
 from tests.world import World
 
 Json = dict[str, Any]

@@ -13,8 +13,8 @@ from core.subscriptions import Event
 from handlers.registry import calls
 from sandbox.client import MattermostClient
 from tests.acts import attachment, row
-from tests.scenarios.subscribing import foreign_row, install_component
-from tests.scenarios.test_plain_cards import as_version, card_of
+from tests.scenarios.plain.test_plain_cards import as_version, card_of
+from tests.scenarios.subscriptions.subscribing import foreign_row, install_component
 from tests.world import World
 
 Json = dict[str, Any]

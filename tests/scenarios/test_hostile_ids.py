@@ -12,8 +12,8 @@ from sandbox.client import MattermostClient
 from servicenow.changes import ChangesClient
 from servicenow.table_api import meta_path, row_path, table_path
 from tests.acts import opened, row
-from tests.scenarios import subscribing
-from tests.scenarios.test_plain_cards import as_version, card_of
+from tests.scenarios.plain.test_plain_cards import as_version, card_of
+from tests.scenarios.subscriptions import subscribing
 from tests.world import World
 
 Json = dict[str, Any]

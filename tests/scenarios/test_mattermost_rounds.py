@@ -7,8 +7,8 @@ import pytest
 from sandbox.client import MattermostClient
 from tests.acts import act, choice, opened, view
 from tests.rounds import CARD, CHANNEL, MEMBER, PATCH, POST, ROLES, USER, rounds
-from tests.scenarios import subscribing
-from tests.scenarios.test_plain_cards import as_version, card_of
+from tests.scenarios.plain.test_plain_cards import as_version, card_of
+from tests.scenarios.subscriptions import subscribing
 from tests.world import World
 
 Json = dict[str, Any]

@@ -19,7 +19,7 @@ from core.subscriptions import TABLE as SUBSCRIPTIONS
 from handlers.idempotency import HOLD_SECONDS
 from sandbox.client import MattermostClient
 from tests.acts import opened
-from tests.scenarios import subscribing
+from tests.scenarios.subscriptions import subscribing
 from tests.world import World
 
 Json = dict[str, Any]

@@ -11,9 +11,9 @@ import requests
 from sandbox.client import PLUGIN, MattermostClient
 from tests.acts import opened, written
 from tests.reports import Component, grant, incident, invite_bot, matching, notices, pass_time, stored
-from tests.scenarios.subscribing import foreign_row, install_component
-from tests.scenarios.test_connect import SPELLINGS, spelled
-from tests.scenarios.test_plain_cards import card_of
+from tests.scenarios.account.test_connection import SPELLINGS, spelled
+from tests.scenarios.plain.test_plain_cards import card_of
+from tests.scenarios.subscriptions.subscribing import foreign_row, install_component
 from tests.world import JWT_SECRET, World
 
 Json = dict[str, Any]

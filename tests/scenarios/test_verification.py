@@ -13,9 +13,9 @@ from tests.world import JWT_SECRET, World
 
 Json = dict[str, Any]
 
-# Buttons and dialogs bring other proofs; tests/scenarios/test_plain_verification.py breaks those.
+# Buttons and dialogs bring other proofs; tests/scenarios/plain/test_plain_verification.py breaks those.
 PLAIN = {"/plain/press", "/plain/dialog"}
-# So do reports and our own wake-up: tests/scenarios/test_notices_intake.py and test_notices_bot.py.
+# So do reports and our own wake-up: tests/scenarios/notifications/test_notices_intake.py and test_notices_bot.py.
 WEBHOOKS = {
     "/webhooks/servicenow",
     "/plugins/mattermost-plugin-servicenow/api/v1/notification",

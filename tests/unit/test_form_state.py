@@ -12,15 +12,15 @@ from core.errors import NotVerified
 from core.fields import Option
 from core.records import Cell, Record
 from core.signing import ExpiredState, Signer
-from handlers.assign import AssignState
-from handlers.attach_thread import ThreadSource
-from handlers.change import ChangeState
-from handlers.comments import CommentsState
 from handlers.context import Context
 from handlers.form_state import FORM_LIFETIME, FormState, RecordRef, SignedState
-from handlers.incident import IncidentState
-from handlers.share import ShareState
-from handlers.state import StateFormState
+from handlers.records.assign import AssignState
+from handlers.records.attach_thread import ThreadSource
+from handlers.records.change import ChangeState
+from handlers.records.comments import CommentsState
+from handlers.records.incident import IncidentState
+from handlers.records.share import ShareState
+from handlers.records.state import StateFormState
 
 SIGNER = Signer([b"k" * 32])
 CONTEXT = cast(Context, SimpleNamespace(signer=SIGNER, person=Person(id="ann"), clock=lambda: 1000.0))

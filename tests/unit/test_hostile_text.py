@@ -10,10 +10,10 @@ from markdown_it.token import Token
 from core.record_ports import Entries, JournalEntry
 from core.records import Cell, Record
 from core.tables import TABLES, table_of
-from forms.record import MOST_LABEL, record_option
-from forms.view import view_form
-from handlers.comments import entries_text
-from handlers.record_updates import change_text, stale_text
+from forms.records.record_lookup import MOST_LABEL, record_option
+from forms.records.view import view_form
+from handlers.records.comments import entries_text
+from handlers.records.record_updates import change_text, stale_text
 from mattermost.cards import record_card, record_link, record_summary, record_title
 from mattermost.markdown import quoted
 

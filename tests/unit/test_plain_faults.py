@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from core.calls import Values
 from core.fields import LABEL_BYTES, TEXT_DEFAULT_BYTES, Option, TextAreaField
 from core.records import Column
-from forms.state import STATE, StateOf, state_form
+from forms.records.state import STATE, StateOf, state_form
 from mattermost.apps_framework import write_error
 from mattermost.markdown import harmless, unmarked
 from web.errors import answer_errors

@@ -6,8 +6,8 @@ import pytest
 
 from core.signing import ExpiredState
 from core.subscriptions import Cursor
-from forms.subscriptions_list import ListFilter
-from handlers.subscriptions_states import DetailState, EditState, ListState, cursor_of
+from forms.subscriptions.list import ListFilter
+from handlers.subscriptions.states import DetailState, EditState, ListState, cursor_of
 
 # As they were signed before their attributes had types.
 LIST: dict[str, Any] = {

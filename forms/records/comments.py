@@ -1,0 +1,71 @@
+"""Comments and work notes of a record: what was written, and a box to write more. Pure."""
+
+from core.calls import Values
+from core.fields import AnyField, Form, MarkdownField, Option, SelectField, TextAreaField
+from forms.choices import LONG_TEXT_CHARACTERS
+from forms.records.record_lookup import pick_form, record_field, titled
+
+COMMENT = "record/comment"
+NOTE = "record/note"
+ELEMENT = {COMMENT: "comments", NOTE: "work_notes"}
+ACTION = "action"
+ADD, OLDER = "add", "older"
+ADD_AS = "element"  # the journal column that an entry goes to
+
+_TITLES = {COMMENT: "Comments on", NOTE: "Work notes on"}
+_ALONE = {COMMENT: "Add a comment", NOTE: "Add a work note"}
+_KINDS = (Option("Comment (the caller sees it)", "comments"), Option("Work note", "work_notes"))
+
+
+def comments_form(
+    path: str,
+    number: str,
+    entries: str,
+    values: Values,
+    *,
+    work_notes: bool,
+    older: bool,
+    state: str,
+    header: str = "",
+) -> Form:
+    """
+    Build the form; it stays open after an entry is added.
+
+    Args:
+        path: `COMMENT` or `NOTE`.
+        entries: Markdown of the entries shown.
+        work_notes: Whether the account sees, and so may write, work notes.
+        older: Whether there are older entries to show.
+    """
+    fields: list[AnyField] = [MarkdownField(name="entries", label="So far", text=entries)]
+    if path == COMMENT and work_notes:
+        kind = values.text(ADD_AS) or "comments"
+        fields.append(SelectField(name=ADD_AS, label="Add as", options=_KINDS, value=kind))
+    # Not required by the form: the client would refuse “Older” while the box is empty.
+    fields.append(_text(path, values))
+    if older:
+        buttons = [Option("Add", ADD), Option("Older", OLDER)]
+        fields.append(SelectField(name=ACTION, label="What to do", options=buttons, value=ADD, buttons=True))
+    title = titled(_TITLES[path], number)
+    return Form(path=path, title=title, header=header, submit_label="Add", state=state, fields=fields)
+
+
+def comments_pick_form(path: str, values: Values, header: str = "") -> Form:
+    """Ask which record is meant; the text typed so far stays."""
+    return pick_form(path, _ALONE[path], values, more=[_text(path, values)], header=header)
+
+
+def comments_flags(path: str) -> Form:
+    """What can be typed behind ``/servicenow comment`` and ``note``: a number, then the text."""
+    text = TextAreaField(name=ELEMENT[path], label="Text", max_length=LONG_TEXT_CHARACTERS, position=-1)
+    return Form(path=path, title=_ALONE[path], fields=[record_field(Values(), position=1, required=False), text])
+
+
+def _text(path: str, values: Values) -> TextAreaField:
+    name = ELEMENT[path]
+    return TextAreaField(
+        name=name,
+        label="Comment" if path == COMMENT else "Work note",
+        max_length=LONG_TEXT_CHARACTERS,
+        value=values.text(name)[:LONG_TEXT_CHARACTERS],
+    )
