@@ -8,6 +8,7 @@ other survivor fails, and so does a listed mutant that is killed.
 """
 
 import argparse
+import signal
 import sys
 import time
 from dataclasses import dataclass, field
@@ -79,6 +80,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", default="", help="mutants whose name holds this")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends the process of the module, too
     preload()
     known = listed()
     total, failed = Result(), False

@@ -158,10 +158,12 @@ def _work(sender: Connection, stage: Stage, mutants: Sequence[Mutant], jobs: int
     os.chdir(stage.root)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         loaded = Path(folder) / "loaded"
-        if _run_all(stage, [None], _BASELINE_SECONDS, 1, loaded) != [Outcome.SURVIVED]:
-            sender.send(None)
-            return
-        _import_all(stage, json.loads(loaded.read_text()))
+        [cold] = _run_all(stage, [None], _BASELINE_SECONDS, 1, loaded)
+        if cold == Outcome.SURVIVED:
+            _import_all(stage, json.loads(loaded.read_text()))
+    if cold != Outcome.SURVIVED:
+        sender.send(None)
+        return
     gc.freeze()
     began = time.monotonic()
     if _run_all(stage, [None], _BASELINE_SECONDS, 1) != [Outcome.SURVIVED]:
@@ -220,6 +222,7 @@ class _Running:
         """None while it runs."""
         done, status = os.waitpid(self._child, os.WNOHANG)
         if done:
+            self._kill()
             self._clean()
             return Outcome.KILLED if status else Outcome.SURVIVED
         if time.monotonic() < self._until:
@@ -229,12 +232,16 @@ class _Running:
 
     def end(self) -> None:
         """Kill it, whatever it is doing."""
-        self._clean()
+        self._kill()
         os.waitpid(self._child, 0)
+        self._clean()
 
-    def _clean(self) -> None:
+    def _kill(self) -> None:
+        """Also what the tests started."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child, signal.SIGKILL)
+
+    def _clean(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

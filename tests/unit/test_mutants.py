@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutation.__main__ import listed
 from tests.mutation.mutants import mutants
 from tests.mutation.running import ROOT
+from tests.mutation.table import MODULES, WITH_CONFTEST
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,13 @@ def test_a_name_outlives_moved_lines_and_tells_twins_apart() -> None:
     names = [one.name for one in mutants(source)]
     assert names == ["f: 1 → 2", "f: 1 → 2 #2"]
     assert [one.name for one in mutants(b"\n\n" + source)] == names
+
+
+def test_the_tables_name_files_that_exist() -> None:
+    """A renamed module or test is renamed there, too, and each module with known survivors is in the table."""
+    tests = {one for several in MODULES.values() for one in several}
+    assert [one for one in {*MODULES, *tests, *WITH_CONFTEST} if not (ROOT / one).exists()] == []
+    assert {module for module, _ in listed()} <= set(MODULES)
 
 
 COUNTING = """
