@@ -26,7 +26,7 @@ from sandbox.mattermost.hub import Hub
 from sandbox.mattermost.posts import Posts
 from sandbox.mattermost.state import State
 from sandbox.mattermost.unread import Unread
-from sandbox.servicenow import ServiceNowDouble
+from sandbox.servicenow import ServiceNowDouble, approvals, fulfilment
 from sandbox.servicenow import seed as servicenow_seed
 from sandbox.servicenow import seed_file as servicenow_seed_file
 from sandbox.servicenow.faults import KINDS as SERVICENOW
@@ -172,7 +172,7 @@ def test_a_seed_file_that_is_wrong_ends_the_start(tmp_path: Path, name: str, see
 def test_what_is_wrong_with_rows(rows: Any, told: str) -> None:
     """Tables, shapes, and what a rule refuses."""
     clock = Clock()
-    store = Store(clock)
+    store = Store(clock, (approvals.after, fulfilment.after))
     servicenow_seed.seed(store)
     with pytest.raises(BadSeed, match=told):
         servicenow_seed_file.load(store, Lists(store, People(store, OAuthState(clock))), rows)

@@ -313,6 +313,7 @@ def test_signing_out_and_a_lost_session_lead_back_to_the_form(chat: Chat) -> Non
 def test_a_lost_connection_is_said_and_what_was_missed_is_read(chat: Chat) -> None:
     """While the WebSocket is away a line says so; afterwards the messages of the meantime are there."""
     chat.sign_in()
+    expect(chat.page.locator("html[data-online]")).to_have_count(1)
     chat.page.context.set_offline(True)
     chat.double.hub.close()
     expect(chat.page.get_by_text("No connection to the server. Trying again…")).to_be_visible()

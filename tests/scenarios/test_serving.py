@@ -199,4 +199,4 @@ def test_what_is_stored_is_taken_from_other_users(served: tuple[World, Process])
     process.wait_until_ready()
     assert {oct(path.stat().st_mode & 0o777) for path in folder.rglob("*") if path.is_file()} == {"0o600"}
     assert {oct(path.stat().st_mode & 0o777) for path in [folder, *folder.rglob("*")] if path.is_dir()} == {"0o700"}
-    assert "taken from them" in process.log.read_text()
+    assert "access removed" in process.log.read_text()

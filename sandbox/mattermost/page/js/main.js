@@ -166,6 +166,7 @@ async function start(user) {
     onBack: (first) => (first ? store.channel && loadPosts(store.channel).catch(() => {}) : reload()),
     onChange: (up, version) => {
       store.online = up;
+      document.documentElement.toggleAttribute("data-online", up); // browser tests wait for it
       if (version) store.version = version.split(".").slice(0, 3).map(Number);
       changed();
     },
