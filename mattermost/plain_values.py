@@ -2,7 +2,7 @@
 Reads the values that clients send from a dialog, in submissions and in lookups. Pure.
 
 Clients encode values differently (native integrations reference §2.7), and the web client encodes them differently in
-lookups (recorded). The shape from `plain_forms.shape_of` says what each element was.
+lookups (recorded). The shape from `plain_shapes.shape_of` says what each element was.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any
 from core.calls import Value, Values
 from core.errors import InvalidInput, NotVerified
 from core.fields import Option
-from mattermost.plain_forms import TICK
+from mattermost.plain_shapes import SEPARATOR
 
 _MOST_TEXT = 100_000  # characters of one value; far above any field of ours
 _MOST_VALUES = 1000
@@ -27,26 +27,26 @@ class ForeignForm(NotVerified):
 
 def read_submission(submission: Mapping[str, Any], shape: Mapping[str, Any]) -> Values:
     """
-    What was entered, alike for web and mobile: untouched fields are "", null or absent, switches
-    booleans or their texts, several choices a list or one comma-joined text, numbers JSON numbers or text.
+    The entered values, independent of the client. An untouched field is "", null or absent. A switch is a boolean or
+    its text, a multi-select a list or a comma-separated text, and a number a JSON number or text.
 
-    Names that the form does not have are ignored: clients send the values of earlier steps again. A preselected
-    person or channel that is not sent at all counts as it is: the web client of 11.6 neither draws nor sends it.
+    Other names are ignored, because clients send the values of earlier steps again. A preselected person or channel
+    that isn't sent keeps its value, because the web client of 11.6 neither draws nor sends it.
 
     Raises:
-        ForeignForm: No name is one of this form's or of its earlier steps'.
-        InvalidInput: A value is of a kind that no element sends, or too long.
+        ForeignForm: None of the names belongs to this form or to an earlier step.
+        InvalidInput: A value has a type that no element sends, or is too long.
     """
     called = shape.get("called", {})
     ours = {*(called.get(name, name) for name in shape.get("names", ())), *shape.get("earlier", ()), "selected_field"}
-    ticks = tuple(f"{name}{TICK}" for name in shape.get("ticks", ()))
+    ticks = tuple(f"{name}{SEPARATOR}" for name in shape.get("ticks", ()))
     if submission and not any(name in ours or (ticks and name.startswith(ticks)) for name in submission):
         raise ForeignForm(f"dialog: none of its names: {sorted(submission)[:5]}")
     values: dict[str, Value] = {}
     for name in shape.get("names", ()):
         if name in shape.get("ticks", ()):
-            start = f"{name}{TICK}"
-            ticked = [key.removeprefix(start) for key, on in submission.items() if key.startswith(start) and _on(on)]
+            start = f"{name}{SEPARATOR}"
+            ticked = [key.removeprefix(start) for key, on in submission.items() if key.startswith(start) and _is_on(on)]
             entered: Value | None = tuple(Option(value, value) for value in ticked) or None
         else:
             element = called.get(name, name)
@@ -60,16 +60,17 @@ def read_submission(submission: Mapping[str, Any], shape: Mapping[str, Any]) -> 
 
 def read_lookup(submission: Mapping[str, Any], shape: Mapping[str, Any]) -> Values:
     """
-    The values beside a look-up. The web client sends them in another shape than it submits them (recorded): a
-    choice as ``{"label", "value"}``, several as a list of those, a radio as "[object Object]". *shape* is the first
-    step's, and what is odd is left out: a look-up is answered with what there is.
+    The values that a lookup was sent with. Unlike in submissions, the web client sends a choice as
+    ``{"label", "value"}``, a multi-select as a list of those, and a radio as "[object Object]" (recorded).
+
+    *shape* is the one of the first step. Unexpected values are left out, so that the lookup still has an answer.
     """
     latest: dict[str, Any] = {}
     for key in sorted(submission, key=_renamed):
         latest[_renamed(key)[1]] = submission[key]
     values: dict[str, Value] = {}
     for name in shape.get("names", ()):
-        entered = _beside(latest.get(name)) if name in latest else _preset(name, shape)
+        entered = _lookup_value(latest.get(name)) if name in latest else _preset(name, shape)
         if entered is not None:
             values[name] = _resolved(name, entered, shape)
     return Values(values)
@@ -109,12 +110,12 @@ def _renamed(element: str) -> tuple[int, str]:
     return (int(found[2]), found[1]) if found else (0, element)
 
 
-def _beside(value: Any) -> Value | None:
+def _lookup_value(value: Any) -> Value | None:
     match value:
         case {"label": str(label), "value": str(chosen)} if chosen and len(chosen) <= _MOST_TEXT:
             return Option(label[:_MOST_TEXT], chosen)
         case list():
-            return tuple(one for one in map(_beside, value[:_MOST_VALUES]) if isinstance(one, Option)) or None
+            return tuple(one for one in map(_lookup_value, value[:_MOST_VALUES]) if isinstance(one, Option)) or None
         case bool():
             return value
         case int() | float():
@@ -125,7 +126,7 @@ def _beside(value: Any) -> Value | None:
             return None
 
 
-def _on(value: Any) -> bool:
+def _is_on(value: Any) -> bool:
     return value is True or value == "true"
 
 

@@ -16,9 +16,6 @@ _REMEMBERED_SECONDS = 3600
 _PAUSE_SECONDS = 10.0  # between two reads that bad signatures can cause
 _WAIT_SECONDS = 3.0
 
-LOOKUPS_SINCE = (11, 0)  # native integrations reference §2.4: dynamic selects and several choices
-STEPS_SINCE = (11, 1)  # refresh, a second form, dates
-
 
 @dataclass(frozen=True)
 class ServerFacts:

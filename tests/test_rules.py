@@ -132,7 +132,6 @@ def test_no_module_imports_itself_through_others() -> None:
 
 # How deep imports go in folders where it is more than four levels. Lower a number when you can; never raise one.
 DEEPEST = {
-    "mattermost": 5,
     "sandbox.mattermost": 7,
     "sandbox.mattermost.apps": 7,
     "sandbox.servicenow": 12,

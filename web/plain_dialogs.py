@@ -14,7 +14,8 @@ from mattermost.client import MattermostClient
 from mattermost.markdown import unmarked
 from mattermost.paths import api
 from mattermost.plain import DialogRequest, PressRequest, write_dialog_again, write_dialog_error
-from mattermost.plain_forms import Abilities, clearable, elements_of, filled, shape_of, write_dialog
+from mattermost.plain_forms import filled, write_dialog
+from mattermost.plain_shapes import Abilities, clearable, elements_of, shape_of
 from mattermost.plain_values import held
 from mattermost.server import Server
 from mattermost.triggers import ExpiredTrigger

@@ -27,7 +27,7 @@ class DialogState:
     Attributes:
         id: The same for all steps of a dialog, which can be submitted successfully once.
         state: The form's own state, signed for its path.
-        shape: Describes its elements; see `plain_forms.shape_of`.
+        shape: Describes its elements; see `plain_shapes.shape_of`.
         channel_id, post_id: The location of the card.
         direct: Whether the card is in a direct or group message between people. Its members can't change.
     """

@@ -23,7 +23,8 @@ from core.menus import ALL, COMMENT, MOST_BUTTONS, NOTE, CardKey
 from core.signing import Signer
 from core.tables import table_of
 from mattermost.card_buttons import CardButtons
-from mattermost.plain_forms import Abilities, shape_of, write_dialog
+from mattermost.plain_forms import write_dialog
+from mattermost.plain_shapes import Abilities, shape_of
 from mattermost.plain_values import ForeignForm, read_submission
 
 CARD = CardKey("incident", "a" * 32, "INC0010001", "c" * 26)
