@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
+from marshmallow import ValidationError, fields, validate
 
 from core.calls import Channel, Link, Navigate, Options, Post, Reply, ShowForm, Text, Value, Values
 from core.errors import AppError, InvalidInput, with_reference
 from core.fields import Option
 from mattermost.apps_forms import write_form
-from mattermost.paths import optional_id, valid_id
+from mattermost.schemas import LooseSchema, optional_id, valid_id
 
 _SHORT = validate.Length(max=64)
 _TOKEN = validate.Regexp(r"([a-z0-9]{26})?\Z")  # it goes into a header
@@ -51,30 +51,21 @@ class CallRequest:
     post: Post | None = None
 
 
-class _Loose(Schema):
-    """Ignores unknown keys and nulls, which the plugin sends for values it doesn't have."""
+class _UserSchema(LooseSchema):
+    makes = ActingUser
 
-    class Meta:
-        unknown = EXCLUDE
-
-    @pre_load
-    def _without_nulls(self, data: Any, **_: Any) -> Any:
-        if not isinstance(data, Mapping):
-            return data
-        return {key: value for key, value in data.items() if value is not None}
-
-
-class _UserSchema(_Loose):
     id = fields.Str(required=True, validate=valid_id)
     username = fields.Str(load_default="", validate=_SHORT)
     roles = fields.Str(load_default="")
 
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> ActingUser:
-        return ActingUser(**data)
+
+def _channel(*, delete_at: int, **columns: str) -> Channel:
+    return Channel(archived=bool(delete_at), **columns)
 
 
-class _ChannelSchema(_Loose):
+class _ChannelSchema(LooseSchema):
+    makes = _channel
+
     id = fields.Str(required=True, validate=valid_id)
     type = fields.Str(load_default="")
     team_id = fields.Str(load_default="", validate=optional_id)
@@ -82,12 +73,10 @@ class _ChannelSchema(_Loose):
     display_name = fields.Str(load_default="")
     delete_at = fields.Int(load_default=0)
 
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> Channel:
-        return Channel(archived=bool(data.pop("delete_at")), **data)
 
+class _PostSchema(LooseSchema):
+    makes = Post
 
-class _PostSchema(_Loose):
     id = fields.Str(required=True, validate=valid_id)
     channel_id = fields.Str(load_default="", validate=optional_id)
     user_id = fields.Str(load_default="", validate=optional_id)
@@ -95,20 +84,16 @@ class _PostSchema(_Loose):
     type = fields.Str(load_default="")
     message = fields.Str(load_default="")
 
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> Post:
-        return Post(**data)
 
-
-class _NameSchema(_Loose):
+class _NameSchema(LooseSchema):
     name = fields.Str(load_default="")
 
 
-class _AppSchema(_Loose):
+class _AppSchema(LooseSchema):
     webhook_secret = fields.Str(load_default="")
 
 
-class _ContextSchema(_Loose):
+class _ContextSchema(LooseSchema):
     acting_user = fields.Nested(_UserSchema, load_default=None)
     acting_user_access_token = fields.Str(load_default="", validate=_TOKEN)
     bot_user_id = fields.Str(load_default="", validate=optional_id)
@@ -119,7 +104,7 @@ class _ContextSchema(_Loose):
     app = fields.Nested(_AppSchema, load_default=dict)
 
 
-class _CallSchema(_Loose):
+class _CallSchema(LooseSchema):
     path = fields.Str(load_default="")
     values = fields.Dict(keys=fields.Str(), load_default=dict)
     state = fields.Str(load_default="", validate=validate.Length(max=8192))

@@ -1,9 +1,8 @@
 """
-Mattermost's ids, and paths of its REST API that are built from them.
+Builds paths of Mattermost's REST API from checked segments.
 
-`MattermostClient` takes nothing else, so a value from outside can't choose which path is requested: an id that
-isn't one raises before anything is sent, and a name is quoted. `tests/test_rules.py` checks that every segment
-that isn't a constant is an `Id` or a `Name`.
+`MattermostClient` accepts no other paths, so a value from outside can't choose which path is requested. `Id` raises
+before anything is sent, and a `Name` is quoted. `tests/test_rules.py` checks that every other segment is a constant.
 """
 
 from collections.abc import Mapping
@@ -11,51 +10,37 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from marshmallow import ValidationError
-
 from core.calls import is_mattermost_id
 from core.upstream_errors import NoSuchId
 
 
 class Id(str):
     """
-    An id of Mattermost.
+    A Mattermost id.
 
     Raises:
-        NoSuchId: The text doesn't have the form of one.
+        NoSuchId: The text doesn't have the format of an id.
     """
 
     __slots__ = ()
 
     def __new__(cls, text: str) -> "Id":
-        """Check the form."""
+        """Check the format."""
         if not is_mattermost_id(text):
             raise NoSuchId()
         return super().__new__(cls, text)
 
 
 class Name(str):
-    """Any other value, such as a user name: one segment, whatever it contains."""
+    """Any other value, such as a user name. It becomes one segment, no matter what it contains."""
 
     __slots__ = ()
 
     def __new__(cls, text: str) -> "Name":
-        """Refuse what a path normalizer would read as a step."""
+        """Reject what a path normalizer would resolve."""
         if text in {"", ".", ".."}:
             raise NoSuchId()
         return super().__new__(cls, text)
-
-
-def valid_id(text: str) -> None:
-    """For marshmallow: a field that has to hold an id."""
-    if not is_mattermost_id(text):
-        raise ValidationError("Not an id of Mattermost.")
-
-
-def optional_id(text: str) -> None:
-    """For marshmallow: a field that holds an id or nothing. Direct messages have no team, new threads no root."""
-    if text:
-        valid_id(text)
 
 
 @dataclass(frozen=True)
@@ -83,7 +68,7 @@ def apps_plugin(*segments: str) -> Path:
 
 
 class Ask(Protocol):
-    """One request with the token that fits; the decoded JSON of the answer."""
+    """Sends one request with a certain token, and returns the decoded JSON."""
 
     def __call__(self, method: str, path: Path, json: Any = None, params: Mapping[str, str] | None = None) -> Any:
         """Send it. Raises MattermostSilent and MattermostRefused."""

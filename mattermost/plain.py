@@ -1,5 +1,5 @@
 """
-The wire format of card buttons and interactive dialogs, which every Mattermost server has (native integrations
+The wire format of card buttons and interactive dialogs, which work without the Apps framework (native integrations
 reference §2 and §3). Every response has HTTP status 200.
 """
 
@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
+from marshmallow import ValidationError, fields, validate
 
 from core.calls import Kind, Navigate, Options, Reply, Text
 from core.errors import AppError, InvalidInput, with_reference
 from mattermost.markdown import unmarked
-from mattermost.paths import optional_id, valid_id
+from mattermost.schemas import LooseSchema, optional_id, valid_id
 
 _DIRECT = re.compile(r"([a-z0-9]{26})__([a-z0-9]{26})")  # both people's ids
 _GROUP = re.compile(r"[0-9a-f]{40}")  # a digest of the members' ids
@@ -21,7 +21,7 @@ _GROUP = re.compile(r"[0-9a-f]{40}")  # a digest of the members' ids
 
 @dataclass(frozen=True, kw_only=True)
 class PressRequest:
-    """A press whose schema is valid. Nothing else is verified. ``context`` is the button's."""
+    """A press of a card's button whose schema is valid. Nothing else is verified. ``context`` is the button's."""
 
     user_id: str
     channel_id: str
@@ -32,9 +32,9 @@ class PressRequest:
 
     def may_be_in(self, person_id: str) -> bool:
         """
-        Whether this was pressed in a direct or group message that *person_id* may be in, by the channel's name.
+        Whether the channel is a direct message with *person_id* or any group message, by its name.
 
-        A group message's name says nothing of who is in it.
+        The name of a group message doesn't tell who is in it.
         """
         found = _DIRECT.fullmatch(self.channel_name)
         return person_id in found.groups() if found else bool(_GROUP.fullmatch(self.channel_name))
@@ -59,16 +59,9 @@ class DialogRequest:
     cancelled: bool = False
 
 
-class _Loose(Schema):
-    class Meta:
-        unknown = EXCLUDE
+class _PressSchema(LooseSchema):
+    makes = PressRequest
 
-    @pre_load
-    def _without_nulls(self, data: Any, **_: Any) -> Any:
-        return {key: value for key, value in data.items() if value is not None} if isinstance(data, Mapping) else data
-
-
-class _PressSchema(_Loose):
     user_id = fields.Str(required=True, validate=valid_id)
     channel_id = fields.Str(load_default="", validate=optional_id)
     channel_name = fields.Str(load_default="", validate=validate.Length(max=128))
@@ -77,7 +70,7 @@ class _PressSchema(_Loose):
     context = fields.Dict(keys=fields.Str(), load_default=dict)
 
 
-class _DialogSchema(_Loose):
+class _DialogSchema(LooseSchema):
     type = fields.Str(load_default="")
     user_id = fields.Str(required=True, validate=valid_id)
     state = fields.Str(load_default="", validate=validate.Length(max=20_000))
@@ -93,9 +86,10 @@ _KINDS = {"refresh": Kind.REFRESH, "dialog_lookup": Kind.LOOKUP}
 def read_press(payload: Mapping[str, Any]) -> PressRequest:
     """Validate a press. Raises InvalidInput."""
     try:
-        return PressRequest(**_PRESS.load(payload))
+        press: PressRequest = _PRESS.load(payload)
     except ValidationError as error:
         raise _malformed(error) from error
+    return press
 
 
 def read_dialog(payload: Mapping[str, Any]) -> DialogRequest:
@@ -160,10 +154,14 @@ def write_dialog_error(
     error: AppError, reference: str, elements: Mapping[str, str], *, markdown: bool = True
 ) -> dict[str, Any]:
     """
-    An error that keeps the dialog open; old servers' dialogs draw no *markdown* (recorded).
+    An error that keeps the dialog open.
 
-    Sentences stand at their fields where *elements*, fields with their elements' names, has them; a name that the
-    dialog has not closes the 9.11 web client's dialog as if all went well (recorded), so those are said above.
+    An error for an unknown element closes the dialog in the 9.11 web client as if it had succeeded (recorded). So
+    errors of fields without an element are added to the general message.
+
+    Args:
+        elements: Element names by field name.
+        markdown: Whether the dialog renders Markdown. Those of old servers don't (recorded).
     """
     mine = {elements[name]: text for name, text in error.fields.items() if name in elements}
     others = " ".join(text for name, text in error.fields.items() if name not in elements)
@@ -175,16 +173,15 @@ def write_dialog_error(
 
 def write_dialog_again(dialog: Mapping[str, Any], error: Mapping[str, Any]) -> dict[str, Any]:
     """
-    A dialog that is redrawn instead of an answer of `write_dialog_error`: its sentences stand above the form and
-    below the fields' elements.
+    The dialog with the messages of *error*, from `write_dialog_error`, above it and in the help texts of its elements.
     """
-    told = error.get("errors", {})
-    elements = [_told(element, told.get(element["name"], "")) for element in dialog["elements"]]
+    errors = error.get("errors", {})
+    elements = [_with_error(element, errors.get(element["name"], "")) for element in dialog["elements"]]
     words = "\n\n".join(part for part in (f":warning: {error['error']}", dialog.get("introduction_text", "")) if part)
     return {"type": "form", "form": {**dialog, "elements": elements, "introduction_text": words}}
 
 
-def _told(element: Mapping[str, Any], text: str) -> dict[str, Any]:
+def _with_error(element: Mapping[str, Any], text: str) -> dict[str, Any]:
     if not text:
         return dict(element)
     return {**element, "help_text": "\n\n".join(filter(None, (f":warning: {text}", element.get("help_text", ""))))}

@@ -1,9 +1,9 @@
 """The schema of the component's reports: turns JSON into `core.notices.Report`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
 
@@ -23,16 +23,24 @@ _TOKENS = validate.Length(max=50)
 
 
 class _Loose(Schema):
-    """Ignores unknown keys, which later versions of the component may send, and null, which an empty column can be."""
+    """
+    Ignores unknown keys, which later versions of the component may send, and null, which an empty column can be.
+
+    ``makes`` is called with the loaded values.
+    """
+
+    makes: ClassVar[Callable[..., Any]]
 
     class Meta:
         unknown = EXCLUDE
 
     @pre_load
     def _without_nulls(self, data: Any, **_: Any) -> Any:
-        if not isinstance(data, Mapping):
-            return data
-        return {key: value for key, value in data.items() if value is not None}
+        return {key: value for key, value in data.items() if value is not None} if isinstance(data, Mapping) else data
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Any:
+        return type(self).makes(**data)
 
 
 class _Text(fields.Str):
@@ -52,12 +60,10 @@ def _tokens() -> fields.List[str]:
 
 
 class _Cell(_Loose):
+    makes = Cell
+
     value = _text()
     display_value = _text()
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> Cell:
-        return Cell(**data)
 
 
 def _cell() -> fields.Nested:
@@ -65,6 +71,8 @@ def _cell() -> fields.Nested:
 
 
 class _Record(_Loose):
+    makes = ReportedRecord
+
     table = _Text(required=True, validate=_TABLE)
     sys_id = _Text(required=True, validate=_SYS_ID)
     number = _text(255)
@@ -76,12 +84,10 @@ class _Record(_Loose):
     assignment_group = _cell()
     sys_mod_count = fields.Int(load_default=0, validate=validate.Range(0, 2**53))
 
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> ReportedRecord:
-        return ReportedRecord(**data)
-
 
 class _Change(_Loose):
+    makes = Change
+
     field = _Text(required=True, validate=validate.Regexp(re.compile(r"[a-z][a-z0-9_]{0,79}\Z")))
     label = _text(255)
     old = _text(70_000)
@@ -89,28 +95,20 @@ class _Change(_Loose):
     old_value = _text(70_000)
     new_value = _text(70_000)
 
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> Change:
-        return Change(**data)
-
 
 class _Comment(_Loose):
+    makes = Comment
+
     kind = _Text(required=True, validate=validate.OneOf(["comments", "work_notes"]))
     text = _text(262_144)
 
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> Comment:
-        return Comment(**data)
-
 
 class _Actor(_Loose):
+    makes = Actor
+
     sys_id = _text(32)
     user_name = _text(255)
     name = _text(255)
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> Actor:
-        return Actor(**data)
 
 
 class _Match(_Loose):
@@ -126,8 +124,8 @@ class _Match(_Loose):
     updated_by = _text(255)
     updated_on = _text(40)
 
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> Match:
+    @staticmethod
+    def makes(**data: Any) -> Match:
         return Match(**data | {"events": tuple(data["events"]), "options": tuple(data["options"])})
 
 
@@ -149,8 +147,8 @@ class _Report(_Loose):
     )
     test = _Text(load_default="", validate=validate.Length(max=64))
 
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> Report:
+    @staticmethod
+    def makes(**data: Any) -> Report:
         if data["record"] is None and (not data["test"] or data["matches"]):
             raise ValidationError("Missing data for required field.", "record")
         found = {**data, "occurred_at": data["occurred_at"].timestamp(), "events": tuple(data["events"])}
