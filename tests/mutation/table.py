@@ -29,7 +29,10 @@ MODULES: dict[str, list[str]] = {
     "notifications/adoption.py": ["tests/unit/test_adoption.py"],
     "notifications/adoption_worker.py": ["tests/unit/test_adoption_worker.py"],
     "notifications/authorization.py": ["tests/unit/test_authorization.py", "tests/unit/test_shared_classes.py"],
-    "notifications/broken_subscriptions.py": ["tests/unit/test_subscription_owners.py"],
+    "notifications/broken_subscriptions.py": [
+        "tests/unit/test_broken_subscriptions.py",
+        "tests/unit/test_subscription_owners.py",
+    ],
     "notifications/delivery.py": ["tests/unit/test_notice_delivery.py"],
     "notifications/health.py": ["tests/unit/test_notice_health.py"],
     "notifications/legacy_webhook.py": ["tests/unit/test_legacy_webhook.py"],
