@@ -28,7 +28,7 @@ from core.instance import AUTH_TABLE
 from sandbox.client import PASSWORD, PLUGIN, MattermostClient
 from tests.world import CLIENT_ID, CLIENT_SECRET, JWT_SECRET
 from updateset.build import RELEASE, build
-from updateset.tables import DELIVERIES
+from updateset.shapes import DELIVERIES
 
 Json = dict[str, Any]
 

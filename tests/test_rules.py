@@ -136,7 +136,6 @@ DEEPEST = {
     "sandbox.mattermost.apps": 7,
     "sandbox.servicenow": 12,
     "sandbox.servicenow.scripting": 7,
-    "updateset": 5,
 }
 
 

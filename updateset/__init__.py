@@ -1,1 +1,1 @@
-"""The ServiceNow side: the component's update set, made from its records and scripts."""
+"""Builds the component's update set from its records and scripts."""

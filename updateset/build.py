@@ -1,9 +1,9 @@
 """
-The update set as a file: one descriptor and a row for each record, as System Update Sets > Retrieved
-Update Sets > Import Update Set from XML takes it.
+Builds the update set: an XML file with a descriptor and a row per record, to import with System Update Sets > Retrieved
+Update Sets > Import Update Set from XML.
 
-The same release gives the same bytes. A record that version 2.1 has too keeps its sys_id and its
-history, and its guid as well where it says the same; so one file serves new instances and upgrades.
+The same release always has the same bytes. Records of version 2.1 keep their sys_id and history, and unchanged ones
+their guid too. So one file works for new instances and for upgrades.
 """
 
 import hashlib
@@ -14,7 +14,8 @@ from lxml import etree
 
 from updateset.payload import ACTION, DECLARATION, Record, payload, payload_hash
 from updateset.records import records
-from updateset.shapes import APP, APP_NAME, SCOPE
+from updateset.shapes import APP, APP_NAME, ORDER, SCOPE
+from updateset.tables import table_records
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,9 @@ class Release:
     One release of the component.
 
     Args:
-        version: As ``component/version`` answers it; the scripts hold the same.
-        released_at: In UTC; new and changed records carry it. After version 2.1's (November 2022) and not in
-            the future: an instance takes the newer of two records of one name.
+        version: The scripts contain it too, and ``component/version`` returns it.
+        released_at: The UTC time of new and changed records. It must be later than version 2.1 (November 2022) and not
+            in the future, because an instance prefers the newer of two updates with the same name.
     """
 
     version: str
@@ -41,34 +42,32 @@ DESCRIPTION = (
     " the system property x_830655_mm_std.enabled (type string) to false."
 )
 
-# Filled by the instance that loads the file.
+# The instance that loads the file fills these.
 _EMPTY = (
-    "collisions",
-    "commit_date",
-    "deleted",
-    "inserted",
-    "origin_sys_id",
-    "release_date",
-    "remote_parent_id",
-    "summary",
+    "collisions", "commit_date", "deleted", "inserted", "origin_sys_id", "release_date", "remote_parent_id", "summary",
     "updated",
-)
+)  # fmt: skip
 _EMPTY_REFERENCES = ("parent", "remote_base_update_set", "update_set", "update_source")
 
-Columns = dict[str, str | tuple[str, str]]  # a reference is its value and its label
+Columns = dict[str, str | tuple[str, str]]  # a reference is a value and a display value
 
 
 def build(release: Release) -> bytes:
-    """The file, UTF-8."""
+    """The file in UTF-8."""
     released_on = release.released_at.strftime("%Y-%m-%d %H:%M:%S")
     name = f"{APP_NAME} {release.version}"
     descriptor = _id(release, "sys_remote_update_set")
     root = etree.Element("unload", unload_date=released_on)
     root.text = "\n"
     _append(root, "sys_remote_update_set", _descriptor(release, name, descriptor, released_on))
-    for number, record in enumerate(records(release.version)):
+    for number, record in enumerate(sorted([*records(release.version), *table_records()], key=_order)):
         _append(root, "sys_update_xml", _row(release, name, descriptor, released_on, number, record))
     return (DECLARATION + etree.tostring(root, encoding="unicode") + "\n").encode()
+
+
+def _order(record: Record) -> tuple[int, bool]:
+    """Sorts by kind, and a table's own definition and label before those of its columns."""
+    return ORDER.index(record.kind), bool(record.values.get("element"))
 
 
 def _descriptor(release: Release, name: str, sys_id: str, released_on: str) -> Columns:
@@ -102,7 +101,7 @@ def _row(release: Release, set_name: str, descriptor: str, released_on: str, num
     else:
         guid = _id(release, f"{record.update_name}|{checksum}")
         history = ",".join([f"{guid}:{checksum}", *([before.history] if before else [])])
-    # Milliseconds since 1970 and a counter: one row after the other, in the order of the file.
+    # Milliseconds since 1970 and a counter, in the order of the rows.
     recorded_at = f"{int(release.released_at.timestamp() * 1000) + number:011x}{1:07x}"
     return {
         "action": ACTION,

@@ -1,8 +1,10 @@
-"""The document inside an update row: one record as the platform writes it, and its checksum. Pure."""
+"""A record of the update set as the XML document that ServiceNow exports, and its checksum."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from lxml import etree
 
@@ -11,20 +13,13 @@ from updateset.shapes import APP_REF, SCOPE, Kind, Ref, Value
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 ACTION = "INSERT_OR_UPDATE"
+SCRIPTS = Path(__file__).with_name("js")
 
-# What the checksum leaves out, wherever it occurs: identity and dates.
+# Elements that the checksum ignores: identity and dates.
 _UNHASHED = (
-    "sys_code",
-    "sys_created_by",
-    "sys_created_on",
-    "sys_id",
-    "sys_mod_count",
-    "sys_package",
-    "sys_update_name",
-    "sys_updated_by",
-    "sys_updated_on",
-    "sys_translated_text",
-)
+    "sys_code", "sys_created_by", "sys_created_on", "sys_id", "sys_mod_count", "sys_package", "sys_update_name",
+    "sys_updated_by", "sys_updated_on", "sys_translated_text",
+)  # fmt: skip
 _LEFT_OUT = re.compile("|".join(rf"<{tag}(?: [^>]*)?/>|<{tag}(?: [^>]*)?>.*?</{tag}>" for tag in _UNHASHED), re.DOTALL)
 
 
@@ -34,11 +29,11 @@ class Record:
     One record of the component.
 
     Args:
-        sys_id: 32 hex digits; version 2.1's where it has the record.
-        values: Columns that differ from the kind's usual.
-        target: What lists show as the update's target; the record's name unless told.
+        sys_id: 32 hex digits; the same as in version 2.1 if that has the record.
+        values: Columns that differ from the kind's defaults.
+        target: The update's target in lists; the record's name by default.
         row_table: The update's column ``table``.
-        policy: ``sys_policy``: ``read`` for protected scripts.
+        policy: ``sys_policy``; ``read`` protects scripts.
     """
 
     kind: Kind
@@ -49,18 +44,18 @@ class Record:
     policy: str = ""
 
     def __post_init__(self) -> None:
-        unknown = set(self.values) - set(self.kind.usual)
+        unknown = set(self.values) - set(self.kind.defaults)
         if unknown:
             raise ValueError(f"{self.kind.table} has no columns {sorted(unknown)}")
 
     def value(self, column: str) -> str:
         """A column's plain value."""
-        value = {**self.kind.usual, **self.values}[column]
+        value = {**self.kind.defaults, **self.values}[column]
         return value.value if isinstance(value, Ref) else value
 
     @property
     def update_name(self) -> str:
-        """The key under which updates of this record collide."""
+        """The update's name, which is the same for all updates of this record."""
         table, values = self.kind.table, self.values
         if table == "sys_dictionary":
             return f"{table}_{values['name']}_{values.get('element') or 'null'}"
@@ -82,16 +77,26 @@ class Record:
 
     @property
     def before(self) -> Published | None:
-        """The record in version 2.1, None for a new one."""
+        """The record in version 2.1, or None if it is new."""
         return published().get(self.update_name)
+
+
+def new_id(kind: Kind, key: str) -> str:
+    """The sys_id of a record that version 2.1 doesn't have. It is the same in every release."""
+    return hashlib.md5(f"{SCOPE}|{kind.table}|{key}".encode(), usedforsecurity=False).hexdigest()
+
+
+def script(name: str) -> str:
+    """The script ``js/<name>.js`` (ES5.1) without the line feed at its end."""
+    return (SCRIPTS / f"{name}.js").read_text(encoding="ascii").rstrip("\n")
 
 
 def payload(record: Record, *, released_on: str) -> tuple[str, bool]:
     """
-    The record's document, and whether it says something else than version 2.1 did.
+    The record's document, and whether it differs from version 2.1.
 
     Args:
-        released_on: UTC, ``YYYY-MM-DD HH:MM:SS``: when new and changed records were last saved.
+        released_on: When new and changed records were saved; UTC, ``YYYY-MM-DD HH:MM:SS``.
     """
     before = record.before
     if before is not None:
@@ -129,7 +134,7 @@ def _document(record: Record, created_on: str, updated_on: str, mod_count: int) 
         element.set("element", record.value("element"))
         element.set("table", record.value("name"))
     columns: dict[str, Value] = {
-        **kind.usual,
+        **kind.defaults,
         **record.values,
         "sys_class_name": kind.table,
         "sys_created_by": "admin",
@@ -139,7 +144,7 @@ def _document(record: Record, created_on: str, updated_on: str, mod_count: int) 
         "sys_updated_by": "admin",
         "sys_updated_on": updated_on,
     }
-    if kind.table != "sys_app":  # which is the package and the scope itself
+    if kind.table != "sys_app":  # is the package and the scope
         columns |= {
             "sys_name": record.display_name,
             "sys_package": APP_REF,

@@ -1,4 +1,4 @@
-"""What the published version 2.1 says about each of its records: identity and history, no content."""
+"""Identity and history of each record in the published version 2.1."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +12,7 @@ class Published:
 
     Args:
         created_on, updated_on: UTC, ``YYYY-MM-DD HH:MM:SS``.
-        history: ``guid:hash`` pairs, newest first, comma separated.
+        history: ``guid:hash`` pairs, newest first, separated by commas.
     """
 
     sys_id: str
@@ -23,18 +23,18 @@ class Published:
 
     @property
     def guid(self) -> str:
-        """Of the version that 2.1 shipped."""
+        """The guid in version 2.1."""
         return self.history.partition(":")[0]
 
     @property
     def payload_hash(self) -> str:
-        """Of the version that 2.1 shipped."""
+        """The checksum in version 2.1."""
         return self.history.partition(",")[0].partition(":")[2]
 
 
 @cache
 def published() -> dict[str, Published]:
-    """By update name, the 64 live records. ``published.tsv`` holds a line for each."""
+    """The 64 records by update name, from ``published.tsv``."""
     records = {}
     for line in Path(__file__).with_name("published.tsv").read_text(encoding="ascii").splitlines():
         name, sys_id, created_on, updated_on, mod_count, history = line.split("\t")

@@ -1,13 +1,12 @@
-"""Every record of the component but its tables: application, role, events, rules, scripts, REST resources."""
+"""The component's records except its tables: application, role, events, rules, scripts, REST resources."""
 
 from collections.abc import Iterator
 
-from updateset.payload import Record
-from updateset.scripts import script
+from updateset.payload import Record, new_id, script
 from updateset.shapes import (
     APP,
     APPLICATION,
-    ORDER,
+    DELIVERIES,
     PRIVILEGE,
     REGISTRATION,
     REST_API,
@@ -17,14 +16,14 @@ from updateset.shapes import (
     SCOPE,
     SCRIPT_ACTION,
     SCRIPT_INCLUDE,
+    USER_ROLE,
     Ref,
     Value,
 )
-from updateset.tables import DELIVERIES, USER_ROLE, new_id, table_records
 
-_SIGNED_IN = "cf9d01d3e73003009d6247e603f6a990"  # base system: everybody signed in but external accounts
+_SIGNED_IN = "cf9d01d3e73003009d6247e603f6a990"  # ACL of the base system: every internal user
 
-# name of the file, sys_id ("" for new), what it is for
+# file name, sys_id ("" for a new record), description
 _INCLUDES = (
     ("ServiceNowForMattermostConstants", "fc979c8e2fb3011063df52172799b622", "Names and limits."),
     ("ServiceNowForMattermostUtils", "baa850ce2fb3011063df52172799b603", "Text, times and states; touches no record."),
@@ -36,22 +35,18 @@ _INCLUDES = (
     ("ServiceNowForMattermostColumns", "", "Columns and choices of a table, in the caller's language."),
 )
 
-# suffix, sys_id, table, what it says
+_UNUSED = "Not used since 3.0.0: see task_changed."
+# suffix, sys_id, table, description
 _EVENTS = (
     ("task_changed", "6859d51e2f37411063df52172799b698", "task", "A task of any class was changed."),
     ("kb_knowledge_changed", "", "kb_knowledge", "A knowledge article was changed."),
     ("delivery_due", "", DELIVERIES, "A report waits to be sent."),
-    ("incident_changed", "1f0d14c22ff3011063df52172799b61b", "incident", "Not used since 3.0.0: see task_changed."),
-    ("problem_changed", "54a7aae62ff7811063df52172799b618", "problem", "Not used since 3.0.0: see task_changed."),
-    (
-        "change_request_changed",
-        "70f6524b2f40111063df52172799b65b",
-        "change_request",
-        "Not used since 3.0.0: see task_changed.",
-    ),
+    ("incident_changed", "1f0d14c22ff3011063df52172799b61b", "incident", _UNUSED),
+    ("problem_changed", "54a7aae62ff7811063df52172799b618", "problem", _UNUSED),
+    ("change_request_changed", "70f6524b2f40111063df52172799b65b", "change_request", _UNUSED),
 )
 
-# name, sys_id, table; those without work are kept inactive under their ids, so that nothing is reported twice
+# name, sys_id, table, whether it is active; the inactive ones replace those of v2.1, so that nothing is reported twice
 _RULES = (
     ("ServiceNow for MM Task Notify", "cb0b55122f77411063df52172799b661", "task", True),
     ("ServiceNow for MM Knowledge Notify", "", "kb_knowledge", True),
@@ -60,7 +55,7 @@ _RULES = (
     ("ServiceNow for MM Change Req Events", "e8e7924b2f40111063df52172799b6c5", "change_request", False),
 )
 
-# name, sys_id, event's suffix, script ("" for those kept inactive)
+# name, sys_id, suffix of the event, script ("" for the inactive ones)
 _ACTIONS = (
     ("ServiceNow for MM Task Notify", "eab99dda2f37411063df52172799b6e7", "task_changed", "action_changed"),
     ("ServiceNow for MM Knowledge Notify", "", "kb_knowledge_changed", "action_changed"),
@@ -82,7 +77,7 @@ _RESOURCES = (
     (_COMPONENT_API, "Test", "", "POST", "/test", "rest_test"),
 )
 
-# target, its type, operation, sys_id
+# target, target type, operation, sys_id
 _PRIVILEGES = (
     ("RESTAPIRequest", "scriptable", "execute", "2989ef1c476211103675690cd36d437f"),
     ("ScriptableServiceResultBuilder.setBody", "scriptable", "execute", "358cabdc476211103675690cd36d43fa"),
@@ -100,34 +95,21 @@ _PRIVILEGES = (
 )
 
 
-def records(version: str) -> list[Record]:
-    """All records, in the order in which the platform needs them."""
-    everything = [
-        _application(version),
-        _role(),
-        *table_records(),
-        *_events(),
-        *_includes(),
-        *_rest(),
-        *_rules(),
-        *_actions(),
-        *_privileges(),
-    ]
-    return sorted(everything, key=_place)
-
-
-def _place(record: Record) -> tuple[int, bool]:
-    """Kind by kind; of columns and labels, the table's own first."""
-    return ORDER.index(record.kind), bool(record.values.get("element"))
+def records(version: str) -> Iterator[Record]:
+    """All these records. *version* is the release's."""
+    yield _application(version)
+    yield Record(kind=ROLE, sys_id=USER_ROLE.value, values={"name": USER_ROLE.name, "suffix": "user"})
+    yield from _events()
+    yield from _includes()
+    yield from _rest()
+    yield from _rules()
+    yield from _actions()
+    yield from _privileges()
 
 
 def _application(version: str) -> Record:
     text = "Tells Mattermost what happens to records that its channels subscribed to."
     return Record(kind=APPLICATION, sys_id=APP, values={"short_description": text, "version": version})
-
-
-def _role() -> Record:
-    return Record(kind=ROLE, sys_id=USER_ROLE.value, values={"name": USER_ROLE.name, "suffix": "user"})
 
 
 def _events() -> Iterator[Record]:
@@ -146,12 +128,7 @@ def _includes() -> Iterator[Record]:
         yield Record(
             kind=SCRIPT_INCLUDE,
             sys_id=sys_id or new_id(SCRIPT_INCLUDE, name),
-            values={
-                "api_name": f"{SCOPE}.{name}",
-                "description": description,
-                "name": name,
-                "script": script(name),
-            },
+            values={"api_name": f"{SCOPE}.{name}", "description": description, "name": name, "script": script(name)},
             policy="read",
         )
 
@@ -186,9 +163,9 @@ def _rest() -> Iterator[Record]:
 
 
 def _rules() -> Iterator[Record]:
-    for name, sys_id, table, works in _RULES:
+    for name, sys_id, table, active in _RULES:
         values: dict[str, Value] = {"collection": table, "name": name}
-        values |= {"script": script("rule")} if works else {"active": "false", "script": script("rule_retired")}
+        values |= {"script": script("rule")} if active else {"active": "false", "script": script("rule_retired")}
         yield Record(kind=RULE, sys_id=sys_id or new_id(RULE, table), values=values, row_table=table)
 
 

@@ -1,9 +1,8 @@
 """
-How each kind of record looks in an update set, as the platform exports it.
+The kinds of records in an update set, with all columns that ServiceNow exports for each.
 
-A kind knows all columns that an export carries, with the values they usually have; the records in
-`updateset.records` name only what differs. A column left out here would be left out of the file, and
-a misspelt one is dropped on import without a word, so both are errors.
+The records in `updateset.records` and `updateset.tables` have only the columns that differ from the defaults here.
+Unknown columns are an error, because an import silently drops them.
 """
 
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ APP = "d8e8fb312f73011063df52172799b6f2"
 APP_NAME = "ServiceNow for Mattermost Notifications"
 SCOPE = "x_830655_mm_std"
 
-# The platform writes this into every column's definition, whether it is calculated or not.
+# ServiceNow exports this for every column, even if it isn't calculated.
 _CALCULATION = (
     "(function calculatedFieldValue(current) {\n\n\t// Add your code here\n"
     "\treturn '';  // return the calculated value\n\n})(current);"
@@ -23,7 +22,7 @@ _FORMATS = "application/json,application/xml,text/xml"
 
 @dataclass(frozen=True)
 class Ref:
-    """A reference: the sys_id (or fixed value) and the label beside it; roles carry their name as well."""
+    """A reference: the sys_id (or a fixed value) and the display value. Roles also have a name."""
 
     value: str
     display: str
@@ -32,26 +31,28 @@ class Ref:
 
 Value = str | Ref
 APP_REF = Ref(APP, APP_NAME)
+USER_ROLE = Ref("39031c0a2fb3011063df52172799b6cb", f"{SCOPE}.user", f"{SCOPE}.user")
+DELIVERIES = f"{SCOPE}_delivery"  # the component's outbox
 
 
 @dataclass(frozen=True)
 class Kind:
     """
-    One table of the platform.
+    Records of one table of ServiceNow.
 
     Args:
         label: The update's type, as lists show it.
-        usual: Every column of an export and its usual value, but for those that all records have.
-        scripts: Columns written as CDATA, unless empty.
-        domain: Domain-separated: three more columns and an attribute.
-        translated: Followed by the order to drop old translations.
-        handler: The payload of a special handler: what identifies the record stands in attributes.
-        name_from: The column that ``sys_name`` repeats, where there is one.
+        defaults: The exported columns and their default values, without those that all records have.
+        scripts: Columns that are written as CDATA unless they are empty.
+        domain: The table is domain-separated, which adds three columns and an attribute.
+        translated: The record is followed by an instruction to delete old translations.
+        handler: The table has a special handler, for which attributes identify the record.
+        name_from: The column that ``sys_name`` repeats, if any.
     """
 
     table: str
     label: str
-    usual: Mapping[str, Value]
+    defaults: Mapping[str, Value]
     scripts: frozenset[str] = frozenset()
     domain: bool = False
     translated: bool = False
@@ -251,20 +252,8 @@ PRIVILEGE = Kind(
     name_from="target_name",
 )
 
-# What the platform needs before what: the order of rows in the file and in time.
+# The order in which ServiceNow needs the records.
 ORDER = (
-    APPLICATION,
-    ROLE,
-    TABLE,
-    DICTIONARY,
-    LABEL,
-    ACL,
-    ACL_ROLE,
-    REGISTRATION,
-    SCRIPT_INCLUDE,
-    REST_API,
-    REST_RESOURCE,
-    RULE,
-    SCRIPT_ACTION,
-    PRIVILEGE,
-)
+    APPLICATION, ROLE, TABLE, DICTIONARY, LABEL, ACL, ACL_ROLE, REGISTRATION, SCRIPT_INCLUDE, REST_API, REST_RESOURCE,
+    RULE, SCRIPT_ACTION, PRIVILEGE,
+)  # fmt: skip

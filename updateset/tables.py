@@ -1,19 +1,25 @@
-"""The component's own tables: columns, labels and who may do what with a row."""
+"""The component's own tables: columns, labels and access controls."""
 
-import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from updateset.payload import Record
-from updateset.published import published
-from updateset.scripts import script
-from updateset.shapes import ACL, ACL_ROLE, DICTIONARY, LABEL, SCOPE, TABLE, Kind, Ref, Value
+from updateset.payload import Record, new_id, script
+from updateset.shapes import (
+    ACL,
+    ACL_ROLE,
+    DELIVERIES,
+    DICTIONARY,
+    LABEL,
+    SCOPE,
+    TABLE,
+    USER_ROLE,
+    Kind,
+    Ref,
+    Value,
+)
 
 SUBSCRIPTIONS = f"{SCOPE}_servicenow_for_mattermost_subscriptions"
 KEYS = f"{SCOPE}_servicenow_for_mattermost_notifications_auth"
-DELIVERIES = f"{SCOPE}_delivery"
-
-USER_ROLE = Ref("39031c0a2fb3011063df52172799b6cb", f"{SCOPE}.user", f"{SCOPE}.user")
 ADMIN_ROLE = Ref("2831a114c611228501d4ea6c309d626d", "admin", "admin")  # the same on every instance
 
 _TYPES = {
@@ -28,7 +34,7 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column; *length* in characters."""
+    """One column. *length* is in characters."""
 
     name: str
     label: str
@@ -41,12 +47,12 @@ class Column:
 @dataclass(frozen=True)
 class Access:
     """
-    Who may do one operation: holders of *role* for whom the script, if any, says yes.
+    Access to one operation, for users with *role* that the script, if any, accepts.
 
     Args:
-        acl, link: sys_ids of version 2.1; "" for a new table's.
-        script: Name of a file under ``js``, without its ending.
-        admin_overrides: Administrators pass without being asked.
+        acl, link: sys_ids in version 2.1; "" for a new table.
+        script: File name under ``js`` without the extension.
+        admin_overrides: Administrators have access anyway.
     """
 
     operation: str
@@ -59,7 +65,7 @@ class Access:
 
 @dataclass(frozen=True)
 class OwnTable:
-    """One table; *readable* by scripts of other scopes."""
+    """One table. *readable*: scripts of other scopes can read it."""
 
     name: str
     label: str
@@ -148,7 +154,7 @@ COMPONENT_TABLES = (
             Column("last_error", "Last Error", "Last Errors", length=255),
         ),
         (
-            # Rows are the component's own business: its scripts alone write them.
+            # Only the component's own scripts write rows.
             Access("create", ADMIN_ROLE, script="access_nobody", admin_overrides=False),
             Access("read", ADMIN_ROLE),
             Access("write", ADMIN_ROLE, script="access_nobody", admin_overrides=False),
@@ -158,13 +164,8 @@ COMPONENT_TABLES = (
 )
 
 
-def new_id(kind: Kind, key: str) -> str:
-    """The sys_id of a record that version 2.1 does not have: the same in every release."""
-    return hashlib.md5(f"{SCOPE}|{kind.table}|{key}".encode(), usedforsecurity=False).hexdigest()
-
-
 def table_records() -> Iterator[Record]:
-    """Everything that makes the tables: definitions, columns, labels, access."""
+    """The records that define the tables: definitions, columns, labels, access controls."""
     for table in COMPONENT_TABLES:
         yield _table(table)
         yield from _columns(table)
@@ -201,29 +202,16 @@ def _columns(table: OwnTable) -> Iterator[Record]:
             "max_length": str(column.length),
             "default_value": column.default,
         }
-        label: dict[str, Value] = {
-            "name": table.name,
-            "element": column.name,
-            "label": column.label,
-            "plural": column.plural,
-        }
+        label: dict[str, Value] = {"element": column.name, "label": column.label, "plural": column.plural}
         yield _named(DICTIONARY, table, column.name, definition, target)
-        yield _named(LABEL, table, column.name, label, target)
+        yield _named(LABEL, table, column.name, {"name": table.name, **label}, target)
 
 
 def _named(kind: Kind, table: OwnTable, element: str, values: dict[str, Value], target: str) -> Record:
-    """A record whose update name is made of names: version 2.1's id is found by it."""
-    record = Record(
-        kind=kind,
-        sys_id=new_id(kind, f"{table.name}|{element}"),
-        values=values,
-        target=target,
-        row_table=table.name,
-    )
-    before = published().get(record.update_name)
-    if before is None:
-        return record
-    return Record(kind=kind, sys_id=before.sys_id, values=record.values, target=target, row_table=table.name)
+    """A record with an update name that consists of names. If version 2.1 has it, it keeps that sys_id."""
+    new = new_id(kind, f"{table.name}|{element}")
+    record = Record(kind=kind, sys_id=new, values=values, target=target, row_table=table.name)
+    return replace(record, sys_id=record.before.sys_id) if record.before is not None else record
 
 
 def _access(table: OwnTable, access: Access) -> Iterator[Record]:

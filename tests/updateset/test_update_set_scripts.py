@@ -17,7 +17,7 @@ from calmjs.parse.asttypes import (
 from calmjs.parse.exceptions import ECMASyntaxError
 
 from tests.updateset.artifact import of, scripts
-from updateset.scripts import FOLDER
+from updateset.payload import SCRIPTS
 
 # What the engine's ES5 mode lacks although the syntax is fine.
 UNSUPPORTED = re.compile(
@@ -134,7 +134,7 @@ def test_the_gate_refuses_newer_syntax(text: str) -> None:
 def test_every_file_is_shipped() -> None:
     """No script lies about unused."""
     shipped = set(scripts().values())
-    for path in FOLDER.glob("*.js"):
+    for path in SCRIPTS.glob("*.js"):
         assert path.read_text(encoding="ascii").rstrip("\n") in shipped, path.name
 
 

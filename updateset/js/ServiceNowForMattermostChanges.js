@@ -5,8 +5,8 @@ ServiceNowForMattermostChanges.prototype = {
         this.utils = new ServiceNowForMattermostUtils();
     },
 
-    // Called by the business rules, inside a person's save: one query where nobody subscribed, and
-    // one row and one event where somebody did. All that is slow happens in the script action.
+    // Called by the business rules while a person saves. It costs one query if nothing is subscribed, and otherwise one
+    // more row and event. Slow work is done by the script action.
     observe: function (current, previous) {
         if (gs.getProperty(this.constants.ENABLED, 'true') == 'false') {
             return;
@@ -52,13 +52,13 @@ ServiceNowForMattermostChanges.prototype = {
         return String(name || record.getValue('sys_class_name') || record.getTableName());
     },
 
-    // The class and its ancestors, nearest first. A list of Java's reads "[incident, task]".
+    // The class and its ancestors, nearest first. A Java list converts to "[incident, task]".
     hierarchy: function (table) {
         var names = String(new GlideTableHierarchy(table).getTables()).replace(/[\[\]\s]/g, '').split(',');
         return names.indexOf(table) < 0 ? [table].concat(names) : names;
     },
 
-    // All that a report says about one save. `previous` is null for a new record.
+    // The parts of a report that describe one save. `previous` is null for a new record.
     capture: function (current, previous, tables) {
         var values = {};
         for (var i = 0; i < this.constants.CAPTURED_COLUMNS.length; i++) {
@@ -123,7 +123,7 @@ ServiceNowForMattermostChanges.prototype = {
         return this.utils.stage(tables, this.utils.text(record.getValue(state)), active);
     },
 
-    // A knowledge article has a workflow state where a task has a state.
+    // Knowledge articles have a workflow state instead of a state.
     stateColumn: function (record) {
         return record.isValidField('workflow_state') && !record.isValidField('state') ? 'workflow_state' : 'state';
     },
@@ -139,7 +139,7 @@ ServiceNowForMattermostChanges.prototype = {
         }
     },
 
-    // A record as reports show it.
+    // A record as reports contain it.
     describe: function (record) {
         var label = record.getClassDisplayValue ? record.getClassDisplayValue() : '';
         return {

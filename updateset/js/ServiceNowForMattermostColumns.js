@@ -5,7 +5,7 @@ ServiceNowForMattermostColumns.prototype = {
         this.utils = new ServiceNowForMattermostUtils();
     },
 
-    // [{label, value}] of a table's states.
+    // The states of a table: [{label, value}].
     states: function (table) {
         var choices = this.choices(this.hierarchy(table), 'state').state || [];
         var states = [];
@@ -15,7 +15,7 @@ ServiceNowForMattermostColumns.prototype = {
         return states;
     },
 
-    // All columns of a table, inherited ones too, with their choices.
+    // All columns of a table, including inherited ones, with their choices.
     columns: function (table) {
         var tables = this.hierarchy(table);
         var choices = this.choices(tables, '');
@@ -60,8 +60,8 @@ ServiceNowForMattermostColumns.prototype = {
         };
     },
 
-    // Active choices by column, in order, of the nearest table that has any; each in the caller's language
-    // where it is translated, else in English. `element` limits them to one column, '' does not.
+    // The active choices by column, sorted, from the nearest table that has any. Labels are in the caller's language if
+    // translated, otherwise in English. `element` is a single column, or '' for all.
     choices: function (tables, element) {
         var language = this.language();
         var rows = new GlideRecord('sys_choice');

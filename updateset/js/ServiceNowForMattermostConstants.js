@@ -12,7 +12,7 @@ ServiceNowForMattermostConstants.prototype = {
     KNOWLEDGE_CHANGED: 'x_830655_mm_std.kb_knowledge_changed',
     DELIVERY_DUE: 'x_830655_mm_std.delivery_due',
 
-    // What a delivery's column "state" holds. A captured row is a change that nobody has matched yet.
+    // Values of a delivery's state. A captured row is a change that hasn't been matched with subscriptions yet.
     CAPTURED: 'captured',
     QUEUED: 'queued',
     DELIVERED: 'delivered',
@@ -21,10 +21,10 @@ ServiceNowForMattermostConstants.prototype = {
     PATH: '/webhooks/servicenow',
     TIMEOUT_MILLISECONDS: 10000,
     SLOW_MILLISECONDS: 5000,
-    // Waits before the first retries. After these, the last one is doubled each time.
+    // Delays before the first retries. After these, the last delay is doubled each time.
     RETRY_SECONDS: [5, 30, 60],
     LONGEST_RETRY_SECONDS: 3600,
-    // How long nothing is sent to a server that let us wait without an answer.
+    // How long we don't send to a server that didn't answer.
     SILENCE_SECONDS: 60,
     LONGEST_RETRY_AFTER_SECONDS: 21600,
     GIVE_UP_SECONDS: 72 * 3600,
@@ -36,13 +36,13 @@ ServiceNowForMattermostConstants.prototype = {
     TEST_ROWS: 100,
 
     SUBSCRIPTIONS_A_REPORT: 200,
-    // Under the receiver's 256 KiB. All bytes are ASCII, so characters are bytes.
+    // Less than the receiver's limit of 256 KiB. Reports are ASCII, so each character is one byte.
     REPORT_BYTES: 240000,
     COMMENT_CHARACTERS: 8000,
     TITLE_CHARACTERS: 1000,
     WORDS: 50,
 
-    // Class by class, for 3 is "On Hold" in one and "Closed" in another. Inactive counts as closed as well.
+    // By class, because 3 is "On Hold" in one class and "Closed" in another. Inactive records count as closed too.
     FINISHED: {
         incident: { resolved: ['6'], closed: ['7', '8'] },
         problem: { resolved: ['106'], closed: ['107'] },
@@ -52,13 +52,13 @@ ServiceNowForMattermostConstants.prototype = {
         kb_knowledge: { resolved: [], closed: ['retired', 'outdated'] }
     },
 
-    // Columns whose value at the time of the save decides about filters, even when the record has moved on.
+    // Filters are evaluated with the values that these columns had when the record was saved.
     CAPTURED_COLUMNS: [
         'state', 'workflow_state', 'priority', 'impact', 'urgency', 'assigned_to', 'assignment_group', 'category',
         'subcategory', 'cmdb_ci', 'business_service', 'short_description', 'active', 'caller_id', 'opened_by'
     ],
 
-    // Tables whose columns may be asked for.
+    // Tables whose columns can be requested.
     SHARED_TABLES: [
         'incident', 'problem', 'change_request', 'kb_knowledge', 'task', 'change_task', 'cert_follow_on_task'
     ],

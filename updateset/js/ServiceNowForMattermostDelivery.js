@@ -8,7 +8,7 @@ ServiceNowForMattermostDelivery.prototype = {
         this.outbox = new ServiceNowForMattermostOutbox();
     },
 
-    // The row of the key that requests to a server are signed with, null for none.
+    // The row with the key that signs requests to a server, or null.
     key: function (server) {
         var row = new GlideRecord(this.constants.KEYS);
         row.addQuery('server_url', server);
@@ -19,7 +19,7 @@ ServiceNowForMattermostDelivery.prototype = {
         return row.next() ? row : null;
     },
 
-    // Send one queued row that is due. True unless its server left us waiting.
+    // Send one queued row if it is due. Returns false if its server didn't answer in time.
     deliver: function (id) {
         var row = new GlideRecord(this.constants.DELIVERIES);
         var now = this.outbox.inSeconds(0);
@@ -28,7 +28,7 @@ ServiceNowForMattermostDelivery.prototype = {
         }
         var server = String(row.getValue('server_url'));
         if (this.isSilent(server, id)) {
-            // The queue that runs us is everybody's: one server that does not answer must not fill it.
+            // We share the event queue with others, so a server that doesn't answer must not block it.
             if (this.outbox.age(row, now) >= this.constants.GIVE_UP_SECONDS) {
                 row.setValue('last_error', 'Given up: the server does not answer');
                 this.giveUp(row);
@@ -40,7 +40,7 @@ ServiceNowForMattermostDelivery.prototype = {
         }
         var attempts = this.outbox.attempts(row) + 1;
         row.setValue('attempts', attempts);
-        // The next try is arranged before this one: whatever interrupts us, nothing is forgotten.
+        // Schedule the retry first, so that the row isn't lost if this attempt is interrupted.
         this.outbox.postpone(row, this.utils.backoff(attempts));
         var answer = this.send(row, server);
         this.settle(row, answer, now);
@@ -73,7 +73,7 @@ ServiceNowForMattermostDelivery.prototype = {
         gs.error('Mattermost: report {0} is given up.', String(row.getValue('event_id')));
     },
 
-    // {status, error, retryAfter, slow}; status 0 for no answer. Never throws.
+    // Returns {status, error, retryAfter, slow}, with status 0 for no answer. Never throws.
     send: function (row, server) {
         var started = new Date().getTime();
         var answer = { status: 0, error: '', retryAfter: 0, slow: false };
@@ -104,7 +104,7 @@ ServiceNowForMattermostDelivery.prototype = {
         return answer;
     },
 
-    // Signed now: a signature is good for five minutes.
+    // Sign just before sending, because signatures expire after five minutes.
     request: function (key, secret, server, body) {
         var seconds = String(Math.floor(this.outbox.inSeconds(0).getNumericValue() / 1000));
         var request = new sn_ws.RESTMessageV2();
@@ -115,7 +115,7 @@ ServiceNowForMattermostDelivery.prototype = {
             request.disableForcedVariableSubstitution();
         }
         if (typeof request.setLogLevel === 'function') {
-            request.setLogLevel('basic'); // neither headers nor bodies in the log of outbound requests
+            request.setLogLevel('basic'); // without headers and bodies in the outbound HTTP log
         }
         request.setRequestHeader('Content-Type', 'application/json');
         request.setRequestHeader('X-ServiceNow-Timestamp', seconds);
@@ -135,7 +135,7 @@ ServiceNowForMattermostDelivery.prototype = {
         return this.utils.cut(status + ': ' + text.replace(/\s+/g, ' '), 255);
     },
 
-    // Whether another row's try of this server went unanswered a moment ago.
+    // Whether this server recently didn't answer a request for another row.
     isSilent: function (server, exceptId) {
         var row = new GlideRecord(this.constants.DELIVERIES);
         row.addQuery('server_url', server);
@@ -148,7 +148,7 @@ ServiceNowForMattermostDelivery.prototype = {
         return row.next() && String(row.getValue('sys_updated_on')) > String(since);
     },
 
-    // Rows that are due although no event came for them, a few at a time.
+    // Handle a few rows that are due but got no event.
     sweep: function () {
         var now = this.outbox.inSeconds(0);
         var rows = new GlideRecord(this.constants.DELIVERIES);
@@ -175,7 +175,7 @@ ServiceNowForMattermostDelivery.prototype = {
         }
     },
 
-    // A kept change whose first go was interrupted; it steps back first, so that it can never block what waits behind.
+    // Process a captured change again. Schedule the retry first, so that the change can't block others.
     processAgain: function (id, now) {
         var kept = new GlideRecord(this.constants.DELIVERIES);
         if (!kept.get(id)) {

@@ -5,8 +5,7 @@ ServiceNowForMattermostMatching.prototype = {
         this.utils = new ServiceNowForMattermostUtils();
     },
 
-    // Rows that count for a record of these classes: active, not paused or broken, on the whole table
-    // or on this record. Columns that old rows do not have filled count as the usual.
+    // Active subscriptions to these tables or to this record. An empty status means active (rows of older versions).
     rows: function (tables, recordId) {
         var rows = new GlideRecord(this.constants.SUBSCRIPTIONS);
         rows.addEncodedQuery(
@@ -16,7 +15,7 @@ ServiceNowForMattermostMatching.prototype = {
         return rows;
     },
 
-    // Whether any row counts: the guard of every save.
+    // Whether there is such a subscription. Checked at every save.
     anybody: function (tables, recordId) {
         var rows = this.rows(tables, recordId);
         rows.setLimit(1);
@@ -24,7 +23,7 @@ ServiceNowForMattermostMatching.prototype = {
         return rows.next();
     },
 
-    // The subscriptions that a change concerns, by server_url.
+    // The subscriptions that match a change, by server_url.
     concerned: function (change) {
         var servers = {};
         var verdicts = {};
@@ -55,8 +54,8 @@ ServiceNowForMattermostMatching.prototype = {
         return servers;
     },
 
-    // Whether a row can be reported. A receiver refuses a report as a whole, so one odd row, which any
-    // holder of the role can write, must not be among the others. Queries compare without regard to case.
+    // Whether a row is valid. Anyone with the role can write an invalid one, and the receiver would reject the whole
+    // report because of it. Values are compared again here, because queries ignore case.
     isWhole: function (row, change) {
         var recordId = this.utils.text(row.getValue('record_id'));
         return /^[a-z0-9]{26}$/.test(this.utils.text(row.getValue('channel_id'))) &&
@@ -64,12 +63,12 @@ ServiceNowForMattermostMatching.prototype = {
             (!recordId || recordId === change.record.sys_id);
     },
 
-    // The first words of a column; more than these are nobody's.
+    // The tokens of a column, up to a limit that valid rows never reach.
     words: function (row, column) {
         return this.utils.tokens(row.getValue(column)).slice(0, this.constants.WORDS);
     },
 
-    // A subscription as reports name it.
+    // A subscription as reports contain it.
     describe: function (row) {
         var query = this.utils.text(row.getValue('filter_query'));
         return {
@@ -87,7 +86,7 @@ ServiceNowForMattermostMatching.prototype = {
         };
     },
 
-    // Whether a filter holds for the record as it was saved: {holds, error}.
+    // Whether the record matched a filter when it was saved: {holds, error}.
     judge: function (query, change) {
         try {
             var record = this.asSaved(change);
@@ -101,7 +100,7 @@ ServiceNowForMattermostMatching.prototype = {
         }
     },
 
-    // Why a filter is not evaluated at all, '' when it may be.
+    // Why a filter can't be evaluated, or ''.
     refusal: function (record, query) {
         if (this.utils.runsScript(query)) {
             return 'The filter contains script, which is refused.';
@@ -114,11 +113,11 @@ ServiceNowForMattermostMatching.prototype = {
 
     holds: function (record, query) {
         var filter = new GlideFilter(query, 'Mattermost subscription');
-        filter.setCaseSensitive(false); // as lists and the preview of a subscription compare
+        filter.setCaseSensitive(false); // like lists and the preview of a subscription
         return this.utils.isTrue(filter.match(record, true));
     },
 
-    // The record with the captured columns put back, in memory alone; null when it is gone.
+    // The record with the captured values, only in memory; null if it was deleted.
     asSaved: function (change) {
         if (this.saved === undefined) {
             var record = new GlideRecord(change.record.table);
@@ -145,8 +144,8 @@ ServiceNowForMattermostMatching.prototype = {
         }
     },
 
-    // The newest record that a subscription matches and its tester may see, null for none: whether there is one
-    // would else tell anybody with the role what stands in records of others.
+    // The newest matching record that the tester can read, or null. Otherwise tests would reveal the content of records
+    // to anyone with the role.
     newest: function (row) {
         var changes = new ServiceNowForMattermostChanges();
         var table = this.utils.text(row.getValue('record_type'));
@@ -184,7 +183,7 @@ ServiceNowForMattermostMatching.prototype = {
         return null;
     },
 
-    // Whether whoever asks may read every column that a filter names; one of another table is never told.
+    // Whether the tester can read every column in a filter. Columns of other tables aren't allowed.
     mayCompare: function (record, query) {
         var terms = query ? query.split('^') : [];
         for (var i = 0; i < terms.length; i++) {

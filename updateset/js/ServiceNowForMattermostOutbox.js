@@ -5,13 +5,13 @@ ServiceNowForMattermostOutbox.prototype = {
         this.utils = new ServiceNowForMattermostUtils();
     },
 
-    // Keep a change until the script action comes to it; the row's sys_id.
+    // Store a change for the script action. Returns the row's sys_id.
     keep: function (change) {
         var body = this.utils.asciiJson(change);
         return this.insert(this.newId(), '', this.constants.CAPTURED, body, this.constants.CAPTURE_GRACE_SECONDS);
     },
 
-    // Queue a report, unless it is there already; the row's sys_id.
+    // Queue a report, unless it is already queued. Returns the row's sys_id.
     queue: function (eventId, server, body) {
         var row = new GlideRecord(this.constants.DELIVERIES);
         if (row.get('event_id', eventId)) {
@@ -59,7 +59,7 @@ ServiceNowForMattermostOutbox.prototype = {
         return (now.getNumericValue() - created.getNumericValue()) / 1000;
     },
 
-    // Drop what is settled and old, a few rows at a time.
+    // Delete a few old rows that were delivered or given up.
     purge: function () {
         this.drop(this.constants.DELIVERED, this.constants.KEEP_DELIVERED_SECONDS);
         this.drop(this.constants.DEAD, this.constants.KEEP_DEAD_SECONDS);
@@ -73,7 +73,7 @@ ServiceNowForMattermostOutbox.prototype = {
         rows.setLimit(this.constants.PURGE_ROWS);
         rows.query();
         while (rows.next()) {
-            // Looked at again: a condition that the platform does not understand is left out without a word.
+            // Check again, because ServiceNow silently drops conditions that it doesn't understand.
             if (rows.getValue('state') == state && String(rows.getValue('sys_updated_on')) < before) {
                 rows.deleteRecord();
             }

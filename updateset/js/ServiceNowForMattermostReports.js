@@ -7,8 +7,7 @@ ServiceNowForMattermostReports.prototype = {
         this.delivery = new ServiceNowForMattermostDelivery();
     },
 
-    // Turn a kept change into deliveries: the sys_ids of those to send. Doing it twice, or again after
-    // it was interrupted, makes the same deliveries and no more.
+    // Turn a captured change into deliveries. Returns their sys_ids. Repeating it has no further effect.
     process: function (keptId) {
         var kept = new GlideRecord(this.constants.DELIVERIES);
         if (!kept.get(keptId) || kept.getValue('state') != this.constants.CAPTURED) {
@@ -51,7 +50,7 @@ ServiceNowForMattermostReports.prototype = {
         };
     },
 
-    // One report, or several where there are too many subscriptions for one.
+    // Split a report if it has too many subscriptions.
     split: function (report, subscriptions) {
         var empty = this.utils.asciiJson(report).length + 32;
         var reports = [];
@@ -84,13 +83,13 @@ ServiceNowForMattermostReports.prototype = {
         return copy;
     },
 
-    // The same for the same change, server and part.
+    // Always the same for a change, server and part.
     eventId: function (keptId, server, part) {
         var digest = new GlideDigest().getSHA256Hex(keptId + '|' + server + '|' + part);
         return String(digest).toLowerCase().substring(0, 32);
     },
 
-    // Queue a test of the whole way. Without a subscription the report has no record. Returns the event id.
+    // Queue a test report. Without a subscription it has no record. Returns the event id.
     queueTest: function (server, nonce, record, subscription) {
         var changes = new ServiceNowForMattermostChanges();
         var report = this.report({

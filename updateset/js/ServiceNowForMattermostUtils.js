@@ -4,7 +4,7 @@ ServiceNowForMattermostUtils.prototype = {
         this.constants = new ServiceNowForMattermostConstants();
     },
 
-    // The words of a comma-separated column, trimmed, each once, in order.
+    // The tokens of a comma-separated column, trimmed, without duplicates.
     tokens: function (text) {
         var words = String(text === null || text === undefined ? '' : text).split(',');
         var found = [];
@@ -17,7 +17,7 @@ ServiceNowForMattermostUtils.prototype = {
         return found;
     },
 
-    // Whether two lists of words have one in common.
+    // Whether two lists have an element in common.
     share: function (some, others) {
         for (var i = 0; i < some.length; i++) {
             if (others.indexOf(some[i]) >= 0) {
@@ -27,15 +27,15 @@ ServiceNowForMattermostUtils.prototype = {
         return false;
     },
 
-    // JSON in ASCII alone, so that the signed bytes are the sent bytes whatever the character set.
-    // The dollar sign is escaped too: "${...}" in a request's body would be substituted.
+    // ASCII JSON, so that the signed bytes are sent in any character set. The dollar sign is escaped too, because
+    // ServiceNow would substitute "${...}" in a request body.
     asciiJson: function (value) {
         return JSON.stringify(value).replace(/[\u007f-\uffff$]/g, function (character) {
             return '\\u' + ('0000' + character.charCodeAt(0).toString(16)).slice(-4);
         });
     },
 
-    // At most so many characters, never half of a pair, with a mark where something was cut.
+    // Limit the length without splitting a surrogate pair. A cut text ends with an ellipsis.
     cut: function (text, most) {
         if (text.length <= most) {
             return text;
@@ -48,7 +48,7 @@ ServiceNowForMattermostUtils.prototype = {
         return text.substring(0, end) + '\u2026';
     },
 
-    // A journal entry without the line "date - name (label)" that the platform puts in front.
+    // A journal entry without the heading "date - name (label)".
     journalText: function (entry) {
         var text = String(entry === null || entry === undefined ? '' : entry);
         var header = /^\s*\d[\d.\/\-: ]*(?:[AaPp]\.?[Mm]\.?)? - [^\r\n]*\([^\r\n]*\)[ \t]*(?:\r?\n|$)/;
@@ -56,9 +56,8 @@ ServiceNowForMattermostUtils.prototype = {
         return this.cut(text, this.constants.COMMENT_CHARACTERS);
     },
 
-    // What a save wrote into a journal: what the column holds while it is saved. The newest entry may be another one
-    // already, of somebody who saved at the same time or of a rule that ran before ours; it counts only where the
-    // column holds nothing, or the whole journal.
+    // The text that a save added to a journal: the column's value during the save. The newest entry can be from another
+    // person or business rule, so it is used only if the column is empty or contains the whole journal.
     writtenText: function (own, newest) {
         own = this.text(own).replace(/\s+$/, '');
         newest = this.text(newest).replace(/\s+$/, '');
@@ -68,7 +67,7 @@ ServiceNowForMattermostUtils.prototype = {
         return this.cut(own, this.constants.COMMENT_CHARACTERS);
     },
 
-    // Seconds until the next try after so many failed ones.
+    // Seconds until the next attempt.
     backoff: function (attempts) {
         var first = this.constants.RETRY_SECONDS;
         var longest = this.constants.LONGEST_RETRY_SECONDS;
@@ -79,7 +78,7 @@ ServiceNowForMattermostUtils.prototype = {
         return Math.min(seconds, longest);
     },
 
-    // Seconds that a Retry-After header asks for (a number or a date), 0 for none that can be read.
+    // The seconds in a Retry-After header (a number or a date); 0 if it is missing or invalid.
     retryAfter: function (header, nowMilliseconds) {
         var text = String(header === null || header === undefined ? '' : header).replace(/^\s+|\s+$/g, '');
         var seconds = 0;
@@ -92,8 +91,8 @@ ServiceNowForMattermostUtils.prototype = {
         return Math.max(0, Math.min(seconds, this.constants.LONGEST_RETRY_AFTER_SECONDS));
     },
 
-    // What an answer means: 'delivered', 'dead' or 'retry'. Everything but the two that can never
-    // become right is tried again: a clock, a rotation in the wrong order, a proxy during a deployment.
+    // What a status means: 'delivered', 'dead' or 'retry'. Only two statuses are permanent. The others can be caused by
+    // a clock, a key rotation or a deployment.
     outcome: function (status) {
         if (status >= 200 && status < 300) {
             return this.constants.DELIVERED;
@@ -101,13 +100,13 @@ ServiceNowForMattermostUtils.prototype = {
         return status === 400 || status === 413 ? this.constants.DEAD : 'retry';
     },
 
-    // Whether a filter would run script: any spelling, with anything invisible in between.
+    // Whether a filter contains a script, in any spelling and with invisible characters.
     runsScript: function (query) {
         var plain = String(query).replace(/[\s\u0000-\u001f\u007f-\u00a0\u200b-\u200f\u2060\ufeff]/g, '');
         return plain.toLowerCase().indexOf('javascript:') >= 0;
     },
 
-    // 'open', 'resolved' or 'closed'. The tables are the record's class and its ancestors, nearest first.
+    // 'open', 'resolved' or 'closed'. `tables` are the record's class and its ancestors, nearest first.
     stage: function (tables, state, active) {
         for (var i = 0; i < tables.length; i++) {
             var finished = this.constants.FINISHED[tables[i]];
@@ -124,7 +123,7 @@ ServiceNowForMattermostUtils.prototype = {
         return active === '0' || active === 'false' ? 'closed' : 'open';
     },
 
-    // The token for going from one stage to another, '' for none.
+    // The event for a change of the stage, or ''.
     stageEvent: function (before, after) {
         if (before === after) {
             return '';

@@ -1,2 +1,2 @@
-// The component's own scripts alone write this table.
+// Only the component's own scripts write to this table.
 answer = false;

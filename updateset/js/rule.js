@@ -1,5 +1,5 @@
 (function executeRule(current, previous /*null when async*/) {
-    // A person's save never fails because of us.
+    // An error here must not make a person's save fail.
     try {
         new ServiceNowForMattermostChanges().observe(current, previous);
     } catch (error) {

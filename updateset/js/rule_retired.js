@@ -1,2 +1,2 @@
-// Not used since 3.0.0: the rule on task sees changes of all classes, this one among them.
+// Not used since 3.0.0. The rule on task handles changes of all classes, including this one.
 (function executeRule(current, previous /*null when async*/) {})(current, previous);
