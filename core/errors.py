@@ -1,40 +1,40 @@
 """
-Errors a person can meet. Those without a sentence here are raised by one module alone, and stand there.
+Errors that people see. An error without a description here is defined in the only module that raises it.
 
-* AppError                  raised on purpose; carries the words for the person
-  x InvalidInput            a field's value cannot be accepted
+* AppError                  raised on purpose; has a message for the person
+  x InvalidInput            a field's value isn't accepted
     + NoSuchRecord
-  x UnknownRequest          no handler for what was asked
-  x NotVerified             the caller did not prove who is asking
-    + OtherSecret           the framework signs with another secret than ours
+  x UnknownRequest          no handler for the request
+  x NotVerified             the request doesn't prove who sent it
+    + OtherSecret           the framework signs with a different secret
     + ExpiredState, ExpiredTrigger, ForeignForm, ReportRefused, UsedDialog, UsedTrigger
-  x NotPermitted            the person may not do this here
+  x NotPermitted            the person doesn't have permission
     + AdministratorsOnly
-    + GuestsOut             a Mattermost guest, where guests are not let in
+    + GuestsOut             a Mattermost guest, if guests aren't allowed
     + NotInChannel          not a member of the card's channel
-    + MayNotPost            not in this channel
-      - ChannelClosed       nobody may, or the bot may not
-    + NotShared             not a record of this table
-    + BotNotIn              the bot may not post there, and the person may not let it in
-    + NotYours              somebody else's, and the person administrates nothing there
+    + MayNotPost            the person can't post in the channel
+      - ChannelClosed       nobody can, or the bot can't
+    + NotShared             a record of a table that isn't shared
+    + BotNotIn              the bot isn't a member, and the person can't add it
+    + NotYours              another person's, and this person is no administrator there
     + KeysFromEnvironment, KeyAccessDenied, NotTheCreator, PluginRuns
   x TurnedOff               an administrator disabled or uninstalled the app
   x NotConfigured           settings are missing
-  x NotConnected            no linked ServiceNow account yet
-    + Suspended             linked, but ServiceNow refuses its tokens
+  x NotConnected            no connected ServiceNow account yet
+    + Suspended             connected, but ServiceNow rejects its tokens
     + NoAdministrator
-  x TooManyRequests         more submits or look-ups a minute than anybody needs   retryable
+  x TooManyRequests         too many submits or lookups per minute                 retryable
   x StillWorking            the same form is being saved right now                 retryable
     + SavedBySomebody
-  x MayBeSaved              no answer after a write, and looking was no help (`handlers/confirmed.py`)
-  x StorageFailed           the disk did not take it
+  x MayBeSaved              no answer to a write, and the lookup failed (`handlers/confirmed.py`)
+  x StorageFailed           the disk rejected a change
     + Damaged, InUse, Unreadable
   x AlreadyThere, Declined, HalfDone, PartlyAdded, SignInFailed, UnknownSignIn, _TooBig
 
-`core/upstream_errors.py` draws MattermostError and ServiceNowError.
+`core/upstream_errors.py` lists MattermostError and ServiceNowError.
 
-``retryable`` says that the same request may succeed later. A write is never repeated for it
-without looking first whether it was saved (``may_have_been_saved``).
+``retryable``: the same request may succeed later. After ``may_have_been_saved``, a write is repeated only after a
+lookup showed that it wasn't saved.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,17 +42,17 @@ from collections.abc import Mapping, Sequence
 
 class AppError(Exception):
     """
-    Base of everything raised on purpose.
+    Base class of all errors that are raised on purpose.
 
-    ``log_message`` (also ``str(error)``) may name paths and codes, never a token.
-    ``user_message`` tells the person what happened and what to do next, as Markdown.
+    ``log_message`` (also ``str(error)``) can contain paths and codes, but never a token. ``user_message`` is Markdown.
+    It tells the person what happened and what to do next.
     """
 
     user_message: str = "Something went wrong. Try again; if it stays, ask an administrator."
     explained: bool = False  # `user_message` is complete, so it needs no reference to the log
     retryable: bool = False
     may_have_been_saved: bool = False
-    retry_after: float | None = None  # seconds, where the other side said so
+    retry_after: float | None = None  # seconds, if the server asked for it
 
     def __init__(self, log_message: str = "", user_message: str | None = None) -> None:
         super().__init__(log_message)
@@ -62,12 +62,12 @@ class AppError(Exception):
 
     @property
     def fields(self) -> Mapping[str, str]:
-        """Sentences per field name; empty when the error is about no field."""
+        """Messages by field name."""
         return {}
 
 
 class InvalidInput(AppError):
-    """Rejected values: a sentence per field name. *log_message* is a cause that only the log may name."""
+    """Rejected values, with a message per field name. *log_message* is a cause that people must not see."""
 
     user_message = "Please correct what is marked below. Nothing was saved."
 
@@ -82,53 +82,53 @@ class InvalidInput(AppError):
 
 
 class UnknownRequest(AppError):
-    """Nothing here answers what was asked; *user_message* may suggest the nearest."""
+    """There is no handler for the request. *user_message* can suggest the most similar one."""
 
     user_message = "This app does not know that request. Try `/servicenow help`."
 
 
 class NotVerified(AppError):
-    """The request lacks a proof of who is asking, or the proof is false."""
+    """The request has no valid proof of who sent it."""
 
     user_message = "This request could not be verified, so nothing was done. Reload Mattermost and try again."
 
 
 class OtherSecret(NotVerified):
-    """The framework's token is signed with another secret than ours."""
+    """The framework's token is signed with a different secret."""
 
 
 class NotPermitted(AppError):
-    """The person is known, and may not do this."""
+    """The person is known but doesn't have permission."""
 
     user_message = "You may not do this. Ask an administrator if you think you should."
 
 
 class AdministratorsOnly(NotPermitted):
-    """Only a Mattermost system administrator may do this."""
+    """Only Mattermost system administrators can do this."""
 
     user_message = "Only a Mattermost system administrator may do this."
 
 
 class GuestsOut(NotPermitted):
-    """A guest of Mattermost, and guests may not use the app here (`GUESTS`)."""
+    """The person is a Mattermost guest, and guests can't use the app (`GUESTS`)."""
 
     user_message = "Guests can't use ServiceNow here. Ask an administrator."
 
 
 class NotInChannel(NotPermitted):
-    """Whoever pressed a card's button is no member of its channel, or nobody can tell."""
+    """The person who pressed a card's button isn't a member of its channel, or that can't be checked."""
 
     user_message = "You aren't a member of this channel, so nothing was done. Join it to use its cards."
 
 
 class MayNotPost(NotPermitted):
-    """The person may not post in the channel; `log_message` says why."""
+    """The person can't post in the channel. `log_message` has the reason."""
 
     user_message = "You may not post in this channel. Choose a channel that you can write in."
 
 
 class NotShared(NotPermitted):
-    """A record of a class that is not shared here (design §5)."""
+    """The record's class isn't shared here (design §5)."""
 
     user_message = (
         "Records of this kind are not shown here. An administrator can add their table to the setting `SHARED_TABLES`."
@@ -136,11 +136,11 @@ class NotShared(NotPermitted):
 
 
 class ChannelClosed(MayNotPost):
-    """The bot can't post in the channel: archived, deleted, or it isn't a member; ``user_message`` says which."""
+    """The bot can't post in the channel: archived, deleted, or it isn't a member. ``user_message`` has the reason."""
 
 
 class BotNotIn(NotPermitted):
-    """The bot is no member of the channel, and could not be let in with the person's rights."""
+    """The bot isn't a member of the channel, and the person doesn't have permission to add it."""
 
     user_message = (
         "The ServiceNow bot is not in this channel and you may not add it. Ask somebody who manages the channel "
@@ -158,7 +158,7 @@ class BotNotIn(NotPermitted):
 
 
 class NotYours(NotPermitted):
-    """Only its creator or an administrator of the channel, the team or the system may do this."""
+    """Only the creator or an administrator of the channel, the team or the system can do this."""
 
     user_message = (
         "Only who made this subscription, or an administrator of its channel, team or of Mattermost may change it. "
@@ -174,7 +174,7 @@ class TurnedOff(AppError):
 
 
 class NotConfigured(AppError):
-    """Settings are missing; administrators are told which, everybody else whom to ask."""
+    """Settings are missing. Administrators see which ones, and others see whom to ask."""
 
     user_message = "ServiceNow is not set up here yet. Ask a Mattermost system administrator to finish it."
 
@@ -190,7 +190,7 @@ class NotConfigured(AppError):
 
 
 class NotConnected(AppError):
-    """The person has no linked ServiceNow account."""
+    """The person has no connected ServiceNow account."""
 
     user_message = "Your ServiceNow account is not connected yet. [Connect it]({connect}), then try again."
 
@@ -200,27 +200,27 @@ class NotConnected(AppError):
 
 
 class Suspended(NotConnected):
-    """The account is linked, but ServiceNow no longer accepts its tokens."""
+    """The account is connected, but ServiceNow no longer accepts its tokens."""
 
     user_message = "ServiceNow no longer accepts your connection. [Connect again]({connect}), then repeat this."
 
 
 class TooManyRequests(AppError):
-    """More than one person needs; protects ServiceNow from scripts."""
+    """More requests than a person needs. This protects ServiceNow from scripts."""
 
     user_message = "That was a lot at once. Wait a minute, then try again; nothing was saved."
     retryable = True
 
 
 class StillWorking(AppError):
-    """The same form is being saved by an earlier submit."""
+    """An earlier submit of the same form is still being saved."""
 
     user_message = "This form is being saved already. Wait a moment; the first submit will answer."
     retryable = True
 
 
 class StorageFailed(AppError):
-    """Our own storage did not take a change."""
+    """Our own storage could not save a change."""
 
     user_message = "This could not be stored on our side. Tell an administrator; then try again."
     retryable = True

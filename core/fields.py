@@ -2,9 +2,9 @@
 Forms and their fields, the same for an Apps modal and for an interactive dialog.
 
 A form whose own texts exceed a limit of either host raises an error when it is built, because clients silently drop
-such a field. Limits: Apps protocol reference §6, native integrations reference §2.3 and §2.4 (lengths in bytes). What
-people wrote isn't limited here. A dialog's default is limited to 150 bytes, or 3,000 in a text area, but Mattermost
-only logs a warning about a longer one and shows all of it (recorded).
+such a field. Limits: Apps protocol reference §6, native integrations reference §2.3 and §2.4 (lengths in bytes). Text
+that people wrote isn't limited here. A dialog's default is limited to 150 bytes, or 3,000 in a text area, but
+Mattermost only logs a warning about a longer one and shows all of it (recorded).
 """
 
 import re
@@ -220,7 +220,7 @@ class MarkdownField(Field):
 
 @dataclass(frozen=True, kw_only=True)
 class DateField(Field):
-    """A day, or with ``time`` a moment. ISO text in the person’s zone where a host has no picker."""
+    """A date, or a date and time. ISO text in the person's time zone if a host has no picker."""
 
     value: str = ""
     time: bool = False

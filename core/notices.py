@@ -1,4 +1,4 @@
-"""What the component in ServiceNow reports: one change of one record, and who wants to know (design §9)."""
+"""The component's report: one change of one record, and the subscriptions that match it (design §9)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ class Change:
     One column's change.
 
     Args:
-        label, old, new: In the language of whoever saved, for that is who the instance's rules run for; "" for empty.
-        old_value, new_value: As stored; both "" in reports that do not tell them.
+        label, old, new: In the language of the person who saved, because business rules run as that person.
+        old_value, new_value: As stored. Both are "" in reports without them.
     """
 
     field: str
@@ -36,7 +36,7 @@ class Comment:
 
 @dataclass(frozen=True)
 class Actor:
-    """Who saved; all "" where ServiceNow did not say."""
+    """The person who saved. All "" if ServiceNow didn't tell."""
 
     sys_id: str = ""
     user_name: str = ""
@@ -62,7 +62,7 @@ class ReportedRecord:
 @dataclass(frozen=True, kw_only=True)
 class Match:
     """
-    A subscription that this change matched. Claims of the row, to be held against the grant.
+    A subscription that matched this change. Anyone with the role can write its row, so it is compared with the grant.
 
     Args:
         filter_digest: See `core.subscriptions.digest_of`.
@@ -89,11 +89,11 @@ class Report:
     One signed request of the component.
 
     Args:
-        event_id: The same on every try, 1 to 64 characters.
+        event_id: The same for every attempt. 1 to 64 characters.
         occurred_at: Unix seconds.
         events: Tokens of what happened in this save (`core.subscriptions.Event`).
-        record: None only in a test of the way without a subscription.
-        test: The nonce of a test that somebody asked for, else "".
+        record: None only in a test report without a subscription.
+        test: The nonce of a test report, otherwise "".
     """
 
     event_id: str
@@ -112,17 +112,17 @@ class Report:
 @dataclass(frozen=True, kw_only=True)
 class DeliveryHealth:
     """
-    How notices are doing. Times are Unix seconds, 0.0 for never.
+    The state of notifications. Times are Unix seconds, 0.0 for never. Counts start with the process.
 
     Args:
-        waiting: Notices that are stored and not settled yet.
+        waiting: Notifications that are stored but neither posted nor given up.
         oldest_at: When the oldest of them was stored.
         delivered_at: When the last one was posted.
-        refused_at, refused_reason: The last request that the webhook refused, and why (``stale``, ``bad_mac`` …).
-        clock_offset: Seconds that ServiceNow's clock was ahead of ours in the last request whose signature held.
-        refused: How many requests were refused since the start of the process, by reason.
-        delivered, given_up: Notices since the start of the process; given up after 24 hours of tries.
-        trouble: Why the oldest batch that failed was not delivered, for administrators; "" where none waits.
+        refused_at, refused_reason: The last request that the webhook rejected, and why (``stale``, ``bad_mac`` …).
+        clock_offset: Seconds that ServiceNow's clock was ahead of ours in the last request with a valid signature.
+        refused: Number of rejected requests by reason.
+        delivered, given_up: Number of notifications. They are given up after 24 hours of retries.
+        trouble: Why the oldest failed batch wasn't delivered, for administrators; "" if none failed.
     """
 
     waiting: int = 0
@@ -140,13 +140,13 @@ class DeliveryHealth:
 @dataclass(frozen=True, kw_only=True)
 class WebhookKey:
     """
-    A key that signed requests may carry.
+    A key that requests can be signed with.
 
     Args:
         key_id: 1 to 40 characters of ``[A-Za-z0-9_-]``.
         secret: At least 32 ASCII characters.
-        made_at, used_at: Unix seconds; 0.0 for unknown and never.
-        from_environment: It can't be retired here.
+        made_at, used_at: Unix seconds; 0.0 for unknown or never.
+        from_environment: Only the environment can remove it.
     """
 
     key_id: str

@@ -1,24 +1,24 @@
-"""Notices on their way: rows that wait, batches that were claimed, threads in channels (design §9)."""
+"""Notifications that are in progress: waiting rows, claimed batches, threads in channels (design §9)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-REMEMBERED = 7 * 86_400.0  # seconds that event ids are known
-THREAD_LIFE = 30 * 86_400.0  # seconds after which a record gets a new root
+REMEMBERED = 7 * 86_400.0  # seconds that event ids are stored
+THREAD_LIFE = 30 * 86_400.0  # seconds after which a record gets a new thread
 
 
 @dataclass(frozen=True, kw_only=True)
 class Queued:
     """
-    One event for one channel, on disk from intake until it was delivered.
+    One event for one channel. It is on disk until it is delivered.
 
     Args:
-        key: ``event id/channel id``, with a third part where it is held; the same event never makes a second row.
-        number: Order of arrival, which no clock can change.
+        key: ``event id/channel id``, and the owner's id if it is held. So an event is stored only once.
+        number: The order of arrival, which doesn't depend on a clock.
         stored_at: Unix seconds.
-        batch_id: The batch that holds it, "" while it waits for one.
-        held_for: Mattermost id of the person whose rights are to be checked before it may be claimed; "" for nobody.
+        batch_id: The batch that contains it, "" before it is claimed.
+        held_for: Mattermost id of the owner whose permissions must be checked before it can be claimed; "" for none.
     """
 
     key: str
@@ -35,14 +35,14 @@ class Queued:
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """
-    Rows of one record in one channel that become one post, now and at every later try.
+    Rows of one record in one channel that are posted together in every attempt.
 
     Args:
-        batch_id: Random, 26 characters; travels in the post, so that it can be found there.
-        claimed_at: Unix seconds; the post is not older.
-        attempts: Tries that failed so far.
-        retry_at: Unix seconds before which it is not tried again.
-        reason: Why the last try failed, for the log and the status.
+        batch_id: 26 random characters. Stored in the post, so that the post can be found.
+        claimed_at: Unix seconds. The post is never older.
+        attempts: Number of failed attempts.
+        retry_at: Unix seconds of the next attempt.
+        reason: Why the last attempt failed, for the log and the status.
     """
 
     batch_id: str
@@ -57,7 +57,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Claim:
-    """A batch to be, and the keys of its rows by number."""
+    """A new batch, and the keys of its rows in order of arrival."""
 
     batch: Batch
     keys: tuple[str, ...]
@@ -66,8 +66,8 @@ class Claim:
 @dataclass(frozen=True)
 class Card:
     """
-    A record's card. ``attachment`` is Mattermost's; ``shows`` says which record it shows and which state of
-    it: ``table``, ``sys_id``, ``sys_mod_count``.
+    A record's card. ``attachment`` is in Mattermost's format. ``shows`` has the record's ``table``, ``sys_id`` and
+    ``sys_mod_count``.
     """
 
     attachment: Mapping[str, Any]
@@ -76,7 +76,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Posted:
-    """A post of ours. ``root_id`` is "" for one that replies to nothing."""
+    """The bot's post. ``root_id`` is "" if it isn't a reply."""
 
     post_id: str
     root_id: str = ""
@@ -85,10 +85,10 @@ class Posted:
 @dataclass(frozen=True)
 class Mark:
     """
-    By what a post of ours is found again.
+    What a post stores in its props so that it can be found.
 
     Args:
-        events: Ids of the events in the post; ``id.number`` for an event that continues in the next one.
+        events: Ids of the events in the post. ``id.number`` for an event that continues in the next post.
         part: Number of the post within its batch.
         more: The batch continues in another post.
     """
@@ -101,7 +101,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Found:
-    """What an earlier try of a batch left in its channel: how many posts, one of them, and what all of them tell."""
+    """What an earlier attempt posted: one of the posts, the events in all of them, and their number."""
 
     posted: Posted
     events: frozenset[str]
@@ -112,13 +112,13 @@ class Found:
 @dataclass(frozen=True, kw_only=True)
 class Thread:
     """
-    What a record has in a channel.
+    A record's thread in a channel. Times are Unix seconds.
 
     Args:
         root_id: Post id of the card that later posts reply to.
-        root_at: When it was posted, Unix seconds.
-        last_at: When anything of the record was last posted there, Unix seconds.
-        mod_count: The highest ``sys_mod_count`` the card shows.
+        root_at: When the card was posted.
+        last_at: When the record was last posted in the channel.
+        mod_count: The ``sys_mod_count`` of the record that the card shows.
     """
 
     channel_id: str
@@ -133,11 +133,12 @@ class Thread:
 @dataclass(frozen=True, kw_only=True)
 class Parked:
     """
-    A subscription that nobody who may has asked for: nothing of it is posted (design §5).
+    A subscription that no one with permission asked for, so it isn't posted (design §5).
 
     Args:
-        reason: A sentence for administrators.
-        seen_at: When a change last matched it; ``told_at``: when administrators were last told. Unix seconds.
+        reason: For administrators.
+        seen_at: When a change last matched it, Unix seconds.
+        told_at: When administrators were last notified, Unix seconds.
     """
 
     sys_id: str
@@ -149,4 +150,4 @@ class Parked:
     told_at: float = 0.0
 
 
-Content = Mapping[str, Any]  # what a row carries, as JSON values; sealed at rest
+Content = Mapping[str, Any]  # a row's content as JSON values; encrypted on disk

@@ -1,8 +1,8 @@
 """
 Subscriptions: a row in ServiceNow, and the grant that we store for it.
 
-The row says what is wanted and lives in ServiceNow, where any holder of the role can write one. The
-grant says what somebody set up through us and may have; only what both agree on is ever posted.
+The row is stored in ServiceNow, where anyone with the role can write one. The grant contains what a person with
+permission set up through this app. A notification is posted only if row and grant match.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ UNFILTERABLE_TYPES = frozenset({"journal", "journal_input", "journal_list", "pas
 class Event(StrEnum):
     """Events: the exact tokens of the column ``subscription_events``, separated by commas."""
 
-    CREATED = "created"  # a whole table alone: a record that is subscribed to exists already
+    CREATED = "created"  # only for whole tables; a single record already exists
     STATE = "state"
     PRIORITY = "priority"
     COMMENTED = "commented"
@@ -55,10 +55,10 @@ DEFAULT_EVENTS = (Event.STATE, Event.PRIORITY, Event.COMMENTED)
 
 class PostOption(StrEnum):
     """
-    Tokens of the column ``options``, comma separated.
+    Tokens of the column ``options``, separated by commas.
 
-    Each says how a subscription differs from the usual, so that rows of older versions, whose column
-    is empty, have the usual: comment text shown, replies in a thread, nobody mentioned.
+    Each is an exception to the default: comment text is shown, posts are replies in a thread, and nobody is mentioned.
+    Rows of older versions have an empty column, so they have the default.
     """
 
     HIDE_COMMENT = "hide_comment"
@@ -67,7 +67,7 @@ class PostOption(StrEnum):
 
 
 class Status(StrEnum):
-    """The column ``status``; empty in rows of older versions, which means active."""
+    """The column ``status``. It is empty in rows of older versions, which means active."""
 
     ACTIVE = "active"
     PAUSED = "paused"
@@ -80,16 +80,16 @@ class Subscription:
     One row of `TABLE`.
 
     Args:
-        sys_id: 32 hex digits; "" for one that is not stored yet.
-        table: ``record_type``; changes of tables that extend it count too.
-        record_id: sys_id of the one record; "" for the whole table (``type`` is ``object`` then, else ``record``).
-        user_id: Mattermost id of the creator; proves nothing (design §5).
-        filter_query: Encoded query on the record; "" for none.
-        events: Tokens of `Event`; unknown ones of later versions are kept as they are.
-        is_active: False in rows that somebody switched off by hand; they read as paused.
+        sys_id: 32 hex digits; "" before it is stored.
+        table: ``record_type``. Changes of tables that extend it match too.
+        record_id: sys_id of a single record; "" for the whole table. ``type`` is ``record`` or ``object``.
+        user_id: Mattermost id of the creator. Anyone with the role can write it, so it proves nothing (design §5).
+        filter_query: Encoded query; "" for none.
+        events: Tokens of `Event`. Unknown tokens of later versions are kept.
+        is_active: False in rows that were deactivated in ServiceNow. They count as paused.
         status_reason: Why it is broken, for people.
-        filter_error: What the component met when it evaluated the filter, "" for nothing.
-        created_by: ServiceNow user name (``sys_created_by``); ``updated_by`` likewise.
+        filter_error: The component's error when it evaluated the filter; "" for none.
+        created_by, updated_by: ServiceNow user names.
         created_on, updated_on: Raw UTC times, ``YYYY-MM-DD HH:MM:SS``.
     """
 
@@ -113,11 +113,11 @@ class Subscription:
 
     @property
     def cursor(self) -> "Cursor":
-        """Where it stands in a list."""
+        """Its place in a list."""
         return Cursor(self.created_on, self.sys_id)
 
     def same_as(self, other: "Subscription") -> bool:
-        """Whether both would post the same records' notices in the same channel."""
+        """Whether both are for the same records and the same channel."""
         return _identity(self) == _identity(other)
 
 
@@ -127,7 +127,7 @@ def _identity(of: "Subscription | Grant") -> tuple[str, str, str, str]:
 
 @dataclass(frozen=True)
 class Cursor:
-    """A place in a list that is ordered by creation; ``created_on`` is raw UTC."""
+    """A place in a list that is sorted by creation. ``created_on`` is raw UTC."""
 
     created_on: str
     sys_id: str
@@ -135,7 +135,7 @@ class Cursor:
 
 @dataclass(frozen=True, kw_only=True)
 class SubscriptionFilter:
-    """Which subscriptions of this Mattermost server a list shows; "" demands nothing."""
+    """Which subscriptions of this Mattermost server a list shows. "" matches all."""
 
     user_id: str = ""
     channel_id: str = ""
@@ -145,17 +145,17 @@ class SubscriptionFilter:
 @dataclass(frozen=True, kw_only=True)
 class Grant:
     """
-    What one owner set up through us and may have; sys_id of the subscription is the key.
+    What an owner with permission set up through this app, keyed by the subscription's sys_id.
 
     Args:
-        owner_id: Mattermost user id, whose rights decide what is posted.
+        owner_id: Mattermost user id of the person whose permissions decide what is posted.
         events, options: Tokens joined by commas, as in the row.
-        status: `Status`; a broken one keeps its row and its reason.
-        reason: A sentence for people, "" unless broken.
-        told_at: When the owner was told of it, Unix seconds, 0.0 for never.
+        status: A `Status`.
+        reason: Why it is broken, for people; "" if it isn't.
+        told_at: When the owner was notified of that, Unix seconds; 0.0 for never.
         granted_at: Unix seconds.
-        created_by: ServiceNow user name of who created the row; "" where that isn't known.
-        record_read: The owner could read the subscription's one record when it was set up.
+        created_by: ServiceNow user name of the row's creator; "" if unknown.
+        record_read: Whether the owner could read the single record when the subscription was set up.
     """
 
     sys_id: str
@@ -176,30 +176,26 @@ class Grant:
     version: int = field(default=1)
 
     def same_as(self, subscription: Subscription) -> bool:
-        """Whether *subscription* would post the same records' notices in the same channel."""
+        """Whether *subscription* is for the same records and the same channel."""
         return _identity(self) == _identity(subscription)
 
     def covers(self, *, channel_id: str, table: str, record_id: str, filter_digest: str) -> bool:
         """Whether a row with these columns is still the one that was granted."""
-        return (self.channel_id, self.table, self.record_id, digest_of(self.filter_query)) == (
-            channel_id,
-            table,
-            record_id,
-            filter_digest,
-        )
+        granted = (self.channel_id, self.table, self.record_id, digest_of(self.filter_query))
+        return granted == (channel_id, table, record_id, filter_digest)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
     """
-    Which records of a table a subscription is about, as chosen in a form. All parts must match; "" matches everything.
+    The records of a table that a subscription is for, as chosen in a form. All parts must match, and "" matches all.
 
     Args:
         priority: Values up to this one, such as ``2`` for critical and high.
         assignment_group, cmdb_ci: sys_ids.
         category: The choice's value.
-        text: What the short description or the description contains.
-        query: An encoded query, for what the rest can't say.
+        text: Contained in the short description or the description.
+        query: An encoded query for everything else.
     """
 
     priority: str = ""

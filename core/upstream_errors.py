@@ -1,41 +1,41 @@
 """
-Errors of the two servers that the service depends on: what Mattermost and ServiceNow answered, or that they didn't.
+Errors of the calls to Mattermost and ServiceNow.
 
-x MattermostError         Mattermost did not do what was asked
+x MattermostError         Mattermost didn't do what we requested
   + MattermostSilent      no answer, or 429 or 5xx                               retryable
     - NoBotToken
   + MattermostRefused     4xx
     - RootGone            the thread's first post was deleted
-    - NoSuchId            not of an id's form, so Mattermost was not asked
-x ServiceNowError         ServiceNow did not do what was asked
-  + Unreachable           refused, no route, TLS: nothing was sent               retryable
-    - CircuitOpen         too many calls went unanswered, so we pause
-  + Unanswered            sent, and no answer in time                            retryable
+    - NoSuchId            not the format of an id, so nothing was sent
+x ServiceNowError         ServiceNow didn't do what we requested
+  + Unreachable           no connection, so nothing was sent                     retryable
+    - CircuitOpen         too many calls got no answer, so we pause
+  + Unanswered            sent, but not answered in time                         retryable
     - ConnectionLost, GatewayFailed
   + Asleep                a developer instance that hibernates
   + Busy                  429 or 503, or too many of our own calls               retryable
     - CallLimitReached    our own limit of concurrent calls
-  + Dropped               202: accepted and thrown away                          retryable
-  + Broken                500, a cut answer, or one of no known shape            retryable
+  + Dropped               202: accepted, but usually not done                    retryable
+  + Broken                500, or an incomplete or unknown answer                retryable
     - CutShort
   + Misdirected           a login or proxy page instead of data
     - NoInstance
   + CredentialsRefused    401
     - TokenRefused        401 to a token that was just refreshed                 retryable
-  + AccessDenied          403: closed table, no right
+  + AccessDenied          403: no permission
     - InsertHidden, NotAuthorized, TestDenied
-  + Refused               403 by data policy or business rule; names fields where it can
+  + Refused               403 by data policy or business rule; has the fields if known
   + NotAccepted           any other 4xx
-  + NotKept               2xx, but what was written is not there: no right to the field
+  + NotKept               2xx, but not saved: no permission for the field
     - PartlyKept
-  + NotFound              404: no such record, or an ACL hides it
+  + NotFound              404: doesn't exist, or an ACL hides it
     - Gone, NothingMatches
-  + NotInstalled          400: no such table or API on the instance
-    - OldComponent        the table is there as an older update set made it
+  + NotInstalled          400: the instance doesn't have this table or API
+    - OldComponent        the table is from an older update set
     - NoTests, NotSetUp
   + TooLong               414
-  + TooLarge              more bytes than the instance takes at once
-  + OAuthRefused          the token endpoint refused
+  + TooLarge              exceeds a size limit of the instance
+  + OAuthRefused          the token endpoint rejected the request
   + BeingChanged, NoKey, NothingSaved, NotWritten
 """
 
@@ -49,16 +49,16 @@ _MOST_NAME = 120  # characters of a name that the instance gives
 
 
 class MattermostError(AppError):
-    """Mattermost did not do what was asked."""
+    """Mattermost didn't do what we requested."""
 
     user_message = "Mattermost did not accept this. Try again; if it stays, ask an administrator."
 
 
 class MattermostSilent(MattermostError):
     """
-    No answer from Mattermost, or one that asks to come later.
+    No answer from Mattermost, or one that asks us to try again later.
 
-    ``status`` is 0 without an answer; ``retry_after`` is in seconds, where Mattermost said so.
+    ``status`` is 0 if there is no answer. ``retry_after`` is in seconds, if Mattermost sent it.
     """
 
     user_message = "Mattermost is not answering our service right now. Try again in a minute."
@@ -71,12 +71,12 @@ class MattermostSilent(MattermostError):
 
     @property
     def concerns_all(self) -> bool:
-        """Whether any other request would fare the same now: no answer, no live token, too many requests."""
+        """Whether other requests would fail too: no answer, no valid token, or too many requests."""
         return self.status in {0, 401, 429}
 
 
 class MattermostRefused(MattermostError):
-    """Mattermost answered 4xx; ``status`` and ``error_id`` are its own."""
+    """Mattermost answered 4xx, with this ``status`` and ``error_id``."""
 
     def __init__(self, log_message: str, status: int, error_id: str = "") -> None:
         super().__init__(log_message)
@@ -85,7 +85,7 @@ class MattermostRefused(MattermostError):
 
 
 class RootGone(MattermostRefused):
-    """The first post of the thread is gone, so nothing can reply to it."""
+    """The root post was deleted, so replies to it are rejected."""
 
 
 class NoSuchId(MattermostRefused):
@@ -96,26 +96,26 @@ class NoSuchId(MattermostRefused):
 
 
 class ServiceNowError(AppError):
-    """ServiceNow did not do what was asked."""
+    """ServiceNow didn't do what we requested."""
 
     user_message = "ServiceNow could not do this. Try again; if it stays, ask an administrator."
 
 
 class Unreachable(ServiceNowError):
-    """No connection came about, so nothing was sent."""
+    """There was no connection, so nothing was sent."""
 
     user_message = "ServiceNow can't be reached right now. Nothing was saved; try again in a minute."
     retryable = True
 
 
 class CircuitOpen(Unreachable):
-    """ServiceNow left several calls unanswered, so it isn't called for some seconds."""
+    """Several calls got no answer, so ServiceNow isn't called for some seconds."""
 
     user_message = "ServiceNow has stopped answering. Nothing was saved; try again in about 15 seconds."
 
 
 class Unanswered(ServiceNowError):
-    """The request was sent, and no (whole) answer came in time."""
+    """The request was sent, but there was no complete answer in time."""
 
     user_message = "ServiceNow did not answer in time. Try again in a minute."
     retryable = True
@@ -123,7 +123,7 @@ class Unanswered(ServiceNowError):
 
 
 class ConnectionLost(Unanswered):
-    """The connection broke before the answer was complete. It doesn't mean that the instance is slow."""
+    """The connection broke before the answer was complete. This doesn't mean that the instance is slow."""
 
 
 class GatewayFailed(Unanswered):
@@ -131,7 +131,7 @@ class GatewayFailed(Unanswered):
 
 
 class Asleep(ServiceNowError):
-    """A developer instance hibernates; only a sign-in at the developer site wakes it."""
+    """A developer instance hibernates. Only a sign-in at the developer site wakes it."""
 
     user_message = (
         "The ServiceNow instance is asleep (developer instances hibernate). Nothing was saved. "
@@ -140,7 +140,7 @@ class Asleep(ServiceNowError):
 
 
 class Busy(ServiceNowError):
-    """ServiceNow asked for a pause of ``retry_after`` seconds, or our own share of it is used up."""
+    """ServiceNow asked for a pause of ``retry_after`` seconds, or our own limit of calls is reached."""
 
     user_message = "ServiceNow is busy. Nothing was saved; try again in a minute."
     retryable = True
@@ -155,7 +155,7 @@ class CallLimitReached(Busy):
 
 
 class Dropped(ServiceNowError):
-    """202: taken without an answer, and by experience thrown away."""
+    """202: accepted without an answer. In practice the request is lost."""
 
     user_message = "ServiceNow put this off and did not say whether it was done. Try again in a minute."
     retryable = True
@@ -163,7 +163,7 @@ class Dropped(ServiceNowError):
 
 
 class Broken(ServiceNowError):
-    """ServiceNow failed inside, or its answer was cut or of no known shape."""
+    """ServiceNow had an internal error, or its answer was incomplete or unknown."""
 
     user_message = "ServiceNow returned an error. Try again in a minute."
     retryable = True
@@ -171,11 +171,11 @@ class Broken(ServiceNowError):
 
 
 class CutShort(Broken):
-    """The transaction ended, but its answer was cut. A read can be repeated."""
+    """The answer is incomplete. A read can be repeated."""
 
 
 class Misdirected(ServiceNowError):
-    """A page for people (sign-in, proxy, maintenance) came instead of data."""
+    """The answer is a web page (sign-in, proxy, maintenance) instead of data."""
 
     user_message = (
         "ServiceNow answered with a web page instead of data. Ask an administrator to check "
@@ -185,9 +185,9 @@ class Misdirected(ServiceNowError):
 
 class CredentialsRefused(ServiceNowError):
     """
-    401: ServiceNow answers every cause alike. The client retries once with a fresh token first.
+    401, which has the same answer for every cause. The client has already retried with a new token.
 
-    ``foreign`` says that it was not in ServiceNow's JSON, so something else may have answered.
+    ``foreign``: the answer wasn't ServiceNow's JSON, so another server may have sent it.
     """
 
     user_message = "ServiceNow does not accept your connection. Run `/servicenow connect` and try again."
@@ -198,7 +198,7 @@ class CredentialsRefused(ServiceNowError):
 
 
 class TokenRefused(CredentialsRefused):
-    """401 to a token that ServiceNow had issued a moment before: it may pass, so the account stays connected."""
+    """401 to a new token. This can be temporary, so the account stays connected."""
 
     user_message = (
         "ServiceNow rejected your connection, although it had just renewed it. "
@@ -208,24 +208,23 @@ class TokenRefused(CredentialsRefused):
 
 
 class AccessDenied(ServiceNowError):
-    """403: the account may not do this, or the table is closed to web services."""
+    """403: the account doesn't have permission, or the table isn't open to web services."""
 
     user_message = "ServiceNow says that your account may not do this. Ask your ServiceNow administrator for the right."
 
 
 class InsertHidden(AccessDenied):
-    """403 to an insert. The row may exist where its creator can't read it (KB2697679)."""
+    """403 to an insert. The row may exist, but its creator can't read it (KB2697679)."""
 
     may_have_been_saved = True
 
 
 class Refused(ServiceNowError):
     """
-    403 by a data policy or a business rule: the account is fine, the values are not.
+    403 by a data policy or business rule, which rejected the values.
 
-    ``labels`` are the form labels of mandatory fields as ServiceNow names them; a capability
-    maps them to its own fields. ``rule`` is the business rule's name, or "". Both come from the instance
-    and lose what Markdown would read, for ``user_message`` is Markdown.
+    ``labels`` are the labels of mandatory fields in ServiceNow's form. ``rule`` is the name of the business rule, or
+    "". Markdown is removed from both, because they come from the instance and ``user_message`` is Markdown.
     """
 
     def __init__(self, log_message: str, labels: Sequence[str] = (), rule: str = "") -> None:
@@ -244,11 +243,11 @@ class Refused(ServiceNowError):
 
 
 class NotAccepted(ServiceNowError):
-    """4xx of no kind that is known, such as a 400 of the component."""
+    """Any other 4xx, such as a 400 of the component."""
 
 
 class NotKept(ServiceNowError):
-    """ServiceNow answered well and did not keep what was written, as it does for fields without right."""
+    """ServiceNow reported success but didn't save the value, as it does for fields without write permission."""
 
     user_message = (
         "ServiceNow did not keep this: your account may not write that field, or its rules forbid the value. "
@@ -257,7 +256,7 @@ class NotKept(ServiceNowError):
 
 
 class NotFound(ServiceNowError):
-    """404: no such record, or an ACL hides it; ServiceNow does not say which."""
+    """404: the record doesn't exist, or an ACL hides it. ServiceNow doesn't tell which."""
 
     user_message = (
         "ServiceNow has no such record, or your account may not see it. Check which one you mean, or ask your "
@@ -266,13 +265,13 @@ class NotFound(ServiceNowError):
 
 
 class NotInstalled(ServiceNowError):
-    """400: the instance has no such table or API."""
+    """400: the instance doesn't have this table or API."""
 
     user_message = "The ServiceNow instance lacks something this needs. Ask an administrator."
 
 
 class OldComponent(NotInstalled):
-    """The table is as update set 2.1 made it. ``sys_id`` is the row that was made all the same, to be removed."""
+    """The table is from update set v2.1. ``sys_id`` is the row that was inserted anyway and has to be removed."""
 
     user_message = (
         "The ServiceNow side is of an older version, so nothing was saved. Ask a Mattermost system administrator "
@@ -285,19 +284,19 @@ class OldComponent(NotInstalled):
 
 
 class TooLong(ServiceNowError):
-    """414: the address grew over what ServiceNow takes (about 8 kB)."""
+    """414: the URL is longer than ServiceNow accepts (about 8 kB)."""
 
     user_message = "That is too long for ServiceNow to search. Use fewer or shorter words."
 
 
 class TooLarge(ServiceNowError):
-    """More bytes than the instance takes at once, such as a file over its limit; it names that limit to nobody."""
+    """Exceeds a size limit, for example of files. The instance doesn't tell what the limit is."""
 
     user_message = "That is larger than this ServiceNow takes. Nothing was saved; try something smaller."
 
 
 class OAuthRefused(ServiceNowError):
-    """The token endpoint refused; ServiceNow gives the same answer for every cause."""
+    """The token endpoint rejected the request. ServiceNow has the same answer for every cause."""
 
     user_message = (
         "ServiceNow refused the sign-in. Try to connect again; if it stays, ask an administrator to check "
@@ -306,5 +305,5 @@ class OAuthRefused(ServiceNowError):
 
 
 def _words(name: str) -> str:
-    """A name from the instance as plain words, on one line."""
+    """A name from the instance without Markdown, on one line."""
     return " ".join(_MARKUP.sub(" ", name).split())[:_MOST_NAME]

@@ -157,7 +157,7 @@ class ServiceNowClient:
         return own_columns(table, self._api)
 
     def cached_columns(self, table: str) -> Mapping[str, Column]:
-        return self._columns.at_hand(table, self._language, self._person_id)
+        return self._columns.cached(table, self._language, self._person_id)
 
     def component(self) -> ComponentClient:
         return ComponentClient(self._api)

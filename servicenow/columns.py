@@ -47,16 +47,16 @@ _Key = tuple[str, str, str]  # table, language, person
 
 
 class _Answer(dict[str, Column]):
-    """Columns that several people were told; a plain dict can't be referred to weakly."""
+    """Columns that several people share. A plain dict can't have weak references."""
 
     __slots__ = ("__weakref__",)
 
 
 class ColumnCache:
     """
-    What each person may learn, for 15 minutes.
+    The columns that each person sees, cached for 15 minutes.
 
-    Instances answer people differently, so what one was told decides nothing for others. Equal answers are kept once.
+    ServiceNow answers people differently, so each person has an own entry. Equal answers are stored once.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -66,14 +66,14 @@ class ColumnCache:
         self._asking: dict[_Key, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def at_hand(self, table: str, language: str, person_id: str) -> Columns:
-        """What memory holds, else the base system's."""
+    def cached(self, table: str, language: str, person_id: str) -> Columns:
+        """The cached columns, or the base system's if there are none."""
         with self._lock:
             return self._known.get((table, language, person_id)) or _base(table)
 
     def columns(self, table: str, language: str, person_id: str, api: TableApi) -> Columns:
         """
-        What memory holds, else requested through *api*, one request at a time per person.
+        The cached columns, or those that *api* returns. One request at a time per person.
 
         Raises:
             NotConnected, Suspended: The person has to connect first.
@@ -113,13 +113,14 @@ class ColumnCache:
 
 def ask_columns(table: str, language: str, api: TableApi) -> Columns:
     """
-    What ServiceNow tells, over what the base system has. Refusals mean less; they last, so they are kept.
+    The columns in ServiceNow, completed with those of the base system.
 
-    Sources, in this order: `ui/meta`; for choices that it lacks or whose parents it doesn't tell, the component's
-    resource, which needs its role, and `sys_choice`, which most people may not read; then the base system.
+    `ui/meta` is read first. Choices that it lacks, or whose parents it lacks, come from the component, which requires
+    its role, or from `sys_choice`, which most people can't read. If all of them deny access, the result can be cached,
+    because that seldom changes.
 
     Raises:
-        ServiceNowError: Nothing was learnt, and the next try may do better.
+        ServiceNowError: There was no result. Try again later.
     """
     wanted = table_of(table).dependent_columns
     try:
@@ -137,7 +138,7 @@ def ask_columns(table: str, language: str, api: TableApi) -> Columns:
 
 
 def own_columns(table: str, api: TableApi) -> Columns:
-    """What this one account may see, past all memory; empty where it is refused."""
+    """The columns that this account sees, without the cache; none if access is denied."""
     try:
         return read_meta(api.get(meta_path(table), {}))
     except _REFUSALS:
@@ -146,10 +147,10 @@ def own_columns(table: str, api: TableApi) -> Columns:
 
 def read_meta(content: Mapping[str, Any]) -> dict[str, Column]:
     """
-    The columns of a `ui/meta` answer; keys beyond type and label may be absent (API reference §9.9).
+    The columns in an answer of `ui/meta`. All keys except type and label are optional (API reference §9.9).
 
     Raises:
-        Broken: It is no such answer.
+        Broken: The answer has no columns.
     """
     result = content.get("result")
     found = result.get("columns") if isinstance(result, dict) else None
@@ -174,7 +175,7 @@ def _column(name: str, meta: Mapping[str, Any]) -> Column:
 
 
 def _choices(rows: Sequence[Any]) -> list[Choice]:
-    """Those with a value; without a label the value is read."""
+    """The choices that have a value, which is also the label if there is none."""
     return [
         Choice(str(row.get("label") or row["value"]), str(row["value"]), str(row.get("dependent_value") or ""))
         for row in rows
@@ -183,7 +184,7 @@ def _choices(rows: Sequence[Any]) -> list[Choice]:
 
 
 def _component_choices(table: str, names: Sequence[str], api: TableApi) -> dict[str, tuple[Choice, ...]]:
-    """From the component's resource; nothing where it isn't installed or the account lacks its role."""
+    """From the component; nothing if it isn't installed or the account doesn't have its role."""
     if not names:
         return {}
     try:
@@ -202,9 +203,9 @@ def _component_choices(table: str, names: Sequence[str], api: TableApi) -> dict[
 
 def _under_categories(choices: Sequence[Choice]) -> Sequence[Choice]:
     """
-    Subcategories of the base system under their categories, where no source tells what they depend on.
+    Assign the base system's subcategories to their categories if no source did.
 
-    An instance with a subcategory of its own may have moved the others, too; then all are offered everywhere.
+    An instance with a custom subcategory may have moved the others too. Then all are offered for each category.
     """
     if any(one.dependent_value for one in choices) or not {one.value for one in choices} <= set(_SUBCATEGORIES):
         return choices
@@ -212,7 +213,7 @@ def _under_categories(choices: Sequence[Choice]) -> Sequence[Choice]:
 
 
 def _readable_choices(table: str, names: Sequence[str], language: str, api: TableApi) -> dict[str, tuple[Choice, ...]]:
-    """From `sys_choice`; nothing where it is closed, as to most people: then every choice is offered."""
+    """From `sys_choice`; nothing if access is denied, as for most people. Then every choice is offered."""
     if not names:
         return {}
     query = (

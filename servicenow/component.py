@@ -48,12 +48,12 @@ class ComponentClient:
         except NotInstalled:
             return ""
         except (AccessDenied, NotFound):
-            pass  # it is there, and this account may not ask it
+            pass  # it is installed, but this account has no access
         return OLD_VERSION
 
     def may_subscribe(self) -> bool:
         try:
-            # A table's own rules would answer with no rows, not with a refusal.
+            # Without access, the table would return no rows instead of an error.
             self._api.get(f"{_API}/component/columns/incident", {})
         except AccessDenied:
             return False
@@ -63,9 +63,9 @@ class ComponentClient:
 
     def auth_rows(self, server_url: str) -> Sequence[AuthRow]:
         try:
-            self.health()  # refuses everybody but administrators, where the table would only look empty
+            self.health()  # denies access to all but administrators, who would otherwise see an empty table
         except NotInstalled:
-            pass  # the old component, whose table is open to role holders
+            pass  # v2.1, whose table everyone with the role can read
         query = Query().where(equals("server_url", server_url)).order_by("sys_created_on")
         columns = ("sys_id", "server_url", "key_id", "api_secret")
         rows = self._api.rows(AUTH_TABLE, query, columns, _MOST_ROWS)
@@ -76,7 +76,7 @@ class ComponentClient:
                 old_secret=str(row.get("api_secret") or ""),
             )
             for row in rows
-            # A dropped term would answer with other servers' rows.
+            # If ServiceNow drops the term, it returns rows of other servers.
             if row.get("server_url") == server_url and is_sys_id(str(row.get("sys_id")))
         ]
 

@@ -24,7 +24,7 @@ from servicenow.table_api import TableApi
 ELEMENTS = ("comments", "work_notes")
 _NEWEST = 5
 _LOOKED_AT = 500  # entries of one person on one record since a form was first sent
-_CLOCK_MARGIN = 300.0  # seconds that the instance's clock may be behind ours
+_CLOCK_MARGIN = 300.0  # seconds that the instance's clock can be behind ours
 _FORM_LIFE = 86_400.0  # seconds for which an attempt to write is remembered
 _ANY_ZONE = 14 * 3600.0  # the reader's zone is not known
 _TIME = r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4} \d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?: ?[AaPp]\.?[Mm]\.?)?"
@@ -55,7 +55,7 @@ class JournalClient:
     ) -> int:
         author = self._identity.user_name
         after = at_or_after("sys_created_on", since - _CLOCK_MARGIN)
-        # Others may have written any number meanwhile.
+        # Others may have added any number of entries meanwhile.
         mine = [equals("element", element), equals("sys_created_by", author)]
         rows = self._rows(sys_id, _LOOKED_AT, after, *mine)
         rows = [one for one in rows if (one.element, one.author) == (element, author)]
@@ -83,7 +83,7 @@ class JournalClient:
     def add(self, table: str, sys_id: str, element: str, text: str, wanted: Sequence[str], since: float) -> Record:
         record = self._api.update(table, sys_id, {element: text}, tuple(dict.fromkeys((*wanted, element))))
         column = record.display(element)
-        # Others' may have come in at the same moment, and a text of ours may hold a heading of its own.
+        # Others may have added entries at the same time, and the text itself can contain a heading.
         newest = split(column, element)[:_NEWEST]
         kept = any(entry.text and _same(text, entry) for entry in newest)
         if not kept and not any(_squeezed(text) in map(_squeezed, texts) for texts in self._own(column, since)):

@@ -11,26 +11,10 @@ from servicenow.queries import Query, at_or_after, compare, equals, is_sys_id
 from servicenow.table_api import TableApi, record_from, row_path, table_path
 
 _COLUMNS = (
-    "sys_id",
-    "name",
-    "channel_id",
-    "user_id",
-    "server_url",
-    "type",
-    "record_type",
-    "record_id",
-    "filter_query",
-    "subscription_events",
-    "options",
-    "is_active",
-    "status",
-    "status_reason",
-    "filter_error",
-    "sys_created_by",
-    "sys_created_on",
-    "sys_updated_by",
-    "sys_updated_on",
-)
+    "sys_id", "name", "channel_id", "user_id", "server_url", "type", "record_type", "record_id", "filter_query",
+    "subscription_events", "options", "is_active", "status", "status_reason", "filter_error",
+    "sys_created_by", "sys_created_on", "sys_updated_by", "sys_updated_on",
+)  # fmt: skip
 _READ = {"sysparm_display_value": "false", "sysparm_exclude_reference_link": "true"}
 _TEST = "/api/x_830655_mm_std/component/test"
 _MOST_TWINS = 200
@@ -74,7 +58,7 @@ class SubscriptionRows:
         try:
             self._api.write("DELETE", self._address(sys_id), {})
         except NotFound:
-            return  # that is what was wanted
+            return  # already deleted
 
     def twins(self, subscription: Subscription) -> Sequence[Subscription]:
         query = (

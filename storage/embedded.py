@@ -1,4 +1,4 @@
-"""The embedded storage: a folder of table files that belongs to one process."""
+"""The embedded storage: a folder of table files that only one process uses."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""The ports that need a disk, on table files: accounts and the installation."""
+"""Connected accounts and the installation, on disk."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,30 +21,27 @@ class StoredAccounts:
     """
     `core.storage_ports.Accounts` in ``accounts.json``, keyed by Mattermost user id.
 
-    Tokens are sealed for the person and the instance, the other columns are readable. An account
-    whose tokens no key opens (`APP_SECRET` lost it, or the row was moved) counts as not connected:
-    the person can connect anew, and until then the row stays for the key to come back.
-
-    Args:
-        folder: Where the file is.
+    Only tokens are encrypted, for the person and the instance. An account whose tokens can't be decrypted, because a
+    key was removed from `APP_SECRET` or the row was copied, counts as not connected. Its row is kept until the person
+    connects again, in case the key returns.
     """
 
     def __init__(self, folder: Path, disk: Disk, sealer: Sealer) -> None:
         self.file = TableFile(folder / "accounts.json", disk, _check_account)
         self._sealer = sealer
-        # Rows opened once: bindings ask at every channel switch, and opening costs 100 µs.
+        # Decrypting takes 100 µs, and clients request bindings at every channel switch.
         self._opened: dict[str, tuple[Row, Account | None]] = {}
         self._linked: dict[str, dict[str, None]] = {}  # person IDs by the sys_id of their user; may be outdated
         for person_id, row in self.file.table().items():
             self._linked.setdefault(row["identity"]["sys_id"], {})[person_id] = None
 
     def get(self, person_id: str) -> Account | None:
-        """As the port says; from memory, under 20 µs but for the first time."""
+        """Read from memory in less than 20 µs, except for the first time."""
         row = self.file.get(person_id)
         return None if row is None else self._open(person_id, row)
 
     def put(self, account: Account) -> bool:
-        """Whatever version replaces a row that can't be opened any more."""
+        """Any version replaces a row that can't be decrypted."""
         row = asdict(account)
         row["tokens"] = self._sealer.seal(_place(account.person_id, account.instance), row["tokens"])
 
@@ -68,7 +65,7 @@ class StoredAccounts:
         self._opened.pop(person_id, None)
 
     def all(self) -> Sequence[Account]:
-        """All accounts except those that no key opens."""
+        """All accounts except those that can't be decrypted."""
         found = (self._open(str(row["person_id"]), row) for row in self.file.rows())
         return [account for account in found if account is not None]
 
@@ -101,10 +98,9 @@ class StoredAccounts:
 
 class StoredInstallations:
     """
-    `core.storage_ports.Installations` in ``installation.json``: one row, its two secrets sealed.
+    `core.storage_ports.Installations` in ``installation.json``: one row with two encrypted secrets.
 
-    Secrets that no key opens any more come back empty. The pinned bot stays, and the next verified
-    call brings its token again.
+    Secrets that can't be decrypted are read as empty. The bot's id is kept, and the next verified call has its token.
     """
 
     _KEY = "servicenow"
