@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 import requests
 
 from sandbox.dialog import Client, OpenDialog
-from sandbox.listening import Listening
+from sandbox.websocket_client import Listening
 
 Json = dict[str, Any]
 

@@ -130,20 +130,11 @@ def test_no_module_imports_itself_through_others() -> None:
         pytest.fail(f"import cycle: {' imports '.join(reversed(error.args[1]))}")
 
 
-# How deep imports go in folders where it is more than four levels. Lower a number when you can; never raise one.
-DEEPEST = {
-    "sandbox.mattermost": 7,
-    "sandbox.mattermost.apps": 7,
-    "sandbox.servicenow": 12,
-    "sandbox.servicenow.scripting": 7,
-}
-
-
 def test_imports_in_a_folder_are_at_most_four_levels_deep() -> None:
-    """A reader of a module meets at most three more of its folder on the way down; `DEEPEST` names the exceptions."""
+    """A reader of a module meets at most three more of its folder on the way down."""
     folders = {name.rpartition(".")[0] for name in _graph()} - {""}
     found = {folder: max(_depths(folder).values(), default=0) for folder in folders}
-    assert not {folder: depth for folder, depth in found.items() if depth > DEEPEST.get(folder, 4)}
+    assert not {folder: depth for folder, depth in found.items() if depth > 4}
 
 
 def test_no_module_is_called_like_a_library() -> None:

@@ -10,31 +10,31 @@ from werkzeug.exceptions import HTTPException
 
 from sandbox.common import Fault, is_switch
 from sandbox.double import Double
-from sandbox.mattermost.actions import Actions
+from sandbox.mattermost.api.access_tokens import tokens_blueprint
+from sandbox.mattermost.api.channels import channels_blueprint
+from sandbox.mattermost.api.dialogs import Dialogs
+from sandbox.mattermost.api.files import files_blueprint
+from sandbox.mattermost.api.plugins import APPS, RUNNING, plugins_blueprint
+from sandbox.mattermost.api.post_actions import Actions
+from sandbox.mattermost.api.post_queries import Reading
+from sandbox.mattermost.api.posts import Posts
+from sandbox.mattermost.api.system import system_blueprint
+from sandbox.mattermost.api.teams import teams_blueprint
+from sandbox.mattermost.api.unread import unread_blueprint
+from sandbox.mattermost.api.users import people_blueprint
 from sandbox.mattermost.apps.builtin import Builtin
 from sandbox.mattermost.apps.expand import Expander
 from sandbox.mattermost.apps.install import Installer
-from sandbox.mattermost.apps.registry import PLUGIN, Registry
+from sandbox.mattermost.apps.protocol.registry import PLUGIN, Registry
 from sandbox.mattermost.apps.remote import Remote
 from sandbox.mattermost.apps.routes import AppsRoutes
-from sandbox.mattermost.channels import channels_blueprint
-from sandbox.mattermost.dialogs import Dialogs
-from sandbox.mattermost.ephemeral import Ephemeral
-from sandbox.mattermost.files import files_blueprint
-from sandbox.mattermost.hub import Hub
-from sandbox.mattermost.people import people_blueprint
-from sandbox.mattermost.plugins import APPS, RUNNING, plugins_blueprint
-from sandbox.mattermost.posts import Posts
-from sandbox.mattermost.reading import Reading
 from sandbox.mattermost.seed_file import load
-from sandbox.mattermost.state import PASSWORD, Json, State, new_id, seed
-from sandbox.mattermost.system import system_blueprint
-from sandbox.mattermost.teams import teams_blueprint
-from sandbox.mattermost.tokens import tokens_blueprint
-from sandbox.mattermost.triggers import Triggers
-from sandbox.mattermost.unread import Unread
-from sandbox.mattermost.unread_routes import unread_blueprint
-from sandbox.mattermost.web import ApiError, answer_error, not_found
+from sandbox.mattermost.server.ephemeral import Ephemeral
+from sandbox.mattermost.server.hub import Hub
+from sandbox.mattermost.server.rest import ApiError, answer_error, not_found
+from sandbox.mattermost.server.state import PASSWORD, Json, State, new_id, seed
+from sandbox.mattermost.server.trigger_ids import Triggers
+from sandbox.mattermost.server.unread import Unread
 
 _PAGE = Path(__file__).parent / "page"
 _LONGEST_URL = 2048

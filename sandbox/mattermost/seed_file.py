@@ -3,8 +3,8 @@
 from typing import Any
 
 from sandbox.double import BadSeed
-from sandbox.mattermost.posts import Posts
-from sandbox.mattermost.state import Json, State
+from sandbox.mattermost.api.posts import Posts
+from sandbox.mattermost.server.state import Json, State
 
 _KINDS = {"users", "channels", "posts"}
 _KEYS = {

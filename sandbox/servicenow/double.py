@@ -9,32 +9,34 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from sandbox.double import Double, Json
-from sandbox.servicenow import approvals, faults, fulfilment, http
-from sandbox.servicenow.attachment_api import AttachmentApi
-from sandbox.servicenow.attachments import Attachments
-from sandbox.servicenow.batch_api import BatchApi
-from sandbox.servicenow.change_api import ChangeApi
-from sandbox.servicenow.change_details_api import ChangeDetailsApi
-from sandbox.servicenow.knowledge_api import KnowledgeApi
-from sandbox.servicenow.late import LateRequests
-from sandbox.servicenow.lists import Lists
-from sandbox.servicenow.meta import Meta
-from sandbox.servicenow.oauth_routes import OAuthRoutes
-from sandbox.servicenow.oauth_state import OAuthState
-from sandbox.servicenow.pages import Pages
-from sandbox.servicenow.people import People
-from sandbox.servicenow.query import NotDone
-from sandbox.servicenow.scripting.rest import ScriptedRest
+from sandbox.servicenow import faults
+from sandbox.servicenow.api.attachment import AttachmentApi
+from sandbox.servicenow.api.batch import BatchApi
+from sandbox.servicenow.api.change import ChangeApi
+from sandbox.servicenow.api.change_details import ChangeDetailsApi
+from sandbox.servicenow.api.knowledge import KnowledgeApi
+from sandbox.servicenow.api.stats import StatsApi
+from sandbox.servicenow.api.table import TableApi
+from sandbox.servicenow.api.ui_meta import Meta
+from sandbox.servicenow.auth.access_control import People
+from sandbox.servicenow.auth.oauth_routes import OAuthRoutes
+from sandbox.servicenow.auth.oauth_tokens import OAuthState
+from sandbox.servicenow.delayed_requests import LateRequests
+from sandbox.servicenow.pages.record_pages import Pages
+from sandbox.servicenow.queries.encoded_query import NotDone
+from sandbox.servicenow.queries.record_queries import Lists
+from sandbox.servicenow.records import approvals, fulfillment
+from sandbox.servicenow.records.attachments import Attachments
+from sandbox.servicenow.records.store import Row, Store
 from sandbox.servicenow.scripting.runtime import Runtime
-from sandbox.servicenow.seed import PASSWORD, seed
+from sandbox.servicenow.scripting.scripted_rest import ScriptedRest
+from sandbox.servicenow.seed.records import PASSWORD, seed
 from sandbox.servicenow.seed_file import load
-from sandbox.servicenow.stats_api import StatsApi
-from sandbox.servicenow.store import Row, Store
-from sandbox.servicenow.table_api import TableApi
 from sandbox.servicenow.update_sets import Outcome, UpdateSets
 from sandbox.servicenow.update_sets.pages import UpdateSetPages
 from sandbox.servicenow.update_sets.routes import UpdateSetRoutes
 from sandbox.servicenow.update_sets.tracking import Tracking
+from sandbox.servicenow.web import http
 
 
 class ServiceNowDouble(Double):
@@ -50,7 +52,7 @@ class ServiceNowDouble(Double):
     def __init__(self, port: int = 0, rows: Json | None = None, tls: ssl.SSLContext | None = None) -> None:
         app = Flask(__name__)
         super().__init__(app, port, faults.KINDS, tls)
-        self.store = Store(self._clock, follow_ups=(approvals.after, fulfilment.after))
+        self.store = Store(self._clock, follow_ups=(approvals.after, fulfillment.after))
         self.oauth = OAuthState(self._clock)
         people = People(self.store, self.oauth)
         self.runtime = Runtime(self.store, people, self._clock, self.url)

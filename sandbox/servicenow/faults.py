@@ -6,8 +6,8 @@ from pathlib import Path
 from flask import Response, request
 
 from sandbox.common import Fault, Faults, is_switch
-from sandbox.servicenow import http
-from sandbox.servicenow.late import LateRequests
+from sandbox.servicenow.delayed_requests import LateRequests
+from sandbox.servicenow.web import http
 
 KINDS = {
     "hibernating": "200 with the HTML page of a hibernating developer instance",

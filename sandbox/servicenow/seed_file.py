@@ -3,9 +3,9 @@
 from typing import Any
 
 from sandbox.double import BadSeed
-from sandbox.servicenow.lists import Lists
-from sandbox.servicenow.seed import PASSWORD
-from sandbox.servicenow.store import Refusal, Store
+from sandbox.servicenow.queries.record_queries import Lists
+from sandbox.servicenow.records.store import Refusal, Store
+from sandbox.servicenow.seed.records import PASSWORD
 
 _CLIENT = {
     "name": "Sandbox client",

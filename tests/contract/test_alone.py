@@ -19,21 +19,22 @@ from sandbox.common import Clock
 from sandbox.double import BadSeed
 from sandbox.mattermost import MattermostDouble
 from sandbox.mattermost import seed_file as mattermost_seed_file
-from sandbox.mattermost import state as mattermost_state
+from sandbox.mattermost.api.posts import Posts
 from sandbox.mattermost.double import KINDS as MATTERMOST
-from sandbox.mattermost.ephemeral import Ephemeral
-from sandbox.mattermost.hub import Hub
-from sandbox.mattermost.posts import Posts
-from sandbox.mattermost.state import State
-from sandbox.mattermost.unread import Unread
-from sandbox.servicenow import ServiceNowDouble, approvals, fulfilment
-from sandbox.servicenow import seed as servicenow_seed
+from sandbox.mattermost.server import state as mattermost_state
+from sandbox.mattermost.server.ephemeral import Ephemeral
+from sandbox.mattermost.server.hub import Hub
+from sandbox.mattermost.server.state import State
+from sandbox.mattermost.server.unread import Unread
+from sandbox.servicenow import ServiceNowDouble
 from sandbox.servicenow import seed_file as servicenow_seed_file
+from sandbox.servicenow.auth.access_control import People
+from sandbox.servicenow.auth.oauth_tokens import OAuthState
 from sandbox.servicenow.faults import KINDS as SERVICENOW
-from sandbox.servicenow.lists import Lists
-from sandbox.servicenow.oauth_state import OAuthState
-from sandbox.servicenow.people import People
-from sandbox.servicenow.store import Store
+from sandbox.servicenow.queries.record_queries import Lists
+from sandbox.servicenow.records import approvals, fulfillment
+from sandbox.servicenow.records.store import Store
+from sandbox.servicenow.seed import records as servicenow_seed
 from sandbox.tls import make_context
 
 Json = dict[str, Any]
@@ -172,7 +173,7 @@ def test_a_seed_file_that_is_wrong_ends_the_start(tmp_path: Path, name: str, see
 def test_what_is_wrong_with_rows(rows: Any, told: str) -> None:
     """Tables, shapes, and what a rule refuses."""
     clock = Clock()
-    store = Store(clock, (approvals.after, fulfilment.after))
+    store = Store(clock, (approvals.after, fulfillment.after))
     servicenow_seed.seed(store)
     with pytest.raises(BadSeed, match=told):
         servicenow_seed_file.load(store, Lists(store, People(store, OAuthState(clock))), rows)

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from sandbox.servicenow import ServiceNowDouble
-from sandbox.servicenow.seed import sys_id
+from sandbox.servicenow.seed.records import sys_id
 
 Json = dict[str, Any]
 

@@ -16,8 +16,8 @@ import pytest
 import requests
 
 from sandbox.servicenow import ServiceNowDouble
-from sandbox.servicenow.paging import link_header
-from sandbox.servicenow.tables_base import make_tables
+from sandbox.servicenow.tables.base import make_tables
+from sandbox.servicenow.web.pagination import link_header
 
 Json = dict[str, Any]
 

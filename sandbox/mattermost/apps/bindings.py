@@ -4,11 +4,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sandbox.mattermost.apps.cleaning import BindingCleaner
-from sandbox.mattermost.apps.errors import PluginError
 from sandbox.mattermost.apps.expand import Agent, Expander
-from sandbox.mattermost.apps.registry import App, Registry
-from sandbox.mattermost.apps.typed import BINDING, Undecodable, struct
+from sandbox.mattermost.apps.protocol.cleaning import BindingCleaner
+from sandbox.mattermost.apps.protocol.errors import PluginError
+from sandbox.mattermost.apps.protocol.go_json import BINDING, Undecodable, struct
+from sandbox.mattermost.apps.protocol.registry import App, Registry
 
 Json = dict[str, Any]
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import requests
 
-from sandbox.mattermost.apps.errors import PluginError
 from sandbox.mattermost.apps.expand import Agent
 from sandbox.mattermost.apps.install import Installer
-from sandbox.mattermost.apps.manifest import LOCATIONS, PERMISSIONS, read_manifest
-from sandbox.mattermost.apps.outbound import ask
-from sandbox.mattermost.apps.registry import Registry
-from sandbox.mattermost.apps.typed import Undecodable, decode_json
-from sandbox.mattermost.state import State
+from sandbox.mattermost.apps.protocol.errors import PluginError
+from sandbox.mattermost.apps.protocol.go_json import Undecodable, decode_json
+from sandbox.mattermost.apps.protocol.manifest import LOCATIONS, PERMISSIONS, read_manifest
+from sandbox.mattermost.apps.protocol.outbound import ask
+from sandbox.mattermost.apps.protocol.registry import Registry
+from sandbox.mattermost.server.state import State
 
 Json = dict[str, Any]
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.mattermost.apps.errors import PluginError
-from sandbox.mattermost.apps.registry import PLUGIN, App, Registry
-from sandbox.mattermost.attachments import shown
-from sandbox.mattermost.state import State
+from sandbox.mattermost.apps.protocol.errors import PluginError
+from sandbox.mattermost.apps.protocol.registry import PLUGIN, App, Registry
+from sandbox.mattermost.server.attachments import shown
+from sandbox.mattermost.server.state import State
 
 Json = dict[str, Any]
 

@@ -7,13 +7,13 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from sandbox.mattermost.apps.errors import PluginError, as_plain_text
 from sandbox.mattermost.apps.expand import Agent, Expander
-from sandbox.mattermost.apps.manifest import DEPLOYS, read_manifest
-from sandbox.mattermost.apps.outbound import ask
-from sandbox.mattermost.apps.registry import PLUGIN, App, Registry
-from sandbox.mattermost.state import State, new_id
-from sandbox.mattermost.web import anonymous_or_session
+from sandbox.mattermost.apps.protocol.errors import PluginError, as_plain_text
+from sandbox.mattermost.apps.protocol.manifest import DEPLOYS, read_manifest
+from sandbox.mattermost.apps.protocol.outbound import ask
+from sandbox.mattermost.apps.protocol.registry import PLUGIN, App, Registry
+from sandbox.mattermost.server.rest import anonymous_or_session
+from sandbox.mattermost.server.state import State, new_id
 
 Json = dict[str, Any]
 

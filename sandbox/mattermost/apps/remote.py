@@ -11,12 +11,12 @@ from urllib.parse import quote, urlencode
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
-from sandbox.mattermost.apps.errors import PluginError, as_plain_text
 from sandbox.mattermost.apps.expand import Agent, Expander
-from sandbox.mattermost.apps.registry import PLUGIN, App, Registry
-from sandbox.mattermost.apps.typed import as_go
-from sandbox.mattermost.state import State, stable_id
-from sandbox.mattermost.web import anonymous_or_session
+from sandbox.mattermost.apps.protocol.errors import PluginError, as_plain_text
+from sandbox.mattermost.apps.protocol.go_json import as_go
+from sandbox.mattermost.apps.protocol.registry import PLUGIN, App, Registry
+from sandbox.mattermost.server.rest import anonymous_or_session
+from sandbox.mattermost.server.state import State, stable_id
 
 Json = dict[str, Any]
 

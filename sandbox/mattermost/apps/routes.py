@@ -9,16 +9,16 @@ from flask.typing import ResponseReturnValue
 
 from sandbox.mattermost.apps.bindings import Bindings
 from sandbox.mattermost.apps.builtin import BUILTIN, Builtin
-from sandbox.mattermost.apps.cleaning import clean_form
-from sandbox.mattermost.apps.errors import PluginError, as_go_error, as_plain_text
 from sandbox.mattermost.apps.expand import Agent, Expander, echoed
 from sandbox.mattermost.apps.install import Installer
-from sandbox.mattermost.apps.outbound import ask
-from sandbox.mattermost.apps.registry import PLUGIN, App, Registry, clean_path
-from sandbox.mattermost.apps.typed import Undecodable, as_go, expand_of
-from sandbox.mattermost.hub import Hub
-from sandbox.mattermost.state import State
-from sandbox.mattermost.web import anonymous_or_session
+from sandbox.mattermost.apps.protocol.cleaning import clean_form
+from sandbox.mattermost.apps.protocol.errors import PluginError, as_go_error, as_plain_text
+from sandbox.mattermost.apps.protocol.go_json import Undecodable, as_go, expand_of
+from sandbox.mattermost.apps.protocol.outbound import ask
+from sandbox.mattermost.apps.protocol.registry import PLUGIN, App, Registry, clean_path
+from sandbox.mattermost.server.hub import Hub
+from sandbox.mattermost.server.rest import anonymous_or_session
+from sandbox.mattermost.server.state import State
 
 Json = dict[str, Any]
 

@@ -1,1 +1,1 @@
-"""Runs the scripts of update sets: business rules, script actions, script includes, scripted REST, access rules."""
+"""Runs scripts from update sets: business rules, script actions, scripted REST APIs, and ACLs."""

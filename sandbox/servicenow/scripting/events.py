@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from sandbox.common import Clock
-from sandbox.servicenow.store import Row, Store
+from sandbox.servicenow.records.store import Row, Store
 
 _LONGEST_PARAMETER = 255  # of parm1 and parm2
 _READY, _PROCESSED, _ERROR = "ready", "processed", "error"

@@ -4,17 +4,17 @@ import uuid
 from typing import Any
 
 from sandbox.common import Clock
-from sandbox.servicenow.people import Caller, People
-from sandbox.servicenow.query import NotDone
-from sandbox.servicenow.scripting.access import Access
-from sandbox.servicenow.scripting.engine import Engine, Source
+from sandbox.servicenow.auth.access_control import Caller, People
+from sandbox.servicenow.queries.encoded_query import NotDone
+from sandbox.servicenow.records.store import Row, Store
+from sandbox.servicenow.scripting.acls import Access
+from sandbox.servicenow.scripting.business_rules import BusinessRules
 from sandbox.servicenow.scripting.events import Events
-from sandbox.servicenow.scripting.host import Services
-from sandbox.servicenow.scripting.outbound import Outbound
-from sandbox.servicenow.scripting.records import Records
-from sandbox.servicenow.scripting.rules import BusinessRules
-from sandbox.servicenow.scripting.scopes import Scope, Scopes
-from sandbox.servicenow.store import Row, Store
+from sandbox.servicenow.scripting.glide.engine import Engine, Source
+from sandbox.servicenow.scripting.glide.host import Services
+from sandbox.servicenow.scripting.glide.outbound_http import Outbound
+from sandbox.servicenow.scripting.glide.records import Records
+from sandbox.servicenow.scripting.glide.scopes import Scope, Scopes
 
 SYSTEM = Caller("system", "system", frozenset({"admin"}), "en", "UTC")
 _MOST_LOGGED = 5000

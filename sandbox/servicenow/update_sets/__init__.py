@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sandbox.servicenow.store import Row, Store
+from sandbox.servicenow.records.store import Row, Store
 from sandbox.servicenow.update_sets.commit import Commit
 from sandbox.servicenow.update_sets.loading import BadFile, load
 from sandbox.servicenow.update_sets.payload import DELETE, BadPayload, read

@@ -2,9 +2,9 @@
 
 import uuid
 
-from sandbox.servicenow.scripting.rules import refuse_unknown
-from sandbox.servicenow.store import Row, Store
-from sandbox.servicenow.tables_metadata import METADATA
+from sandbox.servicenow.records.store import Row, Store
+from sandbox.servicenow.scripting.business_rules import refuse_unknown
+from sandbox.servicenow.tables.metadata import METADATA
 from sandbox.servicenow.update_sets.payload import DELETE, BadPayload, Payload, read
 from sandbox.servicenow.update_sets.structure import Structure
 

@@ -2,7 +2,7 @@
 
 import uuid
 
-from sandbox.servicenow.store import Row, Store
+from sandbox.servicenow.records.store import Row, Store
 from sandbox.servicenow.update_sets.payload import BadPayload, parse
 
 

@@ -8,9 +8,9 @@ from xml.sax.saxutils import quoteattr
 from flask import Blueprint, Response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from sandbox.servicenow.oauth_routes import SESSION, OAuthRoutes
-from sandbox.servicenow.people import Caller
-from sandbox.servicenow.store import Row, Store
+from sandbox.servicenow.auth.access_control import Caller
+from sandbox.servicenow.auth.oauth_routes import SESSION, OAuthRoutes
+from sandbox.servicenow.records.store import Row, Store
 from sandbox.servicenow.update_sets import BadFile, Unresolved, UpdateSets
 from sandbox.servicenow.update_sets.tracking import RETRIEVED
 

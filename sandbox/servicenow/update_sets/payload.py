@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from lxml import etree
 
-from sandbox.servicenow.store import Row
+from sandbox.servicenow.records.store import Row
 
 DELETE = "DELETE"
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)

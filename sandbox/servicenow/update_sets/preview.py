@@ -3,8 +3,8 @@
 import uuid
 from datetime import UTC, datetime
 
-from sandbox.servicenow.store import Row, Store
-from sandbox.servicenow.tables_metadata import METADATA
+from sandbox.servicenow.records.store import Row, Store
+from sandbox.servicenow.tables.metadata import METADATA
 from sandbox.servicenow.update_sets.payload import DELETE, BadPayload, Payload, read
 
 _NOT_CHECKED = {"sys_user", "sys_user_group", "sys_user_role"}

@@ -3,8 +3,8 @@
 import uuid
 from collections.abc import Callable
 
-from sandbox.servicenow.schema import Column, Table, audit
-from sandbox.servicenow.store import Row, Store
+from sandbox.servicenow.records.store import Row, Store
+from sandbox.servicenow.tables.schema import Column, Table, audit
 from sandbox.servicenow.update_sets.payload import DELETE, Payload
 
 

@@ -3,10 +3,10 @@
 import uuid
 from datetime import UTC, datetime
 
-from sandbox.servicenow.rules import Refusal
-from sandbox.servicenow.store import Row, Store
-from sandbox.servicenow.tables_metadata import METADATA
-from sandbox.servicenow.triggers import Save, Triggers
+from sandbox.servicenow.records.hooks import Save, Triggers
+from sandbox.servicenow.records.store import Row, Store
+from sandbox.servicenow.records.task_rules import Refusal
+from sandbox.servicenow.tables.metadata import METADATA
 
 RETRIEVED, LOCAL, UPDATES, PROBLEMS = (
     "sys_remote_update_set", "sys_update_set", "sys_update_xml", "sys_update_preview_problem",

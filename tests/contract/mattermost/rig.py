@@ -21,8 +21,8 @@ from flask.typing import ResponseReturnValue
 
 from sandbox.common import SandboxServer
 from sandbox.mattermost import MattermostDouble
-from sandbox.mattermost.apps.registry import App
-from sandbox.mattermost.state import Json, Session
+from sandbox.mattermost.apps.protocol.registry import App
+from sandbox.mattermost.server.state import Json, Session
 from tests.contract.mattermost.listeners import Listener, recorded_events
 
 RECORDED = Path(__file__).parent.parent.parent / "recorded" / "mattermost"

@@ -14,7 +14,7 @@ from flask import Response, request
 from flask.typing import ResponseReturnValue
 
 from sandbox.mattermost import MattermostDouble
-from sandbox.mattermost.state import Json, Session
+from sandbox.mattermost.server.state import Json, Session
 from tests.contract.mattermost.listeners import Listener, recorded_events
 from tests.contract.mattermost.rig import Recorder, Replay
 

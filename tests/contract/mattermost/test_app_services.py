@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.mattermost.state import Json
+from sandbox.mattermost.server.state import Json
 from tests.contract.mattermost.rig import ADMIN, ALICE, BOT, Replay, replay, scenes
 
 # What differs, in the file's order: the beginning of the scene, and why.

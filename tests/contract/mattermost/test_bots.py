@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.mattermost.state import Json
-from sandbox.mattermost.teams import give_roles
+from sandbox.mattermost.api.teams import give_roles
+from sandbox.mattermost.server.state import Json
 from tests.contract.mattermost.rig import (
     INCIDENT_BOT,
     INCIDENTS,

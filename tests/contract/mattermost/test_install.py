@@ -9,8 +9,8 @@ import jwt
 import pytest
 import requests
 
-from sandbox.mattermost.apps.registry import PLUGIN
-from sandbox.mattermost.state import Json
+from sandbox.mattermost.apps.protocol.registry import PLUGIN
+from sandbox.mattermost.server.state import Json
 from tests.contract.mattermost.rig import (
     ADMIN,
     ALICE,

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from sandbox.mattermost.apps.registry import PLUGIN
-from sandbox.mattermost.state import Json
+from sandbox.mattermost.apps.protocol.registry import PLUGIN
+from sandbox.mattermost.server.state import Json
 from tests.contract.mattermost.rig import ADMIN, ALICE, APP, PEOPLE, Replay, replay
 
 ELSEWHERE = "http://192.0.2.1"  # an address that is nobody's, for documentation

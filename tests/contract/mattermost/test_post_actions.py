@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.mattermost.state import Json
+from sandbox.mattermost.server.state import Json
 from tests.contract.mattermost.rig import (
     ALICE,
     INCIDENT_BOT,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from sandbox.mattermost.state import Json
+from sandbox.mattermost.server.state import Json
 from tests.contract.mattermost.rig11 import (
     AGENT,
     ARCHIVED,

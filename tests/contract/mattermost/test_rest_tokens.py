@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from sandbox.mattermost.state import Json
+from sandbox.mattermost.server.state import Json
 from tests.contract.mattermost.rig import ADMIN, PEOPLE, TEAM, Replay, person, replay, scenes
 
 _BOT = "xtnmjsz8hfdxzx3uy999cs3tnr"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.dialog import OpenDialog
-from sandbox.mattermost.state import Json
+from sandbox.mattermost.server.state import Json
 from tests.contract.mattermost.rig11 import scenes
 
 AGENT2, DESK = "xgm65crsepy3pn8yr5napuogto", "tshf77wu6fyf5egcuakxhomywy"

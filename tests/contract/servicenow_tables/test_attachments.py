@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from sandbox.servicenow import ServiceNowDouble
-from sandbox.servicenow.seed import sys_id
+from sandbox.servicenow.seed.records import sys_id
 from tests.contract.servicenow_tables.asking import Json, error, recorded, send
 
 API = "/api/now/attachment"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sandbox.servicenow import ServiceNowDouble
-from sandbox.servicenow.seed import sys_id
+from sandbox.servicenow.seed.records import sys_id
 from tests.contract.servicenow_tables.asking import Json, error, recorded, send
 
 API = "/api/sn_chg_rest/change"

@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from sandbox.servicenow import ServiceNowDouble
-from sandbox.servicenow.seed import sys_id
+from sandbox.servicenow.seed.records import sys_id
 from tests.contract.servicenow_tables.asking import Json, recorded, send
 
 CLIENT = {"name": "Robot", "client_id": "c" * 32, "client_secret": "s3cret"}

@@ -3,9 +3,9 @@
 import pytest
 
 from sandbox.servicenow import ServiceNowDouble
-from sandbox.servicenow.lists import matches
-from sandbox.servicenow.query import NotDone
-from sandbox.servicenow.seed import sys_id
+from sandbox.servicenow.queries.encoded_query import NotDone
+from sandbox.servicenow.queries.record_queries import matches
+from sandbox.servicenow.seed.records import sys_id
 from tests.contract.servicenow_tables.asking import error, recorded, send
 
 STATS = "/api/now/stats/incident"

@@ -3,7 +3,7 @@
 import pytest
 
 from sandbox.servicenow import ServiceNowDouble
-from sandbox.servicenow.seed import sys_id
+from sandbox.servicenow.seed.records import sys_id
 from tests.contract.servicenow_tables.asking import Json, error, recorded, send
 from tests.contract.servicenow_tables.browsing import Browser, refused
 

@@ -8,8 +8,8 @@ import pytest
 import requests
 
 from sandbox.servicenow import ServiceNowDouble
-from sandbox.servicenow.accept import chosen
-from sandbox.servicenow.seed import sys_id
+from sandbox.servicenow.seed.records import sys_id
+from sandbox.servicenow.web.content_negotiation import chosen
 from tests.contract.servicenow_tables.asking import Json, error, send
 
 INCIDENT, CHANGE, USER = (f"/api/now/table/{name}" for name in ("incident", "change_request", "sys_user"))

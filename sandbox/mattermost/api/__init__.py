@@ -1,0 +1,1 @@
+"""REST API v4, one module per resource."""

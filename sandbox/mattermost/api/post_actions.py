@@ -1,0 +1,116 @@
+"""
+Buttons and selects of message attachments: what a press sends, and what becomes of the answer.
+
+https://developers.mattermost.com/integrate/plugins/interactive-messages/ (recorded in post_actions)
+"""
+
+import re
+
+from flask import Blueprint, abort, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from sandbox.mattermost.api.integrations import decoded, sent
+from sandbox.mattermost.api.posts import Posts
+from sandbox.mattermost.apps.protocol.go_json import as_go
+from sandbox.mattermost.server.attachments import attachments_of
+from sandbox.mattermost.server.ephemeral import Ephemeral, integration_error
+from sandbox.mattermost.server.rest import ApiError, forbidden, me
+from sandbox.mattermost.server.state import Json, State
+from sandbox.mattermost.server.trigger_ids import Triggers
+
+_ANSWER: Json = {
+    "update": {"message": "string", "props": "map", "file_ids": "any"},
+    "ephemeral_text": "string",
+    "skip_slack_parsing": "bool",
+}
+_LINK = re.compile(r"<([^<|]+)\|([^>]+)>")
+_LARGEST = 1024 * 1024  # bytes of an answer, since 11.6
+
+
+class Actions:
+    """Presses over one state."""
+
+    def __init__(self, state: State, posts: Posts, ephemeral: Ephemeral, triggers: Triggers) -> None:
+        self._state = state
+        self._posts = posts
+        self._ephemeral = ephemeral
+        self._triggers = triggers
+
+    def blueprint(self) -> Blueprint:
+        """The one route."""
+        blueprint = Blueprint("actions", __name__, url_prefix="/api/v4")
+        blueprint.add_url_rule("/posts/<post_id>/actions/<action_id>", "press", self.press, methods=["POST"])
+        return blueprint
+
+    def press(self, post_id: str, action_id: str) -> ResponseReturnValue:
+        """One press; the client gets the short id of the trigger, and nothing of the answer."""
+        known = r"[A-Za-z0-9_-]+" if self._state.at_least(11, 10) else r"[A-Za-z0-9]+"
+        if not re.fullmatch(known, action_id):
+            abort(404)
+        person = me(self._state)
+        given: Json = request.get_json(force=True, silent=True) or {}
+        action = self._found(person, post_id, action_id, str(given.get("cookie", "")))
+        client_id, trigger_id = self._triggers.mint(person)
+        content = sent(action["integration"]["url"], self._request(person, post_id, action, given, trigger_id))
+        if len(content) > _LARGEST and self._state.at_least(11, 6):
+            raise integration_error()
+        answer = decoded(content, _ANSWER)
+        if "update" in answer:
+            self._posts.update_for_integration(post_id, answer["update"])
+        if text := answer.get("ephemeral_text"):
+            text = text if answer.get("skip_slack_parsing") else _LINK.sub(r"[\2](\1)", text)
+            where = {"channel_id": action["channel_id"], "root_id": action["root_post_id"], "message": text}
+            kept = self._state.posts.get(post_id, {}).get("props", {})
+            where["props"] = {key: kept[key] for key in ("from_webhook", "override_username") if key in kept}
+            self._ephemeral.send(person, person, where)
+        return jsonify({"status": "OK", "trigger_id": client_id})
+
+    def _found(self, person: str, post_id: str, action_id: str, cookie: str) -> Json:
+        """
+        The action with where it stands: from the stored post, or from the cookie of a private one.
+
+        Since 11.0 a cookie of any channel that the person reads presses the buttons of every stored post, whoever may
+        read that (recorded).
+        """
+        post = self._state.posts.get(post_id)
+        may_read = post is not None and self._state.may_read(person, post["channel_id"])
+        if cookie:
+            any_post = post is not None and self._state.at_least(11, 0)
+            sealed = self._ephemeral.opened(cookie, None if any_post else post_id)
+            if not self._state.may_read(person, sealed["channel_id"]):
+                raise forbidden()
+            may_read = may_read or any_post
+            if post is None:
+                if not (sealed.get("integration") or {}).get("url"):
+                    raise integration_error()
+                return sealed
+        if post is not None and post["delete_at"] and self._state.at_least(11, 0):
+            raise ApiError(404, "app.post.get.app_error", "Unable to get the post.")
+        if post is None or post["delete_at"] or not may_read:
+            raise forbidden()
+        actions = [a for one in attachments_of(post["props"]) for a in one.get("actions", [])]
+        action = next((one for one in actions if one["id"] == action_id and one.get("integration")), None)
+        if action is None:
+            raise ApiError(404, "api.post.do_action.action_id.app_error", "Invalid action id.")
+        found: Json = action | {"channel_id": post["channel_id"], "root_post_id": post["root_id"] or post_id}
+        return found
+
+    def _request(self, person: str, post_id: str, action: Json, given: Json, trigger_id: str) -> Json:
+        channel = self._state.channels[action["channel_id"]]
+        context, source = dict(action["integration"].get("context") or {}), ""
+        if action.get("type") == "select" and given.get("selected_option"):
+            context["selected_option"] = str(given["selected_option"])
+            source = action.get("data_source", "")
+        asked = {
+            "user_id": person,
+            "user_name": self._state.users[person]["username"],
+            "channel_id": channel["id"],
+            "channel_name": channel["name"],
+            "team_id": channel["team_id"],
+            "team_domain": self._state.teams[channel["team_id"]]["name"] if channel["team_id"] else "",
+            "post_id": post_id,
+            "trigger_id": trigger_id,
+            "type": action.get("type", ""),
+            "data_source": source,
+        }
+        return asked | ({"context": as_go(context)} if context else {})

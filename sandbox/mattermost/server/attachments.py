@@ -1,0 +1,71 @@
+"""
+Message attachments of posts: kept whole, shown without what belongs to the app alone (recorded in app_posts).
+
+https://developers.mattermost.com/integrate/reference/message-attachments/
+"""
+
+from typing import Any
+
+from sandbox.mattermost.server.state import new_id
+
+Json = dict[str, Any]
+
+_EMPTY: Json = {
+    "id": 0, "fallback": "", "color": "", "pretext": "", "author_name": "", "author_link": "", "author_icon": "",
+    "title": "", "title_link": "", "text": "", "fields": None, "image_url": "", "thumb_url": "", "footer": "",
+    "footer_icon": "", "ts": None,
+}  # fmt: skip
+_ACTION = (
+    "id",
+    "type",
+    "name",
+    "disabled",
+    "style",
+    "data_source",
+    "options",
+    "default_option",
+    "integration",
+    "cookie",
+)
+
+
+def normalised(props: Json) -> Json:
+    """Props with every attachment as the server's struct: all keys, nothing unknown. Other props stay."""
+    attachments = attachments_of(props)
+    if not attachments:
+        return props
+    return props | {"attachments": [_attachment(one) for one in attachments]}
+
+
+def shown(post: Json) -> Json:
+    """A post as clients get it: where its buttons lead, and what they carry, stays on the server."""
+    attachments = attachments_of(post.get("props") or {})
+    if not attachments:
+        return post
+    public = [
+        one | {"actions": [_public(a) for a in one["actions"]]} if "actions" in one else one for one in attachments
+    ]
+    metadata = post["metadata"] | {"embeds": [{"type": "message_attachment"}]}
+    return post | {"props": post["props"] | {"attachments": public}, "metadata": metadata}
+
+
+def attachments_of(props: Json) -> list[Json]:
+    """Those of a post's props; none where they are no list of objects."""
+    found = props.get("attachments")
+    return found if isinstance(found, list) and all(isinstance(one, dict) for one in found) else []
+
+
+def _attachment(given: Json) -> Json:
+    kept = {key: given.get(key, empty) for key, empty in _EMPTY.items()}
+    if given.get("actions"):
+        kept["actions"] = [_action(action) for action in given["actions"]]
+    return kept
+
+
+def _action(given: Json) -> Json:
+    """An action's known keys; one without an id gets one."""
+    return {key: value for key in _ACTION if (value := given.get(key) or (new_id() if key == "id" else None))}
+
+
+def _public(action: Json) -> Json:
+    return {key: value for key, value in action.items() if key != "integration"}

@@ -1,0 +1,1 @@
+"""The REST APIs, one module each."""

@@ -1,0 +1,101 @@
+"""What the routes of the Change Management API share: who may ask, rows as it writes them (API reference §6.1)."""
+
+from typing import Any
+
+from flask import Response, request
+
+from sandbox.common import Faults
+from sandbox.servicenow.auth.access_control import Caller, People
+from sandbox.servicenow.queries.encoded_query import TEXT, NotDone, Parsed
+from sandbox.servicenow.queries.record_queries import Forbidden, Lists
+from sandbox.servicenow.queries.serializer import Shapes
+from sandbox.servicenow.records.store import Row, Store
+from sandbox.servicenow.web import access, http
+
+CHANGE = "change_request"
+TYPES = ("normal", "emergency", "standard")
+
+
+class ChangeBase:
+    """One store, as this API reads and writes it."""
+
+    def __init__(self, store: Store, people: People, faults: Faults) -> None:
+        self._store = store
+        self._people = people
+        self._faults = faults
+        self._lists = Lists(store, people)
+
+    def _caller(self) -> Caller:
+        caller = access.reader(self._store, self._people, CHANGE)
+        if not caller.itil:
+            raise http.Refused(http.error(403, "User Not Authorized", "Failed API level ACL Validation"))
+        return caller
+
+    def _kind(self) -> str:
+        """The type that the address names."""
+        parts = request.path.partition("/change")[2].split("/")
+        return next((part for part in parts[1:2] if part in TYPES), "")
+
+    def _find(self, caller: Caller, sys_id: str) -> Row:
+        row = self._store.find(CHANGE, sys_id)
+        if row is None or not self._people.may_read(caller, CHANGE, row) or self._kind() not in {"", row["type"]}:
+            raise http.Refused(http.no_record())
+        return row
+
+    def _body(self) -> dict[str, Any]:
+        if "xml" in request.headers.get("Content-Type", ""):
+            raise NotDone("XML bodies of changes")
+        body = request.get_json(force=True, silent=True)
+        return body if isinstance(body, dict) else {}
+
+    def _given(self, table: str = CHANGE) -> tuple[dict[str, str], list[str]]:
+        """Columns from the address and, over those, from the body; display values are taken. Then what is ignored."""
+        sent = {**request.args.to_dict(), **self._body()}
+        fields = {name: str(value) for name, value in sent.items() if not name.startswith("sysparm_")}
+        known = self._store.columns(table)
+        values = {name: self._lists.raw(table, name, value) for name, value in fields.items() if name in known}
+        return values, [name for name in fields if name not in known]
+
+    def _list(self, caller: Caller, table: str, fixed: str) -> Response:
+        """Rows, then one element that says which terms were applied."""
+        arguments = request.args
+        query = arguments.get("sysparm_query")
+        if query is None:
+            query = self._lists.from_pairs(table, {n: v for n, v in arguments.items() if n not in {"order"}})
+        terms = [fixed, f"{TEXT}={arguments['textSearch']}" if "textSearch" in arguments else "", query]
+        terms.append(f"ORDERBY{arguments['order']}" if "order" in arguments else "")
+        try:
+            rows = self._lists.select(caller, table, self._lists.parse(table, "^".join(t for t in terms if t)))
+        except Forbidden:
+            return http.unreadable_filter()
+        offset, limit = access.number("sysparm_offset", 0), access.number("sysparm_limit", 10_000)
+        page = self._lists.visible(caller, table, rows[offset : offset + limit])
+        parsed = self._lists.parse(table, query)
+        fields = {"applied": _columns(parsed), "ignored": parsed.dropped}
+        meta = {"__meta": {"encodedQuery": query, "fields": fields}}
+        return http.answer({"result": [*(self._shaped(caller, table, row) for row in page), meta]})
+
+    def _shaped(self, caller: Caller, table: str, row: Row) -> dict[str, Any]:
+        """Every column as display value and value; numbers and truths are real ones."""
+        shapes = Shapes(self._store, self._people, caller, "", "true", False)
+        hidden = self._people.hidden(caller, table)
+        shaped: dict[str, Any] = {}
+        for name, column in self._store.columns(table).items():
+            if name in hidden:
+                continue
+            shown, value = shapes.text(table, row, name), row.get(name, "")
+            cell: dict[str, Any] = {"display_value": shown, "value": value}
+            if column.type == "integer" and value:
+                cell["value"] = float(value)
+            elif column.type == "boolean" and value:
+                cell["value"] = value == "true"
+            elif column.type in {"glide_date_time", "due_date"}:
+                cell["display_value_internal"] = shown if value else ""
+            shaped[name] = cell
+        if table == CHANGE:
+            shaped["variables"] = {"display_value": "variable_pool", "value": "variable_pool"}
+        return shaped
+
+
+def _columns(parsed: Parsed) -> list[str]:
+    return list(dict.fromkeys(term.column for query in parsed.queries for group in query for term in group))

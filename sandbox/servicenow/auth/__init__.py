@@ -1,0 +1,1 @@
+"""Accounts, OAuth and access control."""

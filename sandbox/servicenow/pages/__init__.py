@@ -1,0 +1,1 @@
+"""The web pages that people use: record lists and record forms."""

@@ -1,0 +1,1 @@
+"""Encoded queries, and records formatted for responses."""

@@ -1,0 +1,1 @@
+"""The script engine, and what it offers to scripts: the Glide API."""

@@ -1,0 +1,1 @@
+"""The records and labels that the instance starts with."""

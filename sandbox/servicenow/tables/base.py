@@ -1,0 +1,179 @@
+"""People, groups, configuration items and the platform's own tables."""
+
+from sandbox.servicenow.tables.attachment import attachment_tables
+from sandbox.servicenow.tables.catalog import catalog_tables
+from sandbox.servicenow.tables.change import change_tables
+from sandbox.servicenow.tables.knowledge import knowledge_tables
+from sandbox.servicenow.tables.metadata import add_metadata
+from sandbox.servicenow.tables.schema import (
+    Column,
+    Table,
+    audit,
+    columns,
+    domain,
+    moment,
+    person,
+    plain,
+    reference,
+    truth,
+    whole_number,
+)
+from sandbox.servicenow.tables.task import task_tables
+
+
+def make_tables() -> dict[str, Table]:
+    """A fresh set, so that a test's custom column ends with the test."""
+    tasks = (*task_tables(), *change_tables(), *catalog_tables())
+    made = (*tasks, *knowledge_tables(), *attachment_tables(), *_people(), *_platform())
+    tables = {table.name: table for table in made}
+    add_metadata(tables)
+    return tables
+
+
+def _people() -> list[Table]:
+    user = Table("sys_user", "User")
+    user.columns = (
+        audit()
+        | domain()
+        | columns(
+            Column("sys_class_name", "Class", "sys_class_name", default="sys_user", max_length=80),
+            Column("user_name", "User ID"),
+            Column("name", "Name", max_length=151),
+            Column("first_name", "First name", max_length=50),
+            Column("middle_name", "Middle name", max_length=50),
+            Column("last_name", "Last name", max_length=50),
+            Column("email", "Email", max_length=100),
+            truth("active", "Active", "true"),
+            truth("locked_out", "Locked out", "false"),
+            truth("vip", "VIP", "false"),
+            truth("password_needs_reset", "Password needs reset", "false"),
+            truth("web_service_access_only", "Web service access only", "false"),
+            truth("internal_integration_user", "Internal Integration User", "false"),
+            truth("enable_multifactor_authn", "Enable Multifactor Authentication", "false"),
+            whole_number("notification", "Notification", "2"),
+            whole_number("calendar_integration", "Calendar integration", "1"),
+            whole_number("failed_attempts", "Failed login attempts", ""),
+            Column("identity_type", "Identity type", default="unclassified"),
+            Column("time_zone", "Time zone"),
+            Column("preferred_language", "Language", max_length=3),
+            person("manager", "Manager"),
+            reference("company", "Company", "core_company"),
+            reference("department", "Department", "cmn_department"),
+            reference("location", "Location", "cmn_location"),
+            reference("cost_center", "Cost center", "cmn_cost_center"),
+            reference("building", "Building", "cmn_building"),
+            moment("last_login_time", "Last login time"),
+            Column("user_password", "Password", "password"),
+        )
+        | plain(
+            "avatar city country date_format default_perspective employee_number fax federated_id gender home_phone "
+            "introduction last_login ldap_server manager_hp1 mobile_phone phone photo roles schedule source state "
+            "street sys_tags time_format title zip"
+        )
+    )
+    group = Table("sys_user_group", "Group")
+    group.columns = (
+        audit()
+        | columns(
+            Column("name", "Name", max_length=80),
+            Column("description", "Description", max_length=1000),
+            Column("email", "Group email", max_length=100),
+            truth("active", "Active", "true"),
+            truth("exclude_manager", "Exclude manager", "false"),
+            truth("include_members", "Include members", "false"),
+            person("manager", "Manager"),
+            reference("parent", "Parent", "sys_user_group"),
+            reference("cost_center", "Cost center", "cmn_cost_center"),
+            person("default_assignee", "Default assignee"),
+            Column("type", "Type", "glide_list", max_length=1024),
+        )
+        | plain("roles source sys_tags")
+    )
+    member = Table("sys_user_grmember", "Group Member", display="user")
+    member.columns = audit() | columns(person("user", "User"), reference("group", "Group", "sys_user_group"))
+    role = Table("sys_user_role", "Role")
+    role.columns = audit() | columns(Column("name", "Name", max_length=100))
+    has_role = Table("sys_user_has_role", "User Role", display="user")
+    has_role.columns = audit() | columns(
+        person("user", "User"), reference("role", "Role", "sys_user_role"), truth("inherited", "Inherited", "false")
+    )
+    return [user, group, member, role, has_role]
+
+
+def _platform() -> list[Table]:
+    item = Table("cmdb_ci", "Configuration Item")
+    item.columns = audit() | columns(
+        Column("name", "Name", max_length=255),
+        Column("sys_class_name", "Class", "sys_class_name", default="cmdb_ci", max_length=80),
+        Column("asset_tag", "Asset tag"),
+        Column("serial_number", "Serial number", max_length=255),
+        Column("short_description", "Description", max_length=1000),
+        Column("category", "Category"),
+        Column("subcategory", "Subcategory"),
+        Column("ip_address", "IP Address", max_length=255),
+        Column("fqdn", "Fully qualified domain name", max_length=255),
+        whole_number("install_status", "Status", "1"),
+        whole_number("operational_status", "Operational status", "1"),
+        person("assigned_to", "Assigned to"),
+        person("managed_by", "Managed by"),
+        person("owned_by", "Owned by"),
+        reference("assignment_group", "Change Group", "sys_user_group"),
+        reference("support_group", "Support group", "sys_user_group"),
+        reference("company", "Company", "core_company"),
+        reference("department", "Department", "cmn_department"),
+        reference("location", "Location", "cmn_location"),
+        reference("manufacturer", "Manufacturer", "core_company"),
+        reference("model_id", "Model ID", "cmdb_model"),
+    )
+    choices = Table("sys_choice", "Choice", display="label")
+    choices.columns = audit() | columns(
+        Column("name", "Table", max_length=80),
+        Column("element", "Element", max_length=80),
+        Column("label", "Label", max_length=100),
+        Column("value", "Value"),
+        Column("language", "Language", default="en", max_length=3),
+        whole_number("sequence", "Sequence", ""),
+        truth("inactive", "Inactive", "false"),
+        Column("dependent_value", "Dependent value"),
+        Column("hint", "Hint"),
+    )
+    dictionary = Table("sys_dictionary", "Dictionary Entry", display="element")
+    dictionary.columns = audit() | columns(
+        Column("name", "Table", max_length=80),
+        Column("element", "Column name", max_length=80),
+        Column("column_label", "Column label", max_length=80),
+        Column("internal_type", "Type", default="string"),
+        Column("reference", "Reference", max_length=80),
+        whole_number("max_length", "Max length", "40"),
+        truth("mandatory", "Mandatory", "false"),
+        Column("default_value", "Default value", max_length=512),
+        truth("active", "Active", "true"),
+    )
+    table = Table("sys_db_object", "Table", display="label")
+    table.columns = audit() | columns(
+        Column("name", "Name", max_length=80),
+        Column("label", "Label", max_length=80),
+        reference("super_class", "Extends table", "sys_db_object"),
+    )
+    journal = Table("sys_journal_field", "Journal Entry", display="element")
+    journal.columns = {name: column for name, column in audit().items() if not name.startswith(("sys_upd", "sys_mod"))}
+    journal.columns |= columns(
+        Column("name", "Table", max_length=80),
+        Column("element", "Element", max_length=80),
+        Column("element_id", "Element ID", max_length=32),
+        Column("value", "Value", max_length=4000),
+        Column("sys_tags", "Tags"),
+    )
+    client = Table("oauth_entity", "Application Registry")
+    client.columns = audit() | columns(
+        Column("name", "Name", max_length=100),
+        Column("client_id", "Client ID", max_length=100),
+        Column("client_secret", "Client Secret", "password2", max_length=255),
+        Column("redirect_url", "Redirect URL", max_length=4000),
+        person("user", "OAuth Application User"),
+        Column("grant_types", "Grant types", max_length=255, default="authorization_code,refresh_token,password"),
+        whole_number("access_token_lifespan", "Access Token Lifespan", "1800"),
+        whole_number("refresh_token_lifespan", "Refresh Token Lifespan", "8640000"),
+        truth("active", "Active", "true"),
+    )
+    return [item, choices, dictionary, table, journal, client]

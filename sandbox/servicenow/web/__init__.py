@@ -1,0 +1,1 @@
+"""HTTP that all REST APIs share: responses, content negotiation and request checks."""
