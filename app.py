@@ -12,11 +12,10 @@ from flask import Blueprint
 
 from config import Config
 from core.outbox import Card
-from core.ports import Clock
 from core.records import Record
 from core.signing import Signer
 from core.tables import shared_tables
-from core.times import Deadline
+from core.times import Clock, Deadline
 from handlers.account.reminders import client_suspect_text
 from handlers.context import Services, Settings
 from handlers.live_settings import KeyRing, LegacyWebhookSwitch

@@ -5,9 +5,8 @@ import time
 from config import Config
 from core.errors import NotConfigured, NotConnected
 from core.notices import WebhookKey
-from core.ports import Clock
 from core.storage_ports import Stores
-from core.times import Deadline
+from core.times import Clock, Deadline
 from handlers.admin.webhook_keys import rotate
 from handlers.live_settings import KeyRing, LegacyWebhookSwitch
 from wiring import live_instance, open_stores

@@ -5,8 +5,8 @@ from functools import partial
 
 from config import Config
 from core.instance import Instance
-from core.ports import Clock
 from core.storage_ports import Stores
+from core.times import Clock
 from handlers.live_settings import LiveInstance
 from mattermost.client import REMOTE
 from servicenow.client import InstanceClients, ServiceNowClients

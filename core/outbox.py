@@ -74,6 +74,20 @@ class Card:
     shows: Mapping[str, str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class CardUpdate:
+    """
+    The result of updating a card.
+
+    Attributes:
+        root_id: The root of the card's thread, "" if Mattermost doesn't tell.
+        updated: Whether the card now shows the given state of the record, or a newer one.
+    """
+
+    root_id: str = ""
+    updated: bool
+
+
 @dataclass(frozen=True)
 class Posted:
     """The bot's post. ``root_id`` is "" if it isn't a reply."""

@@ -1,5 +1,6 @@
-"""ServiceNow's data as the rest of the app sees it: records, columns, people."""
+"""ServiceNow's data as the rest of the app sees it: records, their journal and files, columns, people."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -70,3 +71,50 @@ class Identity:
     @property
     def known(self) -> bool:
         return bool(self.sys_id)
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """
+    One comment or work note.
+
+    Args:
+        element: ``comments`` or ``work_notes``.
+        author: As ServiceNow displays the person: full name or user name.
+        at: In the reader's time zone; ``2026-11-24 13:05`` if the instance's format is known.
+    """
+
+    element: str
+    author: str
+    at: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Entries:
+    """
+    Some entries of a journal, newest first.
+
+    Args:
+        older: Whether there are older entries.
+        work_notes: Whether the account can read work notes.
+    """
+
+    entries: Sequence[JournalEntry]
+    older: bool
+    work_notes: bool
+
+
+@dataclass(frozen=True)
+class AttachedFile:
+    """A file of a record. ``digest`` is the SHA-256 of its content in hex, or "" if ServiceNow doesn't have it."""
+
+    name: str
+    size: int
+    digest: str
+
+    def same_as(self, name: str, content: bytes) -> bool:
+        """Whether it has this name and content. Without a digest, only the size is compared."""
+        if (self.name, self.size) != (name, len(content)):
+            return False
+        return not self.digest or self.digest == hashlib.sha256(content).hexdigest()

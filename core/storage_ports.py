@@ -1,14 +1,13 @@
 """Protocols of the storage. Everything is on disk unless a docstring says otherwise."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.accounts import Account, FormResult, Installation, SignIn
-from core.notice_ports import Outbox, ParkedSubscriptions, Threads
 from core.notices import WebhookKey
-from core.record_ports import PostedCards
+from core.outbox import Batch, Claim, Content, Parked, Queued, Thread
 from core.subscriptions import Grant
 
 
@@ -145,6 +144,101 @@ class SavedSettings(Protocol):
 
     def put(self, name: str, content: Mapping[str, Any]) -> None:
         """Replace it. Raises StorageFailed."""
+        ...
+
+
+class Outbox(Protocol):
+    """
+    Events that wait to be posted. Each write is on disk when the call returns.
+
+    Several workers may share one: `claim` says what it really got. With a queue of its own (procrastinate)
+    behind it, `waiting` is the rows of the jobs that are due.
+    """
+
+    def add(self, event_id: str, rows: Sequence[tuple[Queued, Content]]) -> bool:
+        """
+        Store all rows of one event, or none; give each its number. False for an event of the last seven
+        days, of which nothing is done. An event without rows is remembered as well. Raises StorageFailed.
+        """
+        ...
+
+    def known(self, event_id: str) -> bool:
+        """Whether the event came in the last seven days."""
+        ...
+
+    def waiting(self) -> Sequence[Queued]:
+        """Every row, claimed ones included, by number."""
+        ...
+
+    def batches(self) -> Sequence[Batch]:
+        """What was claimed and is not settled."""
+        ...
+
+    def claim(self, claims: Sequence[Claim]) -> Sequence[Batch]:
+        """Freeze batches with their rows; those of which every row was free, and not held. Raises StorageFailed."""
+        ...
+
+    def contents(self, batch_ids: Collection[str]) -> Mapping[str, Sequence[tuple[Queued, Content | None]]]:
+        """The rows of batches by batch id, opened, by number; None for what no key opens any more."""
+        ...
+
+    def opened(self, keys: Collection[str]) -> Mapping[str, Content | None]:
+        """The content of rows by key, for those that wait; None for what no key opens any more."""
+        ...
+
+    def release(self, keys: Collection[str], dropped: Collection[str]) -> None:
+        """
+        Hold rows no longer; drop others that were held, and remember their events. Rows that are claimed or gone are
+        left alone. Raises StorageFailed.
+        """
+        ...
+
+    def retry_later(self, batches: Sequence[Batch]) -> None:
+        """Store how often these were tried and when to try again. Raises StorageFailed."""
+        ...
+
+    def ack(self, batch_ids: Sequence[str]) -> None:
+        """Remember their events for seven days, then drop their rows with what they carry. Raises StorageFailed."""
+        ...
+
+
+class Threads(Protocol):
+    """What records have in channels, for thirty days after their root was posted. Writes are on disk at once."""
+
+    def get(self, channel_id: str, record_id: str) -> Thread | None:
+        """From memory."""
+        ...
+
+    def put(self, threads: Sequence[Thread]) -> None:
+        """Raises StorageFailed."""
+        ...
+
+
+class ParkedSubscriptions(Protocol):
+    """Subscriptions that nobody who may has asked for, by sys_id; forgotten thirty days after their last change."""
+
+    def get(self, sys_id: str) -> Parked | None: ...
+
+    def put(self, parked: Sequence[Parked]) -> None:
+        """Raises StorageFailed."""
+        ...
+
+    def delete(self, sys_id: str) -> None:
+        """Raises StorageFailed."""
+        ...
+
+    def all(self) -> Sequence[Parked]: ...
+
+
+class PostedCards(Protocol):
+    """Which posts show a record's card, for thirty days; the newest few of a record in a channel."""
+
+    def of(self, channel_id: str, record_id: str) -> Sequence[str]:
+        """Ids of posts, newest first; from memory."""
+        ...
+
+    def add(self, channel_id: str, record_id: str, post_id: str) -> None:
+        """On disk when the call returns. Raises StorageFailed."""
         ...
 
 

@@ -1,9 +1,11 @@
-"""Deadlines, and dates as people type and read them (in their time zone) and as ServiceNow stores them (in UTC)."""
+"""Clocks, deadlines, and dates: as people type and read them (local time) and as ServiceNow stores them (UTC)."""
 
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+Clock = Callable[[], float]  # Unix seconds; injected, so that tests can move time
 
 _RAW = "%Y-%m-%d %H:%M:%S"
 _SHOWN = "%Y-%m-%d %H:%M"

@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING
 
 from core.accounts import Account
 from core.calls import Person
-from core.mattermost_ports import Mattermost
 from core.menus import Standing
-from core.ports import Clock, ServiceNow
 from core.signing import Signer
 from core.storage_ports import Stores
-from core.times import Deadline
+from core.times import Clock, Deadline
 from handlers.live_settings import KeyRing, LegacyWebhookSwitch, LiveInstance
 
 if TYPE_CHECKING:
     from mattermost.bot_tokens import BotTokens
     from mattermost.card_buttons import CardButtons
+    from mattermost.person import MattermostForPerson
     from notifications.health import Health, ReceivedTests
-    from servicenow.client import InstanceClients
+    from servicenow.client import InstanceClients, ServiceNowClient
     from servicenow.probe import Probe
 
 
@@ -105,7 +104,7 @@ class Context:
             ``deliveries``, and more. See `Services`.
     """
 
-    def __init__(self, services: Services, person: Person, mattermost: Mattermost, deadline: Deadline) -> None:
+    def __init__(self, services: Services, person: Person, mattermost: MattermostForPerson, deadline: Deadline) -> None:
         self.services = services
         self.person = person
         self.mattermost = mattermost
@@ -147,7 +146,7 @@ class Context:
         return standing_of(self.account, self._clients, self.person)
 
     @cached_property
-    def servicenow(self) -> ServiceNow:
+    def servicenow(self) -> ServiceNowClient:
         """Created on first use."""
         return self._clients.servicenow_for(self.person.id, self.deadline)
 

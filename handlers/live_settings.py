@@ -14,8 +14,8 @@ from typing import Generic, TypeVar
 from core.errors import NotPermitted, StorageFailed
 from core.instance import SETTING_NAMES, Instance
 from core.notices import WebhookKey
-from core.ports import Clock
 from core.storage_ports import SavedSettings
+from core.times import Clock
 
 UNUSED_SECONDS = 86_400.0  # after which an old key is retired
 _NOTED_SECONDS = 600.0  # how exact the time of last use on disk is
@@ -101,11 +101,11 @@ class KeyRing:
         self._own = [WebhookKey(**row) for row in content.get("keys", [])]
 
     def accepted(self) -> Sequence[WebhookKey]:
-        """As the port says."""
+        """Newest first; from memory."""
         return [self._with_use(key) for key in (*self._environment, *self._live())]
 
     def used(self, key_id: str) -> None:
-        """As the port says; on disk to ten minutes, and where the disk does not take it, in memory alone."""
+        """Record that a request was signed with this key. Stored every ten minutes; if the disk fails, in memory."""
         now = self._clock()
         self._used[key_id] = now
         if now - self._noted.get(key_id, 0.0) < _NOTED_SECONDS:

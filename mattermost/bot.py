@@ -40,7 +40,10 @@ OWNER_CANT_POST = "The owner may not post in the channel any more."
 
 
 class MattermostBot:
-    """Posts, updates and finds notifications. `core.notice_ports.Bot` documents the methods."""
+    """
+    Posts, updates and finds notifications. All methods raise MattermostSilent (also without a valid token) and
+    MattermostRefused.
+    """
 
     def __init__(
         self,
@@ -57,6 +60,13 @@ class MattermostBot:
         self._names: TTLCache[str, str] = TTLCache(maxsize=1000, ttl=_REMEMBERED, timer=timer)
 
     def post(self, channel_id: str, message: str, *, card: Card | None, root_id: str, mark: Mark) -> str:
+        """
+        Post a notification that `find` can identify by *mark*, and return the post's ID.
+
+        Raises:
+            ChannelClosed: The channel is archived or deleted, or the bot isn't a member. The reason is for people.
+            RootGone: The thread's root was deleted.
+        """
         props: dict[str, Any] = {BATCH: mark.batch_id, EVENTS: list(mark.events)}
         if mark.more:
             props[MORE] = True
@@ -82,6 +92,7 @@ class MattermostBot:
             raise
 
     def show(self, post_id: str, card: Card) -> None:
+        """Update the card of one of our posts. The message stays, and an older state never replaces a newer one."""
         with post_lock(post_id):
             props = self._ask("GET", api("posts", Id(post_id))).get("props") or {}
             changed = updated_props(props, card.attachment, card.shows)
@@ -89,6 +100,12 @@ class MattermostBot:
                 self._ask("PUT", api("posts", Id(post_id), "patch"), json={"props": changed})
 
     def find(self, channel_id: str, batch_id: str, since: float) -> Found | None:
+        """
+        The bot's posts of a batch made at or after *since* (Unix seconds), including deleted ones.
+
+        Raises:
+            ChannelClosed: The bot can't read the channel.
+        """
         first: Posted | None = None
         posts = 0
         events: set[str] = set()
@@ -102,6 +119,7 @@ class MattermostBot:
         return None if first is None else Found(first, frozenset(events), posts, complete=False)
 
     def told(self, channel_id: str, since: float) -> Mapping[str, Posted]:
+        """Like `find` for all batches: the bot's posts by event ID."""
         return {event: _posted(post) for post in self._own_posts(channel_id, since) for event in _events(post)}
 
     def _own_posts(self, channel_id: str, since: float) -> Iterator[Mapping[str, Any]]:
@@ -123,6 +141,13 @@ class MattermostBot:
         log.error("too many posts to look for one", channel=channel_id)
 
     def may_post(self, person_id: str, channel_id: str) -> None:
+        """
+        Check that the person can post in the channel. A positive result is cached for five minutes.
+
+        Raises:
+            ChannelClosed: Nobody can, or the bot can't.
+            MayNotPost: The person left, was deactivated or lacks permission.
+        """
         with self._lock:
             if self._allowed.get((person_id, channel_id)):
                 return
@@ -141,6 +166,7 @@ class MattermostBot:
             self._allowed[person_id, channel_id] = True
 
     def username(self, person_id: str) -> str:
+        """The user name without ``@``; "" if the user is deactivated."""
         with self._lock:
             name = self._names.get(person_id)
         if name is None:
@@ -154,6 +180,7 @@ class MattermostBot:
         return name
 
     def send_direct_message(self, person_id: str, text: str) -> None:
+        """A direct message."""
         channel = self._ask("POST", api("channels", "direct"), json=[self._tokens.bot_user_id, person_id])
         self._ask("POST", api("posts"), json={"channel_id": channel["id"], "message": text})
 

@@ -18,9 +18,8 @@ import structlog
 
 from core.accounts import BotTokenHealth, Installation
 from core.errors import NotVerified, StorageFailed
-from core.ports import Clock
 from core.storage_ports import Installations
-from core.times import Deadline
+from core.times import Clock, Deadline
 from core.upstream_errors import MattermostError, MattermostRefused, MattermostSilent
 from mattermost.client import APP_ID, MattermostClient
 from mattermost.paths import apps_plugin

@@ -7,8 +7,8 @@ from typing import Any
 
 import structlog
 
-from core.mattermost_ports import CardUpdate
-from core.ports import Clock
+from core.outbox import CardUpdate
+from core.times import Clock
 from core.upstream_errors import MattermostError
 from mattermost.card_props import RECORD_PROP, post_lock, updated_props
 from mattermost.direct_cards import PressedCard

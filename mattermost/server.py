@@ -6,8 +6,7 @@ from typing import Any
 
 from cachetools import TTLCache
 
-from core.ports import Clock
-from core.times import Deadline
+from core.times import Clock, Deadline
 from core.upstream_errors import MattermostSilent
 from mattermost.client import MattermostClient
 from mattermost.paths import api

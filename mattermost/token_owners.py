@@ -18,8 +18,7 @@ from typing import Any
 from cachetools import TTLCache
 
 from core.errors import NotVerified, TooManyRequests
-from core.ports import Clock
-from core.times import Deadline
+from core.times import Clock, Deadline
 from core.upstream_errors import MattermostRefused, MattermostSilent
 from mattermost.client import MattermostClient
 from mattermost.paths import api

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from core.errors import NotVerified
-from core.ports import Clock
+from core.times import Clock
 from mattermost.server import Server
 
 LIFE_SECONDS = 60.0  # in both directions; Mattermost opens dialogs for 30

@@ -4,25 +4,31 @@ Grants or parks subscriptions that their owners wrote or changed in ServiceNow i
 Each row is read with the owner's token, because a report contains only a digest of its filter.
 """
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import structlog
 from cachetools import TTLCache
 
 from core.errors import InvalidInput, MayNotPost, NotConnected
-from core.notice_ports import Bot, ParkedSubscriptions
 from core.notices import Match
 from core.outbox import Parked
-from core.ports import Clock, ServiceNow
 from core.records import Column, Record
-from core.storage_ports import Accounts, ChannelGrants
+from core.storage_ports import Accounts, ChannelGrants, ParkedSubscriptions
 from core.subscriptions import TABLE, Filter, Grant, digest_of, tokens
 from core.tables import as_its_class
-from core.times import Deadline
+from core.times import Clock, Deadline
 from core.upstream_errors import AccessDenied, NotInstalled, ServiceNowError
 from notifications.authorization import Verdict, authorize, parked
+from notifications.record_reader import ServiceNowFor
+
+if TYPE_CHECKING:
+    from mattermost.bot import MattermostBot
+    from servicenow.client import ServiceNowClient
 
 log = structlog.get_logger(__name__)
 
@@ -33,8 +39,6 @@ COLUMNS = (
 SECONDS = 8.0  # for one request and its retries
 _BEING_CHANGED = 60.0  # seconds after we changed a grant during which its row may still be the old one
 _REMEMBERED = 300.0  # seconds that a refusal is cached, so that refused rows cost nothing
-
-ServiceNowFor = Callable[[str, Deadline], ServiceNow]
 
 
 class BeingChanged(ServiceNowError):
@@ -54,7 +58,7 @@ class Adoption:
         accounts: Accounts,
         grants: ChannelGrants,
         parked: ParkedSubscriptions,
-        bot: Bot,
+        bot: MattermostBot,
         servicenow_for: ServiceNowFor,
         tables: Collection[str],
         clock: Clock,
@@ -69,7 +73,7 @@ class Adoption:
         self._lock = threading.Lock()
         self._refused: TTLCache[Match, bool] = TTLCache(maxsize=5000, ttl=_REMEMBERED, timer=clock)
 
-    def turn(self, owner_id: str) -> "Turn":
+    def turn(self, owner_id: str) -> Turn:
         """Begin to check several rows of one owner."""
         return Turn(self, owner_id, lambda: self._servicenow_for(owner_id, Deadline(SECONDS)))
 
@@ -110,7 +114,7 @@ class Turn:
     ``refusals`` are the matches that were refused, with the reason for administrators.
     """
 
-    def __init__(self, adoption: Adoption, owner_id: str, servicenow: Callable[[], ServiceNow]) -> None:
+    def __init__(self, adoption: Adoption, owner_id: str, servicenow: Callable[[], ServiceNowClient]) -> None:
         self._adoption = adoption
         self._owner_id = owner_id
         self._servicenow = servicenow

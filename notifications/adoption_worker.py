@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import structlog
 
 from core.errors import StorageFailed
-from core.notice_ports import Outbox
 from core.notices import Match, Report
 from core.outbox import Content, Queued
-from core.ports import Clock
+from core.storage_ports import Outbox
+from core.times import Clock
 from core.upstream_errors import MattermostError, ServiceNowError
 from notifications.adoption import Adoption, Turn, match_of
 from notifications.authorization import Claimed, Granted, Ignored, Verdict

@@ -1,20 +1,25 @@
 """Marks subscriptions that stopped working, and notifies their owners and administrators."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import structlog
 
 from core.accounts import Account
 from core.errors import AppError
-from core.notice_ports import Bot, ParkedSubscriptions
-from core.ports import Clock
-from core.storage_ports import Accounts, ChannelGrants
+from core.storage_ports import Accounts, ChannelGrants, ParkedSubscriptions
 from core.subscriptions import Grant, Status
 from core.tables import table_of
+from core.times import Clock
 from core.upstream_errors import MattermostSilent
 from mattermost.markdown import escaped
+
+if TYPE_CHECKING:
+    from mattermost.bot import MattermostBot
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +44,7 @@ class BrokenSubscriptions:
         grants: ChannelGrants,
         parked: ParkedSubscriptions,
         accounts: Accounts,
-        bot: Bot,
+        bot: MattermostBot,
         clock: Clock,
         gone: Iterable[str],
         connect_address: str,

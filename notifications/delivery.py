@@ -1,21 +1,22 @@
 """Prepares notices: checks each batch against current grants and permissions, and reads records as their owners."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 from cachetools import TTLCache
 
 from core.errors import ChannelClosed, MayNotPost, StorageFailed
-from core.notice_ports import Bot, Threads
 from core.notices import Match, Report
 from core.outbox import THREAD_LIFE, Batch, Content, Found, Queued, Thread
-from core.ports import Clock
-from core.record_ports import PostedCards
 from core.records import Record
-from core.storage_ports import Accounts, ChannelGrants
+from core.storage_ports import Accounts, ChannelGrants, PostedCards, Threads
 from core.subscriptions import Grant, Status
+from core.times import Clock
 from core.upstream_errors import MattermostError, MattermostSilent
 from notifications.authorization import Granted, authorize, shared
 from notifications.broken_subscriptions import BrokenSubscriptions
@@ -24,6 +25,9 @@ from notifications.notice import Notice, NoticeRow, OwnerView, mod_count_of
 from notifications.publisher import PostedLookup, Publisher, may_be_named
 from notifications.record_reader import Cooldowns, NotReadable, RecordReader, RetryLater, ServiceNowFor, Unconnected
 from notifications.schema import unpacked
+
+if TYPE_CHECKING:
+    from mattermost.bot import MattermostBot
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +49,7 @@ class Delivery:
         accounts: Accounts,
         threads: Threads,
         cards: PostedCards,
-        bot: Bot,
+        bot: MattermostBot,
         broken_subscriptions: BrokenSubscriptions,
         publisher: Publisher,
         posted_lookup: PostedLookup,

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import structlog
 from cachetools import TTLCache
 
-from core.notice_ports import Outbox
 from core.notices import DeliveryHealth
-from core.ports import Clock
+from core.storage_ports import Outbox
+from core.times import Clock
 
 log = structlog.get_logger(__name__)
 

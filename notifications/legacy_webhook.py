@@ -17,12 +17,11 @@ from urllib.parse import unquote
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from core.errors import InvalidInput
-from core.notice_ports import Outbox
 from core.notices import Report, ReportedRecord
 from core.outbox import Queued
-from core.ports import Clock
-from core.storage_ports import ChannelGrants, LegacyWebhookSecret
+from core.storage_ports import ChannelGrants, LegacyWebhookSecret, Outbox
 from core.subscriptions import Grant
+from core.times import Clock
 from notifications.health import Rejections
 
 _MOST_HELD = 500  # rows that wait for the check of one owner's permissions

@@ -1,22 +1,26 @@
 """Turns a notice into posts: the first has the record's card or replies to it, and the others follow in its thread."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import structlog
 
 from core.errors import ChannelClosed
-from core.notice_ports import Bot, Threads
 from core.outbox import THREAD_LIFE, Batch, Card, Found, Mark, Posted, Queued, Thread
-from core.ports import Clock
-from core.record_ports import PostedCards
 from core.records import Record
-from core.storage_ports import Accounts
+from core.storage_ports import Accounts, PostedCards, Threads
 from core.subscriptions import Grant, PostOption
+from core.times import Clock
 from core.upstream_errors import MattermostError, RootGone
 from mattermost.notice_cards import Part, bare_text, notice_parts
 from notifications.notice import Notice, has_option, in_channel, mod_count_of
+
+if TYPE_CHECKING:
+    from mattermost.bot import MattermostBot
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +39,7 @@ class PostedLookup:
         rows: The rows that were waiting when the process started.
     """
 
-    def __init__(self, rows: Iterable[Queued], bot: Bot) -> None:
+    def __init__(self, rows: Iterable[Queued], bot: MattermostBot) -> None:
         self._bot = bot
         self._keys: set[str] = set()
         self._since: dict[str, float] = {}
@@ -75,7 +79,7 @@ class Publisher:
         accounts: Accounts,
         threads: Threads,
         cards: PostedCards,
-        bot: Bot,
+        bot: MattermostBot,
         draw: Draw,
         link: Link,
         work_notes: bool,
@@ -142,7 +146,7 @@ class Publisher:
             self._renewed(post_id, card)
         return self._thread(batch, posted, shown, anew=thread is None)
 
-    def _first(self, notice: Notice, part: Part, root_id: str, card: "_Drawn", *, more: bool) -> Posted | None:
+    def _first(self, notice: Notice, part: Part, root_id: str, card: _Drawn, *, more: bool) -> Posted | None:
         """Post the first part, as a reply or with the card. None if nothing can be posted."""
         batch, mark = notice.batch, Mark(notice.batch.batch_id, part.events, more=more)
         if root_id and not in_channel(notice.rows):
@@ -163,7 +167,7 @@ class Publisher:
         except RootGone:
             self._bot.post(batch.channel_id, text, card=None, root_id="", mark=mark)
 
-    def _renewed(self, post_id: str, drawn: "_Drawn") -> bool:
+    def _renewed(self, post_id: str, drawn: _Drawn) -> bool:
         """Update a card. If that fails, the next notification updates it."""
         card = drawn.card
         if card is None:

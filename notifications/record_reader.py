@@ -4,20 +4,25 @@ Reads records with the permissions of subscription owners, many in one request.
 ServiceNow's scripts read as the system. So nothing that they report is shown before it was read with the owner's token.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import structlog
 
 from core.errors import NotConnected
 from core.notices import Change, Report
-from core.ports import Clock, ServiceNow
 from core.records import Column, Record
 from core.subscriptions import Grant
 from core.tables import as_its_class, table_of
-from core.times import Deadline
+from core.times import Clock, Deadline
 from core.upstream_errors import AccessDenied, NotInstalled, ServiceNowError, Unanswered
+
+if TYPE_CHECKING:
+    from servicenow.client import ServiceNowClient
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +36,7 @@ NO_RECORD = "ServiceNow has no such record any more, or its owner may not see it
 NOT_SHARED = "Records of its class are not shared here. An administrator can add it to `SHARED_TABLES`."
 NO_RECORDS = "ServiceNow shows its owner no record of this table any more."
 
-ServiceNowFor = Callable[[str, Deadline], ServiceNow]
+ServiceNowFor = Callable[[str, Deadline], "ServiceNowClient"]
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,10 @@ import structlog
 
 from core.accounts import Account
 from core.errors import InvalidInput, NotVerified
-from core.notice_ports import Outbox, ParkedSubscriptions
 from core.notices import Match, Report
 from core.outbox import Content, Parked, Queued
-from core.ports import Clock
-from core.storage_ports import Accounts, ChannelGrants, WebhookKeys
+from core.storage_ports import Accounts, ChannelGrants, Outbox, ParkedSubscriptions, WebhookKeys
+from core.times import Clock
 from notifications.authorization import Claimed, Foreign, Granted, authorize, parked, shared
 from notifications.health import ReceivedTests, Rejections
 from notifications.schema import packed, read_report

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import structlog
 
 from core.errors import AppError, ChannelClosed, StorageFailed
-from core.notice_ports import Outbox, Threads
 from core.outbox import Batch, Found, Thread
-from core.ports import Clock
+from core.storage_ports import Outbox, Threads
+from core.times import Clock
 from core.upstream_errors import MattermostRefused, MattermostSilent
 from notifications.broken_subscriptions import BrokenSubscriptions
 from notifications.delivery import Delivery

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from core.record_ports import AttachedFile
+from core.records import AttachedFile
 from core.upstream_errors import Broken
 from servicenow.queries import Query, equals
 from servicenow.table_api import TableApi
@@ -21,6 +21,7 @@ class AttachmentsClient:
         self._api = api
 
     def of(self, table: str, sys_id: str) -> Sequence[AttachedFile]:
+        """The files that the person can see. One request."""
         query = Query().where(equals("table_name", table)).where(equals("table_sys_id", sys_id))
         rows = self._api.get(_PATH, {"sysparm_query": str(query), "sysparm_limit": str(_MOST)})["result"]
         if not isinstance(rows, list):
@@ -33,6 +34,12 @@ class AttachmentsClient:
         ]
 
     def add(self, table: str, sys_id: str, name: str, media_type: str, content: bytes) -> None:
+        """
+        Attach *content* as a file. One request, never retried.
+
+        Raises:
+            AccessDenied: The person can't write the record, or the instance rejects this type of file.
+        """
         params = {"table_name": table, "table_sys_id": sys_id, "file_name": name}
         kind = media_type.partition(";")[0].strip()
         answer = self._api.upload(f"{_PATH}/file", params, kind if _MEDIA_TYPE.fullmatch(kind) else _OTHER, content)

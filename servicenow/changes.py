@@ -31,16 +31,27 @@ class ChangesClient:
         self._api = api
 
     def next_states(self, sys_id: str) -> Sequence[Choice]:
+        """The current state and those that can follow it now, in the account's language."""
         result = self._api.get(f"{_BASE}/{_checked(sys_id)}/nextstates", {})["result"]
         return read_next_states(result)
 
     def create(self, kind: str, columns: Mapping[str, str], template: str = "") -> Record:
+        """
+        A ``normal`` or ``emergency`` change, or a ``standard`` one from *template*. Raw values, dates in UTC.
+
+        If a `may_have_been_saved` error is raised, the change may exist.
+        """
         if kind not in _KINDS or (not is_sys_id(template) if kind == "standard" else template):
             raise ValueError(f"no kind of change: {kind}")
         path = f"{_BASE}/standard/{template}" if template else f"{_BASE}/{kind}"
         return read_change(self._api.post(path, columns)["result"])
 
     def overlapping(self, item: str, start: str, end: str) -> Sequence[Record]:
+        """
+        Open changes planned for the configuration item *item* at the same time, soonest first. At most five.
+
+        *start* and *end* are raw UTC.
+        """
         query = Query().where(equals("cmdb_ci", item)).where(equals("active", "true"))
         for term in overlapping("start_date", "end_date", start, end):
             query = query.where(term)
@@ -50,6 +61,11 @@ class ChangesClient:
         return [record for record in (record_from(TABLE, row) for row in rows) if record.value("cmdb_ci") == item]
 
     def check_conflicts(self, sys_id: str) -> str:
+        """
+        Have ServiceNow check a change for conflicts, and return the result in the account's language.
+
+        "" if there is no result in time. Three requests.
+        """
         worker = self._api.post(f"{_BASE}/{_checked(sys_id)}/conflict", {})["result"]
         for _ in range(_LOOKS):
             if _is_complete(worker):
@@ -60,6 +76,7 @@ class ChangesClient:
         return ""
 
     def find_templates(self, query: str) -> Sequence[Option]:
+        """Approved templates of standard changes by name. At most 20."""
         wanted = Query().where(equals("active", "true")).where(contains("name", query)).order_by("name")
         params = {"sysparm_query": str(wanted), "sysparm_limit": str(_MOST)}
         rows = self._api.get(f"{_BASE}/standard/template", params)["result"]

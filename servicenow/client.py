@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from core.calls import person_option
 from core.fields import Option, distinct_options
 from core.instance import Instance
-from core.ports import Clock, Links, OAuth
 from core.records import Column, Identity, Record
 from core.storage_ports import Accounts
-from core.times import Deadline
+from core.times import Clock, Deadline
 from core.upstream_errors import AccessDenied
 from servicenow.attachments import AttachmentsClient
 from servicenow.changes import ChangesClient
 from servicenow.columns import ColumnCache, own_columns
 from servicenow.component import ComponentClient
 from servicenow.journal import JournalClient
+from servicenow.links import Links
+from servicenow.oauth import OAuthClient
 from servicenow.queries import Query, at_or_after, contains, equals, is_me, one_of, starts_with
 from servicenow.records import FoundRecords, RecordsClient
-from servicenow.subscriptions import SubscriptionRows
+from servicenow.subscriptions import SubscriptionsClient
 from servicenow.table_api import TableApi, created_columns, record_from
 from servicenow.tokens import TokenManager
 from servicenow.transport import Transport
@@ -38,7 +39,7 @@ class InstanceClients:
     """
 
     instance: Instance
-    oauth: OAuth
+    oauth: OAuthClient
     links: Links
     servicenow_for: Callable[[str, Deadline], "ServiceNowClient"]
 
@@ -81,7 +82,12 @@ class ServiceNowClients:
 
 
 class ServiceNowClient:
-    """See the port for what each method promises."""
+    """
+    ServiceNow with one person's permissions. All calls together finish before one deadline.
+
+    All methods raise `core.upstream_errors.ServiceNowError` classes, `NotConnected` and `Suspended`. Reads are
+    retried at most twice, writes never.
+    """
 
     def __init__(
         self,
@@ -107,9 +113,20 @@ class ServiceNowClient:
         self.attachments = attachments
 
     def create(self, table: str, columns: Mapping[str, str]) -> Record:
+        """
+        Insert a row of raw values. One request.
+
+        The returned record has the columns that a card shows. If a `may_have_been_saved` error is raised, look the
+        record up by ``correlation_id`` before reporting anything.
+        """
         return self._api.insert(table, columns)
 
     def find_created(self, table: str, columns: Mapping[str, str], since: float) -> Record | None:
+        """
+        The row that an unanswered `create` of *columns* inserted at or after *since* (Unix seconds), if any.
+
+        Looks by ``correlation_id``. If the person can't read that column, compares opener, short description and time.
+        """
         if by_id := self.created_by_form(table, columns["correlation_id"]):
             return by_id[0]
         recent = (
@@ -127,6 +144,7 @@ class ServiceNowClient:
         return same[0] if same else None
 
     def created_by_form(self, table: str, form_id: str) -> Sequence[Record]:
+        """The rows whose ``correlation_id`` is *form_id*, oldest first. Empty if the person can't read that column."""
         try:
             found = self._records(table, Query().where(equals("correlation_id", form_id)))
         except AccessDenied:
@@ -136,6 +154,12 @@ class ServiceNowClient:
         return sorted(mine, key=lambda record: (record.value("opened_at"), record.number))
 
     def read_records(self, table: str, sys_ids: Sequence[str], columns: Sequence[str]) -> Mapping[str, Record]:
+        """
+        The records of *table* among *sys_ids* that the person can read, by sys_id. One request per hundred.
+
+        Missing records were deleted or are hidden by an ACL; ServiceNow doesn't say which. ``sys_id`` and
+        ``sys_mod_count`` are always read.
+        """
         wanted = tuple(dict.fromkeys(("sys_id", "sys_mod_count", *columns)))
         found: dict[str, Record] = {}
         for start in range(0, len(sys_ids), _BATCH):
@@ -147,25 +171,40 @@ class ServiceNowClient:
         return {sys_id: found[sys_id] for sys_id in sys_ids if sys_id in found}
 
     def sees_any(self, table: str) -> bool:
+        """Whether the person can read any of the table's twenty newest records. One request."""
         newest = Query().order_by("sys_created_on", descending=True)
         return bool(self._api.rows(table, newest, ("sys_id",), _OPTIONS))
 
     def columns(self, table: str) -> Mapping[str, Column]:
+        """
+        Columns with their choices, cached for 15 minutes per table and language (design §5).
+
+        Never raises for missing permissions: it returns fewer columns, at least the base system's impact and urgency.
+        """
         return self._columns.columns(table, self._language, self._person_id, self._api)
 
     def visible_columns(self, table: str) -> Mapping[str, Column]:
+        """The columns that this person can see, not cached. Empty if ServiceNow doesn't say."""
         return own_columns(table, self._api)
 
     def cached_columns(self, table: str) -> Mapping[str, Column]:
+        """Like `columns`, but without a request: the base system's columns if nothing is cached."""
         return self._columns.cached(table, self._language, self._person_id)
 
     def component(self) -> ComponentClient:
+        """Our update set in ServiceNow, with the same permissions and deadline."""
         return ComponentClient(self._api)
 
-    def subscriptions(self, server_url: str) -> SubscriptionRows:
-        return SubscriptionRows(self._api, server_url)
+    def subscriptions(self, server_url: str) -> SubscriptionsClient:
+        """The subscriptions of the Mattermost server at *server_url*."""
+        return SubscriptionsClient(self._api, server_url)
 
     def find_users(self, query: str) -> Sequence[Option]:
+        """
+        Active users by name, user name or email; any if *query* is empty. At most 20.
+
+        The label is ``Name (user_name)``, the value the sys_id.
+        """
         wanted = Query().where(equals("active", "true"))
         if query:
             wanted = wanted.where(contains("name", query), starts_with("user_name", query), starts_with("email", query))
@@ -181,9 +220,11 @@ class ServiceNowClient:
         return [Identity(**{key: str(row.get(key) or "") for key in ("sys_id", "name", "user_name")}) for row in rows]
 
     def find_groups(self, query: str) -> Sequence[Option]:
+        """Active groups by name; any if *query* is empty. At most 20."""
         return self._named("sys_user_group", _called(Query().where(equals("active", "true")), query))
 
     def find_configuration_items(self, query: str) -> Sequence[Option]:
+        """Configuration items by name; any if *query* is empty. At most 20."""
         return self._named("cmdb_ci", _called(Query(), query))
 
     def _named(self, table: str, query: Query) -> list[Option]:

@@ -17,9 +17,9 @@ import structlog
 from cachetools import TTLCache
 
 from core.errors import NotConnected, Suspended
-from core.ports import Clock
 from core.records import Choice, Column
 from core.tables import table_of
+from core.times import Clock
 from core.upstream_errors import AccessDenied, Broken, NotFound, NotInstalled, ServiceNowError
 from servicenow.queries import Query, equals, one_of
 from servicenow.table_api import TableApi, meta_path

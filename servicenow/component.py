@@ -33,12 +33,17 @@ _SUBSCRIPTION = {
 
 
 class ComponentClient:
-    """The port `core.ports.Component`; see there for what each method promises."""
+    """
+    Our update set in ServiceNow, with one person's permissions. All methods raise the errors of `ServiceNowClient`.
+
+    ``server_url`` is the URL that the component reports to.
+    """
 
     def __init__(self, api: TableApi) -> None:
         self._api = api
 
     def version(self) -> str:
+        """For example ``3.0.0``; ``2.1`` for the plugin's component, which doesn't tell; "" if nothing is installed."""
         try:
             return str(_result(self._api.get(f"{_API}/component/version", {})).get("version") or "")
         except NotInstalled:
@@ -52,6 +57,7 @@ class ComponentClient:
         return OLD_VERSION
 
     def may_subscribe(self) -> bool:
+        """Whether the person can read subscriptions. That takes our role or an administrator."""
         try:
             # Without access, the table would return no rows instead of an error.
             self._api.get(f"{_API}/component/columns/incident", {})
@@ -62,6 +68,7 @@ class ComponentClient:
         return True
 
     def auth_rows(self, server_url: str) -> Sequence[AuthRow]:
+        """Oldest first. Raises AccessDenied for everyone except administrators."""
         try:
             self.health()  # denies access to all but administrators, who would otherwise see an empty table
         except NotInstalled:
@@ -88,6 +95,13 @@ class ComponentClient:
         return True
 
     def put_key(self, server_url: str, row: AuthRow | None, key: WebhookKey | None, old_secret: str) -> None:
+        """
+        Write the secrets that the component proves its identity with. If *row* is None, into a new row.
+
+        Args:
+            key: The key to sign with. None keeps the present one.
+            old_secret: What a component of version 2.1 sends. "" keeps the present one.
+        """
         columns = {"server_url": server_url}
         if key is not None:
             columns |= {"key_id": key.key_id, "signing_secret": key.secret}
@@ -99,9 +113,11 @@ class ComponentClient:
             self._api.write("PATCH", row_path(AUTH_TABLE, row.sys_id), _WRITTEN, columns)
 
     def send_test(self, server_url: str, nonce: str) -> None:
+        """Make it send a report that contains *nonce* through its outbox. Administrators only."""
         self._api.post(f"{_API}/component/test", {"server_url": server_url, "nonce": nonce})
 
     def health(self) -> ComponentHealth:
+        """Administrators only."""
         found = _result(self._api.get(f"{_API}/component/status", {}))
         return ComponentHealth(
             version=str(found.get("version") or ""),
@@ -113,6 +129,7 @@ class ComponentClient:
         )
 
     def foreign_rows(self, server_url: str, limit: int) -> Sequence[ForeignRow]:
+        """At most *limit* subscriptions of another server, in no particular order."""
         query = Query().where(equals("server_url", server_url)).order_by("sys_id")
         columns = ("server_url", *_SUBSCRIPTION.values())
         rows = self._api.rows(TABLE, query, columns, limit)
@@ -123,6 +140,7 @@ class ComponentClient:
         ]
 
     def move(self, sys_id: str, server_url: str) -> None:
+        """Have a subscription reported to *server_url* from now on."""
         if not is_sys_id(sys_id):
             raise NotFound("no sys_id")
         self._api.update(TABLE, sys_id, {"server_url": server_url}, ("sys_id",))

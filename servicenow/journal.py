@@ -14,8 +14,7 @@ from datetime import datetime
 from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
-from core.record_ports import Entries, JournalEntry
-from core.records import Identity, Record
+from core.records import Entries, Identity, JournalEntry, Record
 from core.times import shown, zone_of
 from core.upstream_errors import AccessDenied, NotFound, NotInstalled, NotKept
 from servicenow.queries import Query, Term, at_or_after, equals, one_of
@@ -38,7 +37,12 @@ _OUT = "%Y-%m-%d %H:%M"
 
 
 class JournalClient:
-    """Reads and adds entries with one person's permissions. *zone* is that person's IANA time zone."""
+    """
+    Reads and adds entries with one person's permissions. Raises the errors of `ServiceNowClient`.
+
+    Args:
+        zone: The person's IANA time zone.
+    """
 
     def __init__(self, api: TableApi, zone: str, identity: Identity) -> None:
         self._api = api
@@ -46,6 +50,7 @@ class JournalClient:
         self._identity = identity
 
     def latest(self, table: str, sys_id: str, *, skip: int = 0, most: int = 10) -> Entries:
+        """The newest entries after the first *skip*. One request."""
         record = self._api.row(table, sys_id, ("sys_id", *ELEMENTS))
         entries = split_columns({name: record.display(name) for name in ELEMENTS})
         return Entries(entries[skip : skip + most], len(entries) > skip + most, "work_notes" in record.cells)
@@ -53,6 +58,11 @@ class JournalClient:
     def count(
         self, table: str, sys_id: str, element: str, matches: Callable[[str], bool], since: float, text: str = ""
     ) -> int:
+        """
+        How many entries the person has written at or after *since* (Unix seconds) whose text *matches*.
+
+        Looks at the newest 500. If the entries of a journal can't be told apart, 1 if the whole text contains *text*.
+        """
         author = self._identity.user_name
         after = at_or_after("sys_created_on", since - _CLOCK_MARGIN)
         # Others may have added any number of entries meanwhile.
@@ -81,6 +91,15 @@ class JournalClient:
         return not moments or any(since - off <= moment <= since + _FORM_LIFE + off for moment in moments)
 
     def add(self, table: str, sys_id: str, element: str, text: str, wanted: Sequence[str], since: float) -> Record:
+        """
+        Add an entry and return *wanted*. One request.
+
+        Args:
+            since: Unix seconds. The entry is among the person's since then, however many of others follow.
+
+        Raises:
+            NotKept: ServiceNow accepted the request but the entry isn't there. The account may not write it.
+        """
         record = self._api.update(table, sys_id, {element: text}, tuple(dict.fromkeys((*wanted, element))))
         column = record.display(element)
         # Others may have added entries at the same time, and the text itself can contain a heading.

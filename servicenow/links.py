@@ -8,7 +8,7 @@ from core.tables import table_of
 _PRESET_CHARACTERS = 500
 
 
-class ClassicLinks:
+class Links:
     """Links of one instance that open in the classic UI."""
 
     def __init__(self, origin: str) -> None:
@@ -21,6 +21,7 @@ class ClassicLinks:
         return self._framed(f"{table}_list.do?sysparm_query=ORDERBYDESCsys_created_on")
 
     def new(self, table: str, columns: Mapping[str, str]) -> str:
+        """The form for a new record, filled with these raw values. Long values are cut, because URLs have a limit."""
         # `^` would start another preset and can't be escaped.
         presets = "^".join(
             f"{name}={' '.join(value.replace('^', ' ').split())[:_PRESET_CHARACTERS]}"
@@ -34,7 +35,7 @@ class ClassicLinks:
         return f"{self._origin}/nav_to.do?uri={quote(target, safe='')}"
 
 
-class WorkspaceLinks(ClassicLinks):
+class WorkspaceLinks(Links):
     """Links that open records in Service Operations Workspace. Lists and articles open in the classic UI."""
 
     def record(self, table: str, sys_id: str) -> str:
@@ -43,4 +44,4 @@ class WorkspaceLinks(ClassicLinks):
         return f"{self._origin}/now/sow/record/{quote(table, safe='')}/{quote(sys_id, safe='')}"
 
 
-LINKS = {"classic": ClassicLinks, "workspace": WorkspaceLinks}
+LINKS = {"classic": Links, "workspace": WorkspaceLinks}

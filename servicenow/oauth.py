@@ -22,9 +22,8 @@ from requests.structures import CaseInsensitiveDict
 from requests_oauthlib import OAuth2Session
 
 from core.accounts import Tokens
-from core.ports import Clock
 from core.records import Identity
-from core.times import Deadline
+from core.times import Clock, Deadline
 from core.upstream_errors import AccessDenied, Broken, NotFound, OAuthRefused, ServiceNowError
 from http_client.exchange import HttpResponse
 from servicenow.classify import read_answer, read_plain_answer, read_token_answer
@@ -39,11 +38,14 @@ _LIFE = 1800.0  # seconds that an access token lives if the answer doesn't say
 
 class OAuthClient:
     """
-    The OAuth client of one instance.
+    The OAuth client of one instance. The URLs are the instance's.
 
     Args:
         redirect_address: The framework's ``…/oauth2/remote/complete``, as registered in ServiceNow.
         fingerprint_key: For the MAC that is the fingerprint, so that it reveals nothing about the secret.
+
+    Attributes:
+        client_fingerprint: Changes when the client ID or secret changes.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class OAuthClient:
         self.client_fingerprint = hmac.new(fingerprint_key, text, hashlib.sha256).hexdigest()[:16]
 
     def authorization_address(self, state: str, code_verifier: str) -> str:
+        """Where the browser goes to sign in and consent. Contains the S256 challenge of *code_verifier*."""
         digest = hashlib.sha256(code_verifier.encode()).digest()
         address, _ = OAuth2Session(self._client_id, redirect_uri=self._redirect_address).authorization_url(
             f"{_STAND_IN}/oauth_auth.do",
@@ -75,6 +78,7 @@ class OAuthClient:
         return self._transport.origin + str(address).removeprefix(_STAND_IN)
 
     def exchange(self, code: str, code_verifier: str) -> Tokens:
+        """Raises OAuthRefused, or a ServiceNowError of the connection."""
         now = self._clock()
         content = self._asked(
             Deadline(_SECONDS),
@@ -89,6 +93,7 @@ class OAuthClient:
         return _tokens(content, now, granted_at=now, refresh_token="")
 
     def refresh(self, tokens: Tokens, deadline: Deadline | None = None) -> Tokens:
+        """A new access token with the same refresh token. Raises the errors of `exchange`."""
         if not tokens.refresh_token:
             raise OAuthRefused("no refresh token was ever given")
         now = self._clock()
@@ -105,6 +110,7 @@ class OAuthClient:
         return _tokens(content, now, granted_at=tokens.granted_at, refresh_token=tokens.refresh_token)
 
     def revoke(self, tokens: Tokens) -> None:
+        """Revoke both tokens. Raises a ServiceNowError if either can still be valid."""
         failures: list[ServiceNowError] = []
         for token in filter(None, (tokens.refresh_token, tokens.access_token)):
             try:
@@ -118,6 +124,7 @@ class OAuthClient:
             raise failures[0]
 
     def identify(self, tokens: Tokens) -> Identity:
+        """Whose tokens these are. An empty `Identity` if the account can't read its own user record."""
         answer = self._transport.send(
             "GET",
             "/api/now/v2/table/sys_user",

@@ -2,8 +2,7 @@
 
 from core.accounts import Tokens
 from core.instance import Instance, Proof
-from core.ports import Clock
-from core.times import Deadline
+from core.times import Clock, Deadline
 from core.upstream_errors import AccessDenied, CredentialsRefused, Misdirected, NotFound, NotInstalled, OAuthRefused
 from servicenow.classify import read_answer, read_token_answer
 from servicenow.oauth import OAuthClient

@@ -8,14 +8,14 @@ from typing import Any
 from cachetools import TTLCache
 
 from core.fields import Option, distinct_options
-from core.ports import Clock
-from core.record_ports import MOST_FOUND
 from core.records import Record
 from core.tables import as_its_class, as_number, table_of, table_of_number
+from core.times import Clock
 from core.upstream_errors import AccessDenied, NotFound, NotInstalled, ServiceNowError
 from servicenow.queries import Query, Term, contains, equals, one_of, starts_with, text_matches
 from servicenow.table_api import TableApi, record_from
 
+MOST_FOUND = 20
 FOUND_SECONDS = 300.0
 _LIKE_A_NUMBER = re.compile(r"[A-Za-z]{2,10}\d{1,15}")
 _NOT_HERE = (AccessDenied, NotFound, NotInstalled)
@@ -42,7 +42,7 @@ class FoundRecords:
 
 
 class RecordsClient:
-    """Searches, reads and updates with one person's permissions."""
+    """Searches, reads and updates with one person's permissions. Raises the errors of `ServiceNowClient`."""
 
     def __init__(self, api: TableApi, found: FoundRecords, person_id: str) -> None:
         self._api = api
@@ -50,6 +50,14 @@ class RecordsClient:
         self._person_id = person_id
 
     def search(self, words: str, tables: Sequence[str]) -> Sequence[Record]:
+        """
+        Records by number or words, at most 20: exact number first, active before inactive, newest first.
+
+        *tables* are exact classes. All tasks take one request, articles another. If the words look like a number, the
+        table with that prefix is asked first, and alone if it has a match. Words are looked up in the text index, then
+        within short descriptions. Tables that the person can't read are skipped, unless that is all of them. `found`
+        has the results for a few minutes.
+        """
         words = " ".join(words.split())
         found: list[Record] = []
         if _LIKE_A_NUMBER.fullmatch(words):
@@ -63,21 +71,30 @@ class RecordsClient:
         return best
 
     def found(self, table: str, sys_id: str) -> Record | None:
+        """A recent search result of the same person. Never makes a request."""
         return self._found.get(self._person_id, table, sys_id)
 
     def with_number(self, number: str, tables: Sequence[str]) -> Sequence[Record]:
+        """Records with exactly this number, with a card's columns. One request if its prefix is known."""
         exact = as_number(number)
         named = table_of_number(exact)
         found = self._each([named] if named in tables else tables, equals("number", exact)) if exact else []
         return [record for record in found if record.number.upper() == exact]  # a dropped term finds others
 
     def read(self, table: str, sys_id: str, columns: Sequence[str]) -> Record:
+        """One record, raw and displayed. One request. Its ``table`` is its class. Raises NotFound."""
         return as_its_class(self._api.row(table, sys_id, columns))
 
     def update(self, table: str, sys_id: str, columns: Mapping[str, str], wanted: Sequence[str]) -> Record:
+        """
+        Write raw values and return *wanted*. One request.
+
+        Success doesn't prove that a value was kept (API reference §1.5): compare the returned columns.
+        """
         return as_its_class(self._api.update(table, sys_id, columns, wanted))
 
     def find(self, table: str, query: str) -> Sequence[Option]:
+        """Rows of any table by their display value (name, number or title). At most 20."""
         shown = "number" if table_of(table).prefix else _DISPLAY.get(table, "name")
         wanted = Query().where(contains(shown, query)).order_by(shown)
         rows = self._api.rows(table, wanted, ("sys_id", shown), MOST_FOUND)

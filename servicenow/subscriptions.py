@@ -20,9 +20,13 @@ _TEST = "/api/x_830655_mm_std/component/test"
 _MOST_TWINS = 200
 
 
-class SubscriptionRows:
+class SubscriptionsClient:
     """
-    See the port for what each method promises.
+    Subscriptions of one Mattermost server, with one person's permissions.
+
+    Each method except `encode` and `decode` makes one request and raises the errors of `ServiceNowClient`:
+    NotInstalled if the table is missing, AccessDenied without the role, and NotFound if there is no such row or it
+    belongs to another server.
 
     Args:
         server_url: Of our Mattermost server. Rows of other servers are ignored.
@@ -33,6 +37,12 @@ class SubscriptionRows:
         self._server_url = server_url
 
     def insert(self, subscription: Subscription) -> Subscription:
+        """
+        Insert it and return it as stored. If a `may_have_been_saved` error is raised, look for `twins`.
+
+        Raises:
+            OldComponent: The table lacks columns. Delete the inserted row, whose sys_id the error has.
+        """
         content = self._api.write("POST", table_path(TABLE), self._fields(), self._row(subscription))
         row = _row_of(content)
         stored = _subscription(row)
@@ -41,12 +51,14 @@ class SubscriptionRows:
         return stored
 
     def get(self, sys_id: str) -> Subscription:
+        """Read one subscription."""
         row = _row_of(self._api.get(self._address(sys_id), self._fields()))
         if row.get("server_url") != self._server_url:
             raise NotFound("a subscription of another Mattermost server")
         return _subscription(row)
 
     def update(self, before: Subscription, after: Subscription) -> Subscription:
+        """Send the columns that differ. Without a difference, nothing is sent."""
         old, new = self._row(before), self._row(after)
         changes = {column: value for column, value in new.items() if value != old[column]}
         if not changes:
@@ -55,12 +67,14 @@ class SubscriptionRows:
         return _subscription(_row_of(content))
 
     def delete(self, sys_id: str) -> None:
+        """Delete the row. No error if it is already gone. Raises AccessDenied if the person may not."""
         try:
             self._api.write("DELETE", self._address(sys_id), {})
         except NotFound:
             return  # already deleted
 
     def twins(self, subscription: Subscription) -> Sequence[Subscription]:
+        """Subscriptions with the same channel, table, record and filter, in any status, oldest first; itself too."""
         query = (
             Query()
             .where(equals("server_url", self._server_url))
@@ -77,6 +91,11 @@ class SubscriptionRows:
     def page(
         self, wanted: SubscriptionFilter, limit: int, *, beyond: Cursor | None = None, back: bool = False
     ) -> list[Subscription]:
+        """
+        At most *limit* subscriptions after *beyond*, newest first. Fewer than *limit* means that there are no more.
+
+        With *back*, those before *beyond*, nearest (oldest) first.
+        """
         base = Query().where(equals("server_url", self._server_url))
         for column, value in (
             ("user_id", wanted.user_id),
@@ -96,12 +115,20 @@ class SubscriptionRows:
         return [_subscription(row) for row in self._api.rows(TABLE, query, _COLUMNS, limit)]
 
     def encode(self, wanted: Filter, table: str, columns: Mapping[str, Column]) -> str:
+        """
+        The encoded query of a filter on *table*, at most 4,000 characters. No request.
+
+        Raises:
+            InvalidInput: A part can't be accepted; contains sentences for the form's fields.
+        """
         return filters.encode(wanted, table, columns)
 
     def decode(self, filter_query: str, table: str) -> Filter:
+        """The part of a stored query that the form has fields for. Never raises."""
         return filters.decode(filter_query, table)
 
     def changed(self, subscription: Subscription, since: float, limit: int, *, created: bool) -> Sequence[Record]:
+        """Records that match and changed (or were *created*) at or after *since*, newest first."""
         query = filters.parse(subscription.filter_query, None)
         if subscription.record_id:
             query = query.where(equals("sys_id", subscription.record_id))
@@ -112,6 +139,13 @@ class SubscriptionRows:
         return [record_from(subscription.table, row) for row in rows]
 
     def send_test(self, sys_id: str, nonce: str) -> None:
+        """
+        Make the component report the newest matching record, marked with *nonce*.
+
+        Raises:
+            NotFound: No record matches.
+            AccessDenied: The account is neither the creator's nor an administrator's.
+        """
         body = {"server_url": self._server_url, "nonce": nonce, "subscription": sys_id}
         self._api.write("POST", _TEST, {}, body)
 

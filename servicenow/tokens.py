@@ -9,14 +9,14 @@ suspends the account only if it repeats for minutes.
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import structlog
 
 from core.accounts import Account, Tokens
 from core.errors import NotConnected, StorageFailed, Suspended
-from core.ports import Clock, OAuth
 from core.storage_ports import Accounts
-from core.times import Deadline
+from core.times import Clock, Deadline
 from core.upstream_errors import CallLimitReached, OAuthRefused, TokenRefused
 
 log = structlog.get_logger(__name__)
@@ -34,6 +34,15 @@ class _Refusals:
     last: float
 
 
+class TokenRefresher(Protocol):
+    """The part of `servicenow.oauth.OAuthClient` that tokens need. Tests have their own."""
+
+    @property
+    def client_fingerprint(self) -> str: ...
+
+    def refresh(self, tokens: Tokens, deadline: Deadline | None = None) -> Tokens: ...
+
+
 class TokenManager:
     """
     Args:
@@ -46,7 +55,7 @@ class TokenManager:
     def __init__(
         self,
         accounts: Accounts,
-        oauth: OAuth,
+        oauth: TokenRefresher,
         *,
         instance: str,
         connect_address: str,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from core.ports import Clock
+from core.times import Clock
 from storage.disk import Disk
 from storage.files import TableChanges, TableFile
 from storage.rows import check_row
@@ -25,7 +25,7 @@ class _Places:
 
 
 class StoredCards:
-    """`core.record_ports.PostedCards`."""
+    """`core.storage_ports.PostedCards`."""
 
     def __init__(self, folder: Path, disk: Disk, clock: Clock) -> None:
         self.file = TableFile(folder / "cards.json", disk, lambda _key, row: check_row(row, _Places))

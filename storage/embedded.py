@@ -11,8 +11,8 @@ import structlog
 from filelock import FileLock, Timeout
 
 from core.errors import StorageFailed
-from core.ports import Clock
 from core.storage_ports import Stores
+from core.times import Clock
 from storage.cards import StoredCards
 from storage.disk import Disk
 from storage.form_results import StoredFormResults

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.accounts import FormResult
 from core.errors import StillWorking, StorageFailed
-from core.ports import Clock
+from core.times import Clock
 from storage.disk import Disk
 from storage.files import Row, TableFile
 from storage.rows import check_row

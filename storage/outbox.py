@@ -12,7 +12,7 @@ import structlog
 
 from core.errors import StorageFailed
 from core.outbox import REMEMBERED, Batch, Claim, Content, Queued
-from core.ports import Clock
+from core.times import Clock
 from storage.disk import Disk
 from storage.files import Row, TableChanges, TableFile
 from storage.rows import check_row
@@ -25,7 +25,7 @@ _HOUR = 3600
 
 class StoredOutbox:
     """
-    `core.notice_ports.Outbox` for one process.
+    `core.storage_ports.Outbox` for one process.
 
     Each write writes the whole queue. Delivered ids are stored separately by the hour, so a week of them costs nothing.
     """

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from core.accounts import SignIn
-from core.ports import Clock
+from core.times import Clock
 from storage.disk import Disk
 from storage.files import Row, TableChanges, TableFile
 from storage.rows import check_row

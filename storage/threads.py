@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from core.outbox import THREAD_LIFE, Parked, Thread
-from core.ports import Clock
+from core.times import Clock
 from storage.disk import Disk
 from storage.files import Row, TableChanges, TableFile
 from storage.rows import check_row
@@ -15,7 +15,7 @@ SWEEP_EVERY = 600.0  # seconds; expired rows are never used, so it matters littl
 
 
 class StoredThreads:
-    """`core.notice_ports.Threads`, keyed by channel and record."""
+    """`core.storage_ports.Threads`, keyed by channel and record."""
 
     def __init__(self, folder: Path, disk: Disk, clock: Clock) -> None:
         self.file = TableFile(folder / "threads.json", disk, lambda _key, row: check_row(row, Thread))
@@ -40,7 +40,7 @@ class StoredThreads:
 
 
 class StoredParked:
-    """`core.notice_ports.ParkedSubscriptions`, keyed by sys_id."""
+    """`core.storage_ports.ParkedSubscriptions`, keyed by sys_id."""
 
     def __init__(self, folder: Path, disk: Disk, clock: Clock) -> None:
         self.file = TableFile(folder / "parked.json", disk, lambda _key, row: check_row(row, Parked))

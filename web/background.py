@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from core.errors import AppError
-from core.ports import Clock
+from core.times import Clock
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,8 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from core.errors import NotVerified
-from core.ports import Clock
 from core.signing import Signer
+from core.times import Clock
 from web.errors import log_refusal
 
 log = structlog.get_logger(__name__)

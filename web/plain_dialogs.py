@@ -6,9 +6,8 @@ from typing import Any
 from core.calls import Kind, Reply, ShowForm, Values
 from core.errors import AppError, NotVerified, StillWorking, TurnedOff
 from core.fields import Form
-from core.ports import Clock
 from core.signing import Signer
-from core.times import Deadline
+from core.times import Clock, Deadline
 from core.upstream_errors import MattermostRefused
 from mattermost.client import MattermostClient
 from mattermost.markdown import unmarked

@@ -11,7 +11,7 @@ from cachetools import TTLCache
 from core.calls import Person, Value, Values
 from core.errors import NotVerified, StillWorking
 from core.fields import Form, Option
-from core.ports import Clock
+from core.times import Clock
 
 _PERSON_SECONDS = 300.0
 _OFFERED_SECONDS = 3600.0

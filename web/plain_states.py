@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from core.errors import NotVerified
-from core.ports import Clock
 from core.signing import Signer
+from core.times import Clock
 
 SECONDS = 3600.0
 _PATH = "dialog"

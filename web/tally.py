@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from core.ports import Clock
+from core.times import Clock
 
 _SECONDS = 60.0
 

@@ -13,7 +13,7 @@ from flask import Request
 from core.accounts import Installation
 from core.calls import Person
 from core.errors import AdministratorsOnly, NotVerified, OtherSecret, TooManyRequests, UnknownRequest
-from core.ports import Clock
+from core.times import Clock
 from mattermost.apps_framework import CallRequest, read, read_asker
 from mattermost.bot_tokens import BotTokens
 from mattermost.proofs import HEADER, acting_user_id

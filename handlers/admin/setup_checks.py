@@ -1,12 +1,14 @@
 """Check the steps of ``/servicenow setup`` against the instance."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import structlog
 
 from core.errors import NotConnected
 from core.instance import OLD_VERSION, VERSION, AuthRow
-from core.ports import Component
 from core.subscriptions import ROLE
 from core.times import time_text
 from core.upstream_errors import AccessDenied, MattermostError, NotInstalled, ServiceNowError
@@ -14,6 +16,9 @@ from forms.admin.setup import Mark, Step
 from handlers.admin.configure import OLD_PLUGIN
 from handlers.admin.webhook_keys import choose_row
 from handlers.context import Context
+
+if TYPE_CHECKING:
+    from servicenow.component import ComponentClient
 
 log = structlog.get_logger(__name__)
 
@@ -120,7 +125,7 @@ def _component(context: Context, found: Findings) -> None:
         found.add(title, Mark.TO_DO, text)
 
 
-def _role(context: Context, found: Findings, component: Component) -> None:
+def _role(context: Context, found: Findings, component: ComponentClient) -> None:
     how = (
         f"In ServiceNow open **Users**, the user, the tab **Roles**, **Edit**, add `{ROLE}`, **Save**. "
         "Everybody who subscribes channels needs it."
@@ -133,7 +138,7 @@ def _role(context: Context, found: Findings, component: Component) -> None:
         found.add("Role", Mark.TO_DO, f"your account lacks `{ROLE}`. {how}")
 
 
-def _key(context: Context, found: Findings, component: Component) -> None:
+def _key(context: Context, found: Findings, component: ComponentClient) -> None:
     title, old = "Webhook key", bool(context.services.legacy_webhook.ends_at)
     if not found.current and not (found.version and old):
         found.add(title, Mark.WAITS, "needs the current component.")
@@ -175,7 +180,7 @@ def _key(context: Context, found: Findings, component: Component) -> None:
         found.add(title, Mark.TO_DO, f"ServiceNow has {what}. Press **Write key**; reports that wait there come later.")
 
 
-def _webhook(context: Context, found: Findings, component: Component) -> None:
+def _webhook(context: Context, found: Findings, component: ComponentClient) -> None:
     title = "Reports reach this service"
     used = max((key.used_at for key in context.services.keys.accepted()), default=0.0)
     if used:
@@ -187,7 +192,7 @@ def _webhook(context: Context, found: Findings, component: Component) -> None:
         found.add(title, Mark.WAITS, "needs the component and the key.")
 
 
-def _plugin(context: Context, found: Findings, component: Component) -> None:
+def _plugin(context: Context, found: Findings, component: ComponentClient) -> None:
     title = "The ServiceNow plugin"
     try:
         found.plugin_runs = context.mattermost.plugin_runs(OLD_PLUGIN)

@@ -1,15 +1,20 @@
 """Install the webhook key that the component signs with, and replace it without an outage."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import structlog
 
 from core.errors import NotPermitted
 from core.instance import AuthRow
 from core.notices import WebhookKey
-from core.ports import Component
 from core.upstream_errors import AccessDenied, NotInstalled, ServiceNowError
 from handlers.live_settings import KeyRing
+
+if TYPE_CHECKING:
+    from servicenow.component import ComponentClient
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +38,7 @@ class NotWritten(ServiceNowError):
         )
 
 
-def find_row(component: Component, server_url: str) -> AuthRow | None:
+def find_row(component: ComponentClient, server_url: str) -> AuthRow | None:
     """
     Our row in the table of keys, if there is one.
 
@@ -52,7 +57,7 @@ def choose_row(rows: Sequence[AuthRow]) -> AuthRow | None:
     return next((row for row in rows if row.key_id), None) or next(iter(rows), None)
 
 
-def rotate(component: Component, keys: KeyRing, server_url: str, old_secret: str = "") -> WebhookKey:
+def rotate(component: ComponentClient, keys: KeyRing, server_url: str, old_secret: str = "") -> WebhookKey:
     """
     Make a key, accept it, then have the component sign with it.
 
@@ -75,7 +80,7 @@ def rotate(component: Component, keys: KeyRing, server_url: str, old_secret: str
     return key
 
 
-def write_key(component: Component, keys: KeyRing, server_url: str, row: AuthRow | None, old_secret: str) -> None:
+def write_key(component: ComponentClient, keys: KeyRing, server_url: str, row: AuthRow | None, old_secret: str) -> None:
     """Have the component sign with the newest key. Raises KeyAccessDenied or ServiceNowError."""
     try:
         component.put_key(server_url, row, keys.newest, old_secret)

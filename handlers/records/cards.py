@@ -8,9 +8,8 @@ import structlog
 
 from core.errors import NotPermitted, StorageFailed
 from core.instance import Instance
-from core.mattermost_ports import CardUpdate
 from core.menus import CardKey, Offer
-from core.ports import Links
+from core.outbox import CardUpdate
 from core.records import Record
 from core.tables import table_of
 from core.upstream_errors import MattermostError, MattermostSilent
@@ -22,6 +21,7 @@ from mattermost.markdown import escaped
 
 if TYPE_CHECKING:
     from mattermost.card_buttons import CardButtons
+    from servicenow.links import Links
 
 _CARD = "card"
 _NAME_CHARACTERS = 100

@@ -8,7 +8,7 @@ import structlog
 from core.calls import Call, Kind, Options, Reply, ShowForm, Text, Values
 from core.errors import InvalidInput
 from core.menus import Requirement
-from core.record_ports import Entries, JournalEntry
+from core.records import Entries, JournalEntry
 from core.tables import table_of
 from core.upstream_errors import ServiceNowError, Unanswered, Unreachable
 from forms.choices import LONG_TEXT_CHARACTERS

@@ -9,8 +9,7 @@ import structlog
 
 from core.calls import Call, File, Message
 from core.errors import AppError
-from core.record_ports import AttachedFile
-from core.records import Record
+from core.records import AttachedFile, Record
 from core.times import zone_of
 from core.upstream_errors import AccessDenied, MattermostError, MattermostRefused, Refused, ServiceNowError, TooLarge
 from handlers.confirmed import MayBeSaved

@@ -1,14 +1,19 @@
 """Who can do what with a subscription, whether it posts, and what ServiceNow's refusals mean here."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from core.errors import NotPermitted, NotYours
-from core.subscription_ports import Subscriptions
 from core.subscriptions import ROLE, Grant, Status, Subscription
 from core.upstream_errors import AccessDenied, NotFound, NotInstalled, OldComponent
 from handlers.context import Context
 from mattermost.markdown import escaped
+
+if TYPE_CHECKING:
+    from servicenow.subscriptions import SubscriptionsClient
 
 WAITING = "waiting"  # shown as a status: the row was created or changed in ServiceNow, and nothing is posted yet
 STATUSES = (*(status.value for status in Status), WAITING)
@@ -56,7 +61,7 @@ class Gone(NotFound):
 
 
 @contextmanager
-def rows_of(context: Context) -> Iterator[Subscriptions]:
+def rows_of(context: Context) -> Iterator[SubscriptionsClient]:
     """
     The subscriptions table, with the person's permissions. Its refusals are raised as what they mean here.
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from core.errors import AppError
-from core.ports import ServiceNow
 from core.records import Cell, Column, Record
 from core.subscriptions import TABLE
 from core.times import Deadline
-from servicenow.subscriptions import SubscriptionRows
+from servicenow.client import ServiceNowClient
+from servicenow.subscriptions import SubscriptionsClient
 from tests.unit.noticing import CHANNEL, OWNER, RECORD, SUBSCRIPTION
 
 
@@ -62,13 +62,12 @@ class Asked:
         """The record that the reports are of."""
         self.rows[read_as, RECORD] = {"sys_class_name": sys_class_name}
 
-    def servicenow_for(self, person_id: str, deadline: Deadline) -> ServiceNow:
+    def servicenow_for(self, person_id: str, deadline: Deadline) -> ServiceNowClient:
         """With the rights of a person."""
         self.seconds.append(deadline.left())
-        return cast("ServiceNow", _As(self, person_id))
+        return cast("ServiceNowClient", _As(self, person_id))
 
     def may_post(self, person_id: str, channel_id: str) -> None:
-        """As the bot's port says."""
         with self.lock:
             self.posts.append((person_id, channel_id))
         if channel_id in self.bot:
@@ -81,7 +80,6 @@ class _As:
     person_id: str
 
     def read_records(self, table: str, sys_ids: Sequence[str], columns: Sequence[str]) -> Mapping[str, Record]:
-        """As the port says."""
         with self.asked.lock:
             self.asked.reads.append((self.person_id, table, list(sys_ids)))
         if table in self.asked.fails:
@@ -94,10 +92,9 @@ class _As:
         }
 
     def visible_columns(self, table: str) -> Mapping[str, Column]:
-        """As the port says."""
         self.asked.looks.append(table)
         return self.asked.columns
 
-    def subscriptions(self, server_url: str) -> SubscriptionRows:
+    def subscriptions(self, server_url: str) -> SubscriptionsClient:
         """Only what needs no round trip."""
-        return SubscriptionRows(cast("Any", None), server_url)
+        return SubscriptionsClient(cast("Any", None), server_url)

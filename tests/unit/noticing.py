@@ -83,11 +83,9 @@ class Keys:
     seen: list[str] = field(default_factory=list)
 
     def accepted(self) -> Sequence[WebhookKey]:
-        """As the port says."""
         return self.keys
 
     def used(self, key_id: str) -> None:
-        """As the port says."""
         self.seen.append(key_id)
 
 

@@ -215,7 +215,7 @@ def test_a_row_that_no_key_opens_is_left_to_delivery(tmp_path: Path, desk: Desk)
             return getattr(desk.stores.outbox, name)
 
         def opened(self, keys: Any) -> Mapping[str, Content | None]:
-            """As the port says of what no key opens."""
+            """No key opens any row."""
             return dict.fromkeys(keys)
 
     again = Desk(replace(desk.stores, outbox=cast("Any", Unreadable())), desk.moment, count=5)
@@ -442,7 +442,7 @@ def test_a_disk_that_takes_nothing_decides_nothing(stores: Stores) -> None:
             return getattr(stores.grants, name)
 
         def put(self, *_: object) -> None:
-            """As the port says of a full disk."""
+            """The disk is full."""
             raise StorageFailed("full")
 
     desk = Desk(stores, Moment(), grants=Full())

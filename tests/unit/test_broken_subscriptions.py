@@ -7,10 +7,10 @@ from typing import cast
 
 import pytest
 
-from core.notice_ports import Bot
 from core.storage_ports import Stores
 from core.subscriptions import Grant, Status
 from core.upstream_errors import MattermostSilent
+from mattermost.bot import MattermostBot
 from notifications.broken_subscriptions import BrokenSubscriptions
 from storage.embedded import open_storage
 from storage.sealing import derive_keys
@@ -35,7 +35,7 @@ def _owners(stores: Stores, clock: Moment, bot: Messages) -> BrokenSubscriptions
         grants=stores.grants,
         parked=stores.parked,
         accounts=stores.accounts,
-        bot=cast(Bot, bot),
+        bot=cast(MattermostBot, bot),
         clock=clock,
         gone=(),
         connect_address="https://mattermost.example.org/connect",

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from core.record_ports import Entries, JournalEntry
-from core.records import Cell, Record
+from core.records import Cell, Entries, JournalEntry, Record
 from core.tables import TABLES, table_of
 from forms.records.record_lookup import MOST_LABEL, record_option
 from forms.records.view import view_form

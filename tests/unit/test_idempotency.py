@@ -35,7 +35,6 @@ class FakeFormResults:
 
     @contextmanager
     def claim(self, form_id: str) -> Iterator[None]:
-        """As the port says."""
         if form_id in self.claimed:
             raise StillWorking(form_id)
         self.claimed.add(form_id)
@@ -45,18 +44,15 @@ class FakeFormResults:
             self.claimed.remove(form_id)
 
     def get(self, form_id: str) -> FormResult | None:
-        """As the port says."""
         return self.kept.get(form_id)
 
     def put(self, result: FormResult) -> None:
-        """As the port says."""
         if self.full:
             raise StorageFailed("disk full")
         self.kept[result.form_id] = result
         self.puts.append(result)
 
     def forget(self, form_id: str) -> None:
-        """As the port says."""
         self.kept.pop(form_id, None)
 
 

@@ -31,7 +31,6 @@ class Switch:
     wanted: str = "a secret/of v2.1"
 
     def secret(self) -> str:
-        """As the port says."""
         return self.wanted
 
 

@@ -10,7 +10,6 @@ import pytest
 from core.errors import ChannelClosed, MayNotPost, NotConnected, StorageFailed
 from core.notices import Change, Comment, Match, ReportedRecord
 from core.outbox import THREAD_LIFE, Batch, Content, Found, Posted, Queued, Thread
-from core.ports import ServiceNow
 from core.records import Cell, Record
 from core.storage_ports import Stores
 from core.subscriptions import Grant, Status
@@ -19,6 +18,7 @@ from core.upstream_errors import MattermostRefused, MattermostSilent, Unreachabl
 from notifications.delivery import Delivery
 from notifications.notice import Notice
 from notifications.schema import packed
+from servicenow.client import ServiceNowClient
 from tests.unit.noticing import ACCOUNT, CHANNEL, GRANT, MATCH, NOW, OWNER, RECORD, REPORT, SUBSCRIPTION, Moment, opened
 
 OTHER = "b" * 26
@@ -71,9 +71,9 @@ class Around:
             raise self.publisher
         return self.publisher
 
-    def servicenow_for(self, person_id: str, deadline: Deadline) -> ServiceNow:
+    def servicenow_for(self, person_id: str, deadline: Deadline) -> ServiceNowClient:
         """With the rights of a person."""
-        return cast("ServiceNow", _As(self, person_id))
+        return cast("ServiceNowClient", _As(self, person_id))
 
 
 @dataclass
@@ -82,7 +82,6 @@ class _As:
     person_id: str
 
     def read_records(self, table: str, sys_ids: Sequence[str], columns: Sequence[str]) -> Mapping[str, Record]:
-        """As the port says."""
         self.around.reads.append(self.person_id)
         found = self.around.records.get(self.person_id)
         if isinstance(found, Exception):
@@ -90,7 +89,6 @@ class _As:
         return {} if found is None else {sys_id: found for sys_id in sys_ids if sys_id == found.sys_id}
 
     def sees_any(self, table: str) -> bool:
-        """As the port says."""
         return self.around.sees
 
 

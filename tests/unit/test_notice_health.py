@@ -128,7 +128,6 @@ class Bot:
     asked: list[tuple[str, float]] = field(default_factory=list)
 
     def told(self, channel_id: str, since: float) -> Mapping[str, Posted]:
-        """As the port says."""
         self.asked.append((channel_id, since))
         if self.fails is not None:
             raise self.fails

@@ -34,26 +34,22 @@ class Bot:
     left: Found | None = None
 
     def post(self, channel_id: str, message: str, *, card: Card | None, root_id: str, mark: Mark) -> str:
-        """As the port says."""
         if root_id in self.gone:
             raise RootGone("gone", 400)
         self.posts.append((channel_id, message, card, root_id, mark))
         return f"post-{len(self.posts)}"
 
     def show(self, post_id: str, card: Card) -> None:
-        """As the port says."""
         assert card is CARD
         if post_id in self.stuck:
             raise MattermostRefused("no", 403)
         self.shown.append(post_id)
 
     def find(self, channel_id: str, batch_id: str, since: float) -> Found | None:
-        """As the port says."""
         self.looked.append((channel_id, batch_id, since))
         return self.left
 
     def username(self, person_id: str) -> str:
-        """As the port says."""
         return f"name-{person_id}"
 
 

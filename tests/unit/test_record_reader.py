@@ -9,11 +9,11 @@ import pytest
 
 from core.errors import NotConnected
 from core.notices import Change, Comment, Report, ReportedRecord
-from core.ports import ServiceNow
 from core.records import Cell, Choice, Column, Record
 from core.times import Deadline
 from core.upstream_errors import AccessDenied, Busy, NotInstalled, Unanswered, Unreachable
 from notifications.record_reader import Cooldowns, NotReadable, RecordReader, RetryLater, Unconnected
+from servicenow.client import ServiceNowClient
 from tests.unit.noticing import GRANT, NOW, OWNER, RECORD, REPORT, Moment
 
 OTHER = "f" * 32
@@ -38,10 +38,10 @@ class Instance:
     seconds: list[float] = field(default_factory=list)
     together: threading.Barrier | None = None
 
-    def servicenow_for(self, person_id: str, deadline: Deadline) -> ServiceNow:
+    def servicenow_for(self, person_id: str, deadline: Deadline) -> ServiceNowClient:
         """With the rights of a person."""
         self.seconds.append(deadline.left())
-        return cast("ServiceNow", _As(self, person_id))
+        return cast("ServiceNowClient", _As(self, person_id))
 
 
 @dataclass
@@ -50,7 +50,6 @@ class _As:
     person_id: str
 
     def read_records(self, table: str, sys_ids: Sequence[str], columns: Sequence[str]) -> Mapping[str, Record]:
-        """As the port says."""
         self.of.reads.append((self.person_id, table, list(sys_ids), list(columns)))
         if self.of.together is not None:
             self.of.together.wait(20)
@@ -59,14 +58,12 @@ class _As:
         return {one: replace(self.of.records[one], table=table) for one in sys_ids if one in self.of.records}
 
     def sees_any(self, table: str) -> bool:
-        """As the port says."""
         self.of.looks.append(f"any {table}")
         if self.of.fails_any is not None:
             raise self.of.fails_any
         return self.of.sees
 
     def columns(self, table: str) -> Mapping[str, Column]:
-        """As the port says."""
         self.of.looks.append(f"columns {table}")
         if self.of.fails is not None:
             raise self.of.fails

@@ -20,7 +20,7 @@ CONNECT = "https://chat.example/connect"
 
 @dataclass
 class FakeAccounts:
-    """Accounts in memory, with the port's rule about versions."""
+    """Accounts in memory, with the rule about versions of `core.storage_ports.Accounts`."""
 
     kept: dict[str, Account] = field(default_factory=dict)
     full: bool = False
@@ -68,22 +68,6 @@ class FakeOAuth:
         if self.error is not None:
             raise self.error
         return replace(tokens, access_token=f"access-{self.asked}", expires_at=NOW + 1800)
-
-    def authorization_address(self, state: str, code_verifier: str) -> str:
-        """Not asked here."""
-        raise NotImplementedError
-
-    def exchange(self, code: str, code_verifier: str) -> Tokens:
-        """Not asked here."""
-        raise NotImplementedError
-
-    def revoke(self, tokens: Tokens) -> None:
-        """Not asked here."""
-        raise NotImplementedError
-
-    def identify(self, tokens: Tokens) -> Identity:
-        """Not asked here."""
-        raise NotImplementedError
 
 
 class World:

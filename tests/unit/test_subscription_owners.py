@@ -27,7 +27,6 @@ class Bot:
     fails: Exception | None = None
 
     def send_direct_message(self, person_id: str, text: str) -> None:
-        """As the port says."""
         if self.fails is not None:
             raise self.fails
         self.told.append((person_id, text))

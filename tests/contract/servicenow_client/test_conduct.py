@@ -11,7 +11,7 @@ import structlog
 
 from core.errors import Suspended
 from core.upstream_errors import Broken, Busy, Unanswered, Unreachable
-from servicenow.links import ClassicLinks
+from servicenow.links import Links
 from tests.contract.servicenow_client.world import INSERT, World
 
 
@@ -66,14 +66,14 @@ def test_logs_hold_no_token_query_or_record_text(world: World) -> None:
 
 def test_links_open_the_record_and_the_list(world: World) -> None:
     """Everything behind `uri=` is encoded once, and what the browser decodes is the classic address."""
-    links = ClassicLinks("https://acme.service-now.com")
+    links = Links("https://acme.service-now.com")
     record = links.record("incident", "a" * 32)
     assert record == "https://acme.service-now.com/nav_to.do?uri=incident.do%3Fsys_id%3D" + "a" * 32
     assert unquote(urlsplit(links.list("incident")).query) == (
         "uri=incident_list.do?sysparm_query=ORDERBYDESCsys_created_on"
     )
     made = world.client().create("incident", INSERT)
-    page = requests.get(ClassicLinks(world.double.url).record("incident", made.sys_id), timeout=5)
+    page = requests.get(Links(world.double.url).record("incident", made.sys_id), timeout=5)
     assert page.status_code == 200
 
 

@@ -23,7 +23,7 @@ FORM_SECONDS = 8.0
 
 
 class MemoryAccounts:
-    """Accounts in memory, with the port's rule about versions."""
+    """Accounts in memory, with the rule about versions of `core.storage_ports.Accounts`."""
 
     def __init__(self) -> None:
         self.kept: dict[str, Account] = {}
