@@ -19,7 +19,7 @@ from core.times import Clock, Deadline
 from handlers.account.reminders import client_suspect_text
 from handlers.context import Services, Settings
 from handlers.live_settings import KeyRing, LegacyWebhookSwitch
-from handlers.records.cards import drawn, shown_by
+from handlers.records.cards import build_card, shown_version
 from mattermost.access import Access
 from mattermost.bot import OWNER_DEACTIVATED, MattermostBot
 from mattermost.bot_tokens import BotTokens
@@ -150,8 +150,8 @@ def _notifications(
 
     def draw(record: Record, channel_id: str) -> Card:
         clients = live.current
-        attachment = drawn(record, channel_id, clients.instance, clients.links, services.buttons)
-        return Card(attachment, shown_by(record))
+        attachment = build_card(record, channel_id, clients.instance, clients.links, services.buttons)
+        return Card(attachment, shown_version(record))
 
     def link(table: str, sys_id: str, number: str) -> str:
         return f"[{escaped(number, 60) or 'A record'}]({live.current.links.record(table, sys_id)})"

@@ -27,7 +27,7 @@ from core.notices import WebhookKey
 from core.subscriptions import Grant
 from core.tables import table_of
 from core.times import Deadline
-from handlers.records.cards import drawn
+from handlers.records.cards import build_card
 from sandbox.client import PASSWORD, PLUGIN, MattermostClient
 from storage.embedded import open_storage
 from storage.sealing import derive_keys
@@ -171,7 +171,7 @@ class Site:
         parts = services.live.current
         servicenow = parts.servicenow_for(self.agent.id, Deadline(20.0))
         [record] = servicenow.read_records("incident", self.sys_ids[:1], table_of("incident").card_columns).values()
-        return drawn(record, self.channel, parts.instance, parts.links, services.buttons)
+        return build_card(record, self.channel, parts.instance, parts.links, services.buttons)
 
     def send(self, session: requests.Session, report: Json) -> None:
         """Sign and send one."""

@@ -1,4 +1,4 @@
-"""Choices of columns as options, and fields made from columns. Pure."""
+"""Choices of columns as options, and the fields that several forms have."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,17 +12,17 @@ SHORT_TEXT_CHARACTERS = 160  # task.short_description of a base instance
 
 def choices_of(columns: Mapping[str, Column], column: str, depends_on: str = "") -> list[Option]:
     """
-    The choices of *column* as options with unique labels, those of another parent left out.
+    The choices of *column* as options with unique labels, without those that belong to another value than *depends_on*.
 
-    A choice without ``dependent_value`` is offered whatever *depends_on* is: `ui/meta` does not tell
-    which depend, and too many is better than none.
+    A choice without ``dependent_value`` is always offered: `ui/meta` doesn't say which choices depend on another
+    column, and too many are better than none.
     """
-    found = columns.get(column)
-    return options_of([choice for choice in (found.choices if found else ()) if _fits(choice, depends_on)])
+    choices = columns[column].choices if column in columns else ()
+    return options_of([choice for choice in choices if choice.dependent_value in {"", depends_on}])
 
 
 def options_of(choices: Sequence[Choice]) -> list[Option]:
-    """Choices as options: labels and values unique, one without a label under its value."""
+    """Choices as options with unique labels and values. A choice without a label is shown by its value."""
     options: dict[str, Option] = {}
     for choice in choices:
         if choice.value and choice.value not in {option.value for option in options.values()}:
@@ -33,24 +33,31 @@ def options_of(choices: Sequence[Choice]) -> list[Option]:
 
 
 def among(options: Sequence[Option], value: str) -> str:
-    """*value* where it is one of *options*, else ""."""
+    """*value* if it is one of *options*, or else ""."""
     return value if any(option.value == value for option in options) else ""
 
 
 def lookup(name: str, label: str, hint: str, values: Values, required: bool = False) -> LookupField:
-    """One of many rows, with what is chosen so far."""
     return LookupField(name=name, label=label, hint=hint, required=required, value=values.option(name))
 
 
+def group_lookup(values: Values) -> LookupField:
+    return lookup("assignment_group", "Assignment group", "Two letters of its name", values)
+
+
+def item_lookup(values: Values) -> LookupField:
+    return lookup("cmdb_ci", "Configuration item", "Two letters of its name", values)
+
+
 def line(name: str, label: str, values: Values, *, required: bool = False, hint: str = "") -> TextField:
-    """One line as long as a short description."""
+    """One line, at most as long as a short description."""
     most = SHORT_TEXT_CHARACTERS
     value = values.text(name)[:most]
     return TextField(name=name, label=label, hint=hint, required=required, max_length=most, value=value)
 
 
 def area(name: str, label: str, values: Values, *, required: bool = False, hint: str = "") -> TextAreaField:
-    """Several lines as long as a description."""
+    """Several lines, at most as long as a description."""
     most = LONG_TEXT_CHARACTERS
     value = values.text(name)[:most]
     return TextAreaField(name=name, label=label, hint=hint, required=required, max_length=most, value=value)
@@ -59,12 +66,8 @@ def area(name: str, label: str, values: Values, *, required: bool = False, hint:
 def select(
     name: str, label: str, options: Sequence[Option], values: Values, *, required: bool = False, refresh: bool = False
 ) -> list[AnyField]:
-    """A select, or nothing where there is nothing to choose from."""
+    """A select, or nothing if there is nothing to choose from."""
     if not options:
         return []
     chosen = among(options, values.text(name))
     return [SelectField(name=name, label=label, options=options, value=chosen, required=required, refresh=refresh)]
-
-
-def _fits(choice: Choice, depends_on: str) -> bool:
-    return not choice.dependent_value or choice.dependent_value == depends_on

@@ -1,19 +1,7 @@
-"""Imports every module that registers handlers. Add new ones here."""
+"""Imports every module in the folders of `handlers`, because a handler is registered when its module is imported."""
 
-# ruff: noqa: F401
-from handlers.account import connection, help, menu
-from handlers.admin import configure, setup, status
-from handlers.records import (
-    assign,
-    change,
-    comments,
-    incident,
-    message,
-    open_record,
-    priority,
-    share,
-    state,
-    view,
-    watch,
-)
-from handlers.subscriptions import edit, list, manage
+from importlib import import_module
+from pathlib import Path
+
+for _path in sorted(Path(__file__).parent.glob("*/*.py")):
+    import_module(f"handlers.{_path.parent.name}.{_path.stem}")

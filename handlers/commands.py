@@ -1,8 +1,7 @@
 """
-The table of commands and menu entries: bindings, autocomplete and help all come from here.
+The table of commands and menu entries, from which bindings, autocomplete, help, and the app bar's menu are built.
 
-An entry is offered when the person meets the requirement that the handler behind it declares; there
-is no second declaration.
+An entry is offered if the person meets the requirement of its handler, which only the handler declares.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,22 +11,22 @@ from core.calls import Kind
 from core.fields import Form, TextField
 from core.menus import Command, Entry, Menus, Requirement, Standing
 from core.records import Column
-from forms.records.assign import assign_flags
+from forms.records.assign import ASSIGN_FLAGS
 from forms.records.change import change_flags
 from forms.records.comments import COMMENT, NOTE, comments_flags
 from forms.records.incident import incident_flags
-from forms.records.open_record import open_flags
-from forms.records.share import share_flags
+from forms.records.open_record import OPEN_FLAGS
+from forms.records.share import SHARE_FLAGS
 from forms.records.state import RESOLVE, STATE, state_flags
-from forms.records.view import view_flags
+from forms.records.view import VIEW_FLAGS
 from forms.subscriptions.edit import ADD, EDIT
-from forms.subscriptions.list import DELETE, LIST, PAUSE, RESUME, SEND_TEST, id_flags, list_flags
+from forms.subscriptions.list import DELETE, LIST, LIST_FLAGS, PAUSE, RESUME, SEND_TEST, id_flags
 from handlers.registry import calls
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A command. ``flags`` is the form of what people can type after it, or builds it from incident's columns."""
+    """A command. ``flags`` contains what people can type after it, or builds that from the columns of incident."""
 
     words: str
     path: str
@@ -42,19 +41,19 @@ _HELP_FLAGS = Form(
     fields=[TextField(name="command", label="Command", position=-1, max_length=100, hint="[command]")],
 )
 
-# The order is the order of the autocomplete list and of the help.
+# In the order of the autocomplete list and of the help.
 _COMMANDS = (
     _Row("incident create", "incident/create", "Create an incident", "[--short_description “…”]", incident_flags),
     _Row("change create", "change/create", "Create a change request", "[--short_description “…”]", change_flags()),
-    _Row("share", "record/share", "Find a record and share its card", "[number or words]", share_flags()),
-    _Row("view", "record/view", "Show a record to you alone", "[number]", view_flags()),
-    _Row("open", "record/open", "Get the link to a record in ServiceNow", "[number or words]", open_flags()),
+    _Row("share", "record/share", "Find a record and share its card", "[number or words]", SHARE_FLAGS),
+    _Row("view", "record/view", "Show a record to you alone", "[number]", VIEW_FLAGS),
+    _Row("open", "record/open", "Get the link to a record in ServiceNow", "[number or words]", OPEN_FLAGS),
     _Row("comment", "record/comment", "Read and add comments of a record", "[number] [text]", comments_flags(COMMENT)),
     _Row("note", "record/note", "Read and add work notes of a record", "[number] [text]", comments_flags(NOTE)),
     _Row("state", "record/state", "Change the state of a record", "[number] [state]", state_flags(STATE)),
-    _Row("assign", "record/assign", "Give a record to somebody", "[number] [me | @user]", assign_flags()),
+    _Row("assign", "record/assign", "Give a record to somebody", "[number] [me | @user]", ASSIGN_FLAGS),
     _Row("resolve", "record/resolve", "Resolve a record", "[number]", state_flags(RESOLVE)),
-    _Row("subscriptions list", LIST, "Show subscriptions", "[me | anyone] [this_channel | all_channels]", list_flags()),
+    _Row("subscriptions list", LIST, "Show subscriptions", "[me | anyone] [this_channel | all_channels]", LIST_FLAGS),
     _Row("subscriptions add", ADD, "Subscribe a channel to a record or a table"),
     _Row("subscriptions edit", EDIT, "Change a subscription", "[id]", id_flags(EDIT)),
     _Row("subscriptions delete", DELETE, "Delete a subscription", "[id]", id_flags(DELETE)),
@@ -80,13 +79,25 @@ _POST_MENU = (
     Entry("message", "Add to ServiceNow record", "message/add", Kind.FORM),
 )
 
+# The buttons of the form behind the app bar's icon.
+MENU_ACTIONS = (
+    Entry("incident", "Create incident", "incident/create", Kind.FORM),
+    Entry("change", "Create change request", "change/create", Kind.FORM),
+    Entry("share", "Search and share", "record/share", Kind.FORM),
+    Entry("view", "View a record", "record/view", Kind.FORM),
+    Entry("subscribe", "Add subscription", ADD, Kind.FORM),
+    Entry("subscriptions", "Subscriptions", LIST, Kind.FORM),
+    Entry("me", "My account", "account/me", Kind.SUBMIT),
+    Entry("help", "Help", "help/show", Kind.SUBMIT),
+)
+
 
 def menus_of(standing: Standing, columns: Mapping[str, Column]) -> Menus:
     """
-    What a person with *standing* is offered.
+    The commands and menu entries for a person with *standing*.
 
     Args:
-        columns: Columns of incident at hand, for the choices behind flags; never asked for here.
+        columns: Columns of incident, for the choices of its flags.
     """
     return Menus(
         commands=[
@@ -108,7 +119,7 @@ def menus_of(standing: Standing, columns: Mapping[str, Column]) -> Menus:
 
 
 def help_lines(standing: Standing) -> list[str]:
-    """One Markdown bullet per command that the person may use now."""
+    """One Markdown bullet per command that the person can use now."""
     return [
         f"- `/servicenow {row.words}{' ' + row.hint if row.hint else ''}`: {row.description}"
         for row in _COMMANDS
@@ -117,7 +128,6 @@ def help_lines(standing: Standing) -> list[str]:
 
 
 def command_words() -> list[str]:
-    """Every command there is, for suggestions."""
     return [row.words for row in _COMMANDS]
 
 

@@ -1,12 +1,11 @@
 """
-Which handler answers which path, and what it needs.
+The handlers by path and kind, each with its requirement.
 
-A handler is registered once, with its requirement; the same declaration hides the entry in menus,
-commands and help, and refuses the call here.
+The requirement is declared once. It hides the entry in menus, commands, and help, and is checked before each call.
 """
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from core.calls import Call, Kind, Reply
@@ -19,8 +18,6 @@ Handler = Callable[[Call, Context], Reply]
 
 @dataclass(frozen=True)
 class Route:
-    """One registered handler."""
-
     path: str
     kind: Kind
     needs: Requirement
@@ -28,44 +25,39 @@ class Route:
 
 
 class Registry:
-    """Handlers by path and kind. Two for one path stop the start."""
+    """Each of its decorators registers a handler for one or more paths. A second handler for a path is an error."""
 
     def __init__(self) -> None:
         self._routes: dict[tuple[str, Kind], Route] = {}
 
-    def form(self, path: str, *, needs: Requirement) -> Callable[[Handler], Handler]:
-        """Register what opens a form."""
-        return self._register(path, Kind.FORM, needs)
+    def form(self, *paths: str, needs: Requirement) -> Callable[[Handler], Handler]:
+        """Opens a form."""
+        return self._register(paths, Kind.FORM, needs)
 
-    def refresh(self, path: str, *, needs: Requirement) -> Callable[[Handler], Handler]:
-        """Register what builds a form again after a field changed."""
-        return self._register(path, Kind.REFRESH, needs)
+    def refresh(self, *paths: str, needs: Requirement) -> Callable[[Handler], Handler]:
+        """Builds a form again after a field has changed."""
+        return self._register(paths, Kind.REFRESH, needs)
 
-    def lookup(self, path: str, *, needs: Requirement) -> Callable[[Handler], Handler]:
-        """Register the type-ahead of a form's look-up fields."""
-        return self._register(path, Kind.LOOKUP, needs)
+    def lookup(self, *paths: str, needs: Requirement) -> Callable[[Handler], Handler]:
+        """Answers the type-ahead of a form's lookup fields."""
+        return self._register(paths, Kind.LOOKUP, needs)
 
-    def submit(self, path: str, *, needs: Requirement) -> Callable[[Handler], Handler]:
-        """Register what does it."""
-        return self._register(path, Kind.SUBMIT, needs)
+    def submit(self, *paths: str, needs: Requirement) -> Callable[[Handler], Handler]:
+        """Runs a command, a button, or a submitted form."""
+        return self._register(paths, Kind.SUBMIT, needs)
 
-    def _register(self, path: str, kind: Kind, needs: Requirement) -> Callable[[Handler], Handler]:
+    def _register(self, paths: Sequence[str], kind: Kind, needs: Requirement) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
-            if (path, kind) in self._routes:
-                raise ValueError(f"two handlers for /{path}/{kind}")
-            self._routes[path, kind] = Route(path, kind, needs, handler)
+            for path in paths:
+                if (path, kind) in self._routes:
+                    raise ValueError(f"two handlers for /{path}/{kind}")
+                self._routes[path, kind] = Route(path, kind, needs, handler)
             return handler
 
         return register
 
     def route(self, path: str, kind: str) -> Route:
-        """
-        The route of *path* and *kind*.
-
-        Raises:
-            UnknownRequest: There is none; the log names the registration that is missing, the person
-                is told the nearest that exists.
-        """
+        """Raises UnknownRequest, with the missing registration for the log and the nearest path for the person."""
         try:
             return self._routes[path, Kind(kind)]
         except (KeyError, ValueError):
@@ -79,15 +71,14 @@ class Registry:
         Check the requirement and run the handler.
 
         Raises:
-            NotConfigured, NotConnected, Suspended, AdministratorsOnly: The requirement is not met.
-            GuestsOut: A guest, where guests may not use the app.
+            NotConfigured, NotConnected, Suspended, AdministratorsOnly: The requirement isn't met.
+            GuestsOut: The person is a guest, and guests can't use the app.
         """
         route = self.route(call.path, call.kind)
         _check(route.needs, call, context)
         return route.handler(call, context)
 
     def has(self, path: str, kind: Kind) -> bool:
-        """Whether anything answers."""
         return (path, kind) in self._routes
 
     @property
@@ -107,7 +98,7 @@ def _check(needs: Requirement, call: Call, context: Context) -> None:
         if not call.person.administrator:
             raise AdministratorsOnly("not a system administrator")
         return
-    # Who connected before becoming a guest can still disconnect.
+    # A guest who connected an account before becoming a guest can still disconnect it.
     if needs is not Requirement.LINKED and call.person.guest and not context.settings.guests:
         raise GuestsOut("a guest")
     if context.instance.missing:

@@ -1,21 +1,24 @@
-"""Give a record to a person or a group. Pure."""
+"""Assign a record to a person or a group."""
 
 from dataclasses import replace
 
 from core.calls import Values
 from core.fields import Form
-from forms.choices import lookup
-from forms.records.record_lookup import pick_form, record_field, titled
+from forms.choices import group_lookup, lookup
+from forms.records.record_lookup import record_flags, titled
 
 PATH = "record/assign"
-MINE = "record/mine"
+TO_ME_PATH = "record/mine"
+PICK_TITLE = "Assign a record"
 LOOKUPS = ("assigned_to", "assignment_group")
 
 _TITLE = "Assign"
+_PERSON_FLAG = replace(lookup("assigned_to", "Assigned to", "[me | @user]", Values()), position=2)
+ASSIGN_FLAGS = record_flags(PATH, _TITLE, _PERSON_FLAG, group_lookup(Values()))
 
 
 def assign_form(number: str, values: Values, *, state: str, header: str = "") -> Form:
-    """Build the form; *values* hold who and which group have it now, or what was entered so far."""
+    """*values* are the current person and group, or what was entered so far."""
     return Form(
         path=PATH,
         title=titled(_TITLE, number),
@@ -24,19 +27,6 @@ def assign_form(number: str, values: Values, *, state: str, header: str = "") ->
         state=state,
         fields=[
             lookup("assigned_to", "Assigned to", "Name, user name or e-mail", values),
-            lookup("assignment_group", "Assignment group", "Two letters of its name", values),
+            group_lookup(values),
         ],
     )
-
-
-def assign_pick_form(path: str, values: Values, header: str = "") -> Form:
-    """Ask which record is meant."""
-    return pick_form(path, "Assign a record", values, header=header)
-
-
-def assign_flags() -> Form:
-    """What can be typed behind ``/servicenow assign``: a number, then ``me``, ``@user`` or a name."""
-    person = lookup("assigned_to", "Assigned to", "[me | @user]", Values())
-    group = lookup("assignment_group", "Assignment group", "Two letters of its name", Values())
-    fields = [record_field(Values(), position=1, required=False), replace(person, position=2), group]
-    return Form(path=PATH, title=_TITLE, fields=fields)

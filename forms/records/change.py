@@ -1,12 +1,22 @@
-"""The form that creates a change request: normal, emergency, or standard from a template. Pure."""
+"""Create a change request: normal, emergency, or standard from a template."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from core.calls import Values
 from core.fields import HELP_BYTES, AnyField, DateField, Form, Option, SelectField, SwitchField, TextField
 from core.records import Column
 from core.times import EXAMPLE
-from forms.choices import SHORT_TEXT_CHARACTERS, among, area, choices_of, line, lookup, select
+from forms.choices import (
+    SHORT_TEXT_CHARACTERS,
+    among,
+    area,
+    choices_of,
+    group_lookup,
+    item_lookup,
+    line,
+    lookup,
+    select,
+)
 
 PATH = "change/create"
 TITLE = "Create change request"
@@ -32,27 +42,24 @@ def change_form(
     steps: bool = True,
 ) -> Form:
     """
-    Build the form.
-
     Args:
-        columns: Columns of change_request with their choices, as the person may see them.
+        columns: Columns of change_request with their choices, as the person can see them.
         values: What was entered so far; dates as typed.
-        zone: The person's time zone, by name.
-        conflict: What the planned time conflicts with, plain; it is said at the dates, and a switch asks
-            whether to create the change all the same.
-        steps: Whether another type can show another form; else the template is there from the start.
+        zone: Name of the person's time zone.
+        conflict: Plain text that says what the planned time conflicts with. It is shown at the dates, with a switch
+            to create the change anyway.
+        steps: Whether the form can be rebuilt when the type changes. If not, it has the template from the start.
     """
     chosen = values.text("type") or NORMAL
     kinds = SelectField(name="type", label="Type", options=_TYPES, value=among(_TYPES, chosen) or NORMAL, refresh=True)
     fields: list[AnyField] = [kinds]
     if chosen == STANDARD or not steps:
-        hint = "Two letters of its name"
-        fields.append(lookup(TEMPLATE, "Template", hint, values, required=steps))
+        fields.append(lookup(TEMPLATE, "Template", "Two letters of its name", values, required=steps))
     fields += [
         line("short_description", "Short description", values, required=chosen != STANDARD),
         area("justification", "Justification", values),
-        lookup("assignment_group", "Assignment group", "Two letters of its name", values),
-        lookup("cmdb_ci", "Configuration item", "Two letters of its name", values),
+        group_lookup(values),
+        item_lookup(values),
         _moment("start_date", "Planned start", values, conflict or f"In your time zone, {zone}."),
         _moment("end_date", "Planned end", values, conflict),
         *select("risk", "Risk", choices_of(columns, "risk"), values),
@@ -64,16 +71,16 @@ def change_form(
 
 
 def change_flags() -> Form:
-    """What can be typed behind ``/servicenow change create``; nothing is required."""
+    """What people can type after ``/servicenow change create``. Nothing is required."""
     nothing = Values()
-    fields: Sequence[AnyField] = (
+    fields: list[AnyField] = [
         SelectField(name="type", label="Type", options=[Option(kind, kind) for kind in (NORMAL, EMERGENCY)]),
         TextField(name="short_description", label="Short description", max_length=SHORT_TEXT_CHARACTERS),
-        lookup("assignment_group", "Assignment group", "Two letters of its name", nothing),
-        lookup("cmdb_ci", "Configuration item", "Two letters of its name", nothing),
+        group_lookup(nothing),
+        item_lookup(nothing),
         _moment("start_date", "Planned start", nothing, ""),
         _moment("end_date", "Planned end", nothing, ""),
-    )
+    ]
     return Form(path=PATH, title=TITLE, submit_label="Create", fields=fields)
 
 

@@ -1,9 +1,9 @@
-"""Comments and work notes of a record: what was written, and a box to write more. Pure."""
+"""Comments and work notes of a record: the latest entries, and a text area to add one."""
 
 from core.calls import Values
 from core.fields import AnyField, Form, MarkdownField, Option, SelectField, TextAreaField
 from forms.choices import LONG_TEXT_CHARACTERS
-from forms.records.record_lookup import pick_form, record_field, titled
+from forms.records.record_lookup import pick_form, record_flags, titled
 
 COMMENT = "record/comment"
 NOTE = "record/note"
@@ -13,7 +13,7 @@ ADD, OLDER = "add", "older"
 ADD_AS = "element"  # the journal column that an entry goes to
 
 _TITLES = {COMMENT: "Comments on", NOTE: "Work notes on"}
-_ALONE = {COMMENT: "Add a comment", NOTE: "Add a work note"}
+_PICK_TITLES = {COMMENT: "Add a comment", NOTE: "Add a work note"}
 _KINDS = (Option("Comment (the caller sees it)", "comments"), Option("Work note", "work_notes"))
 
 
@@ -29,19 +29,19 @@ def comments_form(
     header: str = "",
 ) -> Form:
     """
-    Build the form; it stays open after an entry is added.
+    The form stays open after an entry is added.
 
     Args:
         path: `COMMENT` or `NOTE`.
         entries: Markdown of the entries shown.
-        work_notes: Whether the account sees, and so may write, work notes.
+        work_notes: Whether the account can read and therefore write work notes.
         older: Whether there are older entries to show.
     """
     fields: list[AnyField] = [MarkdownField(name="entries", label="So far", text=entries)]
     if path == COMMENT and work_notes:
         kind = values.text(ADD_AS) or "comments"
         fields.append(SelectField(name=ADD_AS, label="Add as", options=_KINDS, value=kind))
-    # Not required by the form: the client would refuse “Older” while the box is empty.
+    # Not required by the form: the client would reject “Older” while the text area is empty.
     fields.append(_text(path, values))
     if older:
         buttons = [Option("Add", ADD), Option("Older", OLDER)]
@@ -51,14 +51,14 @@ def comments_form(
 
 
 def comments_pick_form(path: str, values: Values, header: str = "") -> Form:
-    """Ask which record is meant; the text typed so far stays."""
-    return pick_form(path, _ALONE[path], values, more=[_text(path, values)], header=header)
+    """Ask for the record. The text typed so far is kept."""
+    return pick_form(path, _PICK_TITLES[path], header, values, _text(path, values))
 
 
 def comments_flags(path: str) -> Form:
-    """What can be typed behind ``/servicenow comment`` and ``note``: a number, then the text."""
+    """What people can type after ``/servicenow comment`` and ``note``."""
     text = TextAreaField(name=ELEMENT[path], label="Text", max_length=LONG_TEXT_CHARACTERS, position=-1)
-    return Form(path=path, title=_ALONE[path], fields=[record_field(Values(), position=1, required=False), text])
+    return record_flags(path, _PICK_TITLES[path], text)
 
 
 def _text(path: str, values: Values) -> TextAreaField:

@@ -1,20 +1,17 @@
-"""The incident form. Pure: choices and values in, a form out; built again on refresh, never patched."""
+"""Create an incident. A refresh builds the form again from the values; it doesn't change the old one."""
 
 from collections.abc import Collection, Mapping, Sequence
 
 from core.calls import Values
 from core.fields import AnyField, Form, SelectField, SwitchField
 from core.records import Column
-from forms.choices import LONG_TEXT_CHARACTERS, SHORT_TEXT_CHARACTERS, among, area, choices_of, line, lookup
+from forms.choices import among, area, choices_of, group_lookup, item_lookup, line, lookup, select
 from forms.records.mandatory import mandatory_columns, mandatory_fields
 
 PATH = "incident/create"
 TITLE = "Create incident"
 
-SHORT_DESCRIPTION_CHARACTERS = SHORT_TEXT_CHARACTERS
-DESCRIPTION_CHARACTERS = LONG_TEXT_CHARACTERS
-
-# What the form can hold, by ServiceNow's column names, in the order shown.
+# The columns that the form has fields for, in the order shown.
 COLUMNS = (
     "short_description",
     "description",
@@ -28,7 +25,7 @@ COLUMNS = (
 )
 LOOKUPS = ("caller_id", "assignment_group", "cmdb_ci")
 SELECTS = ("impact", "urgency", "category", "subcategory")
-_DEFAULT_LEVEL = "3"  # Low: what ServiceNow itself stores when nothing is said
+_DEFAULT_LEVEL = "3"  # Low, ServiceNow's own default
 
 
 def incident_form(
@@ -42,13 +39,10 @@ def incident_form(
     header: str = "",
 ) -> Form:
     """
-    Build the form for a modal.
-
     Args:
-        columns: Columns of incident with their choices, as the person may see them.
+        columns: Columns of incident with their choices, as the person can see them.
         values: What was entered or prefilled so far.
-        state: Signed state of this opened form.
-        caller_optional: Whether the caller may be left empty.
+        caller_optional: Whether the caller can be left empty.
         more: Fields for the message's thread and files.
         also: Columns that a refusal showed to be mandatory.
     """
@@ -57,8 +51,8 @@ def incident_form(
         lookup("caller_id", "Caller", "Name, user name or e-mail", values, required=not caller_optional),
         *_levels(columns, values),
         *_categories(columns, values),
-        lookup("assignment_group", "Assignment group", "Two letters of its name", values),
-        lookup("cmdb_ci", "Configuration item", "Two letters of its name", values),
+        group_lookup(values),
+        item_lookup(values),
         SwitchField(
             name="subscribe",
             label="Subscribe the channel",
@@ -67,30 +61,18 @@ def incident_form(
         ),
         *more,
     ]
-    own = mandatory_fields(mandatory_columns(columns, COLUMNS, also), values, {field.label for field in fields})
-    # Mandatory columns come right after the texts, where people see them.
-    fields[2:2] = own
+    mandatory = mandatory_columns(columns, COLUMNS, also)
+    # Right after the two texts, where people see them.
+    fields[2:2] = mandatory_fields(mandatory, values, {field.label for field in fields})
     return Form(path=PATH, title=TITLE, header=header, submit_label="Create", state=state, fields=fields)
 
 
 def incident_flags(columns: Mapping[str, Column]) -> Form:
-    """
-    What can be typed behind ``/servicenow incident create``: no category, whose choices depend on
-    each other, and nothing required.
-    """
+    """What people can type after ``/servicenow incident create``. No category: flags can't depend on each other."""
     nothing = Values()
-    return Form(
-        path=PATH,
-        title=TITLE,
-        submit_label="Create",
-        fields=[
-            *_texts(nothing),
-            lookup("caller_id", "Caller", "Name, user name or e-mail", nothing),
-            *_levels(columns, nothing),
-            lookup("assignment_group", "Assignment group", "Two letters of its name", nothing),
-            lookup("cmdb_ci", "Configuration item", "Two letters of its name", nothing),
-        ],
-    )
+    caller = lookup("caller_id", "Caller", "Name, user name or e-mail", nothing)
+    fields = [*_texts(nothing), caller, *_levels(columns, nothing), group_lookup(nothing), item_lookup(nothing)]
+    return Form(path=PATH, title=TITLE, submit_label="Create", fields=fields)
 
 
 def _texts(values: Values) -> Sequence[AnyField]:
@@ -114,11 +96,8 @@ def _categories(columns: Mapping[str, Column], values: Values) -> list[AnyField]
     if not categories:
         return []
     category = among(categories, values.text("category"))
-    fields: list[AnyField] = [
-        SelectField(name="category", label="Category", options=categories, value=category, refresh=True)
-    ]
     subcategories = choices_of(columns, "subcategory", category) if category else []
-    if subcategories:
-        chosen = among(subcategories, values.text("subcategory"))
-        fields.append(SelectField(name="subcategory", label="Subcategory", options=subcategories, value=chosen))
-    return fields
+    return [
+        SelectField(name="category", label="Category", options=categories, value=category, refresh=True),
+        *select("subcategory", "Subcategory", subcategories, values),
+    ]

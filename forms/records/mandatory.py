@@ -1,20 +1,11 @@
-"""Fields for columns that an instance requires and a form lacks, by their type. Pure."""
+"""Fields for columns that an instance requires and a form lacks, by their type."""
 
 from collections.abc import Collection, Mapping, Sequence
 
 from core.calls import Values
-from core.fields import (
-    LABEL_BYTES,
-    AnyField,
-    DateField,
-    LookupField,
-    SelectField,
-    SwitchField,
-    TextAreaField,
-    TextField,
-)
+from core.fields import LABEL_BYTES, AnyField, DateField, SelectField, SwitchField, TextAreaField, TextField
 from core.records import Column
-from forms.choices import among, options_of
+from forms.choices import among, lookup, options_of
 
 MOMENTS = ("glide_date_time",)
 DAYS = ("glide_date", "due_date")
@@ -95,7 +86,7 @@ def _field(column: Column, label: str, values: Values) -> AnyField:
         chosen = among(options, values.text(name))
         return SelectField(name=name, label=label, required=True, options=options, value=chosen)
     if column.reference:
-        return LookupField(name=name, label=label, required=True, hint="Type two letters", value=values.option(name))
+        return lookup(name, label, "Type two letters", values, required=True)
     if column.type in TRUTHS:
         return SwitchField(name=name, label=label, value=values.flag(name))
     if column.type in {*MOMENTS, *DAYS}:

@@ -1,9 +1,10 @@
-"""The form that adds a message, its thread and files to a record. Pure."""
+"""Add a message, its thread, and its files to a record."""
 
 from collections.abc import Sequence
 
 from core.calls import Values
 from core.fields import AnyField, Form, Option, SelectField, SwitchField
+from forms.choices import among
 from forms.records.record_lookup import record_field
 
 PATH = "message/add"
@@ -17,16 +18,11 @@ _KINDS = (
 
 def message_form(values: Values, *, messages: int, files: int, state: str) -> Form:
     """
-    Build the form.
-
     Args:
-        values: What was entered or found in the message; ``record`` holds the record that it names.
-        messages: How many the thread has; one for a message alone.
-        files: How many files the message or, where it has one, its thread has.
+        values: What was entered or found in the message; ``record`` is the record that it mentions.
+        messages, files: How many the thread has. A message without a thread counts as one.
     """
-    kind = values.text("kind")
-    if kind not in {one.value for one in _KINDS}:
-        kind = WORK_NOTE  # a chat is internal; telling the caller is a decision
+    kind = among(_KINDS, values.text("kind")) or WORK_NOTE  # by default, the caller doesn't see the conversation
     return Form(
         path=PATH,
         title="Add to record",
@@ -41,20 +37,14 @@ def message_form(values: Values, *, messages: int, files: int, state: str) -> Fo
 
 
 def thread_fields(values: Values, *, messages: int, files: int) -> Sequence[AnyField]:
-    """Switches for what else there is to take along; none where there is nothing."""
+    """Switches to also add the thread and the files, if there are any."""
     fields: list[AnyField] = []
     if messages > 1:
         whole = values.flag("whole_thread")
         description = f"All {messages} messages, each with author, time and link."
         fields.append(SwitchField(name="whole_thread", label="The whole thread", description=description, value=whole))
     if files:
+        label, value = "Files too" if files > 1 else "The file too", values.flag("files") if "files" in values else True
         description = "As attachments of the record."
-        fields.append(
-            SwitchField(
-                name="files",
-                label="Files too" if files > 1 else "The file too",
-                description=description,
-                value=values.flag("files") if "files" in values else True,
-            )
-        )
+        fields.append(SwitchField(name="files", label=label, description=description, value=value))
     return fields

@@ -1,4 +1,4 @@
-"""Priority by impact and urgency. Pure."""
+"""Change a record's priority through its impact and urgency."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,6 @@ COLUMNS = ("impact", "urgency")
 
 
 def priority_form(number: str, columns: Mapping[str, Column], values: Values, *, state: str, header: str = "") -> Form:
-    """Build the form; ServiceNow makes the priority of the two."""
     impact = select("impact", "Impact", choices_of(columns, "impact"), values, required=True)
     urgency = select("urgency", "Urgency", choices_of(columns, "urgency"), values, required=True)
     return Form(

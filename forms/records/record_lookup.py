@@ -1,7 +1,6 @@
-"""What the forms about one record share: choosing it, and a title with its number. Pure."""
+"""What forms about one record have in common: a field to choose it, and a title with its number."""
 
 import unicodedata
-from collections.abc import Sequence
 
 from core.calls import Values
 from core.fields import TITLE_BYTES, AnyField, Form, LookupField, Option, TextField
@@ -13,7 +12,6 @@ _KEPT = "\u200c\u200d\t\n\r"
 
 
 def record_field(values: Values, *, position: int = 0, required: bool = True) -> LookupField:
-    """A record by number or words."""
     return LookupField(
         name=RECORD,
         label="Record",
@@ -25,30 +23,37 @@ def record_field(values: Values, *, position: int = 0, required: bool = True) ->
     )
 
 
-def record_words_field() -> TextField:
-    """The rest of a command's line: a record's number, or keywords."""
-    return TextField(name=RECORD, label="Record", hint="[number or words]", position=-1, max_length=200)
+def record_flags(path: str, title: str, *more: AnyField) -> Form:
+    """What people can type after a command about one record: its number, then *more*."""
+    return Form(path=path, title=title, fields=[record_field(Values(), position=1, required=False), *more])
 
 
-def pick_form(path: str, title: str, values: Values, *, more: Sequence[AnyField] = (), header: str = "") -> Form:
-    """Ask which record is meant, for a command that named none or one that is not clear."""
-    return Form(path=path, title=title, header=header, submit_label="Next", fields=[record_field(values), *more])
+def search_flags(path: str, title: str) -> Form:
+    """What people can type after a command that finds a record: its number or keywords."""
+    words = TextField(name=RECORD, label="Record", hint="[number or words]", position=-1, max_length=200)
+    return Form(path=path, title=title, fields=[words])
+
+
+def pick_form(path: str, title: str, header: str = "", values: Values | None = None, *more: AnyField) -> Form:
+    """Ask for the record of a command that named none, or an ambiguous one. *header* says why."""
+    field = record_field(values or Values())
+    return Form(path=path, title=title, header=header, submit_label="Next", fields=[field, *more])
 
 
 def titled(words: str, number: str) -> str:
-    """*words* and the number, or *words* alone where a dialog's title has no room for both."""
+    """*words* and the number, or *words* alone if a dialog's title has no room for both."""
     title = f"{words} {number}".strip()
     return title if len(title.encode()) <= TITLE_BYTES else words
 
 
 def record_option(record: Record) -> Option:
-    """A record as a choice: number and text; the value names its table, too, and its word is the number."""
-    text = " ".join(_visible(record.value("short_description")).split())
+    """A record as a choice. Its value contains the table and the sys_id; its word is the number."""
+    text = " ".join(_without_control_characters(record.value("short_description")).split())
     label = f"{record.number}: {text}" if text else record.number
     label = label if len(label) <= MOST_LABEL else label[: MOST_LABEL - 1] + "…"
     return Option(label, f"{record.table}.{record.sys_id}", record.number)
 
 
-def _visible(text: str) -> str:
-    """Without marks that turn the writing direction and other signs that only steer; what joins emoji stays."""
+def _without_control_characters(text: str) -> str:
+    """Also without marks that change the writing direction. Emoji keep their joiners."""
     return "".join(one for one in text if one in _KEPT or unicodedata.category(one) not in {"Cc", "Cf"})

@@ -1,23 +1,17 @@
-"""The form that finds a record and shares it. Pure."""
+"""Find a record and share it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from core.calls import Values
-from core.fields import (
-    AnyField,
-    ChannelField,
-    Form,
-    MarkdownField,
-    Option,
-    SelectField,
-    TextAreaField,
-    UserField,
-)
+from core.fields import AnyField, ChannelField, Form, MarkdownField, Option, SelectField, TextAreaField, UserField
 from core.tables import Table
-from forms.records.record_lookup import record_field, record_words_field
+from forms.choices import among
+from forms.records.record_lookup import record_field, search_flags
 
 PATH = "record/share"
+_TITLE = "Share a record"
+SHARE_FLAGS = search_flags(PATH, _TITLE)
 EVERY_TABLE = "every"
 NOTE_CHARACTERS = 1000
 
@@ -26,24 +20,17 @@ def share_form(
     tables: Sequence[Table], values: Values, *, preview: str, state: str, header: str = "", steps: bool = True
 ) -> Form:
     """
-    Build the form: record type, record, and once one is chosen its preview and where it goes.
+    The preview and the destination appear when a record is chosen.
 
     Args:
-        tables: What may be shared here.
-        values: What was entered so far.
-        preview: Markdown of the chosen record; "" while none is chosen.
-        steps: Whether the form can be shown again; else it holds everything at once.
+        tables: The shared tables.
+        preview: Markdown of the chosen record; "" if none is chosen.
+        steps: Whether the form can be shown again. If not, it has all fields from the start.
     """
-    options = [Option("All types", EVERY_TABLE), *_labelled(tables)]
-    chosen = values.text("table") or EVERY_TABLE
+    options = [Option("All types", EVERY_TABLE), *_table_options(tables)]
+    chosen = among(options, values.text("table")) or EVERY_TABLE
     fields: list[AnyField] = [
-        SelectField(
-            name="table",
-            label="Record type",
-            options=options,
-            value=chosen if chosen in {option.value for option in options} else EVERY_TABLE,
-            refresh=True,
-        ),
+        SelectField(name="table", label="Record type", options=options, value=chosen, refresh=True),
         replace(record_field(values), refresh=True),
     ]
     if preview:
@@ -57,23 +44,15 @@ def share_form(
                 value=values.option("channel"),
             ),
             UserField(
-                name="person",
-                label="Or a person",
-                description="As a direct message.",
-                value=values.option("person"),
+                name="person", label="Or a person", description="As a direct message.", value=values.option("person")
             ),
             TextAreaField(name="note", label="Note", max_length=NOTE_CHARACTERS, value=values.text("note")),
         ]
     label = "Share" if preview or not steps else "Next"
-    return Form(path=PATH, title="Share a record", header=header, submit_label=label, state=state, fields=fields)
+    return Form(path=PATH, title=_TITLE, header=header, submit_label=label, state=state, fields=fields)
 
 
-def share_flags() -> Form:
-    """What can be typed behind ``/servicenow share``: a number or words."""
-    return Form(path=PATH, title="Share a record", fields=[record_words_field()])
-
-
-def _labelled(tables: Sequence[Table]) -> list[Option]:
+def _table_options(tables: Sequence[Table]) -> list[Option]:
     labels: dict[str, Option] = {}
     for table in tables:
         label = table.label if table.label not in labels else f"{table.label} ({table.name})"

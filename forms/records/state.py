@@ -1,8 +1,4 @@
-"""
-Change a record's state, with the fields that the chosen state requires. Pure.
-
-One form for four commands: change the state, resolve, close and reopen.
-"""
+"""Change a record's state, or resolve, close, or reopen it. The form has the fields that the state requires."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +9,7 @@ from core.records import Column
 from core.tables import table_of
 from forms.choices import area, choices_of, lookup, select
 from forms.records.mandatory import fitted, unique_label
-from forms.records.record_lookup import pick_form, record_field, titled
+from forms.records.record_lookup import pick_form, record_flags, titled
 
 STATE = "record/state"
 RESOLVE = "record/resolve"
@@ -34,11 +30,12 @@ _LABELS = {
     "comments": "Comment",
 }
 LOOKUPS = ("assigned_to", "assignment_group")
+_RESOLUTION = ("close_code", "close_notes")
 _REFRESHING = ("hold_reason",)  # decides whether a comment is required
 
 
 @dataclass(frozen=True, kw_only=True)
-class StateOf:
+class StateOptions:
     """
     The record and what the form can offer.
 
@@ -55,11 +52,10 @@ class StateOf:
     columns: Mapping[str, Column]
 
 
-def state_form(about: StateOf, values: Values, *, state: str, header: str = "", steps: bool = True) -> Form:
+def state_form(about: StateOptions, values: Values, *, state: str, header: str = "", steps: bool = True) -> Form:
     """
-    Build the form; *values* hold the chosen state and what was entered so far.
-
     Args:
+        values: The chosen state and what was entered so far.
         steps: Whether the form can be rebuilt when the state changes. If not, it has the fields of all offered states,
             all optional, each with the states that require it.
     """
@@ -75,9 +71,9 @@ def state_form(about: StateOf, values: Values, *, state: str, header: str = "", 
         for name in table_of(about.table).all_form_columns:
             fields += _field(name, about, values, required=False)
     taken: set[str] = set()
-    for place, field in enumerate(fields):  # an instance may call two columns alike
-        fields[place] = replace(field, label=unique_label(field.label, taken))
-        taken.add(fields[place].label)
+    for position, field in enumerate(fields):  # two columns of an instance can have the same label
+        fields[position] = replace(field, label=unique_label(field.label, taken))
+        taken.add(fields[position].label)
     return Form(
         path=about.path,
         title=titled(_TITLES[about.path], about.number),
@@ -89,18 +85,15 @@ def state_form(about: StateOf, values: Values, *, state: str, header: str = "", 
 
 
 def state_pick_form(path: str, values: Values, header: str = "") -> Form:
-    """Ask for the record."""
-    return pick_form(path, f"{_TITLES[path]} a record", values, header=header)
+    return pick_form(path, f"{_TITLES[path]} a record", header, values)
 
 
 def state_flags(path: str) -> Form:
-    """What can be typed behind ``/servicenow state`` and ``resolve``."""
-    fields: list[AnyField] = [record_field(Values(), position=1, required=False)]
+    """What people can type after ``/servicenow state`` and ``resolve``."""
     if path == STATE:
-        fields.append(TextField(name="state", label="State", hint="[state]", position=-1, max_length=80))
-    else:
-        fields += [area(name, _LABELS[name], Values()) for name in ("close_code", "close_notes")]
-    return Form(path=path, title=_TITLES[path], fields=fields)
+        state = TextField(name="state", label="State", hint="[state]", position=-1, max_length=80)
+        return record_flags(path, _TITLES[path], state)
+    return record_flags(path, _TITLES[path], *(area(name, _LABELS[name], Values()) for name in _RESOLUTION))
 
 
 def label_of(name: str, columns: Mapping[str, Column]) -> str:
@@ -111,16 +104,16 @@ def label_of(name: str, columns: Mapping[str, Column]) -> str:
     return _LABELS.get(name) or fitted(known.label if known else name)
 
 
-def _field(name: str, about: StateOf, values: Values, *, required: bool) -> list[AnyField]:
+def _field(name: str, about: StateOptions, values: Values, *, required: bool) -> list[AnyField]:
     label = label_of(name, about.columns)
     if name in LOOKUPS:
         return [lookup(name, label, "Two letters of the name", values, required=required)]
     if options := choices_of(about.columns, name):
         return select(name, label, options, values, required=required, refresh=name in _REFRESHING)
-    hint = "" if required else _needed_for(name, about)
+    hint = "" if required else _states_requiring(name, about)
     return [area(name, label, values, required=required, hint=hint)]
 
 
-def _needed_for(name: str, about: StateOf) -> str:
+def _states_requiring(name: str, about: StateOptions) -> str:
     states = [option.label for option in about.states if name in table_of(about.table).mandatory(option.value)]
     return fitted(f"Needed for {', '.join(states)}", TEXT_DEFAULT_BYTES) if states else ""

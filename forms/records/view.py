@@ -1,36 +1,24 @@
-"""A record for whoever asks alone: its card's fields as the header, its actions as submit buttons. Pure."""
+"""A record shown to one person: its card's fields as the form's header, its actions as submit buttons."""
 
 from collections.abc import Sequence
 
-from core.calls import Values
-from core.fields import AnyField, Form, Option, SelectField
+from core.fields import Form, Option, SelectField
 from core.menus import Action
-from forms.records.record_lookup import pick_form, record_field, titled
+from forms.records.record_lookup import record_flags, titled
 
 PATH = "record/view"
+PICK_TITLE = "View a record"
 ACTION = "action"
+VIEW_FLAGS = record_flags(PATH, PICK_TITLE)
 
 
 def view_form(number: str, label: str, summary: str, actions: Sequence[Action], state: str) -> Form:
     """
-    Build the view.
-
     Args:
-        number: The record's; with *label*, its table's, the title.
+        number, label: The record's number and its table's label, for the title.
         summary: Markdown of the card.
-        actions: What fits the record; at least one.
+        actions: The actions for the record's state; at least one.
     """
     options = [Option(action.label, action.word) for action in actions]
     buttons = SelectField(name=ACTION, label="What to do", options=options, buttons=True)
     return Form(path=PATH, title=titled(label, number)[:24], header=summary, fields=[buttons], state=state)
-
-
-def view_pick_form(values: Values, header: str = "") -> Form:
-    """Ask which record to view."""
-    return pick_form(PATH, "View a record", values, header=header)
-
-
-def view_flags() -> Form:
-    """What can be typed behind ``/servicenow view``."""
-    fields: list[AnyField] = [record_field(Values(), position=1, required=False)]
-    return Form(path=PATH, title="View a record", fields=fields)

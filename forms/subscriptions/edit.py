@@ -1,4 +1,4 @@
-"""The form to add or edit a subscription. Pure."""
+"""The form to add or edit a subscription."""
 
 from collections.abc import Mapping, Sequence
 
@@ -44,15 +44,11 @@ def subscription_form(
     header: str = "",
 ) -> Form:
     """
-    Build the form for a modal.
-
     Args:
         tables: Labels of the tables that can be subscribed to, by name.
         columns: Columns of the chosen table that the person can see.
-        values: What was entered or prefilled.
         path: `ADD` or `EDIT`.
-        fresh: Whether it opens now, so that empty fields get their defaults.
-        header: Markdown above the fields.
+        fresh: Whether the form is opened now, so that empty fields get their defaults.
     """
     table, kind = chosen_table(values, tables), kind_of(values)
     save = Option("Subscribe" if path == ADD else "Save", SAVE)
@@ -114,7 +110,7 @@ def kind_of(values: Values) -> str:
 
 
 def events_of(table: str, kind: str) -> list[Event]:
-    """What can happen: a record that is followed exists already, so it is never created."""
+    """The events to choose from. A single record exists already, so its creation isn't offered."""
     return [event for event in table_of(table).events if kind == WHOLE_TABLE or event is not Event.CREATED]
 
 

@@ -1,4 +1,4 @@
-"""The forms to list subscriptions, to show one, and to confirm its deletion. Pure."""
+"""The forms to list subscriptions, to show one, and to confirm its deletion."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +28,11 @@ _STATUSES = (
 )
 
 
+_OWNER_FLAG = SelectField(name="owner", label="Made by", options=_OWNERS, position=1, hint="[me | anyone]")
+_PLACE_FLAG = SelectField(name="where", label="In", options=_PLACES, position=2, hint="[this_channel | all_channels]")
+LIST_FLAGS = Form(path=LIST, title="Subscriptions", fields=[_OWNER_FLAG, _PLACE_FLAG])
+
+
 @dataclass(frozen=True, kw_only=True)
 class ListFilter:
     """Which subscriptions a list shows. ``table`` and ``status`` are "" for any."""
@@ -49,8 +54,6 @@ def list_form(
     further: bool,
 ) -> Form:
     """
-    Build the list.
-
     Args:
         lines: A line of Markdown per subscription, or a sentence if there are none.
         picks: The same subscriptions as options: numbered label and sys_id.
@@ -63,27 +66,15 @@ def list_form(
         buttons.append(Option("Next", "next"))
     buttons += [Option("Filter", "filter"), Option("Add", "add")]
     fields: list[AnyField] = [SelectField(name="pick", label="Subscription", options=picks)] if picks else []
-    tables = {ANY: "Any table", **tables}
+    table_options = [Option("Any table", ANY), *(Option(label, name) for name, label in tables.items())]
     fields += [
         SelectField(name="owner", label="Made by", options=_OWNERS, value=shown.owner),
         SelectField(name="where", label="In", options=_PLACES, value=shown.where),
-        SelectField(
-            name="table",
-            label="Table",
-            options=[Option(label, name) for name, label in tables.items()],
-            value=shown.table or ANY,
-        ),
+        SelectField(name="table", label="Table", options=table_options, value=shown.table or ANY),
         SelectField(name="status", label="Status", options=_STATUSES, value=shown.status or ANY),
         SelectField(name="action", label="Action", options=buttons, buttons=True),
     ]
     return Form(path=LIST, title="Subscriptions", header="\n".join(lines), fields=fields, state=state)
-
-
-def list_flags() -> Form:
-    """The flags of ``/servicenow subscriptions list``."""
-    owner = SelectField(name="owner", label="Made by", options=_OWNERS, position=1, hint="[me | anyone]")
-    where = SelectField(name="where", label="In", options=_PLACES, position=2, hint="[this_channel | all_channels]")
-    return Form(path=LIST, title="Subscriptions", fields=[owner, where])
 
 
 def id_flags(path: str) -> Form:
@@ -94,12 +85,12 @@ def id_flags(path: str) -> Form:
 
 def detail_form(lines: Sequence[str], status: Status, *, state: str, listed: bool, several: bool) -> Form:
     """
-    Build the detail of one subscription.
+    Show one subscription.
 
     Args:
         lines: Markdown.
-        listed: Whether it was picked from a list, to go back to.
-        several: Whether the page of that list has other subscriptions, to go on to.
+        listed: Whether it was picked from a list, to which the person can return.
+        several: Whether the page of that list has other subscriptions.
     """
     match status:
         case Status.ACTIVE:
@@ -119,9 +110,8 @@ def detail_form(lines: Sequence[str], status: Status, *, state: str, listed: boo
 
 def confirm_form(subject: str, place: str, *, state: str) -> Form:
     """Ask before deleting. *subject* is Markdown, *place* is ``channel`` or ``conversation``."""
-    action = SelectField(
-        name="action", label="Action", options=[Option("Delete", "delete"), Option("Keep", "keep")], buttons=True
-    )
+    buttons = [Option("Delete", "delete"), Option("Keep", "keep")]
+    action = SelectField(name="action", label="Action", options=buttons, buttons=True)
     header = (
         f"Delete this subscription? {subject}\n\nIts {place} gets no more notifications, and a message there says so."
     )

@@ -13,7 +13,7 @@ from handlers.confirmed import MayBeSaved
 from handlers.context import Context
 from handlers.form_state import FormState
 from handlers.idempotency import Attempt
-from handlers.records.conversation import Conversation, as_entries, attach, conversation
+from handlers.records.conversation import Conversation, as_entries, attach_files, read_conversation
 from handlers.records.journal import add_entries, count_added
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ class ThreadSource(FormState):
 
     @classmethod
     def counted(cls, call: Call, context: Context) -> Self:
-        """As `of`, with the numbers of the thread. If Mattermost doesn't answer, the message counts alone."""
+        """As `of`, with the size of the thread. If Mattermost doesn't answer, only the message counts."""
         state = cls.of(call)
         if call.state or call.post is None:
             return state
@@ -59,17 +59,19 @@ def attach_thread(call: Call, context: Context, attempt: Attempt, record: Record
     if not post_id or not (whole or files):
         return []
     try:
-        taken = conversation(call, context, post_id, whole=whole)
+        conversation = read_conversation(call, context, post_id, whole=whole)
     except MattermostError as error:
         log.warning("thread not read", reason=error.log_message)
         return ["Neither thread nor files were taken along: Mattermost did not give them out. Add them by hand."]
-    told = [_add_messages(context, attempt, record, taken)] if whole else []
-    return told + ([attach(context, attempt, record, taken.files, new_record=True)] if files and taken.files else [])
+    sentences = [_add_messages(context, attempt, record, conversation)] if whole else []
+    if files and conversation.files:
+        sentences.append(attach_files(context, attempt, record, conversation.files, new_record=True))
+    return sentences
 
 
-def _add_messages(context: Context, attempt: Attempt, record: Record, taken: Conversation) -> str:
+def _add_messages(context: Context, attempt: Attempt, record: Record, conversation: Conversation) -> str:
     """As work notes, because a chat is internal, or as comments if the account can't add work notes."""
-    entries = as_entries(context, taken)
+    entries = as_entries(context, conversation)
     element = "work_notes"
     try:
         try:
@@ -84,4 +86,4 @@ def _add_messages(context: Context, attempt: Attempt, record: Record, taken: Con
         if isinstance(error, MayBeSaved):
             return "ServiceNow did not say whether it saved the thread; look at the record."
         return f"The thread was not added: {error.user_message}"
-    return f"The thread ({len(taken.messages)} messages) is in its {element.replace('_', ' ')}."
+    return f"The thread ({len(conversation.messages)} messages) is in its {element.replace('_', ' ')}."

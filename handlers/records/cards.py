@@ -38,11 +38,13 @@ def card_of(context: Context, record: Record, channel_id: str) -> dict[str, Any]
         record: With its table's card columns.
         channel_id: The channel of the card. Its buttons don't work in others.
     """
-    return drawn(record, channel_id, context.instance, context.links, context.buttons)
+    return build_card(record, channel_id, context.instance, context.links, context.buttons)
 
 
-def drawn(record: Record, channel_id: str, instance: Instance, links: Links, buttons: CardButtons) -> dict[str, Any]:
-    """As `card_of`, outside any call."""
+def build_card(
+    record: Record, channel_id: str, instance: Instance, links: Links, buttons: CardButtons
+) -> dict[str, Any]:
+    """As `card_of`, for the worker, which has no context."""
     actions = buttons.write(CardKey(record.table, record.sys_id, record.number, channel_id), actions_of(record))
     address = links.record(record.table, record.sys_id)
     return record_card(record, address, instance.url.partition("://")[2], actions=actions)
@@ -54,8 +56,8 @@ def actions_of(record: Record) -> Offer:
     return offered.only(lambda action: calls.has(action.path, action.kind))
 
 
-def shown_by(record: Record) -> dict[str, str]:
-    """Which version of the record a card shows, so that an older one doesn't replace it."""
+def shown_version(record: Record) -> dict[str, str]:
+    """The version of the record that a card shows, so that an older one doesn't replace it."""
     return {"table": record.table, "sys_id": record.sys_id, "sys_mod_count": record.value("sys_mod_count")}
 
 
@@ -95,7 +97,7 @@ def post_card_once(
             attachment=card_of(context, record, channel_id),
             pending_post_id=mark,
             message="\n\n".join(filter(None, (_headline(context, record, did), message))),
-            shows=shown_by(record),
+            shows=shown_version(record),
         )
     except MattermostSilent:
         raise
@@ -117,12 +119,10 @@ def _headline(context: Context, record: Record, did: str) -> str:
 
 
 def update_card(context: Context, record: Record, post_id: str, channel_id: str) -> CardUpdate:
-    """
-    Make the card at *post_id* show *record*, which must have its table's card columns.
-    """
+    """Make the card at *post_id* show *record*, which must have its table's card columns."""
     try:
         return context.mattermost.update_card(
-            post_id=post_id, attachment=card_of(context, record, channel_id), shows=shown_by(record)
+            post_id=post_id, attachment=card_of(context, record, channel_id), shows=shown_version(record)
         )
     except MattermostError as error:
         log.warning("card not updated", sys_id=record.sys_id, reason=error.log_message)

@@ -2,10 +2,11 @@
 
 import uuid
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import structlog
 
-from core.calls import Call, Kind, Options, Reply, ShowForm, Text, Values
+from core.calls import Call, Kind, Reply, ShowForm, Text, Values
 from core.errors import InvalidInput
 from core.menus import Requirement
 from core.records import Entries, JournalEntry
@@ -19,14 +20,14 @@ from handlers.form_reader import FormReader
 from handlers.form_state import RecordRef
 from handlers.idempotency import Attempt, once
 from handlers.records.journal import add_entry
-from handlers.records.record_lookup import NoSuchRecord, look_up_records, requested_record
+from handlers.records.record_lookup import look_up_records, record_or_form
 from handlers.records.record_updates import announce, link_to
 from handlers.registry import calls
 from mattermost.markdown import escaped, quoted, visible
 
 log = structlog.get_logger(__name__)
 
-SHOWN = 10
+_PAGE_SIZE = 10
 _ENTRY_CHARACTERS = 500
 _KINDS = {"comments": "Comment", "work_notes": "Work note"}
 _WORDS = {"comments": "a comment", "work_notes": "a work note"}
@@ -40,30 +41,24 @@ class CommentsState(RecordRef):
     form_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
-@calls.form(COMMENT, needs=Requirement.CONNECTED)
-@calls.form(NOTE, needs=Requirement.CONNECTED)
+calls.lookup(COMMENT, NOTE, needs=Requirement.CONNECTED)(look_up_records)
+
+
+@calls.form(COMMENT, NOTE, needs=Requirement.CONNECTED)
 def open_form(call: Call, context: Context) -> Reply:
-    """Show the latest entries and a box."""
+    """Show the latest entries and a text area."""
     state = CommentsState.of(call)
-    return _typed(call, context) if state is None else _show(call, context, state, Values())
+    return _run_command(call, context) if state is None else _show(call, context, state, Values())
 
 
-@calls.lookup(COMMENT, needs=Requirement.CONNECTED)
-@calls.lookup(NOTE, needs=Requirement.CONNECTED)
-def look_up(call: Call, context: Context) -> Reply:
-    """Offer records that have comments."""
-    return Options(look_up_records(call, context))
-
-
-@calls.submit(COMMENT, needs=Requirement.CONNECTED)
-@calls.submit(NOTE, needs=Requirement.CONNECTED)
+@calls.submit(COMMENT, NOTE, needs=Requirement.CONNECTED)
 def submit(call: Call, context: Context) -> Reply:
     """Add the entry, or show older entries, or ask for the record."""
     state = CommentsState.of(call)
     if state is None:
-        return _typed(call, context)
+        return _run_command(call, context)
     if call.values.text(ACTION) == OLDER:
-        return _show(call, context, state, call.values, skip=state.skip + SHOWN)
+        return _show(call, context, state, call.values, skip=state.skip + _PAGE_SIZE)
     reply = _add(call, context, state)
     if not call.stays:
         return reply
@@ -75,16 +70,13 @@ def submit(call: Call, context: Context) -> Reply:
         return reply
 
 
-def _typed(call: Call, context: Context) -> Reply:
-    """A command, or the form that asks for the record: add the entry if there is one."""
+def _run_command(call: Call, context: Context) -> Reply:
+    """Add the typed text, or show the entries if there is none. The form that asks for the record ends here, too."""
     name = ELEMENT[call.path]
     typed = Values({name: call.values.text(name)})
-    try:
-        record = requested_record(call, context)
-    except NoSuchRecord as error:
-        return ShowForm(comments_pick_form(call.path, typed, error.user_message))
-    if record is None:
-        return ShowForm(comments_pick_form(call.path, typed))
+    record = record_or_form(call, context, partial(comments_pick_form, call.path, typed))
+    if isinstance(record, ShowForm):
+        return record
     _check_has_journal(record.table)
     state = CommentsState.to(call, record)
     return _add(call, context, state) if visible(typed.text(name)) else _show(call, context, state, Values())
@@ -116,7 +108,7 @@ def _show(
 ) -> ShowForm:
     _check_has_journal(state.table)
     try:
-        found = context.servicenow.journal.latest(state.table, state.sys_id, skip=skip, most=SHOWN)
+        found = context.servicenow.journal.latest(state.table, state.sys_id, skip=skip, most=_PAGE_SIZE)
         shown = entries_text(found, skip)
     except (Unanswered, Unreachable):
         if call.kind is not Kind.FORM:

@@ -47,7 +47,7 @@ class Conversation:
         return [file for message in self.messages for file in message.files]
 
 
-def conversation(call: Call, context: Context, post_id: str, *, whole: bool) -> Conversation:
+def read_conversation(call: Call, context: Context, post_id: str, *, whole: bool) -> Conversation:
     """
     The message, or its *whole* thread, read with the person's permissions.
 
@@ -55,8 +55,8 @@ def conversation(call: Call, context: Context, post_id: str, *, whole: bool) -> 
         MattermostError: It couldn't be read.
     """
     messages = context.mattermost.thread(post_id)
-    mine = messages if whole else [message for message in messages if message.id == post_id]
-    return Conversation(mine, call.team_name)
+    chosen = messages if whole else [message for message in messages if message.id == post_id]
+    return Conversation(chosen, call.team_name)
 
 
 def permalink(context: Context, post_id: str, team_name: str) -> str:
@@ -65,7 +65,7 @@ def permalink(context: Context, post_id: str, team_name: str) -> str:
     return f"{context.settings.mattermost_url}{team}/pl/{post_id}"
 
 
-def as_entries(context: Context, taken: Conversation) -> list[str]:
+def as_entries(context: Context, conversation: Conversation) -> list[str]:
     """
     The messages as texts of journal entries. Each message has its author, its time in the person's zone and its link.
 
@@ -73,8 +73,8 @@ def as_entries(context: Context, taken: Conversation) -> list[str]:
     entries, a link replaces the rest.
     """
     entries: list[str] = []
-    for message in taken.messages:
-        link = permalink(context, message.id, taken.team_name)
+    for message in conversation.messages:
+        link = permalink(context, message.id, conversation.team_name)
         author = f"@{message.username}" if message.username else "Somebody"
         heading = f"{author}, {_time(context, message.created_at)}, {link}"
         for position, part in enumerate(_parts(_as_text(message), MOST_CHARACTERS - len(heading) - _ROOM)):
@@ -84,7 +84,8 @@ def as_entries(context: Context, taken: Conversation) -> list[str]:
             else:
                 entries.append(block)
     if len(entries) > MOST_ENTRIES:
-        rest = f"\n\n… more than fits here: {permalink(context, taken.messages[-1].id, taken.team_name)}"
+        link = permalink(context, conversation.messages[-1].id, conversation.team_name)
+        rest = f"\n\n… more than fits here: {link}"
         entries = entries[:MOST_ENTRIES]
         entries[-1] = entries[-1][: MOST_CHARACTERS - len(rest)] + rest
     return entries
@@ -94,7 +95,7 @@ def _parts(text: str, most: int) -> list[str]:
     return [text[start : start + most] for start in range(0, len(text), most)] or [""]
 
 
-def attach(
+def attach_files(
     context: Context, attempt: Attempt, record: Record, files: Sequence[File], *, new_record: bool = False
 ) -> str:
     """
@@ -107,26 +108,26 @@ def attach(
     """
     if not files:
         return ""
-    there = () if new_record else _attached(context, record)
+    attached = () if new_record else _attached_files(context, record)
     added = known = 0
     refused: list[str] = []
     for file in files[:MOST_FILES]:
         try:
-            if attempt.has_done(_file_name(file)) or _attach_one(context, attempt, record, file, there):
+            if attempt.has_done(_write_name(file)) or _attach_file(context, attempt, record, file, attached):
                 added += 1
             else:
                 known += 1
         except AppError as error:
             log.info("file not attached", sys_id=record.sys_id, reason=error.log_message)
-            refused.append(f"- {escaped(file.name, 100)}: {_why(file, error)}")
+            refused.append(f"- {escaped(file.name, 100)}: {_reason(error)}")
     refused += [f"- {escaped(file.name, 100)}: more than {MOST_FILES} files at once" for file in files[MOST_FILES:]]
-    told = [f"{added} file{'' if added == 1 else 's'} attached."] if added or not known else []
+    sentences = [f"{added} file{'' if added == 1 else 's'} attached."] if added or not known else []
     if known:
-        told.append(f"{known} file{' was' if known == 1 else 's were'} already attached.")
-    return " ".join(told) + ("\n\nNot attached:\n" + "\n".join(refused) if refused else "")
+        sentences.append(f"{known} file{' was' if known == 1 else 's were'} already attached.")
+    return " ".join(sentences) + ("\n\nNot attached:\n" + "\n".join(refused) if refused else "")
 
 
-def _attached(context: Context, record: Record) -> Sequence[AttachedFile]:
+def _attached_files(context: Context, record: Record) -> Sequence[AttachedFile]:
     try:
         return context.servicenow.attachments.of(record.table, record.sys_id)
     except ServiceNowError as error:
@@ -134,13 +135,15 @@ def _attached(context: Context, record: Record) -> Sequence[AttachedFile]:
         return ()
 
 
-def _attach_one(context: Context, attempt: Attempt, record: Record, file: File, there: Sequence[AttachedFile]) -> bool:
-    """Whether the file was attached. False if the record had it before this form."""
+def _attach_file(
+    context: Context, attempt: Attempt, record: Record, file: File, attached: Sequence[AttachedFile]
+) -> bool:
+    """Return whether the file was attached. False if the record had it before."""
     if file.size > MOST_BYTES:
         raise _TooBig(f"{file.size} bytes")
     content = context.mattermost.file(file.id, MOST_BYTES)
-    name, attachments = _file_name(file), context.servicenow.attachments
-    if not attempt.may_have_sent(name) and any(one.same_as(file.name, content) for one in there):
+    name, attachments = _write_name(file), context.servicenow.attachments
+    if not attempt.may_have_sent(name) and any(one.same_as(file.name, content) for one in attached):
         return False
 
     def send() -> bool:
@@ -155,7 +158,7 @@ def _attach_one(context: Context, attempt: Attempt, record: Record, file: File, 
     return attempt.write(name, send, look, content=file.id, address=address, what="the record")
 
 
-def _file_name(file: File) -> str:
+def _write_name(file: File) -> str:
     """The name of a file's write within an attempt."""
     return f"file.{file.id}"
 
@@ -164,7 +167,7 @@ class _TooBig(AppError):
     user_message = f"it is larger than {MOST_BYTES // (1024 * 1024)} MiB"
 
 
-def _why(file: File, error: AppError) -> str:
+def _reason(error: AppError) -> str:
     match error:
         case _TooBig():
             return error.user_message

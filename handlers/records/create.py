@@ -52,8 +52,8 @@ def create_record(
 
     def work(attempt: Attempt) -> Text:
         sent = {**columns, "correlation_id": state.form_id}
-        record = _inserted(context, attempt, table, sent, insert)
-        text = _confirmation(context, record, _card_problem(context, attempt, state, record))
+        record = _insert(context, attempt, table, sent, insert)
+        text = _confirmation(context, record, _post_card(context, attempt, state, record))
         text += then(record, attempt)
         log.info("record created", table=table, sys_id=record.sys_id, person=context.person.id)
         return Text(text)
@@ -61,7 +61,7 @@ def create_record(
     return once(state.form_id, context, work)
 
 
-def _inserted(
+def _insert(
     context: Context,
     attempt: Attempt,
     table: str,
@@ -104,8 +104,8 @@ def _oldest(context: Context, attempt: Attempt, record: Record) -> Record:
     return found[0]
 
 
-def _card_problem(context: Context, attempt: Attempt, state: FormState, record: Record) -> str:
-    """Post the card. Returns why it couldn't be posted, or ""."""
+def _post_card(context: Context, attempt: Attempt, state: FormState, record: Record) -> str:
+    """Return why the card couldn't be posted, or ""."""
     if not state.channel_id:
         return "there is no channel to post it in"
     try:

@@ -6,7 +6,7 @@ from core.errors import InvalidInput
 from core.upstream_errors import Refused, ServiceNowError
 from handlers.context import Context
 
-# Labels of the base system. Labels that an instance changed take precedence.
+# Labels of the base system. An instance's own labels take precedence.
 _LABELS = {
     "short description": "short_description",
     "description": "description",
@@ -42,8 +42,8 @@ def field_errors(
 
     Each label becomes a problem at the field of *names* that has it. If none has it, the refusal itself is returned.
     """
-    meta = context.servicenow.cached_columns(table)
-    own = {column.label.casefold(): name for name, column in meta.items() if name in names}
+    known = context.servicenow.cached_columns(table)
+    own = {column.label.casefold(): name for name, column in known.items() if name in names}
     by_label = {label: name for label, name in _LABELS.items() if name in names} | own
     if table == "problem" and "resolution_code" in names:
         by_label["resolution code"] = "resolution_code"

@@ -7,16 +7,8 @@ from core.calls import Call, Options, Post, Reply, ShowForm, Text, Values, perso
 from core.menus import Requirement
 from core.records import Column, Record
 from core.upstream_errors import MattermostError, Refused
-from forms.choices import choices_of
-from forms.records.incident import (
-    COLUMNS,
-    DESCRIPTION_CHARACTERS,
-    LOOKUPS,
-    PATH,
-    SELECTS,
-    SHORT_DESCRIPTION_CHARACTERS,
-    incident_form,
-)
+from forms.choices import LONG_TEXT_CHARACTERS, SHORT_TEXT_CHARACTERS, choices_of
+from forms.records.incident import COLUMNS, LOOKUPS, PATH, SELECTS, incident_form
 from forms.records.mandatory import mandatory_columns
 from forms.records.message import thread_fields
 from handlers.context import Context
@@ -94,10 +86,10 @@ def _follow_up(call: Call, context: Context, state: IncidentState) -> Callable[[
     """Everything else that the form asks for. If it fails, the confirmation says so."""
 
     def follow_up(record: Record, attempt: Attempt) -> str:
-        told = attach_thread(call, context, attempt, record)
+        paragraphs = attach_thread(call, context, attempt, record)
         if call.values.flag("subscribe"):
-            told.append(subscribe_to_new(context, record, state.channel_id, f"{state.form_id}-subscription"))
-        return "".join(f"\n\n{one}" for one in told)
+            paragraphs.append(subscribe_to_new(context, record, state.channel_id, f"{state.form_id}-subscription"))
+        return "".join(f"\n\n{one}" for one in paragraphs)
 
     return follow_up
 
@@ -143,10 +135,10 @@ def _from_message(call: Call, context: Context, post: Post) -> dict[str, str]:
         source = f"Mattermost message of @{context.mattermost.username(post.user_id)}: {address}"
     except MattermostError:
         source = f"Mattermost message: {address}"
-    room = DESCRIPTION_CHARACTERS - len(source) - 2
+    room = LONG_TEXT_CHARACTERS - len(source) - 2
     message = post.message if len(post.message) <= room else post.message[: room - 1] + "…"
     return {
-        "short_description": first_words(post.message, SHORT_DESCRIPTION_CHARACTERS),
+        "short_description": first_words(post.message, SHORT_TEXT_CHARACTERS),
         "description": f"{message}\n\n{source}",
     }
 
@@ -156,9 +148,9 @@ def _columns(call: Call, context: Context, mandatory: Sequence[Column]) -> dict[
     form = FormReader(call, context)
     columns = {
         "short_description": form.line(
-            "short_description", most=SHORT_DESCRIPTION_CHARACTERS, required="Say in a few words what is wrong."
+            "short_description", most=SHORT_TEXT_CHARACTERS, required="Say in a few words what is wrong."
         ),
-        "description": form.text("description", most=DESCRIPTION_CHARACTERS),
+        "description": form.text("description", most=LONG_TEXT_CHARACTERS),
     }
     known, category = context.servicenow.columns(TABLE), call.values.text("category")
     columns |= {name: form.choice(name, choices_of(known, name, category)) for name in SELECTS}

@@ -2,7 +2,7 @@
 
 import structlog
 
-from core.calls import Call, Options, Reply, ShowForm, Text, Value, Values
+from core.calls import Call, Reply, ShowForm, Text, Value, Values
 from core.errors import AppError, InvalidInput
 from core.fields import Option
 from core.menus import Requirement
@@ -13,7 +13,7 @@ from forms.records.record_lookup import RECORD
 from handlers.context import Context
 from handlers.idempotency import Attempt, once
 from handlers.records.attach_thread import ThreadSource
-from handlers.records.conversation import as_entries, attach, conversation
+from handlers.records.conversation import as_entries, attach_files, read_conversation
 from handlers.records.journal import add_entries, count_added
 from handlers.records.record_lookup import look_up_records, requested_record, shared_table_names
 from handlers.records.record_updates import link_to
@@ -42,9 +42,7 @@ def open_form(call: Call, context: Context) -> Reply:
 @calls.lookup(PATH, needs=Requirement.CONNECTED)
 def look_up(call: Call, context: Context) -> Reply:
     """Offer records that take comments."""
-    return Options(
-        look_up_records(call, context, [name for name in shared_table_names(context) if table_of(name).is_task])
-    )
+    return look_up_records(call, context, [name for name in shared_table_names(context) if table_of(name).is_task])
 
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
@@ -83,10 +81,10 @@ class PartlyAdded(AppError):
 
 
 def _add(call: Call, context: Context, attempt: Attempt, post_id: str, record: Record, element: str) -> str:
-    taken = conversation(call, context, post_id, whole=call.values.flag("whole_thread"))
-    if not taken.messages:
+    conversation = read_conversation(call, context, post_id, whole=call.values.flag("whole_thread"))
+    if not conversation.messages:
         raise InvalidInput({}, "The message is no longer there, so nothing was added.")
-    entries = as_entries(context, taken)
+    entries = as_entries(context, conversation)
     try:
         add_entries(context, attempt, record, element, entries)
     except AppError as error:
@@ -94,8 +92,8 @@ def _add(call: Call, context: Context, attempt: Attempt, post_id: str, record: R
         if not done:
             raise
         raise PartlyAdded(done, len(entries), link_to(context, record), error) from error
-    count = len(taken.messages)
+    count = len(conversation.messages)
     what = "The message is" if count == 1 else f"{count} messages are"
-    told = f"{what} in {link_to(context, record)} as a {'comment' if element == COMMENT else 'work note'}."
-    files = attach(context, attempt, record, taken.files) if call.values.flag("files") else ""
-    return f"{told} {files}".strip()
+    text = f"{what} in {link_to(context, record)} as a {'comment' if element == COMMENT else 'work note'}."
+    files = attach_files(context, attempt, record, conversation.files) if call.values.flag("files") else ""
+    return f"{text} {files}".strip()

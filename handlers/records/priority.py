@@ -7,14 +7,13 @@ from core.errors import InvalidInput
 from core.menus import Requirement
 from core.records import Column, Record
 from core.tables import table_of
-from core.upstream_errors import Refused, Unanswered, Unreachable
+from core.upstream_errors import Unanswered, Unreachable
 from forms.choices import choices_of
 from forms.records.priority import COLUMNS, PATH, priority_form
 from handlers.context import Context
 from handlers.form_reader import NOT_OFFERED, FormReader
 from handlers.form_state import RecordRef
-from handlers.records.field_errors import field_errors
-from handlers.records.record_lookup import requested_record
+from handlers.records.record_lookup import required_record
 from handlers.records.record_updates import (
     NOT_READ,
     announce,
@@ -38,15 +37,15 @@ def open_form(call: Call, context: Context) -> Reply:
             raise
         known, state = _levels(context.servicenow.cached_columns(ref.table)), ref.signed(context, PATH)
         return ShowForm(priority_form(ref.number, known, Values(), state=state, header=NOT_READ))
-    held: dict[str, Value] = {name: record.value(name) for name in COLUMNS}
-    return _show(call, context, record, Values(held))
+    values: dict[str, Value] = {name: record.value(name) for name in COLUMNS}
+    return _show(call, context, record, Values(values))
 
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
 def save(call: Call, context: Context) -> Reply:
     """Write both. If the record changed since the form opened, show the changes first."""
     now = _read(call, context)
-    known = _known(context, now.table)
+    known = _levels(context.servicenow.columns(now.table))
     form = FormReader(call, context)
     columns = {name: form.choice(name, choices_of(known, name), required=NOT_OFFERED) for name in COLUMNS}
     form.finish()
@@ -54,33 +53,24 @@ def save(call: Call, context: Context) -> Reply:
         return _show(call, context, now, call.values, stale_header(call, now))
     if all(now.value(name) == value for name, value in columns.items()):
         return Text(f"{link_to(context, now)} has these already; nothing was changed.")
-    try:
-        after = update_record(context, now, columns)
-    except Refused as refusal:
-        raise field_errors(context, now.table, COLUMNS, refusal) from refusal
+    after = update_record(context, now, columns, COLUMNS)
     changed = change_text("Priority", now, after, "priority")
     return announce(call, context, after, f"set {changed}", f"{link_to(context, after)}: {changed}.")
 
 
 def _read(call: Call, context: Context) -> Record:
-    record = requested_record(call, context)
-    if record is None:
-        raise InvalidInput({}, "Open the record first: `/servicenow view INC0010001`.")
+    record = required_record(call, context)
     if not table_of(record.table).has_impact:
         raise InvalidInput({}, f"The priority of a {table_of(record.table).label.lower()} is not set this way.")
     return record
 
 
-def _known(context: Context, table: str) -> Mapping[str, Column]:
-    return _levels(context.servicenow.columns(table))
-
-
-def _levels(known: Mapping[str, Column]) -> Mapping[str, Column]:
-    """The table's levels; an incident's where the instance tells nothing of it."""
-    return known if all(choices_of(known, name) for name in COLUMNS) else table_of("incident").base_columns
+def _levels(columns: Mapping[str, Column]) -> Mapping[str, Column]:
+    """*columns* if they have the choices of impact and urgency, or else those of the base system's incident."""
+    return columns if all(choices_of(columns, name) for name in COLUMNS) else table_of("incident").base_columns
 
 
 def _show(call: Call, context: Context, record: Record, values: Values, header: str = "") -> ShowForm:
     state = RecordRef.to(call, record).signed(context, PATH)
-    form = priority_form(record.number, _known(context, record.table), values, state=state, header=header)
-    return ShowForm(form)
+    levels = _levels(context.servicenow.columns(record.table))
+    return ShowForm(priority_form(record.number, levels, values, state=state, header=header))

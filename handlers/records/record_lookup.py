@@ -1,12 +1,12 @@
-"""Find the record that a call is about: carried by a form or a button, chosen from a lookup, or typed."""
+"""Find the record that a call is about: in the state of a form or button, chosen from a lookup, or typed."""
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from core.calls import Call
+from core.calls import Call, Options, ShowForm
 from core.errors import InvalidInput, NotShared
-from core.fields import Option, marked, unmarked
+from core.fields import Form, Option, marked, unmarked
 from core.records import Record
 from core.tables import as_number, shared_tables, table_of, table_of_number
 from forms.records.record_lookup import RECORD, record_option
@@ -20,14 +20,13 @@ _CHOSEN = re.compile(r"([a-z][a-z0-9_]*)\.([0-9a-f]{32})")
 
 
 class NoSuchRecord(InvalidInput):
-    """What was typed matches no record or several. The sentence (Markdown) is shown at the field and above it."""
+    """What was typed matches no record or several. *sentence* is Markdown, shown at the field and above the form."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__({RECORD: sentence}, sentence)
 
 
 def shared_table_names(context: Context) -> list[str]:
-    """The tables whose records are shared here."""
     return [table.name for table in shared_tables(context.settings.shared_tables)]
 
 
@@ -47,12 +46,42 @@ def requested_record(call: Call, context: Context, more: Sequence[str] = ()) -> 
     return None if option is None else resolve_record(context, option, more)
 
 
+def required_record(call: Call, context: Context, more: Sequence[str] = ()) -> Record:
+    """As `requested_record`, for a button. Raises InvalidInput if the call names no record."""
+    record = requested_record(call, context, more)
+    if record is None:
+        raise InvalidInput({}, "Open the record first: `/servicenow view INC0010001`.")
+    return record
+
+
+def record_or_form(
+    call: Call,
+    context: Context,
+    pick_form: Callable[[str], Form],
+    read: Callable[[Call, Context], Record | None] = requested_record,
+) -> Record | ShowForm:
+    """
+    The record of a command, or the form that asks for it if the command names none or can't be resolved.
+
+    Args:
+        pick_form: Builds that form with a header that says what is wrong.
+        read: Reads the record.
+    """
+    try:
+        record = read(call, context)
+    except NoSuchRecord as error:
+        if call.state:
+            raise
+        return ShowForm(pick_form(error.user_message))
+    return ShowForm(pick_form("")) if record is None else record
+
+
 def read_record(context: Context, table: str, sys_id: str, more: Sequence[str] = ()) -> Record:
     """One record of a shared class, with its card's columns and *more*. Raises as `requested_record`."""
     if table not in shared_table_names(context):
         raise NotShared(f"table {table[:80]!r}")
     record = context.servicenow.records.read(table, sys_id, (*table_of(table).card_columns, *more))
-    return _shared(record, context)
+    return _check_shared(record, context)
 
 
 def search_records(context: Context, words: str, tables: Sequence[str]) -> tuple[Option, ...]:
@@ -73,11 +102,17 @@ def _as_options(records: Sequence[Record]) -> tuple[Option, ...]:
     return tuple(options.values())
 
 
-def look_up_records(call: Call, context: Context, tables: Sequence[str] = ()) -> tuple[Option, ...]:
-    """Answer the lookup of a record field. Without a query, offer nothing, because there are too many records."""
+def look_up_records(call: Call, context: Context, tables: Sequence[str] = ()) -> Options:
+    """
+    Handle the lookup of a record field. Without a query, offer nothing, because there are too many records.
+
+    Args:
+        tables: Where to search, if not in all shared tables.
+    """
     if call.unsearched:
-        return ()
-    return answer_lookup(call, lambda words: search_records(context, words, tables or shared_table_names(context)))
+        return Options()
+    names = tables or shared_table_names(context)
+    return Options(answer_lookup(call, lambda words: search_records(context, words, names)))
 
 
 def resolve_record(context: Context, option: Option, more: Sequence[str] = ()) -> Record:
@@ -86,25 +121,25 @@ def resolve_record(context: Context, option: Option, more: Sequence[str] = ()) -
         return read_record(context, chosen[1], chosen[2], more)
     words, mark = unmarked(" ".join(option.value.split()))
     if number := as_number(words):
-        return _numbered(number, mark, context, more)
+        return _find_by_number(number, mark, context, more)
     if len(words) < LEAST_CHARACTERS:
         raise NoSuchRecord("Type a number such as INC0010001, or at least two letters of the record's text.")
     match search_records(context, words, shared_table_names(context)):
         case []:
-            raise NoSuchRecord(f"ServiceNow finds no record for {_shown(words)} that your account may see.")
+            raise NoSuchRecord(f"ServiceNow finds no record for {_quoted(words)} that your account may see.")
         case [one]:
             return resolve_record(context, one, more)
         case several if exact := [one for one in several if option.value.casefold() in _names(one)]:
             return resolve_record(context, exact[0], more)  # a number in another format, or a label as offered
         case several:
-            raise NoSuchRecord(f"Several records match {_shown(words)}: {list_names(several)}. Name its number.")
+            raise NoSuchRecord(f"Several records match {_quoted(words)}: {list_names(several)}. Name its number.")
 
 
 def _names(option: Option) -> set[str]:
     return {option.label.casefold(), option.word.casefold()}
 
 
-def _numbered(number: str, mark: str, context: Context, more: Sequence[str]) -> Record:
+def _find_by_number(number: str, mark: str, context: Context, more: Sequence[str]) -> Record:
     names = shared_table_names(context)
     found = context.servicenow.records.with_number(number, names)
     match [record for record in found if record.sys_id.endswith(mark)]:
@@ -112,19 +147,19 @@ def _numbered(number: str, mark: str, context: Context, more: Sequence[str]) -> 
             raise NoSuchRecord(f"ServiceNow has no record {number}, or your account may not see it.")
         case [record]:
             if not more and table_of_number(number) == record.table:
-                return _shared(record, context)
-            return read_record(context, record.table, record.sys_id, more)  # it lacks its own table's columns
+                return _check_shared(record, context)
+            return read_record(context, record.table, record.sys_id, more)  # with the columns of its own table
         case several:
             names_of = list_names(_as_options(several))
             raise NoSuchRecord(f"Several records bear the number {number}: {names_of}. Choose one from the list.")
 
 
-def _shared(record: Record, context: Context) -> Record:
-    """*record* if its class is shared: a row that was read from a parent table can be of any class."""
+def _check_shared(record: Record, context: Context) -> Record:
+    """Return *record* if its class is shared, because a row that was read from a parent table can be of any class."""
     if record.table not in shared_table_names(context):
         raise NotShared(f"class {record.table[:80]!r}")
     return record
 
 
-def _shown(words: str) -> str:
+def _quoted(words: str) -> str:
     return f"“{harmless(words, 60)}”"

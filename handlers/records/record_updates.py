@@ -3,7 +3,7 @@ What every action on a record does: compare the record with what the person saw,
 announce the change in their thread.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import structlog
 
@@ -11,17 +11,18 @@ from core.calls import Call, Text
 from core.errors import InvalidInput, NotPermitted
 from core.records import Record
 from core.tables import table_of
-from core.upstream_errors import MattermostError, NotKept
+from core.upstream_errors import MattermostError, NotKept, Refused
 from handlers.confirmed import confirmed
 from handlers.context import Context
 from handlers.form_state import RecordRef
-from handlers.records.cards import card_of, shown_by
+from handlers.records.cards import card_of, shown_version
+from handlers.records.field_errors import field_errors
 from mattermost.cards import record_link
 from mattermost.markdown import escaped
 
 log = structlog.get_logger(__name__)
 
-_SHOWN = 300  # characters of a value in a line
+_VALUE_CHARACTERS = 300
 _NAME_CHARACTERS = 100
 NOT_READ = "ServiceNow did not answer in time, so what it has now is not shown."
 
@@ -57,7 +58,7 @@ def stale_text(now: Record, then: str = "send this again to overwrite") -> str:
     """Who changed the record, what it is now, and what to do."""
     who = escaped(now.value("sys_updated_by"), 60) or "Somebody"
     shown = [
-        f"{label}: **{escaped(now.display(column), _SHOWN) or 'N/A'}**"
+        f"{label}: **{escaped(now.display(column), _VALUE_CHARACTERS) or 'N/A'}**"
         for label, column in (("State", "state"), ("Priority", "priority"), ("Assigned to", "assigned_to"))
     ]
     return (
@@ -66,11 +67,15 @@ def stale_text(now: Record, then: str = "send this again to overwrite") -> str:
     )
 
 
-def update_record(context: Context, now: Record, columns: Mapping[str, str], more: Sequence[str] = ()) -> Record:
+def update_record(context: Context, now: Record, columns: Mapping[str, str], fields: Collection[str] = ()) -> Record:
     """
-    Write *columns* and return the updated record, with its card's columns and *more*.
+    Write *columns* and return the updated record, with its card's columns.
+
+    Args:
+        fields: The form's fields, at which a refusal is shown if it is about their columns.
 
     Raises:
+        InvalidInput: ServiceNow refused it because of one of *fields*.
         MayBeSaved: There was no answer, and the lookup couldn't tell either.
         NotKept: ServiceNow answered with success but didn't save this.
         PartlyKept: As before, but it saved other columns of this write.
@@ -78,13 +83,16 @@ def update_record(context: Context, now: Record, columns: Mapping[str, str], mor
     """
     # A journal column always reads as empty.
     compared = {name: value for name, value in columns.items() if name not in {"comments", "work_notes"}}
-    wanted = tuple(dict.fromkeys((*table_of(now.table).card_columns, *compared, *more)))
-    after = confirmed(
-        send=lambda: context.servicenow.records.update(now.table, now.sys_id, columns, wanted),
-        look=lambda: _find_update(context, now, compared, wanted),
-        address=context.links.record(now.table, now.sys_id),
-        what="the record",
-    )
+    wanted = tuple(dict.fromkeys((*table_of(now.table).card_columns, *compared)))
+    try:
+        after = confirmed(
+            send=lambda: context.servicenow.records.update(now.table, now.sys_id, columns, wanted),
+            look=lambda: _find_update(context, now, compared, wanted),
+            address=context.links.record(now.table, now.sys_id),
+            what="the record",
+        )
+    except Refused as refusal:
+        raise field_errors(context, now.table, fields, refusal) from refusal
     dropped = [name for name, value in compared.items() if after.value(name) != value]
     if dropped:
         log_message = f"{now.table}: not kept: {', '.join(dropped)}"
@@ -112,7 +120,7 @@ def _differs(before: Record, after: Record, column: str) -> bool:
 def _not_kept_text(after: Record, dropped: Sequence[str]) -> str:
     if "state" not in dropped:
         return NotKept.user_message
-    state = escaped(after.display("state"), _SHOWN)
+    state = escaped(after.display("state"), _VALUE_CHARACTERS)
     told = f"ServiceNow left the state at {state}. This transition isn't allowed."
     return f"{told} Use the form in ServiceNow." if table_of(after.table).state_needs_form else told
 
@@ -136,7 +144,7 @@ def announce(call: Call, context: Context, after: Record, line: str, told: str) 
             channel_id=ref.channel_id,
             post_ids=post_ids,
             attachment=card_of(context, after, ref.channel_id),
-            shows=shown_by(after),
+            shows=shown_version(after),
             root_id=ref.root_id,
             text=f"{escaped(context.display_name, _NAME_CHARACTERS)} {line}",
         )
@@ -153,5 +161,5 @@ def link_to(context: Context, record: Record) -> str:
 
 def change_text(label: str, before: Record, after: Record, column: str) -> str:
     """Such as ``State New → In Progress``, escaped."""
-    old, new = (escaped(record.display(column), _SHOWN) or "N/A" for record in (before, after))
+    old, new = (escaped(record.display(column), _VALUE_CHARACTERS) or "N/A" for record in (before, after))
     return f"{label} {old} → {new}"

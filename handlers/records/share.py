@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from core.calls import Call, Channel, Options, Reply, ShowForm, Text, Value, Values, is_mattermost_id
+from core.calls import Call, Channel, Reply, ShowForm, Text, Value, Values, is_mattermost_id
 from core.errors import InvalidInput, MayNotPost
 from core.fields import Option
 from core.menus import Requirement
@@ -43,8 +43,8 @@ class ShareState(FormState):
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where the card goes: ``channel`` or ``person``, and which."""
+class _Destination:
+    """Where to post the card. *kind* is ``channel`` or ``person``."""
 
     kind: str
     target: Option
@@ -70,14 +70,14 @@ def look_up(call: Call, context: Context) -> Reply:
     """Offer records of the chosen type, or of all."""
     chosen = call.values.text("table")
     names = shared_table_names(context)
-    return Options(look_up_records(call, context, [chosen] if chosen in names else names))
+    return look_up_records(call, context, [chosen] if chosen in names else names)
 
 
 @calls.submit(PATH, needs=Requirement.CONNECTED)
 def share(call: Call, context: Context) -> Reply:
     """Read the record again with the person's permissions, and post its card."""
     if not call.state:
-        return _typed(call, context)
+        return _run_command(call, context)
     state = ShareState.of(call)
     chosen = call.values.option(RECORD) is not None
     if chosen and call.steps and not state.asked:
@@ -85,7 +85,7 @@ def share(call: Call, context: Context) -> Reply:
     form = FormReader(call, context)
     if not chosen:
         form.refuse(RECORD, "Choose the record to share.")
-    place = _place(form, state)
+    destination = _destination(form, state)
     note = form.text("note", most=NOTE_CHARACTERS)
     form.finish()
 
@@ -96,14 +96,14 @@ def share(call: Call, context: Context) -> Reply:
             raise InvalidInput({RECORD: error.user_message}, error.user_message) from error
         assert record is not None  # the field is filled
         attempt.made(record)
-        text = _post(context, attempt, state, record, place, note)
+        text = _post(context, attempt, state, record, destination, note)
         log.info("record shared", table=record.table, sys_id=record.sys_id, person=context.person.id)
         return Text(text)
 
     return once(state.form_id, context, work)
 
 
-def _typed(call: Call, context: Context) -> Reply:
+def _run_command(call: Call, context: Context) -> Reply:
     """Open the form with the record that a command names."""
     if call.values.option(RECORD) is None:
         return _show(call, context, Values())
@@ -120,11 +120,11 @@ def _show(call: Call, context: Context, values: Values, *, record: Record | None
     option = values.option(RECORD)
     preview = ""
     if option is not None:
-        record = record or _previewed(context, option)
+        record = record or _preview_record(context, option)
         address = context.links.record(record.table, record.sys_id)
         preview = record_summary(record, address, _PREVIEWED)
     if "channel" not in entered and "person" not in entered and call.channel is not None:
-        entered |= _here(call.channel)
+        entered |= _current_channel(call.channel)
     form = share_form(
         shared_tables(context.settings.shared_tables),
         Values(entered),
@@ -136,32 +136,34 @@ def _show(call: Call, context: Context, values: Values, *, record: Record | None
     return ShowForm(form)
 
 
-def _here(channel: Channel) -> dict[str, Value]:
-    """The current channel as the default, even a direct or group message, which clients don't list."""
+def _current_channel(channel: Channel) -> dict[str, Value]:
+    """The current channel as the default, also a direct or group message, which clients don't list."""
     name = "This conversation" if channel.type in {"D", "G"} else channel.display_name or channel.name
     return {"channel": Option(name, channel.id)} if name and not channel.archived else {}
 
 
-def _previewed(context: Context, option: Option) -> Record:
-    """The chosen record as the search found it, or read again if that was forgotten."""
+def _preview_record(context: Context, option: Option) -> Record:
+    """The chosen record as the search found it, or read again if that is no longer cached."""
     table, _, sys_id = option.value.partition(".")
     return context.servicenow.records.found(table, sys_id) or resolve_record(context, option)
 
 
-def _place(form: FormReader, state: ShareState) -> _Place:
+def _destination(form: FormReader, state: ShareState) -> _Destination:
     channel, person = form.values.option("channel"), form.values.option("person")
     if channel is not None and person is not None and channel.value != state.channel_id:
         form.refuse("person", "Choose a channel or a person, not both: clear one of them.")
-    place = _Place("person", person) if person else _Place("channel", channel or Option("", ""))
+    found = _Destination("person", person) if person else _Destination("channel", channel or Option("", ""))
     if not person and not channel:
         form.refuse("channel", "Choose a channel, or a person below.")
-    elif not is_mattermost_id(place.target.value):  # a client can send anything
-        form.refuse(place.kind, f"Choose a {place.kind} from the list.")
-    return place
+    elif not is_mattermost_id(found.target.value):  # a client can send anything
+        form.refuse(found.kind, f"Choose a {found.kind} from the list.")
+    return found
 
 
-def _post(context: Context, attempt: Attempt, state: ShareState, record: Record, place: _Place, note: str) -> str:
-    kind, target = place.kind, place.target
+def _post(
+    context: Context, attempt: Attempt, state: ShareState, record: Record, destination: _Destination, note: str
+) -> str:
+    kind, target = destination.kind, destination.target
     try:
         channel_id = context.mattermost.direct_channel(target.value) if kind == "person" else target.value
         here = channel_id == state.channel_id
@@ -178,13 +180,13 @@ def _post(context: Context, attempt: Attempt, state: ShareState, record: Record,
         raise InvalidInput({kind: error.user_message}, f"{error.user_message} Nothing was shared.") from error
     except MattermostRefused as error:
         raise InvalidInput({kind: "Mattermost does not let you write there."}, error.user_message) from error
-    where = escaped(_name(context, kind, target), 100)
+    where = escaped(_display_name(context, kind, target), 100)
     title = escaped(record_title(record).partition(": ")[2], 160)
     return f"Shared {link_to(context, record)} ({title}) with {where}."
 
 
-def _name(context: Context, kind: str, target: Option) -> str:
-    """What people call *target*: a client sends a person's login."""
+def _display_name(context: Context, kind: str, target: Option) -> str:
+    """The name of *target*. As the label of a person, clients send the login."""
     if kind == "person":
         try:
             return context.mattermost.display_name(target.value)

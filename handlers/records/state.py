@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from core.calls import Call, Kind, Options, Reply, ShowForm, Text, Value, Values
 from core.errors import InvalidInput
@@ -9,14 +10,23 @@ from core.fields import Option
 from core.menus import Requirement
 from core.records import Record
 from core.tables import table_of
-from core.upstream_errors import Refused, Unanswered, Unreachable
+from core.upstream_errors import Unanswered, Unreachable
 from forms.choices import choices_of, options_of
-from forms.records.state import CLOSE, LOOKUPS, PATHS, REOPEN, RESOLVE, STATE, StateOf, state_form, state_pick_form
+from forms.records.state import (
+    CLOSE,
+    LOOKUPS,
+    PATHS,
+    REOPEN,
+    RESOLVE,
+    STATE,
+    StateOptions,
+    state_form,
+    state_pick_form,
+)
 from handlers.context import Context
 from handlers.form_reader import NOT_OFFERED, FormReader
 from handlers.form_state import RecordRef
-from handlers.records.field_errors import field_errors
-from handlers.records.record_lookup import NoSuchRecord, look_up_records, requested_record
+from handlers.records.record_lookup import look_up_records, record_or_form, requested_record
 from handlers.records.record_updates import (
     NOT_READ,
     PartlyKept,
@@ -27,13 +37,13 @@ from handlers.records.record_updates import (
     stale_header,
     update_record,
 )
-from handlers.records.state_values import held_values, missing_values, states_of, typed_choice
+from handlers.records.state_values import current_values, missing_values, states_of, typed_choice
 from handlers.reference_fields import answer_lookup, finder, is_reference
 from handlers.registry import calls
 from mattermost.markdown import escaped
 
 _FIXED = {CLOSE: "7", REOPEN: "2"}
-_CARRIED_CHARACTERS = 100
+_STATE_CHARACTERS = 100  # of a text; longer ones would make the form's state too large
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +53,8 @@ class StateFormState(RecordRef):
 
     Args:
         states: The states it offers.
-        held: What the record has in columns that some state shows, except long texts.
-        drawn: The state whose columns it shows.
+        held: The record's values in columns that some state shows, except long texts.
+        drawn: The state whose columns the form shows.
     """
 
     states: tuple[Option, ...] = ()
@@ -52,6 +62,7 @@ class StateFormState(RecordRef):
     drawn: str = ""
 
 
+@calls.form(*PATHS, needs=Requirement.CONNECTED)
 def open_form(call: Call, context: Context) -> Reply:
     """Show the current state and those that can follow."""
     try:
@@ -69,6 +80,7 @@ def open_form(call: Call, context: Context) -> Reply:
     return _open(call, context, record)
 
 
+@calls.refresh(*PATHS, needs=Requirement.CONNECTED)
 def refresh(call: Call, context: Context) -> Reply:
     """Show the columns that the chosen state requires, without a request to ServiceNow."""
     state = StateFormState.of(call)
@@ -79,13 +91,15 @@ def refresh(call: Call, context: Context) -> Reply:
     return _show(call, context, state, Values({**held, **call.values}))
 
 
+@calls.lookup(*PATHS, needs=Requirement.CONNECTED)
 def look_up(call: Call, context: Context) -> Reply:
     """Offer records, people or groups."""
     if call.selected_field in LOOKUPS:
         return Options(answer_lookup(call, finder(context, call.selected_field)))
-    return Options(look_up_records(call, context))
+    return look_up_records(call, context)
 
 
+@calls.submit(*PATHS, needs=Requirement.CONNECTED)
 def submit(call: Call, context: Context) -> Reply:
     """
     Write the state and the columns that belong to it. A command without them opens the form.
@@ -94,8 +108,8 @@ def submit(call: Call, context: Context) -> Reply:
     """
     state = StateFormState.of(call)
     if state is None or not state.states:
-        return _typed(call, context)
-    values = _with_fixed(call, state.table, call.values)
+        return _run_command(call, context)
+    values = _with_fixed_state(call, state.table, call.values)
     columns = _columns(FormReader(call, context, values, typed=False), call.path, state.table, state.states)
     now = _read(call, context)
     assert now is not None  # the form names its record
@@ -105,20 +119,10 @@ def submit(call: Call, context: Context) -> Reply:
     return _save(call, context, now, columns)
 
 
-for _path in PATHS:
-    calls.form(_path, needs=Requirement.CONNECTED)(open_form)
-    calls.refresh(_path, needs=Requirement.CONNECTED)(refresh)
-    calls.lookup(_path, needs=Requirement.CONNECTED)(look_up)
-    calls.submit(_path, needs=Requirement.CONNECTED)(submit)
-
-
-def _typed(call: Call, context: Context) -> Reply:
-    try:
-        record = _read(call, context)
-    except NoSuchRecord as error:
-        return ShowForm(state_pick_form(call.path, Values(), error.user_message))
-    if record is None:
-        return ShowForm(state_pick_form(call.path, Values()))
+def _run_command(call: Call, context: Context) -> Reply:
+    record = record_or_form(call, context, partial(state_pick_form, call.path, Values()), _read)
+    if isinstance(record, ShowForm):
+        return record
     typed = call.values.text("state").strip()
     states = states_of(context, record)
     known = context.servicenow.columns(record.table)
@@ -134,7 +138,7 @@ def _typed(call: Call, context: Context) -> Reply:
             header = f"“{escaped(typed, 60)}” can't follow now. Choose one of: {escaped(names, 300)}."
             return _open(call, context, record, states=states, header=header)
         entered["state"] = fitting[0]
-    values = _with_fixed(call, record.table, Values(entered))
+    values = _with_fixed_state(call, record.table, Values(entered))
     if (call.path == STATE and not typed) or missing_values(record.table, values):
         return _open(call, context, record, values=values, states=states)
     columns = _columns(FormReader(call, context, values, typed=True), call.path, record.table, states)
@@ -150,15 +154,15 @@ def _read(call: Call, context: Context) -> Record | None:
     if not table_of(record.table).is_task:
         raise InvalidInput({"record": "Knowledge articles have no state to set."}, "Knowledge articles have no state.")
     if call.path == RESOLVE and not table_of(record.table).resolved:
-        told = f"{table_of(record.table).label}s are not resolved: use `/servicenow state`."
-        raise InvalidInput({"record": told}, told)
+        problem = f"{table_of(record.table).label}s are not resolved: use `/servicenow state`."
+        raise InvalidInput({"record": problem}, problem)
     if call.path in _FIXED and not table_of(record.table).caller_closes:
-        told = "Only incidents are closed and reopened by their callers: use `/servicenow state`."
-        raise InvalidInput({"record": told}, told)
+        problem = "Only incidents are closed and reopened by their callers: use `/servicenow state`."
+        raise InvalidInput({"record": problem}, problem)
     return record
 
 
-def _with_fixed(call: Call, table: str, values: Values) -> Values:
+def _with_fixed_state(call: Call, table: str, values: Values) -> Values:
     if call.path == STATE:
         return values
     return Values({**values, "state": _FIXED.get(call.path) or table_of(table).resolved})
@@ -177,9 +181,9 @@ def _open(
     if states is None:
         states = states_of(context, record, opening=call.kind is Kind.FORM)
     context.servicenow.columns(record.table)  # fills the cache, from which the form and its refreshes are built
-    held = held_values(record)
+    held = current_values(record)
     brief = {
-        name: value for name, value in held.items() if isinstance(value, Option) or len(value) <= _CARRIED_CHARACTERS
+        name: value for name, value in held.items() if isinstance(value, Option) or len(value) <= _STATE_CHARACTERS
     }
     state = replace(StateFormState.to(call, record), states=tuple(states), held=brief)
     entered = Values({"state": record.value("state"), **held, **(values or {})})
@@ -187,19 +191,14 @@ def _open(
 
 
 def _show(call: Call, context: Context, state: StateFormState, values: Values, *, header: str = "") -> ShowForm:
-    values = _with_fixed(call, state.table, values)
+    values = _with_fixed_state(call, state.table, values)
     entered = {
         name: value
         for name, value in values.items()
         if name not in LOOKUPS or is_reference(values.option(name) or Option("", ""))
     }
-    about = StateOf(
-        path=call.path,
-        table=state.table,
-        number=state.number,
-        states=state.states,
-        columns=context.servicenow.cached_columns(state.table),
-    )
+    columns = context.servicenow.cached_columns(state.table)
+    about = StateOptions(path=call.path, table=state.table, number=state.number, states=state.states, columns=columns)
     signed = replace(state, drawn=values.text("state")).signed(context, call.path)
     return ShowForm(state_form(about, Values(entered), state=signed, header=header, steps=call.steps))
 
@@ -230,20 +229,16 @@ def _columns(form: FormReader, path: str, table: str, states: Sequence[Option]) 
 
 
 def _save(call: Call, context: Context, now: Record, columns: Mapping[str, str]) -> Text:
-    if now.value("state") == columns["state"] and not any(
-        name in {"comments"} or now.value(name) != value for name, value in columns.items()
-    ):
+    if all(name != "comments" and now.value(name) == value for name, value in columns.items()):
         return Text(f"{link_to(context, now)} is {escaped(now.display('state'), 60)} already; nothing was changed.")
+    fields = ["state", *table_of(now.table).form_columns(columns["state"])]
     try:
-        after = update_record(context, now, columns)
+        after = update_record(context, now, columns, fields)
     except PartlyKept as partly:  # the form closes, because what it shows is outdated
         known = context.servicenow.cached_columns(now.table)
         labels = [escaped(known[name].label if name in known else name, 60) for name in partly.saved]
         told = f"{link_to(context, partly.after)}: {partly.user_message}"
         return announce(call, context, partly.after, f"updated {', '.join(labels)}", told)
-    except Refused as refusal:
-        names = ["state", *table_of(now.table).form_columns(columns["state"])]
-        raise field_errors(context, now.table, names, refusal) from refusal
     line = f"set {change_text('State', now, after, 'state')}"
     told = f"{link_to(context, after)}: {change_text('state', now, after, 'state')}."
     return announce(call, context, after, line, told)

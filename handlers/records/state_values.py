@@ -1,4 +1,4 @@
-"""What the form of a record's state offers, shows and requires."""
+"""The values that the form of a record's state offers, shows, and requires."""
 
 from collections.abc import Mapping, Sequence
 
@@ -42,8 +42,8 @@ def typed_choice(name: str, values: Values, known: Mapping[str, Column]) -> Valu
     return next((o for o in choices_of(known, name) if typed in {o.label.casefold(), o.value.casefold()}), values[name])
 
 
-def held_values(record: Record) -> dict[str, str | Option]:
-    """What the record has in the columns of its states, except what an earlier state left behind."""
+def current_values(record: Record) -> dict[str, str | Option]:
+    """The record's values in the columns of its states, except those that an earlier state left behind."""
     held: dict[str, str | Option] = {}
     in_force = table_of(record.table).columns_in_force(record.value("state"))
     for name in table_of(record.table).all_form_columns:

@@ -3,12 +3,11 @@
 from core.calls import Call, Reply, Text
 from core.errors import InvalidInput
 from core.menus import Requirement
-from core.records import Record
 from core.tables import table_of
 from handlers.context import Context
 from handlers.form_state import RecordRef
 from handlers.records.cards import update_card
-from handlers.records.record_lookup import requested_record
+from handlers.records.record_lookup import required_record
 from handlers.records.record_updates import announce, link_to, update_record
 from handlers.registry import calls
 
@@ -23,7 +22,7 @@ def watch(call: Call, context: Context) -> Reply:
     account = context.account
     if account is None or not account.identity.known:
         raise InvalidInput({}, "ServiceNow does not say who you are there, so you can't be put on the watch list.")
-    record = _read(call, context, (_LIST,))
+    record = required_record(call, context, (_LIST,))
     if not table_of(record.table).is_task:
         raise InvalidInput({}, "Knowledge articles have no watch list.")
     watching = [one for one in record.value(_LIST).split(",") if one]
@@ -40,15 +39,8 @@ def watch(call: Call, context: Context) -> Reply:
 @calls.submit(REFRESH, needs=Requirement.CONNECTED)
 def refresh(call: Call, context: Context) -> Reply:
     """Read the record and update its card."""
-    record = _read(call, context)
+    record = required_record(call, context)
     ref = RecordRef.of(call)
     if ref and ref.post_id and not update_card(context, record, ref.post_id, ref.channel_id).updated:
         return Text(f"This card couldn't be updated. Open {link_to(context, record)} to see what it is now.")
     return Text(f"{link_to(context, record)} is up to date.")
-
-
-def _read(call: Call, context: Context, more: tuple[str, ...] = ()) -> Record:
-    record = requested_record(call, context, more)
-    if record is None:
-        raise InvalidInput({}, "Open the record first: `/servicenow view INC0010001`.")
-    return record

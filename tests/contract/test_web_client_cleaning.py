@@ -23,7 +23,7 @@ from forms.records.incident import incident_form
 from forms.records.mandatory import mandatory_fields
 from forms.records.priority import priority_form
 from forms.records.share import share_form
-from forms.records.state import STATE, StateOf, state_form
+from forms.records.state import STATE, StateOptions, state_form
 from forms.records.view import view_form
 from forms.subscriptions.edit import ADD, EDIT, subscription_form
 from forms.subscriptions.list import ListFilter, confirm_form, detail_form, list_form
@@ -93,7 +93,7 @@ def record_forms(values: Values) -> list[Form]:
     choices = (Choice("Duplicate", "Duplicate"), Choice("duplicate ", "x"))
     columns = {name: Column(name, name, choices=choices) for name in ("close_code", "risk", "impact", "urgency")}
     states = [Option("New", "1"), Option("Resolved", "6")]
-    about = StateOf(path=STATE, table="incident", number="INC0010001", states=states, columns=columns)
+    about = StateOptions(path=STATE, table="incident", number="INC0010001", states=states, columns=columns)
     offered = table_of("incident").offer("1")
     record = Values({"record": Option("INC0010001: x", f"incident.{'0' * 32}")})
     demanded = [Column("u_floor", "Floor", type="string", max_length=40), Column("u_day", "Day", type="glide_date")]

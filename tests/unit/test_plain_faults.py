@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from core.calls import Values
 from core.fields import LABEL_BYTES, TEXT_DEFAULT_BYTES, Option, TextAreaField
 from core.records import Column
-from forms.records.state import STATE, StateOf, state_form
+from forms.records.state import STATE, StateOptions, state_form
 from mattermost.apps_framework import write_error
 from mattermost.markdown import harmless, unmarked
 from web.errors import answer_errors
@@ -51,9 +51,9 @@ def test_a_request_that_is_too_large_is_answered_in_the_same_shape(path: str, ke
     assert "at most 1 MiB" in answer.text
 
 
-def about(table: str, columns: dict[str, Column], states: list[Option]) -> StateOf:
+def about(table: str, columns: dict[str, Column], states: list[Option]) -> StateOptions:
     """A form's subject."""
-    return StateOf(path=STATE, table=table, number="INC0010001", states=states, columns=columns)
+    return StateOptions(path=STATE, table=table, number="INC0010001", states=states, columns=columns)
 
 
 @given(st.lists(st.text("状態保留中解決済みé ab", min_size=1, max_size=60), min_size=3, max_size=3, unique=True))
