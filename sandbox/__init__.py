@@ -1,1 +1,1 @@
-"""Faithful counterparts of Mattermost and ServiceNow, for demo and tests. Imports nothing of the product."""
+"""Doubles of Mattermost and ServiceNow for the demo and the tests. They import nothing from the product."""

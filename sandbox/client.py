@@ -1,7 +1,7 @@
 """
-A person at a client: signs in, asks for menus, presses, types, submits, as the real web client does.
+A Mattermost client for tests and the demo.
 
-For the demo's setting up and for tests; speaks to a Mattermost double, or to a real server, over HTTP alone.
+It sends the same requests as the real web client, to a double or to a real server, over HTTP only.
 """
 
 import re
@@ -23,13 +23,13 @@ PLUGIN = "/plugins/com.mattermost.apps"
 @dataclass(frozen=True)
 class Pressed:
     """
-    What came of a press.
+    The result of pressing a button or select.
 
     Attributes:
-        trigger_id: The client's short id.
-        dialog: What the press opened; None without.
-        private: Posts for this person alone.
-        edited: Posts that changed meanwhile.
+        trigger_id: The client's part of the trigger ID.
+        dialog: The dialog that the integration opened, if any.
+        private: Ephemeral posts that this user received.
+        edited: Posts that changed in the meantime.
     """
 
     trigger_id: str
@@ -39,12 +39,12 @@ class Pressed:
 
     @property
     def texts(self) -> list[str]:
-        """What was said to this person alone."""
+        """The messages of the ephemeral posts."""
         return [str(post["message"]) for post in self.private]
 
 
 class MattermostClient:
-    """One signed-in person."""
+    """One signed-in user."""
 
     def __init__(self, url: str, username: str) -> None:
         self.url = url
@@ -57,29 +57,29 @@ class MattermostClient:
         self.team_id = str(team["id"])
 
     def get(self, path: str, **params: str) -> Any:
-        """A GET that has to succeed."""
+        """Send a GET request that must succeed."""
         response = self.browser.get(self.url + path, params=params)
         response.raise_for_status()
         return response.json()
 
     def post(self, path: str, body: Any) -> Any:
-        """A POST that has to succeed."""
+        """Send a POST request that must succeed."""
         response = self.browser.post(self.url + path, json=body)
         response.raise_for_status()
         return response.json() if response.content else None
 
     def channel(self, name: str) -> str:
-        """A channel's id by its name."""
+        """Return the ID of the channel with this name."""
         return str(self.get(f"/api/v4/teams/{self.team_id}/channels/name/{name}")["id"])
 
     def say(self, channel: str, message: str, root_id: str = "") -> Json:
-        """Post a message."""
+        """Create a post."""
         post = {"channel_id": self.channel(channel), "message": message, "root_id": root_id}
         found: Json = self.post("/api/v4/posts", post)
         return found
 
     def bindings(self, channel: str = "town-square") -> list[Json]:
-        """The menus in a channel."""
+        """Fetch the bindings for a channel."""
         found: list[Json] = self.get(
             f"{PLUGIN}/api/v1/bindings",
             channel_id=self.channel(channel),
@@ -89,7 +89,7 @@ class MattermostClient:
         return list(found or [])
 
     def entries(self, location: str, channel: str = "town-square") -> dict[str, Json]:
-        """Entries of one place by label; commands by their words."""
+        """The bindings of one location by label; commands by their full text."""
         top = [b for b in self.bindings(channel) if b["location"] == location]
         found: dict[str, Json] = {}
         for binding in top:
@@ -111,7 +111,7 @@ class MattermostClient:
         submit: bool = True,
         **more: Any,
     ) -> Json:
-        """A call as the web client sends it; the answer of the plugin."""
+        """Send a call as the web client does, and return the plugin's response."""
         context: Json = {"app_id": app_id, "user_agent": "webapp", "track_as_submit": submit}
         if channel_id or channel:
             context["channel_id"] = channel_id or self.channel(str(channel))
@@ -123,37 +123,37 @@ class MattermostClient:
         return answer
 
     def press(self, location: str, label: str, **where: Any) -> Json:
-        """Press an entry of the app bar or of a post's menu."""
+        """Press a binding in the app bar, the channel header or a post's menu."""
         return self.call(self.entries(location, where.get("channel") or "town-square")[label]["submit"], **where)
 
     def command(self, words: str, values: Json | None = None, line: str = "", **where: Any) -> Json:
-        """Run ``/servicenow`` *words*."""
+        """Run the slash command ``/servicenow`` followed by *words*."""
         leaf = self.entries("/command", where.get("channel") or "town-square")[f"servicenow {words}"]
         call = leaf.get("submit") or leaf["form"]["submit"]
         return self.call(call, values=values or {}, raw_command=line or f"/servicenow {words}", **where)
 
     def submit(self, form: Json, values: Json, **where: Any) -> Json:
-        """Send a modal with everything drawn: nulls for what is untouched, defaults as given."""
+        """Submit a modal with every field: null for untouched fields, defaults as given."""
         return self.call(form["submit"], values=filled(form, values), **where)
 
     def look_up(self, form: Json, field: str, query: str, values: Json | None = None, **where: Any) -> Json:
-        """Type in a dynamic select."""
+        """Type into a dynamic select."""
         wanted = next(one for one in form["fields"] if one["name"] == field)
         more: Json = {"query": query} if query else {}
         values = filled(form, values or {})
         return self.call(wanted["lookup"], values=values, selected_field=field, submit=False, **more, **where)
 
     def refresh(self, form: Json, field: str, values: Json, **where: Any) -> Json:
-        """Choose in a field that refreshes."""
+        """Change a field that refreshes the form."""
         return self.call(form["source"], values=filled(form, values), selected_field=field, submit=False, **where)
 
-    # --- cards and dialogs
+    # --- post actions and dialogs
 
     def press_action(self, post_id: str, name: str, option: str = "", cookie: str = "") -> Pressed:
         """
-        Press a card's button, or choose in its select, by its *name* or id.
+        Press a button or choose an option of a select, by *name* or ID.
 
-        Private posts are not stored: their action is pressed by its id, with its *cookie*.
+        Ephemeral posts aren't stored, so their actions need the ID and the *cookie*.
         """
         action_id = name if cookie else self._action(post_id, name)
         body: Json = {"selected_option": option} | ({"cookie": cookie} if cookie else {})
@@ -170,13 +170,13 @@ class MattermostClient:
         )
 
     def version(self) -> tuple[int, int]:
-        """The server's, as its web client is."""
+        """The server's version, which is also the web client's."""
         response = self.browser.get(f"{self.url}/api/v4/system/ping")
         major, minor = response.headers["X-Version-Id"].split(".")[:2]
         return int(major), int(minor)
 
     def listening(self) -> Listening:
-        """Hear what this person's clients hear, inside ``with``."""
+        """Receive this user's WebSocket events, inside ``with``."""
         return Listening(self.url, str(self.browser.cookies["MMAUTHTOKEN"]))
 
     def submit_dialog(
@@ -188,7 +188,7 @@ class MattermostClient:
         client: Client = "web",
         cancelled: bool = False,
     ) -> Json:
-        """Send a dialog; the answer has ``errors``, ``error``, a next ``form``, or nothing."""
+        """Submit a dialog. The response has ``errors``, ``error``, the next ``form``, or nothing."""
         submission = {} if cancelled else dialog.submission(values, client)
         body = dialog.body(submission, client) | {"cancelled": cancelled} | self._where(channel_id)
         answer: Json = self.post("/api/v4/actions/dialogs/submit", body)
@@ -199,8 +199,10 @@ class MattermostClient:
         self, dialog: OpenDialog, name: str, values: Json, *, channel_id: str = "", client: Client = "web"
     ) -> OpenDialog:
         """
-        Choose in an element that refreshes. The web asks the form's ``source_url`` and does not say which element it
-        was (recorded), the app asks the dialog's own address and does.
+        Change an element that refreshes the dialog.
+
+        The web client asks the form's ``source_url`` and doesn't say which element changed (recorded). The mobile app
+        asks the dialog's own URL and does.
         """
         submission = dialog.submission(values, client)
         told = submission if client == "web" else submission | {"selected_field": name}
@@ -214,8 +216,9 @@ class MattermostClient:
         self, dialog: OpenDialog, name: str, query: str, values: Json, *, channel_id: str = "", client: Client = "web"
     ) -> list[Json]:
         """
-        Type in a dynamic select. The web sends no query while there is none; the app sends nothing but the
-        element's name, once.
+        Type into a dynamic select.
+
+        The web client sends no query while it is empty. The mobile app sends only the element's name, once.
         """
         element = dialog.element(name)
         typed = dialog.beside_look_up(values) | ({"query": query} if query else {}) if client == "web" else {}
@@ -237,15 +240,15 @@ class MattermostClient:
         return str(found["id"])
 
     def upload(self, channel_id: str, name: str, content: bytes) -> str:
-        """Upload a file for a post in that channel; its id."""
+        """Upload a file for a post in that channel, and return its ID."""
         files, data = {"files": (name, content)}, {"channel_id": channel_id}
         response = self.browser.post(f"{self.url}/api/v4/files", files=files, data=data)
         response.raise_for_status()
         return str(response.json()["file_infos"][0]["id"])
 
     def install(self, manifest_url: str, secret: str) -> Json:
-        """Install an app as `/apps install http` does; the administrator's answer."""
-        expand = {"acting_user": "+summary", "locale": "all"}  # the plugin panics without them
+        """Install an app as `/apps install http` does, and return the response to the administrator."""
+        expand = {"acting_user": "+summary", "locale": "all"}  # the plugin panics without these
         form = self.call({"path": "/install-http", "expand": expand}, app_id="apps", values={"url": manifest_url})
         if form["type"] != "form":
             return form
@@ -253,13 +256,13 @@ class MattermostClient:
         return self.call(form["form"]["submit"], app_id="apps", values=values)
 
     def connect(self, decide: str = "allow", as_user: str = "") -> requests.Response:
-        """Follow the connect link: sign in at ServiceNow, decide, and come back; the last page."""
+        """Follow the connect link: sign in to ServiceNow, decide, and return. Returns the last page."""
         start = f"{self.url}{PLUGIN}/apps/servicenow/oauth2/remote/connect"
         return follow_consent(self.browser, start, as_user or self.username, decide)
 
 
 def follow_consent(browser: requests.Session, start: str, user_name: str, decide: str) -> requests.Response:
-    """A browser at the authorization pages: forms are filled in as a person would."""
+    """Complete the sign-in and consent pages in a browser session."""
     page = browser.get(start)
     if 'name="user_name"' in page.text:
         page = browser.post(page.url, data={"user_name": user_name, "user_password": PASSWORD})
@@ -270,7 +273,7 @@ def follow_consent(browser: requests.Session, start: str, user_name: str, decide
 
 
 def filled(form: Json, values: Json) -> Json:
-    """Every field of a form: what is given, else its default, else what an untouched one sends."""
+    """Every field of a form with its given value, its default, or what an untouched field sends."""
     untouched = {"bool": False}
     sent = {f["name"]: f.get("value", untouched.get(f["type"])) for f in form.get("fields") or []}
     return sent | values

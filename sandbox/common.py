@@ -1,4 +1,4 @@
-"""What both doubles share: a server on a real socket, a clock, the request log, faults, switches."""
+"""Shared by both doubles: a server on a real socket, a clock, the request log, faults, and the controls."""
 
 import contextlib
 import itertools
@@ -17,28 +17,28 @@ from sandbox.rounds import Rounds
 
 
 class Clock:
-    """Unix seconds; can be moved forward."""
+    """The double's clock in Unix seconds. It can be moved forward."""
 
     def __init__(self) -> None:
         self._offset = 0.0
-        self.moved: list[Callable[[], None]] = []  # told whenever the clock is set
+        self.moved: list[Callable[[], None]] = []  # called whenever the clock is set
 
     def now(self) -> float:
-        """Now, as this double sees it."""
+        """The current time of this double."""
         return time.time() + self._offset
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the clock forward."""
         self._offset += seconds
         self._tell()
 
     @property
     def ahead(self) -> float:
-        """Seconds ahead of the machine's time."""
+        """How many seconds the clock is ahead of the machine's."""
         return self._offset
 
     def reset(self) -> None:
-        """Back to the machine's time."""
+        """Set the clock back to the machine's time."""
         self._offset = 0.0
         self._tell()
 
@@ -49,7 +49,9 @@ class Clock:
 
 @dataclass
 class Fault:
-    """A kind of failure for requests whose path begins with *path* (of *method*, if given), *times* times."""
+    """
+    A failure for the next *times* requests whose path begins with *path* (and whose method is *method*, if given).
+    """
 
     kind: str
     path: str
@@ -60,10 +62,10 @@ class Fault:
 
 class Faults:
     """
-    What goes wrong next.
+    The faults that are armed.
 
     Args:
-        kinds: Every kind with its description.
+        kinds: Every kind of fault with its description.
     """
 
     def __init__(self, kinds: Mapping[str, str]) -> None:
@@ -81,7 +83,10 @@ class Faults:
             self._armed.append(Fault(kind, path, times, seconds, method))
 
     def take(self, path: str, *kinds: str) -> Fault | None:
-        """The first armed fault of *kinds* (any, when none is named) that fits *path*; used up by one."""
+        """
+        Use up one occurrence of the first armed fault that matches *path* and is one of *kinds* (any kind if none is
+        given).
+        """
         with self._lock:
             for fault in self._armed:
                 fits = path.startswith(fault.path) and fault.method in {"", request.method}
@@ -97,37 +102,37 @@ class Faults:
             return len(self._armed)
 
     def clear(self) -> None:
-        """Nothing goes wrong any more; what is slow stops waiting."""
+        """Disarm all faults and end the waits of slow responses."""
         with self._lock:
             self._armed.clear()
             self.cleared.set()
 
 
 class RequestLog:
-    """Every request since the reset, but those to the switches themselves."""
+    """Every request since the last reset, except those to the controls."""
 
     def __init__(self) -> None:
         self._entries: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 
     def add(self, entry: dict[str, Any]) -> None:
-        """Append one."""
+        """Append an entry."""
         with self._lock:
             self._entries.append(entry)
 
     def entries(self) -> list[dict[str, Any]]:
-        """A copy, oldest first."""
+        """Return a copy, oldest first."""
         with self._lock:
             return [dict(entry) for entry in self._entries]
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all entries."""
         with self._lock:
             self._entries.clear()
 
 
 class _Handler(WSGIRequestHandler):
-    """Keep-alive as real servers do it; connections are numbered."""
+    """Keeps connections alive, as real servers do, and numbers them."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -142,7 +147,7 @@ class _Handler(WSGIRequestHandler):
         self._number = next(self._numbers)
 
     def finish(self) -> None:
-        """Close whatever is left, also where a WebSocket has closed half of it already."""
+        """Close the sockets, even if a WebSocket has closed some of them already."""
         for part in (self.wfile, self.rfile, self.connection):
             with contextlib.suppress(OSError, ValueError):
                 part.close()
@@ -152,9 +157,10 @@ class _Handler(WSGIRequestHandler):
 
     def run_wsgi(self) -> None:
         """
-        One request, and the connection stays: Werkzeug's own closes each, for it drains no bodies.
+        Serve one request and keep the connection open.
 
-        Answers are small and whole here, and bodies are read by `install_switches`.
+        Werkzeug's own handler closes it, because it doesn't drain request bodies. Here `install_switches` reads the
+        bodies, and responses are small and complete.
         """
         begun: list[Any] = []
 
@@ -168,7 +174,7 @@ class _Handler(WSGIRequestHandler):
                 body = b"".join(answer)
             finally:
                 getattr(answer, "close", lambda: None)()
-        except ConnectionError:  # how a WebSocket handler says that it has used the socket up
+        except ConnectionError:  # raised when a WebSocket handler has used up the socket
             self.close_connection = True
             return
         status, headers = begun
@@ -187,12 +193,12 @@ class _Handler(WSGIRequestHandler):
         self.wfile.flush()
 
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Quiet: the request log says more."""
+        """Log nothing: the request log has more detail."""
 
 
 class SandboxServer:
     """
-    A Flask application on 127.0.0.1 in a thread of its own; port 0 takes a free one.
+    Serves a Flask application on 127.0.0.1 in its own thread. Port 0 picks a free one.
 
     Args:
         tls: Serves HTTPS with this context.
@@ -211,12 +217,14 @@ class SandboxServer:
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._socket.getsockname()[1]}"
 
     def start(self) -> Self:
-        """Serve in the background."""
+        """Start serving in the background."""
         port = self._socket.getsockname()[1]
         self._server = make_server(
             "127.0.0.1", port, self._app, threaded=True, request_handler=_Handler, fd=self._socket.fileno()
         )
-        self._server.ssl_context = self._tls  # connections are wrapped by the handler, so that none holds up the others
+        self._server.ssl_context = (
+            self._tls
+        )  # the handler wraps connections, so a slow handshake doesn't block the others
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True)
         self._thread.start()
         return self
@@ -232,12 +240,12 @@ class SandboxServer:
 
 
 def is_switch(path: str) -> bool:
-    """Whether a path is one of the double's own, which faults and the request log leave alone."""
+    """Whether a path belongs to the double's controls, which faults and the request log ignore."""
     return path == "/_sandbox" or path.startswith("/_sandbox/")
 
 
-INNER = "sandbox.inner"  # marks a request that came inside another one
-CARRIED_OUT_LATER = "sandbox.late"  # marks a request that was logged when it came in
+INNER = "sandbox.inner"  # marks a part of a batch request
+CARRIED_OUT_LATER = "sandbox.late"  # marks a delayed request, which was logged when it arrived
 
 
 def install_switches(
@@ -249,7 +257,7 @@ def install_switches(
     reset: Callable[[], None],
     overview: Callable[[], dict[str, Any]],
 ) -> None:
-    """The `/_sandbox…` routes, and a log entry for every other request."""
+    """Add the `/_sandbox` routes, and log every other request."""
     blueprint = Blueprint("sandbox", __name__, url_prefix="/_sandbox")
 
     @blueprint.get("")
@@ -312,7 +320,7 @@ def install_switches(
         g.sandbox_began = time.monotonic()
         if "websocket" in request.headers.get("Upgrade", "").lower():
             return
-        request.get_data()  # drained, so that the connection can be used again
+        request.get_data()  # read in full, so that the connection can be reused
         if not (request.cookies or request.environ.get(INNER) or is_switch(request.path)):
             rounds.hold(f"{request.method} {request.path}")
 

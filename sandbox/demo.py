@@ -1,7 +1,7 @@
 """
-The demo: both doubles and the service, installed, configured and connected through people's own doors.
+Starts both doubles and the service, then installs, configures and connects everything as people would.
 
-The service runs as a process of its own (``cli.py serve``), exactly as in production.
+The service runs in its own process (``cli.py serve``), exactly as in production.
 """
 
 import os
@@ -28,7 +28,7 @@ _CLI = Path(__file__).parent.parent / "cli.py"
 
 
 def demo() -> int:
-    """Run until interrupted; the exit status."""
+    """Run until interrupted, and return the exit status."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -69,7 +69,7 @@ def _run(
         "LOG_LEVEL": environment.get("LOG_LEVEL", "error"),
     }
     command = [sys.executable, str(_CLI), "serve"]
-    # A session of its own: Ctrl-C reaches us, and we end the service in order.
+    # In its own session, Ctrl-C reaches only this process, which then stops the service in order.
     service = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         if not _answers(app_url, service, stop):
@@ -102,7 +102,7 @@ def _answers(app_url: str, service: subprocess.Popen[bytes], stop: threading.Eve
 
 
 def _install_component(servicenow: ServiceNowDouble) -> None:
-    """Import the service's update set and give its role to those who may subscribe."""
+    """Import the service's update set, and grant its role to the accounts that subscribe."""
     command = [sys.executable, str(_CLI), "update-set"]
     xml = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
     outcome = servicenow.import_update_set(xml)
@@ -121,7 +121,7 @@ def _install_component(servicenow: ServiceNowDouble) -> None:
 
 
 def _make_key(admin: MattermostClient) -> None:
-    """Have the service make a webhook key and write it to ServiceNow, as an administrator does."""
+    """Have the service create a webhook key and save it in ServiceNow, as an administrator does."""
     steps = admin.command("setup")["form"]
     answer = admin.submit(steps, {"action": {"label": "New key", "value": "new_key"}})
     if answer["type"] != "form" or "signs with the new key" not in answer["form"]["header"]:
@@ -136,7 +136,7 @@ def _set_up(
     client_id: str,
     client_secret: str,
 ) -> None:
-    """Register the OAuth client, install app and component, connect people: what administrators and people do."""
+    """Register the OAuth client, install the app and the component, and connect people's accounts."""
     registered = requests.post(
         f"{servicenow.url}/api/now/table/oauth_entity",
         json={

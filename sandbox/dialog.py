@@ -1,9 +1,9 @@
 """
-An open dialog in a client's hands: what it sends of it, as the web client or as the mobile app would.
+An open dialog, and how the web client and the mobile app encode what they send for it.
 
-The two encode values differently, and once more after a first step (native integrations reference §2.7). The web
-client of 11.x encodes them otherwise than that of 9.11, and beside a look-up otherwise than in a submission
-(recorded in web_client_dialogs of 11.6).
+The two encode values differently, and again differently after the first step (native integrations reference §2.7). The
+web client of 11.x encodes them differently from 9.11, and lookups differently from submissions (recorded in
+web_client_dialogs of 11.6).
 """
 
 from dataclasses import dataclass, field
@@ -19,15 +19,17 @@ _PICKED = {"users", "channels"}  # data sources whose defaults the web client of
 @dataclass
 class OpenDialog:
     """
+    A dialog as one client shows it.
+
     Attributes:
-        url: Where submissions go, whatever the step.
-        form: The dialog as it is drawn now.
-        version: The server's, whose web client draws it.
+        url: Where submissions of every step go.
+        form: The current step.
+        version: The version of the server, and so of its web client.
         callback_id: The first step's, which the web client keeps sending.
-        first_state: The first step's, which the web client sends with look-ups.
-        carried: What earlier steps were filled with; every step sends it again. On the web since 11.1 also
-            what was sent before an error or a refresh.
-        offered: Labels of what look-ups offered, by value.
+        first_state: The first step's, which the web client sends with lookups.
+        carried: The values of earlier steps, which every step sends again. On the web since 11.1 also what was sent
+            before an error or a refresh.
+        offered: The labels of lookup results, by value.
     """
 
     url: str
@@ -40,17 +42,17 @@ class OpenDialog:
 
     @classmethod
     def of_event(cls, told: Json, version: tuple[int, int] = (9, 11)) -> Self:
-        """From the content of an ``open_dialog`` event."""
+        """Build it from the data of an ``open_dialog`` event."""
         form = told["dialog"]
         return cls(str(told["url"]), form, version, str(form.get("callback_id", "")), str(form.get("state", "")))
 
     @property
     def names(self) -> list[str]:
-        """The elements' names, in order."""
+        """The names of the elements, in order."""
         return [str(one["name"]) for one in self.form.get("elements") or []]
 
     def element(self, name: str) -> Json:
-        """One element by its name, or by its label. Raises KeyError where the dialog has none."""
+        """Find an element by name or label. Raises KeyError if there is none."""
         elements = self.form.get("elements") or []
         for one in [*elements, *elements]:
             if name in (one["name"], one.get("display_name")):
@@ -59,10 +61,10 @@ class OpenDialog:
 
     def submission(self, values: Json, client: Client = "web") -> Json:
         """
-        Everything drawn, as it is sent: what is given, else the default, else what an untouched element sends.
+        The submission with every element: its given value, its default, or what an untouched element sends.
 
-        Values are given as Python has them: text, bool, numbers, lists of values; "" or None for what was emptied.
-        Raises KeyError for a name that is not in the dialog.
+        Values are Python values: text, bool, numbers, lists. "" or None means emptied. Raises KeyError for a name that
+        isn't in the dialog.
         """
         values = {self.element(name)["name"]: value for name, value in values.items()}
         later = bool(self.carried)
@@ -72,7 +74,7 @@ class OpenDialog:
             if client == "web" and self._new_web:
                 encoded = _new_web(one, values[name], True) if name in values else _new_web(one, _default(one), False)
                 if encoded in ("", None, []) and sent.get(name):
-                    continue  # what was emptied is sent as it was before (recorded)
+                    continue  # an emptied value is sent unchanged (recorded)
                 if encoded is None and not (one.get("subtype") == "number" and name in values):
                     continue
                 sent[name] = encoded
@@ -84,7 +86,9 @@ class OpenDialog:
         return sent
 
     def beside_look_up(self, values: Json) -> Json:
-        """The values that the web client sends with a look-up; since 11.0 it encodes them as its form holds them."""
+        """
+        The values that the web client sends with a lookup. Since 11.0 it encodes them the way its form holds them.
+        """
         if not self._new_web:
             return self.submission(values)
         values = {self.element(name)["name"]: value for name, value in values.items()}
@@ -112,12 +116,12 @@ class OpenDialog:
         return sent
 
     def sent(self, submission: Json, client: Client) -> None:
-        """It was sent, and stays open: since 11.1 the web client keeps what it sent."""
+        """Record a submission after which the dialog stays open: since 11.1 the web client keeps what it sent."""
         if client == "web" and self._new_web:
             self.carried = {**self.carried, **{key: one for key, one in submission.items() if one not in ("", None)}}
 
     def body(self, submission: Json, client: Client = "web", url: str = "", *, look_up: bool = False) -> Json:
-        """A request to the server but for where it is sent from."""
+        """The body of a request to the server, without the place it is sent from."""
         callback = self.callback_id if client == "web" else self.form.get("callback_id", "")
         state = self.first_state if client == "web" and look_up else self.form.get("state", "")
         return {
@@ -130,11 +134,11 @@ class OpenDialog:
         }
 
     def step(self, answer: Json, submission: Json) -> "OpenDialog":
-        """The next form, from an answer of type form to *submission*. Raises KeyError where there is none."""
+        """The next step, from a response of type form to *submission*. Raises KeyError if it has no form."""
         return self._then(answer["form"], {**self.carried, **submission})
 
     def refreshed(self, answer: Json) -> "OpenDialog":
-        """The same step drawn anew. Raises KeyError where the answer has no form."""
+        """The same step, refreshed. Raises KeyError if the response has no form."""
         return self._then(answer["form"], self.carried)
 
     def _then(self, form: Json, carried: Json) -> "OpenDialog":
@@ -151,7 +155,7 @@ class OpenDialog:
 
 
 def _new_web(element: Json, value: Any, touched: bool) -> Any:
-    """As the web client of 11.6 sends it; None: the key is left out, unless a number was emptied."""
+    """How the web client of 11.6 encodes a value. None omits the key, unless a number was emptied."""
     kind = element["type"]
     if kind == "bool":
         return bool(value)
@@ -195,7 +199,7 @@ def _whole(value: Any) -> Any:
 
 
 def _mobile(element: Json, value: Any, later: bool) -> Any:
-    """None: the key is left out."""
+    """How the mobile app encodes a value. None omits the key."""
     if element["type"] == "bool":
         return str(bool(value)).lower() if later else bool(value)
     if element.get("multiselect"):

@@ -1,4 +1,4 @@
-"""What a double is, whichever it is: a server with a clock, faults, a request log and a reset."""
+"""The base class of both doubles: a server with a clock, faults, a request log and a reset."""
 
 import argparse
 import contextlib
@@ -23,15 +23,17 @@ Json = dict[str, Any]
 
 
 class BadSeed(Exception):
-    """A seed file that can't be used; the text says why."""
+    """The seed file can't be used. The text says why."""
 
 
 class Double(ABC):
     """
+    A running double.
+
     Args:
-        app: The application; the double adds its routes to it.
-        port: 0 takes a free one.
-        kinds: The faults it knows, with their descriptions.
+        app: The application. The double adds its routes to it.
+        port: 0 picks a free one.
+        kinds: The supported faults with their descriptions.
         tls: Serves HTTPS with this context.
     """
 
@@ -48,14 +50,14 @@ class Double(ABC):
 
     @abstractmethod
     def _fresh(self) -> None:
-        """Make the state that of the start again."""
+        """Restore the initial state."""
 
     @abstractmethod
     def _about(self) -> Json:
-        """What the overview says about this double's own data: accounts and the like."""
+        """The double's own part of the overview, such as its accounts."""
 
     def _overview(self) -> Json:
-        """What `GET /_sandbox` answers: all that somebody needs who has just started this double."""
+        """The response to `GET /_sandbox`: everything that someone who has just started this double needs."""
         rules = sorted(self._app.url_map.iter_rules(), key=lambda rule: rule.rule)
         routes: dict[str, set[str]] = {}
         for rule in rules:
@@ -85,18 +87,18 @@ class Double(ABC):
         self.stop()
 
     def start(self) -> Self:
-        """Serve in the background."""
+        """Start serving in the background."""
         self._server.start()
         return self
 
     def stop(self) -> None:
-        """Stop; what waits in a slow answer is let go."""
+        """Stop serving, and end the waits of slow responses."""
         self._faults.clear()
         self._rounds.end()
         self._server.stop()
 
     def requests(self) -> list[dict[str, Any]]:
-        """The request log, oldest first."""
+        """Return the request log, oldest first."""
         return self._log.entries()
 
     def clear_requests(self) -> None:
@@ -104,11 +106,11 @@ class Double(ABC):
         self._log.clear()
 
     def hold_rounds(self, *sizes: int, seconds: float = 5.0) -> None:
-        """Hold the next requests without cookies until *sizes* of them are there, one round after the other."""
+        """Hold the next requests without cookies until *sizes* of them have arrived, one round after the other."""
         self._rounds.begin(sizes, seconds)
 
     def rounds(self) -> list[list[str]]:
-        """The requests of each round since `hold_rounds`; no more are held."""
+        """Stop holding requests, and return those of each round since `hold_rounds`."""
         return self._rounds.end()
 
     def fault(self, kind: str, path: str = "", times: int = 1, seconds: float | None = None, method: str = "") -> None:
@@ -116,19 +118,19 @@ class Double(ABC):
         self._faults.add(kind, path, times, seconds, method)
 
     def armed(self) -> int:
-        """How many faults still wait to be used."""
+        """The number of faults that are still armed."""
         return len(self._faults)
 
     def clear_faults(self) -> None:
-        """Disarm all."""
+        """Disarm all faults."""
         self._faults.clear()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the clock forward."""
         self._clock.advance(seconds)
 
     def reset(self) -> None:
-        """As after the start."""
+        """Restore the initial state."""
         self._faults.clear()
         self._clock.reset()
         self._fresh()
@@ -137,9 +139,9 @@ class Double(ABC):
 
 
 def run_alone(make: Callable[[int], Double], port: int) -> None:
-    """Run one double until SIGINT or SIGTERM; its address is printed first."""
+    """Run one double until SIGINT or SIGTERM. Prints its address first."""
     signals = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # before the threads start, which inherit it
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # before the threads start, which inherit the mask
     with make(port) as double:
         print(double.url, flush=True)
         signal.sigwait(signals)
@@ -153,7 +155,7 @@ def main(make: Make, name: str, default_port: int) -> None:
     The command line of ``python -m sandbox.NAME``.
 
     Args:
-        make: Makes the double from a port, what the seed file holds, and a TLS context.
+        make: Creates the double from a port, the content of the seed file, and a TLS context.
     """
     parser = argparse.ArgumentParser(prog=f"sandbox.{name}", description=f"The {name} double alone.")
     parser.add_argument("--port", type=int, default=default_port, help=f"0 takes a free one (default: {default_port})")

@@ -1,4 +1,4 @@
-"""Which requests a service sends at the same time."""
+"""Finds out which requests a service sends concurrently."""
 
 import threading
 from collections.abc import Iterable
@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 class Rounds:
     """
-    Holds requests until as many are there as belong to the same round. A service that sends them one after the other
-    waits in vain, so the result doesn't depend on how fast anything is.
+    Holds requests until all requests of a round have arrived.
+
+    A service that sends them one after another runs into the timeout, so the result doesn't depend on speed.
     """
 
     def __init__(self) -> None:
@@ -19,23 +20,23 @@ class Rounds:
 
     def begin(self, sizes: Iterable[int], seconds: float = 5.0) -> None:
         """
-        Hold ``sizes[0]`` requests for each other, then ``sizes[1]``, and so on.
+        Hold the first ``sizes[0]`` requests until all have arrived, then the next ``sizes[1]``, and so on.
 
-        Requests after these, and after one that waited for *seconds* in vain, are rounds of their own.
+        Later requests, and those after a request that waited *seconds* in vain, are rounds of one.
         """
         with self._changed:
             self._sizes, self._seconds, self._rounds, self._on = list(sizes), seconds, [], True
             self._changed.notify_all()
 
     def end(self) -> list[list[str]]:
-        """The requests of each round, sorted; none is held any more."""
+        """Stop holding requests. Returns the requests of each round, sorted."""
         with self._changed:
             rounds, self._rounds, self._on = self._rounds, [], False
             self._changed.notify_all()
             return [sorted(one) for one in rounds]
 
     def hold(self, what: str) -> None:
-        """Return when the request *what* may be answered."""
+        """Block until the request *what* may be answered."""
         with self._changed:
             if not self._on:
                 return

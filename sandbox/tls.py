@@ -1,4 +1,4 @@
-"""HTTPS for a double that runs alone: a certificate made at start, for this machine's own names."""
+"""HTTPS for a standalone double: a certificate for localhost, created at startup."""
 
 import ipaddress
 import ssl
@@ -14,7 +14,9 @@ _DAYS = 30
 
 
 def make_context(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """A server's context with a fresh key, and the self-signed certificate as a PEM file in *folder*."""
+    """
+    Create a key and a self-signed certificate. Returns the server's context and the certificate's PEM file in *folder*.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]

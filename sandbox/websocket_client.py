@@ -1,4 +1,4 @@
-"""Somebody listening on a Mattermost server's WebSocket for a while."""
+"""Receives WebSocket events from a Mattermost server."""
 
 import json
 from types import TracebackType
@@ -11,13 +11,13 @@ Json = dict[str, Any]
 
 class Listening:
     """
-    A connection for one person, open inside ``with``.
+    One user's connection, open inside ``with``.
 
-    Posts and dialogs, which travel as JSON in a string, are unpacked.
+    Posts and dialogs, which are sent as JSON strings, are decoded.
 
     Args:
         url: The server's address.
-        token: Of the person's session.
+        token: The user's session token.
     """
 
     def __init__(self, url: str, token: str) -> None:
@@ -33,7 +33,10 @@ class Listening:
         self._socket.close()
 
     def heard(self) -> list[Json]:
-        """Every event since the last time: answers come in order, so what precedes ours is all that came."""
+        """
+        Every event since the last call. Messages arrive in order, so everything before the reply to our ping is
+        complete.
+        """
         self._asked += 1
         self._socket.send(json.dumps({"action": "ping", "seq": self._asked}))
         found: list[Json] = []

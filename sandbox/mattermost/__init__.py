@@ -1,4 +1,4 @@
-"""A double of a Mattermost server with the Apps plugin, and a chat page that draws what clients draw."""
+"""A double of a Mattermost server with the Apps plugin, and a chat page that behaves like its clients."""
 
 from sandbox.mattermost.double import MattermostDouble
 

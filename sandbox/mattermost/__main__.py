@@ -1,4 +1,4 @@
-"""`python -m sandbox.mattermost --port 8065`: this double alone, until SIGINT or SIGTERM (docs/sandbox.md)."""
+"""`python -m sandbox.mattermost --port 8065` runs this double alone until SIGINT or SIGTERM (docs/sandbox.md)."""
 
 from sandbox.double import main
 from sandbox.mattermost import MattermostDouble

@@ -1,4 +1,4 @@
-"""The Mattermost double as a whole."""
+"""The Mattermost double."""
 
 import re
 import ssl
@@ -64,11 +64,11 @@ _THREADS_LATER = re.compile(r"/api/v4/(?:users/[^/]+/(?:teams/[^/]+/threads|post
 
 class MattermostDouble(Double):
     """
-    A small server on a real socket, with the Apps plugin; state in memory.
+    A Mattermost server with the Apps plugin on a real socket, with its state in memory.
 
     Args:
-        port: 0 takes a free one.
-        more: More people, channels and messages to start with (`seed_file`). Raises BadSeed.
+        port: 0 picks a free one.
+        more: Additional users, channels and posts (`seed_file`). Raises BadSeed.
         tls: Serves HTTPS with this context.
     """
 
@@ -123,17 +123,17 @@ class MattermostDouble(Double):
         app.register_error_handler(HTTPException, _unknown)
 
     def stop(self) -> None:
-        """Hang up and stop."""
+        """Close all WebSockets and stop."""
         self.hub.close()
         super().stop()
 
     def posts_in(self, channel_name: str) -> list[Json]:
-        """Posts of a channel by name, oldest first."""
+        """The posts of a channel, oldest first."""
         ids = {c["id"] for c in self.state.channels.values() if c["name"] == channel_name}
         return [dict(post) for post in list(self.state.posts.values()) if post["channel_id"] in ids]
 
     def direct_posts(self, username: str) -> list[Json]:
-        """Posts of bots in direct channels with a user, oldest first."""
+        """The posts of bots in a user's direct channels, oldest first."""
         user = self.state.by_username(username) or {"id": "?"}
         mine = {c["id"] for c in self.state.channels.values() if c["type"] == "D" and user["id"] in c["name"]}
         return [
@@ -146,7 +146,7 @@ class MattermostDouble(Double):
         self.state.clear()
         self.state.plugins[APPS] = RUNNING
         seed(self.state)
-        with self._app.app_context():  # posts ask whose session they come from
+        with self._app.app_context():  # creating posts needs a request's session
             load(self.state, self._posts, self._more)
 
     def _about(self) -> Json:
@@ -175,12 +175,14 @@ class MattermostDouble(Double):
         if fault is None or fault.kind == "500_after_commit":
             return None
         if fault.kind == "slow":
-            if request.endpoint != "posts.create":  # that one waits inside, where others can see it at work
+            if (
+                request.endpoint != "posts.create"
+            ):  # this route waits later, while the post is being created, where other requests can find it
                 self._pause()
             return None
         if fault.kind == "down":
             return Response("<html><body>502 Bad Gateway</body></html>", 502, {"Content-Type": "text/html"})
-        if fault.kind == "proxy_404":  # as a proxy without a server behind it says
+        if fault.kind == "proxy_404":  # as a proxy without a backend answers
             return Response("404 page not found\n", 404, {"Content-Type": "text/plain"})
         if fault.kind == "429":
             seconds = str(int(fault.seconds or 1))
@@ -189,13 +191,13 @@ class MattermostDouble(Double):
         return answer_error(_INTERNAL)
 
     def _pause(self) -> None:
-        """As long as the request's fault says, or until faults are cleared."""
+        """Wait as long as the request's fault says, or until faults are cleared."""
         fault: Fault | None = g.get("fault")
         if fault is not None and fault.kind == "slow":
             self._faults.cleared.wait(30.0 if fault.seconds is None else fault.seconds)
 
     def _unanswered(self, response: Response) -> Response:
-        """What was asked has been done, and the answer is lost."""
+        """Replace the response with a 500 after the request was carried out."""
         fault: Fault | None = g.get("fault")
         if fault is None or fault.kind != "500_after_commit":
             return response
@@ -211,7 +213,7 @@ class MattermostDouble(Double):
 
 
 def _too_long() -> ResponseReturnValue | None:
-    """Addresses beyond 2048 characters are cut off before anything looks at them (recorded)."""
+    """Reject URLs longer than 2048 characters before anything else (recorded)."""
     if request.path.startswith("/api/") and len(request.full_path) > _LONGEST_URL:
         return Response("basicSecurityChecks: URL is too long\n", 414)
     return None

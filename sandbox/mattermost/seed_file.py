@@ -1,4 +1,4 @@
-"""What ``--seed FILE.json`` adds: people, channels with their members, and messages."""
+"""Adds the users, channels and messages of ``--seed FILE.json``."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ _KEYS = {
 
 def load(state: State, posts: Posts, given: Json) -> None:
     """
-    Add what the file holds to the seeded team.
+    Add the content of the file to the seeded team.
 
     Raises:
-        BadSeed: An unknown key, person or channel, or something that is missing.
+        BadSeed: An unknown key, user or channel, or a missing value.
     """
     if unknown := sorted(given.keys() - _KINDS):
         raise BadSeed(f"unknown: {', '.join(unknown)}; there are {', '.join(sorted(_KINDS))}")
@@ -46,7 +46,7 @@ def _entries(given: Json, kind: str, *needed: str) -> list[dict[str, Any]]:
 
 
 def _user(state: State, team_id: str, given: dict[str, Any]) -> None:
-    """A member of the team and of its first channel."""
+    """Add a user to the team and to its default channel."""
     if state.by_username(given["username"]) is not None:
         raise BadSeed(f"there is a user {given['username']} already")
     names = str(given.get("first_name", "")), str(given.get("last_name", ""))
@@ -57,7 +57,7 @@ def _user(state: State, team_id: str, given: dict[str, Any]) -> None:
 
 
 def _channel(state: State, team_id: str, given: dict[str, Any]) -> None:
-    """A public (O) or private (P) channel; everybody in the team is a member where the file names nobody."""
+    """Add a public (O) or private (P) channel. Without a list of members, the whole team joins."""
     kind, name = given.get("type", "O"), given["name"]
     if kind not in {"O", "P"}:
         raise BadSeed(f"channel {name}: type is O or P")

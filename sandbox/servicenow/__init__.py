@@ -1,4 +1,4 @@
-"""A double of a ServiceNow instance: Table API, OAuth, pages; faults on demand."""
+"""A double of a ServiceNow instance: REST APIs, OAuth, web pages, and faults on demand."""
 
 from sandbox.servicenow.double import ServiceNowDouble
 

@@ -1,4 +1,4 @@
-"""`python -m sandbox.servicenow --port 8081`: this double alone, until SIGINT or SIGTERM (docs/sandbox.md)."""
+"""`python -m sandbox.servicenow --port 8081` runs this double alone until SIGINT or SIGTERM (docs/sandbox.md)."""
 
 from sandbox.double import main
 from sandbox.servicenow import ServiceNowDouble

@@ -1,4 +1,4 @@
-"""Requests whose client got no answer and that are carried out later: the fault `late`."""
+"""Delayed requests: the fault `late` answers 504, and the request is carried out later."""
 
 import threading
 from typing import Any
@@ -9,7 +9,7 @@ from sandbox.common import CARRIED_OUT_LATER
 
 
 class LateRequests:
-    """Keeps requests as they came in, until they are released."""
+    """Holds requests until they are released."""
 
     def __init__(self, app: Flask) -> None:
         self._client = app.test_client
@@ -18,11 +18,11 @@ class LateRequests:
 
     @staticmethod
     def now() -> bool:
-        """Whether the current request is one that was released."""
+        """Whether the current request was delayed and is being carried out now."""
         return bool(request.environ.get(CARRIED_OUT_LATER))
 
     def keep(self) -> None:
-        """Keep the current request."""
+        """Hold the current request."""
         kept: dict[str, Any] = {
             "path": request.full_path,
             "base_url": request.host_url,
@@ -35,12 +35,12 @@ class LateRequests:
             self._kept.append(kept)
 
     def release(self, most: int | None = None) -> list[int]:
-        """Carry out the oldest *most* (all by default), in the order in which they came; their statuses."""
+        """Carry out the oldest *most* requests (all by default) in order. Returns their statuses."""
         with self._lock:
             released, self._kept = self._kept[:most], self._kept[len(self._kept[:most]) :]
         return [self._client(use_cookies=False).open(**kept).status_code for kept in released]
 
     def forget(self) -> None:
-        """Nobody carries them out any more."""
+        """Drop all held requests."""
         with self._lock:
             self._kept.clear()

@@ -1,4 +1,4 @@
-"""The ServiceNow double as a whole."""
+"""The ServiceNow double."""
 
 import re
 import ssl
@@ -41,11 +41,11 @@ from sandbox.servicenow.web import http
 
 class ServiceNowDouble(Double):
     """
-    A small instance on a real socket; state in memory.
+    A ServiceNow instance on a real socket, with its state in memory.
 
     Args:
-        port: 0 takes a free one.
-        rows: More rows to start with, by table (`seed_file`). Raises BadSeed.
+        port: 0 picks a free one.
+        rows: Additional rows by table (`seed_file`). Raises BadSeed.
         tls: Serves HTTPS with this context.
     """
 
@@ -76,7 +76,7 @@ class ServiceNowDouble(Double):
         app.register_blueprint(self._routes.blueprint())
         app.register_blueprint(ScriptedRest(self.store, people, self.runtime).blueprint())
         app.register_blueprint(UpdateSetRoutes(self.update_sets).blueprint())
-        app.add_url_rule("/favicon.ico", "favicon", lambda: ("", 204))  # browsers ask for one on every page
+        app.add_url_rule("/favicon.ico", "favicon", lambda: ("", 204))  # browsers request one on every page
         app.add_url_rule("/_sandbox/settle", "settle", self._settled, methods=["POST"])
         app.add_url_rule("/_sandbox/release", "release", self._released, methods=["POST"])
         pages = Pages(self.store, people, self._routes, attachments)
@@ -92,41 +92,41 @@ class ServiceNowDouble(Double):
         self._seeded = self.store.snapshot()
 
     def rows(self, table: str) -> list[Row]:
-        """Raw rows, oldest first."""
+        """The raw rows of a table, oldest first."""
         return [dict(row) for row in self.store.rows(table)]
 
     def row(self, table: str, sys_id: str) -> Row:
-        """One raw row. Raises KeyError where there is none."""
+        """One raw row. Raises KeyError if there is none."""
         found = self.store.find(table, sys_id)
         if found is None:
             raise KeyError(sys_id)
         return dict(found)
 
     def start(self) -> Self:
-        """Serve, and process events, in the background."""
+        """Start serving and processing events in the background."""
         self.runtime.events.start()
         return super().start()
 
     def stop(self) -> None:
-        """Stop both."""
+        """Stop serving and processing events."""
         self.runtime.clear()
         self.runtime.events.stop()
         super().stop()
 
     def settle(self, seconds: float = 30.0) -> None:
-        """Wait until no due event is left. Raises TimeoutError."""
+        """Wait until no event is due. Raises TimeoutError."""
         self.runtime.events.settle(seconds)
 
     def release(self, most: int | None = None) -> list[int]:
-        """Carry out what the fault `late` holds back, oldest first, at most so many; the statuses."""
+        """Carry out up to *most* requests that the fault `late` holds back, oldest first. Returns their statuses."""
         return self._late.release(most)
 
     def cancel_late(self) -> None:
-        """What the fault `late` holds back is never carried out, as when a quota rule cancels it."""
+        """Drop the requests that the fault `late` holds back, as when a quota rule cancels them."""
         self._late.forget()
 
     def import_update_set(self, xml: bytes, commit: bool = True) -> Outcome:
-        """As by its pages. Raises BadFile, NotDone."""
+        """Import as the pages do. Raises BadFile, NotDone."""
         return self.update_sets.import_whole(xml, commit)
 
     def _settled(self) -> ResponseReturnValue:
@@ -166,7 +166,7 @@ class ServiceNowDouble(Double):
         self._routes.sessions.clear()
 
 
-# APIs of a stock instance that are not here; any other path under /api is unknown there, too.
+# APIs of a stock instance that aren't implemented here. Any other path under /api is unknown there too.
 _NOT_HERE = re.compile(
     r"/api/(now/(account|attachment|batch|cilifecyclemgmt|cmdb|connect|contact|consumer|case|csm|doc|email|globalsearch"
     r"|graphql|identifyreconcile|import|interaction|mobile|oauth|pa|push|reporting|sp|stats|table|tinyurl|ui|uxf)"
@@ -175,7 +175,7 @@ _NOT_HERE = re.compile(
 
 
 def _unacceptable() -> ResponseReturnValue | None:
-    """Resources under /api speak JSON and XML; a file is of its own type."""
+    """REST APIs return JSON and XML. Files have their own type."""
     path = request.path
     return http.unacceptable() if path.startswith("/api/") and not path.endswith("/file") else None
 

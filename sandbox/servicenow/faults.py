@@ -1,4 +1,4 @@
-"""What can be made to go wrong (API reference §3.2 to §3.4)."""
+"""The faults that tests can arm (API reference §3.2 to §3.4)."""
 
 import time
 from pathlib import Path
@@ -32,9 +32,9 @@ KINDS = {
     "class_dropped": "a list as if the terms on `sys_class_name` were dropped, as for a column that can't be queried",
     "meta_refused": "403 for `/api/now/ui/meta/{table}`",
 }  # fmt: skip
-# Those that answer instead of the handler.
+# Faults that respond instead of the handler.
 _BEFORE = ("hibernating", "401", "429", "429_bare", "500", "202", "html_login", "slow", "late", "414")
-_SLOW_SECONDS = 65.0  # longer than the 60 s quota, so that a client's own time-out ends it
+_SLOW_SECONDS = 65.0  # longer than the 60 s quota, so the client's own timeout ends it
 _ASLEEP = (Path(__file__).parent / "templates" / "hibernating.html").read_bytes()
 _LOG_IN = "<!DOCTYPE html><html><head><title>ServiceNow</title></head><body>Log in</body></html>"
 _GATEWAY = "<html><head><title>504 Gateway Time-out</title></head></html>"
@@ -42,7 +42,7 @@ _TOO_LONG = "<html><head><title>414 Request-URI Too Large</title></head></html>"
 
 
 def before_request(faults: Faults, late: LateRequests) -> Response | None:
-    """What a fault answers instead of the handler; None lets the request through."""
+    """Return the response of an armed fault, or None to let the request through."""
     if is_switch(request.path) or late.now():
         return None
     fault = faults.take(request.path, *_BEFORE)
@@ -53,7 +53,7 @@ def before_request(faults: Faults, late: LateRequests) -> Response | None:
 
 
 def after_request(faults: Faults, response: Response) -> Response:
-    """A 200 whose body ends in the middle: streamed, then cancelled."""
+    """Cut off the body of a successful JSON response, as when it was streamed and then canceled."""
     whole = response.status_code in {200, 201} and response.mimetype == "application/json"
     if whole and not is_switch(request.path) and faults.take(request.path, "truncated"):
         data = response.get_data()
@@ -62,7 +62,7 @@ def after_request(faults: Faults, response: Response) -> Response:
 
 
 def too_long() -> Response:
-    """The edge's answer to an address beyond 8 KiB: HTML."""
+    """The edge's HTML response to a URL beyond 8 KiB."""
     return Response(_TOO_LONG, 414, {"Content-Type": "text/html", "Server": "snow_adc"})
 
 
@@ -90,7 +90,7 @@ def _faulty(fault: Fault, faults: Faults) -> Response | None:
 
 
 def _limited(seconds: int) -> Response:
-    """A rate-limit rule refuses (API reference §3.2)."""
+    """The response of a rate limit rule (API reference §3.2)."""
     detail = "Rate limit of 100 requests per hour for Table API exceeded"
     response = http.error(429, "Rate limit exceeded", detail)
     response.headers["X-RateLimit-Limit"] = "100"

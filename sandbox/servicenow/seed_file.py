@@ -1,4 +1,4 @@
-"""What ``--seed FILE.json`` adds: rows by table, and an OAuth client for a double that runs alone."""
+"""Adds the rows of ``--seed FILE.json``, and an OAuth client for a standalone double."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ _CLIENT = {
 
 
 def alone(given: dict[str, Any] | None) -> dict[str, Any]:
-    """The rows of a double that runs alone: the file's, and an OAuth client where the file has none."""
+    """The rows of a standalone double: the file's, and an OAuth client unless the file has one."""
     rows = dict(given or {})
     rows.setdefault("oauth_entity", [_CLIENT])
     return rows
@@ -26,12 +26,12 @@ def alone(given: dict[str, Any] | None) -> dict[str, Any]:
 
 def load(store: Store, lists: Lists, rows: dict[str, Any]) -> None:
     """
-    Insert rows as an administrator would, then set what a rule changed to what the file says.
+    Insert rows as an admin would, then restore the file's values where a rule changed them.
 
-    References and choices may be given by display value. A row with the `sys_id` of one that exists changes that one.
+    References and choices accept display values. A row with the `sys_id` of an existing row updates it.
 
     Raises:
-        BadSeed: An unknown table or column, or a row that a rule refuses.
+        BadSeed: An unknown table or column, or a row that a rule rejects.
     """
     for table, of in rows.items():
         if table not in store.tables:

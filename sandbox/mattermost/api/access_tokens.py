@@ -1,5 +1,5 @@
 """
-REST API v4: personal access tokens, which administrators make for bots; they live until they are revoked.
+REST API v4: personal access tokens, which admins create for bots. They never expire, but can be revoked.
 
 https://developers.mattermost.com/integrate/reference/personal-access-token/
 """
@@ -12,7 +12,7 @@ from sandbox.mattermost.server.state import State, new_id
 
 
 def tokens_blueprint(state: State) -> Blueprint:
-    """Making and revoking. An app's own session may do neither (recorded)."""
+    """Routes to create and revoke tokens. App sessions can do neither (recorded)."""
     blueprint = Blueprint("tokens", __name__, url_prefix="/api/v4/users")
 
     def administrator() -> None:

@@ -1,4 +1,4 @@
-"""REST API v4: channels and who is in them; archiving; direct and group messages."""
+"""REST API v4: channels and their members, archiving, direct and group messages."""
 
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -14,11 +14,11 @@ _MISSING_MEMBER = ApiError(
     "app.channel.get_member.missing.app_error",
     "No channel member found for that user ID and channel ID.",
 )
-_DEFAULT = "town-square"  # everybody of the team is in it, and it stays
+_DEFAULT = "town-square"  # every member of the team is in it, and it can't be archived
 
 
 def channels_blueprint(state: State, hub: Hub) -> Blueprint:
-    """Channels and their members."""
+    """The routes of channels and their members."""
     blueprint = Blueprint("channels", __name__, url_prefix="/api/v4")
     _reading(blueprint, state)
     _changing(blueprint, state, hub)
@@ -196,7 +196,7 @@ def _private(blueprint: Blueprint, state: State, hub: Hub) -> None:
         person, ids = me(state), body("user_ids")
         if not isinstance(ids, list) or len(ids) not in {1, 2}:
             raise invalid_body("user_ids")
-        ids = [ids[0], ids[-1]]  # one id alone is a channel with oneself (recorded)
+        ids = [ids[0], ids[-1]]  # a single ID opens a channel with oneself (recorded)
         if person not in ids and not state.is_admin(person):
             raise forbidden()
         if not all(one in state.users for one in ids):
@@ -223,7 +223,7 @@ def _private(blueprint: Blueprint, state: State, hub: Hub) -> None:
 
 
 def readable(state: State, person: str, channel_id: str) -> Json:
-    """A channel that *person* may read. Raises ApiError 404 or 403."""
+    """Return a channel that *person* can read. Raises ApiError 404 or 403."""
     if channel_id not in state.channels:
         raise _MISSING_CHANNEL
     if not state.may_read(person, channel_id):
@@ -232,5 +232,5 @@ def readable(state: State, person: str, channel_id: str) -> Json:
 
 
 def _audience(channel: Json) -> dict[str, str]:
-    """Who hears of a change: the team of a public channel, the members of another."""
+    """Who receives the event of a change: the team for public channels, the members for others."""
     return {"team_id": channel["team_id"]} if channel["type"] == "O" else {"channel_id": channel["id"]}

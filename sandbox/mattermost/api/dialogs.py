@@ -1,8 +1,8 @@
 """
-Interactive dialogs: opened by integrations, submitted by clients, told apart by the server's version.
+Interactive dialogs, as the server's version supports them.
 
-9.11 knows neither look-ups nor refresh nor a next form and drops their keys (recorded in dialogs); 11.0 brings
-look-ups and multiselect, 11.1 refresh, next forms and dates.
+9.11 has no lookups, refresh or next form and drops their keys (recorded in dialogs). 11.0 adds lookups and multiselect;
+11.1 adds refresh, next forms and dates.
 https://developers.mattermost.com/integrate/plugins/interactive-dialogs/
 """
 
@@ -32,7 +32,7 @@ _DIALOG: Json = {
 }  # fmt: skip
 _DATETIME: Json = {"time_interval": "int", "location_timezone": "string", "allow_manual_time_entry": "bool"}
 _EMPTY = {"string": "", "bool": False, "int": 0, "map": {}}
-# Keys that later versions know, and whether they stand in the event also when empty.
+# Keys that later versions know, and whether the event has them even when they are empty.
 _LATER: dict[tuple[int, int], Json] = {
     (11, 0): {"data_source_url": "string", "multiselect": "bool"},
     (11, 1): {"refresh": "bool", "min_date": "string", "max_date": "string", "time_interval": "int"},
@@ -43,13 +43,13 @@ _NAMES = {
     "refresh": ("submit", "submission"),
     "dialog_submission": ("submit", "submission"),
 }
-_LARGEST = 1024 * 1024  # bytes of an answer that are read
+_LARGEST = 1024 * 1024  # bytes of a response that are read
 _LARGEST_REQUEST = 300_000
 _ALWAYS = frozenset({*_ELEMENT, *_DIALOG, "multiselect"})
 
 
 class Dialogs:
-    """Dialogs over one state; nothing of an open one is kept."""
+    """The dialog routes. The server keeps no state of open dialogs."""
 
     def __init__(self, state: State, hub: Hub, triggers: Triggers) -> None:
         self._state = state
@@ -65,7 +65,7 @@ class Dialogs:
         return blueprint
 
     def open(self) -> ResponseReturnValue:
-        """The trigger alone says whose client opens it; no session is needed, and limits are not enforced."""
+        """Open a dialog for the user that the trigger ID names. Needs no session, and enforces no limits."""
         if (request.content_length or 0) > _LARGEST_REQUEST and self._state.at_least(11, 0):
             text = "Unable to process request. Request body too large."
             raise ApiError(413, "api.context.request_body_too_large.app_error", text)
@@ -83,7 +83,7 @@ class Dialogs:
         return jsonify({"status": "OK"})
 
     def submit(self) -> ResponseReturnValue:
-        """What a client sends goes to the address it names; ``user_id`` is the session's, ``type`` the server's."""
+        """Forward a submission to the URL in it. ``user_id`` comes from the session, ``type`` from the server."""
         given, person = self._checked()
         refresh = given.get("type") == "refresh" and self._state.at_least(11, 1)
         kind = "refresh" if refresh else "dialog_submission"
@@ -95,7 +95,7 @@ class Dialogs:
         return jsonify(answer)
 
     def lookup(self) -> ResponseReturnValue:
-        """Options for a select; the integration's ``items``. A client repeats whatever is not 200 (recorded)."""
+        """Fetch options for a select from the integration's ``items``. Clients retry any status but 200 (recorded)."""
         if not self._state.at_least(11, 0):
             abort(404)
         given, person = self._checked()
@@ -109,7 +109,9 @@ class Dialogs:
         return jsonify({"items": items})
 
     def _sent(self, given: Json, person: str, kind: str) -> bytes:
-        """The integration's answer. Plugins answer nothing that decodes: the double has none that take dialogs."""
+        """
+        The integration's response. Plugin URLs return nothing that decodes, because no plugin here handles dialogs.
+        """
         if given["url"].startswith("/plugins/") and self._state.at_least(11, 0):
             raise _undecodable(*_NAMES[kind])
         content = sent(given["url"], self._forwarded(given, person, kind))
@@ -119,10 +121,10 @@ class Dialogs:
 
     def _checked(self) -> tuple[Json, str]:
         """
-        A client's request and who sent it.
+        Validate a client's request. Returns it with the user's ID.
 
         Raises:
-            ApiError: 400 without an address; 403 where the person may not read the channel or is not in the team.
+            ApiError: 400 without a URL; 403 if the user can't read the channel or isn't in the team.
         """
         person = me(self._state)
         given = _content()
@@ -155,9 +157,9 @@ class Dialogs:
 
     def _answer(self, content: bytes) -> Json:
         """
-        The answer's known keys.
+        The known keys of the response.
 
-        What does not decode counts as nothing in 9.11; since 11.0 it is an error (both recorded).
+        9.11 treats a response that doesn't decode as empty; since 11.0 it is an error (both recorded).
         """
         try:
             value = _only(content) if self._state.at_least(11, 0) else decode_json(content)
@@ -181,10 +183,10 @@ class Dialogs:
 
     def _dialog(self, given: Any) -> Json:
         """
-        A dialog as the server's struct: all keys, nothing that this version does not know.
+        Decode a dialog as the server's struct: all keys, and none that this version doesn't know.
 
         Raises:
-            Undecodable: A wrong JSON type.
+            Undecodable: A value has the wrong JSON type.
         """
         element, dialog = dict(_ELEMENT), dict(_DIALOG)
         for version, kinds in _LATER.items():
@@ -195,7 +197,7 @@ class Dialogs:
         dialog["elements"] = [element]
         if not isinstance(given, dict):
             raise Undecodable("a dialog is an object")
-        nulls: set[tuple[int, int]] = set()  # options are pointers: null stays null
+        nulls: set[tuple[int, int]] = set()  # options are pointers in Go, so null stays null
         found = struct(_without_nulls(given, nulls), dialog, "Dialog", "")
         whole = _whole(found, dialog)
         if whole["elements"] is not None:
@@ -222,13 +224,13 @@ def _without_nulls(given: Json, nulls: set[tuple[int, int]]) -> Json:
 
 
 def _whole(found: Json, kinds: Json) -> Json:
-    """Every key, empty where nothing was given; newer keys only with a value."""
+    """Return every key, with an empty value if none was given. Keys of later versions appear only with a value."""
     filled = {key: found.get(key, _EMPTY.get(kind) if isinstance(kind, str) else None) for key, kind in kinds.items()}
     return {key: value for key, value in filled.items() if key in _ALWAYS or value or (key in found and value == {})}
 
 
 def _only(content: bytes) -> Any:
-    """The one JSON value of a body, None for an empty one or ``null``. Raises Undecodable."""
+    """The one JSON value of a body; None if it is empty or ``null``. Raises Undecodable."""
     if not content:
         return None
     try:
@@ -238,7 +240,7 @@ def _only(content: bytes) -> Any:
 
 
 def _items(value: Any) -> list[Json] | None:
-    """Every item with both keys. Raises Undecodable for another shape."""
+    """Return every item with both keys. Raises Undecodable for any other type."""
     if not isinstance(value, dict | None):
         raise Undecodable("an object")
     given = (value or {}).get("items")
@@ -254,7 +256,7 @@ def _undecodable(what: str, called: str) -> ApiError:
 
 
 def _fits(answer: Json) -> bool:
-    """A form comes with type form and nothing else does (11.1)."""
+    """Since 11.1, type form requires a form, and no other type may have one."""
     if answer.get("type") == "form":
         return "form" in answer
     return answer.get("type", "") in {"", "ok", "navigate"} and "form" not in answer

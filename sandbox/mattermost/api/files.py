@@ -1,7 +1,7 @@
 """
-REST API v4: files, uploaded to a channel and attached to one post.
+REST API v4: files, which are uploaded to a channel and attached to one post.
 
-Until it is attached a file is its uploader's alone; then it is read by whoever reads the channel.
+Before a file is attached, only its uploader can read it. After that, everyone who can read the channel can.
 """
 
 import mimetypes
@@ -13,12 +13,12 @@ from flask.typing import ResponseReturnValue
 from sandbox.mattermost.server.rest import ApiError, forbidden, invalid_body, me
 from sandbox.mattermost.server.state import Json, State, new_id
 
-LARGEST = 100 * 1024 * 1024  # bytes, the server's usual limit
+LARGEST = 100 * 1024 * 1024  # bytes; the server's default limit
 _MISSING = ApiError(404, "app.file_info.get.app_error", "Unable to get the file info.")
 
 
 def files_blueprint(state: State) -> Blueprint:
-    """Upload, content, facts."""
+    """Routes to upload files and to read their content and metadata."""
     blueprint = Blueprint("files", __name__, url_prefix="/api/v4")
 
     @blueprint.post("/files")
@@ -65,7 +65,7 @@ def files_blueprint(state: State) -> Blueprint:
 
 
 def infos(state: State, file_ids: list[str]) -> list[Json]:
-    """The facts of files, in order."""
+    """The metadata of files, in order."""
     return [dict(state.files[one][0]) for one in file_ids if one in state.files]
 
 

@@ -1,4 +1,4 @@
-"""What the server sends to integrations when people press, choose and submit, and how it reads their answers."""
+"""Requests from the server to integrations, for post actions and dialogs."""
 
 import json
 from typing import Any
@@ -17,10 +17,10 @@ _HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 
 def sent(url: str, content: Json) -> bytes:
     """
-    The body of an integration's answer; redirects are followed.
+    Post to an integration, following redirects, and return the response body.
 
     Raises:
-        ApiError: 400 for an address that is not allowed, no answer, or any status but 200.
+        ApiError: 400 if the URL isn't allowed, nothing answers, or the status isn't 200.
     """
     try:
         response = ask("POST", url, SECONDS, data=json.dumps(content), headers=_HEADERS)
@@ -32,7 +32,10 @@ def sent(url: str, content: Json) -> bytes:
 
 
 def decoded(content: bytes, kinds: Json) -> Json:
-    """An answer as the server's struct; an empty one holds nothing. Raises ApiError 400 for what does not fit."""
+    """
+    Decode a response as the server's struct; an empty body is an empty response. Raises ApiError 400 if it doesn't
+    decode.
+    """
     if not content:
         return {}
     try:

@@ -1,4 +1,6 @@
-"""Which plugins run: the System Console's list, the web client's, and the signs that the old plugin runs."""
+"""
+Plugins: their statuses, enabling and disabling, and the routes that reveal whether the old ServiceNow plugin runs.
+"""
 
 from typing import Any
 
@@ -22,7 +24,7 @@ _KNOWN: dict[str, Json] = {
 
 
 def plugins_blueprint(state: State) -> Blueprint:
-    """The lists, switching on and off, and the old plugin's routes, which do nothing here."""
+    """Plugin statuses, enabling and disabling, and the old plugin's routes, which do nothing here."""
     blueprint = Blueprint("plugins", __name__)
     _lists(blueprint, state)
     _switches(blueprint, state)
@@ -66,7 +68,7 @@ def _switches(blueprint: Blueprint, state: State) -> None:
 def _old_plugin(blueprint: Blueprint, state: State) -> None:
     @blueprint.route(f"/plugins/{OLD}/api/v1/<path:path>", methods=["GET", "POST", "PATCH", "DELETE"])
     def route(path: str) -> ResponseReturnValue:
-        """404 while it does not run; running, it refuses strangers in its own words."""
+        """404 while the plugin isn't running. While it is, unauthenticated requests get its own error texts."""
         if state.plugins.get(OLD) != RUNNING:
             return "404 page not found\n", 404
         if path == "notification":

@@ -1,5 +1,5 @@
 """
-Buttons and selects of message attachments: what a press sends, and what becomes of the answer.
+Buttons and selects of message attachments: the request to the integration, and how its response is applied.
 
 https://developers.mattermost.com/integrate/plugins/interactive-messages/ (recorded in post_actions)
 """
@@ -24,11 +24,11 @@ _ANSWER: Json = {
     "skip_slack_parsing": "bool",
 }
 _LINK = re.compile(r"<([^<|]+)\|([^>]+)>")
-_LARGEST = 1024 * 1024  # bytes of an answer, since 11.6
+_LARGEST = 1024 * 1024  # bytes of a response, since 11.6
 
 
 class Actions:
-    """Presses over one state."""
+    """The route that clients call when someone presses a button or chooses an option."""
 
     def __init__(self, state: State, posts: Posts, ephemeral: Ephemeral, triggers: Triggers) -> None:
         self._state = state
@@ -37,13 +37,13 @@ class Actions:
         self._triggers = triggers
 
     def blueprint(self) -> Blueprint:
-        """The one route."""
+        """The route."""
         blueprint = Blueprint("actions", __name__, url_prefix="/api/v4")
         blueprint.add_url_rule("/posts/<post_id>/actions/<action_id>", "press", self.press, methods=["POST"])
         return blueprint
 
     def press(self, post_id: str, action_id: str) -> ResponseReturnValue:
-        """One press; the client gets the short id of the trigger, and nothing of the answer."""
+        """Perform an action. The client gets the short trigger ID, but nothing from the integration's response."""
         known = r"[A-Za-z0-9_-]+" if self._state.at_least(11, 10) else r"[A-Za-z0-9]+"
         if not re.fullmatch(known, action_id):
             abort(404)
@@ -67,10 +67,10 @@ class Actions:
 
     def _found(self, person: str, post_id: str, action_id: str, cookie: str) -> Json:
         """
-        The action with where it stands: from the stored post, or from the cookie of a private one.
+        Find the action and its location, in the stored post or in the cookie of an ephemeral post.
 
-        Since 11.0 a cookie of any channel that the person reads presses the buttons of every stored post, whoever may
-        read that (recorded).
+        Since 11.0, a cookie from any channel that the user can read works for the buttons of every stored post, if the
+        user can read that post (recorded).
         """
         post = self._state.posts.get(post_id)
         may_read = post is not None and self._state.may_read(person, post["channel_id"])

@@ -1,4 +1,4 @@
-"""REST API v4: reading posts, threads and the posts of a channel, page by page or since a time."""
+"""REST API v4: reading posts, threads, and the posts of a channel by page or since a time."""
 
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -12,7 +12,7 @@ _MISSING = ApiError(404, "app.post.get.app_error", "Unable to get the post.")
 
 
 class Reading:
-    """What is read of posts."""
+    """The routes that read posts."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -27,11 +27,11 @@ class Reading:
         return blueprint
 
     def get(self, post_id: str) -> ResponseReturnValue:
-        """One post."""
+        """Return one post."""
         return jsonify(shown(readable_post(self._state, me(self._state), post_id)))
 
     def by_ids(self) -> ResponseReturnValue:
-        """Those of a list that may be read; others are left out."""
+        """Return the posts of a list that the user can read. Others are omitted."""
         person = me(self._state)
         found = [self._state.posts[one] for one in request.get_json() if one in self._state.posts]
         return jsonify(
@@ -39,17 +39,18 @@ class Reading:
         )
 
     def thread(self, post_id: str) -> ResponseReturnValue:
-        """Root and replies, oldest first."""
+        """Return the root and its replies, oldest first."""
         post = readable_post(self._state, me(self._state), post_id)
         thread = [one for one in self._state.thread(post["root_id"] or post["id"]) if not one["delete_at"]]
         return jsonify(_listing(thread, thread))
 
     def of_channel(self, channel_id: str) -> ResponseReturnValue:
         """
-        Posts of a channel, newest first.
+        Return the posts of a channel, newest first.
 
-        ``since`` (milliseconds) gives everything made, edited or deleted after it, at most a thousand; ``before`` and
-        ``after`` the posts next to one of them; otherwise pages. Threads of what is listed come along unlisted.
+        ``since`` (milliseconds) returns up to a thousand posts that were created, edited or deleted after it.
+        ``before`` and ``after`` return the posts next to one; otherwise there are pages. The threads of the listed
+        posts are included, but not in the order.
         """
         person = me(self._state)
         if not self._state.may_read(person, channel_id):
@@ -88,7 +89,7 @@ class Reading:
 
 
 def readable_post(state: State, person: str, post_id: str) -> Json:
-    """A post that *person* may read. Raises ApiError 404 or 403."""
+    """Return a post that *person* can read. Raises ApiError 404 or 403."""
     post = state.posts.get(post_id)
     if post is None or post["delete_at"]:
         raise _MISSING
@@ -116,7 +117,7 @@ def _listing(posts: list[Json], order: list[Json]) -> Json:
 
 
 def _neighbours(alive: list[Json], chosen: list[Json]) -> Json:
-    """The ids of the posts next to a page, on both sides."""
+    """The IDs of the posts before and after a page."""
     if not chosen:
         return {}
     first, last = alive.index(chosen[0]), alive.index(chosen[-1])

@@ -1,4 +1,4 @@
-"""REST API v4: making, editing and deleting posts."""
+"""REST API v4: creating, editing and deleting posts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,16 +18,16 @@ from sandbox.mattermost.server.unread import Unread
 LONGEST = 16383
 _PENDING_SECONDS = 30.0
 _MOST_FILES = 10
-# What an integration's update can neither take away nor bring (recorded in post_actions).
+# Props that an integration's update can neither remove nor add (recorded in post_actions).
 _RETAINED = ("from_webhook", "override_username", "override_icon_url")
 
 
 class Posts:
     """
-    Posts over one state.
+    The routes that create and change posts.
 
     Args:
-        pause: Called while a post is being made, with nothing stored yet: how a slow server is slow.
+        pause: Called while a post is being created, before anything is stored, so that the server can be slow.
     """
 
     def __init__(self, state: State, hub: Hub, ephemeral: Ephemeral, unread: Unread, pause: Callable[[], None]) -> None:
@@ -38,7 +38,7 @@ class Posts:
         self._pause = pause
 
     def blueprint(self) -> Blueprint:
-        """All routes that write."""
+        """All routes."""
         blueprint = Blueprint("posts", __name__, url_prefix="/api/v4")
         add = blueprint.add_url_rule
         add("/posts", "create", self.create, methods=["POST"])
@@ -49,7 +49,7 @@ class Posts:
         return blueprint
 
     def create(self) -> ResponseReturnValue:
-        """A new post, as whoever asks; the same one again for a pending id of the last thirty seconds."""
+        """Create a post. A pending ID of the last thirty seconds returns the post that it already created."""
         person = me(self._state)
         given = body("post")
         if not isinstance(given, dict):
@@ -66,16 +66,16 @@ class Posts:
             with self._state.lock:
                 made = self._create(person, given)
         except BaseException:
-            self._state.pending.pop(pending, None)  # a failed attempt may be repeated at once
+            self._state.pending.pop(pending, None)  # a failed attempt can be repeated at once
             raise
         return jsonify(shown(made)), 201
 
     def _known(self, person: str, pending: str) -> Json | None:
         """
-        What another request with that pending id has made.
+        The post that another request with this pending ID created.
 
         Raises:
-            ApiError: 500 while it is still at work (recorded).
+            ApiError: 500 while that request is still running (recorded).
         """
         post_id, at = self._state.pending.get(pending, ("", 0.0)) if pending else ("", 0.0)
         if not at or self._state.clock.now() - at >= _PENDING_SECONDS:
@@ -86,7 +86,7 @@ class Posts:
         post = self._state.posts[post_id]
         if not self._state.may_read(person, post["channel_id"]):
             return None
-        # As recorded: the stored post, whoever asks, and without what only the first answer carries.
+        # Recorded: any user gets the stored post, without what only the first response has.
         return {key: value for key, value in shown(post).items() if key != "metadata"}
 
     def _create(self, person: str, given: Json) -> Json:
@@ -120,7 +120,7 @@ class Posts:
         return answered
 
     def _attach(self, post: Json, file_ids: list[str]) -> None:
-        """One's own unattached files of that channel; others are left out without a word."""
+        """Attach the author's own unattached files of that channel. Others are ignored."""
         taken = []
         for file_id in file_ids:
             info, _ = self._state.files.get(file_id, ({}, b""))
@@ -178,7 +178,7 @@ class Posts:
         return post
 
     def stored(self, person: str, channel_id: str, message: str) -> None:
-        """Store a message without telling anybody: it was there, and read, before."""
+        """Store a message without an event, as if it had been posted and read before."""
         with self._state.lock:
             self._stored(person, channel_id, "", message, {})
             for member_channel, user_id in list(self._state.members):
@@ -186,7 +186,7 @@ class Posts:
                     self._unread.view(user_id, [channel_id])
 
     def _count_replies(self, root_id: str, now: int) -> None:
-        """Everybody in a thread shows its number of replies (recorded), and a reply makes its root newer."""
+        """Update the reply count on every post of the thread (recorded), and the root's update time."""
         thread = self._state.thread(root_id)
         for one in thread:
             one["reply_count"] = sum(not other["delete_at"] for other in thread) - 1
@@ -203,13 +203,13 @@ class Posts:
             raise ApiError(400, "api.post.create_post.channel_root_id.app_error", text)
 
     def ephemeral(self) -> ResponseReturnValue:
-        """Only an administrator may (recorded)."""
+        """Create an ephemeral post. Only system administrators can (recorded)."""
         person = administrator(self._state)
         given = body("body")
         return jsonify(self._ephemeral.send(str(given["user_id"]), person, given["post"])), 201
 
     def delete(self, post_id: str) -> ResponseReturnValue:
-        """One's own post, or as administrator of the channel any; a root takes its replies along."""
+        """Delete one's own post, or as a channel admin any post. Deleting a root deletes its replies."""
         person = me(self._state)
         post = readable_post(self._state, person, post_id)
         if post["user_id"] != person and not self._state.is_channel_admin(person, post["channel_id"]):
@@ -225,11 +225,11 @@ class Posts:
         return jsonify({"status": "OK"})
 
     def patch(self, post_id: str) -> ResponseReturnValue:
-        """Edit one's own post; props are replaced whole."""
+        """Edit one's own post. Props are replaced completely."""
         return self._edit(post_id, replace=False)
 
     def update(self, post_id: str) -> ResponseReturnValue:
-        """Write one's own post anew: what is not said is emptied, `from_bot` with the other props (recorded)."""
+        """Replace one's own post. Omitted fields are emptied, including `from_bot` among the props (recorded)."""
         return self._edit(post_id, replace=True)
 
     def _edit(self, post_id: str, replace: bool) -> ResponseReturnValue:
@@ -250,12 +250,12 @@ class Posts:
 
     def update_for_integration(self, post_id: str, update: Json) -> None:
         """
-        What an integration answers as a press's ``update``: no right is asked for, no time limit holds.
+        Apply the ``update`` of an integration's response, without permission checks or edit time limit.
 
-        Without a message the text is emptied, without props they all stay, without file_ids the files go.
+        A missing message empties the text, missing props keep them all, missing file_ids remove the files.
 
         Raises:
-            ApiError: 404 where there is no such post, as for private ones; 400 in an archived channel.
+            ApiError: 404 if the post doesn't exist, as for ephemeral posts; 400 in an archived channel.
         """
         post = self._state.posts.get(post_id)
         if post is None or post["delete_at"]:
@@ -296,9 +296,9 @@ class Posts:
 
 def _marked(post: Json) -> tuple[Any, ...]:
     """
-    What makes a post "edited" when it changes: message, files and attachments, no other props.
+    The parts of a post that mark it as edited when they change: message, files and attachments, but no other props.
 
-    Recorded; `App.UpdatePost` and `Post.AttachmentsEqual` in the server's code say which parts of an action count.
+    Recorded. `App.UpdatePost` and `Post.AttachmentsEqual` in the server's code list the parts of an action that count.
     """
     cards = []
     for card in attachments_of(post.get("props") or {}):

@@ -1,4 +1,4 @@
-"""REST API v4: what the server says of itself, and bots; the switch of its version."""
+"""REST API v4: ping, client configuration and bots. Also the `/_sandbox/version` control."""
 
 import re
 from typing import Any
@@ -16,7 +16,7 @@ _BOT_NAME = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 
 
 def system_blueprint(state: State, triggers: Triggers) -> Blueprint:
-    """Ping, configuration, bots."""
+    """The routes."""
     blueprint = Blueprint("system", __name__)
     _server(blueprint, state, triggers)
     _bots(blueprint, state)

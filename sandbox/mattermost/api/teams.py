@@ -1,4 +1,4 @@
-"""REST API v4: teams and who is in them, with which roles."""
+"""REST API v4: teams, their members, and the members' roles."""
 
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
@@ -11,7 +11,7 @@ _MISSING_MEMBER = ApiError(404, "app.team.get_member.missing.app_error", "Unable
 
 
 def teams_blueprint(state: State, hub: Hub) -> Blueprint:
-    """Teams and their members."""
+    """The routes of teams and their members."""
     blueprint = Blueprint("teams", __name__, url_prefix="/api/v4")
     _teams(blueprint, state)
     _members(blueprint, state, hub)
@@ -96,7 +96,7 @@ def _members(blueprint: Blueprint, state: State, hub: Hub) -> None:
 
 
 def give_roles(member: Json, kind: str, text: str) -> None:
-    """Roles by name: those of the scheme become its flags, others stay explicit. *kind* is team or channel."""
+    """Set roles by name: scheme roles become flags, others are explicit roles. *kind* is team or channel."""
     names = text.split()
     scheme = {f"{kind}_{role}": f"scheme_{role}" for role in ("guest", "user", "admin")}
     for name, flag in scheme.items():
@@ -106,7 +106,7 @@ def give_roles(member: Json, kind: str, text: str) -> None:
 
 
 def give_scheme_roles(member: Json, kind: str, given: Json) -> None:
-    """The scheme's flags as given; explicit roles stay."""
+    """Set the flags of scheme roles. Explicit roles don't change."""
     for role in ("guest", "user", "admin"):
         member[f"scheme_{role}"] = bool(given.get(f"scheme_{role}", False))
     names = [f"{kind}_{role}" for role in ("guest", "user", "admin") if member[f"scheme_{role}"]]

@@ -1,5 +1,5 @@
 """
-REST API v4: unread counts of channels and teams, viewing a channel, threads that one follows. As documented.
+REST API v4: unread counts, viewing a channel, and followed threads (from the documentation, not recorded).
 
 https://developers.mattermost.com/api-documentation/#/operations/GetUserThreads
 """
@@ -21,7 +21,7 @@ _USUAL, _MOST = 60, 200
 
 
 def unread_blueprint(state: State, hub: Hub, unread: Unread) -> Blueprint:
-    """Counts and threads of the person who asks; an administrator's view of other people's is not done."""
+    """The routes, for the requesting user only. Admins reading other users' counts isn't implemented."""
     blueprint = Blueprint("unread", __name__, url_prefix="/api/v4")
     _channels(blueprint, state, hub, unread)
     _threads(blueprint, state, hub, unread)
@@ -105,7 +105,7 @@ def _threads(blueprint: Blueprint, state: State, hub: Hub, unread: Unread) -> No
 
 
 def _member(state: State, user_id: str, team_id: str) -> str:
-    """Oneself, in a team of one's own. Raises ApiError 401 or 403."""
+    """The requesting user, who must be a member of the team. Raises ApiError 401 or 403."""
     person = own(state, user_id)
     if (team_id, person) not in state.team_members:
         raise forbidden()
@@ -113,7 +113,7 @@ def _member(state: State, user_id: str, team_id: str) -> str:
 
 
 def _only(*names: str) -> None:
-    """Raises ApiError 501 for a parameter that would change the answer in a way that is not done."""
+    """Raise ApiError 501 for a parameter that would change the response in a way that isn't implemented."""
     unknown = sorted(request.args.keys() - {*names})
     if unknown or request.args.get("page", "0") != "0":
         text = f"The sandbox does not do this yet: {request.method} {request.path} with {', '.join(unknown) or 'page'}"

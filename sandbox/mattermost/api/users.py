@@ -1,4 +1,4 @@
-"""REST API v4: signing in and out, users, roles."""
+"""REST API v4: sign-in, users and roles."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ _MISSING_USER = ApiError(404, "app.user.missing_account.const", "Unable to find 
 
 
 def people_blueprint(state: State, hub: Hub) -> Blueprint:
-    """Sessions and users."""
+    """The routes of sessions and users."""
     blueprint = Blueprint("people", __name__, url_prefix="/api/v4")
     _sessions(blueprint, state)
     _users(blueprint, state)
@@ -145,7 +145,7 @@ def _administration(blueprint: Blueprint, state: State, hub: Hub) -> None:
         return _activate(user_id, active=bool(body("active").get("active")))
 
     def _activate(user_id: str, *, active: bool) -> ResponseReturnValue:
-        """A deactivated person's sessions end; a bot's tokens sleep until it is enabled again (recorded)."""
+        """Deactivating a user ends the sessions. A bot's tokens work again once the bot is enabled (recorded)."""
         user = user_of(state, user_id)
         user["delete_at"] = 0 if active else state.now()
         user["update_at"] = state.now()
@@ -157,7 +157,7 @@ def _administration(blueprint: Blueprint, state: State, hub: Hub) -> None:
 
 
 def user_of(state: State, user_id: str) -> Json:
-    """A user by id. Raises ApiError: 400 for what is no id, 404 for nobody."""
+    """Return a user by ID. Raises ApiError: 400 for an invalid ID, 404 for an unknown one."""
     if len(user_id) != 26:
         text = "Invalid or missing user_id parameter in request URL."
         raise ApiError(400, "api.context.invalid_url_param.app_error", text)
@@ -167,7 +167,7 @@ def user_of(state: State, user_id: str) -> Json:
 
 
 def _public(user: Json) -> Json:
-    """What others see of a person."""
+    """A user as other users see it."""
     return {key: value for key, value in user.items() if key not in {"notify_props", "last_password_update"}}
 
 

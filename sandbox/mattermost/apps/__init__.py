@@ -1,1 +1,1 @@
-"""The Apps plugin: what lies between clients and apps (protocol reference)."""
+"""The Apps plugin, which sits between clients and apps (protocol reference)."""

@@ -1,4 +1,4 @@
-"""Bindings of all apps for one person in one place: asked for at once, cleaned, merged (protocol reference §5)."""
+"""Fetches a user's bindings from all apps concurrently, cleans them and merges them (protocol reference §5)."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +15,10 @@ Json = dict[str, Any]
 
 class Bindings:
     """
-    Asks the apps.
+    Fetches bindings.
 
     Args:
-        icons: An app's id to where its static files are served from.
+        icons: Returns the URL under which an app's static files are served.
     """
 
     def __init__(self, registry: Registry, expander: Expander, icons: Callable[[str], str]) -> None:
@@ -27,7 +27,7 @@ class Bindings:
         self._icons = icons
 
     def fetch(self, agent: Agent, builtin: list[Json]) -> tuple[list[Json], list[str]]:
-        """The merged bindings with *builtin*, and what was wrong; waits for the slowest app."""
+        """Return the merged bindings including *builtin*, and all problems. Waits for the slowest app."""
         apps = [app for app in self._registry.apps.values() if app.enabled]
         if not apps:
             return builtin, []
@@ -70,7 +70,9 @@ def _typed(data: Any) -> list[Json]:
 
 
 def _merged(bindings: list[Json]) -> list[Json]:
-    """Tops of the same location and app id become one; tops are sorted by location, their children by app id."""
+    """
+    Merge top-level bindings with the same location and app ID. Sorts them by location, and their children by app ID.
+    """
     tops: dict[tuple[str, str], Json] = {}
     for binding in bindings:
         key = (binding["location"], binding.get("app_id", ""))

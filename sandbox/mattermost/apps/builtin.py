@@ -1,4 +1,7 @@
-"""The builtin app: `/apps install http …` with its consent form, `/apps enable`, `disable`, `uninstall`, `info`."""
+"""
+The plugin's builtin app: `/apps install http …` with its consent form, and `/apps enable`, `disable`, `uninstall`,
+`info`.
+"""
 
 import json
 from typing import Any
@@ -28,7 +31,7 @@ _INFO = (
 
 
 class Builtin:
-    """Its bot, bindings and calls."""
+    """The builtin app's bot, bindings and calls."""
 
     def __init__(self, state: State, registry: Registry, installer: Installer) -> None:
         self._state = state
@@ -36,12 +39,12 @@ class Builtin:
         self._installer = installer
 
     def metadata(self) -> Json:
-        """Its bot."""
+        """The bot of the builtin app."""
         bot = self._state.by_username("appsbot") or self._state.add_user("appsbot", "Mattermost Apps", "", bot=True)
         return {"bot_user_id": bot["id"], "bot_username": "appsbot"}
 
     def bindings(self, user_id: str) -> list[Json]:
-        """`/apps`, with what an administrator may do."""
+        """The `/apps` commands that the user can run."""
         commands = [
             _command("info", "Display Apps plugin info", {"submit": {"path": "/info", "expand": {"locale": "all"}}})
         ]
@@ -58,12 +61,12 @@ class Builtin:
         return [{"location": "/command", "bindings": [_command("apps", "Mattermost Apps", {"bindings": commands})]}]
 
     def call(self, given: Json, user_id: str) -> Json:
-        """Calls of clients. Raises PluginError."""
+        """Handle a client's call. Raises PluginError."""
         path, values, context = str(given.get("path")), given.get("values") or {}, given["context"]
         expand = given.get("expand") or {}
         acting = str(expand.get("acting_user", "")).removeprefix("+") in {"id", "summary", "all"}
         if not acting and not expand.get("locale"):
-            # Its texts are localized for somebody before anything else.
+            # It looks up the user's language before anything else.
             what = f"Command `{given['raw_command']}`" if given.get("raw_command") else f"Call `{path}`"
             return {"type": "ok", "text": f"{what} panic-ed.\nError: **{_NIL}**.\n"}
         if path == "/info":
@@ -101,7 +104,7 @@ class Builtin:
         return [{"label": app.manifest["display_name"], "value": app.app_id} for app in apps]
 
     def _fetched(self, url: str) -> Json:
-        """Fetch, check and list a manifest; it is listed even when nobody consents afterwards."""
+        """Fetch, validate and list a manifest. It remains listed even if nobody consents."""
         try:
             response = ask("GET", url)
         except requests.ConnectionError as error:

@@ -1,4 +1,4 @@
-"""The context of a call: what is expanded, at which level, and how it fails (protocol reference §3.2)."""
+"""Builds the context of a call: what is expanded, at which level, and the errors (protocol reference §3.2)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _USER_ZERO = {"delete_at": 0, "timezone": None, "disable_welcome_email": False}
 _CHANNEL_SUMMARY = ("id", "delete_at", "team_id", "type", "display_name", "name")
 _POST_SUMMARY = ("id", "type", "user_id", "channel_id", "root_id", "message")
 _TEAM_SUMMARY = ("id", "display_name", "name", "description", "email", "type")
-_OMITTED_POST = ("metadata", "remote_id")  # left out by Go where they are empty
+_OMITTED_POST = ("metadata", "remote_id")  # omitted by Go if they are empty
 _KEYS = {
     "acting_user", "acting_user_access_token", "app", "locale", "channel", "channel_member", "team", "team_member",
     "post", "root_post", "user", "oauth2_app", "oauth2_user",
@@ -28,12 +28,12 @@ _KEYS = {
 
 
 class Missing(Exception):
-    """A key could not be expanded; fatal only where it was required."""
+    """A key can't be expanded. Fails the call only if the key is required."""
 
 
 @dataclass(frozen=True)
 class Agent:
-    """What the client said of itself: ids to expand, and the two keys that survive."""
+    """The context that the client sent: IDs to expand, and the two keys that are passed on."""
 
     user_id: str
     channel_id: str = ""
@@ -45,12 +45,12 @@ class Agent:
 
 
 def echoed(expand: Json) -> Json:
-    """The levels as the app gets them told: without unknown keys and empty levels."""
+    """The levels as the app receives them: without unknown keys and empty levels."""
     return {key: level for key, level in expand.items() if key in _KEYS and level}
 
 
 class Expander:
-    """Builds contexts."""
+    """Builds the context of calls."""
 
     def __init__(self, state: State, registry: Registry, site: Callable[[], str]) -> None:
         self._state = state
@@ -59,7 +59,7 @@ class Expander:
 
     def context(self, app: App, agent: Agent, expand: Json) -> Json:
         """
-        The context that the app gets.
+        Build the context that the app receives.
 
         Raises:
             PluginError: ``failed to expand context: …``.
@@ -167,7 +167,7 @@ class Expander:
         return about
 
     def _reader(self, app: App, agent: Agent) -> str:
-        """Whose rights count: the person's, or the bot's where the app may not act as people."""
+        """The user whose permissions apply: the acting user, or the bot if the app may not act as users."""
         return agent.user_id if app.may("act_as_user") and agent.user_id else app.bot_user_id
 
     def _channel(self, app: App, agent: Agent, level: str) -> Json:
@@ -176,7 +176,7 @@ class Expander:
         channel, reader = self._state.channels.get(agent.channel_id), self._reader(app, agent)
         readable = channel is not None and self._state.may_read(reader, agent.channel_id)
         if channel is not None and level == "id":
-            # Without rights the bare id is delivered all the same, with the team that the client named (recorded).
+            # Without permission the app still gets the bare ID, with the team that the client sent (recorded).
             return _stripped(channel if readable else channel | {"team_id": agent.team_id}, ("id", "team_id"))
         if channel is None or not readable:
             public = "public_" if channel is not None and channel["type"] == "O" else ""
@@ -246,7 +246,7 @@ def _failed(text: str) -> PluginError:
 
 
 def _stripped(full: Json, keep: tuple[str, ...]) -> Json:
-    """The struct with everything else at its zero value, as Go writes it."""
+    """The struct with every other field at its zero value, as Go writes it."""
     zero: dict[type, Any] = {int: 0, str: "", bool: False}
     kept = {key: value if key in keep else zero.get(type(value)) for key, value in full.items()}
     return kept | {"shared": None} if "shared" in kept and "shared" not in keep else kept  # a pointer in Go

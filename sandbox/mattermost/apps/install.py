@@ -1,4 +1,4 @@
-"""Installing, enabling, disabling and removing apps, and the administrator's routes (protocol reference §1, §10.3)."""
+"""Installs, enables, disables and removes apps. Also the admin routes (protocol reference §1, §10.3)."""
 
 import json
 from collections.abc import Callable
@@ -23,11 +23,11 @@ _UPSTREAM = "upstream call failed: "
 
 class Installer:
     """
-    What the builtin `/apps` and the administrator's routes share.
+    The operations that the builtin `/apps` and the admin routes share.
 
     Args:
         refresh: Tells a user's clients to fetch bindings again.
-        site: This server's address.
+        site: Returns this server's URL.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Installer:
         self._site = site
 
     def install(self, app_id: str, agent: Agent, secret: str = "", deploy: str = "http", trusted: bool = False) -> str:
-        """Ping, icon, bot, record, on_install; the text for the administrator. Raises PluginError."""
+        """Install an app: ping, icon, bot, record, on_install. Returns the text for the admin. Raises PluginError."""
         manifest = self._registry.listings.get(app_id)
         if manifest is None:
             raise PluginError(f"failed to find manifest to install app: {app_id}: not found", 404)
@@ -75,7 +75,7 @@ class Installer:
         return text
 
     def switch(self, app_id: str, enable: bool, agent: Agent) -> str:
-        """Enable or disable; the text for the administrator. A failing call of the app changes nothing about it."""
+        """Enable or disable an app, even if the app's own callback fails. Returns the text for the admin."""
         app = self._registry.get(app_id)
         word = "enabled" if enable else "disabled"
         if app.enabled is enable:
@@ -92,7 +92,7 @@ class Installer:
         return text or f"{word.capitalize()} {app.manifest['display_name']}"
 
     def uninstall(self, app_id: str, agent: Agent, force: bool = False) -> str:
-        """on_uninstall may cancel, unless forced; then everything of the app is gone but its bot, deactivated."""
+        """Uninstall an app. Unless forced, a failing on_uninstall cancels it. The deactivated bot remains."""
         app = self._registry.get(app_id)
         name = app.manifest["display_name"]
         text = f"Uninstalled {name}"
@@ -111,7 +111,7 @@ class Installer:
         return text
 
     def record(self, app: App, admin: bool) -> Json:
-        """What the plugin keeps of an app. Everybody may read the JWT secret (recorded), administrators the rest."""
+        """The stored app. Every user can read the JWT secret (recorded), admins also the rest."""
         bot = self._state.users[app.bot_user_id]
         manifest = app.manifest
         record = manifest | {"deploy_type": "http", "bot_user_id": bot["id"], "bot_username": bot["username"]}
@@ -146,7 +146,7 @@ class Installer:
         return found.content
 
     def _bot(self, app: App) -> str:
-        """The bot named as the app, or with ``-app`` behind it where a person has that name."""
+        """Find or create the bot. It is named like the app, with ``-app`` appended if a user has that name."""
         username = app.app_id.lower()
         bot = self._state.by_username(username)
         if bot is not None and not bot.get("is_bot"):
@@ -158,7 +158,7 @@ class Installer:
 
     @staticmethod
     def _webhook_secret(app: App, before: App | None) -> str:
-        """A new one with every installation, unless webhooks need none."""
+        """A new secret for each installation, unless the app's webhooks need none."""
         kind = app.manifest.get("remote_webhook_auth_type", "")
         fresh = not kind or (kind == "secret" and app.may("remote_webhooks"))
         return new_id() if fresh or before is None else before.webhook_secret
@@ -181,7 +181,7 @@ class Installer:
         }
 
     def _greeted(self, app: App, agent: Agent) -> str:
-        """on_install; without one, bindings are asked for to see whether the app answers."""
+        """Call on_install. An app without it is asked for its bindings, to see whether it responds."""
         if app.call("on_install") is not None:
             return self._lifecycle(app, "on_install", agent)
         if app.manifest.get("requested_locations"):
@@ -195,7 +195,7 @@ class Installer:
             return ""
 
     def _lifecycle(self, app: App, name: str, agent: Agent, default: str = "") -> str:
-        """The text of the app's answer; channel and team never reach these calls."""
+        """Return the text of the app's response. These calls never include a channel or team."""
         call = app.call(name, default)
         if call is None:
             return ""
@@ -206,7 +206,7 @@ class Installer:
             raise PluginError(str(answer.get("text", "")))
         return str(answer.get("text", ""))
 
-    # --- the administrator's routes
+    # --- the admin routes
 
     def blueprint(self) -> Blueprint:
         """All routes."""
@@ -245,7 +245,7 @@ class Installer:
         return blueprint
 
     def _listed(self, given: Json) -> Json:
-        """A listing keeps the deploys that are added, and without Replace those that it had."""
+        """Merge a listing: new deployments are added, and old ones are kept unless it says Replace."""
         manifest = read_manifest(given, "UpdateAppListingRequest", "Manifest")
         before = {} if given.get("Replace") else self._registry.listings.get(manifest["app_id"], {})
         deploys = {key: manifest.pop(key, None) for key in DEPLOYS}

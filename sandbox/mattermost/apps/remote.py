@@ -1,4 +1,4 @@
-"""OAuth with a remote system, and webhooks from it (protocol reference §8, §9)."""
+"""OAuth with a remote system, and its webhooks (protocol reference §8, §9)."""
 
 import contextlib
 import json
@@ -38,7 +38,7 @@ _CLOSING = """
 
 
 class Remote:
-    """Connect, complete, webhook."""
+    """The connect, complete and webhook routes."""
 
     def __init__(self, state: State, registry: Registry, expander: Expander) -> None:
         self._state = state
@@ -57,7 +57,7 @@ class Remote:
         return blueprint
 
     def connect(self, app_id: str) -> ResponseReturnValue:
-        """Make a state, ask the app where to go, send the browser there."""
+        """Create a state, ask the app for the authorization URL, and redirect the browser there."""
         app = self._oauth_app(app_id)
         user_id = self._user_id()
         state = f"{secrets.token_urlsafe(15)}.{user_id}"
@@ -74,7 +74,7 @@ class Remote:
         return Response(page, 307, {"Location": target, "Content-Type": "text/html; charset=utf-8"})
 
     def complete(self, app_id: str) -> ResponseReturnValue:
-        """Check the state, once, for the same user; then it is the app's turn."""
+        """Check the state, which is valid once and for the same user, then call the app."""
         app = self._oauth_app(app_id)
         user_id, state = self._user_id(), request.args.get("state", "")
         if not state:
@@ -88,7 +88,7 @@ class Remote:
         return Response(_CLOSING, 200, {"Content-Type": "text/html"})
 
     def webhook(self, app_id: str, segment: str = "") -> ResponseReturnValue:
-        """Check the secret, forward, and tell the sender nothing."""
+        """Check the secret and forward the request. The sender learns nothing about the outcome."""
         if segment in {".", ".."}:
             abort(404)
         app = self._registry.get(app_id)
@@ -113,7 +113,7 @@ class Remote:
             },
             "context": context,
         }
-        # Fire and forget: the sender neither waits for the app nor hears of it.
+        # Sent in the background: the sender neither waits for the app nor gets its response.
         threading.Thread(target=self._notify, args=(app, outgoing), daemon=True).start()
         return Response("", 200)
 
@@ -123,7 +123,7 @@ class Remote:
 
     @staticmethod
     def _check_webhook(app: App) -> None:
-        """Raises PluginError in the words of a refused authentication."""
+        """Raise PluginError with the text of a failed authentication."""
         words = "failed to validate webhook authentication: "
         if not (app.may("remote_webhooks") and app.may("act_as_bot")):
             what = "receive webhook messages from a remote (3rd party) system"
@@ -140,7 +140,10 @@ class Remote:
             raise PluginError(f"{words}webhook secret mismatched: invalid input", 400)
 
     def _webhook_headers(self) -> dict[str, str]:
-        """The sender's, without what could be used against Mattermost; a sender with a session is named."""
+        """
+        The sender's headers, without those that could be used against Mattermost. Adds the user of a sender with a
+        session.
+        """
         headers = {name.title(): value for name, value in reversed(request.headers.to_wsgi_list())}
         for name in ("Host", "Referer"):
             headers.pop(name, None)
@@ -180,7 +183,7 @@ class Remote:
 
 
 def _resorted_query() -> str:
-    """The query as Go writes it again: sorted, without a Mattermost token."""
+    """The query as Go encodes it again: sorted, and without a Mattermost token."""
     pairs = [pair for pair in request.args.items(multi=True) if pair[0] != "access_token"]
     return urlencode(sorted(pairs, key=lambda pair: pair[0]))
 

@@ -1,4 +1,4 @@
-"""The plugin's routes for clients: bindings, calls, static files, stores (protocol reference §10)."""
+"""The plugin's routes for clients and apps: bindings, calls, static files, key-value store (protocol reference §10)."""
 
 import json
 from collections.abc import Callable
@@ -32,7 +32,7 @@ _FORBIDDEN = (
 
 
 class AppsRoutes:
-    """Everything under `/plugins/com.mattermost.apps` but OAuth and webhooks."""
+    """All routes under `/plugins/com.mattermost.apps` except OAuth and webhooks."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class AppsRoutes:
     # --- bindings
 
     def bindings(self) -> ResponseReturnValue:
-        """The menus of a person in a place; with ``test=1`` also what was wrong with them."""
+        """A user's bindings for a channel. With ``test=1`` also the problems found in them."""
         session, test = anonymous_or_session(self._state), request.args.get("test")
         if session is None:
             refused = {"bindings": None, "error": "user ID is required: unauthorized"}
@@ -93,7 +93,7 @@ class AppsRoutes:
     # --- calls
 
     def call(self) -> ResponseReturnValue:
-        """A call of a client: expanded, forwarded, decoded, and always answered with 200."""
+        """Expand a client's call, forward it to the app, and decode the response. The status is always 200."""
         try:
             given = json.loads(request.get_data())
             if not isinstance(given, dict):
@@ -146,7 +146,7 @@ class AppsRoutes:
         expand = given.get("expand") or {}
         expanded = self._expander.context(app, agent, expand)
         if subject := context.get("subject"):
-            expanded["subject"] = subject  # not wiped: a person can forge it
+            expanded["subject"] = subject  # not removed, so users can forge it
         call: Json = {"path": path} | ({"expand": echoed(expand)} if given.get("expand") is not None else {})
         for key in ("state", "values", "raw_command", "selected_field", "query"):
             if given.get(key) not in (None, "", {}):
@@ -170,23 +170,23 @@ class AppsRoutes:
                 raise PluginError(f"forbidden call path: path {path} defined as {name}.path")
 
     def refresh(self, user_id: str = "") -> None:
-        """Tell a user's clients, or everybody's, to ask for bindings again."""
+        """Tell the clients of one user, or of everyone, to fetch bindings again."""
         self._hub.tell(REFRESH, {}, user_id=user_id)
 
-    # --- the rest
+    # --- other routes
 
     def bot_ids(self) -> ResponseReturnValue:
-        """Bots of apps; no session asked."""
+        """The IDs of the apps' bots. Needs no session."""
         return jsonify(
             [self._builtin.metadata()["bot_user_id"], *(a.bot_user_id for a in self._registry.apps.values())]
         )
 
     def oauth_app_ids(self) -> ResponseReturnValue:
-        """Mattermost's own OAuth applications of the apps; no session asked."""
+        """The IDs of the apps' OAuth applications in Mattermost. Needs no session."""
         return jsonify([app.mattermost_oauth2["id"] for app in self._registry.apps.values()])
 
     def app(self, app_id: str) -> ResponseReturnValue:
-        """The record; an ordinary user sees the JWT secret, but no webhook secret (recorded)."""
+        """The stored app. Ordinary users see the JWT secret but not the webhook secret (recorded)."""
         session = anonymous_or_session(self._state)
         if session is None:
             raise PluginError("user ID is required: unauthorized", 401)
@@ -194,7 +194,7 @@ class AppsRoutes:
         return jsonify(self._installer.record(app, self._state.is_admin(session.user_id)))
 
     def static(self, app_id: str, name: str) -> ResponseReturnValue:
-        """An app's file, for whoever is signed in; without a content type worth the name."""
+        """A static file of an app, for any signed-in user. The content type is empty."""
         if anonymous_or_session(self._state) is None:
             raise PluginError("user ID is required: unauthorized", 401)
         app = self._registry.get(app_id)
@@ -210,12 +210,12 @@ class AppsRoutes:
         return self._registry.get(session.app_id), session.user_id
 
     def get_oauth2_user(self) -> ResponseReturnValue:
-        """The acting user's own record; empty when there never was one."""
+        """The acting user's own record, or an empty body."""
         app, user_id = self._human()
         return jsonify(app.oauth2_users[user_id]) if user_id in app.oauth2_users else Response("", 200)
 
     def put_oauth2_user(self) -> ResponseReturnValue:
-        """Store it; a change refreshes that user's menus."""
+        """Store the record. If it changed, the user's clients refresh their bindings."""
         app, user_id = self._human()
         value = _json(_stored(), "payload is not valid JSON: invalid input")
         if user_id not in app.oauth2_users or app.oauth2_users[user_id] != value:
@@ -224,7 +224,7 @@ class AppsRoutes:
         return Response("", 200)
 
     def put_oauth2_app(self) -> ResponseReturnValue:
-        """System administrators only; overwrites all of it."""
+        """Replace the whole record. Only for system admins."""
         app, user_id = self._app_session()
         if not self._state.is_admin(user_id):
             text = "access to this operation is limited to users with permission: manage_system: unauthorized"
@@ -245,7 +245,7 @@ class AppsRoutes:
         return app, user_id
 
     def kv(self, key: str, prefix: str = "") -> ResponseReturnValue:
-        """Values by app, token owner, prefix and key; what is read is what was written, to the byte."""
+        """Read or write a value by app, token owner, prefix and key. Values are kept byte for byte."""
         app, user_id = self._app_session()
         if len(prefix) > 2:
             raise PluginError(f'prefix "{prefix}" is longer than the limit of 2 ASCII characters')

@@ -1,5 +1,5 @@
 """
-Message attachments of posts: kept whole, shown without what belongs to the app alone (recorded in app_posts).
+Message attachments: stored complete, and sent to clients without the integration data (recorded in app_posts).
 
 https://developers.mattermost.com/integrate/reference/message-attachments/
 """
@@ -30,7 +30,10 @@ _ACTION = (
 
 
 def normalised(props: Json) -> Json:
-    """Props with every attachment as the server's struct: all keys, nothing unknown. Other props stay."""
+    """
+    Return the props with every attachment as the server's struct: all keys, and no unknown ones. Other props don't
+    change.
+    """
     attachments = attachments_of(props)
     if not attachments:
         return props
@@ -38,7 +41,7 @@ def normalised(props: Json) -> Json:
 
 
 def shown(post: Json) -> Json:
-    """A post as clients get it: where its buttons lead, and what they carry, stays on the server."""
+    """Return the post as clients see it: the integration of each action isn't sent."""
     attachments = attachments_of(post.get("props") or {})
     if not attachments:
         return post
@@ -50,7 +53,7 @@ def shown(post: Json) -> Json:
 
 
 def attachments_of(props: Json) -> list[Json]:
-    """Those of a post's props; none where they are no list of objects."""
+    """The attachments in a post's props. Empty unless they are a list of objects."""
     found = props.get("attachments")
     return found if isinstance(found, list) and all(isinstance(one, dict) for one in found) else []
 
@@ -63,7 +66,7 @@ def _attachment(given: Json) -> Json:
 
 
 def _action(given: Json) -> Json:
-    """An action's known keys; one without an id gets one."""
+    """Keep the known keys of an action, and give it an ID if it has none."""
     return {key: value for key in _ACTION if (value := given.get(key) or (new_id() if key == "id" else None))}
 
 

@@ -1,4 +1,4 @@
-"""Private posts: sent to one person and stored nowhere; their buttons carry what the server would have to remember."""
+"""Ephemeral posts: sent to one user and not stored. Their actions carry an encrypted cookie instead."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ _NONCE = 12  # bytes
 
 
 class Ephemeral:
-    """Private posts of one server, and its key for their cookies."""
+    """Sends ephemeral posts, and holds the server's key for their cookies."""
 
     def __init__(self, state: State, hub: Hub) -> None:
         self._state = state
@@ -25,9 +25,9 @@ class Ephemeral:
 
     def send(self, to: str, author: str, given: Json) -> Json:
         """
-        Tell *to* alone; *given* has channel_id, message and perhaps root_id and props.
+        Send an ephemeral post to *to*. *given* has channel_id, message and optionally root_id and props.
 
-        The answer has the cookies of another encryption than the event, as the server's own has.
+        As on a real server, the response and the event have separately encrypted cookies.
         """
         post: Json = {
             "id": new_id(),
@@ -54,15 +54,15 @@ class Ephemeral:
         self._hub.tell("ephemeral_message", {"post": json.dumps(told)}, user_id=to, channel_id=post["channel_id"])
         answered = shown(self._with_cookies(post))
         if embeds := answered["metadata"].get("embeds"):
-            answered["metadata"] = {"embeds": embeds * 2}  # as recorded: counted once more for the answer
+            answered["metadata"] = {"embeds": embeds * 2}  # the response counts them twice (recorded)
         return answered
 
     def opened(self, cookie: str, post_id: str | None) -> Json:
         """
-        What a cookie of that post, or of any, holds: type, channel_id, root_post_id, data_source, integration.
+        Decrypt the cookie of that post, or of any if None: type, channel_id, root_post_id, data_source, integration.
 
         Raises:
-            ApiError: 400 for one that this server did not make, or made for another post.
+            ApiError: 400 for a cookie of another server or another post.
         """
         try:
             data = base64.b64decode(cookie, validate=True)
@@ -98,5 +98,5 @@ class Ephemeral:
 
 
 def integration_error() -> ApiError:
-    """However an integration fails, this is what its user is told."""
+    """The error that users get for every failure of an integration."""
     return ApiError(400, "api.post.do_action.action_integration.app_error", "Action integration error.")

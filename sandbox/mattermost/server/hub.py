@@ -1,4 +1,4 @@
-"""The WebSocket: who listens, and what they are told (recorded in app_posts, rest_errors)."""
+"""The WebSocket hub: connections, and the events published to them (recorded in app_posts, rest_errors)."""
 
 import json
 import threading
@@ -14,11 +14,11 @@ from sandbox.mattermost.server.rest import token_of_request
 from sandbox.mattermost.server.state import Json, State, new_id
 
 _NOTHING: Mapping[str, Json] = {}
-_PATIENCE = 5.0  # seconds that a connection may be without a user
+_PATIENCE = 5.0  # seconds that a connection may remain unauthenticated
 
 
 class Hub:
-    """Connections by user; events are numbered per connection."""
+    """The connections by user. Events are numbered per connection."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -26,7 +26,7 @@ class Hub:
         self._lock = threading.Lock()
 
     def install(self, app: Flask) -> None:
-        """`/api/v4/websocket`, by cookie, bearer token, or an authentication challenge within five seconds."""
+        """Add `/api/v4/websocket`. Clients authenticate by cookie, bearer token, or a challenge within five seconds."""
         sock = Sock(app)
 
         @sock.route("/api/v4/websocket")  # type: ignore[untyped-decorator]
@@ -50,7 +50,7 @@ class Hub:
                         self._connections.remove(connection)
 
     def close(self) -> None:
-        """Hang up on everybody."""
+        """Close all connections."""
         with self._lock:
             connections, self._connections = self._connections, []
         for connection in connections:
@@ -67,7 +67,12 @@ class Hub:
         channel_id: str = "",
         team_id: str = "",
     ) -> None:
-        """To one user, the members of a channel or of a team, or everybody; *own* adds what only that user hears."""
+        """
+        Publish an event to one user, the members of a channel or team, or everyone.
+
+        Args:
+            own: Additional data by user ID, which only that user receives.
+        """
         broadcast = _broadcast(user_id, channel_id, team_id)
         with self._lock:
             listeners = list(self._connections)
@@ -82,12 +87,14 @@ class Hub:
             connection.send({"event": event, "data": told, "broadcast": broadcast})
 
     def online(self) -> set[str]:
-        """Who has a client open."""
+        """The users who have a client open."""
         with self._lock:
             return {connection.user_id for connection in self._connections}
 
     def posted(self, post: Json, event: str = "posted", mentioned: Collection[str] = ()) -> None:
-        """A post was made, edited or deleted. Who is mentioned is told so, and of nobody else's mention (recorded)."""
+        """
+        Publish that a post was created, edited or deleted. Only the mentioned users learn of their mention (recorded).
+        """
         channel = self._state.channels[post["channel_id"]]
         sender = self._state.users.get(post["user_id"], {}).get("username", "System")
         data: Json = {"post": json.dumps(shown(post))}
@@ -146,18 +153,18 @@ class _Connection:
         self.user_id = ""
 
     def send(self, event: Json) -> None:
-        """An event with its number; a dead connection is nobody's trouble."""
+        """Send an event with its sequence number. Errors of a broken connection are ignored."""
         with self._lock:
             self._quietly(lambda: self._ws.send(json.dumps(event | {"seq": self._seq})))
             self._seq += 1
 
     def reply(self, message: Json) -> None:
-        """An answer to what was sent."""
+        """Reply to a message from the client."""
         with self._lock:
             self._quietly(lambda: self._ws.send(json.dumps(message)))
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the socket."""
         self._quietly(self._ws.close)
 
     @staticmethod

@@ -1,9 +1,9 @@
-"""
-Whom a post mentions, by the rules of the server.
+r"""
+Finds the users that a post mentions, by the server's rules.
 
-What is searched: the text, and of attachments their pretext, text and the values of their fields; of all of it only
-what is text in Mattermost's Markdown, so no code, no address, but `\\@name` and what stands between `*` or tags. See
-``getExplicitMentions`` in https://github.com/mattermost/mattermost/blob/master/server/channels/app.
+The server searches the message and each attachment's pretext, text and field values. It considers only what is text in
+Mattermost's Markdown: no code and no URLs, but `\@name` and text between `*` or HTML tags. See ``getExplicitMentions``
+in https://github.com/mattermost/mattermost/blob/master/server/channels/app.
 """
 
 import re
@@ -15,21 +15,21 @@ from markdown_it.token import Token
 from sandbox.mattermost.server.attachments import attachments_of
 from sandbox.mattermost.server.state import Json, State
 
-# The server's own parser knows no emphasis, no tables and no HTML.
+# The server's own parser has no emphasis, tables or HTML.
 _MARKDOWN = MarkdownIt("zero").enable(
     ["blockquote", "fence", "code", "list", "reference", "backticks", "escape", "entity", "link", "image", "newline"]
 )
-_ADDRESS = re.compile(r"(?i)\b(?:https?://|www\.)\S+")  # drawn as a link
+_ADDRESS = re.compile(r"(?i)\b(?:https?://|www\.)\S+")  # rendered as a link
 _WORD = re.compile(r"(?:[^\W_]|[:.\-_@])+")
 _EVERYBODY = {"@channel", "@all", "@here"}
 
 
 def mentioned(state: State, post: Json, online: set[str]) -> set[str]:
     """
-    The members of the post's channel that it mentions, never its author.
+    The members of the post's channel that it mentions, except its author.
 
     Args:
-        online: Who counts as online, for ``@here``.
+        online: The users who are online, for ``@here``.
     """
     channel = state.channels[post["channel_id"]]
     members = {user_id for channel_id, user_id in list(state.members) if channel_id == channel["id"]}
@@ -39,7 +39,10 @@ def mentioned(state: State, post: Json, online: set[str]) -> set[str]:
 
 
 def named(state: State, post: Json, online: set[str]) -> set[str]:
-    """The members of the post's channel whose name, or a word for everybody, stands in it; its author may be one."""
+    """
+    The members of the post's channel that it names, or addresses with ``@channel`` and the like. May include its
+    author.
+    """
     words = set(_words(post))
     if not words:
         return set()
@@ -55,7 +58,10 @@ def named(state: State, post: Json, online: set[str]) -> set[str]:
 
 
 def _hears_everybody(user: Json, member: Json) -> bool:
-    """Unless the person, or for this channel alone, has turned it off; muting a channel does so, too."""
+    """
+    Whether ``@channel`` and the like notify the user. The user's and the channel's settings and muting can turn that
+    off.
+    """
     own = member["notify_props"]
     ignored = own["ignore_channel_mentions"]
     muted = own["mark_unread"] == "mention" and ignored == "default"
@@ -63,7 +69,7 @@ def _hears_everybody(user: Json, member: Json) -> bool:
 
 
 def _words(post: Json) -> Iterator[str]:
-    """What may be a mention, in lower case and also without the signs that may end a sentence."""
+    """The words that may be mentions, in lower case, also without trailing punctuation."""
     for text in _searched(post):
         if "@" not in text:
             continue
@@ -74,7 +80,7 @@ def _words(post: Json) -> Iterator[str]:
 
 
 def _texts(children: list[Token]) -> Iterator[str]:
-    """Neighboring pieces of text are one."""
+    """Join neighboring pieces of text."""
     text = ""
     for child in children:
         if child.type in {"text", "text_special"}:

@@ -1,4 +1,4 @@
-"""Who asks, and errors in the server's own words (recorded in rest_errors)."""
+"""Shared by all REST routes: the requesting user, and errors with the server's texts (recorded in rest_errors)."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sandbox.mattermost.server.state import Session, State, new_id
 
 
 class ApiError(Exception):
-    """A refusal of the REST API."""
+    """An error response of the REST API."""
 
     def __init__(self, status: int, error_id: str, message: str) -> None:
         super().__init__(message)
@@ -18,23 +18,23 @@ class ApiError(Exception):
 
 
 def forbidden() -> ApiError:
-    """No right: 403, also for what does not exist where that must not show."""
+    """403: no permission. Also used for missing objects whose absence must not show."""
     return ApiError(403, "api.context.permissions.app_error", "You do not have the appropriate permissions.")
 
 
 def not_found() -> ApiError:
-    """No such route."""
+    """404: no such route."""
     return ApiError(404, "api.context.404.app_error", "Sorry, we could not find the page.")
 
 
 def invalid_body(what: str) -> ApiError:
-    """A body that is no JSON of the right kind."""
+    """400: the body isn't JSON of the right type."""
     text = f"Invalid or missing {what} in request body."
     return ApiError(400, "api.context.invalid_body_param.app_error", text)
 
 
 def answer_error(error: ApiError, request_id: bool = True) -> tuple[Response, int]:
-    """The envelope; only an unknown route has no request id."""
+    """The error envelope. Only unknown routes have no request ID."""
     body = {
         "id": error.error_id,
         "message": error.message,
@@ -48,7 +48,7 @@ def answer_error(error: ApiError, request_id: bool = True) -> tuple[Response, in
 
 
 def token_of_request() -> tuple[str, bool]:
-    """The token, and whether it came as a cookie."""
+    """The token, and whether it came from a cookie."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() in {"bearer", "token"} and token:
         return token, False
@@ -56,7 +56,7 @@ def token_of_request() -> tuple[str, bool]:
 
 
 def anonymous_or_session(state: State) -> Session | None:
-    """The session, or None; a cookie on a writing request needs its CSRF token."""
+    """The session, if any. A cookie on a writing request needs its CSRF token."""
     token, cookie = token_of_request()
     session = state.session(token)
     if session is None:
@@ -69,7 +69,7 @@ def anonymous_or_session(state: State) -> Session | None:
 
 
 def me(state: State) -> str:
-    """The user id behind the request. Raises ApiError 401."""
+    """The requesting user's ID. Raises ApiError 401."""
     in_query = state.session(request.args.get("access_token", ""))
     if in_query is not None and not in_query.app_id:
         text = "Session is not OAuth but token was provided in the query string."
@@ -83,7 +83,7 @@ def me(state: State) -> str:
 
 
 def own(state: State, user_id: str) -> str:
-    """One's own id, written out or as ``me``. Raises ApiError 401, or 403 for somebody else's."""
+    """The requesting user's ID, given as such or as ``me``. Raises ApiError 401, or 403 for another user's."""
     person = me(state)
     if user_id not in {"me", person}:
         raise forbidden()
@@ -91,12 +91,12 @@ def own(state: State, user_id: str) -> str:
 
 
 def named(state: State, user_id: str) -> str:
-    """An id of an address, where ``me`` is oneself."""
+    """A user ID from a URL, where ``me`` is the requesting user."""
     return me(state) if user_id == "me" else user_id
 
 
 def administrator(state: State) -> str:
-    """The system administrator behind the request. Raises ApiError 401 or 403."""
+    """The requesting user's ID, who must be a system admin. Raises ApiError 401 or 403."""
     person = me(state)
     if not state.is_admin(person):
         raise forbidden()

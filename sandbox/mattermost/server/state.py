@@ -1,4 +1,4 @@
-"""Users, sessions, team, channels, members, posts: the server's state, and who may do what."""
+"""The server's state (users, sessions, teams, channels, members, posts), and its permissions."""
 
 import hashlib
 import secrets
@@ -10,7 +10,7 @@ from sandbox.common import Clock
 
 PASSWORD = "sandbox-1"
 VERSION = "9.11.0"
-_LETTERS = "ybndrfg8ejkmcpqxot1uwisza345h769"  # Mattermost's base32
+_LETTERS = "ybndrfg8ejkmcpqxot1uwisza345h769"  # Mattermost's base32 alphabet
 
 Json = dict[str, Any]
 
@@ -39,19 +39,19 @@ _NOTIFY_PROPS = {
 
 
 def stable_id(text: str) -> str:
-    """26 characters that are the same after every reset."""
+    """An ID of 26 characters that is the same after every reset."""
     number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:20])
     return "".join(_LETTERS[(number >> (5 * place)) & 31] for place in range(26))
 
 
 def new_id() -> str:
-    """26 fresh characters."""
+    """A random ID of 26 characters."""
     return stable_id(secrets.token_hex(16))
 
 
 @dataclass
 class Session:
-    """A token. App sessions (``app_id``) end; people's do not here. ``csrf`` is for cookies."""
+    """The session of a token. Only app sessions (``app_id``) expire here. ``csrf`` is the token for cookies."""
 
     user_id: str
     app_id: str = ""
@@ -61,7 +61,7 @@ class Session:
 
 @dataclass
 class State:
-    """Everything, in dictionaries by id."""
+    """All objects, in dictionaries by ID."""
 
     clock: Clock
     users: dict[str, Json] = field(default_factory=dict)
@@ -82,15 +82,15 @@ class State:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def now(self) -> int:
-        """Milliseconds."""
+        """The current time in milliseconds."""
         return int(self.clock.now() * 1000)
 
     def at_least(self, *numbers: int) -> bool:
-        """Whether the server's version is that or a newer one."""
+        """Whether the server's version is at least this one."""
         return tuple(int(part) for part in self.version.split(".")) >= numbers
 
     def clear(self) -> None:
-        """Nobody and nothing; the first version again."""
+        """Remove everything, and return to the default version."""
         for table in (
             self.users, self.sessions, self.access_tokens, self.teams, self.team_members, self.former_team_members,
             self.channels, self.members, self.posts, self.files, self.threads, self.pending, self.pictures,
@@ -99,10 +99,10 @@ class State:
             table.clear()
         self.version = VERSION
 
-    # --- people
+    # --- users
 
     def add_user(self, username: str, first: str, last: str, roles: str = "system_user", bot: bool = False) -> Json:
-        """A new user or bot."""
+        """Add a user or bot."""
         now = self.now()
         user: Json = {
             "id": stable_id(f"user {username}"),
@@ -129,18 +129,18 @@ class State:
         return user
 
     def by_username(self, username: str) -> Json | None:
-        """The user of that name."""
+        """Find a user by username."""
         return next((user for user in self.users.values() if user["username"] == username), None)
 
     def open_session(self, user_id: str, app_id: str = "", seconds: float | None = None) -> str:
-        """A new token."""
+        """Create a session and return its token."""
         token = new_id()
         expires = float("inf") if seconds is None else self.clock.now() + seconds
         self.sessions[token] = Session(user_id, app_id, expires, new_id())
         return token
 
     def session(self, token: str) -> Session | None:
-        """The live session of a token; a deactivated user has none."""
+        """The valid session of a token. Deactivated users have none."""
         found = self.sessions.get(token)
         if found is None or self.clock.now() >= found.expires_at:
             return None
@@ -148,20 +148,20 @@ class State:
         return found if user is not None and not user["delete_at"] else None
 
     def roles(self, user_id: str) -> set[str]:
-        """System roles."""
+        """The user's system roles."""
         return set(self.users[user_id]["roles"].split())
 
     def is_admin(self, user_id: str) -> bool:
-        """System administrator."""
+        """Whether the user is a system admin."""
         return "system_admin" in self.roles(user_id)
 
     def is_team_admin(self, user_id: str, team_id: str) -> bool:
-        """Administrator of the team, or of the system."""
+        """Whether the user is an admin of the team or the system."""
         member = self.team_members.get((team_id, user_id))
         return self.is_admin(user_id) or (member is not None and bool(member["scheme_admin"]))
 
     def is_channel_admin(self, user_id: str, channel_id: str) -> bool:
-        """Administrator of the channel, of its team, or of the system."""
+        """Whether the user is an admin of the channel, its team, or the system."""
         channel, member = self.channels.get(channel_id), self.members.get((channel_id, user_id))
         if channel is not None and self.is_team_admin(user_id, channel["team_id"]):
             return True
@@ -170,7 +170,7 @@ class State:
     # --- teams and channels
 
     def add_team(self, name: str, display_name: str) -> Json:
-        """A new team that anyone may see."""
+        """Add a team."""
         now = self.now()
         team: Json = {
             "id": stable_id(f"team {name}"),
@@ -195,7 +195,7 @@ class State:
         return team
 
     def add_channel(self, name: str, display_name: str, kind: str, team_id: str, creator: str = "") -> Json:
-        """A new channel; ``kind`` is O, P, D or G."""
+        """Add a channel. ``kind`` is O, P, D or G."""
         now = self.now()
         channel: Json = {
             "id": stable_id(f"channel {team_id} {name}"),
@@ -224,7 +224,7 @@ class State:
         return channel
 
     def join_team(self, team_id: str, user_id: str) -> Json:
-        """Membership in a team; the same one when there is one."""
+        """Return the user's team membership, and create it if needed."""
         guest = "system_guest" in self.roles(user_id)
         member = {
             "team_id": team_id,
@@ -240,7 +240,7 @@ class State:
         return self.team_members.setdefault((team_id, user_id), member)
 
     def leave_team(self, team_id: str, user_id: str) -> None:
-        """Out of the team and its channels; who was a member stays known, with the time of leaving."""
+        """Remove a user from the team and its channels. The membership is remembered with the time of leaving."""
         member = self.team_members.pop((team_id, user_id))
         self.former_team_members[team_id, user_id] = member | {"delete_at": self.now()}
         for channel_id, member_id in list(self.members):
@@ -248,7 +248,7 @@ class State:
                 del self.members[channel_id, member_id]
 
     def join(self, channel_id: str, user_id: str) -> Json:
-        """Membership in a channel; the same one when there is one."""
+        """Return the user's channel membership, and create it if needed."""
         guest = "system_guest" in self.roles(user_id)
         member: Json = {
             "channel_id": channel_id,
@@ -270,7 +270,7 @@ class State:
         return self.members.setdefault((channel_id, user_id), member)
 
     def direct(self, one: str, other: str) -> Json:
-        """The direct channel of two people."""
+        """Return the direct channel of two users, and create it if needed."""
         name = "__".join(sorted((one, other)))
         found = next((c for c in self.channels.values() if c["name"] == name and c["type"] == "D"), None)
         channel = found or self.add_channel(name, "", "D", "", one) | {"shared": False}
@@ -280,7 +280,7 @@ class State:
         return channel
 
     def group(self, people: set[str]) -> Json:
-        """The group message of three or more people; the same one when there is one."""
+        """Return the group channel of three or more users, and create it if needed."""
         name = hashlib.sha1("".join(sorted(people)).encode()).hexdigest()
         found = next((c for c in self.channels.values() if c["name"] == name), None)
         label = ", ".join(sorted(str(self.users[one]["username"]) for one in people))
@@ -290,11 +290,11 @@ class State:
         return channel
 
     def thread(self, root_id: str) -> list[Json]:
-        """A root and its replies, deleted ones too, in the order they were made."""
+        """The root and its replies in the order of creation, including deleted ones."""
         return [post for post in list(self.posts.values()) if root_id in {post["id"], post["root_id"]}]
 
     def may_read(self, user_id: str, channel_id: str) -> bool:
-        """Members, and people of the team for public channels."""
+        """Whether the user is a member of the channel, or of the team of a public channel."""
         channel = self.channels.get(channel_id)
         if channel is None:
             return False
@@ -303,7 +303,7 @@ class State:
         return channel["type"] == "O" and (channel["team_id"], user_id) in self.team_members
 
     def may_post(self, user_id: str, channel_id: str) -> bool:
-        """Members whose channel role has the right; without membership by a role of the system or team (recorded)."""
+        """Whether a channel role allows posting. Non-members need a system or team role that does (recorded)."""
         member, channel = self.members.get((channel_id, user_id)), self.channels[channel_id]
         if member is not None and "channel_reader" not in member["roles"].split():
             return True
@@ -315,11 +315,11 @@ class State:
         return in_team is not None and "team_admin" in in_team["roles"].split()
 
     def team_of(self, channel: Json) -> str:
-        """A channel's team, or the only team for direct messages."""
+        """The channel's team. For direct messages, the only team."""
         return channel["team_id"] or next(iter(self.teams))
 
 
-# Permissions that matter here; the real lists are longer.
+# The permissions that matter here. The real lists are longer.
 ROLES: dict[str, list[str]] = {
     "system_admin": ["manage_system", "create_post", "read_channel", "view_team"],
     "system_user": ["create_direct_channel", "view_members"],
@@ -335,7 +335,7 @@ ROLES: dict[str, list[str]] = {
 
 
 def seed(state: State) -> None:
-    """The demo's people, team and channels."""
+    """Add the demo's users, team and channels."""
     people = (
         ("admin", "Ada", "Admin"),
         ("agent", "Amir", "Agent"),

@@ -1,8 +1,8 @@
 """
-Trigger ids: signed by the server, good for opening dialogs for one person during thirty seconds.
+Trigger IDs: signed by the server, and valid for thirty seconds to open a dialog for one user.
 
-Base64 of ``client id:user id:milliseconds:`` and the Base64 of an ECDSA P-256 signature over that text (recorded in
-dialogs). Clients get the client id alone, the integration the whole.
+A trigger ID is the Base64 of ``client id:user id:milliseconds:`` followed by the Base64 of an ECDSA P-256 signature of
+that text (recorded in dialogs). Clients get only the client ID; the integration gets all of it.
 """
 
 import base64
@@ -21,7 +21,7 @@ _ALGORITHM = ec.ECDSA(hashes.SHA256())
 
 
 class Triggers:
-    """One server's key; a reset keeps it, as a restart does."""
+    """Holds the server's key. A reset keeps it, as a restart does."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -31,14 +31,14 @@ class Triggers:
         self.public_key = base64.b64encode(encoded).decode()
 
     def mint(self, user_id: str) -> tuple[str, str]:
-        """A fresh client id, and the trigger id that belongs to it."""
+        """Create a client ID and its trigger ID."""
         client_id = new_id()
         text = f"{client_id}:{user_id}:{self._state.now()}:"
         signature = base64.b64encode(self._key.sign(text.encode(), _ALGORITHM)).decode()
         return client_id, base64.b64encode((text + signature).encode()).decode()
 
     def opened(self, trigger_id: str) -> tuple[str, str]:
-        """Client id and user id of a trigger id. Raises ApiError 400 in the server's words."""
+        """Verify a trigger ID and return its client ID and user ID. Raises ApiError 400 with the server's texts."""
         try:
             parts = base64.b64decode(trigger_id, validate=True).decode("utf-8", "replace").split(":")
         except (binascii.Error, ValueError):

@@ -1,8 +1,8 @@
 """
-What people have not read: counted per channel and per thread, with collapsed threads always on.
+Unread counts per channel and per thread, with collapsed reply threads always on.
 
-A member's ``msg_count`` is what was read of the channel's ``total_msg_count``. A thread has a state per person that
-follows it: its root's author, whoever replied, and whoever is mentioned in it. See ``SendNotifications`` in
+A member's ``msg_count`` is how many of the channel's ``total_msg_count`` were read. A thread has a state for each
+follower: the root's author, everyone who replied, and everyone mentioned in it. See ``SendNotifications`` in
 https://github.com/mattermost/mattermost/blob/master/server/channels/app/notification.go.
 """
 
@@ -19,14 +19,14 @@ _PRIVATE = {"notify_props", "last_password_update"}
 
 
 class Unread:
-    """Counts over one state."""
+    """Counts unread posts and mentions."""
 
     def __init__(self, state: State, hub: Hub) -> None:
         self._state = state
         self._hub = hub
 
     def posted(self, post: Json) -> set[str]:
-        """Count a new post; whom it mentions. The state's lock is held."""
+        """Count a new post, and return the users it mentions. The caller holds the state's lock."""
         people = mentioned(self._state, post, self._hub.online())
         for user_id in people:
             member = self._state.members[post["channel_id"], user_id]
@@ -36,7 +36,7 @@ class Unread:
         if post["root_id"]:
             self._followed(post, people)
         elif not {"from_webhook", "from_bot"} & post["props"].keys():
-            self.view(post["user_id"], [post["channel_id"]])  # who writes has read
+            self.view(post["user_id"], [post["channel_id"]])  # the author has read the channel
         return people
 
     def _followed(self, reply: Json, people: set[str]) -> None:
@@ -57,7 +57,7 @@ class Unread:
                 thread |= {"last_viewed_at": now, "unread_mentions": 0}
 
     def tell(self, reply: Json, people: set[str]) -> None:
-        """Tell everybody who follows the thread of a reply (recorded in websocket)."""
+        """Publish the new state of a thread to its followers (recorded in websocket)."""
         for user_id in self.followers(reply["root_id"]):
             if (reply["channel_id"], user_id) not in self._state.members:
                 continue
@@ -72,14 +72,16 @@ class Unread:
             self._hub.tell("thread_updated", data, user_id=user_id, team_id=team_id)
 
     def deleted(self, reply: Json) -> None:
-        """A reply that is gone mentions nobody in its thread any more, unless it was read."""
+        """Remove the mentions of a deleted reply from unread threads."""
         for user_id in mentioned(self._state, reply, set()):
             thread = self._state.threads.get((reply["root_id"], user_id))
             if thread and thread["unread_mentions"] and thread["last_viewed_at"] <= reply["create_at"]:
                 thread["unread_mentions"] -= 1
 
     def view(self, user_id: str, channel_ids: list[str], threads: bool = False) -> dict[str, int]:
-        """All of these channels is read; when each had its last post. With *threads*, their threads are read, too."""
+        """
+        Mark the channels as read, and return the time of each one's last post. With *threads*, marks their threads too.
+        """
         times = {}
         for channel_id in channel_ids:
             channel, member = self._state.channels.get(channel_id), self._state.members.get((channel_id, user_id))
@@ -95,7 +97,7 @@ class Unread:
         return times
 
     def read(self, user_id: str, root_id: str, until: int) -> Json:
-        """The thread is read up to that time; what it was before."""
+        """Mark the thread as read up to a time, and return its previous state."""
         before = self.thread(user_id, root_id)
         later = [one for one in self._replies(root_id) if one["create_at"] > until]
         mentions = sum(user_id in mentioned(self._state, one, set()) for one in later)
@@ -103,14 +105,14 @@ class Unread:
         return before
 
     def channel(self, user_id: str, channel_id: str) -> Json:
-        """What is unread in a channel of one's own; a muted one has mentions alone."""
+        """The unread counts of a user's channel. Muted channels count only mentions."""
         channel, member = self._state.channels[channel_id], self._state.members[channel_id, user_id]
         muted = member["notify_props"]["mark_unread"] == "mention"
         counts = {count: 0 if muted else channel[f"total_{count}"] - member[count] for count in _COUNTS}
         return {"team_id": channel["team_id"], "channel_id": channel_id, **counts} | {n: member[n] for n in _MENTIONS}
 
     def team(self, user_id: str, team_id: str, threads: bool = False) -> Json:
-        """What is unread in the channels of a team, and on demand in its threads; direct messages belong to none."""
+        """The unread counts of a team's channels, and optionally of its threads. Direct messages belong to no team."""
         own = [
             self.channel(user_id, channel_id)
             for channel_id, member_id in list(self._state.members)
@@ -128,12 +130,12 @@ class Unread:
         }
 
     def followers(self, root_id: str) -> list[str]:
-        """Who follows a thread."""
+        """The followers of a thread."""
         threads = list(self._state.threads.items())
         return [user_id for (root, user_id), thread in threads if root == root_id and thread["following"]]
 
     def following(self, user_id: str, team_id: str, direct: bool = True) -> list[str]:
-        """The roots of the threads that a person follows in a team, and in direct messages, newest reply first."""
+        """The roots of the threads that a user follows in a team and in direct messages, newest reply first."""
         teams = {team_id, ""} if direct else {team_id}
         found = []
         for (root_id, follower), thread in list(self._state.threads.items()):
@@ -144,7 +146,7 @@ class Unread:
         return sorted(found, key=lambda root_id: -self._last(root_id))
 
     def thread(self, user_id: str, root_id: str, extended: bool = True) -> Json:
-        """A thread as one of its followers sees it; without *extended* its people are ids alone."""
+        """A thread as one follower sees it. Without *extended*, participants are only IDs."""
         membership, root = self._state.threads[root_id, user_id], self._state.posts[root_id]
         replies = self._replies(root_id)
         people = list(dict.fromkeys(one["user_id"] for one in reversed(replies)))[::-1]
@@ -154,7 +156,7 @@ class Unread:
             "last_reply_at": self._last(root_id),
             "last_viewed_at": membership["last_viewed_at"],
             "participants": [self._person(one) if extended else _nobody(one) for one in people],
-            "post": shown(root) | {"reply_count": 0},  # as recorded: the root's own count stays empty here
+            "post": shown(root) | {"reply_count": 0},  # recorded: the root's own count is empty here
             "unread_replies": sum(one["create_at"] > membership["last_viewed_at"] for one in replies),
             "unread_mentions": membership["unread_mentions"],
             "is_urgent": False,
@@ -172,7 +174,7 @@ class Unread:
 
 
 def _nobody(user_id: str) -> Json:
-    """A user of whom the server has read nothing but the id."""
+    """A user of whom the server has loaded only the ID."""
     names = ("username", "auth_data", "auth_service", "email", "nickname", "first_name", "last_name", "position")
     empty: Json = dict.fromkeys((*names, "roles", "locale"), "")
     return {"id": user_id, "delete_at": 0, **empty, "timezone": None, "disable_welcome_email": False}

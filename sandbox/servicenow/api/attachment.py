@@ -1,4 +1,4 @@
-"""The Attachment API: upload both ways, metadata, download, removal (recorded; API reference §9.4)."""
+"""The Attachment API: upload, metadata, download, delete (recorded; API reference §9.4)."""
 
 import json
 import re
@@ -19,7 +19,7 @@ _MOST = 1000
 
 
 class AttachmentApi:
-    """The routes, over one store."""
+    """The routes."""
 
     def __init__(self, store: Store, people: People, attachments: Attachments, faults: Faults) -> None:
         self._store = store
@@ -29,7 +29,7 @@ class AttachmentApi:
         self._lists = Lists(store, people)
 
     def blueprint(self) -> Blueprint:
-        """All routes, versioned and not."""
+        """All routes, with and without version."""
         blueprint = Blueprint("attachment_api", __name__)
         for version in ("", "/v1"):
             base = f"/api/now{version}/attachment"
@@ -41,7 +41,7 @@ class AttachmentApi:
         return blueprint
 
     def list(self) -> ResponseReturnValue:
-        """Metadata by query; the count is on every answer."""
+        """List metadata. Every response has the total count."""
         caller = access.caller(self._people)
         self._attachments.settle()
         parsed = self._lists.parse(TABLE, request.args.get("sysparm_query", ""))
@@ -53,7 +53,7 @@ class AttachmentApi:
         return response
 
     def one(self, sys_id: str) -> ResponseReturnValue:
-        """Metadata of one; or take it away, with the right to write its record."""
+        """Read an attachment's metadata, or delete it with write access to its record."""
         caller = access.caller(self._people)
         row = self._find(caller, sys_id)
         if request.method != "DELETE":
@@ -64,12 +64,12 @@ class AttachmentApi:
         return http.without_body(204)
 
     def file(self, sys_id: str) -> ResponseReturnValue:
-        """The bytes, with the metadata beside them."""
+        """The content, with the metadata in headers."""
         row = self._find(access.caller(self._people), sys_id)
         return download(row, self._attachments.content(sys_id))
 
     def binary(self) -> ResponseReturnValue:
-        """Upload the body as it is; where it belongs is said in the address."""
+        """Upload the raw body. Query parameters name the record."""
         caller = access.caller(self._people)
         content_type = request.headers.get("Content-Type", "")
         arguments = request.args
@@ -78,7 +78,7 @@ class AttachmentApi:
         return self._add(caller, arguments, arguments.get("file_name", ""), content_type, request.get_data())
 
     def upload(self) -> ResponseReturnValue:
-        """Upload as a form, the file as its last part."""
+        """Upload a multipart form, with the file as its last part."""
         caller = access.caller(self._people)
         sent = next(iter(request.files.values()), None)
         name, content_type = (sent.filename or "", sent.content_type) if sent else ("", "")
@@ -106,7 +106,7 @@ class AttachmentApi:
             return http.cancelled()
         about = self._about(row)
         response = http.answer({"result": about}, 201)
-        base = request.path.partition("/attachment")[0]  # with the version that was asked (recorded)
+        base = request.path.partition("/attachment")[0]  # with the requested version (recorded)
         response.headers["Location"] = f"{request.host_url.rstrip('/')}{base}/attachment/{row['sys_id']}/file"
         return response
 
@@ -127,7 +127,7 @@ class AttachmentApi:
 
 
 def download(row: Row, data: bytes) -> Response:
-    """The bytes with the recorded headers: stored type, both forms of the name, metadata, nothing about caches."""
+    """The content with the recorded headers: stored type, both forms of the file name, metadata, no cache headers."""
     response = http.logged_in(Response(data, 200))
     name = row["file_name"]
     plain = re.sub(r'[^ -~]|["\\]', "_", name)

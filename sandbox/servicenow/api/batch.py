@@ -14,31 +14,33 @@ from sandbox.servicenow.auth.access_control import People
 from sandbox.servicenow.web import access, http
 
 _METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
-# What an answer in a batch says of its headers (documented), and what a resource adds.
+# The headers that a response in a batch lists (documented), and those that an API adds.
 _HEADERS = ("Pragma", "Expires", "Content-Length", "Content-Type", "Cache-Control", "Location", "Link", "X-Total-Count")
 Json = dict[str, Any]
 
 
 class _Malformed(Exception):
-    """A batch that can't be read; the text says why."""
+    """The batch can't be read. The text says why."""
 
 
 class BatchApi:
-    """One route, over the whole application."""
+    """The route, which calls the application itself."""
 
     def __init__(self, app: Flask, people: People) -> None:
         self._app = app
         self._people = people
 
     def blueprint(self) -> Blueprint:
-        """The route, versioned and not."""
+        """The route, with and without version."""
         blueprint = Blueprint("batch_api", __name__)
         for version in ("", "/v1"):
             blueprint.add_url_rule(f"/api/now{version}/batch", f"batch{version}", self.batch, methods=["POST"])
         return blueprint
 
     def batch(self) -> ResponseReturnValue:
-        """Each request's answer beside its id, whatever became of it; without `result` around it."""
+        """
+        Serve the requests. Each response has its request's ID, whatever its status. There is no `result` around them.
+        """
         access.caller(self._people)
         body: Any = request.get_json(force=True, silent=True)
         try:
@@ -82,7 +84,7 @@ class BatchApi:
 
 
 def _checked(body: Any) -> list[Json]:
-    """The requests of a batch, each checked before any is served. Raises _Malformed."""
+    """Validate all requests before any is served. Raises _Malformed."""
     if not isinstance(body, dict) or "batch_request_id" not in body:
         raise _Malformed("batch_request_id is missing")
     asked = body.get("rest_requests")

@@ -1,7 +1,7 @@
 """
 The Change Management API: changes by type, templates, models, next states (API reference §6.1).
 
-`change_details_api` has what belongs to one change. What nothing shows (risk, deleting) is refused loudly.
+`change_details` has the subresources of a change. What isn't documented well enough (risk, delete) returns 501.
 """
 
 import hashlib
@@ -20,10 +20,10 @@ _TEMPLATE, _MODEL = "std_change_producer_version", "chg_model"
 
 
 class ChangeApi(ChangeBase):
-    """Changes themselves, and what leads to them."""
+    """The routes of changes, templates and models."""
 
     def blueprint(self) -> Blueprint:
-        """All routes, versioned and not."""
+        """All routes, with and without version."""
         blueprint = Blueprint("change_api", __name__)
         for version in ("", "/v1"):
             base = f"/api/sn_chg_rest{version}/change"
@@ -44,7 +44,7 @@ class ChangeApi(ChangeBase):
         return blueprint
 
     def changes(self) -> ResponseReturnValue:
-        """List changes, or create one of a type or model. Creating answers 200."""
+        """List changes, or create one of a type or model. Creating returns 200."""
         caller = self._caller()
         kind = self._kind()
         if request.method == "GET":
@@ -55,7 +55,7 @@ class ChangeApi(ChangeBase):
         return self._create(caller, given, ignored)
 
     def change(self, sys_id: str) -> ResponseReturnValue:
-        """One change, read or changed."""
+        """Read or update a change."""
         caller = self._caller()
         row = self._find(caller, sys_id)
         if request.method == "GET":
@@ -70,7 +70,7 @@ class ChangeApi(ChangeBase):
         return http.answer({"result": self._shaped(caller, CHANGE, row) | {"__meta": {"ignoredFields": ignored}}})
 
     def from_template(self, sys_id: str) -> ResponseReturnValue:
-        """A standard change from a published template, approved beforehand; its texts are the template's."""
+        """Create a standard change from a published template. It is approved, and its texts are the template's."""
         caller = self._caller()
         template = self._store.find(_TEMPLATE, sys_id)
         if template is None or template["active"] != "true":
@@ -80,7 +80,7 @@ class ChangeApi(ChangeBase):
         return self._create(caller, given | fixed | {_TEMPLATE: sys_id}, ignored)
 
     def nextstates(self, sys_id: str) -> ResponseReturnValue:
-        """The states that may follow, with what each transition waits for; the current state is among them."""
+        """The possible next states with their transitions and conditions. The current state is included."""
         caller = self._caller()
         row = self._find(caller, sys_id)
         was = row["state"]
@@ -107,7 +107,7 @@ class ChangeApi(ChangeBase):
         }
         return http.answer({"result": result})
 
-    # --- parts
+    # --- helpers
 
     def _type_of(self, model: str) -> str:
         for row in self._store.rows(_MODEL):

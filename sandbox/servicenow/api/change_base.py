@@ -1,4 +1,4 @@
-"""What the routes of the Change Management API share: who may ask, rows as it writes them (API reference §6.1)."""
+"""Shared by all Change Management routes: access checks and the format of records (API reference §6.1)."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ TYPES = ("normal", "emergency", "standard")
 
 
 class ChangeBase:
-    """One store, as this API reads and writes it."""
+    """Reads and writes records as this API does."""
 
     def __init__(self, store: Store, people: People, faults: Faults) -> None:
         self._store = store
@@ -32,7 +32,7 @@ class ChangeBase:
         return caller
 
     def _kind(self) -> str:
-        """The type that the address names."""
+        """The change type in the URL."""
         parts = request.path.partition("/change")[2].split("/")
         return next((part for part in parts[1:2] if part in TYPES), "")
 
@@ -49,7 +49,10 @@ class ChangeBase:
         return body if isinstance(body, dict) else {}
 
     def _given(self, table: str = CHANGE) -> tuple[dict[str, str], list[str]]:
-        """Columns from the address and, over those, from the body; display values are taken. Then what is ignored."""
+        """
+        The column values from the query string and the body, which takes precedence, and the names that are ignored.
+        Display values are accepted.
+        """
         sent = {**request.args.to_dict(), **self._body()}
         fields = {name: str(value) for name, value in sent.items() if not name.startswith("sysparm_")}
         known = self._store.columns(table)
@@ -57,7 +60,7 @@ class ChangeBase:
         return values, [name for name in fields if name not in known]
 
     def _list(self, caller: Caller, table: str, fixed: str) -> Response:
-        """Rows, then one element that says which terms were applied."""
+        """The records, followed by one element that lists the applied terms."""
         arguments = request.args
         query = arguments.get("sysparm_query")
         if query is None:
@@ -76,7 +79,7 @@ class ChangeBase:
         return http.answer({"result": [*(self._shaped(caller, table, row) for row in page), meta]})
 
     def _shaped(self, caller: Caller, table: str, row: Row) -> dict[str, Any]:
-        """Every column as display value and value; numbers and truths are real ones."""
+        """Every column with display value and value. Numbers and booleans have JSON types."""
         shapes = Shapes(self._store, self._people, caller, "", "true", False)
         hidden = self._people.hidden(caller, table)
         shaped: dict[str, Any] = {}

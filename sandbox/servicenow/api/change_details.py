@@ -1,7 +1,7 @@
 """
-The Change Management API: what belongs to one change (API reference §6.1, and the vendor's reference).
+The Change Management API: subresources of a change (API reference §6.1, and the vendor's reference).
 
-Its tasks, affected items, conflicts, free windows, and the caller's approval.
+Its tasks, affected CIs, conflicts, available windows, and the caller's approval.
 """
 
 import json
@@ -27,7 +27,7 @@ _RAW = "%Y-%m-%d %H:%M:%S"
 
 
 class ChangeDetailsApi(ChangeBase):
-    """The routes below one change, and the jobs that some of them begin."""
+    """The routes below a change, and the workers that some of them start."""
 
     def __init__(self, store: Store, people: People, faults: Faults) -> None:
         super().__init__(store, people, faults)
@@ -35,7 +35,7 @@ class ChangeDetailsApi(ChangeBase):
         self._workers = Workers()
 
     def blueprint(self) -> Blueprint:
-        """All routes, versioned and not."""
+        """All routes, with and without version."""
         blueprint = Blueprint("change_details_api", __name__)
         for version in ("", "/v1"):
             base = f"/api/sn_chg_rest{version}/change"
@@ -54,10 +54,10 @@ class ChangeDetailsApi(ChangeBase):
             add("/worker/<sys_id>", self.worker)
         return blueprint
 
-    # --- tasks, items
+    # --- tasks and CIs
 
     def tasks(self, sys_id: str) -> ResponseReturnValue:
-        """The tasks of a change, or a new one."""
+        """List the tasks of a change, or create one."""
         caller = self._caller()
         self._find(caller, sys_id)
         if request.method == "GET":
@@ -70,7 +70,7 @@ class ChangeDetailsApi(ChangeBase):
         return self._answer(caller, _TASK, row, ignored)
 
     def task(self, sys_id: str, task_id: str) -> ResponseReturnValue:
-        """Change or delete a task; a deleted one is answered as it was."""
+        """Update or delete a task. A deleted task is returned as it was."""
         caller = self._caller()
         change = self._find(caller, sys_id)
         row = self._store.find(_TASK, task_id)
@@ -90,7 +90,7 @@ class ChangeDetailsApi(ChangeBase):
         return self._answer(caller, _TASK, row, ignored)
 
     def items(self, sys_id: str) -> ResponseReturnValue:
-        """The affected items; impacted services and offerings are not here."""
+        """The affected CIs. Impacted services and offerings aren't implemented."""
         caller = self._caller()
         self._find(caller, sys_id)
         match request.args.get("association_type", ""):
@@ -100,10 +100,10 @@ class ChangeDetailsApi(ChangeBase):
                 raise NotDone(f"association_type={other}")
         return http.error(400, "association_type is missing or invalid", "affected, impacted or offering")
 
-    # --- conflicts, windows
+    # --- conflicts and windows
 
     def conflict(self, sys_id: str) -> ResponseReturnValue:
-        """What the last check found; or begin one."""
+        """The result of the last conflict check, or start one."""
         caller = self._caller()
         change = self._find(caller, sys_id)
         if request.method == "GET":
@@ -138,7 +138,7 @@ class ChangeDetailsApi(ChangeBase):
         }
 
     def schedule(self, sys_id: str) -> ResponseReturnValue:
-        """Free windows as long as the change; a worker answers."""
+        """Windows that are free for the change's duration. A worker finds them."""
         caller = self._caller()
         change = self._find(caller, sys_id)
         if not (change["cmdb_ci"] and change["start_date"] and change["end_date"]):
@@ -153,7 +153,7 @@ class ChangeDetailsApi(ChangeBase):
         return http.answer({"result": self._workers.begin("schedule", asked, slots)}, 202)
 
     def item_schedule(self, sys_id: str) -> ResponseReturnValue:
-        """Free windows of an item, for no change in particular."""
+        """Windows in which a CI is free, for no particular change."""
         caller = self._caller()
         seconds, begin = self._window(request.args)
         if self._store.find("cmdb_ci", sys_id) is None:
@@ -164,7 +164,7 @@ class ChangeDetailsApi(ChangeBase):
         return http.answer({"result": worker}, 202)
 
     def first_available(self, sys_id: str) -> ResponseReturnValue:
-        """Plan the change in the next free window; a worker does it."""
+        """Schedule the change in the next free window. A worker does it."""
         caller = self._caller()
         change = self._find(caller, sys_id)
         seconds, begin = self._window(self._body())
@@ -181,7 +181,7 @@ class ChangeDetailsApi(ChangeBase):
         return http.answer({"result": self._workers.begin("schedule", asked, plan)}, 202)
 
     def worker(self, sys_id: str) -> ResponseReturnValue:
-        """How a job is doing: done by the time somebody asks."""
+        """The state of a worker. It is complete by the first request for it."""
         self._caller()
         shown = self._workers.finish(sys_id)
         return http.no_record() if shown is None else http.answer({"result": shown})
@@ -189,7 +189,7 @@ class ChangeDetailsApi(ChangeBase):
     # --- approvals
 
     def approvals(self, sys_id: str) -> ResponseReturnValue:
-        """Decide as whoever asks; the change as it is then."""
+        """Approve or reject as the requesting user. Returns the updated change."""
         caller = self._caller()
         change = self._find(caller, sys_id)
         body = self._body()
@@ -206,7 +206,7 @@ class ChangeDetailsApi(ChangeBase):
         self._store.update(_APPROVAL, row["sys_id"], given, caller.user_name, caller.sys_id)
         return http.answer({"result": self._shaped(caller, CHANGE, self._again(sys_id))})
 
-    # --- parts
+    # --- helpers
 
     def _answer(self, caller: Caller, table: str, row: Row, ignored: list[str]) -> Response:
         return http.answer({"result": self._shaped(caller, table, row) | {"__meta": {"ignoredFields": ignored}}})
@@ -218,7 +218,7 @@ class ChangeDetailsApi(ChangeBase):
         return row
 
     def _window(self, given: Any) -> tuple[int, str]:
-        """Seconds and the earliest start. Raises Refused: 400."""
+        """The duration in seconds and the earliest start. Raises Refused: 400."""
         seconds, begin = str(given.get("duration_in_seconds", "")), str(given.get("planned_start_time", ""))
         column = self._store.columns(CHANGE)["start_date"]
         if not seconds.isdigit() or not int(seconds) or stored(column, begin) is None:

@@ -1,4 +1,4 @@
-"""Jobs of the Change Management API: begun by one request, done by the time that somebody asks for them."""
+"""Workers of the Change Management API: started by one request, and complete by the time their state is requested."""
 
 import json
 import uuid
@@ -14,12 +14,12 @@ _STATES = {_WAITING: "Waiting", _COMPLETE: "Complete"}
 
 
 class Gone(Exception):
-    """What the job is about doesn't exist any more."""
+    """The record of the worker doesn't exist anymore."""
 
 
 @dataclass
 class Worker:
-    """One job; `run` gives its payload, or None for none. Raises Gone."""
+    """One worker. `run` returns its payload, if it has one. Raises Gone."""
 
     kind: str
     asked: Json
@@ -29,7 +29,7 @@ class Worker:
     state: int = _WAITING
 
     def shown(self) -> Json:
-        """As the API tells about it."""
+        """The worker as the API returns it."""
         about: Json = {
             "worker": {
                 "sysId": self.sys_id,
@@ -44,19 +44,19 @@ class Worker:
 
 
 class Workers:
-    """All jobs since the start."""
+    """All workers since startup."""
 
     def __init__(self) -> None:
         self._workers: dict[str, Worker] = {}
 
     def begin(self, kind: str, asked: Json, run: Callable[[], Json | None]) -> Json:
-        """A new job, waiting."""
+        """Add a worker that hasn't run yet."""
         worker = Worker(kind, asked, run, uuid.uuid4().hex)
         self._workers[worker.sys_id] = worker
         return worker.shown()
 
     def finish(self, sys_id: str) -> Json | None:
-        """Do the job, once, and tell about it; None where there is none, or nothing that it is about."""
+        """Run the worker, once, and return its state. None if the worker or its record doesn't exist."""
         worker = self._workers.get(sys_id)
         if worker is None:
             return None

@@ -1,4 +1,4 @@
-"""Search of published articles, `GET /api/sn_km_api/knowledge/articles` (API reference §9.1)."""
+"""Searches published articles: `GET /api/sn_km_api/knowledge/articles` (API reference §9.1)."""
 
 import hashlib
 import re
@@ -21,7 +21,7 @@ _MOST = 30
 
 
 class KnowledgeApi:
-    """One route, over one store. Its parameters have no `sysparm_` before them."""
+    """The route. Its parameters have no `sysparm_` prefix."""
 
     def __init__(self, store: Store, people: People) -> None:
         self._store = store
@@ -29,7 +29,7 @@ class KnowledgeApi:
         self._lists = Lists(store, people)
 
     def blueprint(self) -> Blueprint:
-        """The route, versioned and not."""
+        """The route, with and without version."""
         blueprint = Blueprint("knowledge_api", __name__)
         for version in ("", "/v1"):
             path = f"/api/sn_km_api{version}/knowledge/articles"
@@ -37,7 +37,9 @@ class KnowledgeApi:
         return blueprint
 
     def articles(self) -> ResponseReturnValue:
-        """Articles with every word of the query, best first; `count` is the total, `end` the index after the last."""
+        """
+        Articles that contain every word of the query, best first. `count` is the total, `end` the index after the last.
+        """
         caller = access.reader(self._store, self._people, _TABLE)
         asked = request.args
         if not asked.get("query"):
@@ -103,12 +105,12 @@ class KnowledgeApi:
 
 
 def _score(row: Row, words: list[str]) -> float:
-    """More for words in the title; what a real engine weighs is unknown."""
+    """Words in the title score higher. How a real instance ranks isn't known."""
     title, text = row["short_description"].casefold(), row["text"].casefold()
     return round(sum(5.0 * title.count(word) + text.count(word) for word in words), 4)
 
 
 def _snippet(text: str, words: list[str]) -> str:
-    """The beginning of the text, without its tags, the words in bold."""
+    """The beginning of the text without tags, with the words in bold."""
     plain = re.sub(r"<[^>]*>", "", text)[:_SNIPPET]
     return re.sub("|".join(re.escape(word) for word in words), r"<B>\g<0></B>", plain, flags=re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""`GET /api/now/stats/{table}`: counts and sums, grouped or not (API reference §9.2)."""
+"""`GET /api/now/stats/{table}`: counts and other aggregates, optionally grouped (API reference §9.2)."""
 
 import operator as op
 from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class StatsApi:
-    """One route, over one store."""
+    """The route."""
 
     def __init__(self, store: Store, people: People) -> None:
         self._store = store
@@ -30,14 +30,14 @@ class StatsApi:
         self._lists = Lists(store, people)
 
     def blueprint(self) -> Blueprint:
-        """The route, versioned and not."""
+        """The route, with and without version."""
         blueprint = Blueprint("stats_api", __name__)
         for version in ("", "/v1", "/v2"):
             blueprint.add_url_rule(f"/api/now{version}/stats/<table>", f"stats{version}", self.stats)
         return blueprint
 
     def stats(self, table: str) -> ResponseReturnValue:
-        """An object, or a list of one object a group; every number is text. Rows are counted before row rights."""
+        """One object, or a list with one object per group. Numbers are strings. Row ACLs don't affect the counts."""
         caller = access.reader(self._store, self._people, table)
         if not self._people.may_read_all(caller, table):
             return http.error(403, "Insufficient rights to query records", f"No permission to read table '{table}'")
@@ -64,7 +64,7 @@ class StatsApi:
         return http.answer({"result": [self._group(caller, table, by, key, of) for key, of in ordered]})
 
     def _condition(self, table: str, text: str) -> Callable[[list[Row]], bool]:
-        """Whether a group fits ``aggregate^field^operator^value``. Raises NotDone: Another form."""
+        """A test of groups by ``aggregate^field^operator^value``. Raises NotDone for another form."""
         operation, column, sign, wanted = (*text.split("^"), "", "", "", "")[:4]
         if text.count("^") != 3 or sign not in _COMPARISONS or operation.lower() not in {"count", *_OPERATIONS}:
             raise NotDone(f"sysparm_having={text}")
@@ -76,7 +76,7 @@ class StatsApi:
     def _order(
         self, table: str, by: list[str], text: str
     ) -> tuple[Callable[[tuple[tuple[str, ...], list[Row]]], Any], bool]:
-        """A sort key for ``field``, ``COUNT`` or ``AVG^field``, and whether ``^DESC`` follows. Raises NotDone."""
+        """The sort key for ``field``, ``COUNT`` or ``AVG^field``, and whether ``^DESC`` follows. Raises NotDone."""
         parts = text.split("^")
         descending = parts[-1] == "DESC"
         parts = parts[:-1] if descending else parts
@@ -122,7 +122,7 @@ def _names(parameter: str) -> list[str]:
 
 
 def _figure(operation: str, values: Iterable[str]) -> str:
-    """A number as text: averages with four decimals (recorded); "" of nothing."""
+    """A number as text. Averages have four decimals (recorded). "" if there are no values."""
     known = [value for value in values if value]
     if operation in {"min", "max"}:
         return (min if operation == "min" else max)(known, key=sortable, default="")

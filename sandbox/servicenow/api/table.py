@@ -23,11 +23,11 @@ _MOST_ROWS = 10_000
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _UPDATE_TABLES = {"sys_remote_update_set", "sys_update_xml", "sys_update_preview_problem"}
 _OPERATIONS = {"POST": "create", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
-_STRIPPED = "correlation_id"  # what the fault `strip_field` leaves out
+_STRIPPED = "correlation_id"  # omitted by the fault `strip_field`
 
 
 class TableApi:
-    """The routes, over one store."""
+    """The routes."""
 
     def __init__(self, store: Store, people: People, faults: Faults) -> None:
         self._store = store
@@ -36,7 +36,7 @@ class TableApi:
         self._lists = Lists(store, people)
 
     def blueprint(self) -> Blueprint:
-        """All routes, versioned and not."""
+        """All routes, with and without version."""
         blueprint = Blueprint("table_api", __name__)
         for version in ("", "/v1", "/v2"):
             base = f"/api/now{version}/table/<table>"
@@ -45,7 +45,7 @@ class TableApi:
         return blueprint
 
     def collection(self, table: str) -> ResponseReturnValue:
-        """GET a list, POST a row."""
+        """GET a list, or POST a row."""
         caller = access.caller(self._people)
         self._check(caller, table, request.method)
         match request.method:
@@ -57,7 +57,7 @@ class TableApi:
                 return http.not_supported(method)
 
     def one(self, table: str, sys_id: str) -> ResponseReturnValue:
-        """GET, PUT, PATCH or DELETE a row; a POST may stand for those (`X-HTTP-Method-Override`)."""
+        """GET, PUT, PATCH or DELETE a row. POST works for those with `X-HTTP-Method-Override`."""
         caller = access.caller(self._people)
         method = request.method
         if method == "POST":
@@ -90,7 +90,7 @@ class TableApi:
             row = self._store.update(table, sys_id, given, caller.user_name, caller.sys_id)
         except Refusal as refusal:
             return http.error(403, refusal.message, refusal.detail)
-        except KeyError:  # deleted meanwhile
+        except KeyError:  # deleted in the meantime
             return http.no_record()
         return self._written(caller, table, row, 200)
 
@@ -143,7 +143,7 @@ class TableApi:
     # --- writes
 
     def _insert(self, caller: Caller, table: str) -> Response:
-        if table in _UPDATE_TABLES:  # an export is no row: it comes in through its page
+        if table in _UPDATE_TABLES:  # update sets are imported on their page, not as rows
             return http.error(400, "Exception while reading request", "The payload is not valid JSON.")
         if not self._people.may_insert(caller, table):
             return http.denied("Insert")
@@ -171,12 +171,12 @@ class TableApi:
         return response
 
     def _given(self, caller: Caller, table: str) -> tuple[dict[str, str], Response | None]:
-        """What the body asks for, raw, without what this person may not touch; or why it cannot be read."""
+        """The raw values in the body, without those that the user can't write; or the error if it can't be read."""
         length = request.content_length or 0
         if length > _MOST_BODY:
             detail = f"Rejected large REST payload with content-length = {length} bytes."
             return {}, http.error(400, "Exception while reading request", f"{detail} Max allowed: {_MOST_BODY} bytes.")
-        if not request.get_data():  # an empty write needs no type (measured)
+        if not request.get_data():  # an empty write needs no content type (measured)
             return {}, None
         given, refused = self._parsed()
         if refused is not None:
@@ -185,7 +185,7 @@ class TableApi:
         texts = {name: _text(value) for name, value in given.items() if name not in unwritable}
         if access.switched("sysparm_input_display_value"):
             return {name: self._from_display(caller, table, name, value) for name, value in texts.items()}, None
-        # Encrypted columns take display values alone (documented); the registry's own column is left out of that here.
+        # Encrypted columns accept only display values (documented), except the column of OAuth clients here.
         columns = self._store.columns(table) if table != "oauth_entity" else {}
         secret = {name for name, column in columns.items() if column.type == "password2"}
         return {name: value for name, value in texts.items() if name not in secret}, None
@@ -216,13 +216,13 @@ class TableApi:
     def _check(self, caller: Caller, table: str, method: str) -> None:
         if (
             len(request.full_path) > _LONGEST_URL and INNER not in request.environ
-        ):  # the edge doesn't see a batch's parts
+        ):  # the edge doesn't see the parts of a batch
             raise RequestURITooLarge
         access.opened(self._store, self._people, caller, table, _OPERATIONS.get(method, "read"))
 
 
 def _text(value: Any) -> str:
-    """Values are text; other JSON is taken as its text."""
+    """Values are strings. Other JSON is converted to text."""
     if isinstance(value, str):
         return value
     if value is None:

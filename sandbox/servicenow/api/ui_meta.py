@@ -1,4 +1,4 @@
-"""`GET /api/now/ui/meta/{table}`: columns as the platform's own forms ask for them (API reference §9.9)."""
+"""`GET /api/now/ui/meta/{table}`: the columns of a table, as the platform's forms request them (API reference §9.9)."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from sandbox.servicenow.web import access, http
 
 
 class Meta:
-    """One route, over one store."""
+    """The route."""
 
     def __init__(self, store: Store, people: People, faults: Faults) -> None:
         self._store = store
@@ -28,7 +28,7 @@ class Meta:
         return blueprint
 
     def columns(self, table: str) -> ResponseReturnValue:
-        """Columns with their choices, in the language of whoever asks."""
+        """Columns with their choices, in the caller's language."""
         caller = self._people.authenticate(request.headers.get("Authorization", ""))
         if caller is None:
             return http.unauthenticated()

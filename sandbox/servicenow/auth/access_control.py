@@ -1,4 +1,4 @@
-"""Who asks, and what that person may see and do (API reference §1.6)."""
+"""Authentication and access control (API reference §1.6)."""
 
 import base64
 import hmac
@@ -11,7 +11,7 @@ from sandbox.servicenow.seed.records import PASSWORD
 from sandbox.servicenow.tables.metadata import PLATFORM
 from sandbox.servicenow.tables.unsupported import CLOSED
 
-# 403 for whoever is not named; the rest of the tables answers everybody, with rows left out (recorded).
+# 403 unless the user has one of these roles. Other tables respond to everyone, with rows omitted (recorded).
 _CLOSED = {"oauth_entity": "admin", "sys_db_object": "itil"}
 _PUBLIC = {
     "sys_user", "sys_user_group", "sys_user_grmember", "cmdb_ci", "sys_choice", "sys_user_role",
@@ -19,9 +19,9 @@ _PUBLIC = {
     "item_option_new",
 }  # fmt: skip
 _WRITTEN_BY_ITIL = {"kb_knowledge"}
-_ORDERED = {"sc_request", "sc_req_item"}  # come of orders alone (recorded)
+_ORDERED = {"sc_request", "sc_req_item"}  # created by orders only (recorded)
 _FOR_ADMINISTRATORS = (PLATFORM - _PUBLIC - {"sys_db_object", "sys_scope", "sys_app"}) | {"sys_journal_field"}
-# Columns that are left out of rows and refused in filters: of everybody but administrators, and of people without role.
+# Columns that are omitted from rows and rejected in filters: for everyone but admins, and for users without a role.
 _HIDDEN = {
     "sys_choice": frozenset(
         {
@@ -35,7 +35,7 @@ _HIDDEN_WITHOUT_ROLE = {
     "task": frozenset({"work_notes", "work_notes_list"}),
 }
 
-# Since Rome a problem changes its state by the buttons of its form; the Table API leaves it, for everybody (measured).
+# Since Rome, a problem's state changes only through its form. The Table API ignores it for everyone (measured).
 _SET_BY_FORMS = {"problem": frozenset({"state", "problem_state"})}
 
 
@@ -51,33 +51,33 @@ class Caller:
 
     @property
     def admin(self) -> bool:
-        """Sees and changes everything."""
+        """Can read and change everything."""
         return "admin" in self.roles
 
     @property
     def itil(self) -> bool:
-        """Works on tickets, also on other people's."""
+        """Can work on tickets, including other users'."""
         return self.admin or "itil" in self.roles
 
 
 class AccessRules(Protocol):
-    """The rights of tables that came with an update set."""
+    """ACLs of tables that an update set created."""
 
     def governs(self, table: str) -> bool:
         """Whether the table is one of them."""
 
     def open_to_rest(self, caller: Caller, table: str, operation: str) -> bool:
-        """Whether the table answers this person's web service calls for ``create``, ``read``, ``write``, ``delete``."""
+        """Whether web services allow the operation (``create``, ``read``, ``write``, ``delete``) for this user."""
 
     def may(self, caller: Caller, table: str, operation: str, row: Row | None) -> bool:
-        """Whether its rules allow ``create``, ``read``, ``write`` or ``delete``."""
+        """Whether the ACLs allow ``create``, ``read``, ``write`` or ``delete``."""
 
     def hidden(self, caller: Caller, table: str, operation: str) -> frozenset[str]:
-        """Columns that its rules keep from the person."""
+        """The columns that the ACLs hide from the user."""
 
 
 class People:
-    """Authentication and rights (API reference §1.6): what is refused, and what silently not shown."""
+    """Authenticates accounts, and decides what they can access (API reference §1.6)."""
 
     def __init__(self, store: Store, oauth: OAuthState) -> None:
         self._store = store
@@ -85,7 +85,7 @@ class People:
         self.access: AccessRules | None = None
 
     def authenticate(self, authorization: str) -> Caller | None:
-        """The account behind basic or bearer credentials; None for any that do not hold."""
+        """The account of basic or bearer credentials. None if they aren't valid."""
         scheme, _, credentials = authorization.partition(" ")
         if scheme.lower() == "basic":
             try:
@@ -99,14 +99,14 @@ class People:
         return None
 
     def by_password(self, name: str, password: str) -> Caller | None:
-        """The account with this user name, when the password is right and it may sign in."""
+        """The account with this user name, if the password is correct and it can sign in."""
         if not hmac.compare_digest(password.encode(), PASSWORD.encode()):
             return None
         row = next((row for row in self._store.rows("sys_user") if row["user_name"] == name), None)
         return self._caller(row) if row is not None and row["user_password"] else None
 
     def by_id(self, sys_id: str) -> Caller | None:
-        """The active account with this id."""
+        """The active account with this ID."""
         return self._caller(self._store.find("sys_user", sys_id))
 
     def _caller(self, row: Row | None) -> Caller | None:
@@ -121,7 +121,7 @@ class People:
         return Caller(row["sys_id"], row["user_name"], roles, language, zone)
 
     def may_open(self, caller: Caller, table: str, operation: str = "read") -> bool:
-        """Whether the table answers at all (else 403)."""
+        """Whether the table responds at all. Otherwise it returns 403."""
         if table in CLOSED:
             return False
         if self.access is not None and self.access.governs(table):
@@ -130,11 +130,11 @@ class People:
         return needed is None or caller.admin or needed in caller.roles
 
     def may_read_all(self, caller: Caller, table: str) -> bool:
-        """Whether a person may count a table, whatever its rows."""
+        """Whether a user can count all rows of a table."""
         return caller.admin or (table not in _FOR_ADMINISTRATORS and (caller.itil or table != "kb_knowledge"))
 
     def may_read(self, caller: Caller, table: str, row: Row) -> bool:
-        """Row rights: people without role see their own tasks; the platform's tables are the administrator's."""
+        """Row ACLs: users without a role see their own tasks; only admins see the platform's tables."""
         if self.access is not None and self.access.governs(table):
             return self.access.may(caller, table, "read", row)
         if caller.admin:
@@ -155,7 +155,7 @@ class People:
                 return self._is_task(table) and (_own(caller, row) or self._approves(caller, row))
 
     def hidden(self, caller: Caller, table: str) -> frozenset[str]:
-        """Columns that this person may neither read nor filter by."""
+        """The columns that this user can neither read nor filter by."""
         if self.access is not None and self.access.governs(table):
             return self.access.hidden(caller, table, "read")
         if caller.admin:
@@ -166,20 +166,20 @@ class People:
         return found
 
     def unwritable(self, caller: Caller, table: str) -> frozenset[str]:
-        """Columns whose values the Table API drops without a word when this person sends them."""
+        """The columns that the Table API silently ignores in this user's writes."""
         if self.access is not None and self.access.governs(table):
             return self.access.hidden(caller, table, "write")
         return self.hidden(caller, table) | _SET_BY_FORMS.get(table, frozenset())
 
     def may_insert(self, caller: Caller, table: str) -> bool:
-        """Everybody opens incidents; the rest is for roles."""
+        """Everyone can create incidents. Other tables need a role."""
         if self.access is not None and self.access.governs(table):
             return self.access.may(caller, table, "create", None)
         works = self._is_task(table) or table in _WRITTEN_BY_ITIL
         return caller.admin or table == "incident" or (caller.itil and works and table not in _ORDERED)
 
     def may_write(self, caller: Caller, table: str, row: Row) -> bool:
-        """ITIL writes tasks and articles; everybody their own tasks and decisions."""
+        """ITIL users write tasks and articles; everyone writes their own tasks and approvals."""
         if self.access is not None and self.access.governs(table):
             return self.access.may(caller, table, "write", row)
         if table == "sysapproval_approver":
@@ -188,7 +188,7 @@ class People:
         return caller.admin or (works and (caller.itil or _own(caller, row)))
 
     def may_delete(self, caller: Caller, table: str, row: Row) -> bool:
-        """Administrators alone."""
+        """Only admins can delete."""
         if self.access is not None and self.access.governs(table):
             return self.access.may(caller, table, "delete", row)
         return caller.admin
@@ -197,7 +197,7 @@ class People:
         return table in self._store.descendants("task")
 
     def _approves(self, caller: Caller, row: Row) -> bool:
-        """Whoever is asked for a decision reads what it is about."""
+        """Approvers can read what they are asked to approve."""
         asked = self._store.rows("sysapproval_approver")
         return any(one["approver"] == caller.sys_id and one["sysapproval"] == row["sys_id"] for one in asked)
 

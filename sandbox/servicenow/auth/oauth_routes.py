@@ -1,4 +1,4 @@
-"""The OAuth provider's routes and pages (API reference §4)."""
+"""The routes and pages of the OAuth provider (API reference §4)."""
 
 import hmac
 import json
@@ -19,7 +19,7 @@ _NOT_DONE = {"urn:ietf:params:oauth:grant-type:jwt-bearer"}
 
 
 class OAuthRoutes:
-    """Sign-in and consent for people, tokens for clients."""
+    """Sign-in and consent for people, and tokens for clients."""
 
     def __init__(self, store: Store, people: People, state: OAuthState, faults: Faults) -> None:
         self._store = store
@@ -41,12 +41,12 @@ class OAuthRoutes:
         return blueprint
 
     def signed_in(self) -> Caller | None:
-        """The person whose browser this is."""
+        """The account that is signed in in this browser."""
         user_id = self.sessions.get(request.cookies.get(SESSION, ""))
         return self._people.by_id(user_id) if user_id else None
 
     def authorize(self) -> ResponseReturnValue:
-        """Check the client, then sign-in, then consent."""
+        """Check the client, then show the sign-in or consent page."""
         wrong = self._wrong_request()
         if wrong:
             return render_template("message.html", title="OAuth", message=wrong), 200
@@ -58,7 +58,7 @@ class OAuthRoutes:
         return render_template("consent.html", client=client, who=who, query=request.query_string.decode())
 
     def decide(self) -> ResponseReturnValue:
-        """Allow or deny, and back to the client."""
+        """Allow or deny, then redirect to the client."""
         wrong = self._wrong_request()
         caller = self.signed_in()
         if wrong or caller is None:
@@ -71,7 +71,7 @@ class OAuthRoutes:
         return redirect(_with(target, {"code": code, "state": state}))
 
     def login(self) -> ResponseReturnValue:
-        """The sign-in form, with the real field names; 302 on success, 200 with the form again otherwise."""
+        """The sign-in form with the real field names. Success returns 302; failure returns 200 with the form again."""
         target = request.args.get("to", "/")
         target = target if target.startswith("/") and not target.startswith("//") else "/"
         if request.method == "GET":
@@ -86,16 +86,16 @@ class OAuthRoutes:
         return response
 
     def logout(self) -> ResponseReturnValue:
-        """Forget the browser."""
+        """Sign out."""
         self.sessions.pop(request.cookies.get(SESSION, ""), None)
         return redirect("/login.do")
 
     def token(self) -> ResponseReturnValue:
         """
-        Tokens for a code, a refresh token, a password or the client itself; every refusal looks alike.
+        Return tokens for a code, a refresh token, a password or client credentials. All errors look alike.
 
         Raises:
-            NotDone: A real grant type that is not here.
+            NotDone: A real grant type that isn't implemented here.
         """
         client = None if request.query_string else self._authenticated()
         if client is None:
@@ -112,7 +112,7 @@ class OAuthRoutes:
 
     def _authenticated(self) -> Row | None:
         """
-        The client that asks, by its id and secret in the body or as basic auth.
+        Authenticate the client by its ID and secret in the body or in basic auth.
 
         Only the body is documented, but PySNC, pysnow and other clients on requests-oauthlib send basic auth.
         """
@@ -142,12 +142,12 @@ class OAuthRoutes:
                 if row is None or row["password_needs_reset"] == "true":
                     return None
                 return self._state.give(client_id, row["sys_id"], kind, lives)
-            case "client_credentials":  # as the application's user; without one there is nobody to act as
+            case "client_credentials":  # needs an application user to act as
                 return self._state.give(client_id, client["user"], kind, lives) if client["user"] else None
         return None
 
     def revoke(self) -> ResponseReturnValue:
-        """Revoke an access or a refresh token; no client credentials asked."""
+        """Revoke an access or refresh token. Needs no client credentials."""
         self._state.revoke(request.values.get("token", ""))
         return Response("", 200)
 
@@ -189,7 +189,7 @@ class OAuthRoutes:
 
 
 def _with(address: str, parameters: dict[str, str]) -> str:
-    """A registered redirect address may have a query of its own."""
+    """Add query parameters to a redirect URL, which may have a query already."""
     return f"{address}{'&' if '?' in address else '?'}{urlencode(parameters)}"
 
 

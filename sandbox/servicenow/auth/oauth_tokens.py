@@ -1,4 +1,4 @@
-"""Codes and tokens of the OAuth provider (API reference §4)."""
+"""Authorization codes and tokens of the OAuth provider (API reference §4)."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ CODE_SECONDS = 60.0
 
 @dataclass
 class Code:
-    """An authorization code, good once."""
+    """An authorization code, valid once."""
 
     client_id: str
     user_id: str
@@ -27,11 +27,11 @@ class Code:
 @dataclass
 class Grant:
     """
-    A refresh token ("" for none), and the access token that it gave last; older ones live on to their own end.
+    A refresh token ("" if none) and its newest access token. Older access tokens remain valid until they expire.
 
     Attributes:
-        seconds: How long an access token lives.
-        kind: The grant type that it came of.
+        seconds: The lifetime of an access token.
+        kind: The grant type.
     """
 
     client_id: str
@@ -44,7 +44,7 @@ class Grant:
 
 
 class OAuthState:
-    """Everything that was handed out."""
+    """All issued codes and tokens."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -52,13 +52,13 @@ class OAuthState:
         self.clear()
 
     def clear(self) -> None:
-        """Nothing handed out."""
+        """Forget everything."""
         self._codes: dict[str, Code] = {}
         self._grants: dict[str, Grant] = {}
         self._access: dict[str, tuple[Grant, float]] = {}
 
     def issue_code(self, client_id: str, user_id: str, redirect_uri: str, challenge: str) -> str:
-        """A new code for a consent just given."""
+        """Issue a code after consent."""
         code = secrets.token_urlsafe(64)
         ends = self._clock.now() + CODE_SECONDS
         with self._lock:
@@ -69,10 +69,10 @@ class OAuthState:
         self, code: str, client_id: str, redirect_uri: str, verifier: str, lives: tuple[float, float]
     ) -> Grant | None:
         """
-        Tokens for a code; None when anything about it is wrong. Used up in any case.
+        Exchange a code for tokens, or return None if it isn't valid. The code is used up in either case.
 
         Args:
-            lives: Seconds of an access token and of the refresh token.
+            lives: The lifetimes of the access token and the refresh token, in seconds.
         """
         with self._lock:
             issued = self._codes.pop(code, None)
@@ -85,7 +85,10 @@ class OAuthState:
             return self._new(client_id, issued.user_id, "authorization_code", lives)
 
     def give(self, client_id: str, user_id: str, kind: str, lives: tuple[float, float]) -> Grant:
-        """Tokens without a code: the current ones while the access token lives. A client's own have no refresh."""
+        """
+        Issue tokens without a code. Returns the current ones while the access token is valid. Client credentials get no
+        refresh token.
+        """
         with self._lock:
             now = self._clock.now()
             wanted = (client_id, user_id, kind)
@@ -95,7 +98,7 @@ class OAuthState:
             return self._new(client_id, user_id, kind, lives)
 
     def remaining(self, grant: Grant) -> int:
-        """Whole seconds that its access token lives on."""
+        """The remaining lifetime of the access token in whole seconds."""
         with self._lock:
             _, ends_at = self._access.get(grant.access_token, (grant, 0.0))
             return max(int(ends_at - self._clock.now() - 0.001), 0)
@@ -109,7 +112,7 @@ class OAuthState:
         return self._renewed(grant)
 
     def refresh(self, refresh_token: str, client_id: str) -> Grant | None:
-        """A new access token; the refresh token stays as it is, and so does its end."""
+        """Issue a new access token. The refresh token and its expiry don't change."""
         with self._lock:
             grant = self._grants.get(refresh_token)
             if grant is None or grant.client_id != client_id or self._clock.now() > grant.ends_at:
@@ -117,24 +120,24 @@ class OAuthState:
             return self._renewed(grant)
 
     def revoke(self, token: str) -> None:
-        """An access token dies alone, a refresh token takes its access tokens along."""
+        """Revoke an access token alone, or a refresh token with its access tokens."""
         with self._lock:
             self._access.pop(token, None)
             if (ended := self._grants.pop(token, None)) is not None:
                 self._access = {key: held for key, held in self._access.items() if held[0] is not ended}
 
     def expire_access(self) -> None:
-        """Every access token dies now; refresh tokens live on."""
+        """Expire every access token now. Refresh tokens remain valid."""
         with self._lock:
             self._access.clear()
 
     def grants(self) -> list[Grant]:
-        """Everything that was granted and not revoked."""
+        """All grants that weren't revoked."""
         with self._lock:
             return list(self._grants.values())
 
     def owner(self, access_token: str) -> str:
-        """The user id behind a live access token, or ""."""
+        """The user ID of a valid access token, or ""."""
         with self._lock:
             grant, ends_at = self._access.get(access_token, (None, 0.0))
             return grant.user_id if grant is not None and self._clock.now() < ends_at else ""
@@ -146,7 +149,7 @@ class OAuthState:
 
 
 def challenge_of(verifier: str) -> str:
-    """S256 of RFC 7636."""
+    """The S256 challenge of RFC 7636."""
     digest = hashlib.sha256(verifier.encode()).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 

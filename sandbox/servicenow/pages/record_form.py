@@ -1,4 +1,4 @@
-"""What a record's page lets a person change, and what its form demands before it is sent (API reference §5.4)."""
+"""The form of a record: what a user can change, and which fields it requires (API reference §5.4)."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ _LONG = 1000
 
 @dataclass
 class Field:
-    """One control; ``options`` are groups of (label, [(value, label)])."""
+    """One control. ``options`` are groups of (label, [(value, label)])."""
 
     name: str
     label: str
@@ -48,7 +48,7 @@ class Field:
 
 
 class RecordForm:
-    """The form of a row as one person sees it; a row without `sys_id` is new."""
+    """The form of a row for one user. A row without `sys_id` is new."""
 
     def __init__(self, store: Store, people: People, caller: Caller, table: str, row: Row) -> None:
         self._store = store
@@ -62,12 +62,12 @@ class RecordForm:
             self._may = table in CREATED and people.may_insert(caller, table)
 
     def fields(self, typed: Mapping[str, str] | None = None) -> list[Field]:
-        """The controls in order, with what was typed where that was refused; none where nothing may be changed."""
+        """The controls in order, with the rejected input if there is any. Empty if nothing can be changed."""
         row = self._row | dict(typed or {})
         return [self._field(column, row.get(column.name, "")) for column in self._columns()]
 
     def given(self, form: Mapping[str, str]) -> dict[str, str]:
-        """What was changed: columns that differ from what the page showed, which is sent along as ``was.…``."""
+        """The changed columns: those that differ from what the page showed, which the form sends as ``was.…``."""
         found = {}
         for column in self._columns():
             name = column.name
@@ -81,7 +81,7 @@ class RecordForm:
         return found
 
     def missing(self, given: Mapping[str, str]) -> list[str]:
-        """Labels of what the form itself demands; REST does not (measured)."""
+        """Labels of empty fields that only the form requires. REST doesn't (measured)."""
         row = self._row | dict(given)
         columns = self._store.columns(self._table)
         wanted = []
@@ -135,7 +135,7 @@ class RecordForm:
         return list(groups.items())
 
     def _changes_to(self) -> set[str]:
-        """The state as it is and those that a person can choose next."""
+        """The current state and those that a user can choose next."""
         if not self._row.get("sys_id"):
             return {NEW}
         moves = next_states(self._row, self._store.open_tasks(self._row["sys_id"]))

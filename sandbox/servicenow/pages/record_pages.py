@@ -1,4 +1,4 @@
-"""Pages for people: home, lists, a record as a form. Classic addresses lead here."""
+"""Web pages: home, lists, and record forms. Classic URLs lead here."""
 
 import re
 from urllib.parse import quote, unquote
@@ -54,7 +54,7 @@ _ADDRESS = re.compile(r"https?://[^\s<>\"')\]]+")
 
 
 class Pages:
-    """Everything that a browser opens."""
+    """The pages and their routes."""
 
     def __init__(self, store: Store, people: People, oauth: OAuthRoutes, attachments: Attachments) -> None:
         self._store = store
@@ -78,14 +78,14 @@ class Pages:
         return blueprint
 
     def framed(self) -> ResponseReturnValue:
-        """The classic frame: on to what it holds."""
+        """Redirect from the classic frameset to its content."""
         uri = request.args.get("uri", "")
         if not re.fullmatch(r"/?\w+\.do(\?.*)?", uri):
             return render_template("message.html", title="Not found", message="There is no such page."), 404
         return redirect("/" + uri.lstrip("/"))
 
     def list(self, table: str) -> ResponseReturnValue:
-        """The newest rows that the person may see, of those that `sysparm_query` asks for."""
+        """The newest rows of `sysparm_query` that the user can see."""
         caller = self._caller()
         if not self._has_pages(caller, table):
             return render_template("message.html", title="Not found", message="There is no such list."), 404
@@ -108,12 +108,12 @@ class Pages:
         return render_template("list.html", **frame, labels=labels, rows=shown, total=len(rows), new=new)
 
     def record(self, table: str) -> ResponseReturnValue:
-        """One record by sys_id, or by number as `sysparm_query=number=…`; `sys_id=-1` is a new one."""
+        """A record by sys_id, or by number with `sysparm_query=number=…`. `sys_id=-1` is a new record."""
         caller, row = self._opened(table)
         return self._page(caller, self._class(table, row), row)
 
     def save(self, table: str) -> ResponseReturnValue:
-        """Take what was changed on the form; what is refused is said on the page, and what was typed stays."""
+        """Save the changes in a form. If they are rejected, the page shows why and keeps what was entered."""
         caller, row = self._opened(table)
         table = self._class(table, row)
         if "delete" in request.form:
@@ -132,7 +132,7 @@ class Pages:
                 row = self._store.insert(table, given, caller.user_name, caller.sys_id)
         except Refusal as refusal:
             return self._page(caller, table, row, given, refusal.detail)
-        except KeyError:  # deleted meanwhile
+        except KeyError:  # deleted in the meantime
             return _not_found()
         return redirect(f"/{table}.do?sys_id={row['sys_id']}&saved=yes", 303)
 
@@ -145,7 +145,7 @@ class Pages:
         return download(row, self._attachments.content(row["sys_id"]))
 
     def _caller(self) -> Caller:
-        """Whose browser this is. Raises Refused: on to the sign-in form."""
+        """The signed-in account. Raises Refused: redirect to the sign-in page."""
         caller = self._oauth.signed_in()
         if caller is None:
             there = "/login.do?to=" + quote(request.full_path, safe="")
@@ -153,7 +153,7 @@ class Pages:
         return caller
 
     def _opened(self, table: str) -> tuple[Caller, Row]:
-        """Who opens which record. Raises Refused: on to the sign-in form, or 404."""
+        """The signed-in account and the requested record. Raises Refused: redirect to the sign-in page, or 404."""
         caller = self._caller()
         row = self._find(table) if self._has_pages(caller, table) else None
         if row is None or not self._visible(caller, table, row):
@@ -193,14 +193,14 @@ class Pages:
         )
 
     def _has_pages(self, caller: Caller, table: str) -> bool:
-        """The usual tables; an administrator may look at every other one, too."""
+        """Whether the user can open the table: one of the usual tables, or as an admin any."""
         return table in _LISTS or (caller.admin and table in self._store.tables)
 
     def _listed(self) -> set[str]:
         return {name for table in _LISTS for name in self._store.descendants(table)}
 
     def _own(self, table: str) -> tuple[str, ...]:
-        """A table's columns but those that every table has."""
+        """The table's columns, without those that every table has."""
         return tuple(name for name in self._store.columns(table) if not name.startswith("sys_"))
 
     def _find(self, table: str) -> Row | None:
@@ -213,7 +213,7 @@ class Pages:
         return next((row for row in self._store.rows(table) if number and row.get("number") == number), None)
 
     def _new(self, table: str, query: str) -> Row | None:
-        """A row that is not there yet, with the presets of `sysparm_query=column=value^…`."""
+        """A new row, with the presets of `sysparm_query=column=value^…`."""
         if table not in CREATED:
             return None
         columns = self._store.columns(table)
@@ -228,7 +228,7 @@ class Pages:
         return row["sys_class_name"] if row.get("sys_class_name") in self._store.descendants(table) else table
 
     def frame(self, caller: Caller, table: str) -> dict[str, object]:
-        """What every page shows: who is signed in, and the lists."""
+        """What every page shows: the account and the tables."""
         return {
             "who": self._store.display("sys_user", caller.sys_id),
             "table": table,
@@ -241,7 +241,7 @@ class Pages:
 
 
 def linked(text: str) -> Markup:
-    """Text with its web addresses as links."""
+    """Text with its URLs as links."""
     parts, position = [], 0
     for match in _ADDRESS.finditer(text):
         address = escape(match.group())

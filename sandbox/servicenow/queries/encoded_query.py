@@ -1,8 +1,8 @@
 """
-Encoded queries, read as the Table API reads them (API reference §2). Pure.
+Parses encoded queries as the Table API does (API reference §2). No I/O.
 
-A term on an unknown column is dropped without a word, as by default on real instances. An operator that is
-real but not done here is refused loudly, so that nobody takes the sandbox's silence for ServiceNow's.
+A term on an unknown column is silently dropped, as on instances by default. A real operator that isn't implemented here
+raises an error, so that nobody mistakes the double's result for ServiceNow's.
 """
 
 import re
@@ -27,7 +27,7 @@ TEXT = "123TEXTQUERY321"
 
 
 class NotDone(Exception):
-    """Something real that this double does not do."""
+    """A real feature that this double doesn't implement."""
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Term:
 
 @dataclass
 class Parsed:
-    """Queries joined by OR (`^NQ`), each an AND of ORs; sort keys as (column, descending)."""
+    """Queries joined by `^NQ`, each an AND of ORs, and sort keys as (column, descending)."""
 
     queries: list[list[list[Term]]] = field(default_factory=list)
     order: list[tuple[str, bool]] = field(default_factory=list)
@@ -50,13 +50,13 @@ class Parsed:
 
 def parse(text: str, known: Callable[[str], bool]) -> Parsed:
     """
-    Read an encoded query.
+    Parse an encoded query.
 
     Args:
-        known: Whether a (dot-walked) column exists; terms on others are dropped.
+        known: Whether a (dot-walked) column exists. Terms on others are dropped.
 
     Raises:
-        NotDone: A real operator that is not done here.
+        NotDone: A real operator that isn't implemented here.
     """
     parsed = Parsed(queries=[[]])
     for raw in _split(text):
@@ -87,7 +87,7 @@ def parse(text: str, known: Callable[[str], bool]) -> Parsed:
 
 
 def _split(text: str) -> list[str]:
-    """Split at `^`; a doubled one stands for itself."""
+    """Split at `^`. A doubled one is a literal `^`."""
     parts, current, position = [], "", 0
     for match in _SEPARATOR.finditer(text):
         current += text[position : match.start()]

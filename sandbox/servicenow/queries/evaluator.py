@@ -1,4 +1,4 @@
-"""Encoded queries applied to rows (API reference §2.2). Pure."""
+"""Applies encoded queries to rows (API reference §2.2). No I/O."""
 
 import operator as op
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ _SPANS = {"BETWEEN", "ON", "NOTON", "RELATIVEGT", "RELATIVEGE", "RELATIVELT", "R
 
 @dataclass(frozen=True)
 class Asking:
-    """Who asks, and when: `me` is a sys_id, `now` has a zone, and days begin in *zone*."""
+    """Whose query it is, and when: `me` is a sys_id, `now` is aware, and days begin in *zone*."""
 
     me: str
     now: datetime
@@ -30,13 +30,15 @@ class Asking:
 
 class Evaluator:
     """
+    Evaluates queries on one table.
+
     Args:
-        value: The raw value of a (dot-walked) column of a row.
-        display: What stands for it: the display value of a reference, else the raw value.
-        is_reference: Whether text operators look at the display value.
+        value: Returns the raw value of a (dot-walked) column of a row.
+        display: Returns the display value of a reference, and the raw value of other columns.
+        is_reference: Whether text operators compare the display value of a column.
         classes: A table and its descendants.
-        asking: For ``javascript:gs.getUserID()`` and times relative to now.
-        case_sensitive: Whether texts differ by case; to a list they do not.
+        asking: For ``javascript:gs.getUserID()`` and relative times.
+        case_sensitive: Whether text comparisons are case-sensitive. In lists they aren't.
     """
 
     def __init__(
@@ -53,15 +55,15 @@ class Evaluator:
         self._is_reference = is_reference
         self._classes = classes
         self._asking = asking
-        self.empty_is_least = False  # filters of scripts: an empty value is below every other
+        self.empty_is_least = False  # In scripts' filters, an empty value is less than any other.
         self._fold = str if case_sensitive else str.casefold
 
     def select(self, rows: Sequence[dict[str, str]], parsed: Parsed) -> list[dict[str, str]]:
         """
-        The rows that fit, sorted; without a sort key in the order of creation.
+        The matching rows, sorted. Without a sort key they are in order of creation.
 
         Raises:
-            NotDone: A script that is not done here.
+            NotDone: A script that isn't implemented here.
         """
         for term in (term for ands in parsed.queries for ors in ands for term in ors):
             self._check(term)
@@ -71,7 +73,7 @@ class Evaluator:
         return found
 
     def matches(self, row: dict[str, str], parsed: Parsed) -> bool:
-        """Whether a row fits. Raises NotDone."""
+        """Whether a row matches. Raises NotDone."""
         return any(all(any(self._fits(row, term) for term in ors) for ors in ands) for ands in parsed.queries)
 
     def _fits(self, row: dict[str, str], term: Term) -> bool:
@@ -121,14 +123,14 @@ class Evaluator:
                 return value in self._classes(wanted)
 
     def _check(self, term: Term) -> None:
-        """Raise NotDone for what can't be evaluated, even where no row is there to try it on."""
+        """Raise NotDone for a term that can't be evaluated, even if no row is compared with it."""
         if term.operator in _SPANS:
             self._spans("0", term)
         elif term.operator != TEXT:
             self._scripted(term.value)
 
     def _spans(self, value: str, term: Term) -> bool:
-        """Between two values, on a day, or relative to now; an empty value never is."""
+        """Whether a value is between two values, on a day, or in a relative range. An empty value never is."""
         if term.operator.startswith("RELATIVE"):
             try:
                 asking = self._asking
@@ -157,12 +159,12 @@ class Evaluator:
 
 
 def text_of(row: Row) -> str:
-    """What the text index holds of a row: everything that a person reads."""
+    """The text that the text index has for a row."""
     return " ".join(value for name, value in row.items() if not name.startswith("sys_")).casefold()
 
 
 def sortable(text: str) -> tuple[int, float, str]:
-    """Numbers by size, everything else by letters."""
+    """A sort key: numbers by value, everything else alphabetically."""
     try:
         return (0, float(text), "")
     except ValueError:

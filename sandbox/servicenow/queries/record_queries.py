@@ -1,4 +1,4 @@
-"""Queries with a person's rights: for the Table API's lists and for the pages (API reference §1.6, §2)."""
+"""Queries with a user's access, for lists in the APIs and on pages (API reference §1.6, §2)."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,22 +12,24 @@ from sandbox.servicenow.records.store import Row, Store
 
 
 class Forbidden(Exception):
-    """The filter names a column that the person may not read."""
+    """The filter has a column that the user can't read."""
 
 
 class Lists:
-    """Reads rows of one store by encoded query."""
+    """Selects rows by encoded query."""
 
     def __init__(self, store: Store, people: People) -> None:
         self._store = store
         self._people = people
 
     def parse(self, table: str, query: str) -> Parsed:
-        """The query as far as its columns exist. Raises NotDone."""
+        """Parse a query, dropping terms on unknown columns. Raises NotDone."""
         return parse(query, lambda column: self.known(table, column))
 
     def known(self, table: str, path: str) -> bool:
-        """Whether a (dot-walked) column exists. Raises NotDone: It is beyond a real table that is not here."""
+        """
+        Whether a (dot-walked) column exists. Raises NotDone if the path leads through a stock table that isn't here.
+        """
         at = table
         *walk, _ = path.split(".")
         for name in walk:
@@ -41,11 +43,11 @@ class Lists:
 
     def select(self, caller: Caller, table: str, parsed: Parsed) -> list[Row]:
         """
-        Every row that fits, before row rights: paging and the count come first, as on real instances.
+        Every matching row. Row ACLs come later: as on real instances, paging and the count ignore them.
 
         Raises:
-            Forbidden: A condition is on a column that the person may not read.
-            NotDone: A script that is not done here.
+            Forbidden: A condition is on a column that the user can't read.
+            NotDone: A script that isn't implemented here.
         """
         hidden = self._people.hidden(caller, table)
         columns = {term.column for query in parsed.queries for group in query for term in group}
@@ -54,11 +56,11 @@ class Lists:
         return evaluator(self._store, table, caller.sys_id).select(self._store.rows(table), parsed)
 
     def visible(self, caller: Caller, table: str, rows: list[Row]) -> list[Row]:
-        """Those that the person may read; the others are left out without a word."""
+        """The rows that the user can read. Others are silently omitted."""
         return [row for row in rows if self._people.may_read(caller, table, row)]
 
     def from_pairs(self, table: str, arguments: Mapping[str, str]) -> str:
-        """``field=value`` parameters as a query; display values are taken for choices and references."""
+        """Convert ``field=value`` parameters to a query. Choices and references accept display values."""
         pairs = []
         for name, value in arguments.items():
             column = None if name.startswith("sysparm_") else self._store.column(table, name)
@@ -67,7 +69,7 @@ class Lists:
         return "^".join(pairs)
 
     def raw(self, table: str, name: str, value: str) -> str:
-        """What a display value stands for: the row's id for a reference, the value for a choice's label."""
+        """The raw value of a display value: the sys_id of a reference, or the value of a choice."""
         column = self._store.column(table, name)
         if column and column.reference in self._store.tables and value:
             target = column.reference
@@ -85,21 +87,21 @@ class Lists:
 
 def matches(store: Store, table: str, row: Row, query: str, me: str = "", *, case_sensitive: bool = False) -> bool:
     """
-    Whether one row fits an encoded query; terms on unknown columns are dropped, as in lists.
+    Whether one row matches an encoded query. As in lists, terms on unknown columns are dropped.
 
     Args:
-        table: The row's own class, or one that it extends.
-        me: Whose sys_id ``javascript:gs.getUserID()`` stands for.
+        table: The row's class, or one that it extends.
+        me: The sys_id for ``javascript:gs.getUserID()``.
 
     Raises:
-        NotDone: An operator or a script that is not done here.
+        NotDone: An operator or script that isn't implemented here.
     """
     parsed = parse(query, lambda column: store.column(table, column) is not None)
     return evaluator(store, table, me, case_sensitive).matches(row, parsed)
 
 
 def evaluator(store: Store, table: str, me: str, case_sensitive: bool = False) -> Evaluator:
-    """What applies queries to rows of a table; *me* and *case_sensitive* as for `matches`."""
+    """An evaluator for the rows of a table. *me* and *case_sensitive* are as for `matches`."""
     references = {name for name, column in store.columns(table).items() if column.reference}
 
     def value(row: Any, path: str) -> str:

@@ -1,7 +1,7 @@
 """
-Times that a query names relative to now: `javascript:gs.…` and the RELATIVE operators (API reference §2.2).
+Relative times in queries: `javascript:gs.…` and the RELATIVE operators (API reference §2.2). No I/O.
 
-Days, weeks and the like begin in the zone of whoever asks; results are raw times, which are UTC. Pure.
+Days, weeks and the like begin in the caller's time zone. Results are raw times in UTC.
 """
 
 import re
@@ -20,11 +20,11 @@ _UNITS = {"minute", "hour", "dayofweek", "week", "month", "quarter", "year"}
 
 
 class Unknown(Exception):
-    """A function or unit that is not here."""
+    """The function or unit isn't implemented here."""
 
 
 def generated(script: str, now: datetime, zone: ZoneInfo) -> str:
-    """The raw time that a call such as ``gs.beginningOfLastMonth()`` gives. Raises Unknown."""
+    """The raw time that a call such as ``gs.beginningOfLastMonth()`` returns. Raises Unknown."""
     call = _CALL.fullmatch(script.strip())
     if call is None:
         raise Unknown(script)
@@ -48,7 +48,7 @@ def generated(script: str, now: datetime, zone: ZoneInfo) -> str:
 
 def relative(value: str, operator: str, wanted: str, now: datetime, zone: ZoneInfo) -> bool:
     """
-    Whether a raw time fits ``RELATIVEGT@hour@ago@1`` and its kin; *wanted* is ``@hour@ago@1``.
+    Whether a raw time matches ``RELATIVEGT@hour@ago@1`` and the like. *wanted* is ``@hour@ago@1``.
 
     Raises:
         Unknown: Another unit or direction.
@@ -96,7 +96,7 @@ def _ago(unit: str, edge: str, count: int, local: datetime, zone: ZoneInfo) -> s
 
 
 def _started(at: datetime, unit: str) -> datetime:
-    """The beginning of the unit that a time lies in; weeks begin on Monday."""
+    """The beginning of the unit that contains a time. Weeks begin on Monday."""
     if unit == "minute":
         return at.replace(second=0, microsecond=0)
     if unit == "hour":
@@ -112,7 +112,7 @@ def _started(at: datetime, unit: str) -> datetime:
 
 
 def _moved(at: datetime, unit: str, count: int) -> datetime:
-    """So many units later; a day that the month doesn't have is its last one."""
+    """Add a number of units. If the month has no such day, the result is its last day."""
     fixed = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(1), "week": timedelta(7)}
     if unit in fixed:
         return at + count * fixed[unit]

@@ -1,4 +1,4 @@
-"""Rows as the Table API writes them: raw, display, or both (API reference §1.3)."""
+"""Formats rows as the Table API does: raw values, display values, or both (API reference §1.3)."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -12,17 +12,17 @@ from sandbox.servicenow.tables.schema import Column
 _UNKNOWN_WHEN_UNSET = "due_date"  # SLA and activity times
 _TIMES = {"glide_date_time", "due_date"}
 _JOURNALS = {"journal_input", "journal_list"}
-_SECRETS = {"password2": "Ch9sandboxciphertext", "password": "********"}  # stored encrypted, stored hashed
+_SECRETS = {"password2": "Ch9sandboxciphertext", "password": "********"}  # encrypted, hashed
 
 
 class Shapes:
     """
-    One request's way of writing rows.
+    The format of one request.
 
     Args:
         base: Origin and versioned path of links, such as ``http://127.0.0.1:8081/api/now/v2``.
         mode: ``false``, ``true`` or ``all``.
-        links: Whether references carry their address.
+        links: Whether references have a link.
     """
 
     def __init__(self, store: Store, people: People, caller: Caller, base: str, mode: str, links: bool) -> None:
@@ -38,9 +38,9 @@ class Shapes:
 
     def row(self, table: str, row: Row, fields: Collection[str] = (), stripped: str = "") -> dict[str, Any]:
         """
-        The row with *fields* (all of the table's, when empty).
+        The row with *fields*, or with all columns if it is empty.
 
-        Unknown columns and those that the person may not read are left out, and so is *stripped*.
+        Omits unknown columns, those that the user can't read, and *stripped*.
         """
         shaped = {}
         for name in fields or self._store.columns(table):
@@ -50,7 +50,7 @@ class Shapes:
         return shaped
 
     def text(self, table: str, row: Row, name: str) -> str:
-        """What a page shows of a column."""
+        """A column as pages show it."""
         found = self._walk(table, row, name)
         if found is None:
             return ""
@@ -60,7 +60,7 @@ class Shapes:
         return self._display(column, value, at)
 
     def _walk(self, table: str, row: Row, path: str) -> tuple[Column, str, Row] | None:
-        """The column at the end of a dot-walk, its raw value, and the row that it is of."""
+        """The column at the end of a dot-walk, its raw value, and its row."""
         name, _, rest = path.partition(".")
         column = self._store.columns(table).get(name)
         if column is None or name in self._hidden(table):
@@ -74,7 +74,7 @@ class Shapes:
         return self._walk(column.reference, target, rest) if target else (Column(rest, rest), "", {})
 
     def _hidden(self, table: str) -> frozenset[str]:
-        """Asked once a request, not once a cell: access rules may be scripts."""
+        """Computed once per request, because ACLs may be scripts."""
         if table not in self._unseen:
             self._unseen[table] = self._people.hidden(self._caller, table)
         return self._unseen[table]
@@ -93,7 +93,7 @@ class Shapes:
         shown = self._display(column, value, row)
         if self._mode == "true":
             return shown
-        # An unset choice is null beside its value, and empty text alone (both recorded).
+        # An unset choice is null next to its value, and empty text alone (both recorded).
         return {"display_value": None if column.choices and not value else shown, "value": value}
 
     def _reference(self, table: str, value: str) -> Any:
@@ -110,7 +110,7 @@ class Shapes:
         return cell
 
     def _display(self, column: Column, value: str, row: Row) -> str:
-        """What a person reads."""
+        """The display value."""
         if column.type in _SECRETS and value:
             return _SECRETS[column.type]
         if column.choices:
@@ -144,14 +144,14 @@ class Shapes:
         return found
 
     def _journal(self, column: Column, row: Row) -> str:
-        """Entries newest first, each with a heading and ended by an empty line (API reference §5.6)."""
+        """Entries newest first, each with a heading and followed by an empty line (API reference §5.6)."""
         wanted = [column.name] if column.type == "journal_input" else ["comments"]
         if column.type == "journal_list" and self._caller.itil:
             wanted.append("work_notes")
         return "".join(self.entry(entry) for entry in self._store.journal(row.get("sys_id", ""), *wanted))
 
     def entry(self, entry: Row) -> str:
-        """One comment or work note with its heading, ended by an empty line."""
+        """One comment or work note with its heading, followed by an empty line."""
         label = self._store.columns(entry["name"])[entry["element"]].label
         heading = f"{self.local(entry['sys_created_on'])} - {self._name(entry['sys_created_by'])} ({label})"
         return f"{heading}\n{entry['value']}\n\n"
@@ -161,7 +161,7 @@ class Shapes:
         return next((user["name"] for user in users if user["user_name"] == user_name), user_name)
 
     def local(self, value: str) -> str:
-        """A raw time in the reader's zone."""
+        """A raw time in the user's time zone."""
         try:
             at = datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
         except ValueError:
@@ -170,7 +170,7 @@ class Shapes:
 
 
 def duration(value: str) -> str:
-    """What a person reads of a duration, which is stored as a time after 1970: ``1 Day 4 Hours 23 Minutes``."""
+    """The display value of a duration, which is stored as a time after 1970: ``1 Day 4 Hours 23 Minutes``."""
     try:
         at = datetime.strptime(value, "%Y-%m-%d %H:%M:%S")
     except ValueError:
@@ -183,7 +183,7 @@ def duration(value: str) -> str:
 
 
 def instant(value: str, zone: ZoneInfo) -> str:
-    """A raw time out of one that a person wrote in *zone*; anything else stays."""
+    """The raw value of a time in *zone*. Anything else doesn't change."""
     try:
         local = datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=zone)
     except ValueError:

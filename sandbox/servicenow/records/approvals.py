@@ -1,4 +1,6 @@
-"""What follows from a saved change: who is asked to approve, what a decision leads to, what is affected (§6.2, §7)."""
+"""
+Updates around a saved change or approval: approvals to request, their outcome, affected CIs (API reference §6.2, §7).
+"""
 
 from collections.abc import Mapping
 
@@ -9,7 +11,7 @@ _NEXT = {ASSESS: AUTHORIZE, AUTHORIZE: SCHEDULED}
 
 
 def after(store: Store, table: str, row: Row, before: Mapping[str, str]) -> None:
-    """What follows from a row that was saved; *before* is empty on insert."""
+    """Apply the updates that follow from a saved record. *before* is empty on insert."""
     if table == "change_request" and row["cmdb_ci"] and row["cmdb_ci"] != before.get("cmdb_ci"):
         _affect(store, row)
     if table == "change_request" and row["state"] != before.get("state", NEW):
@@ -33,14 +35,14 @@ def after(store: Store, table: str, row: Row, before: Mapping[str, str]) -> None
 
 
 def _affect(store: Store, change: Row) -> None:
-    """A change's own item is among those that it affects."""
+    """Add the change's own CI to its affected CIs."""
     link = {"task": change["sys_id"], "ci_item": change["cmdb_ci"]}
     if not any(link.items() <= row.items() for row in store.rows("task_ci")):
         store.insert("task_ci", link, "system")
 
 
 def _request(store: Store, change: Row) -> None:
-    """One approval of the manager of the change's group; of an administrator where it has none."""
+    """Request one approval from the manager of the change's group, or from an admin if it has none."""
     group = store.find("sys_user_group", change["assignment_group"])
     approver = group["manager"] if group and group["manager"] else _administrator(store)
     asked = {

@@ -1,4 +1,4 @@
-"""Files of records: their metadata are rows, their bytes are kept here (recorded; API reference §9.4)."""
+"""Attachments: metadata in `sys_attachment`, content in memory (recorded; API reference §9.4)."""
 
 import hashlib
 import zlib
@@ -7,12 +7,12 @@ from sandbox.servicenow.records.store import Refusal, Row, Store
 
 TABLE = "sys_attachment"
 _LARGEST = 1024  # MB
-# What an instance that limits types lets through is a comma list; without one, everything.
+# A comma-separated list of extensions; empty allows all.
 _PROPERTIES = {"com.glide.attachment.max_size": str(_LARGEST), "glide.attachment.extensions": ""}
 
 
 class TooLarge(Exception):
-    """More bytes than the instance takes."""
+    """The file exceeds the instance's size limit."""
 
     def __init__(self, size: int, most: int) -> None:
         super().__init__(f"{size} > {most}")
@@ -21,7 +21,7 @@ class TooLarge(Exception):
 
 
 class Attachments:
-    """Adds and reads files."""
+    """Adds and reads attachments."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -29,11 +29,11 @@ class Attachments:
 
     def add(self, parent: tuple[str, str], name: str, content_type: str, data: bytes, user: str) -> Row:
         """
-        A new file of a record; *parent* is its table and sys_id.
+        Add an attachment to a record. *parent* is the record's table and sys_id.
 
         Raises:
-            TooLarge: Beyond the instance's limit.
-            Refusal: Its extension is not among those allowed.
+            TooLarge: The file exceeds the instance's limit.
+            Refusal: The extension isn't allowed.
         """
         most = int(float(self._property("com.glide.attachment.max_size")) * 1024 * 1024)
         if len(data) > most:
@@ -55,17 +55,17 @@ class Attachments:
         return row
 
     def settle(self) -> None:
-        """What was uploaded becomes available; on an instance this takes a second."""
+        """Make uploads available. On an instance this takes a second."""
         for row in self._store.rows(TABLE):
             if row["state"] == "pending":
                 self._store.update(TABLE, row["sys_id"], {"state": "available"}, "system")
 
     def content(self, sys_id: str) -> bytes:
-        """The bytes of a file; none for a row that came without."""
+        """The content of a file. Empty for a row that was created without one."""
         return self._content.get(sys_id, b"")
 
     def of(self, table: str, sys_id: str) -> list[Row]:
-        """A record's files, oldest first."""
+        """A record's attachments, oldest first."""
         self.settle()
         rows = self._store.rows(TABLE)
         return [row for row in rows if (row["table_name"], row["table_sys_id"]) == (table, sys_id)]

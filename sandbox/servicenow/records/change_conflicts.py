@@ -1,4 +1,4 @@
-"""Conflicts of changes: another open change of the same item in the same window, and windows without one."""
+"""Conflicts between open changes of the same CI, and windows without any."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,27 +11,27 @@ _SEARCHED_DAYS = 90
 
 
 class Conflicts:
-    """Looks for overlapping changes in one store."""
+    """Finds overlapping changes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def of(self, change: Row) -> list[Row]:
-        """The changes that a change conflicts with."""
+        """The changes that overlap a change."""
         return [other for other in self._others(change) if _overlap(change, other)]
 
     def check(self, change: Row, user_name: str) -> None:
-        """Note on the change whether there is a conflict, and when that was checked."""
+        """Save on the change whether it has conflicts, and when that was checked."""
         status = "Conflict" if self.of(change) else "No Conflict"
         found = {"conflict_status": status, "conflict_last_run": self._store.now()}
         self._store.update("change_request", change["sys_id"], found, user_name)
 
     def checked(self, change: Row) -> int:
-        """How many changes a check looks at."""
+        """The number of changes that a check compares."""
         return len(self._others(change))
 
     def slots(self, item: str, seconds: int, begin: str, but: str = "") -> list[tuple[str, str]]:
-        """The next windows of that length in which no open change of the item is planned; *but* is left out."""
+        """The next windows of that length with no open change planned for the CI, except *but*."""
         busy = sorted(
             (row["start_date"], row["end_date"])
             for row in self._store.rows("change_request")

@@ -1,4 +1,4 @@
-"""What a column of some type holds of a text that was sent for it. Pure."""
+"""Converts text to the raw value that a column of some type stores. No I/O."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -13,7 +13,7 @@ _TRUE, _TEXTUAL = {"true", "1", "yes", "on"}, {"string", "reference"}
 
 
 def stored(column: Column, value: str) -> str | None:
-    """The raw value that is kept of *value*; None where it can't be read as the column's type. "" clears any."""
+    """The raw value of *value*, or None if the column's type doesn't allow it. "" clears any column."""
     if column.type in _TEXTUAL:
         return value[: column.max_length]
     if not value:
@@ -46,7 +46,7 @@ def _integer(value: str) -> str | None:
 
 
 def _moment(value: str) -> str | None:
-    """Any ISO form; without a zone it is UTC."""
+    """Parse any ISO format. Without a time zone it is UTC."""
     try:
         found = datetime.fromisoformat(value.strip())
     except ValueError:
@@ -62,7 +62,7 @@ def _date(value: str) -> str | None:
 
 
 def _duration(value: str) -> str | None:
-    """A time after 1970, as it is stored, or days and hours."""
+    """Parse a stored duration (a time after 1970), or days and hours."""
     if found := _DURATION.fullmatch(value.strip()):
         days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
         return (datetime(1970, 1, 1) + timedelta(days, seconds, 0, 0, minutes, hours)).strftime(_STORED)

@@ -1,4 +1,4 @@
-"""A requested item closes with its catalog tasks, and a request with its items (API reference §5.4)."""
+"""Closes requested items with their catalog tasks, and requests with their items (API reference §5.4)."""
 
 from collections.abc import Mapping
 
@@ -7,12 +7,12 @@ from sandbox.servicenow.records.task_rules import Row
 
 COMPLETE, INCOMPLETE, SKIPPED = "3", "4", "7"
 _DONE = {COMPLETE: "closed_complete", INCOMPLETE: "closed_incomplete", SKIPPED: "closed_cancelled"}
-# Child table: the column that names its parent, and the parent's table.
+# Child table: the column with its parent, and the parent's table.
 _PARENTS = {"sc_task": ("request_item", "sc_req_item"), "sc_req_item": ("request", "sc_request")}
 
 
 def after(store: Store, table: str, row: Row, before: Mapping[str, str]) -> None:
-    """What follows from a row that was saved; *before* is empty on insert."""
+    """Apply the updates that follow from a saved record. *before* is empty on insert."""
     if table not in _PARENTS or row["state"] == before.get("state") or row["state"] not in _DONE:
         return
     column, parent = _PARENTS[table]

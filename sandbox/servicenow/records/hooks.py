@@ -1,4 +1,4 @@
-"""What reacts to writes: business rules, without the store knowing them."""
+"""The interface between the store and what reacts to writes, such as business rules."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,14 +9,14 @@ from sandbox.servicenow.records.task_rules import Row
 @dataclass
 class Save:
     """
-    One write, for whoever reacts to it.
+    One write.
 
     Args:
         operation: ``insert``, ``update`` or ``delete``.
-        table: The row's own class.
-        row: As saved (before: as it will be; may be changed); of a delete, as it was.
-        previous: As it was; empty on insert.
-        journals: Comments and work notes that were given.
+        table: The row's class.
+        row: The saved row. Before the write it can be changed. For a delete, the deleted row.
+        previous: The row before the write. Empty on insert.
+        journals: The added comments and work notes.
     """
 
     operation: str
@@ -29,10 +29,10 @@ class Save:
 
 
 class Triggers(Protocol):
-    """Told of every write."""
+    """Called for every write."""
 
     def before(self, save: Save) -> None:
-        """Inside the write. May change the row. Raises Refusal."""
+        """Called inside the write. Can change the row. Raises Refusal."""
 
     def after(self, save: Save) -> None:
-        """When it is written, outside the store's lock."""
+        """Called after the write, outside the store's lock."""

@@ -1,7 +1,7 @@
 """
-Rows in memory, and what an instance does when it saves one: ids, numbers, defaults, rules (API reference §5).
+Rows in memory, and what an instance does on save: IDs, numbers, defaults, rules (API reference §5).
 
-A saved row is never changed in place: a reader always sees it whole.
+A saved row is never changed in place, so readers always see a complete one.
 """
 
 import threading
@@ -30,12 +30,12 @@ _NOT_SETTABLE = {
     "sys_mod_count", "comments_and_work_notes", "task_effective_number",
 }  # fmt: skip
 
-FollowUp = Callable[["Store", str, Row, Mapping[str, str]], None]  # of table, row and previous row
+FollowUp = Callable[["Store", str, Row, Mapping[str, str]], None]  # table, row, previous row
 
 
 class Store:
     """
-    All tables of the instance. A child's rows are seen through its parents.
+    All tables of the instance. Rows of a child table also appear in its parents.
 
     Args:
         follow_ups: What the platform does after each write.
@@ -49,17 +49,17 @@ class Store:
         self._approving = threading.local()
         self._restore(make_tables(), {}, {}, {})
 
-    # --- the whole
+    # --- snapshots
 
     def snapshot(self) -> tuple[Any, ...]:
-        """Everything as it is now, for `load`."""
+        """The complete current state, for `load`."""
         with self.lock:
             tables = {name: replace(table, columns=dict(table.columns)) for name, table in self.tables.items()}
             rows = {name: dict(of) for name, of in self._rows.items()}
             return tables, rows, dict(self._counters), {key: list(of) for key, of in self._journal.items()}
 
     def load(self, snapshot: tuple[Any, ...]) -> None:
-        """Go back to a snapshot; it can be used again."""
+        """Restore a snapshot, which can be used again."""
         with self.lock:
             self._restore(*snapshot)
             self._restore(*self.snapshot())
@@ -69,14 +69,14 @@ class Store:
         self._rows: dict[str, dict[str, Row]] = {name: rows.get(name, {}) for name in tables}
         self._counters: dict[str, int] = counters
         self._journal: dict[str, list[Row]] = journal
-        self.revision = getattr(self, "revision", 0) + 1  # counts changes of metadata
+        self.revision = getattr(self, "revision", 0) + 1  # counts metadata changes
         self._columns: dict[str, dict[str, Column]] = {}
         self._descendants: dict[str, list[str]] = {}
 
     # --- structure
 
     def columns(self, table: str) -> dict[str, Column]:
-        """Own and inherited columns; a child's override its parent's."""
+        """Own and inherited columns. A child's columns override its parent's."""
         found = self._columns.get(table)
         if found is None:
             definition = self.tables[table]
@@ -114,7 +114,7 @@ class Store:
         return frozenset(one.reference for table in self.tables.values() for one in table.columns.values())
 
     def define(self, table: Table) -> None:
-        """A new table, without rows."""
+        """Add a table without rows."""
         with self.lock:
             self.tables[table.name] = table
             self._rows.setdefault(table.name, {})
@@ -122,7 +122,7 @@ class Store:
             self._descendants.clear()
 
     def set_column(self, table: str, column: Column) -> None:
-        """A new or changed column; existing rows have a new one empty."""
+        """Add or change a column. Existing rows get an empty value."""
         with self.lock:
             self.tables[table].columns[column.name] = column
             self._columns.clear()
@@ -130,7 +130,7 @@ class Store:
                 self._rows[name] = {key: {column.name: ""} | row for key, row in self._rows[name].items()}
 
     def drop_column(self, table: str, name: str) -> None:
-        """Take a column away, with its values."""
+        """Remove a column and its values."""
         with self.lock:
             self.tables[table].columns.pop(name, None)
             self._columns.clear()
@@ -146,7 +146,7 @@ class Store:
             return [row for name in self.descendants(table) for row in self._rows[name].values()]
 
     def find(self, table: str, sys_id: str) -> Row | None:
-        """One row, in whichever class it is."""
+        """Find one row, whatever its class."""
         with self.lock:
             for name in self.descendants(table) if table in self.tables else ():
                 if (row := self._rows[name].get(sys_id)) is not None:
@@ -154,7 +154,7 @@ class Store:
         return None
 
     def value(self, table: str, row: Mapping[str, str], path: str) -> str:
-        """The raw value at the end of a dot-walk; "" where a reference on the way is empty."""
+        """The raw value of a dot-walked column. "" if a reference on the way is empty."""
         name, _, rest = path.partition(".")
         value = row.get(name, "")
         if not rest:
@@ -164,7 +164,7 @@ class Store:
         return self.value(column.reference, target, rest) if column and target else ""
 
     def display(self, table: str, sys_id: str) -> str:
-        """What stands for a row that is referred to; the id itself for junk."""
+        """The display value of a referenced row, or the ID itself if there is none."""
         row = self.find(table, sys_id) if table in self.tables else None
         if row is None:
             return sys_id
@@ -173,7 +173,10 @@ class Store:
         return (self.display(target, row[column]) if target else row[column]) or sys_id
 
     def choices(self, table: str, element: str, language: str = "en") -> list[Row]:
-        """Active choices in order, of the table or the nearest parent that has some; English where none else."""
+        """
+        Active choices in order, from the table or its nearest parent that has any. English if there are none in
+        *language*.
+        """
         names = self.ancestors(table) if table in self.tables else [table]
         rows = [
             row
@@ -195,7 +198,7 @@ class Store:
     # --- writing
 
     def insert(self, table: str, given: Mapping[str, str], user: str, user_id: str = "") -> Row:
-        """A new row, with everything that the instance adds. Raises Refusal."""
+        """Insert a row with everything that the instance adds. Raises Refusal."""
         with self.lock:
             save = self._insert(table, given, user, user_id)
         return self._saved(save)
@@ -235,7 +238,7 @@ class Store:
         return save
 
     def update(self, table: str, sys_id: str, given: Mapping[str, str], user: str, user_id: str = "") -> Row:
-        """Change what is given; counts only what changes something. Raises Refusal, KeyError."""
+        """Update a row. Without any actual change, its update count stays. Raises Refusal, KeyError."""
         with self.lock:
             row = self.find(table, sys_id)
             if row is None:
@@ -258,13 +261,13 @@ class Store:
         return self._saved(save)
 
     def put(self, table: str, row: Mapping[str, str]) -> None:
-        """A row just as it is, without rules: how recorded rows come in."""
+        """Store a row unchanged, without rules, such as a recorded one."""
         with self.lock:
             self._rows[table][row["sys_id"]] = dict.fromkeys(self.columns(table), "") | dict(row)
             self.revision += table in METADATA
 
     def keep_newest(self, table: str, most: int) -> None:
-        """Forget the oldest rows of a log."""
+        """Remove the oldest rows of a log."""
         with self.lock:
             rows = self._rows[table]
             if len(rows) > most:
@@ -272,7 +275,7 @@ class Store:
                     del rows[sys_id]
 
     def delete(self, table: str, sys_id: str, user: str = "system", user_id: str = "") -> bool:
-        """Whether there was such a row. Raises Refusal."""
+        """Delete a row, and return whether there was one. Raises Refusal."""
         with self.lock:
             row = self.find(table, sys_id)
             if row is None:
@@ -286,7 +289,7 @@ class Store:
         return True
 
     def _from_template(self, change: Row) -> None:
-        """A standard change has the texts of its template; one without a template becomes a normal one."""
+        """Copy a template's texts to its standard change. Without a template, the change becomes normal."""
         template = self.find("std_change_producer_version", change["std_change_producer_version"])
         if template is None:
             change["std_change_producer_version"] = ""
@@ -295,7 +298,7 @@ class Store:
         change["short_description"] = change["short_description"] or template["short_description"]
 
     def _unique(self, table: str, row: Row, operation: str) -> None:
-        """Refuse a second row with the same value in a unique column."""
+        """Reject a second row with the same value in a unique column."""
         name = _UNIQUE.get(table, "")
         if name and row[name]:
             rows = self._rows[table].values()
@@ -307,7 +310,7 @@ class Store:
             self.triggers.before(save)
 
     def _saved(self, save: Save) -> Row:
-        """The row after whatever reacts to the write, which may have changed it once more."""
+        """The row after everything that reacts to the write, which may have changed it again."""
         if self.triggers is not None:
             self.triggers.after(save)
         for follow_up in self._follow_ups:
@@ -316,7 +319,7 @@ class Store:
 
     @contextmanager
     def approving(self) -> Iterator[None]:
-        """What is saved meanwhile is saved by the approval engine."""
+        """Writes inside ``with`` count as made by the approval engine."""
         before = getattr(self._approving, "now", False)
         self._approving.now = True
         try:
@@ -325,7 +328,7 @@ class Store:
             self._approving.now = before
 
     def now(self) -> str:
-        """The instance's time, raw."""
+        """The instance's current time, raw."""
         return datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%d %H:%M:%S")
 
     def _class(self, table: str, sys_id: str) -> str:
@@ -336,7 +339,9 @@ class Store:
         return f"{self.tables[table].prefix}{self._counters[table]:07d}"
 
     def _accepted(self, table: str, given: Mapping[str, str]) -> Row:
-        """What of *given* sticks: known columns, what their type can hold, listed choices where it matters."""
+        """
+        The part of *given* that is saved: known columns, values that their type allows, listed choices where required.
+        """
         columns = self.columns(table)
         accepted: Row = {}
         for name, value in given.items():
@@ -344,7 +349,7 @@ class Store:
             if column is None or name in _NOT_SETTABLE or name in _JOURNALS or column.type == "password":
                 continue
             if name == "close_code" and value and value not in {c["value"] for c in self.choices(table, name)}:
-                continue  # an unlisted value is dropped; the data policy then complains
+                continue  # an unlisted value is dropped, and then the data policy rejects the row
             kept = stored(column, value)
             if kept is not None:
                 accepted[name] = kept
@@ -357,7 +362,7 @@ class Store:
         task_rules.mandatory(self.columns(table).values(), row)
 
     def open_tasks(self, change: str) -> bool:
-        """Whether a change has tasks that are not done."""
+        """Whether a change has open tasks."""
         return any(t["change_request"] == change and t["active"] == "true" for t in self._rows["change_task"].values())
 
     def _journals(self, table: str, given: Mapping[str, str]) -> Row:
@@ -383,7 +388,7 @@ class Store:
         self._descendants.clear()
 
     def _structure(self, table: str, row: Row, gone: bool = False) -> None:
-        """A table's own row makes the table, a dictionary entry a column; both take it away again."""
+        """A row of `sys_db_object` creates a table, a row of `sys_dictionary` a column. Deleting it removes them."""
         self.revision += table in METADATA
         if table == "sys_db_object":
             self._table(row, gone)

@@ -1,4 +1,4 @@
-"""What an instance does to a task that is saved: states, priority, data policies (API reference §5, §6). Pure."""
+"""The base system's rules for saved tasks: states, priority, data policies (API reference §5, §6). No I/O."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ _PRIORITY = {
 }  # fmt: skip
 _IN_PROGRESS, _ON_HOLD, _RESOLVED, _CLOSED, _CANCELED = "2", "3", "6", "7", "8"
 _AWAITING_CALLER = "1"
-# A problem's states, each with those that may follow.
+# Each problem state with its next states.
 _PROBLEM_MOVES = {
     "101": "102 107", "102": "103 106 107", "103": "104 106 107", "104": "103 106 107", "106": "103 107", "107": "103",
 }  # fmt: skip
 NEW, ASSESS, AUTHORIZE, SCHEDULED, IMPLEMENT, REVIEW, DONE, CANCELED = "-5", "-4", "-3", "-2", "-1", "0", "3", "4"
-# A change's states by type, each with those that may follow; those after "/" follow by approval alone.
+# Each change state by type with its next states. Those after "/" need approval.
 CHANGE_MOVES = {
     "normal": {
         NEW: "-4 4", ASSESS: "-5 4 / -3", AUTHORIZE: "-5 4 / -2", SCHEDULED: "-1 -5 4", IMPLEMENT: "0 4", REVIEW: "3",
@@ -36,7 +36,7 @@ _TEMPLATE = "Restrict fields from Standard Change", "5230b9179735ca504546f027f05
 
 
 class Refusal(Exception):
-    """A write that is not done: message and detail of the 403 (API reference §3.1)."""
+    """The instance rejects a write: message and detail of the 403 (API reference §3.1)."""
 
     def __init__(self, message: str, detail: str) -> None:
         super().__init__(detail)
@@ -49,8 +49,8 @@ class Saving:
     """
     What a rule knows besides the row.
 
-    ``approving``: the approval engine saves, which alone moves a change past an approval. ``commented``: a comment
-    comes with it. ``open_tasks``: the change has tasks that are not done.
+    ``approving``: the approval engine saves; only it can move a change past an approval. ``commented``: the write
+    includes a comment. ``open_tasks``: the change has open tasks.
     """
 
     now: str
@@ -62,10 +62,10 @@ class Saving:
 
 def save(classes: list[str], row: Row, before: Mapping[str, str], saving: Saving) -> None:
     """
-    Apply the rules of the row's class, which comes first in *classes*; *before* is empty on insert.
+    Apply the rules of the row's class, the first of *classes*. *before* is empty on insert.
 
     Raises:
-        Refusal: A data policy or business rule says no.
+        Refusal: A data policy or business rule rejects the write.
     """
     if "incident" in classes:
         _incident(row, before, saving)
@@ -83,7 +83,10 @@ def save(classes: list[str], row: Row, before: Mapping[str, str], saving: Saving
 
 
 def next_states(row: Mapping[str, str], open_tasks: bool) -> list[tuple[str, bool, bool, str]]:
-    """Moves of a change: state, whether it is allowed now, whether approval makes it, and the condition's name."""
+    """
+    The transitions of a change: state, whether it is allowed now, whether approval triggers it, and the condition's
+    name.
+    """
     moves = CHANGE_MOVES.get(row["type"], {}).get(row["state"], "")
     by_hand, _, by_approval = moves.partition("/")
     found = []
@@ -113,7 +116,7 @@ def _incident(row: Row, before: Mapping[str, str], saving: Saving) -> None:
 
 
 def _problem(row: Row, before: Mapping[str, str], saving: Saving) -> None:
-    """A state that may not follow is not taken, and nobody says so (measured)."""
+    """An invalid next state is silently ignored (measured)."""
     row["priority"] = _PRIORITY.get((row["impact"], row["urgency"]), "5")
     _mirror(row, before, "problem_state", "101")
     was = before.get("state", "101")
@@ -160,7 +163,7 @@ def _change(row: Row, before: Mapping[str, str], saving: Saving) -> None:
 
 
 def _task(row: Row, before: Mapping[str, str]) -> None:
-    """Plain tasks: state and active go together."""
+    """In plain tasks, state and active match."""
     done = row["state"] in {"3", "4", "7"}
     if row["active"] != before.get("active", "true") and (row["active"] == "false") != done:
         row["state"] = "3" if row["active"] == "false" else "1"
@@ -169,18 +172,18 @@ def _task(row: Row, before: Mapping[str, str]) -> None:
 
 
 def aborted(table: str, rule: str, rule_id: str) -> Refusal:
-    """The refusal of a business rule."""
+    """The error of a business rule that aborts."""
     told = f"Operation against file '{table}' was aborted by Business Rule '{rule}^{rule_id}'."
     return Refusal("Operation Failed", f"{told} Business Rule Stack:{rule}")
 
 
 def mandatory(columns: Iterable[Column], row: Mapping[str, str]) -> None:
-    """Refuse a row whose mandatory columns are empty, naming their labels. Raises Refusal."""
+    """Reject a row with empty mandatory columns, listing their labels. Raises Refusal."""
     _demand(row, [(column.name, column.label) for column in columns if column.mandatory])
 
 
 def _mirror(row: Row, before: Mapping[str, str], older: str, first: str) -> None:
-    """The older of the two state columns still drives the other."""
+    """The older of the two state columns still sets the other."""
     if row[older] != before.get(older, first) and row["state"] == before.get("state", first):
         row["state"] = row[older]
     row[older] = row["state"]

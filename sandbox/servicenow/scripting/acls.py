@@ -1,4 +1,4 @@
-"""Access rules of imported tables: who may create, read, write and delete (update-set reference §2.2, §3.7)."""
+"""ACLs of imported tables (update-set reference §2.2, §3.7)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ class Access:
     Evaluates ``sys_security_acl`` rows.
 
     Args:
-        matches: Whether a row of a table fits an encoded query.
+        matches: Whether a row of a table matches an encoded query.
     """
 
     def __init__(self, store: Store, engine: Engine, matches: Matches) -> None:
@@ -28,14 +28,14 @@ class Access:
         self._revision = -1
 
     def governs(self, table: str) -> bool:
-        """Whether the table came with an update set: only then its rules count here."""
+        """Whether an update set created the table. Only then do its ACLs apply here."""
         return bool(self._remembered(("governs", table), lambda: self._is_scoped(table)))
 
     def open_to_rest(self, caller: Caller, table: str, operation: str) -> bool:
         """
-        Whether the table's own flag lets web services in, and the person has a role that its rules need.
+        Whether web services are enabled on the table and the user has a role that its ACLs require.
 
-        Rules without a role, or with one that the person has, are about rows: then what is not allowed is left out.
+        ACLs that require no role, or one that the user has, decide per row: rows that they don't allow are omitted.
         """
         rows = self._store.rows("sys_db_object")
         if any(row["name"] == table and row["ws_access"] == "false" for row in rows):
@@ -54,14 +54,14 @@ class Access:
         return any(row["name"] == table and row["sys_scope"] not in {"", "global"} for row in rows)
 
     def may(self, caller: Caller, table: str, operation: str, row: Row | None) -> bool:
-        """Whether any rule of the table lets the person do this; no rule lets nobody but administrators."""
+        """Whether an ACL of the table allows the operation. Without any ACL only admins can."""
         rules = self._rules("record", table, operation)
         if not rules:
             return caller.admin
         return any(self._passes(rule, caller, table, row) for rule in rules)
 
     def hidden(self, caller: Caller, table: str, operation: str) -> frozenset[str]:
-        """Columns with a rule of their own that the person does not pass."""
+        """The columns with ACLs of their own that the user doesn't pass."""
         found = set()
         for column in self._store.columns(table):
             rules = self._rules("record", f"{table}.{column}", operation)
@@ -71,7 +71,7 @@ class Access:
         return frozenset(found)
 
     def endpoint(self, caller: Caller, sys_ids: str) -> bool:
-        """Whether the person passes any of these rules for scripted REST (comma separated)."""
+        """Whether the user passes any of these scripted REST ACLs (comma-separated)."""
         wanted = [one.strip() for one in sys_ids.split(",") if one.strip()]
         rules = [rule for rule in self._store.rows("sys_security_acl") if rule["sys_id"] in wanted]
         return any(rule["active"] == "true" and self._passes(rule, caller, "", None) for rule in rules)
@@ -86,7 +86,7 @@ class Access:
         return found
 
     def _roles(self, rule: str) -> set[str]:
-        """The names of the roles of which a rule asks for one."""
+        """The names of the roles of which an ACL requires one."""
 
         def find() -> set[str]:
             links = self._store.rows("sys_security_acl_role")
@@ -97,11 +97,13 @@ class Access:
         return found
 
     def _remembered(self, key: tuple[str, ...], find: Callable[[], Any]) -> Any:
-        """Rules are asked for every row of a list; what they say changes with the metadata alone."""
+        """ACLs are checked for every row of a list, but change only with the metadata."""
         if self._revision != self._store.revision:
             self._revision = self._store.revision
             self._known = {}
-        known = self._known  # another thread may begin a new one meanwhile, into which this answer must not go
+        known = (
+            self._known
+        )  # another thread may replace the cache in the meantime, and this result doesn't belong in the new one
         if key not in known:
             known[key] = find()
         return known[key]
@@ -112,7 +114,7 @@ class Access:
         roles = self._roles(rule["sys_id"])
         script = rule["script"].strip() if rule["advanced"] == "true" else ""
         bare = not roles and not script and not rule["condition"]
-        if bare:  # denies, but for the base system's own
+        if bare:  # An empty ACL denies access, except for the base system's own.
             return rule["sys_scope"] in {"", "global"}
         if roles and not roles & caller.roles:
             return False

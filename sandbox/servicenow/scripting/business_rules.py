@@ -1,4 +1,4 @@
-"""Business rules: before, after and in the background of every save (API reference §11.2)."""
+"""Business rules: before, after and async (API reference §11.2)."""
 
 from collections.abc import Callable
 from threading import local
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 def refuse_unknown(rule: Row) -> None:
-    """Raises NotDone for an active rule of a kind that is not done here."""
+    """Raise NotDone for an active rule of a kind that isn't implemented here."""
     if rule["active"] != "true":
         return
     if rule["when"] not in {"before", "after", "async"} or rule["action_query"] == "true":
@@ -34,10 +34,10 @@ def refuse_unknown(rule: Row) -> None:
 
 class BusinessRules:
     """
-    The store's triggers.
+    Runs business rules around each write.
 
     Args:
-        session: Who stands behind a save: user name and sys_id.
+        session: Returns the account of a user name and sys_id.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class BusinessRules:
 
     def before(self, save: Save) -> None:
         """
-        Rules that may change the row or refuse it.
+        Run the before rules, which can change the row or reject the write.
 
         Raises:
             Refusal: A rule aborts.
-            NotDone: The row is a rule of a kind that would never run here.
+            NotDone: The row is itself a rule of a kind that would never run here.
         """
         if save.table == "sys_script" and save.operation != "delete":
             refuse_unknown(save.row)
@@ -76,14 +76,14 @@ class BusinessRules:
                 save.row.update(left["touched"])
 
     def after(self, save: Save) -> None:
-        """Rules after the write, then those for the background."""
+        """Run the after rules, then queue the async rules."""
         for rule in self._rules(save, "after"):
             self._run(rule, save)
         for rule in self._rules(save, "async"):
             self._events.later(lambda rule=rule: self._run(rule, save))  # type: ignore[misc]
 
     def _rules(self, save: Save, when: str) -> list[Row]:
-        """Active ones of the table and its parents, in order."""
+        """The active rules of the table and its ancestors, in order."""
         if self._records.silenced():
             return []
         wanted = {"active": "true", "when": when, f"action_{save.operation}": "true"}
@@ -98,7 +98,7 @@ class BusinessRules:
     def _run(self, rule: Row, save: Save, then: str = "") -> Any:
         stack: list[tuple[str, str]] = self._stack.__dict__.setdefault("rules", [])
         key = (rule["sys_id"], save.row["sys_id"])
-        if key in stack:  # a rule that saves its own record is not started again by that
+        if key in stack:  # a rule that saves its own record isn't started again by that
             return None
         stack.append(key)
         try:
@@ -119,7 +119,7 @@ class BusinessRules:
             value, _ = self._engine.attempt(condition, session, variables, what="truth")
             if value is not True:
                 return None
-        if rule["abort_action"] == "true":  # its message reaches no web service (measured)
+        if rule["abort_action"] == "true":  # its message doesn't reach web services (measured)
             return {"aborted": True, "touched": {}}
         left, _ = self._engine.attempt(source, session, variables, then=then)
         return left

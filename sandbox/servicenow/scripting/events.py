@@ -1,4 +1,4 @@
-"""The event queue: rows of ``sysevent``, processed one after another in the background, at their time."""
+"""The event queue: rows of ``sysevent``, processed in the background one after another when they are due."""
 
 import heapq
 import itertools
@@ -20,8 +20,8 @@ class Events:
     A queue with one worker.
 
     Args:
-        process: Takes a row of ``sysevent``; whether all went well.
-        failed: Told of what the sandbox itself could not do.
+        process: Processes a row of ``sysevent``, and returns whether it succeeded.
+        failed: Called with errors of the double itself.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class Events:
         clock.moved.append(self.wake)
 
     def start(self) -> None:
-        """Begin to process."""
+        """Start processing."""
         self._running = True
         self._thread = threading.Thread(target=self._work, name="servicenow-events", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End when the event in hand is done."""
+        """Stop after the current event."""
         self._running = False
         self.wake()
         if self._thread is not None:
@@ -55,7 +55,7 @@ class Events:
             self._thread = None
 
     def clear(self) -> None:
-        """Nothing waits any more; the event in hand is waited for, a few seconds at most."""
+        """Drop all waiting events. Waits a few seconds at most for the current one."""
         with self._changed:
             self._waiting.clear()
             self._jobs.clear()
@@ -63,13 +63,13 @@ class Events:
                 self._changed.wait_for(lambda: not self._busy, 5)
 
     def wake(self) -> None:
-        """The clock has moved."""
+        """Check again which events are due, because the clock has moved."""
         with self._changed:
             self._changed.notify_all()
 
     def queue(self, given: Row, user_id: str, user_name: str, at: float | None) -> None:
         """
-        A new event.
+        Add an event.
 
         Args:
             given: ``name``, ``table``, ``instance``, ``parm1``, ``parm2``, ``queue``.
@@ -85,17 +85,17 @@ class Events:
         self._push(due, row["sys_id"])
 
     def later(self, job: Callable[[], None]) -> None:
-        """Something else for the background: an async rule."""
+        """Run something else in the background, such as an async business rule."""
         name = f"job {next(self._numbers)}"
         self._jobs[name] = job
         self._push(self._clock.now(), name)
 
     def settle(self, seconds: float) -> None:
         """
-        Wait until no event is due and none is in hand.
+        Wait until no event is due or running.
 
         Raises:
-            TimeoutError: It has not come to that.
+            TimeoutError: Events remain.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: not self._busy and not self._due(), seconds):
@@ -131,7 +131,7 @@ class Events:
             job()
             return
         row = self._store.find("sysevent", name)
-        if row is None:  # the instance has been reset
+        if row is None:  # the instance was reset
             return
         began = time.monotonic()
         state = _PROCESSED if self._process(row) else _ERROR

@@ -1,4 +1,4 @@
-"""Everything that runs scripts, put together for one instance."""
+"""Builds everything that runs scripts for one instance."""
 
 import uuid
 from typing import Any
@@ -23,8 +23,10 @@ Json = dict[str, Any]
 
 class Runtime:
     """
+    The script runtime of one instance.
+
     Args:
-        url: The instance's own address, for scripts that link to it.
+        url: The instance's own URL, for scripts that link to it.
     """
 
     def __init__(self, store: Store, people: People, clock: Clock, url: str) -> None:
@@ -51,7 +53,7 @@ class Runtime:
         self.rules = BusinessRules(store, self.engine, self.events, self.records, self.session)
 
     def _may(self, caller: Caller, table: str, operation: str, row: Row) -> bool:
-        """As over REST: the base system's tables have their own rules, imported ones theirs."""
+        """Check access as REST does: built-in rules for the base system's tables, ACLs for imported ones."""
         match operation:
             case "read":
                 return self._people.may_read(caller, table, row)
@@ -63,16 +65,16 @@ class Runtime:
                 return self._people.may_delete(caller, table, row)
 
     def clear(self) -> None:
-        """Scripts in hand are cut off, and nothing waits any more."""
+        """Cut off running scripts, and drop everything that waits."""
         self.engine.forget()
         self.events.clear()
 
     def log(self, level: str, message: str, source: str) -> None:
-        """A row of ``syslog``: level -1 debug, 0 information, 1 warning, 2 error."""
+        """Add a row to ``syslog``: level -1 debug, 0 information, 1 warning, 2 error."""
         self._keep("syslog", {"sys_id": uuid.uuid4().hex, "level": level, "message": message, "source": source})
 
     def session(self, user_name: str, user_id: str) -> Caller:
-        """The account behind a save; the system where there is none."""
+        """The account of a write, or the system if there is none."""
         found = self._people.by_id(user_id) if user_id else None
         if found is None and user_name != SYSTEM.user_name:
             rows = self._store.rows("sys_user")
@@ -98,7 +100,7 @@ class Runtime:
         self.events.queue(row, caller.sys_id, caller.user_name, at)
 
     def _process(self, event: Row) -> bool:
-        """Script actions of an event, in order, each with the record as it is by then."""
+        """Run the script actions of an event in order, each with the record's current state."""
         actions = [
             row
             for row in self._store.rows("sysevent_script_action")
@@ -124,7 +126,7 @@ class Runtime:
         return {"table": table if table in self._store.tables else event["table"], "values": row, "background": True}
 
     def _includes(self, scope: Scope) -> dict[str, str]:
-        """Script includes by bare name: the scope's own, and public ones of the base system."""
+        """Script includes by unqualified name: the scope's own, and public ones of the base system."""
         found = {}
         for row in self._store.rows("sys_script_include"):
             if row["active"] == "true" and row["sys_scope"] in {scope.sys_id, "global"}:

@@ -1,4 +1,4 @@
-"""Scripted REST: the resources of update sets, at ``/api/{namespace}/{service}{path}`` (API reference §10)."""
+"""Scripted REST APIs from update sets, at ``/api/{namespace}/{service}{path}`` (API reference §10)."""
 
 import re
 from typing import Any
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 class ScriptedRest:
-    """Finds the resource, checks who asks, runs its script, wraps what it left."""
+    """Finds the resource, checks access, runs its script, and returns the result."""
 
     def __init__(self, store: Store, people: People, runtime: Runtime) -> None:
         self._store = store
@@ -29,13 +29,13 @@ class ScriptedRest:
         self._scopes = Scopes(store)
 
     def blueprint(self) -> Blueprint:
-        """One route for all; parts of the platform have more exact ones."""
+        """One route for all. The platform's own APIs have more specific routes."""
         blueprint = Blueprint("scripted_rest", __name__)
         blueprint.add_url_rule("/api/<namespace>/<path:path>", "resource", self.resource, methods=_METHODS)
         return blueprint
 
     def resource(self, namespace: str, path: str) -> ResponseReturnValue:
-        """Answer, or leave it to whoever says that there is no such resource."""
+        """Run a resource, or fall through to the usual response for unknown paths."""
         found = self._resources(namespace, f"/{path}")
         if not found:
             abort(404)
@@ -53,11 +53,11 @@ class ScriptedRest:
         return self._run(operation, parameters, caller or SYSTEM)
 
     def _resources(self, namespace: str, path: str) -> list[tuple[Row, Row, dict[str, str]]]:
-        """Those whose address fits; fixed words come before parameters."""
+        """The resources whose path matches. Literal segments come before parameters."""
         found = []
         for definition in self._store.rows("sys_ws_definition"):
             if definition["active"] != "true" or definition["namespace"] != namespace or not definition["service_id"]:
-                continue  # without its service id the address of an API falls apart
+                continue  # without its service ID an API has no valid path
             if definition["is_versioned"] == "true":
                 raise NotDone("versioned scripted REST")
             for operation in self._store.rows("sys_ws_operation"):
@@ -103,7 +103,7 @@ def _answer(answer: Json) -> Response:
 
 
 def _parameters(pattern: str, path: str) -> dict[str, str] | None:
-    """What stands for the braces of *pattern* in *path*; None where it does not fit."""
+    """The values of the braces of *pattern* in *path*, or None if it doesn't match."""
     parts = _PARAMETER.split(pattern)
     expression = "".join(f"(?P<{part}>[^/]+)" if number % 2 else re.escape(part) for number, part in enumerate(parts))
     found = re.fullmatch(expression, path)

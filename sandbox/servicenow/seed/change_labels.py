@@ -1,4 +1,4 @@
-"""What the choices of problems, changes, approvals and articles are called, in English and German."""
+"""Labels of the choices of problems, changes, approvals and articles in English and German."""
 
 _PROBLEM_STATES = (
     ("101", "New", "Neu"),

@@ -1,4 +1,4 @@
-"""What choices and columns are called, in English and German (API reference §5.3)."""
+"""Labels of choices and columns in English and German (API reference §5.3)."""
 
 _LEVELS = (("1", "1 - High", "1 - Hoch"), ("2", "2 - Medium", "2 - Mittel"), ("3", "3 - Low", "3 - Niedrig"))
 _INCIDENT_STATES = (
@@ -91,7 +91,7 @@ SUBCATEGORIES = {
     "database": (("db2", "DB2"), ("oracle", "Oracle"), ("sql server", "MS SQL Server")),
 }
 
-# Labels of columns; what is missing is English for everybody.
+# Column labels. Missing ones are English in every language.
 GERMAN = {
     "number": "Nummer", "active": "Aktiv", "state": "Status", "short_description": "Kurzbeschreibung",
     "description": "Beschreibung", "priority": "Priorität", "impact": "Auswirkung", "urgency": "Dringlichkeit",

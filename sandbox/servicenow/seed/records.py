@@ -1,4 +1,4 @@
-"""People, groups, roles, configuration items, choices and a few incidents to begin with (API reference §5)."""
+"""Seeds users, groups, roles, CIs, choices and a few incidents (API reference §5)."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ from sandbox.servicenow.seed.tickets import seed_tickets
 from sandbox.servicenow.tables.metadata import PLATFORM
 
 PASSWORD = "sandbox-1"
-REST_EXTERNAL_DEFAULT = "cf9d01d3e73003009d6247e603f6a990"  # every internal account passes
+REST_EXTERNAL_DEFAULT = "cf9d01d3e73003009d6247e603f6a990"  # every internal account passes it
 
 _PEOPLE = (
     ("admin", "Ada", "Admin", ("admin",), "en"),
@@ -37,7 +37,7 @@ _ITEMS = (
 
 
 def sys_id(text: str) -> str:
-    """The same id for the same thing after every reset."""
+    """A sys_id that is the same after every reset."""
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -76,7 +76,7 @@ def _people(store: Store) -> None:
 
 
 def add_person(store: Store, person: dict[str, str]) -> None:
-    """An account with a password, which the REST API can't set."""
+    """Add an account with a password, which the REST API can't set."""
     store.put("sys_user", store.insert("sys_user", person, "system") | {"user_password": PASSWORD})
 
 
@@ -108,7 +108,7 @@ def _choices(store: Store) -> None:
 
 
 def _structure(store: Store) -> None:
-    """Tables and columns, as rows."""
+    """Add the rows that describe tables and columns."""
     for table in list(store.tables.values()):
         parent = sys_id(f"table {table.extends}") if table.extends else ""
         given = {"sys_id": sys_id(f"table {table.name}"), "name": table.name, "label": table.label}
@@ -128,7 +128,7 @@ def _structure(store: Store) -> None:
 
 
 def _rights(store: Store) -> None:
-    """The base system's right to call scripted REST, which sets refer to by this id."""
+    """Add the base system's ACL for scripted REST, which update sets refer to by this sys_id."""
     about = {
         "name": "Scripted REST External Default",
         "type": "REST_Endpoint",

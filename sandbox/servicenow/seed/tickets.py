@@ -1,4 +1,4 @@
-"""Problems, changes in several states, an approval, follow-on tasks and articles to begin with."""
+"""Seeds problems, changes in several states, an approval, catalog tasks and articles."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ _PROBLEMS = (
     ("VPN sessions end after an hour", "1", "agent", "102"),
     ("Mail queue fills up at night", "2", "", "101"),
 )
-# Short description, type, group, item, the states that it has passed.
+# Short description, type, group, CI, the states that it has passed through.
 _CHANGES = (
     ("Replace the switch in rack 4", "normal", "Network", "Wi-Fi controller", ()),
     ("Upgrade database cluster A", "normal", "Database", "Database cluster A", ("-4",)),
@@ -26,7 +26,7 @@ _ARTICLES = (
 
 
 def seed_tickets(store: Store, sys_id: Callable[[str], str]) -> None:
-    """Add them; *sys_id* makes the same id of the same text."""
+    """Add them. *sys_id* returns the same ID for the same text."""
     for model, name in _MODELS:
         about = {"sys_id": model, "name": name, "sys_name": name, "record_preset": f"type={name.lower()}^EQ"}
         store.insert("chg_model", about, "system")
@@ -52,7 +52,7 @@ def seed_tickets(store: Store, sys_id: Callable[[str], str]) -> None:
 
 
 def _forward(store: Store, change: Row, state: str, agent: tuple[str, str]) -> None:
-    """One step: by approval where one is asked for, else by hand."""
+    """Move one state forward, by approval if one was requested."""
     for row in store.rows("sysapproval_approver"):
         if row["sysapproval"] == change["sys_id"] and row["state"] == "requested":
             store.update("sysapproval_approver", row["sys_id"], {"state": "approved"}, "approver", row["approver"])

@@ -1,10 +1,10 @@
-"""The metadata of files, as recorded."""
+"""The table of attachments, as recorded."""
 
 from sandbox.servicenow.tables.schema import Column, Table, audit, columns, plain, truth, whole_number
 
 
 def attachment_tables() -> list[Table]:
-    """One table; its rows belong to rows of others."""
+    """One table, whose rows belong to other records."""
     table = Table("sys_attachment", "Attachment", display="file_name")
     table.columns = (
         audit()

@@ -1,4 +1,4 @@
-"""People, groups, configuration items and the platform's own tables."""
+"""Tables of users, groups, CIs and the platform itself."""
 
 from sandbox.servicenow.tables.attachment import attachment_tables
 from sandbox.servicenow.tables.catalog import catalog_tables
@@ -22,7 +22,7 @@ from sandbox.servicenow.tables.task import task_tables
 
 
 def make_tables() -> dict[str, Table]:
-    """A fresh set, so that a test's custom column ends with the test."""
+    """Create all tables anew, so that a custom column ends with its test."""
     tasks = (*task_tables(), *change_tables(), *catalog_tables())
     made = (*tasks, *knowledge_tables(), *attachment_tables(), *_people(), *_platform())
     tables = {table.name: table for table in made}

@@ -1,4 +1,4 @@
-"""The service catalog's tables, and tasks of problems. Columns of items and orders are those of recorded rows."""
+"""Tables of the service catalog, and problem tasks. The columns of items and orders are those of recorded rows."""
 
 from sandbox.servicenow.tables.metadata import METADATA_ROOT
 from sandbox.servicenow.tables.schema import (

@@ -1,4 +1,7 @@
-"""Problems, changes, their tasks and approvals. Columns and defaults are those of recorded rows (Australia, 2026)."""
+"""
+Tables of problems, changes, their tasks and approvals. Columns and defaults are those of recorded rows (Australia,
+2026).
+"""
 
 from sandbox.servicenow.tables.schema import (
     Column,
@@ -21,7 +24,7 @@ _PROBLEM_MODEL = "b58c327fb70c021041c2feb0be11a90e"
 
 
 def change_tables() -> list[Table]:
-    """Children of task, the models and templates of changes, approvals."""
+    """The children of task, change models and templates, and approvals."""
     follow_on = Table("cert_follow_on_task", "Follow On Task", "task", "FLLW", "number")
     follow_on.columns = columns(
         Column("certification_task", "Certification Task", "reference", "cert_task", 32),

@@ -1,4 +1,4 @@
-"""Knowledge: articles, bases, categories. The columns of an article are those of a recorded row."""
+"""Tables of knowledge articles, bases and categories. The columns of an article are those of a recorded row."""
 
 from sandbox.servicenow.tables.schema import (
     Column,
@@ -16,7 +16,7 @@ from sandbox.servicenow.tables.schema import (
 
 
 def knowledge_tables() -> list[Table]:
-    """An article is no task: neither `state` nor comments."""
+    """An article isn't a task: it has neither `state` nor comments."""
     base = Table("kb_knowledge_base", "Knowledge Base", display="title")
     base.columns = audit() | columns(
         Column("title", "Title", max_length=100),

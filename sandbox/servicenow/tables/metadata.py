@@ -1,16 +1,17 @@
 """
-The platform's own tables that an update set fills: application, rules, scripts, rights, scripted REST.
+The platform's metadata tables that update sets fill: applications, rules, scripts, ACLs, scripted REST APIs.
 
-And those that it leaves rows in: events, logs, retrieved sets. Columns are those of exports (reference §1.4).
+Also those with rows that result from them: events, logs, retrieved sets. Columns are those of exports (update-set
+reference §1.4).
 """
 
 from sandbox.servicenow.tables.schema import Column, Table, audit, columns, moment, reference, truth, whole_number
 
 SCOPE = "sys_scope"
-METADATA_ROOT = "sys_metadata"  # what every application file extends
+METADATA_ROOT = "sys_metadata"  # every application file extends it
 _LONG = 65_536
 _SCRIPTS = {"script", "operation_script", "condition_script", "payload", "body", "message", "description"}
-# What of an exported record is a reference, and to which table; roles, users and groups are not checked by a preview.
+# References in exported records, and their tables. A preview doesn't check roles, users and groups.
 _REFERENCES = {
     "sys_package": "sys_package",
     "sys_scope": SCOPE, "source_scope": SCOPE, "target_scope": SCOPE, "application": SCOPE,
@@ -28,7 +29,7 @@ _TRUTHS = {
 _COMMON = "sys_class_name sys_name sys_package sys_policy sys_scope sys_update_name"
 _DOMAIN = "sys_domain sys_domain_path sys_overrides"
 
-# name: label, what stands for a row, columns beside the common ones
+# name: label, display column, columns besides the common ones
 _METADATA = {
     "sys_user_role": (
         "Role",
@@ -179,7 +180,7 @@ PLATFORM = METADATA | frozenset(_OWN)
 
 
 def add_metadata(tables: dict[str, Table]) -> None:
-    """Add the tables, and the missing columns of those that are there already."""
+    """Add the tables, and missing columns of existing ones."""
     scope = Table(SCOPE, "Application")
     scope.columns = audit() | _columns("name scope short_description source version active sys_class_name")
     app = Table("sys_app", "Custom Application", SCOPE)

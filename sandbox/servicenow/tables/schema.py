@@ -1,11 +1,11 @@
-"""Tables and columns of a small instance: what they are made of (API reference §5.1)."""
+"""The definitions of tables and columns (API reference §5.1)."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass
 class Column:
-    """A column: ``type`` is ServiceNow's internal type; ``reference`` names the table it points to."""
+    """A column. ``type`` is ServiceNow's internal type; ``reference`` is the table it points to."""
 
     name: str
     label: str
@@ -14,12 +14,12 @@ class Column:
     max_length: int = 40
     mandatory: bool = False
     default: str = ""
-    choices: str = ""  # table whose choices it uses
+    choices: str = ""  # the table whose choices it uses
 
 
 @dataclass
 class Table:
-    """A table; ``display`` names the column that stands for a row; numbers begin after ``counter``."""
+    """A table. ``display`` is its display column; numbers begin after ``counter``."""
 
     name: str
     label: str
@@ -31,32 +31,32 @@ class Table:
 
 
 def columns(*wanted: Column) -> dict[str, Column]:
-    """By name."""
+    """Columns by name."""
     return {column.name: column for column in wanted}
 
 
 def plain(names: str) -> dict[str, Column]:
-    """Text columns without anything special about them; the label is made of the name."""
+    """Ordinary text columns with labels derived from their names."""
     return {name: Column(name, name.replace("_", " ").capitalize()) for name in names.split()}
 
 
 def whole_number(name: str, label: str, default: str = "0") -> Column:
-    """An integer."""
+    """An integer column."""
     return Column(name, label, "integer", default=default)
 
 
 def truth(name: str, label: str, default: str) -> Column:
-    """A boolean, ``true`` or ``false``."""
+    """A boolean column, ``true`` or ``false``."""
     return Column(name, label, "boolean", default=default)
 
 
 def moment(name: str, label: str) -> Column:
-    """A time, UTC."""
+    """A date and time column in UTC."""
     return Column(name, label, "glide_date_time")
 
 
 def choice(name: str, label: str, table: str, default: str = "", kind: str = "integer") -> Column:
-    """A column with a list of choices."""
+    """A column with choices."""
     return Column(name, label, kind, default=default, choices=table)
 
 
@@ -71,7 +71,7 @@ def person(name: str, label: str) -> Column:
 
 
 def audit() -> dict[str, Column]:
-    """What every table has."""
+    """The columns of every table."""
     return columns(
         Column("sys_id", "Sys ID", "GUID", max_length=32),
         moment("sys_created_on", "Created"),
@@ -83,7 +83,7 @@ def audit() -> dict[str, Column]:
 
 
 def domain() -> dict[str, Column]:
-    """The domain columns; ``global`` is a reference without a row (recorded)."""
+    """The domain columns. ``global`` is a reference without a row (recorded)."""
     return columns(
         Column("sys_domain", "Domain", "reference", "sys_user_group", 32, default="global"),
         Column("sys_domain_path", "Domain Path", default="/"),

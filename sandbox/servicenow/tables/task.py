@@ -1,4 +1,4 @@
-"""Task and what extends it. Columns and defaults are those of recorded rows (Australia, 2026)."""
+"""Task and the tables that extend it. Columns and defaults are those of recorded rows (Australia, 2026)."""
 
 from sandbox.servicenow.tables.schema import (
     Column,
@@ -17,7 +17,7 @@ from sandbox.servicenow.tables.schema import (
 
 
 def task_tables() -> list[Table]:
-    """Task, incident, and a child of incident with a mandatory column of its own."""
+    """Task, incident, and a child of incident with its own mandatory column."""
     task = Table("task", "Task", prefix="TASK", display="number")
     task.columns = audit() | domain() | _task() | plain("order route_reason user_input sys_tags universal_request")
     incident = Table("incident", "Incident", "task", "INC", "number", _incident())

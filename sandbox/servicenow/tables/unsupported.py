@@ -1,8 +1,8 @@
 """
-Tables of a stock instance that this double doesn't have: asked for one, it says so (501) instead of denying it.
+Stock tables that this double doesn't have. Requests for them get 501 instead of `Invalid table`.
 
-Names are those of the base system with its ITSM applications. Whole families have a prefix of their own; `sys_…` is
-listed name by name, because an instance answers `Invalid table` to a misspelled one.
+The names are those of the base system and its ITSM applications. Whole families share a prefix, but `sys_…` tables are
+listed one by one, because an instance answers `Invalid table` to a misspelled one.
 """
 
 _FAMILIES = (
@@ -31,10 +31,10 @@ _NAMES = frozenset(
         "sys_user_token", "sys_variable_value", "sys_web_service", "sys_widgets", "usageanalytics_count",
     }
 )  # fmt: skip
-# Closed to web services for everybody (measured).
+# Closed to web services for everyone (measured).
 CLOSED = frozenset({"sys_plugins", "sys_store_app", "sys_package", "sys_index"})
 
 
 def is_real(table: str, referred_to: frozenset[str]) -> bool:
-    """Whether a stock instance has a table of this name; what a column of ours refers to is one."""
+    """Whether a stock instance has a table of this name. Tables that our columns refer to count as well."""
     return table in _NAMES or table in referred_to or table.startswith(_FAMILIES)

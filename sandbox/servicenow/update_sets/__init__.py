@@ -1,4 +1,4 @@
-"""Update sets: loaded, previewed and committed as under Retrieved Update Sets (update-set reference §1, §5)."""
+"""Loads, previews and commits update sets, as Retrieved Update Sets does (update-set reference §1, §5)."""
 
 from dataclasses import dataclass, field
 
@@ -12,12 +12,12 @@ __all__ = ["BadFile", "Outcome", "Unresolved", "UpdateSets"]
 
 
 class Unresolved(Exception):
-    """A commit is refused: problems of the preview wait for a decision, or there was no preview."""
+    """The set can't be committed: its problems need a decision, or it wasn't previewed."""
 
 
 @dataclass
 class Outcome:
-    """What an import came to."""
+    """The result of an import."""
 
     set_id: str
     loaded: int
@@ -27,18 +27,18 @@ class Outcome:
 
 
 class UpdateSets:
-    """The three steps, over one store."""
+    """The three steps of an import."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def import_whole(self, xml: bytes, commit: bool) -> Outcome:
         """
-        Load, preview, and commit where nothing stands against it; data loss is confirmed.
+        Load and preview, and commit if there are no problems. Confirms data loss.
 
         Raises:
-            BadFile: It is no update set.
-            NotDone: It has business rules of a kind that the sandbox does not run.
+            BadFile: It isn't an update set.
+            NotDone: It has business rules of a kind that the double doesn't run.
         """
         set_id = self.load(xml)
         found = self._store.find("sys_remote_update_set", set_id) or {}
@@ -49,27 +49,27 @@ class UpdateSets:
         return outcome
 
     def load(self, xml: bytes) -> str:
-        """Load a file; the set's sys_id. Raises BadFile."""
+        """Load a file, and return the set's sys_id. Raises BadFile."""
         return load(self._store, xml)
 
     def preview(self, set_id: str) -> list[Row]:
-        """Preview a set; its problems."""
+        """Preview a set, and return its problems."""
         return Preview(self._store, set_id).run()
 
     def problems(self, set_id: str) -> list[Row]:
-        """Problems of the last preview."""
+        """The problems of the last preview."""
         rows = self._store.rows("sys_update_preview_problem")
         return [row for row in rows if row["remote_update_set"] == set_id]
 
     def decide(self, problem_id: str, status: str) -> None:
-        """Accept the remote update (``ignored``) or leave it out (``skipped``). Raises KeyError."""
+        """Accept the remote update (``ignored``) or skip it (``skipped``). Raises KeyError."""
         row = self._store.find("sys_update_preview_problem", problem_id)
         if row is None:
             raise KeyError(problem_id)
         self._store.put("sys_update_preview_problem", row | {"status": status})
 
     def log(self, set_id: str) -> list[str]:
-        """What the commit said, in order."""
+        """The commit log in order."""
         found = self._store.find("sys_remote_update_set", set_id)
         local = found["update_set"] if found else ""
         return [
@@ -77,7 +77,7 @@ class UpdateSets:
         ]
 
     def deletes(self, set_id: str) -> list[str]:
-        """What a commit would delete, as people know it."""
+        """What a commit would delete, by display name."""
         skipped = {row["remote_update"] for row in self.problems(set_id) if row["status"] == "skipped"}
         mine = (row for row in self._store.rows("sys_update_xml") if row["remote_update_set"] == set_id)
         rows = [row for row in mine if row["sys_id"] not in skipped]
@@ -85,10 +85,10 @@ class UpdateSets:
 
     def commit(self, set_id: str) -> list[str]:
         """
-        Commit a previewed set; the log.
+        Commit a previewed set, and return the log.
 
         Raises:
-            Unresolved: Something stands against it.
+            Unresolved: A problem needs a decision.
             NotDone: See `import_whole`.
         """
         found = self._store.find("sys_remote_update_set", set_id)

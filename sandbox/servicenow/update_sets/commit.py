@@ -1,4 +1,4 @@
-"""The last step: updates become tables, columns, rights and scripts (update-set reference §1.5, §1.8, §3.1)."""
+"""The commit: updates become tables, columns, ACLs and scripts (update-set reference §1.5, §1.8, §3.1)."""
 
 import uuid
 
@@ -8,14 +8,14 @@ from sandbox.servicenow.tables.metadata import METADATA
 from sandbox.servicenow.update_sets.payload import DELETE, BadPayload, Payload, read
 from sandbox.servicenow.update_sets.structure import Structure
 
-# Applied in this order, whatever the file's: what others rest on comes first.
+# Updates are applied in this order, not the file's, so that dependencies come first.
 _ORDER = (
     "sys_app", "sys_scope", "sys_user_role", "sys_db_object", "sys_dictionary", "sys_documentation", "sys_choice",
     "ua_table_licensing_config", "sys_security_acl", "sys_security_acl_role", "sysevent_register",
     "sys_script_include", "sys_ws_definition", "sys_ws_operation", "sys_script", "sysevent_script_action",
     "sys_scope_privilege", "sys_properties",
 )  # fmt: skip
-# Types that are known by a name, not by their id: the instance's id stays.
+# Types identified by a name instead of a sys_id. The instance's sys_id is kept.
 _COALESCE = {
     "sys_db_object": ("name",),
     "sys_dictionary": ("name", "element"),
@@ -42,15 +42,15 @@ class Commit:
         }
         mine = (row for row in store.rows("sys_update_xml") if row["remote_update_set"] == set_id)
         self._updates = [row for row in mine if row["sys_id"] not in skipped]
-        self._ids: dict[str, str] = {}  # of roles in the file: the instance's
+        self._ids: dict[str, str] = {}  # role sys_ids in the file: those of the instance
         self.log: list[str] = []
 
     def run(self) -> list[str]:
         """
-        Commit; the log's entries.
+        Commit, and return the log.
 
         Raises:
-            NotDone: A business rule of a kind that the sandbox does not run; nothing is committed then.
+            NotDone: A business rule of a kind that the double doesn't run. Nothing is committed.
         """
         work = []
         for update in self._updates:
@@ -81,7 +81,7 @@ class Commit:
             self.log.append(f"Confirmed data loss: {len(deletes)} updates delete something, such as {shown}")
 
     def _apply(self, update: Row, payload: Payload, structure: Structure) -> str:
-        """Which counter this raises; "" when it was not applied."""
+        """The counter to increase, or "" if the update wasn't applied."""
         table = payload.table
         if table in _REFUSED or (table not in METADATA and table != "sys_choice" and table not in self._store.tables):
             self.log.append(f"Refused: {update['name']}: table {table} is not open to update sets")
@@ -107,7 +107,7 @@ class Commit:
         return "inserted" if existing is None else "updated"
 
     def _mapped(self, record: Row) -> Row:
-        """Roles are referred to by the instance's ids."""
+        """Replace the sys_ids of roles with the instance's."""
         return record | {name: self._ids[record[name]] for name in _ROLE_COLUMNS if record.get(name) in self._ids}
 
     def _existing(self, table: str, record: Row) -> Row | None:
@@ -118,7 +118,7 @@ class Commit:
         return next((row for row in self._store.rows(table) if wanted.items() <= row.items()), None)
 
     def _shortened(self, table: str, record: Row) -> Row:
-        """Unknown elements are dropped without a word, long texts cut."""
+        """Silently drop unknown elements and cut long texts."""
         columns = self._store.columns(table)
         return {
             name: value[: columns[name].max_length] if columns[name].type == "string" else value
@@ -127,7 +127,7 @@ class Commit:
         }
 
     def _close(self, counts: Row, work: list[tuple[Row, Payload]]) -> None:
-        """A committed set leaves a local one behind, whose updates later collisions are compared with."""
+        """Create the local set of a commit, whose updates later previews compare with."""
         now = self._store.now()
         stamp = {"sys_created_on": now, "sys_updated_on": now}
         local = {"sys_id": uuid.uuid4().hex, "name": self._set["name"], "state": "complete"}

@@ -1,4 +1,4 @@
-"""The first step: a file's records become rows of the retrieved set (update-set reference §1.1 to §1.3)."""
+"""The load: a file's records become rows of a retrieved set (update-set reference §1.1 to §1.3)."""
 
 import uuid
 
@@ -7,17 +7,17 @@ from sandbox.servicenow.update_sets.payload import BadPayload, parse
 
 
 class BadFile(Exception):
-    """The file is no update set; the text says why."""
+    """The file isn't an update set. The text says why."""
 
 
 def load(store: Store, xml: bytes) -> str:
     """
-    Load a file; the sys_id of the retrieved set.
+    Load a file, and return the sys_id of the retrieved set.
 
-    A file whose set is there already appends its updates to it (measured), and the set is loaded again.
+    If the set exists already, the file's updates are added to it (measured), and it becomes loaded again.
 
     Raises:
-        BadFile: It is no update set.
+        BadFile: It isn't an update set.
     """
     try:
         root = parse(xml)
@@ -50,12 +50,12 @@ def _add(store: Store, update: Row) -> None:
     sys_id = update.get("sys_id", "")
     if not sys_id or store.find("sys_update_xml", sys_id):
         update = update | {"sys_id": uuid.uuid4().hex}
-    if update.get("update_set"):  # taken for a local one: such a file imports into nothing
+    if update.get("update_set"):  # treated as a local set, so the file imports nothing
         update = update | {"remote_update_set": ""}
     store.put("sys_update_xml", _known(store, "sys_update_xml", update))
 
 
 def _known(store: Store, table: str, row: Row) -> Row:
-    """Unknown elements are dropped without a word."""
+    """Silently drop unknown elements."""
     columns = store.columns(table)
     return {name: value for name, value in row.items() if name in columns}

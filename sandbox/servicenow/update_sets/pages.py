@@ -1,4 +1,4 @@
-"""The pages under Retrieved Update Sets, with the addresses and field names of the platform's own (recorded)."""
+"""The pages of Retrieved Update Sets, with the platform's URLs and field names (recorded)."""
 
 import hashlib
 from collections.abc import Callable
@@ -20,8 +20,10 @@ _LIST = f"/{RETRIEVED}_list.do"
 
 class UpdateSetPages:
     """
+    The pages and their routes.
+
     Args:
-        frame: What every page needs: who, and the lists at the side.
+        frame: Returns what every page needs: the account and the tables.
     """
 
     def __init__(self, store: Store, update_sets: UpdateSets, oauth: OAuthRoutes, frame: Frame) -> None:
@@ -51,11 +53,13 @@ class UpdateSetPages:
         return render_template("update_sets.html", **self._frame(caller, RETRIEVED), rows=rows)
 
     def form(self, caller: Caller) -> ResponseReturnValue:
-        """Where the file is chosen."""
+        """The upload form."""
         return self._form(caller, "")
 
     def upload(self, caller: Caller) -> ResponseReturnValue:
-        """The file; an empty answer (recorded), or back to where the form says that it came from."""
+        """
+        Load the uploaded file. Returns an empty response (recorded), or redirects to the page that the form names.
+        """
         if not self._genuine() or request.form.get("sysparm_target") != RETRIEVED:
             return self._form(caller, "The form is out of date. Choose the file once more."), 403
         file = request.files.get("attachFile")
@@ -68,12 +72,12 @@ class UpdateSetPages:
         return Response("", 200, {"Content-Type": "text/html;charset=UTF-8"})
 
     def record(self, caller: Caller) -> ResponseReturnValue:
-        """One set: its state, what stands against it, its log, and the buttons that fit."""
+        """One set with its state, problems and log, and the buttons that apply."""
         found = self._store.find(RETRIEVED, request.args.get("sys_id", ""))
         return self._record(caller, found) if found else self._missing()
 
     def act(self, caller: Caller) -> ResponseReturnValue:
-        """A button: preview, accept or skip a problem, commit, commit in spite of data loss, delete."""
+        """Handle a button: preview, accept or skip a problem, commit, confirm data loss, delete."""
         found = self._store.find(RETRIEVED, request.args.get("sys_id", ""))
         if found is None or not self._genuine():
             return self._missing()
@@ -99,7 +103,7 @@ class UpdateSetPages:
         return redirect(f"/{RETRIEVED}.do?sys_id={set_id}", 303)
 
     def ajax(self, caller: Caller) -> ResponseReturnValue:
-        """What the platform's own preview button calls: XML with the tracker's id (recorded)."""
+        """The request of the platform's preview button. Returns XML with the tracker's ID (recorded)."""
         wanted = request.form
         if wanted.get("sysparm_processor") != "UpdateSetPreviewAjax" or not self._genuine():
             return Response("<xml error='Security constraint'/>", 403, {"Content-Type": "text/xml;charset=UTF-8"})
@@ -112,7 +116,7 @@ class UpdateSetPages:
         return Response(body, 200, {"Content-Type": "text/xml;charset=UTF-8"})
 
     def _guarded(self, view: Callable[[Caller], ResponseReturnValue]) -> Callable[[], ResponseReturnValue]:
-        """Administrators alone; others are sent to sign in, or told."""
+        """Admins only. Others are redirected to the sign-in page, or get an error."""
 
         def guarded() -> ResponseReturnValue:
             caller = self._oauth.signed_in()

@@ -1,4 +1,4 @@
-"""What one update of a set carries: the record document inside it (update-set reference §1.4)."""
+"""Parses the payload of an update: its record document (update-set reference §1.4)."""
 
 from dataclasses import dataclass, field
 
@@ -8,9 +8,9 @@ from sandbox.servicenow.records.store import Row
 
 DELETE = "DELETE"
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
-# Types whose document has a wrapper of the same name around its records.
+# Types whose records are inside an element with the type's name.
 WRAPPED = {"sys_documentation", "sys_choice", "sys_ui_section", "sys_ui_form_sections", "sys_ui_list", "sys_ui_related"}
-# How a canonical update name is built for types that are not known by their sys_id.
+# The canonical update names of types that aren't identified by sys_id.
 _BY_NAME = {
     "sys_dictionary": lambda a: f"sys_dictionary_{a['table']}_{a['element'] or 'null'}",
     "sys_documentation": lambda a: f"sys_documentation_{a['table']}_{a['element']}_{a['language']}",
@@ -19,18 +19,20 @@ _BY_NAME = {
 
 
 class BadPayload(Exception):
-    """Not a record document."""
+    """It isn't a record document."""
 
 
 @dataclass
 class Payload:
     """
+    A parsed payload.
+
     Args:
-        table: What it is of.
+        table: The table of the records.
         action: ``INSERT_OR_UPDATE`` or ``DELETE``.
-        records: The rows, one but for choice lists and layouts; the first is the one that the update is about.
-        attributes: Of the handler's element; empty where the record has none.
-        canonical: Whether it has the shape that the platform gives it (§1.8).
+        records: The rows. Only choice lists and layouts have more than one. The first is the main one.
+        attributes: Those of the handler's element. Empty without one.
+        canonical: Whether it has the platform's own format (§1.8).
     """
 
     table: str
@@ -41,12 +43,12 @@ class Payload:
 
     @property
     def record(self) -> Row:
-        """The first row; empty where there is none."""
+        """The first row, or an empty one."""
         return self.records[0] if self.records else {}
 
 
 def parse(xml: str | bytes) -> "etree._Element":
-    """A document, without reaching out for anything. Raises BadPayload."""
+    """Parse XML without external entities. Raises BadPayload."""
     try:
         return etree.fromstring(xml.encode() if isinstance(xml, str) else xml, _PARSER)
     except (etree.XMLSyntaxError, ValueError) as problem:
@@ -55,10 +57,10 @@ def parse(xml: str | bytes) -> "etree._Element":
 
 def read(text: str, name: str) -> Payload:
     """
-    Read a payload.
+    Parse a payload.
 
     Args:
-        name: The update's name: for some types the shape counts only under the right one.
+        name: The update's name. Some types are canonical only under the right one.
 
     Raises:
         BadPayload: It has no record.

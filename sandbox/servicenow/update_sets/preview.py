@@ -1,4 +1,4 @@
-"""The second step: what stands against a commit (update-set reference §5)."""
+"""The preview: finds problems with a commit (update-set reference §5)."""
 
 import uuid
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ class Preview:
         self.problems: list[Row] = []
 
     def run(self) -> list[Row]:
-        """The problems, oldest preview's replaced; the set is previewed afterwards."""
+        """Replace the problems of the last preview, and mark the set as previewed."""
         for old in self._store.rows("sys_update_preview_problem"):
             if old["remote_update_set"] == self._set["sys_id"]:
                 self._store.delete("sys_update_preview_problem", old["sys_id"])
@@ -47,14 +47,14 @@ class Preview:
         return self.problems
 
     def _brought(self) -> dict[str, set[str]]:
-        """The ids that the set itself brings, by table."""
+        """The sys_ids that the set itself contains, by table."""
         found: dict[str, set[str]] = {}
         for payload in self._payloads.values():
             if payload.action != DELETE:
                 ids = {record["sys_id"] for record in payload.records if record.get("sys_id")}
                 found.setdefault(payload.table, set()).update(ids)
         apps, scopes = found.get("sys_app", set()), found.get("sys_scope", set())
-        if apps and scopes:  # ambiguous: neither can be found any more
+        if apps and scopes:  # ambiguous, so neither can be found
             found["sys_scope"] = set()
         else:
             found["sys_scope"] = apps | scopes
@@ -95,7 +95,7 @@ class Preview:
         self._problem(update, text, table, value)
 
     def _collision(self, update: Row) -> None:
-        """A local update of the same name that is newer: an administrator's change, or a delete."""
+        """A newer local update of the same name: an admin changed or deleted the record."""
         local = [
             row
             for row in self._store.rows("sys_update_xml")
@@ -139,7 +139,7 @@ class Preview:
 
 
 def recorded(update: Row) -> float:
-    """When a change was recorded, Unix seconds: of `sys_recorded_at`, else of the row."""
+    """When an update was recorded, in Unix seconds: from `sys_recorded_at`, else from the row."""
     stamp = update["sys_recorded_at"]
     try:
         return int(stamp[:11], 16) / 1000

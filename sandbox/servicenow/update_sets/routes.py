@@ -1,4 +1,4 @@
-"""Where update sets come in: the switch for tests, and the pages that an administrator uses."""
+"""The `/_sandbox/update-sets` control."""
 
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -7,19 +7,19 @@ from sandbox.servicenow.update_sets import BadFile, UpdateSets
 
 
 class UpdateSetRoutes:
-    """Routes over one store's update sets."""
+    """The route."""
 
     def __init__(self, update_sets: UpdateSets) -> None:
         self._update_sets = update_sets
 
     def blueprint(self) -> Blueprint:
-        """All routes."""
+        """The route."""
         blueprint = Blueprint("update_sets", __name__)
         blueprint.add_url_rule("/_sandbox/update-sets", "import", self.import_whole, methods=["POST"])
         return blueprint
 
     def import_whole(self) -> ResponseReturnValue:
-        """The XML as body; ``?commit=no`` stops after the preview."""
+        """Import the XML in the body. ``?commit=no`` stops after the preview."""
         try:
             outcome = self._update_sets.import_whole(request.get_data(), request.args.get("commit") != "no")
         except BadFile as problem:

@@ -1,4 +1,4 @@
-"""Tables, columns, labels and choices out of an update set (update-set reference §1.8, §3.1)."""
+"""Creates tables, columns, labels and choices from an update set (update-set reference §1.8, §3.1)."""
 
 import uuid
 from collections.abc import Callable
@@ -10,10 +10,10 @@ from sandbox.servicenow.update_sets.payload import DELETE, Payload
 
 class Structure:
     """
-    Makes storage.
+    Applies structural updates.
 
     Args:
-        log: Takes the commit log's entries.
+        log: Adds an entry to the commit log.
     """
 
     def __init__(self, store: Store, log: Callable[[str], None]) -> None:
@@ -23,10 +23,10 @@ class Structure:
 
     def column(self, payload: Payload, record: Row, existing: Row | None) -> bool:
         """
-        A dictionary row: of a table itself, or of a column. Whether it may be stored.
+        Apply a dictionary row of a table or a column, and return whether the row can be stored.
 
-        Storage comes of the platform's own form alone (a handler's payload under its canonical name, with a row for the
-        table itself); a row in any other form is stored and has no effect.
+        Only a canonical payload (the handler's format, a canonical name, and a row for the table itself) creates
+        storage. Any other row is stored without effect.
         """
         table, element = record.get("name", ""), record.get("element", "")
         if not payload.canonical:
@@ -46,7 +46,7 @@ class Structure:
         return True
 
     def label(self, record: Row) -> None:
-        """The label of a table or column, in English."""
+        """Set the English label of a table or column."""
         table = self._store.tables.get(record.get("name", ""))
         if table is None or record.get("language") != "en" or not record.get("label"):
             return
@@ -57,7 +57,7 @@ class Structure:
             column.label = record["label"]
 
     def choices(self, payload: Payload) -> str:
-        """A column's whole list, which replaces the one before."""
+        """Replace all choices of a column."""
         table, element = payload.attributes.get("table", ""), payload.attributes.get("field", "")
         for row in self._store.rows("sys_choice"):
             if row["name"] == table and row["element"] == element:
@@ -74,13 +74,13 @@ class Structure:
         return "inserted"
 
     def deleted(self, payload: Payload, existing: Row) -> None:
-        """A deleted column takes its values along; a table is never removed by a set."""
+        """Delete a column with its values. Sets never delete tables."""
         table, element = existing.get("name", ""), existing.get("element", "")
         if payload.table == "sys_dictionary" and element and table in self._store.tables:
             self._store.drop_column(table, element)
 
     def finish(self) -> None:
-        """What stands for a row, now that all columns are there."""
+        """Determine the display columns, now that all columns exist."""
         for name in self._touched:
             columns = self._store.columns(name)
             rows = self._store.rows("sys_dictionary")
@@ -92,7 +92,7 @@ class Structure:
 
     def _create(self, table: str) -> None:
         about = next((row for row in self._store.rows("sys_db_object") if row["name"] == table), None)
-        if about is None:  # without its own row a table gets no storage
+        if about is None:  # a table without its own row gets no storage
             return
         parent = self._store.find("sys_db_object", about["super_class"])
         extends = parent["name"] if parent and parent["name"] in self._store.tables else ""
@@ -102,7 +102,7 @@ class Structure:
         self._log(f"Creating table {table}")
 
     def _keeps(self, table: str, known: Column, wanted: Column) -> bool:
-        """Whether the column stays as it is: its values would not survive the change."""
+        """Whether to keep the column as it is, because the change would lose data."""
         used = any(row.get(known.name) for row in self._store.rows(table))
         if not used:
             return False

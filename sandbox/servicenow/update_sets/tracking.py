@@ -1,4 +1,4 @@
-"""What the platform does around update sets on every write: it notes local changes, and guards its own tables."""
+"""Tracks local changes to metadata, and protects the update set tables."""
 
 import uuid
 from datetime import UTC, datetime
@@ -16,10 +16,10 @@ _DEFAULT = "Default"
 
 class Tracking:
     """
-    Wraps the triggers that run business rules.
+    Wraps the hooks that run business rules.
 
-    Every change that a person makes to a script, a right or another piece of metadata is recorded in the local set
-    "Default": what a later preview finds newer than its own update (update-set reference §5).
+    Every change that a user makes to metadata, such as a script or an ACL, is recorded in the local set "Default". A
+    later preview compares it with its own updates (update-set reference §5).
     """
 
     def __init__(self, store: Store, inner: Triggers) -> None:
@@ -27,7 +27,9 @@ class Tracking:
         self._inner = inner
 
     def before(self, save: Save) -> None:
-        """A set's state moves by its buttons alone (recorded); a local set stays (recorded). Raises Refusal."""
+        """
+        Only buttons change a retrieved set's state, and local sets can't be deleted (both recorded). Raises Refusal.
+        """
         if save.table == RETRIEVED and save.operation == "update":
             save.row["state"] = save.previous["state"]
         if save.table == LOCAL and save.operation == "delete":
@@ -35,7 +37,7 @@ class Tracking:
         self._inner.before(save)
 
     def after(self, save: Save) -> None:
-        """Parts of a deleted set go with it (recorded); local changes are noted."""
+        """Delete the parts of a deleted set (recorded), and record local changes."""
         if save.table == RETRIEVED and save.operation == "delete":
             for table in (UPDATES, PROBLEMS):
                 for row in self._store.rows(table):
@@ -69,7 +71,7 @@ class Tracking:
 
 
 def update_name(table: str, row: Row) -> str:
-    """The name under which a record's changes travel (update-set reference §1.5)."""
+    """The update name of a record (update-set reference §1.5)."""
     if table == "sys_dictionary":
         return f"sys_dictionary_{row['name']}_{row['element'] or 'null'}"
     if table == "sys_documentation":

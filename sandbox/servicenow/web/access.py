@@ -1,4 +1,4 @@
-"""Who may come in: what the resources beside the Table API check first."""
+"""Checks that APIs run before they answer, and parameters that they share."""
 
 from flask import request
 
@@ -10,7 +10,7 @@ from sandbox.servicenow.web import http
 
 
 def caller(people: People) -> Caller:
-    """Whoever asks. Raises Refused: 401."""
+    """The requesting account. Raises Refused: 401."""
     found = people.authenticate(request.headers.get("Authorization", ""))
     if found is None:
         raise http.Refused(http.unauthenticated())
@@ -18,7 +18,7 @@ def caller(people: People) -> Caller:
 
 
 def reader(store: Store, people: People, table: str) -> Caller:
-    """Whoever asks for a table. Raises Refused: 401, or as the Table API does for this table."""
+    """The requesting account, which must have access to the table. Raises Refused: 401, 400 or 403."""
     found = caller(people)
     opened(store, people, found, table)
     return found
@@ -26,11 +26,11 @@ def reader(store: Store, people: People, table: str) -> Caller:
 
 def opened(store: Store, people: People, found: Caller, table: str, operation: str = "read") -> None:
     """
-    Check that a table is there and answers this person.
+    Check that a table exists and that the caller can access it.
 
     Raises:
-        Refused: 400 for a table that doesn't exist, 403 for a closed one.
-        NotDone: A real table that this double doesn't have.
+        Refused: 400 if the table doesn't exist, 403 if the caller has no access.
+        NotDone: The table is a stock table that this double doesn't have.
     """
     if table not in CLOSED:
         known(store, table)
@@ -39,7 +39,9 @@ def opened(store: Store, people: People, found: Caller, table: str, operation: s
 
 
 def known(store: Store, table: str) -> None:
-    """Check that a table is there. Raises Refused: 400. Raises NotDone: It is real, and not here."""
+    """
+    Check that a table exists. Raises Refused: 400. Raises NotDone if it is a stock table that this double doesn't have.
+    """
     if table in store.tables:
         return
     if is_real(table, store.referred_to()):
@@ -48,18 +50,18 @@ def known(store: Store, table: str) -> None:
 
 
 def mode() -> str:
-    """How values are shown: `false`, `true` or `all`. Case doesn't matter, and anything else means `false`."""
+    """`sysparm_display_value`: `false`, `true` or `all`, in any case. Anything else means `false`."""
     asked = request.args.get("sysparm_display_value", "").strip().lower()
     return asked if asked in {"true", "all"} else "false"
 
 
 def switched(name: str) -> bool:
-    """A boolean parameter. Case doesn't matter, and anything but true means false."""
+    """A boolean parameter, in any case. Anything but true means false."""
     return request.args.get(name, "").strip().lower() == "true"
 
 
 def number(name: str, default: int) -> int:
-    """A parameter that is a number, or its default when it is none; never negative."""
+    """A non-negative integer parameter. The default is used if it isn't a number."""
     try:
         return max(int(request.args.get(name, default)), 0)
     except ValueError:

@@ -1,13 +1,13 @@
-"""Which of the media types on offer a request accepts. Java's own clients write `*` and `q=.2`, so this is lenient."""
+"""Picks a media type by the Accept header. Lenient, because Java's own clients send `*` and `q=.2`."""
 
 
 def chosen(header: str, offered: tuple[str, ...]) -> str:
-    """The best of *offered*, the first one where nothing is asked for; "" where none is accepted."""
+    """The best of *offered*: the first one if the header is empty, "" if none is accepted."""
     ranges = [_range(part) for part in header.split(",") if part.strip()]
     if not ranges:
         return offered[0]
     ranked = {kind: max((q for accepted, q in ranges if _fits(accepted, kind)), default=0.0) for kind in offered}
-    best = max(offered, key=lambda kind: ranked[kind])  # of equals the first
+    best = max(offered, key=lambda kind: ranked[kind])  # the first of equals
     return best if ranked[best] > 0 else ""
 
 

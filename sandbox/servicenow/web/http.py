@@ -1,4 +1,4 @@
-"""What every answer of an instance has in common: headers, cookies, envelopes (recorded, Australia 2026)."""
+"""What all REST responses have in common: headers, cookies, envelopes (recorded, Australia 2026)."""
 
 import json
 import secrets
@@ -19,7 +19,7 @@ _CANCELLED = "Transaction cancelled: maximum execution time exceeded"
 
 
 class Refused(Exception):
-    """A request that ends with an answer of its own."""
+    """Ends a request with this response."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status)
@@ -27,21 +27,21 @@ class Refused(Exception):
 
 
 def answer(body: Any, status: int = 200) -> Response:
-    """JSON, or the XML that was asked for, with the headers of a logged-in answer."""
+    """A JSON response, or XML if requested, with the headers of an authenticated response."""
     response = _written(body, status)
     _no_store(response)
     return logged_in(response)
 
 
 def without_body(status: int) -> Response:
-    """Login headers, but neither a type nor cache headers."""
+    """A response with login headers, but without content type and cache headers."""
     response = logged_in(Response(status=status))
     del response.headers["Content-Type"]
     return response
 
 
 def logged_in(response: Response) -> Response:
-    """Transaction id, login state and the session cookies that even Bearer calls get."""
+    """Add the transaction ID, the login state, and the session cookies that even Bearer requests get."""
     transaction = _transaction(response)
     response.headers["X-Is-Logged-In"] = "true"
     response.headers["X-Transaction-ID"] = transaction
@@ -50,12 +50,12 @@ def logged_in(response: Response) -> Response:
 
 
 def error(status: int, message: str, detail: str | None = None) -> Response:
-    """The envelope of every refusal."""
+    """The error envelope."""
     return answer({"error": {"message": message, "detail": detail}, "status": "failure"}, status)
 
 
 def unauthenticated() -> Response:
-    """401: every cause looks alike; neither cookies nor login headers."""
+    """401 for any cause, without cookies and login headers."""
     wrong = {"message": "User is not authenticated", "detail": "Required to provide Auth information"}
     response = _written({"error": wrong, "status": "failure"}, 401)
     response.headers["WWW-Authenticate"] = 'Basic realm="Service-now"'
@@ -65,7 +65,7 @@ def unauthenticated() -> Response:
 
 
 def unacceptable() -> Response | None:
-    """406 where the request accepts nothing that is offered, before anything is done; None where it does."""
+    """406 if the request accepts none of the offered types, before anything is done; else None."""
     if chosen(request.headers.get("Accept", ""), _OFFERED):
         return None
     text = f"Invalid accept header. Supported response media types for this service are: {TYPES}"
@@ -74,28 +74,28 @@ def unacceptable() -> Response | None:
 
 
 def no_record() -> Response:
-    """404: missing or hidden, nobody says which."""
+    """404 for a missing or hidden record."""
     return error(404, "No Record found", "Record doesn't exist or ACL restricts the record retrieval")
 
 
 def denied(verb: str) -> Response:
-    """403: table or row rights refuse a write; *verb* is Insert, Update or Delete."""
+    """403: table or row ACLs deny a write. *verb* is Insert, Update or Delete."""
     return error(403, "Operation Failed", f"ACL Exception {verb} Failed due to security constraints")
 
 
 def unreadable_filter() -> Response:
-    """403: the query names a column that the person may not read."""
+    """403: the query has a column that the user can't read."""
     detail = "Field(s) present in the query do not have permission to be read"
     return error(403, "Insufficient rights to query records", detail)
 
 
 def not_supported(method: str) -> Response:
-    """405: the resource does not offer this verb."""
+    """405: the API doesn't support this method."""
     return error(405, "Method not Supported", f"{method} method not supported for API")
 
 
 def cancelled() -> Response:
-    """500: a quota rule ended the transaction, perhaps after it had saved."""
+    """500: a quota rule canceled the transaction, perhaps after it had saved."""
     more = "Check logs for error trace or enable glide.rest.debug property to verify REST request processing"
     return error(500, _CANCELLED, f"{_CANCELLED}. {more}")
 
@@ -116,7 +116,7 @@ def _transaction(response: Response) -> str:
 
 
 def _cookies(response: Response) -> None:
-    """A first call gets a session; a client that sends one back gets the shorter set."""
+    """The first request gets a session. A client that sends it back gets fewer cookies."""
     add = response.headers.add
     node = f"glide_node_id_for_js={secrets.token_hex(32)}; Path=/; Secure"
     if "JSESSIONID" in request.cookies:

@@ -1,10 +1,10 @@
-"""The `Link` header of lists, as recorded: order, quoting and the odd ``prev`` with limit 1."""
+"""The `Link` header of lists, as recorded, including order, quoting and the unexpected ``prev`` with limit 1."""
 
 from urllib.parse import parse_qsl, quote, urlsplit
 
 
 def link_header(url: str, limit: int, offset: int, total: int) -> str:
-    """``first``, ``prev``, ``next`` and ``last``, where there are such; the query repeated as sent."""
+    """The ``first``, ``prev``, ``next`` and ``last`` links that apply. The query is repeated as it was sent."""
     last = (total - 1) // limit * limit
     wanted = [("first", 0)]
     if offset - limit >= -1:

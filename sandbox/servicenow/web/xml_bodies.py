@@ -1,4 +1,4 @@
-"""JSON answers and bodies in the XML that the same resources speak (API reference §1.1)."""
+"""XML request bodies and responses (API reference §1.1)."""
 
 import re
 from typing import Any
@@ -13,15 +13,15 @@ _CONTROL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Unreadable(Exception):
-    """A body that is no XML of the right form; the text says what is wrong."""
+    """The body isn't XML of the expected form. The text says why."""
 
 
 def written(body: dict[str, Any]) -> str:
     """
-    An answer as ``<response>``; lists repeat their element.
+    Convert a response to ``<response>``. Lists repeat their element.
 
     Raises:
-        NotDone: A key that is no name in XML: how an instance writes it is not known.
+        NotDone: A key that isn't a valid XML name. How an instance writes it isn't known.
     """
     root = ElementTree.Element("response")
     _add(root, body)

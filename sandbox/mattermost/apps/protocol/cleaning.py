@@ -1,8 +1,7 @@
 """
-What the plugin drops from bindings and forms without a word (protocol reference §5.3, §6.4).
+What the plugin silently removes from bindings and forms (protocol reference §5.3, §6.4).
 
-The problems found on the way are told to nobody but who asks for bindings with ``test=1``; their texts and order are
-recorded (bindings).
+The problems are reported only to requests for bindings with ``test=1``. Their texts and order are recorded (bindings).
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ _ONE_OF = '(only) one of  "submit", "form", or "bindings" must be set in a bindi
 
 
 def clean_form(form: Json, icon_base: str, problems: list[str] | None = None) -> Json:
-    """The form with bad fields and options left out; what was wrong is added to *problems*."""
+    """Return the form without invalid fields and options. Appends what was wrong to *problems*."""
     problems = [] if problems is None else problems
     cleaned = {key: value for key, value in form.items() if key != "fields"}
     if icon := form.get("icon"):
@@ -58,7 +57,7 @@ def _field(given: Json, labels: set[str], problems: list[str]) -> tuple[Json | N
 
 
 def _options(options: list[Json], name: str, problems: list[str]) -> list[Json]:
-    """An option keeps its form: one without a label stays without, one without a value gets an empty one."""
+    """Keep an option as it is: a missing label remains missing, a missing value becomes empty."""
     kept: list[Json] = []
     labels: set[str] = set()
     values: set[str] = set()
@@ -84,9 +83,9 @@ class BindingCleaner:
     Cleans the bindings of one app.
 
     Args:
-        granted: Locations; a binding stays if its full path begins with one.
+        granted: The granted locations. A binding is kept if its full path begins with one.
         icon_base: Where relative icons are served from.
-        web: The client said in ``user_agent_type`` that it is the web app, so channel-header entries need an icon.
+        web: Whether ``user_agent_type`` is the web app, whose channel header entries need an icon.
     """
 
     app_id: str
@@ -96,7 +95,7 @@ class BindingCleaner:
     problems: list[str] = field(default_factory=list)
 
     def clean(self, bindings: list[Json], path: str = "") -> list[Json]:
-        """What is left of *bindings*, which sit at *path*; its problems are in ``problems``."""
+        """Return the valid ones of *bindings*, which are located at *path*. Adds to ``problems``."""
         return [kept for one in bindings if (kept := self._one(one, path)) is not None]
 
     def _one(self, given: Json, parent: str) -> Json | None:
@@ -155,7 +154,7 @@ class BindingCleaner:
 
 
 def _icon(icon: str, base: str) -> str:
-    """The address of an icon; empty where the path is not one inside the app's static files."""
+    """The URL of an icon. Empty if the path isn't inside the app's static files."""
     if icon.startswith(("http://", "https://")):
         return icon
     return "" if ":" in icon or ".." in icon else f"{base}/{icon.lstrip('/')}"

@@ -1,5 +1,5 @@
 """
-Answers of apps, decoded as the plugin's Go structs do: unknown keys vanish, one wrong type fails all.
+Decodes JSON like the plugin's Go structs: unknown keys are dropped, and one wrong type fails the whole value.
 
 The error texts are Go's own (recorded in calls and bindings).
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
-# A struct is a dictionary of key to kind: a Go type's name, a struct, or a list holding a struct.
+# A struct maps each key to a kind: the name of a Go type, a struct, or a list holding a struct.
 CALL: Json = {"path": "string", "expand": "map", "state": "any"}
 OPTION: Json = {"label": "string", "value": "string", "icon_data": "string"}
 FIELD: Json = {
@@ -32,18 +32,18 @@ BINDING: Json = {
     "description": "string", "submit": CALL, "form": FORM,
 }  # fmt: skip
 BINDING["bindings"] = [BINDING]
-# Of a form or binding Go leaves empty values out ("omitempty"), but for these keys.
+# Go omits empty values of forms and bindings ("omitempty"), except for these keys.
 _EMPTY: tuple[Any, ...] = ("", 0, [])  # False is 0
 _ALWAYS = {"name", "type", "value"}
 _LISTS_OF_TEXT = ("apps.Permissions", "apps.Locations")
 
 
 class Undecodable(ValueError):
-    """The text that the plugin gives for it."""
+    """The JSON can't be decoded. The text is the plugin's."""
 
 
 def decode_json(body: bytes) -> Any:
-    """The first JSON value of a body. Raises Undecodable."""
+    """Return the first JSON value of a body. Raises Undecodable."""
     text = body.decode("utf-8", "replace").lstrip()
     if not text:
         raise Undecodable("EOF")
@@ -57,7 +57,7 @@ def decode_json(body: bytes) -> Any:
 
 
 def decode_response(body: bytes) -> Json:
-    """The first JSON value of an answer as a call response. Raises Undecodable."""
+    """Decode the first JSON value of a body as a call response. Raises Undecodable."""
     value = decode_json(body)
     if value is None:
         return {"type": "ok"}
@@ -70,7 +70,7 @@ def decode_response(body: bytes) -> Json:
 
 
 def struct(value: Json, kinds: Json, root: str, path: str) -> Json:
-    """What of *value* the struct holds."""
+    """Return the part of *value* that the struct has fields for."""
     decoded = {}
     omits = any(kinds is one for one in (OPTION, FIELD, FORM, BINDING))
     for key, kind in kinds.items():
@@ -82,7 +82,7 @@ def struct(value: Json, kinds: Json, root: str, path: str) -> Json:
 
 
 def as_go(value: Any) -> Any:
-    """Numbers as Go's float64 writes them: beyond 53 bits the last digits are lost, and 1.0 is 1."""
+    """Convert numbers as Go's float64 does: beyond 53 bits the last digits are lost, and 1.0 becomes 1."""
     if isinstance(value, dict):
         return {key: as_go(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -95,7 +95,7 @@ def as_go(value: Any) -> Any:
 
 
 def expand_of(value: Any) -> Json:
-    """The levels of a call's ``expand``. Raises Undecodable for one that is no text."""
+    """The levels of a call's ``expand``. Raises Undecodable for one that isn't a string."""
     if value is None:
         return {}
     levels = {}

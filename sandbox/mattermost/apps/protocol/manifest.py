@@ -1,4 +1,4 @@
-"""Manifests: what the plugin reads of one, what it refuses, and in which words (protocol reference §1.1, §1.2)."""
+"""Manifests: how the plugin decodes and validates them, with its error texts (protocol reference §1.1, §1.2)."""
 
 import re
 from typing import Any
@@ -38,10 +38,10 @@ _OPENING = {"act_as_bot": ("remote_webhooks", "user_joined_channel_notification"
 
 def read_manifest(given: Json, root: str = "Manifest", path: str = "") -> Json:
     """
-    The manifest as the plugin's struct: unknown keys and empty values left out, calls never bare strings.
+    Decode a manifest as the plugin's struct: without unknown keys and empty values, and with calls as objects.
 
     Raises:
-        PluginError: 400, a wrong type, or everything that is wrong in one text.
+        PluginError: 400 for a wrong type, or with all problems in one text.
     """
     try:
         manifest = struct(given, _MANIFEST, root, path)

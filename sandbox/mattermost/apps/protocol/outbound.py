@@ -1,4 +1,4 @@
-"""What the plugin sends to apps: from no session and no proxy, under Mattermost's name, to this machine alone."""
+"""Requests from the plugin to apps. They ignore proxies and are limited to this machine."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class _Session(requests.Session):
-    """For one request and the redirects that it meets."""
+    """Used for one request and its redirects."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,11 +31,11 @@ class _Session(requests.Session):
 
 def ask(method: str, url: str, seconds: float = 10.0, **options: Any) -> requests.Response:
     """
-    One request; redirects are followed.
+    Send one request, following redirects.
 
     Raises:
-        PluginError: An address, also of a redirect, that is not on this machine.
-        requests.RequestException: No answer.
+        PluginError: The URL, or that of a redirect, isn't on this machine.
+        requests.RequestException: There is no response.
     """
     with _Session() as session:
         return session.request(method, url, timeout=(_CONNECT_SECONDS, seconds), **options)

@@ -1,4 +1,4 @@
-"""Installed apps, their sessions and stores, and calls to them (protocol reference §2, §3, §4)."""
+"""Installed apps, their sessions and key-value stores, and calls to them (protocol reference §2, §3, §4)."""
 
 import base64
 import hmac
@@ -25,7 +25,7 @@ PLUGIN = "/plugins/com.mattermost.apps"
 
 @dataclass
 class App:
-    """A snapshot of the manifest at installation, and what belongs to the app."""
+    """An installed app: its manifest at the time of installation, and its data."""
 
     manifest: Json
     secret: str
@@ -47,11 +47,11 @@ class App:
         return str(self.manifest["http"]["root_url"]).rstrip("/")
 
     def may(self, permission: str) -> bool:
-        """Whether it was granted at installation."""
+        """Whether the permission was granted at installation."""
         return permission in (self.manifest.get("requested_permissions") or [])
 
     def call(self, name: str, default: str = "", expand: Json | None = None) -> Json | None:
-        """A call of the manifest; what it does not say is the default's."""
+        """A call of the manifest. The default fills in what the manifest omits."""
         given = self.manifest.get(name)
         if given is None and not default:
             return None
@@ -67,25 +67,23 @@ class Registry:
     def __init__(self, state: State) -> None:
         self._state = state
         self.apps: dict[str, App] = {}
-        self.listings: dict[str, Json] = {}  # by app id: what was fetched or announced, not what is installed
+        self.listings: dict[str, Json] = {}  # by app ID: fetched or announced, not necessarily installed
         self._tokens: dict[tuple[str, str], str] = {}
 
     def clear(self) -> None:
-        """No app, no session."""
+        """Remove all apps and sessions."""
         self.apps.clear()
         self.listings.clear()
         self._tokens.clear()
 
     def get(self, app_id: str) -> App:
-        """Raises PluginError: not installed."""
+        """Return an installed app. Raises PluginError if it isn't installed."""
         if app_id not in self.apps:
             raise PluginError(f"app {app_id} is not installed: not found", 404)
         return self.apps[app_id]
 
     def token(self, app: App, user_id: str) -> str:
-        """
-        The app's session for a user: lives ten minutes, is prolonged when five or less are left.
-        """
+        """The app's session token for a user. It lives ten minutes and is renewed when five or less remain."""
         key, now = (app.app_id, user_id), self._state.clock.now()
         token = self._tokens.get(key, "")
         session = self._state.sessions.get(token)
@@ -97,13 +95,13 @@ class Registry:
         return token
 
     def drop_sessions(self, app: App) -> None:
-        """Forget the app's sessions; those of people already handed out live on until they expire."""
+        """Forget the app's sessions. User tokens that were handed out remain valid until they expire."""
         for key in [key for key in self._tokens if key[0] == app.app_id]:
             self._tokens.pop(key)
 
     def invoke(self, app: App, request: Json, acting_user_id: str, seconds: float = CALL_SECONDS) -> Json:
         """
-        Send a call to the app and decode its answer.
+        Send a call to the app and decode its response.
 
         Raises:
             PluginError: With ``upstream call failed: …``.
@@ -136,7 +134,7 @@ class Registry:
             raise PluginError(f"upstream call failed: {error}") from error
 
     def _jwt(self, app: App, acting_user_id: str) -> str:
-        """HS256 with whatever secret there is, a short or an empty one too, as the plugin does."""
+        """Sign with HS256 and any secret, even a short or empty one, as the plugin does."""
         claims: Json = {"exp": int(self._state.clock.now()) + 15 * 60}
         if acting_user_id:
             claims["acting_user_id"] = acting_user_id
@@ -150,16 +148,16 @@ def _base64url(data: bytes) -> str:
 
 
 def clean_path(path: str) -> str:
-    """``//``, ``.``, ``..`` and trailing slashes are resolved, as Go's ``path.Clean`` does; nothing is decoded."""
+    """Resolve ``//``, ``.``, ``..`` and trailing slashes as Go's ``path.Clean`` does, without decoding."""
     return "/" + posixpath.normpath(path).strip("/")
 
 
 def _target(path: str) -> str:
     """
-    What goes over the wire: the plugin decodes the path as long as that changes it, then cleans and encodes it again.
+    The path that is sent: decoded until it no longer changes, then cleaned and encoded again.
 
-    A query string survives, a fragment stays behind. So `/oauth2/connec%74` and `/oauth2/connect#x`, which no
-    comparison of paths catches, arrive as `/oauth2/connect` (plugin source, ``utils.CleanURL``).
+    A query string is kept, a fragment is dropped. So `/oauth2/connec%74` and `/oauth2/connect#x`, which path
+    comparisons miss, arrive as `/oauth2/connect` (``utils.CleanURL`` in the plugin's source).
     """
     before, mark, query = path.partition("#")[0].partition("?")
     while (decoded := unquote(before)) != before:

@@ -1,4 +1,4 @@
-"""One script, one JavaScript context: QuickJS in process, with the glide objects of `js/` in front of it."""
+"""Runs each script in its own QuickJS context, after the Glide objects of `js/`."""
 
 import json
 from collections.abc import Callable
@@ -16,18 +16,18 @@ from sandbox.servicenow.scripting.glide.scopes import Scope
 
 _PARTS = ("host", "record", "system", "http", "start")
 _PRELUDE = "\n".join((Path(__file__).parent / "js" / f"{name}.js").read_text(encoding="utf-8") for name in _PARTS)
-_DEEPEST = 12  # scripts that start scripts: beyond is taken for a recursion without end
+_DEEPEST = 12  # nested scripts; deeper ones are treated as endless recursion
 _LIMIT_SECONDS = 30.0
 Json = dict[str, Any]
 
 
 class ScriptFailed(Exception):
-    """The script threw, is not ES5, or ran too long; the text is what the log says."""
+    """The script threw, isn't ES5, or ran too long. The text is the log message."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A script, the application that it is of, and what the log calls it."""
+    """A script, its application, and its name in the log."""
 
     name: str
     scope: Scope
@@ -35,7 +35,7 @@ class Source:
 
 
 class Run:
-    """A context that has been started with its variables."""
+    """A context that has its variables."""
 
     def __init__(self, host: Host, start: Json) -> None:
         self._context = quickjs.Context()
@@ -46,7 +46,7 @@ class Run:
         self._context.eval("delete this.__step")
 
     def do(self, what: str, script: str = "") -> Any:
-        """Run a script, or ask for what it left behind. Raises ScriptFailed."""
+        """Run a script, or read a result of one. Raises ScriptFailed."""
         try:
             return self._step(what, guarded(script))
         except ScriptSyntaxError as problem:
@@ -60,8 +60,8 @@ class Engine:
     Runs scripts for one instance.
 
     Args:
-        services: What scripts may use.
-        seconds: How long one may run.
+        services: What scripts can use.
+        seconds: How long a script may run.
     """
 
     def __init__(self, services: Services, seconds: float = _LIMIT_SECONDS) -> None:
@@ -71,7 +71,7 @@ class Engine:
         self._generation = 0
 
     def forget(self) -> None:
-        """Scripts that run now get nothing more from the instance."""
+        """Cut off running scripts from the instance."""
         self._generation += 1
 
     def run(self, source: Source, session: Caller, variables: Json, *, what: str = "run", then: str = "") -> Any:
@@ -80,8 +80,8 @@ class Engine:
 
         Args:
             variables: ``current``, ``previous``, ``event`` or ``request``.
-            what: ``run``, or ``truth`` for its value as a yes or no.
-            then: What to ask for afterwards: ``answer`` or ``changed``, as JSON.
+            what: ``run``, or ``truth`` for a boolean result.
+            then: The result to read afterwards: ``answer`` or ``changed``, as JSON.
 
         Raises:
             ScriptFailed: It threw.
@@ -98,7 +98,7 @@ class Engine:
             self._depth.now = depth
 
     def attempt(self, source: Source, session: Caller, variables: Json, **how: Any) -> tuple[Any, bool]:
-        """As `run`; a failure is logged and never shown. Returns the value and whether it went well."""
+        """Like `run`, but failures are logged instead of raised. Returns the value and whether it succeeded."""
         alive = self._alive()
         try:
             return self.run(source, session, variables, **how), True

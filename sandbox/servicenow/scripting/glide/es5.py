@@ -1,4 +1,4 @@
-"""What the platform's ES5 mode makes of a script, and how an endless loop of it is ended."""
+"""Checks that scripts are ES5, and makes their endless loops stoppable."""
 
 import threading
 from functools import lru_cache
@@ -10,20 +10,20 @@ from calmjs.parse.walkers import Walker
 
 TICK = "__sandboxTick()"
 _LOOPS = (asttypes.While, asttypes.DoWhile, asttypes.For)
-_lock = threading.Lock()  # the parser keeps state of its own
+_lock = threading.Lock()  # the parser isn't thread-safe
 
 
 class ScriptSyntaxError(Exception):
-    """The script is not ES5."""
+    """The script isn't ES5."""
 
 
 @lru_cache(maxsize=512)
 def guarded(script: str) -> str:
     """
-    The script, each turn of a loop calling `TICK` first: an engine that calls back cannot be interrupted otherwise.
+    Return the script with a call of `TICK` in each loop. Otherwise an engine that calls back can't be interrupted.
 
     Raises:
-        ScriptSyntaxError: It is not ES5.
+        ScriptSyntaxError: It isn't ES5.
     """
     try:
         with _lock:

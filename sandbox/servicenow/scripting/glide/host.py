@@ -1,7 +1,7 @@
 """
-What scripts may ask of the instance: one function that takes and gives JSON.
+Everything that scripts can request from the instance: one function that takes and returns JSON.
 
-An error is returned, never raised: the engine would lose it. The script's side throws it.
+Errors are returned, because the engine would lose an exception. The JavaScript side throws them.
 """
 
 import base64
@@ -20,19 +20,19 @@ from sandbox.servicenow.scripting.glide.outbound_http import Outbound, Unreachab
 from sandbox.servicenow.scripting.glide.records import Records
 from sandbox.servicenow.scripting.glide.scopes import Scope
 
-_FETCHED = 50  # rows that a record takes over at once
+_FETCHED = 50  # rows that a GlideRecord fetches at once
 _MACS = {"HmacSHA256": "sha256", "HmacSHA1": "sha1", "HmacSHA512": "sha512"}
 _TRUTHS = {"1": "true", "0": "false", "yes": "true", "no": "false"}
 Json = dict[str, Any]
 
 
 class ScriptError(Exception):
-    """What a script sees as an exception of the platform."""
+    """An exception of the platform that the script sees."""
 
 
 @dataclass
 class Services:
-    """What the instance gives to scripts."""
+    """What the instance offers to scripts."""
 
     records: Records
     outbound: Outbound
@@ -47,7 +47,7 @@ class Services:
 
 @dataclass
 class Host:
-    """One run's way to the instance; *alive* turns false when the instance is reset."""
+    """The instance as one run of a script sees it. *alive* returns false after a reset."""
 
     services: Services
     scope: Scope
@@ -57,14 +57,14 @@ class Host:
     cursors: list[list[Row]] = field(default_factory=list)
 
     def __call__(self, operation: str, given: str) -> str:
-        """Answer one question."""
+        """Handle one request."""
         try:
             if not self.alive():
                 raise ScriptError("The instance has been reset")
             return json.dumps({"value": getattr(self, f"do_{operation}")(json.loads(given))})
         except (ScriptError, Unreachable) as problem:
             return json.dumps({"error": str(problem)})
-        except NotDone as problem:  # into the log as well, should the script swallow it
+        except NotDone as problem:  # logged as well, in case the script swallows it
             refused = f"The sandbox does not do this: {problem}"
             self.services.log("2", refused, self.source)
             return json.dumps({"error": refused})
@@ -75,56 +75,56 @@ class Host:
     # --- the session and the instance
 
     def do_session(self, _: Json) -> Json:
-        """Who the script runs for."""
+        """The user that the script runs as."""
         caller = self.session
         name = self.services.records.name_of(caller)
         about = {"sys_id": caller.sys_id, "user_name": caller.user_name, "name": name, "scope": self.scope.name}
         return about | {"language": caller.language, "time_zone": caller.time_zone}
 
     def do_has_role(self, given: Json) -> bool:
-        """Any of a comma list; administrators have all."""
+        """Whether the user has any role of a comma-separated list. Admins have all."""
         return self.session.admin or any(role.strip() in self.session.roles for role in given["roles"].split(","))
 
     def do_now(self, _: Json) -> int:
-        """Unix milliseconds of the instance's clock."""
+        """The instance's time in Unix milliseconds."""
         return int(self.services.now() * 1000)
 
     def do_log(self, given: Json) -> None:
-        """A line of the system log."""
+        """Write a line to the system log."""
         self.services.log(given["level"], given["message"], self.source)
 
     def do_property(self, given: Json) -> str | None:
-        """A system property, None where it is not set."""
+        """A system property, or None if it isn't set."""
         return self.services.property(given["name"])
 
     def do_guid(self, _: Json) -> str:
-        """32 hex."""
+        """A GUID of 32 hex digits."""
         return uuid.uuid4().hex
 
     def do_include(self, given: Json) -> str:
-        """A script include's source."""
+        """The source of a script include."""
         return self.services.includes(self.scope)[given["name"]]
 
     def do_queue(self, given: Json) -> None:
-        """An event."""
+        """Queue an event."""
         self.services.queue(given, self.session)
 
     def do_send(self, given: Json) -> Json:
-        """An HTTP request, out for real."""
+        """Send an HTTP request."""
         return self.services.outbound.send(given, self.session.user_name, self.alive)
 
     def do_may(self, given: Json) -> bool:
-        """Access rules for the session's user."""
+        """Check ACLs for the session's user."""
         return self.services.may(self.session, given["table"], given["operation"], given["values"])
 
     def do_may_see(self, given: Json) -> bool:
-        """Whether the session's user may read a column at all."""
+        """Whether the session's user can read a column at all."""
         return given["element"] not in self.services.hidden(self.session, given["table"])
 
     # --- digests
 
     def do_base64(self, given: Json) -> str:
-        """Text is UTF-8."""
+        """Encode or decode Base64. Text is UTF-8."""
         if given["encode"]:
             return base64.b64encode(given["value"].encode()).decode()
         try:
@@ -133,7 +133,7 @@ class Host:
             raise ScriptError("Not Base64") from problem
 
     def do_mac(self, given: Json) -> str:
-        """The key is Base64, and so is the answer."""
+        """A MAC. The key and the result are Base64."""
         algorithm = _MACS.get(given["algorithm"])
         if algorithm is None:
             raise ScriptError(f"Cannot find any provider supporting {given['algorithm']}")
@@ -146,26 +146,26 @@ class Host:
         return base64.b64encode(hmac.digest(key, given["data"].encode(), algorithm)).decode()
 
     def do_digest(self, given: Json) -> str:
-        """Hex in lower case, or Base64."""
+        """A digest as lower-case hex or Base64."""
         found = hashlib.new(given["algorithm"].lower(), given["data"].encode(), usedforsecurity=False)
         return found.hexdigest() if given["form"] == "Hex" else base64.b64encode(found.digest()).decode()
 
     # --- records
 
     def do_columns(self, given: Json) -> Json | None:
-        """A table's columns by name; None where there is no such table."""
+        """The columns of a table by name, or None if there is no such table."""
         return self.services.records.columns(given["table"])
 
     def do_label(self, given: Json) -> str:
-        """A table's label."""
+        """The label of a table."""
         return self.services.records.label(given["table"])
 
     def do_hierarchy(self, given: Json) -> Json:
-        """Upwards and downwards, the table itself first."""
+        """The ancestors and descendants of a table, which comes first in both."""
         return self.services.records.hierarchy(given["table"])
 
     def do_query(self, given: Json) -> Json:
-        """Select rows; `fetch` hands them over."""
+        """Select rows. `fetch` returns them."""
         rows = self._refused(given["table"], "read") or self.services.records.select(given, self.session)
         rows = [] if isinstance(rows, str) else rows
         self.cursors.append(rows)
@@ -177,25 +177,25 @@ class Host:
         return self.cursors[given["cursor"]][offset : offset + _FETCHED]
 
     def do_get(self, given: Json) -> Row | None:
-        """One row by id, by a column, or by what stands for it."""
+        """One row by sys_id, by a column, or by display value."""
         if self._refused(given["table"], "read"):
             return None
         return self.services.records.get(given["table"], given["name"], given["value"], self.session)
 
     def do_insert(self, given: Json) -> Json:
-        """A new row, or why there is none."""
+        """Insert a row, or return why it was rejected."""
         if refused := self._refused(given["table"], "create"):
             return {"row": None, "error": refused}
         return self._written(self.services.records.insert(given, self.session, self._workflow(given)))
 
     def do_update(self, given: Json) -> Json:
-        """A changed row, or why it stays."""
+        """Update a row, or return why it was rejected."""
         if refused := self._refused(given["table"], "write"):
             return {"row": None, "error": refused}
         return self._written(self.services.records.update(given, self.session, self._workflow(given)))
 
     def do_delete(self, given: Json) -> bool:
-        """Whether a row went."""
+        """Delete a row, and return whether there was one."""
         if self._refused(given["table"], "delete"):
             return False
         return self.services.records.delete(given, self.session, self._workflow(given))
@@ -205,29 +205,29 @@ class Host:
         return self.services.records.defaults(given["table"])
 
     def do_walk(self, given: Json) -> str:
-        """The raw value at the end of a dot-walk."""
+        """The raw value of a dot-walked column."""
         return self.services.records.walk(given["table"], given["values"], given["path"])
 
     def do_display(self, given: Json) -> str:
-        """What a person reads of a column; of the row itself where no column is named."""
+        """The display value of a column, or of the row if no column is given."""
         return self.services.records.display(given["table"], given["values"], given["path"], self.session)
 
     def do_local(self, given: Json) -> str:
-        """A time in the session's zone."""
+        """A time in the session's time zone."""
         return self.services.records.local(given["value"], self.session)
 
     def do_from_display(self, given: Json) -> str:
-        """The raw value that a display value stands for."""
+        """The raw value of a display value."""
         return self.services.records.from_display(given["table"], given["path"], given["value"], self.session)
 
     def do_decrypt(self, given: Json) -> str | None:
-        """The text of a password2 column; None where it holds nothing that can be decrypted."""
+        """The text of a password2 column, or None if it can't be decrypted."""
         if given["pending"] is not None:
             return str(given["pending"])
         return self.services.records.decrypt(given["table"], given["sys_id"], given["path"])
 
     def do_coerce(self, given: Json) -> str:
-        """A value as its column keeps it."""
+        """A value as its column stores it."""
         if given["type"] == "boolean":
             return _TRUTHS.get(str(given["value"]), str(given["value"]))
         return str(given["value"])
@@ -237,15 +237,15 @@ class Host:
         return self.services.records.choices(given["table"], given["element"])
 
     def do_journal(self, given: Json) -> str:
-        """The newest entry (1) or all (-1), each with its heading."""
+        """The newest entry (1) or all entries (-1), each with its heading."""
         return self.services.records.journal(given["sys_id"], given["element"], int(given["which"]), self.session)
 
     def do_valid_query(self, given: Json) -> bool:
-        """Whether every term would count."""
+        """Whether every term of a query is valid."""
         return self.services.records.valid_query(given["table"], given["query"])
 
     def do_filter(self, given: Json) -> bool:
-        """Whether a record, as the script holds it, fits a query."""
+        """Whether a record with the script's unsaved values matches a query."""
         return self.services.records.matches(given, self.session)
 
     def _refused(self, table: str, operation: str) -> str:
@@ -255,7 +255,7 @@ class Host:
         return refused
 
     def _workflow(self, given: Json) -> bool:
-        """`setWorkflow(false)` counts on tables of the own scope alone."""
+        """`setWorkflow(false)` works only on tables of the script's own scope."""
         return bool(given["workflow"]) or not self.services.records.owns(self.scope, given["table"])
 
     def _written(self, answer: Json) -> Json:

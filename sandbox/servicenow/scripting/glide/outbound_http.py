@@ -1,4 +1,6 @@
-"""Outgoing HTTP of scripts: out for real, to this machine alone, and into the log (API reference §11.4)."""
+"""
+Outbound HTTP of scripts. Requests are really sent, but only to this machine, and are logged (API reference §11.4).
+"""
 
 import ipaddress
 import uuid
@@ -10,22 +12,22 @@ import requests
 
 from sandbox.servicenow.records.store import Row
 
-_DEFAULT_SECONDS = 175.0  # the platform's, where a script sets none
+_DEFAULT_SECONDS = 175.0  # the platform's default
 _METHODS = {"get", "post", "put", "patch", "delete", "head"}
 _SOCKET_TIMEOUT = 1
 Json = dict[str, Any]
 
 
 class Unreachable(Exception):
-    """What `execute()` throws: nobody answered at all."""
+    """`execute()` throws this if nothing responds."""
 
 
 class Outbound:
     """
-    Sends what scripts ask for.
+    Sends the requests of scripts.
 
     Args:
-        log: Takes a row of ``sys_outbound_http_log``.
+        log: Stores a row of ``sys_outbound_http_log``.
     """
 
     def __init__(self, log: Callable[[Row], None]) -> None:
@@ -33,9 +35,9 @@ class Outbound:
 
     def send(self, message: Json, user_name: str, alive: Callable[[], bool]) -> Json:
         """
-        One request, one answer: status, headers, body, error text and code; logged while the instance is *alive*.
+        Send one request. Returns status, headers, body, error text and code. Logged while the instance is *alive*.
 
-        A refused connection and every host but this machine's own are thrown; a time-out is an answer with status 0.
+        A refused connection and any host but this machine throw. A timeout returns status 0.
         """
         method = message["method"].lower()
         if method not in _METHODS:
@@ -86,7 +88,7 @@ class Outbound:
 
 
 def _foreign(url: str) -> str:
-    """Why this is not asked: the sandbox speaks to this machine alone."""
+    """Why a URL isn't requested: the double connects only to this machine."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:

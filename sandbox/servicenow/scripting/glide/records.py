@@ -1,4 +1,4 @@
-"""Rows as scripts see them: no access rules, queries without case, filters with (update-set reference §4.5)."""
+"""Rows as scripts see them: no ACLs, case-insensitive queries, case-sensitive filters (update-set reference §4.5)."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,13 +14,13 @@ from sandbox.servicenow.queries.serializer import Shapes, instant
 from sandbox.servicenow.records.store import Refusal, Row, Store
 from sandbox.servicenow.scripting.glide.scopes import GLOBAL, Scope, Scopes
 
-UNREADABLE = "\0"  # before what a script put into a password2 column without encrypting it
+UNREADABLE = "\0"  # precedes what a script stored in a password2 column without encrypting it
 _NO_ROWS = "glide.invalid_query.returns_no_rows"
 Json = dict[str, Any]
 
 
 class Records:
-    """One store, as scripts see it."""
+    """The records of an instance for scripts."""
 
     def __init__(self, store: Store, people: People) -> None:
         self._store = store
@@ -32,7 +32,7 @@ class Records:
     # --- structure
 
     def columns(self, table: str) -> dict[str, Json] | None:
-        """What a script asks of columns, by name."""
+        """What scripts can read about columns, by name."""
         if table not in self._store.tables:
             return None
         return {
@@ -50,24 +50,24 @@ class Records:
         return self._store.tables[table].label if table in self._store.tables else table
 
     def hierarchy(self, table: str) -> dict[str, list[str]]:
-        """The table with its parents, and with its children."""
+        """The table with its ancestors, and with its descendants."""
         if table not in self._store.tables:
             return {"up": [table], "down": [table]}
         return {"up": self._store.ancestors(table), "down": self._store.descendants(table)}
 
     def refusal(self, scope: Scope, table: str, operation: str) -> str:
-        """Why a scope may not do this."""
+        """Why a scope can't do this, or ""."""
         return self._scopes.refusal(scope, table, operation)
 
     def owns(self, scope: Scope, table: str) -> bool:
-        """Whether the table is the scope's own."""
+        """Whether the table belongs to the scope."""
         rows = self._store.rows("sys_db_object")
         return scope == GLOBAL or any(row["name"] == table and row["sys_scope"] == scope.sys_id for row in rows)
 
     # --- reads
 
     def select(self, given: Json, session: Caller) -> list[Row]:
-        """The rows that fit every condition, sorted. Raises NotDone."""
+        """The rows that match every condition, sorted. Raises NotDone."""
         table = given["table"]
         if table not in self._store.tables:
             return []
@@ -90,7 +90,7 @@ class Records:
         return rows if given["limit"] is None else rows[: given["limit"]]
 
     def get(self, table: str, name: str, value: str, session: Caller) -> Row | None:
-        """By id (then by what stands for a row), or the first whose column has the value."""
+        """Find by sys_id (then by display value), or the first row whose column has the value."""
         if table not in self._store.tables:
             return None
         if name and name in self._store.columns(table):
@@ -104,7 +104,7 @@ class Records:
         return found
 
     def parse(self, table: str, query: str) -> Parsed:
-        """An encoded query; a boolean's ``1`` and ``0`` are true and false. Raises NotDone."""
+        """Parse an encoded query. For booleans, ``1`` and ``0`` mean true and false. Raises NotDone."""
         parsed = self._lists.parse(table, query)
         for term in (term for ands in parsed.queries for ors in ands for term in ors):
             column = self._store.column(table, term.column) if term.column else None
@@ -113,7 +113,7 @@ class Records:
         return parsed
 
     def valid_query(self, table: str, query: str) -> bool:
-        """Whether no term of it would be dropped."""
+        """Whether no term of the query would be dropped."""
         if table not in self._store.tables:
             return False
         try:
@@ -122,7 +122,7 @@ class Records:
             return True
 
     def matches(self, given: Json, session: Caller) -> bool:
-        """Whether values fit a query; with case, and an empty value is below every other. Raises NotDone."""
+        """Whether values match a query. Case-sensitive, and an empty value is less than any other. Raises NotDone."""
         table = given["table"]
         parsed = self.parse(table, given["query"])
         if not given["all"]:
@@ -132,11 +132,11 @@ class Records:
         return applied.matches(given["values"], parsed)
 
     def walk(self, table: str, values: Mapping[str, str], path: str) -> str:
-        """A raw value."""
+        """The raw value of a dot-walked column."""
         return self._store.value(table, values, path)
 
     def display(self, table: str, values: Row, path: str, session: Caller) -> str:
-        """What a person reads, in the session's language and zone."""
+        """The display value in the session's language and time zone."""
         if not path:
             column = self._store.tables[table].display
             path = column if column in self._store.columns(table) else "sys_id"
@@ -146,27 +146,27 @@ class Records:
         return self._shapes(session).text(table, values, path)
 
     def local(self, value: str, session: Caller) -> str:
-        """A time in the session's zone."""
+        """A time in the session's time zone."""
         return self._shapes(session).local(value)
 
     def journal(self, sys_id: str, element: str, which: int, session: Caller) -> str:
-        """Entries newest first, each with a heading and an empty line; all for -1."""
+        """Entries newest first, each with a heading and an empty line. -1 returns all."""
         entries = self._store.journal(sys_id, element)
         shapes = self._shapes(session)
         return "".join(shapes.entry(entry) for entry in (entries if which < 0 else entries[:which]))
 
     def choices(self, table: str, element: str) -> list[str]:
-        """Active values in order."""
+        """The active values in order."""
         return [row["value"] for row in self._store.choices(table, element)]
 
     def decrypt(self, table: str, sys_id: str, column: str) -> str | None:
-        """A secret's text; None for what is no ciphertext."""
+        """The text of a secret, or None if it isn't ciphertext."""
         row = self._store.find(table, sys_id) or {}
         value = row.get(column, "")
         return None if value.startswith(UNREADABLE) else value
 
     def name_of(self, caller: Caller) -> str:
-        """A person's name."""
+        """The account's name."""
         row = self._store.find("sys_user", caller.sys_id)
         return row["name"] if row else caller.user_name.capitalize()
 
@@ -178,7 +178,7 @@ class Records:
     # --- writes
 
     def insert(self, given: Json, session: Caller, workflow: bool) -> Json:
-        """The new row, or the refusal."""
+        """Insert a row. Returns it, or the error."""
         if given["table"] not in self._store.tables:
             return {"row": None, "error": f"Table '{given['table']}' does not exist"}
         with self._rules(workflow):
@@ -189,7 +189,7 @@ class Records:
         return {"row": row, "error": ""}
 
     def update(self, given: Json, session: Caller, workflow: bool) -> Json:
-        """The changed row, or the refusal; a row that is gone is none."""
+        """Update a row. Returns it or the error, and nothing for a missing row."""
         table, sys_id = given["table"], given["sys_id"]
         with self._rules(workflow):
             try:
@@ -201,26 +201,26 @@ class Records:
         return {"row": row, "error": ""}
 
     def delete(self, given: Json, session: Caller, workflow: bool) -> bool:
-        """Whether there was such a row."""
+        """Delete a row, and return whether there was one."""
         if given["table"] not in self._store.tables:
             return False
         with self._rules(workflow):
             return self._store.delete(given["table"], given["sys_id"], session.user_name, session.sys_id)
 
     def defaults(self, table: str) -> Row:
-        """Defaults of a new row."""
+        """The default values of a new row."""
         columns = self._store.columns(table) if table in self._store.tables else {}
         return {name: column.default for name, column in columns.items()}
 
     def from_display(self, table: str, name: str, value: str, session: Caller) -> str:
-        """A raw value; a time is read in the session's zone."""
+        """The raw value of a display value. Times are in the session's time zone."""
         column = self._store.column(table, name)
         if column is not None and column.type == "glide_date_time":
             return instant(value, ZoneInfo(session.time_zone))
         return self._lists.raw(table, name, value)
 
     def silenced(self) -> bool:
-        """Whether this thread's write runs no rules."""
+        """Whether this thread's writes skip business rules."""
         return bool(getattr(self._quiet, "on", False))
 
     @contextmanager
@@ -233,7 +233,7 @@ class Records:
             self._quiet.on = before
 
     def _given(self, given: Json) -> Row:
-        """What is to be saved; a secret that was set as a value stays unreadable."""
+        """The values to save. A secret that was set as plain text is marked as unreadable."""
         columns = self._store.columns(given["table"])
         values = {
             name: UNREADABLE + value if columns[name].type == "password2" and value else value
@@ -245,6 +245,6 @@ class Records:
         return values
 
     def _shapes(self, session: Caller) -> Shapes:
-        """Scripts read past access rules."""
+        """Scripts ignore ACLs when they read."""
         everything = replace(session, roles=session.roles | {"admin"})
         return Shapes(self._store, self._people, everything, "", "true", False)

@@ -1,18 +1,18 @@
-"""Application scopes: what belongs together, and what one may do to another's tables (update-set reference §3.4)."""
+"""Application scopes, and what they can do with tables of other scopes (update-set reference §3.4)."""
 
 import uuid
 from dataclasses import dataclass
 
 from sandbox.servicenow.records.store import Row, Store
 
-# Of tables of the base system, a scope may do this without their owner saying more.
+# What a scope can do with the base system's tables by default.
 _BASE_ALLOWS = frozenset({"read", "create", "write"})
 _FLAGS = {"read": "read_access", "create": "create_access", "write": "update_access", "delete": "delete_access"}
 
 
 @dataclass(frozen=True)
 class Scope:
-    """An application; ``tracking`` is ``permissive`` (recorded and allowed), ``enforcing`` or ``none``."""
+    """An application. ``tracking`` is ``permissive`` (recorded and allowed), ``enforcing`` or ``none``."""
 
     sys_id: str
     name: str
@@ -23,20 +23,20 @@ GLOBAL = Scope("global", "global", "none")
 
 
 class Scopes:
-    """Reads applications and privileges of one store."""
+    """Reads applications and cross-scope privileges."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def of(self, row: Row) -> Scope:
-        """The application that a piece of metadata belongs to."""
+        """The application of a metadata record."""
         app = self._store.find("sys_app", row.get("sys_scope", ""))
         if app is None:
             return GLOBAL
         return Scope(app["sys_id"], app["scope"], app["runtime_access_tracking"] or "none")
 
     def refusal(self, scope: Scope, table: str, operation: str) -> str:
-        """Why a script of *scope* may not do this to the table; "" when it may. What is new is recorded."""
+        """Why a script of *scope* can't do this with the table, or "". Records new cross-scope access."""
         owner = self._owner(table)
         if scope == GLOBAL or owner["sys_scope"] == scope.sys_id:
             return ""
