@@ -6,9 +6,10 @@ import pytest
 
 from core.accounts import Account, Tokens
 from core.notices import Match
+from core.outbox import Parked
 from core.records import Identity
 from core.subscriptions import Grant, digest_of
-from notifications.authorization import Claimed, Foreign, Granted, Ignored, authorize
+from notifications.authorization import Claimed, Foreign, Granted, Ignored, authorize, parked
 
 OWNER = Account(
     person_id="owner",
@@ -131,3 +132,17 @@ def test_a_report_from_before_our_own_change_is_not_wanted() -> None:
     """It waited in ServiceNow while somebody else than the owner changed the subscription through us."""
     before = replace(ROW, filter_digest="", updated_by="admin", updated_on="2020-01-01 00:00:00")
     assert authorize(before, GRANT, OWNER, ["state"]) == Ignored()
+
+
+def test_a_parked_subscription_names_its_channel_and_the_people_who_wrote_it() -> None:
+    """Administrators need them to decide about it. The time of their last message is kept, so none is sent twice."""
+    row = replace(ROW, created_by="mallory", updated_by="admin")
+    assert parked(row, "Why.", 7.0, 5.0) == Parked(
+        sys_id="s" * 32,
+        channel_id="channel",
+        created_by="mallory",
+        updated_by="admin",
+        reason="Why.",
+        seen_at=7.0,
+        told_at=5.0,
+    )

@@ -1,16 +1,17 @@
 """Hints of update set v2.1: what is let in, and what little of it is believed."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from core.errors import InvalidInput
 from core.notices import Report, ReportedRecord
-from core.storage_ports import Stores
+from core.outbox import Content, Queued
+from core.storage_ports import Outbox, Stores
 from notifications.health import Rejections
 from notifications.legacy_webhook import PATH, LegacyWebhook, report_of_hint
 from tests.unit.noticing import CHANNEL, GRANT, NOW, OWNER, RECORD, SUBSCRIPTION, Moment, opened
@@ -42,13 +43,14 @@ class Door:
     switch: Switch = field(default_factory=Switch)
     calls: list[None] = field(default_factory=list)
     rejections: Rejections = field(default_factory=lambda: Rejections(Moment()))
+    outbox: Outbox | None = None  # instead of the storage's
 
     def send(self, body: Any, secret: str = "a secret/of v2.1") -> bool:
         """A request; *body* as bytes or as JSON."""
         old = LegacyWebhook(
             self.switch,
             self.rejections,
-            outbox=self.stores.outbox,
+            outbox=self.outbox or self.stores.outbox,
             grants=self.stores.grants,
             clock=Moment(),
             stored=lambda: self.calls.append(None),
@@ -157,3 +159,49 @@ def test_a_hint_says_no_more_than_that_its_record_may_have_changed() -> None:
     assert report_of_hint(replace(GRANT, filter_query="active=true"), HINT) is None
     assert report_of_hint(replace(GRANT, filter_query="active=true", record_id=RECORD), HINT) is None
     assert report_of_hint(None, HINT) is None
+
+
+@dataclass
+class CrowdedOutbox:
+    """An outbox in which *rows* wait already."""
+
+    rows: list[Queued]
+
+    def waiting(self) -> Sequence[Queued]:
+        """As the port says."""
+        return self.rows
+
+    def add(self, _event_id: str, rows: Sequence[tuple[Queued, Content]]) -> bool:
+        """As the port says."""
+        self.rows += [row for row, _ in rows]
+        return True
+
+
+def held(owner_id: str) -> Queued:
+    """A row that waits for the check of this owner's permissions; "" for a row that waits to be posted."""
+    return Queued(
+        key="k",
+        event_id="e",
+        channel_id=CHANNEL,
+        table="incident",
+        record_id=RECORD,
+        stored_at=NOW,
+        held_for=owner_id,
+    )
+
+
+CROWDS: dict[str, list[Queued]] = {
+    "of one owner": [held(HINT["mm_user_id"])] * 498 + [held("other")] * 1000,
+    "of all owners": [held(f"owner {number // 400}") for number in range(4998)],
+}
+
+
+@pytest.mark.parametrize("crowd", CROWDS)
+def test_only_so_many_hints_wait_for_their_owners_permissions(door: Door, crowd: str) -> None:
+    """500 for one owner, and 5,000 in all. Signed reports that wait to be posted don't count."""
+    outbox = CrowdedOutbox([*CROWDS[crowd], *[held("")] * 6000])
+    door.outbox = cast("Outbox", outbox)
+    before = len(outbox.rows)
+    assert [door.send(HINT) for _ in range(4)] == [True, True, False, False]
+    assert (len(outbox.rows) - before, len(door.calls)) == (2, 2)
+    assert door.rejections.counts() == {"too_many": 2}

@@ -152,6 +152,17 @@ def test_a_loop_ends_after_its_round(rounds: Rounds, result: float) -> None:
     assert rounds.count == 1
 
 
+def test_closing_during_a_round_starts_no_wait(rounds: Rounds) -> None:
+    """Otherwise, a restart would take as long as the wait."""
+    assert rounds.begun.get(timeout=SECONDS) == 1
+    rounds.loop.close(0.01)
+    rounds.results.put(9.0)
+    rounds.loop.close(SECONDS)
+    assert rounds.waits.seconds.empty()
+    assert rounds.loop._thread is not None
+    assert not rounds.loop._thread.is_alive()
+
+
 def test_closing_ends_a_wait(rounds: Rounds) -> None:
     """Also of a thread that never started."""
     rounds.results.put(9.0)

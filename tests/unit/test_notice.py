@@ -172,6 +172,26 @@ def test_a_count_of_saves_is_a_number() -> None:
     assert (mod_count_of(Record("incident", RECORD)), mod_count_of(None)) == (0, 0)
 
 
+def test_an_event_in_several_rows_is_posted_once_for_all_their_subscriptions() -> None:
+    """Its owners were checked separately, so each has a row. Another event has its own post."""
+    notice = Notice(Batch(batch_id="b", channel_id=CHANNEL, table="incident", record_id=RECORD, claimed_at=NOW))
+    first, second, third = grant("state"), grant("state", "b"), grant("closed", "c")
+    notice.add(NoticeRow(REPORTED, [first], "e1"))
+    notice.add(NoticeRow(REPORTED, [third], "e2"))
+    notice.add(NoticeRow(REPORTED, [first, second], "e1"))
+    assert [(one.event_id, one.grants) for one in notice.rows] == [("e1", [first, second]), ("e2", [third])]
+
+
+def test_a_removed_subscription_gets_no_post_of_any_event() -> None:
+    """The other subscriptions get theirs."""
+    notice = Notice(Batch(batch_id="b", channel_id=CHANNEL, table="incident", record_id=RECORD, claimed_at=NOW))
+    gone, stays = grant("state"), grant("state", "b")
+    notice.add(NoticeRow(REPORTED, [gone, stays], "e1"))
+    notice.add(NoticeRow(REPORTED, [gone], "e2"))
+    notice.remove(gone)
+    assert [one.grants for one in notice.rows] == [[stays], []]
+
+
 def test_a_batch_waits_as_long_as_the_other_side_asks() -> None:
     """The longest of several; without a wish for no time at all."""
     notice = Notice(Batch(batch_id="b", channel_id=CHANNEL, table="incident", record_id=RECORD, claimed_at=NOW))

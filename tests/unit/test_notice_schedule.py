@@ -278,6 +278,18 @@ def test_a_round_takes_no_more_than_its_limit_and_old_batches_first() -> None:
     assert decided(rows, batches, 2) == (["three", "two"], [])
 
 
+def test_a_round_at_its_limit_is_followed_by_another_at_once_if_something_is_left() -> None:
+    """Retries count as well as rows. Otherwise, what is left would wait for the next event."""
+    rows = [waiting("a", "x", 1), waiting("b", "y", 2)]
+
+    def next_at(limit: int, *batches: Batch) -> float | None:
+        return due(rows, batches, lambda *_: 0.0, NOW, limit=limit, new_id=lambda: "new").next_at
+
+    retry = failed("retry", NOW - 1)
+    assert (next_at(2), next_at(1)) == (None, NOW)
+    assert (next_at(3, retry), next_at(2, retry)) == (None, NOW)
+
+
 def test_a_row_that_is_held_claimed_or_behind_a_batch_is_not_claimed() -> None:
     """Nothing is posted that an owner was not asked about."""
     rows = [waiting("held", held_for="owner"), waiting("claimed", "y", batch_id="b"), waiting("behind", "busy")]

@@ -297,6 +297,13 @@ def test_times_and_counts_are_what_they_should_be() -> None:
         assert list(refused(with_("record.sys_mod_count", wrong))) == ["record.sys_mod_count"]
 
 
+def test_half_a_character_becomes_a_question_mark() -> None:
+    """A lone surrogate is valid in JSON, but neither the storage nor Mattermost takes it. Other characters stay."""
+    read = read_report(with_("record.short_description", "Größe \ud83d 🚰"))
+    assert read.record is not None
+    assert read.record.short_description == "Größe ? 🚰"
+
+
 def test_a_comment_is_public_or_a_work_note() -> None:
     """No other kind is taken: who may read it would not be known."""
     assert refused(with_("comments.0.kind", "secret")) == {"comments.0.kind": "Must be one of: comments, work_notes."}
