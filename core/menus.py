@@ -34,19 +34,15 @@ class Standing:
 
     def meets(self, requirement: Requirement) -> bool:
         """Whether to offer an entry with *requirement*."""
-        match requirement:
-            case Requirement.NOTHING:
-                return True
-            case Requirement.CONFIGURED:
-                return self.configured
-            case Requirement.LINKED:
-                return self.configured and self.linked
-            case Requirement.CONNECTED:
-                return self.configured and self.connected
-            case Requirement.NOT_CONNECTED:
-                return self.configured and not self.connected
-            case Requirement.ADMINISTRATOR:
-                return self.administrator
+        met = {
+            Requirement.NOTHING: True,
+            Requirement.CONFIGURED: self.configured,
+            Requirement.LINKED: self.configured and self.linked,
+            Requirement.CONNECTED: self.configured and self.connected,
+            Requirement.NOT_CONNECTED: self.configured and not self.connected,
+            Requirement.ADMINISTRATOR: self.administrator,
+        }
+        return met[requirement]
 
 
 @dataclass(frozen=True)
@@ -54,8 +50,7 @@ class Command:
     """
     A command as typed after ``/servicenow``.
 
-    ``form`` contains what people can type after it. ``path`` with ``kind`` runs. ``administrators``: whether only they
-    can use it.
+    ``form`` has the arguments. ``path`` and ``kind`` are the handler. ``administrators``: only they can use it.
     """
 
     words: tuple[str, ...]
@@ -91,7 +86,7 @@ class Action:
     """
     Args:
         word: Only letters, because it is a button's id (native integrations reference §3.1).
-        path, kind: What runs: a form opens, a submit acts immediately.
+        path, kind: The handler. It opens a form, or a submit acts immediately.
     """
 
     word: str

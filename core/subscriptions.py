@@ -14,7 +14,6 @@ ROLE = "x_830655_mm_std.user"
 
 NAME_CHARACTERS = 100
 FILTER_CHARACTERS = 4000
-EVENTS_CHARACTERS = 1000
 REASON_CHARACTERS = 255
 
 PRIORITIES = ("1", "2", "3", "4", "5")  # critical … planning

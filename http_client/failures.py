@@ -25,11 +25,6 @@ class Failure(Enum):
         """Whether a write may have taken effect."""
         return self is not Failure.NOT_SENT
 
-    @property
-    def retry_can_help(self) -> bool:
-        """Whether a repeated read may succeed at once."""
-        return self in {Failure.NOT_SENT, Failure.CONNECTION_LOST}
-
 
 class ExchangeError(Exception):
     """There is no complete answer. The clients of ServiceNow and Mattermost raise their own errors from it."""

@@ -29,7 +29,7 @@ _SINCE_MOST = 1000  # the limit of posts in an answer to `since`
 _PAGE = 200
 _PAGES = 50
 _CLOCK_MARGIN = 300.0  # seconds that Mattermost's clock can be behind ours
-_SECONDS = 15.0  # a request may take
+_SECONDS = 15.0  # per request
 _REMEMBERED = 300.0
 
 ARCHIVED = "The channel is archived."

@@ -62,10 +62,7 @@ def authorize(
     name = owner.identity.user_name if owner is not None else ""
     creator = name or (grant.created_by if grant is not None else "")
     if grant is not None and grant.covers(
-        channel_id=match.channel_id,
-        table=match.table,
-        record_id=match.record_id,
-        filter_digest=match.filter_digest,
+        channel_id=match.channel_id, table=match.table, record_id=match.record_id, filter_digest=match.filter_digest
     ):
         if creator and match.created_by != creator:
             return Foreign("The row was made by somebody else than the person who set the subscription up.")

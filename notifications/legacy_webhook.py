@@ -8,13 +8,12 @@ posted, the subscription by `adoption`, the record by `delivery`.
 
 import hmac
 import json
-import re
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from core.errors import InvalidInput
 from core.notices import Report, ReportedRecord
@@ -23,27 +22,24 @@ from core.storage_ports import ChannelGrants, LegacyWebhookSecret, Outbox
 from core.subscriptions import Grant
 from core.times import Clock
 from notifications.health import Rejections
+from notifications.schema import MATTERMOST_ID, SYS_ID, TABLE_NAME
 
 _MOST_HELD = 500  # rows that wait for the check of one owner's permissions
 _MOST_IN_ALL = 5000
 PATH = "/plugins/mattermost-plugin-servicenow/api/v1/notification"
 
-_SYS_ID = validate.Regexp(re.compile(r"[0-9a-f]{32}\Z"), error="Not a sys_id.")
-_TABLE = validate.Regexp(re.compile(r"[a-z][a-z0-9_]{0,79}\Z"), error="Not a table's name.")
-_MATTERMOST_ID = validate.Regexp(re.compile(r"[a-z0-9]{26}\Z"), error="Not an id of Mattermost.")
-
 
 class _Hint(Schema):
-    """Those of the sixteen keys that say where to look. The others are ignored."""
+    """The keys that identify a subscription and a record. The others are ignored."""
 
     class Meta:
         unknown = EXCLUDE
 
-    sys_id = fields.Str(required=True, validate=_SYS_ID)
-    record_id = fields.Str(required=True, validate=_SYS_ID)
-    record_type = fields.Str(required=True, validate=_TABLE)
-    mm_channel_id = fields.Str(required=True, validate=_MATTERMOST_ID)
-    mm_user_id = fields.Str(required=True, validate=_MATTERMOST_ID)
+    sys_id = fields.Str(required=True, validate=SYS_ID)
+    record_id = fields.Str(required=True, validate=SYS_ID)
+    record_type = fields.Str(required=True, validate=TABLE_NAME)
+    mm_channel_id = fields.Str(required=True, validate=MATTERMOST_ID)
+    mm_user_id = fields.Str(required=True, validate=MATTERMOST_ID)
 
 
 _SCHEMA = _Hint()

@@ -12,10 +12,10 @@ from core.notices import Actor, Change, Comment, Match, Report, ReportedRecord
 from core.records import Cell
 
 MOST_SUBSCRIPTIONS = 200
-_SYS_ID = validate.Regexp(re.compile(r"[0-9a-f]{32}\Z"), error="Not a sys_id.")
+SYS_ID = validate.Regexp(re.compile(r"[0-9a-f]{32}\Z"), error="Not a sys_id.")
 _NO_SYS_ID = validate.Regexp(re.compile(r"([0-9a-f]{32})?\Z"), error="Not a sys_id.")
-_TABLE = validate.Regexp(re.compile(r"[a-z][a-z0-9_]{0,79}\Z"), error="Not a table's name.")
-_MATTERMOST_ID = validate.Regexp(re.compile(r"[a-z0-9]{26}\Z"), error="Not an id of Mattermost.")
+TABLE_NAME = validate.Regexp(re.compile(r"[a-z][a-z0-9_]{0,79}\Z"), error="Not a table's name.")
+MATTERMOST_ID = validate.Regexp(re.compile(r"[a-z0-9]{26}\Z"), error="Not an id of Mattermost.")
 _DIGEST = validate.Regexp(re.compile(r"([0-9a-f]{64})?\Z"), error="Not a SHA-256 in hex.")
 _ID = validate.Regexp(re.compile(r"[A-Za-z0-9-]{1,64}\Z"), error="1 to 64 letters, digits and hyphens.")
 _SHORT = validate.Length(max=255)
@@ -73,8 +73,8 @@ def _cell() -> fields.Nested:
 class _Record(_Loose):
     makes = ReportedRecord
 
-    table = _Text(required=True, validate=_TABLE)
-    sys_id = _Text(required=True, validate=_SYS_ID)
+    table = _Text(required=True, validate=TABLE_NAME)
+    sys_id = _Text(required=True, validate=SYS_ID)
     number = _text(255)
     short_description = _text()
     class_label = _text(255)
@@ -112,10 +112,10 @@ class _Actor(_Loose):
 
 
 class _Match(_Loose):
-    sys_id = _Text(required=True, validate=_SYS_ID)
-    channel_id = _Text(required=True, validate=_MATTERMOST_ID)
+    sys_id = _Text(required=True, validate=SYS_ID)
+    channel_id = _Text(required=True, validate=MATTERMOST_ID)
     user_id = _text(64)
-    table = _Text(required=True, data_key="record_type", validate=_TABLE)
+    table = _Text(required=True, data_key="record_type", validate=TABLE_NAME)
     record_id = _Text(load_default="", validate=_NO_SYS_ID)
     filter_digest = _Text(load_default="", validate=_DIGEST)
     events = _tokens()

@@ -32,7 +32,8 @@ from servicenow.transport import Transport
 
 _SECONDS = 8.0  # per request; connecting an account takes two within the 30 s of a call
 _STAND_IN = "https://instance.invalid"
-_IDENTITY = "sys_id,user_name,name,email,time_zone,preferred_language"
+_IDENTITY = {name: name for name in ("sys_id", "user_name", "name", "email", "time_zone")}
+_IDENTITY |= {"language": "preferred_language"}
 _LIFE = 1800.0  # seconds that an access token lives if the answer doesn't say
 
 
@@ -133,7 +134,7 @@ class OAuthClient:
             deadline=Deadline(_SECONDS),
             params={
                 "sysparm_query": str(Query().where(is_me("sys_id"))),
-                "sysparm_fields": _IDENTITY,
+                "sysparm_fields": ",".join(_IDENTITY.values()),
                 # Two, so that another person's row isn't mistaken for this one if ServiceNow drops the condition.
                 "sysparm_limit": "2",
                 "sysparm_exclude_reference_link": "true",
@@ -147,15 +148,8 @@ class OAuthClient:
             return Identity()
         if not isinstance(rows, list) or len(rows) != 1 or not isinstance(rows[0], dict):
             return Identity()
-        row = {name: value for name, value in rows[0].items() if isinstance(value, str)}
-        return Identity(
-            sys_id=row.get("sys_id", ""),
-            user_name=row.get("user_name", ""),
-            name=row.get("name", ""),
-            email=row.get("email", ""),
-            time_zone=row.get("time_zone", ""),
-            language=row.get("preferred_language", ""),
-        )
+        row = {column: value for column, value in rows[0].items() if isinstance(value, str)}
+        return Identity(**{name: row.get(column, "") for name, column in _IDENTITY.items()})
 
     def _asked(self, deadline: Deadline, ask: Callable[[Any], Any]) -> dict[str, Any]:
         """The token endpoint's answer, parsed by the library."""

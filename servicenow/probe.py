@@ -9,6 +9,7 @@ from servicenow.oauth import OAuthClient
 from servicenow.transport import Transport
 
 _PATH = "/api/now/v2/table/sys_user"
+_SECONDS = 8.0  # per request
 # ServiceNow never answers a request without credentials in these ways.
 _NOT_AS_SERVICENOW = (Misdirected, NotInstalled, NotFound, AccessDenied)
 
@@ -42,13 +43,8 @@ class Probe:
             ServiceNowError: It can't be reached, hibernates, or isn't a ServiceNow; the class says which.
         """
         transport = Transport(instance.url, concurrent_calls=1)
-        answer = transport.send(
-            "GET",
-            _PATH,
-            person_id=None,
-            deadline=Deadline(deadline.within(8.0)),
-            params={"sysparm_limit": "1"},
-        )
+        limit, soon = {"sysparm_limit": "1"}, Deadline(deadline.within(_SECONDS))
+        answer = transport.send("GET", _PATH, person_id=None, deadline=soon, params=limit)
         try:
             read_answer("GET", answer.status, answer.headers, answer.body)
         except CredentialsRefused as refusal:
@@ -87,13 +83,8 @@ def _endpoint_answers(transport: Transport, instance: Instance, deadline: Deadli
         "client_id": instance.client_id,
         "client_secret": instance.client_secret,
     }
-    answer = transport.send(
-        "POST",
-        "/oauth_token.do",
-        person_id=None,
-        deadline=Deadline(deadline.within(8.0)),
-        form=form,
-    )
+    soon = Deadline(deadline.within(_SECONDS))
+    answer = transport.send("POST", "/oauth_token.do", person_id=None, deadline=soon, form=form)
     try:
         read_token_answer(answer.status, answer.headers, answer.body)
     except Misdirected as error:

@@ -83,8 +83,7 @@ class SubscriptionsClient:
             .order_by("sys_created_on")
             .order_by("sys_id")
         )
-        rows = self._api.rows(TABLE, query, _COLUMNS, _MOST_TWINS)
-        found = [_subscription(row) for row in rows]
+        found = [_subscription(row) for row in self._api.rows(TABLE, query, _COLUMNS, _MOST_TWINS)]
         same = [one for one in found if one.same_as(subscription)]
         return sorted(same, key=lambda one: (one.created_on, one.sys_id))
 
@@ -97,11 +96,8 @@ class SubscriptionsClient:
         With *back*, those before *beyond*, nearest (oldest) first.
         """
         base = Query().where(equals("server_url", self._server_url))
-        for column, value in (
-            ("user_id", wanted.user_id),
-            ("channel_id", wanted.channel_id),
-            ("record_type", wanted.table),
-        ):
+        columns = {"user_id": wanted.user_id, "channel_id": wanted.channel_id, "record_type": wanted.table}
+        for column, value in columns.items():
             if value:
                 base = base.where(equals(column, value))
         query = base

@@ -81,18 +81,12 @@ class TableApi:
 
     def insert(self, table: str, columns: Mapping[str, str]) -> Record:
         """Insert raw values. Sent once, or twice if the access token had just expired."""
-        content = self._once(
-            "POST",
-            table_path(table),
-            _both(created_columns(table)) | {"sysparm_input_display_value": "false"},
-            dict(columns),
-        )
-        return _one(table, content)
+        params = _both(created_columns(table)) | {"sysparm_input_display_value": "false"}
+        return _one(table, self._once("POST", table_path(table), params, dict(columns)))
 
     def row(self, table: str, sys_id: str, columns: Sequence[str]) -> Record:
         """One row, with raw and display values. Raises NotFound."""
-        content = self.get(row_path(table, sys_id), _both(columns))
-        return _one(table, content)
+        return _one(table, self.get(row_path(table, sys_id), _both(columns)))
 
     def update(self, table: str, sys_id: str, given: Mapping[str, str], columns: Sequence[str]) -> Record:
         """Write raw values to one row and return *columns*, in one request."""
@@ -136,39 +130,31 @@ class TableApi:
         body: Any = None,
         file: tuple[str, bytes] | None = None,
     ) -> dict[str, Any]:
+        def ask(token: str) -> dict[str, Any]:
+            answer = self._transport.send(
+                method,
+                path,
+                token=token,
+                person_id=self._person_id,
+                deadline=self._deadline,
+                params=params,
+                json=body,
+                file=file,
+            )
+            content: dict[str, Any] = read_answer(method, answer.status, answer.headers, answer.body)
+            return content
+
         token = self._tokens.bearer(self._person_id, self._deadline)
         try:
-            content = self._ask(method, path, params, body, file, token)
+            content = ask(token)
         except CredentialsRefused:
             # A token can expire between two calls. A 401 comes before anything is done, so repeating a write is safe.
             token = self._tokens.renew(self._person_id, token, self._deadline)
             try:
-                content = self._ask(method, path, params, body, file, token)
+                content = ask(token)
             except CredentialsRefused as error:
                 raise self._tokens.refused_again(self._person_id, token) from error
         self._tokens.accepted(self._person_id)
-        return content
-
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        params: Mapping[str, str],
-        body: Any,
-        file: tuple[str, bytes] | None,
-        token: str,
-    ) -> dict[str, Any]:
-        answer = self._transport.send(
-            method,
-            path,
-            token=token,
-            person_id=self._person_id,
-            deadline=self._deadline,
-            params=params,
-            json=body,
-            file=file,
-        )
-        content: dict[str, Any] = read_answer(method, answer.status, answer.headers, answer.body)
         return content
 
 

@@ -57,7 +57,7 @@ class TableFile:
             raise StorageFailed(f"{path}: {error.strerror}") from error
         self._pending = _Pending(self._committed)
         self._table = _Database(storage=lambda: self._pending).table(self._name, cache_size=0)
-        self._texts: dict[str, tuple[Row, str]] = {}  # rows as they stand in the file; most never change
+        self._texts: dict[str, tuple[Row, str]] = {}  # encoded rows; most never change
         self._group = _Group()
         self._changing = threading.Lock()  # held while memory changes; short
         self._writing = threading.Lock()  # held while the disk is busy; taken before the other
@@ -250,6 +250,16 @@ class _TextKeys(Table):
 
 class _Database(TinyDB):
     table_class = _TextKeys
+
+
+def make_folder(folder: Path, disk: Disk) -> None:
+    """Create the folder with mode 0700 if it is missing. Raises StorageFailed."""
+    try:
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700)
+            disk.fsync_folder(folder.parent)
+    except OSError as error:
+        raise StorageFailed(f"{folder}: {error.strerror}") from error
 
 
 def _json(value: object) -> str:

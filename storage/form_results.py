@@ -1,4 +1,4 @@
-"""Results of submitted forms, in ``form_results/``: one file per quarter of an hour in which forms were first sent."""
+"""Results of submitted forms, in ``form_results/``, with a file for every 15 minutes."""
 
 import threading
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from core.accounts import FormResult
-from core.errors import StillWorking, StorageFailed
+from core.errors import StillWorking
 from core.times import Clock
 from storage.disk import Disk
-from storage.files import Row, TableFile
+from storage.files import Row, TableFile, make_folder
 from storage.rows import check_row
 
 RESULT_LIFE = 24 * 3600.0  # seconds
@@ -21,7 +21,7 @@ class StoredFormResults:
     """
     `core.storage_ports.FormResults`. A claim lasts as long as the process.
 
-    A write rewrites the file of its period only, so its cost doesn't grow with the results of a day. Earlier versions
+    A write rewrites only the file of its period, so its cost doesn't grow during the day. Earlier versions
     kept all results in ``form_results.json``.
     """
 
@@ -92,18 +92,10 @@ class StoredFormResults:
         with self._lock:
             file = self._files.get(period)
             if file is None:
-                self._make_folder()
+                make_folder(self._folder, self._disk)
                 self._drop_expired()
                 file = self._files[period] = self._open(self._folder / f"{period}.json")
             return file
-
-    def _make_folder(self) -> None:
-        try:
-            if not self._folder.is_dir():
-                self._folder.mkdir(mode=0o700)
-                self._disk.fsync_folder(self._folder.parent)
-        except OSError as error:
-            raise StorageFailed(f"{self._folder}: {error.strerror}") from error
 
     def _drop_expired(self) -> None:
         for period in [one for one in self._files if self._is_expired((one + 1) * _PERIOD)]:

@@ -1,4 +1,4 @@
-"""Notices on disk: rows and batches in ``outbox.json``, delivered event ids in ``delivered/``, one file per hour."""
+"""The outbox on disk: rows and batches in ``outbox.json``, delivered event ids by hour in ``delivered/``."""
 
 import threading
 from collections import Counter
@@ -10,11 +10,10 @@ from pathlib import Path
 
 import structlog
 
-from core.errors import StorageFailed
 from core.outbox import REMEMBERED, Batch, Claim, Content, Queued
 from core.times import Clock
 from storage.disk import Disk
-from storage.files import Row, TableChanges, TableFile
+from storage.files import Row, TableChanges, TableFile, make_folder
 from storage.rows import check_row
 from storage.sealing import Sealer, Unreadable
 
@@ -215,8 +214,7 @@ class DeliveredEvents:
                 self._file.close()
                 self._hour, self._file = self._begin(hour)
                 self._forget(hour)
-            if not self._folder.is_dir():
-                self._make_folder()
+            make_folder(self._folder, self._disk)
             file, ids = self._file, self._hours[hour]
         file.change(lambda table: table.put_all({event_id: {} for event_id in event_ids}))
         ids.update(event_ids)
@@ -229,13 +227,6 @@ class DeliveredEvents:
         """See `TableFile.close`."""
         with self._lock:
             self._file.close()
-
-    def _make_folder(self) -> None:
-        try:
-            self._folder.mkdir(mode=0o700)
-            self._disk.fsync_folder(self._folder.parent)
-        except OSError as error:
-            raise StorageFailed(f"{self._folder}: {error.strerror}") from error
 
     def _now(self) -> int:
         return int(self._clock() // _HOUR)

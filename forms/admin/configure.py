@@ -20,7 +20,7 @@ def configure_form(
     environment: Instance,
     *,
     redirect_address: str,
-    old_dialect_until: str,
+    legacy_webhook_until: str,
     state: str,
 ) -> Form:
     """
@@ -30,7 +30,7 @@ def configure_form(
         instance: The current settings.
         environment: Settings from the environment. They are shown and can't be changed.
         redirect_address: Must be registered in ServiceNow exactly like this.
-        old_dialect_until: Day until which requests of update set v2.1 are accepted; "" if they are rejected.
+        legacy_webhook_until: Day until which requests of update set v2.1 are accepted; "" if they are rejected.
     """
     fields: list[AnyField] = []
     for part in SETTING_NAMES:
@@ -38,13 +38,13 @@ def configure_form(
             fields.append(_from_environment(part, instance))
         else:
             fields.append(_text(part, instance))
-    until = f"On until {old_dialect_until}; saving renews it. " if old_dialect_until else ""
+    until = f"On until {legacy_webhook_until}; saving renews it. " if legacy_webhook_until else ""
     fields.append(
         SwitchField(
             name="old_dialect",
             label="Accept update set v2.1",
             description=f"{until}Takes reports of the old component for 30 days. Not beside a running plugin.",
-            value=bool(old_dialect_until),
+            value=bool(legacy_webhook_until),
         )
     )
     return Form(

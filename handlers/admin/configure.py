@@ -29,7 +29,7 @@ def open_settings(call: Call, context: Context) -> Reply:
             context.instance,
             context.services.live.environment,
             redirect_address=context.settings.redirect_address,
-            old_dialect_until=day_text(ends_at) if ends_at else "",
+            legacy_webhook_until=day_text(ends_at) if ends_at else "",
             state=FormState.of(call).signed(context, PATH),
         )
     )

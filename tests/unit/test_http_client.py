@@ -127,9 +127,8 @@ def test_no_row_is_for_a_group_alone() -> None:
 
 
 def test_a_failure_says_what_became_of_the_request() -> None:
-    """Only a request that wasn't sent can't have been saved; silence and size don't change by asking again."""
+    """Only a request that wasn't sent can't have been saved."""
     assert {one for one in Failure if not one.may_have_been_saved} == {Failure.NOT_SENT}
-    assert {one for one in Failure if one.retry_can_help} == {Failure.NOT_SENT, Failure.CONNECTION_LOST}
 
 
 def test_a_failure_is_of_the_exception_itself_unless_it_only_wraps_one() -> None:
