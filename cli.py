@@ -1,7 +1,6 @@
 """
-The command line: ``serve`` the service, ``check`` the settings, ``demo`` everything without accounts,
-``sandbox`` one of the two counterparts alone, ``update-set`` writes the ServiceNow side's XML,
-``rotate-secret`` makes a new webhook key.
+Commands of the service: ``serve``, ``check`` (the settings), ``demo`` (with doubles of Mattermost and ServiceNow),
+``sandbox`` (one double), ``update-set`` (the component's XML), and ``rotate-secret`` (create a new webhook key).
 """
 
 import argparse
@@ -20,7 +19,7 @@ log = structlog.get_logger("cli")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status."""
+    """Run a command and return the exit status."""
     parser = argparse.ArgumentParser(prog="cli.py", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="run the service, from the settings in the environment")
@@ -51,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def serve() -> int:
-    """Serve until told to stop."""
-    # The web parts are imported here: `check` and `sandbox` start without them.
+    """Run the service until it is stopped."""
+    # Imported here, so that `check` and `sandbox` start without the web server.
     from app import create_app
     from web.server import Server
 
@@ -67,7 +66,7 @@ def serve() -> int:
             service = create_app(config)
         except StorageFailed as error:
             log.critical("can't start: the storage can't be used", reason=error.log_message)
-            # gunicorn's master takes 3 as "the worker can't boot" and ends, rather than trying for ever.
+            # With status 3, gunicorn exits instead of starting the worker again and again.
             sys.exit(3)
         return service.app, service.close
 
@@ -83,7 +82,7 @@ def serve() -> int:
 
 
 def check() -> int:
-    """Say what is missing or malformed, or that all is well."""
+    """Check the settings, and print the problems or the settings."""
     config = _config()
     if config is None:
         return 2
@@ -96,9 +95,9 @@ def check() -> int:
 
 def rotate_secret(user_name: str) -> int:
     """
-    Make a webhook key and write it to ServiceNow, with the account of *user_name* or of who installed the app.
+    Create a webhook key and write it to ServiceNow, as *user_name* or as the person who installed the app.
 
-    The storage belongs to the running service, which has a button for this; so it has to be stopped.
+    The service must be stopped, because only one process can use the storage. A running service has a button for this.
     """
     import offline
 
@@ -119,7 +118,7 @@ def rotate_secret(user_name: str) -> int:
 
 
 def update_set() -> int:
-    """Write the update set and nothing else; reads no settings."""
+    """Write the update set to standard output. Requires no settings."""
     from updateset.build import RELEASE, build
 
     sys.stdout.buffer.write(build(RELEASE))
@@ -127,7 +126,7 @@ def update_set() -> int:
 
 
 def run_sandbox(which: str, port: int) -> int:
-    """Run one double until interrupted."""
+    """Run one double until it is interrupted."""
     from sandbox.double import run_alone
     from sandbox.mattermost import MattermostDouble
     from sandbox.servicenow import ServiceNowDouble
@@ -137,7 +136,7 @@ def run_sandbox(which: str, port: int) -> int:
 
 
 def _config() -> Config | None:
-    """The settings, or None after saying what is wrong with them."""
+    """The settings, or None after printing their problems."""
     try:
         config = Config.from_env()
         folder_of(config.storage_url)

@@ -1,15 +1,15 @@
 """
-The settings, read once from the environment into a frozen object.
+The settings, read once from the environment.
 
-Every setting can also come from a file (`NAME_FILE`, for container secrets). All problems are
-reported together. docs/settings.md lists every name; a test keeps the two equal.
+Every setting can also come from a file (`NAME_FILE`, for container secrets). All problems are reported together.
+docs/settings.md lists every name, and a test checks that.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from environs import EnvValidationError, FileAwareEnv
 from marshmallow import ValidationError, validate
@@ -19,12 +19,12 @@ from core.notices import WebhookKey
 
 
 class ConfigError(Exception):
-    """Settings are missing or malformed. The text names each with what is wrong; never a value."""
+    """Settings are missing or invalid. The text has the name and problem of each, but no values."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What the parts are built with. Origins have no trailing slash and no path; times are seconds."""
+    """All settings. URLs have no trailing slash, and times are seconds."""
 
     app_url: str
     mattermost_url: str
@@ -53,12 +53,12 @@ class Config:
 
     @property
     def servicenow_calls(self) -> int:
-        """Calls to ServiceNow at once: eight threads never wait for it (design §11)."""
+        """The limit of concurrent calls to ServiceNow, so that eight threads never wait for it (design §11)."""
         return self.threads - 8
 
     @property
     def instance(self) -> Instance:
-        """What the environment sets of the ServiceNow instance."""
+        """The instance and OAuth client that the environment sets."""
         return Instance(
             url=self.servicenow_url,
             client_id=self.servicenow_client_id,
@@ -68,10 +68,10 @@ class Config:
     @classmethod
     def from_env(cls) -> "Config":
         """
-        Read and check the process's environment.
+        Read and check the environment.
 
         Raises:
-            ConfigError: Something is missing or malformed; names all of it at once.
+            ConfigError: Has all problems.
         """
         env = _Environment(eager=False, strip_whitespace=True)
         hosts: tuple[str, ...] = tuple(env.list("SERVICENOW_HOSTS", default=[], validate=_each(_origin)) or ())
@@ -120,7 +120,7 @@ _LOG_LEVELS = ["debug", "info", "warning", "error"]
 
 
 class _Environment(FileAwareEnv):
-    """environs, with an unreadable NAME_FILE among the collected problems instead of a stop at the first."""
+    """Collects an unreadable NAME_FILE as a problem, where environs would stop."""
 
     def _get_value(self, env_key: str, default: Any) -> Any:
         try:
@@ -135,18 +135,21 @@ def _sentence(messages: Any) -> str:
     return " ".join(str(message) for message in flat)
 
 
-def _origin(value: str) -> None:
-    parts = urlsplit(value)
+def _split(address: str) -> SplitResult:
+    parts = urlsplit(address)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
         raise ValidationError("must be an address such as https://servicenow.example.org")
+    return parts
+
+
+def _origin(value: str) -> None:
+    parts = _split(value)
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValidationError("must have no path, such as https://servicenow.example.org")
 
 
 def _address(value: str) -> None:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
-        raise ValidationError("must be an address such as https://servicenow.example.org")
+    parts = _split(value)
     if parts.query or parts.fragment:
         raise ValidationError("must have neither query nor fragment")
 
@@ -200,7 +203,7 @@ def _each(check: Callable[[str], None]) -> Callable[[list[str]], None]:
 
 
 def redacted(config: Config) -> Mapping[str, object]:
-    """What a log may show of the settings at start."""
+    """The settings that can be logged."""
     return {
         "app_url": config.app_url,
         "mattermost_url": config.mattermost_url,

@@ -1,1 +1,1 @@
-"""What the service costs, each as a ratio to a floor measured in the same run."""
+"""Benchmarks. Most results are ratios to a baseline that was measured in the same run."""

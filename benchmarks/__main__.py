@@ -1,7 +1,7 @@
 """
-Measure and print a table; ``make benchmark`` keeps it as benchmarks/RESULTS.md.
+Runs the benchmarks and prints a table. ``make benchmark`` also writes it to benchmarks/RESULTS.md.
 
-The doubles run in a process of their own, so that their work is not counted as ours.
+The doubles run in separate processes, so that their CPU time isn't counted.
 """
 
 import json
@@ -89,7 +89,7 @@ def form_of(person: MattermostClient) -> Json:
 
 
 def round_trips(world: World, agent: MattermostClient) -> list[Row]:
-    """From the ServiceNow double's log, with warm token and choices."""
+    """Requests to ServiceNow per action, with a valid token and cached choices."""
     form = form_of(agent)
     counted: dict[str, int] = {}
 
@@ -113,13 +113,13 @@ def round_trips(world: World, agent: MattermostClient) -> list[Row]:
 
 
 def headers(agent: MattermostClient) -> Json:
-    """A framework token."""
+    """Headers with a token of the Apps framework."""
     claims = {"exp": int(time.time()) + 900, "acting_user_id": agent.id}
     return {"Mattermost-App-Authorization": f"Bearer {jwt.encode(claims, JWT_SECRET, algorithm='HS256')}"}
 
 
 def context(world: World, agent: MattermostClient) -> Json:
-    """What the plugin expands."""
+    """The expanded context of a call."""
     app = world.mattermost.registry.apps["servicenow"]
     return {
         "acting_user": world.mattermost.state.users[agent.id],
@@ -132,7 +132,7 @@ def context(world: World, agent: MattermostClient) -> Json:
 
 
 def bindings(world: World, agent: MattermostClient) -> list[Row]:
-    """Menus a second against a bare route with the same JSON, both without sockets."""
+    """Bindings per second, compared with a bare route that returns the same JSON. Both without sockets."""
     ours = Client(world.running.service.app)
     body = {"path": "/bindings", "expand": {}, "context": context(world, agent)}
     proof = headers(agent)
@@ -145,7 +145,7 @@ def bindings(world: World, agent: MattermostClient) -> list[Row]:
 
 
 def submit(world: World, agent: MattermostClient) -> list[Row]:
-    """CPU of one create against bare Flask and raw requests doing the same calls."""
+    """CPU time of creating an incident, compared with bare Flask and requests that make the same calls."""
     ours = Client(world.running.service.app)
     proof, about = headers(agent), context(world, agent)
     account = world.servicenow.oauth.grants()[-1]
@@ -175,7 +175,7 @@ def submit(world: World, agent: MattermostClient) -> list[Row]:
 
 
 def silence(world: World, agent: MattermostClient) -> list[Row]:
-    """Menus while fifty people wait for a ServiceNow that does not answer."""
+    """Latency of bindings while fifty lookups wait for a ServiceNow that doesn't answer."""
     form = form_of(agent)
     for _ in range(200):
         world.servicenow.fault("slow", "/api/now", seconds=60)
@@ -206,7 +206,7 @@ def silence(world: World, agent: MattermostClient) -> list[Row]:
 
 
 def served_bindings(mattermost: MattermostDouble, agent: MattermostClient, port: int) -> Row:
-    """The same ratio behind the real server, over one connection each."""
+    """The ratio of bindings behind the real server, over one connection each."""
     about = {"acting_user": mattermost.state.users[agent.id]}
     body = json.dumps({"path": "/bindings", "expand": {}, "context": about}).encode()
     proof = headers(agent)
@@ -222,7 +222,7 @@ def served_bindings(mattermost: MattermostDouble, agent: MattermostClient, port:
 
 
 def until_it_answers(url: str) -> None:
-    """Return once somebody listens."""
+    """Wait until the server answers."""
     while True:
         try:
             requests.get(f"{url}/healthz", timeout=5)
@@ -232,7 +232,7 @@ def until_it_answers(url: str) -> None:
 
 
 def process(mattermost: MattermostDouble, servicenow: ServiceNowDouble, folder: Path) -> list[Row]:
-    """The real process: time to the first answer, memory of its worker after some work."""
+    """The real process: time to start and stop, and its worker's memory after some work."""
     with ReservedPort() as port:
         return _process(mattermost, servicenow, folder, port.number)
 

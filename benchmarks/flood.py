@@ -1,4 +1,4 @@
-"""What people notice while somebody who knows the framework's secret sends made-up bot tokens: two hundred at once."""
+"""Latency while an attacker who knows the framework's secret sends 200 forged bot tokens at a time."""
 
 import json
 import secrets
@@ -20,17 +20,17 @@ Json = dict[str, Any]
 Row = tuple[str, str, str]
 
 AT_ONCE = 200
-_PATH = "/account/connect/form"  # both proofs, and no limit per minute
+_PATH = "/account/connect/form"  # requires both proofs and has no rate limit
 _EVERY = 2.0  # seconds between two bursts
 _SECONDS = 8.0
 
 
 def work(url: str, proof: Json, about: Json) -> list[Row]:
-    """p95 of a person's calls and of `/healthz`, without and with bursts of forged calls from another process."""
+    """The p95 of a person's calls and of `/healthz`, without and with bursts of forged calls."""
     quiet = _times(url, proof, about)
     with subprocess.Popen([sys.executable, "-m", "benchmarks.flood", url], stdout=subprocess.PIPE) as attacker:
         assert attacker.stdout is not None
-        attacker.stdout.readline()  # it has begun
+        attacker.stdout.readline()  # wait until it has started
         flooded = _times(url, proof, about)
         attacker.terminate()
     rows = []
@@ -44,7 +44,7 @@ def work(url: str, proof: Json, about: Json) -> list[Row]:
 
 
 def _times(url: str, proof: Json, about: Json) -> dict[str, list[float]]:
-    """Seconds of genuine requests, one after another."""
+    """Seconds of genuine requests, sent one after another."""
     found: dict[str, list[float]] = {"a person's call": [], "/healthz": []}
     until = time.monotonic() + _SECONDS
     with requests.Session() as session:
@@ -62,7 +62,7 @@ def _times(url: str, proof: Json, about: Json) -> dict[str, list[float]]:
 
 
 def forged() -> bytes:
-    """A call in somebody's name, with a bot token that nobody has."""
+    """A call of a made-up person with a made-up bot token."""
     person_id = secrets.token_hex(13)
     token = jwt.encode({"exp": int(time.time()) + 900, "acting_user_id": person_id}, JWT_SECRET, algorithm="HS256")
     context = {"acting_user": {"id": person_id}, "bot_access_token": secrets.token_hex(13)}
@@ -72,7 +72,7 @@ def forged() -> bytes:
 
 
 def flood(url: str) -> None:
-    """Bursts until this process is ended; everything is made before a burst begins."""
+    """Send bursts until this process is terminated. Requests are created before a burst starts."""
     host = urlsplit(url)
 
     def send(request: bytes) -> None:

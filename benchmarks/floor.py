@@ -1,4 +1,4 @@
-"""The floor: bare Flask with raw requests, doing the same calls with none of the care."""
+"""Baselines: bare Flask and requests, without checks and storage."""
 
 import http.client
 import subprocess
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 def rate(act: Callable[[], object], seconds: float = 1.5) -> float:
-    """How often a second *act* runs in this thread; the best of three."""
+    """How often per second *act* runs in this thread. The best of three rounds."""
     best = 0.0
     for _ in range(3):
         began, count = time.perf_counter(), 0
@@ -29,7 +29,7 @@ def rate(act: Callable[[], object], seconds: float = 1.5) -> float:
 
 
 def bare_bindings(body: bytes) -> Client:
-    """A Flask route that answers the same JSON and looks at nothing."""
+    """A Flask route that returns the same JSON without any check."""
     app = Flask("floor")
 
     @app.post("/bindings")
@@ -40,7 +40,7 @@ def bare_bindings(body: bytes) -> Client:
 
 
 def served_rate(url: str, body: bytes, headers: Json, seconds: float = 1.5) -> float:
-    """Requests a second over one kept connection, by the standard library's client; the best of three."""
+    """Requests per second over one connection. The best of three rounds."""
     host = urlsplit(url).netloc
     connection = http.client.HTTPConnection(host, timeout=10)
     every = headers | {"Content-Type": "application/json"}
@@ -56,7 +56,7 @@ def served_rate(url: str, body: bytes, headers: Json, seconds: float = 1.5) -> f
 
 
 def serve_bare(answer: bytes, port: int) -> subprocess.Popen[bytes]:
-    """The bare route behind the same server with the same settings, in a process of its own."""
+    """The bare route behind the same server with the same settings, in a separate process."""
     code = f"""
 from flask import Flask, Response
 from web.server import Server
@@ -71,8 +71,7 @@ Server(lambda: (app, lambda: None), listen="127.0.0.1:{port}", threads=32, grace
 
 def bare_submit(mattermost: str, servicenow: str, bot_token: str, person_token: str, bearer: str) -> Client:
     """
-    A Flask route that makes the calls of one create: the member, the record, the card. One session, no checks, no
-    storage.
+    A Flask route that makes the calls of creating an incident: channel member, record, card. Without any checks.
     """
     app = Flask("floor")
     session = requests.Session()
@@ -100,7 +99,7 @@ def bare_submit(mattermost: str, servicenow: str, bot_token: str, person_token: 
 
 
 def cpu_per_call(act: Callable[[int], object], calls: int) -> float:
-    """CPU seconds of this thread per call; the least of three rounds. What waits in sockets costs nothing."""
+    """CPU seconds of this thread per call, without waiting for sockets. The best of three rounds."""
     least = float("inf")
     for round_ in range(3):
         began = time.thread_time()
@@ -111,12 +110,12 @@ def cpu_per_call(act: Callable[[int], object], calls: int) -> float:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The value that *share* of them do not exceed."""
+    """The value that a *share* of the values doesn't exceed."""
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
 def in_background(act: Callable[[], object]) -> threading.Thread:
-    """Run *act* beside what is measured."""
+    """Run *act* in another thread."""
     thread = threading.Thread(target=act, daemon=True)
     thread.start()
     return thread

@@ -1,8 +1,8 @@
 """
-Connections that somebody holds: 1,100 idle, 200 with half a header, 200 with a body that drips, for two minutes.
+``make held``: latency of bindings and health while an attacker holds 1,500 connections for two minutes.
 
-What the server closes is opened again within two seconds. Beside it Mattermost asks for menus, and a monitor
-for health: ``make held``.
+1,100 are idle, 200 sent half a header, and 200 send a body very slowly. Closed connections are opened again within two
+seconds.
 """
 
 import argparse
@@ -40,7 +40,7 @@ _DRIP = 2.0  # seconds between two bytes of a slow body
 
 
 class Holder:
-    """Holds connections, from addresses of its own or from Mattermost's, and opens again what is closed."""
+    """Holds connections from other addresses or from Mattermost's, and reopens closed ones."""
 
     def __init__(self, url: str, sources: list[str]) -> None:
         self._address = (urlsplit(url).hostname, urlsplit(url).port)
@@ -53,7 +53,7 @@ class Holder:
 
     @contextmanager
     def holding(self) -> Iterator[None]:
-        """Held inside."""
+        """Hold them while the body runs."""
         for kind, (count, _) in KINDS.items():
             for _ in range(count):
                 self._open(kind)
@@ -106,7 +106,7 @@ class Holder:
 
 
 class Asking:
-    """Mattermost's requests for one person's menus."""
+    """Requests for one person's bindings, and for health."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -118,7 +118,7 @@ class Asking:
         self.headers = {"Mattermost-App-Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
     def once(self, method: str, path: str) -> float:
-        """Seconds of one request on a new connection; infinite where it is not answered well."""
+        """Seconds of one request on a new connection; infinite if it fails."""
         began = time.perf_counter()
         connection = http.client.HTTPConnection(self._netloc, timeout=5)
         try:
@@ -133,7 +133,7 @@ class Asking:
         return time.perf_counter() - began if good else float("inf")
 
     def during(self, seconds: float) -> tuple[list[float], list[float]]:
-        """Times of menus, twenty a second, and of health, one a second."""
+        """Seconds of requests for bindings, twenty per second, and for health, one per second."""
         menus, health = [], []
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
@@ -145,7 +145,7 @@ class Asking:
 
 
 def main() -> int:
-    """The exit status: whether menus and health were answered in time."""
+    """Exit with 0 if bindings and health were answered in time."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--keep", action="store_true", help="write the table into benchmarks/RESULTS.md")

@@ -1,7 +1,7 @@
 """
-Twenty threads acting as five people, while the service is reloaded, restarted and killed in turn.
+``make load``: twenty threads act as five people while the service is reloaded, restarted and killed in turn.
 
-What was confirmed has to be there once, and what ServiceNow reported has to be posted once: ``make load``.
+Everything that was confirmed must exist once, and every change in ServiceNow must be posted once.
 """
 
 import argparse
@@ -44,7 +44,7 @@ _EVERY = 0.25  # seconds between two changes in ServiceNow
 
 @dataclass
 class Tallied:
-    """What happened. Threads add to it under its lock."""
+    """Counts what happened. Threads hold the lock while they change it."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     calls: int = 0
@@ -53,19 +53,19 @@ class Tallied:
     seconds: list[float] = field(default_factory=list)
     records: set[str] = field(default_factory=set)  # titles that the service confirmed
     comments: set[str] = field(default_factory=set)
-    changes: set[str] = field(default_factory=set)  # words saved in ServiceNow, each to be posted
+    changes: set[str] = field(default_factory=set)  # texts saved in ServiceNow, which must be posted
     disturbances: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Everything, compared with both sides."""
+    """The counts, compared with both doubles."""
 
     tallied: Tallied
     lost: list[str]
     duplicated: list[str]
     posted: Counter[str]
-    waiting: tuple[int, int]  # rows of the service's queue and of ServiceNow's, in the end
+    waiting: tuple[int, int]  # rows left in the service's outbox and in ServiceNow's
 
     @property
     def once(self) -> int:
@@ -94,11 +94,11 @@ class Outcome:
 
 class Load:
     """
-    The site: both doubles, the service, five connected people, a channel that follows all incidents.
+    Both doubles, the service, five connected people, and a channel that is subscribed to all incidents.
 
     Args:
-        apart: Changes in ServiceNow are of other records than comments, and one of each, for a record's second
-            notice waits for twenty seconds.
+        apart: Change each record in ServiceNow only once, and comment on others, because a record's second notice is
+            delayed by twenty seconds.
     """
 
     def __init__(self, mattermost: str, servicenow: str, served: Served, apart: bool = False) -> None:
@@ -113,11 +113,11 @@ class Load:
 
     def run(self, seconds: float, disturbances: list[tuple[str, Callable[[], None]]], least: int = 0) -> Outcome:
         """
-        Work for so long, with the disturbances spread evenly.
+        Run for *seconds*, with the disturbances spread evenly.
 
         Args:
-            least: Not less than until so many records, comments and changes are saved. Then the minute passes at
-                once that ServiceNow waits before it sends a report again. 0 does neither.
+            least: Run until at least this many records, comments and changes are saved. Then skip the minute that
+                ServiceNow waits before it retries a report. 0 does neither.
         """
         threads = [
             threading.Thread(target=self._person, args=(PEOPLE[number % len(PEOPLE)],)) for number in range(THREADS)
@@ -228,7 +228,7 @@ class Load:
         return good
 
     def _change(self) -> None:
-        """Somebody works in ServiceNow."""
+        """A person works in ServiceNow."""
         number = 0
         while not self._end.wait(_EVERY) and not (self.apart and number == len(self.apart)):
             pool = self.apart or self.pool
@@ -261,7 +261,7 @@ class Load:
         return self.served.queued(), len(self._rows(DELIVERIES, "state!=delivered"))
 
     def _posted(self) -> Counter[str]:
-        """How often the words of each change are in the channel's posts."""
+        """How often the text of each change is in the channel's posts."""
         person = MattermostClient(self.mattermost, "agent")
         path = f"/api/v4/channels/{person.channel('service-desk')}/posts"
         posts: list[str] = []
@@ -294,10 +294,10 @@ class Load:
 
 def load(seconds: float, disturbances: list[str], least: int = 0) -> Outcome:
     """
-    A whole run, doubles and all; everything it started has ended when it returns.
+    A whole run, including the doubles. All processes have ended when it returns.
 
     Args:
-        least: As in `Load.run`; a short run whose notices don't wait for one another.
+        least: As in `Load.run`, for a short run.
     """
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -314,7 +314,7 @@ def load(seconds: float, disturbances: list[str], least: int = 0) -> Outcome:
 
 
 def main() -> int:
-    """The exit status: whether nothing was lost and nothing is there twice."""
+    """Exit with 0 if nothing was lost or duplicated."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--keep", action="store_true", help="write the table into benchmarks/RESULTS.md")

@@ -1,6 +1,6 @@
 """
-Notices: how many a second, durably, beside a raw loop of the same reads and posts; how soon one is posted;
-what many subscriptions and a long queue cost. The doubles run in processes of their own.
+Notifications: throughput compared with a raw loop of the same reads and posts, latency, and the cost of many
+subscriptions and of a long queue. The doubles run in separate processes.
 """
 
 import json
@@ -48,7 +48,7 @@ _FIELDS = "sys_id,sys_mod_count,number,short_description,priority,state,assigned
 
 @contextmanager
 def double(name: str) -> Iterator[str]:
-    """A double in a process of its own; its address."""
+    """Run a double in a separate process. Yields its URL."""
     command = [sys.executable, "-m", f"sandbox.{name}", "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -60,7 +60,7 @@ def double(name: str) -> Iterator[str]:
 
 @dataclass
 class Spent:
-    """Seconds, and of them those of this process's own work: the doubles are other processes."""
+    """Wall-clock seconds, and CPU seconds of this process."""
 
     seconds: float = 0.0
     work: float = 0.0
@@ -68,14 +68,14 @@ class Spent:
 
 @contextmanager
 def spending() -> Iterator[Spent]:
-    """What is spent inside."""
+    """Measure what the body spends."""
     spent, began, worked = Spent(), time.perf_counter(), time.process_time()
     yield spent
     spent.seconds, spent.work = time.perf_counter() - began, time.process_time() - worked
 
 
 class Site:
-    """The service between both doubles: installed, `agent` connected, the bot in a channel, records to change."""
+    """The service with both doubles: installed, `agent` connected, the bot in a channel, and some incidents."""
 
     def __init__(self, mattermost: str, servicenow: str, folder: Path) -> None:
         self.port = ReservedPort()
@@ -126,7 +126,7 @@ class Site:
         return str(self._administer("incident", {"short_description": f"Notice {number}"})["sys_id"])
 
     def subscribed(self, grants: int) -> list[Grant]:
-        """Start anew with so many subscriptions of `agent`; the first is to all incidents of the channel."""
+        """Restart with this many subscriptions of `agent`. The first one is for all incidents."""
         self.running.stop()
         stores = open_storage(self.config.storage_url, partial(derive_keys, self.config.app_secrets), clock=self.now)
         for old in stores.grants.all():
@@ -210,7 +210,7 @@ class Site:
 
 
 def raw_loop(site: Site, token: str, folder: Path) -> Spent:
-    """The same reads, posts as large as ours, a file flushed for each batch, and nothing else."""
+    """Only the same reads, posts of the same size, and one flushed file per batch."""
     session = requests.Session()
     attachment = site.attachment()
     with spending() as spent:
@@ -243,7 +243,7 @@ def _raw_batches(site: Site, token: str, folder: Path, session: requests.Session
 
 
 def latencies(site: Site, grant: Grant) -> list[float]:
-    """Real seconds from sending a report to its post, one record after the other, two a second."""
+    """Seconds from sending a report to its post, for one record after another."""
     since = int(time.time() * 1000)
     sent: dict[str, float] = {}
     session = requests.Session()

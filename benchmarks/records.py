@@ -1,4 +1,4 @@
-"""Acting on records: round trips and CPU of each action, and how many cards can be drawn."""
+"""Actions on records: round trips and CPU time of each, and the number of cards rendered per second."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ _CALLS = 40
 
 
 def trips(world: World, agent: MattermostClient) -> list[Row]:
-    """From the ServiceNow double's log, with a warm token, warm choices and a known way to read journals."""
+    """Requests to ServiceNow per action, with a valid token and cached choices."""
     agent.submit(opened(agent.command("comment", {"record": NUMBER})), {"comments": "Warm", "action": "add"})
     opened(agent.command("state", {"record": NUMBER}))
     rows: list[Row] = []
@@ -52,7 +52,7 @@ def trips(world: World, agent: MattermostClient) -> list[Row]:
 
 
 def work(world: World, agent: MattermostClient, proof: Json, about: Json) -> list[Row]:
-    """CPU of our own thread per call, the waiting for both servers left out."""
+    """CPU time of our own thread per call, without waiting for servers."""
     ours = Client(world.running.service.app)
 
     def sender(form: Json, values: Callable[[int], Json]) -> Callable[[int], object]:
@@ -85,7 +85,7 @@ def work(world: World, agent: MattermostClient, proof: Json, about: Json) -> lis
 
 
 def cards() -> list[Row]:
-    """A change's card, which has most fields, with texts that have to be escaped."""
+    """Cards of changes, which have the most fields, with text that must be escaped."""
     cells = {
         column: Cell("3", "A *text* with [signs] and @names " * 3) for column in table_of("change_request").card_columns
     }

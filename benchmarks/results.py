@@ -1,4 +1,4 @@
-"""benchmarks/RESULTS.md: a first part for the table of everything, and a section for each longer run."""
+"""Writes benchmarks/RESULTS.md: the main table, and a section for each longer run."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ PATH = Path(__file__).parent / "RESULTS.md"
 
 
 def keep(text: str, section: str = "") -> None:
-    """Put *text* in the place of what the section held; without a *section*, of what stands before all of them."""
+    """Replace the content of a section, or of the part before the sections."""
     before = PATH.read_text(encoding="utf-8") if PATH.exists() else ""
     first, *rest = re.split(r"^## ", before, flags=re.MULTILINE)
     sections = {one.partition("\n")[0]: one.partition("\n")[2].strip() for one in rest}
@@ -20,6 +20,6 @@ def keep(text: str, section: str = "") -> None:
 
 
 def table(rows: list[tuple[str, ...]]) -> str:
-    """Markdown; the first row is the head."""
+    """A Markdown table. The first row is its header."""
     head, *others = rows
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *others))

@@ -1,4 +1,4 @@
-"""Requests to Mattermost for each action, and in how many rounds: those of a round are sent at the same time."""
+"""Requests to Mattermost per action, and in how many rounds. Those of a round are sent at the same time."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,11 +13,11 @@ Row = tuple[str, str, str]
 
 HERE: Json = {"channel": "service-desk"}
 NUMBER = "INC0010001"
-_SECONDS = 0.2  # of each answer, so that what is sent at the same time overlaps
+_SECONDS = 0.2  # of each answer, so that concurrent requests overlap
 
 
 def rounds_of(entries: Sequence[Json]) -> int:
-    """The longest chain of requests of which each began after the one before was answered."""
+    """The longest chain of requests that were each sent after the previous answer."""
     count, ended = 0, 0.0
     for began, end in sorted(
         ((one["began"], one["began"] + one["seconds"]) for one in entries), key=lambda one: one[1]
@@ -28,7 +28,7 @@ def rounds_of(entries: Sequence[Json]) -> int:
 
 
 def work(world: World, agent: MattermostClient) -> list[Row]:
-    """Everything warm: the bot is in the channel, and the permissions of roles are known."""
+    """The bot is already in the channel, and the permissions of roles are cached."""
     rows: list[Row] = []
 
     def count(name: str, target: str, doing: Callable[[], Json]) -> None:

@@ -1,4 +1,4 @@
-"""The service as operators run it: ``cli.py serve`` in a process of its own, started, signalled and killed."""
+"""Runs ``cli.py serve`` in a separate process, and reloads, restarts or kills it."""
 
 import json
 import signal
@@ -19,7 +19,7 @@ KEY_ID, SECRET = "load-1", "k" * 40
 
 
 class Served:
-    """One process and its worker, on one port and folder for all its lives."""
+    """A process and its worker. Port and folder stay the same after a restart."""
 
     def __init__(self, folder: Path, mattermost: str, servicenow: str) -> None:
         self._port = ReservedPort()
@@ -27,8 +27,8 @@ class Served:
         self.log = folder / "log"
         own = {"WEBHOOK_SECRETS": f"{KEY_ID}:{SECRET}", "LOG_LEVEL": "warning"}
         self._environment = environment(self._port.number, folder, mattermost, servicenow, **own)
-        self.down = False  # between a signal that ends it and its next answer
-        self.ends = 0  # how often that was
+        self.down = False  # from a signal that ends it to its next answer
+        self.ends = 0  # how often it was ended
         self._log: IO[bytes] = self.log.open("wb")
         self._process = self._started()
 
@@ -48,34 +48,34 @@ class Served:
                 requests.get(f"{self.url}/healthz", timeout=5).raise_for_status()
                 return process
             except requests.RequestException:
-                threading.Event().wait(0.05)  # nothing tells when a socket begins to listen
+                threading.Event().wait(0.05)  # there is no event for this
         process.kill()
         raise RuntimeError(f"the service does not start:\n{self.log.read_text()}")
 
     @property
     def worker(self) -> psutil.Process:
-        """The process that serves."""
+        """The worker process."""
         return psutil.Process(self._process.pid).children()[-1]
 
     def queued(self) -> int:
-        """Rows that wait to be posted, as they stand on disk."""
+        """The number of rows in the outbox on disk."""
         path = Path(self._environment["STORAGE_URL"].removeprefix("tinydb://")) / "outbox.json"
         tables = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         return sum("key" in row for table in tables.values() for row in table.values())
 
     def reload(self) -> None:
-        """SIGHUP."""
+        """Send SIGHUP."""
         self._process.send_signal(signal.SIGHUP)
 
     def restart(self) -> None:
-        """SIGTERM, and a start."""
+        """Send SIGTERM and start again."""
         self.down, self.ends = True, self.ends + 1
         self.stop()
         self._process = self._started()
         self.down = False
 
     def kill(self) -> None:
-        """SIGKILL, for the worker too, and a start."""
+        """Send SIGKILL, to the worker too, and start again."""
         self.down, self.ends = True, self.ends + 1
         workers = psutil.Process(self._process.pid).children()
         self._process.kill()
@@ -87,7 +87,7 @@ class Served:
         self.down = False
 
     def stop(self) -> None:
-        """SIGTERM."""
+        """Send SIGTERM."""
         self._process.terminate()
         try:
             self._process.wait(60)
@@ -96,7 +96,7 @@ class Served:
             raise
 
     def close(self) -> None:
-        """End it, and give its port back."""
+        """Stop the process and release its port."""
         if self._process.poll() is None:
             self.stop()
         self._log.close()
