@@ -19,8 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.dead_cases import any_refusal, dead_cases
-
-ROOT = Path(__file__).parent.parent
+from tests.imports import ROOT, imports, modules
 
 CHANGELOG_SECTIONS = ("Upgrading", "Added", "Changed", "Fixed", "Security", "Removed")
 
@@ -51,39 +50,17 @@ TOP = ("app", "cli", "offline", "wiring")  # may import everything
 OURS = {*ALLOWED, *TOP}
 
 
-def _modules(package: str) -> list[Path]:
-    single = ROOT / f"{package}.py"
-    return [single] if single.exists() else sorted((ROOT / package).rglob("*.py"))
-
-
 # Packages that get clients from outside and annotate them with their classes. Here an import inside
 # `if TYPE_CHECKING:` creates no dependency, and a Protocol for each class would only repeat it.
 ANNOTATE_ONLY = ("handlers", "notifications")
-
-
-def _imports(path: Path, *, annotations: bool = True) -> Iterator[str]:
-    """What a module imports. Without *annotations*, only what it imports when it runs."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    if not annotations:
-        tree.body = [node for node in tree.body if not _is_type_checking(node)]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-            yield node.module
-
-
-def _is_type_checking(node: ast.stmt) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not node.orelse
 
 
 @pytest.mark.parametrize("package", ALLOWED)
 def test_a_package_imports_only_what_the_design_allows(package: str) -> None:
     """No module reaches past the import table; the sandbox in particular shares nothing with the product."""
     offences = []
-    for path in _modules(package):
-        for name in _imports(path, annotations=package not in ANNOTATE_ONLY):
+    for path in modules(package):
+        for name in imports(path, annotations=package not in ANNOTATE_ONLY):
             if name.split(".")[0] not in OURS or (package == "config" and name == "config"):
                 continue
             allowed = ALLOWED[package]
@@ -96,8 +73,8 @@ def test_the_core_needs_the_standard_library_alone() -> None:
     """`core` imports nothing that has to be installed."""
     foreign = {
         name
-        for path in _modules("core")
-        for name in _imports(path)
+        for path in modules("core")
+        for name in imports(path)
         if name.split(".")[0] not in sys.stdlib_module_names | {"core"}
     }
     assert not foreign
@@ -110,8 +87,8 @@ def _name(path: Path) -> str:
 @cache
 def _graph() -> dict[str, set[str]]:
     """Each module of ours with those it imports, in functions and for annotations too."""
-    paths = {_name(path): path for package in sorted(OURS) for path in _modules(package)}
-    return {name: {one for one in _imports(path) if one in paths and one != name} for name, path in paths.items()}
+    paths = {_name(path): path for package in sorted(OURS) for path in modules(package)}
+    return {name: {one for one in imports(path) if one in paths and one != name} for name, path in paths.items()}
 
 
 def _depths(folder: str) -> dict[str, int]:
@@ -147,17 +124,17 @@ def test_no_module_is_called_like_a_library() -> None:
 
 def test_the_domain_model_is_small() -> None:
     """`core` has at most 20 modules; what is no part of the domain model belongs elsewhere."""
-    assert len(_modules("core")) <= 20
+    assert len(modules("core")) <= 20
 
 
 def test_every_capability_is_registered() -> None:
     """`handlers/capabilities.py` imports each module that registers a handler, so each handler can be called."""
     registers = re.compile(r"^@?calls\.(form|refresh|lookup|submit)\(", re.MULTILINE)
-    modules = {_name(path) for path in _modules("handlers") if registers.search(path.read_text(encoding="utf-8"))}
+    registering = {_name(path) for path in modules("handlers") if registers.search(path.read_text(encoding="utf-8"))}
     code = "import sys, handlers.capabilities; print(*(name for name in sys.modules if name.startswith('handlers.')))"
     imported = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert len(modules) >= 15
-    assert modules <= set(imported.stdout.split())
+    assert len(registering) >= 15
+    assert registering <= set(imported.stdout.split())
 
 
 def test_capabilities_have_the_same_folders_everywhere() -> None:
@@ -178,7 +155,7 @@ def test_modules_stay_readable() -> None:
     lengths = {
         path: len(path.read_text(encoding="utf-8").splitlines())
         for package in (*ALLOWED, *TOP)
-        for path in _modules(package)
+        for path in modules(package)
     }
     assert not {str(path.relative_to(ROOT)): n for path, n in lengths.items() if n > 500}
 
@@ -256,7 +233,7 @@ def test_caches_are_used_under_a_lock_alone() -> None:
     """Threads share every cache of cachetools, and none of its operations is safe without a lock."""
     found = 0
     offences = []
-    for path in (path for package in ALLOWED if package != "sandbox" for path in _modules(package)):
+    for path in (path for package in ALLOWED if package != "sandbox" for path in modules(package)):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         scopes: list[ast.Module | ast.ClassDef] = [tree, *(n for n in tree.body if isinstance(n, ast.ClassDef))]
         for scope in scopes:
@@ -273,7 +250,7 @@ def test_paths_of_mattermost_are_built_of_checked_segments() -> None:
     value from outside can choose what is requested (design §4).
     """
     offences = []
-    for path in [one for package in OURS - {"sandbox"} for one in _modules(package)]:
+    for path in [one for package in OURS - {"sandbox"} for one in modules(package)]:
         if path == ROOT / "mattermost" / "paths.py":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -282,7 +259,7 @@ def test_paths_of_mattermost_are_built_of_checked_segments() -> None:
                 offences.append(f"{where}: a path as text")
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue
-            if node.func.id == "Path" and "mattermost.paths.Path" in set(_imports(path)):
+            if node.func.id == "Path" and "mattermost.paths.Path" in set(imports(path)):
                 offences.append(f"{where}: a path made by hand")
             if node.func.id in {"api", "apps_plugin"}:
                 offences += [f"{where}: {ast.unparse(one)}" for one in node.args if not _is_segment(one)]
@@ -292,7 +269,7 @@ def test_paths_of_mattermost_are_built_of_checked_segments() -> None:
 def test_handlers_read_and_sign_states_in_one_place() -> None:
     """`handlers/form_state.py` types what forms carry. The link to a download is signed for whoever has it."""
     untyped = re.compile(r"\bstate\.get\(|\bstate\[|\bsigner\.sign\(")
-    found = {path.name for path in _modules("handlers") if untyped.search(path.read_text(encoding="utf-8"))}
+    found = {path.name for path in modules("handlers") if untyped.search(path.read_text(encoding="utf-8"))}
     assert found == {"form_state.py", "setup_checks.py"}
 
 
