@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 import requests
 
 from sandbox.dialog import Client, OpenDialog
-from sandbox.websocket_client import Listening
+from sandbox.websocket_client import WebSocketClient
 
 Json = dict[str, Any]
 
@@ -159,7 +159,7 @@ class MattermostClient:
         body: Json = {"selected_option": option} | ({"cookie": cookie} if cookie else {})
         with self.listening() as listening:
             answer = self.post(f"/api/v4/posts/{post_id}/actions/{action_id}", body)
-            events = listening.heard()
+            events = listening.events()
         opened = [one["data"]["dialog"] for one in events if one["event"] == "open_dialog"]
         opened = [one for one in opened if one["trigger_id"] == answer["trigger_id"]]
         return Pressed(
@@ -175,9 +175,9 @@ class MattermostClient:
         major, minor = response.headers["X-Version-Id"].split(".")[:2]
         return int(major), int(minor)
 
-    def listening(self) -> Listening:
+    def listening(self) -> WebSocketClient:
         """Receive this user's WebSocket events, inside ``with``."""
-        return Listening(self.url, str(self.browser.cookies["MMAUTHTOKEN"]))
+        return WebSocketClient(self.url, str(self.browser.cookies["MMAUTHTOKEN"]))
 
     def submit_dialog(
         self,

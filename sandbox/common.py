@@ -30,7 +30,7 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Move the clock forward."""
         self._offset += seconds
-        self._tell()
+        self._notify()
 
     @property
     def ahead(self) -> float:
@@ -40,11 +40,11 @@ class Clock:
     def reset(self) -> None:
         """Set the clock back to the machine's time."""
         self._offset = 0.0
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
-        for tell in self.moved:
-            tell()
+    def _notify(self) -> None:
+        for notify in self.moved:
+            notify()
 
 
 @dataclass
@@ -159,7 +159,7 @@ class _Handler(WSGIRequestHandler):
         """
         Serve one request and keep the connection open.
 
-        Werkzeug's own handler closes it, because it doesn't drain request bodies. Here `install_switches` reads the
+        Werkzeug's own handler closes it, because it doesn't drain request bodies. Here `install_controls` reads the
         bodies, and responses are small and complete.
         """
         begun: list[Any] = []
@@ -239,7 +239,7 @@ class SandboxServer:
         self._socket.close()
 
 
-def is_switch(path: str) -> bool:
+def is_control(path: str) -> bool:
     """Whether a path belongs to the double's controls, which faults and the request log ignore."""
     return path == "/_sandbox" or path.startswith("/_sandbox/")
 
@@ -248,7 +248,7 @@ INNER = "sandbox.inner"  # marks a part of a batch request
 CARRIED_OUT_LATER = "sandbox.late"  # marks a delayed request, which was logged when it arrived
 
 
-def install_switches(
+def install_controls(
     app: Flask,
     clock: Clock,
     faults: Faults,
@@ -321,12 +321,12 @@ def install_switches(
         if "websocket" in request.headers.get("Upgrade", "").lower():
             return
         request.get_data()  # read in full, so that the connection can be reused
-        if not (request.cookies or request.environ.get(INNER) or is_switch(request.path)):
+        if not (request.cookies or request.environ.get(INNER) or is_control(request.path)):
             rounds.hold(f"{request.method} {request.path}")
 
     @app.after_request
     def end(response: Response) -> Response:
-        if not is_switch(request.path) and not any(map(request.environ.get, (CARRIED_OUT_LATER, INNER))):
+        if not is_control(request.path) and not any(map(request.environ.get, (CARRIED_OUT_LATER, INNER))):
             log.add(
                 {
                     "method": request.method,

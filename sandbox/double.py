@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from flask import Flask
 
-from sandbox.common import Clock, Faults, RequestLog, SandboxServer, install_switches, is_switch
+from sandbox.common import Clock, Faults, RequestLog, SandboxServer, install_controls, is_control
 from sandbox.rounds import Rounds
 from sandbox.tls import make_context
 
@@ -46,7 +46,7 @@ class Double(ABC):
         self._rounds = Rounds()
         self._server = SandboxServer(app, port, tls)
         self.url = self._server.url
-        install_switches(app, self._clock, self._faults, self._log, self._rounds, self._fresh, self._overview)
+        install_controls(app, self._clock, self._faults, self._log, self._rounds, self._fresh, self._overview)
 
     @abstractmethod
     def _fresh(self) -> None:
@@ -76,8 +76,8 @@ class Double(ABC):
             "armed_faults": len(self._faults),
             "arm_a_fault": 'POST /_sandbox/faults {"kind": "429", "path": "/api/", "times": 2, "seconds": 5}',
             "reset": "POST /_sandbox/reset",
-            "controls": [line for path, line in lines.items() if is_switch(path)],
-            "routes": [line for path, line in lines.items() if not is_switch(path)],
+            "controls": [line for path, line in lines.items() if is_control(path)],
+            "routes": [line for path, line in lines.items() if not is_control(path)],
         }
 
     def __enter__(self) -> Self:

@@ -9,7 +9,7 @@ from simple_websocket import Client
 Json = dict[str, Any]
 
 
-class Listening:
+class WebSocketClient:
     """
     One user's connection, open inside ``with``.
 
@@ -26,13 +26,13 @@ class Listening:
         self._asked = 0
 
     def __enter__(self) -> Self:
-        self.heard()
+        self.events()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._socket.close()
 
-    def heard(self) -> list[Json]:
+    def events(self) -> list[Json]:
         """
         Every event since the last call. Messages arrive in order, so everything before the reply to our ping is
         complete.

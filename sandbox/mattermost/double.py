@@ -8,32 +8,32 @@ from flask import Flask, Response, g, jsonify, request, send_from_directory
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from sandbox.common import Fault, is_switch
+from sandbox.common import Fault, is_control
 from sandbox.double import Double
 from sandbox.mattermost.api.access_tokens import tokens_blueprint
 from sandbox.mattermost.api.channels import channels_blueprint
 from sandbox.mattermost.api.dialogs import Dialogs
 from sandbox.mattermost.api.files import files_blueprint
 from sandbox.mattermost.api.plugins import APPS, RUNNING, plugins_blueprint
-from sandbox.mattermost.api.post_actions import Actions
-from sandbox.mattermost.api.post_queries import Reading
+from sandbox.mattermost.api.post_actions import PostActions
+from sandbox.mattermost.api.post_queries import PostQueries
 from sandbox.mattermost.api.posts import Posts
 from sandbox.mattermost.api.system import system_blueprint
 from sandbox.mattermost.api.teams import teams_blueprint
 from sandbox.mattermost.api.unread import unread_blueprint
-from sandbox.mattermost.api.users import people_blueprint
+from sandbox.mattermost.api.users import users_blueprint
 from sandbox.mattermost.apps.builtin import Builtin
 from sandbox.mattermost.apps.expand import Expander
 from sandbox.mattermost.apps.install import Installer
 from sandbox.mattermost.apps.protocol.registry import PLUGIN, Registry
-from sandbox.mattermost.apps.remote import Remote
+from sandbox.mattermost.apps.remote import RemoteRoutes
 from sandbox.mattermost.apps.routes import AppsRoutes
 from sandbox.mattermost.seed_file import load
-from sandbox.mattermost.server.ephemeral import Ephemeral
+from sandbox.mattermost.server.ephemeral import EphemeralPosts
 from sandbox.mattermost.server.hub import Hub
 from sandbox.mattermost.server.rest import ApiError, answer_error, not_found
 from sandbox.mattermost.server.state import PASSWORD, Json, State, new_id, seed
-from sandbox.mattermost.server.trigger_ids import Triggers
+from sandbox.mattermost.server.trigger_ids import TriggerIds
 from sandbox.mattermost.server.unread import Unread
 
 _PAGE = Path(__file__).parent / "page"
@@ -79,7 +79,7 @@ class MattermostDouble(Double):
         self.state = State(self._clock)
         self.registry = Registry(self.state)
         self.hub = Hub(self.state)
-        self.triggers = Triggers(self.state)
+        self.trigger_ids = TriggerIds(self.state)
         self.ready = False
         app.before_request(_too_long)
         app.before_request(self._faulty)
@@ -94,24 +94,24 @@ class MattermostDouble(Double):
         installer = Installer(self.state, self.registry, expander, lambda user: apps.refresh(user), site)
         builtin = Builtin(self.state, self.registry, installer)
         apps = AppsRoutes(self.state, self.hub, self.registry, expander, installer, builtin, site)
-        ephemeral = Ephemeral(self.state, self.hub)
+        ephemeral = EphemeralPosts(self.state, self.hub)
         unread = Unread(self.state, self.hub)
         posts = self._posts = Posts(self.state, self.hub, ephemeral, unread, self._pause)
-        app.register_blueprint(people_blueprint(self.state, self.hub))
+        app.register_blueprint(users_blueprint(self.state, self.hub))
         app.register_blueprint(teams_blueprint(self.state, self.hub))
         app.register_blueprint(channels_blueprint(self.state, self.hub))
-        app.register_blueprint(system_blueprint(self.state, self.triggers))
+        app.register_blueprint(system_blueprint(self.state, self.trigger_ids))
         app.register_blueprint(tokens_blueprint(self.state))
         app.register_blueprint(plugins_blueprint(self.state))
         app.register_blueprint(files_blueprint(self.state))
         app.register_blueprint(posts.blueprint())
-        app.register_blueprint(Reading(self.state).blueprint())
+        app.register_blueprint(PostQueries(self.state).blueprint())
         app.register_blueprint(unread_blueprint(self.state, self.hub, unread))
-        app.register_blueprint(Actions(self.state, posts, ephemeral, self.triggers).blueprint())
-        app.register_blueprint(Dialogs(self.state, self.hub, self.triggers).blueprint())
+        app.register_blueprint(PostActions(self.state, posts, ephemeral, self.trigger_ids).blueprint())
+        app.register_blueprint(Dialogs(self.state, self.hub, self.trigger_ids).blueprint())
         app.register_blueprint(apps.blueprint())
         app.register_blueprint(installer.blueprint())
-        app.register_blueprint(Remote(self.state, self.registry, expander).blueprint())
+        app.register_blueprint(RemoteRoutes(self.state, self.registry, expander).blueprint())
         self.hub.install(app)
         app.add_url_rule("/_sandbox/ready", "ready", self._ready, methods=["GET", "POST"])
         app.add_url_rule("/static/<path:name>", "asset", lambda name: send_from_directory(_PAGE, name))
@@ -168,7 +168,7 @@ class MattermostDouble(Double):
         return jsonify({"ready": self.ready}), 200 if self.ready else 503
 
     def _faulty(self) -> ResponseReturnValue | None:
-        if is_switch(request.path):
+        if is_control(request.path):
             return None
         fault = self._faults.take(request.path)
         g.fault = fault

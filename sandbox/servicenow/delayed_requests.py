@@ -8,7 +8,7 @@ from flask import Flask, request
 from sandbox.common import CARRIED_OUT_LATER
 
 
-class LateRequests:
+class DelayedRequests:
     """Holds requests until they are released."""
 
     def __init__(self, app: Flask) -> None:

@@ -17,14 +17,14 @@ from sandbox.servicenow.api.change_details import ChangeDetailsApi
 from sandbox.servicenow.api.knowledge import KnowledgeApi
 from sandbox.servicenow.api.stats import StatsApi
 from sandbox.servicenow.api.table import TableApi
-from sandbox.servicenow.api.ui_meta import Meta
-from sandbox.servicenow.auth.access_control import People
+from sandbox.servicenow.api.ui_meta import UiMetaApi
+from sandbox.servicenow.auth.access_control import AccessControl
 from sandbox.servicenow.auth.oauth_routes import OAuthRoutes
-from sandbox.servicenow.auth.oauth_tokens import OAuthState
-from sandbox.servicenow.delayed_requests import LateRequests
-from sandbox.servicenow.pages.record_pages import Pages
-from sandbox.servicenow.queries.encoded_query import NotDone
-from sandbox.servicenow.queries.record_queries import Lists
+from sandbox.servicenow.auth.oauth_tokens import OAuthTokens
+from sandbox.servicenow.delayed_requests import DelayedRequests
+from sandbox.servicenow.pages.record_pages import RecordPages
+from sandbox.servicenow.queries.encoded_query import Unsupported
+from sandbox.servicenow.queries.record_queries import RecordQueries
 from sandbox.servicenow.records import approvals, fulfillment
 from sandbox.servicenow.records.attachments import Attachments
 from sandbox.servicenow.records.store import Row, Store
@@ -53,42 +53,42 @@ class ServiceNowDouble(Double):
         app = Flask(__name__)
         super().__init__(app, port, faults.KINDS, tls)
         self.store = Store(self._clock, follow_ups=(approvals.after, fulfillment.after))
-        self.oauth = OAuthState(self._clock)
-        people = People(self.store, self.oauth)
-        self.runtime = Runtime(self.store, people, self._clock, self.url)
-        people.access = self.runtime.access
-        self.store.triggers = Tracking(self.store, self.runtime.rules)
+        self.oauth = OAuthTokens(self._clock)
+        access_control = AccessControl(self.store, self.oauth)
+        self.runtime = Runtime(self.store, access_control, self._clock, self.url)
+        access_control.access = self.runtime.access
+        self.store.hooks = Tracking(self.store, self.runtime.rules)
         self.update_sets = UpdateSets(self.store)
-        self._routes = OAuthRoutes(self.store, people, self.oauth, self._faults)
-        self._late = LateRequests(app)
-        app.before_request(lambda: faults.before_request(self._faults, self._late))
+        self._routes = OAuthRoutes(self.store, access_control, self.oauth, self._faults)
+        self._delayed = DelayedRequests(app)
+        app.before_request(lambda: faults.before_request(self._faults, self._delayed))
         app.before_request(_unacceptable)
         app.after_request(lambda response: faults.after_request(self._faults, response))
-        app.register_blueprint(TableApi(self.store, people, self._faults).blueprint())
-        app.register_blueprint(Meta(self.store, people, self._faults).blueprint())
-        app.register_blueprint(StatsApi(self.store, people).blueprint())
-        app.register_blueprint(ChangeApi(self.store, people, self._faults).blueprint())
-        app.register_blueprint(ChangeDetailsApi(self.store, people, self._faults).blueprint())
-        app.register_blueprint(KnowledgeApi(self.store, people).blueprint())
+        app.register_blueprint(TableApi(self.store, access_control, self._faults).blueprint())
+        app.register_blueprint(UiMetaApi(self.store, access_control, self._faults).blueprint())
+        app.register_blueprint(StatsApi(self.store, access_control).blueprint())
+        app.register_blueprint(ChangeApi(self.store, access_control, self._faults).blueprint())
+        app.register_blueprint(ChangeDetailsApi(self.store, access_control, self._faults).blueprint())
+        app.register_blueprint(KnowledgeApi(self.store, access_control).blueprint())
         attachments = Attachments(self.store)
-        app.register_blueprint(AttachmentApi(self.store, people, attachments, self._faults).blueprint())
-        app.register_blueprint(BatchApi(app, people).blueprint())
+        app.register_blueprint(AttachmentApi(self.store, access_control, attachments, self._faults).blueprint())
+        app.register_blueprint(BatchApi(app, access_control).blueprint())
         app.register_blueprint(self._routes.blueprint())
-        app.register_blueprint(ScriptedRest(self.store, people, self.runtime).blueprint())
+        app.register_blueprint(ScriptedRest(self.store, access_control, self.runtime).blueprint())
         app.register_blueprint(UpdateSetRoutes(self.update_sets).blueprint())
         app.add_url_rule("/favicon.ico", "favicon", lambda: ("", 204))  # browsers request one on every page
         app.add_url_rule("/_sandbox/settle", "settle", self._settled, methods=["POST"])
         app.add_url_rule("/_sandbox/release", "release", self._released, methods=["POST"])
-        pages = Pages(self.store, people, self._routes, attachments)
+        pages = RecordPages(self.store, access_control, self._routes, attachments)
         app.register_blueprint(pages.blueprint())
         own_pages = UpdateSetPages(self.store, self.update_sets, self._routes, pages.frame)
         app.register_blueprint(own_pages.blueprint())
         app.register_error_handler(HTTPException, _unknown)
-        app.register_error_handler(NotDone, _not_done)
+        app.register_error_handler(Unsupported, _unsupported)
         app.register_error_handler(http.Refused, lambda refused: refused.response)
         seed(self.store)
         if rows is not None:
-            load(self.store, Lists(self.store, people), rows)
+            load(self.store, RecordQueries(self.store, access_control), rows)
         self._seeded = self.store.snapshot()
 
     def rows(self, table: str) -> list[Row]:
@@ -119,14 +119,14 @@ class ServiceNowDouble(Double):
 
     def release(self, most: int | None = None) -> list[int]:
         """Carry out up to *most* requests that the fault `late` holds back, oldest first. Returns their statuses."""
-        return self._late.release(most)
+        return self._delayed.release(most)
 
     def cancel_late(self) -> None:
         """Drop the requests that the fault `late` holds back, as when a quota rule cancels them."""
-        self._late.forget()
+        self._delayed.forget()
 
     def import_update_set(self, xml: bytes, commit: bool = True) -> Outcome:
-        """Import as the pages do. Raises BadFile, NotDone."""
+        """Import as the pages do. Raises BadFile, Unsupported."""
         return self.update_sets.import_whole(xml, commit)
 
     def _settled(self) -> ResponseReturnValue:
@@ -159,7 +159,7 @@ class ServiceNowDouble(Double):
         }
 
     def _fresh(self) -> None:
-        self._late.forget()
+        self._delayed.forget()
         self.runtime.clear()
         self.store.load(self._seeded)
         self.oauth.clear()
@@ -189,7 +189,7 @@ def _unknown(problem: HTTPException) -> ResponseReturnValue:
     return _refuse(f"{request.method} {request.path}")
 
 
-def _not_done(problem: NotDone) -> ResponseReturnValue:
+def _unsupported(problem: Unsupported) -> ResponseReturnValue:
     return _refuse(f"{request.method} {request.path} with {problem}")
 
 

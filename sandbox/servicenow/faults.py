@@ -5,8 +5,8 @@ from pathlib import Path
 
 from flask import Response, request
 
-from sandbox.common import Fault, Faults, is_switch
-from sandbox.servicenow.delayed_requests import LateRequests
+from sandbox.common import Fault, Faults, is_control
+from sandbox.servicenow.delayed_requests import DelayedRequests
 from sandbox.servicenow.web import http
 
 KINDS = {
@@ -41,13 +41,13 @@ _GATEWAY = "<html><head><title>504 Gateway Time-out</title></head></html>"
 _TOO_LONG = "<html><head><title>414 Request-URI Too Large</title></head></html>"
 
 
-def before_request(faults: Faults, late: LateRequests) -> Response | None:
+def before_request(faults: Faults, delayed: DelayedRequests) -> Response | None:
     """Return the response of an armed fault, or None to let the request through."""
-    if is_switch(request.path) or late.now():
+    if is_control(request.path) or delayed.now():
         return None
     fault = faults.take(request.path, *_BEFORE)
     if fault and fault.kind == "late":
-        late.keep()
+        delayed.keep()
         return Response(_GATEWAY, 504, {"Content-Type": "text/html", "Server": "snow_adc"})
     return _faulty(fault, faults) if fault else None
 
@@ -55,7 +55,7 @@ def before_request(faults: Faults, late: LateRequests) -> Response | None:
 def after_request(faults: Faults, response: Response) -> Response:
     """Cut off the body of a successful JSON response, as when it was streamed and then canceled."""
     whole = response.status_code in {200, 201} and response.mimetype == "application/json"
-    if whole and not is_switch(request.path) and faults.take(request.path, "truncated"):
+    if whole and not is_control(request.path) and faults.take(request.path, "truncated"):
         data = response.get_data()
         response.set_data(data[: len(data) // 2])
     return response

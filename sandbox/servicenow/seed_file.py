@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox.double import BadSeed
-from sandbox.servicenow.queries.record_queries import Lists
+from sandbox.servicenow.queries.record_queries import RecordQueries
 from sandbox.servicenow.records.store import Refusal, Store
 from sandbox.servicenow.seed.records import PASSWORD
 
@@ -24,7 +24,7 @@ def alone(given: dict[str, Any] | None) -> dict[str, Any]:
     return rows
 
 
-def load(store: Store, lists: Lists, rows: dict[str, Any]) -> None:
+def load(store: Store, queries: RecordQueries, rows: dict[str, Any]) -> None:
     """
     Insert rows as an admin would, then restore the file's values where a rule changed them.
 
@@ -42,13 +42,13 @@ def load(store: Store, lists: Lists, rows: dict[str, Any]) -> None:
             if unknown := sorted(row.keys() - store.columns(table).keys()):
                 raise BadSeed(f"{table}, row {number}: there is no column {', '.join(unknown)}")
             try:
-                _add(store, lists, table, {name: str(value) for name, value in row.items()})
+                _add(store, queries, table, {name: str(value) for name, value in row.items()})
             except Refusal as refusal:
                 raise BadSeed(f"{table}, row {number}: {refusal.detail}") from refusal
 
 
-def _add(store: Store, lists: Lists, table: str, row: dict[str, str]) -> None:
-    given = {name: lists.raw(table, name, value) for name, value in row.items()}
+def _add(store: Store, queries: RecordQueries, table: str, row: dict[str, str]) -> None:
+    given = {name: queries.raw(table, name, value) for name, value in row.items()}
     sys_id = given.get("sys_id", "")
     admin = next(user["sys_id"] for user in store.rows("sys_user") if user["user_name"] == "admin")
     if store.find(table, sys_id):

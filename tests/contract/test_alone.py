@@ -22,16 +22,16 @@ from sandbox.mattermost import seed_file as mattermost_seed_file
 from sandbox.mattermost.api.posts import Posts
 from sandbox.mattermost.double import KINDS as MATTERMOST
 from sandbox.mattermost.server import state as mattermost_state
-from sandbox.mattermost.server.ephemeral import Ephemeral
+from sandbox.mattermost.server.ephemeral import EphemeralPosts
 from sandbox.mattermost.server.hub import Hub
 from sandbox.mattermost.server.state import State
 from sandbox.mattermost.server.unread import Unread
 from sandbox.servicenow import ServiceNowDouble
 from sandbox.servicenow import seed_file as servicenow_seed_file
-from sandbox.servicenow.auth.access_control import People
-from sandbox.servicenow.auth.oauth_tokens import OAuthState
+from sandbox.servicenow.auth.access_control import AccessControl
+from sandbox.servicenow.auth.oauth_tokens import OAuthTokens
 from sandbox.servicenow.faults import KINDS as SERVICENOW
-from sandbox.servicenow.queries.record_queries import Lists
+from sandbox.servicenow.queries.record_queries import RecordQueries
 from sandbox.servicenow.records import approvals, fulfillment
 from sandbox.servicenow.records.store import Store
 from sandbox.servicenow.seed import records as servicenow_seed
@@ -176,7 +176,7 @@ def test_what_is_wrong_with_rows(rows: Any, told: str) -> None:
     store = Store(clock, (approvals.after, fulfillment.after))
     servicenow_seed.seed(store)
     with pytest.raises(BadSeed, match=told):
-        servicenow_seed_file.load(store, Lists(store, People(store, OAuthState(clock))), rows)
+        servicenow_seed_file.load(store, RecordQueries(store, AccessControl(store, OAuthTokens(clock))), rows)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_what_is_wrong_with_people_and_channels(given: Any, told: str) -> None:
     state = State(Clock())
     mattermost_state.seed(state)
     hub = Hub(state)
-    posts = Posts(state, hub, Ephemeral(state, hub), Unread(state, hub), lambda: None)
+    posts = Posts(state, hub, EphemeralPosts(state, hub), Unread(state, hub), lambda: None)
     with pytest.raises(BadSeed, match=told):
         mattermost_seed_file.load(state, posts, given)
 

@@ -293,7 +293,7 @@ def test_a_newer_dialog_takes_what_the_one_on_the_screen_sends(chat: Chat, app: 
     open_dialog(chat, app, NEW, elements=[{"name": "a", "display_name": "A", "type": "text"}])
     chat.page.locator("#field-a").fill("typed in A")
     agent_id = next(one["id"] for one in chat.double.state.users.values() if one["username"] == "agent")
-    trigger_id = chat.double.triggers.mint(agent_id)[1]
+    trigger_id = chat.double.trigger_ids.create(agent_id)[1]
     newer = {"callback_id": "cb-B", "title": "B", "state": "state-B", "elements": []}
     asked = {"trigger_id": trigger_id, "url": f"{app.url}/other", "dialog": newer}
     requests.post(f"{app.mattermost}/api/v4/actions/dialogs/open", json=asked, timeout=10).raise_for_status()

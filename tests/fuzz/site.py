@@ -125,7 +125,7 @@ class Site:
         document = plan.changed(base.document(), self.pool)
         body = document.get("body")
         if base.path == "/plain/press" and isinstance(body, dict) and body.get("trigger_id") == base.body["trigger_id"]:
-            body["trigger_id"] = self.world.mattermost.triggers.mint(base.body["user_id"])[1]  # each counts once
+            body["trigger_id"] = self.world.mattermost.trigger_ids.create(base.body["user_id"])[1]  # each counts once
         raw = plan.encoded(body)
         headers = document.get("headers")
         headers = {str(key): _text(value) for key, value in headers.items()} if isinstance(headers, dict) else {}

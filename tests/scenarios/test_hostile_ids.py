@@ -122,7 +122,7 @@ def test_a_press_names_ids(world: World, agent: MattermostClient, name: str) -> 
             "user_id": agent.id,
             "channel_id": post["channel_id"],
             "post_id": post["id"],
-            "trigger_id": world.mattermost.triggers.mint(agent.id)[1],
+            "trigger_id": world.mattermost.trigger_ids.create(agent.id)[1],
             "context": mine,
         } | {name: text}
         world.mattermost.clear_requests()

@@ -75,7 +75,7 @@ def _changing(blueprint: Blueprint, state: State, hub: Hub) -> None:
             raise ApiError(400, "store.sql_channel.save_channel.exists.app_error", text)
         made = state.add_channel(name, str(given.get("display_name") or name), kind, team_id, person)
         give_roles(state.join(made["id"], person), "channel", "channel_user channel_admin")
-        hub.tell("channel_created", {"channel_id": made["id"], "team_id": team_id}, user_id=person)
+        hub.publish("channel_created", {"channel_id": made["id"], "team_id": team_id}, user_id=person)
         return jsonify(made), 201
 
     @blueprint.delete("/channels/<channel_id>")
@@ -91,7 +91,7 @@ def _changing(blueprint: Blueprint, state: State, hub: Hub) -> None:
             raise ApiError(400, "api.channel.delete_channel.cannot.app_error", text)
         found["delete_at"] = found["update_at"] = state.now()
         data = {"channel_id": channel_id, "delete_at": found["delete_at"]}
-        hub.tell("channel_deleted", data, **_audience(found))
+        hub.publish("channel_deleted", data, **_audience(found))
         return jsonify({"status": "OK"})
 
     @blueprint.post("/channels/<channel_id>/restore")
@@ -106,7 +106,7 @@ def _changing(blueprint: Blueprint, state: State, hub: Hub) -> None:
             text = "Unable to unarchive channel. The channel is not archived."
             raise ApiError(400, "api.channel.restore_channel.restored.app_error", text)
         found |= {"delete_at": 0, "update_at": state.now()}
-        hub.tell("channel_restored", {"channel_id": channel_id}, **_audience(found))
+        hub.publish("channel_restored", {"channel_id": channel_id}, **_audience(found))
         return jsonify(found)
 
 
@@ -164,7 +164,7 @@ def _membership(blueprint: Blueprint, state: State, hub: Hub) -> None:
         new = (channel_id, user_id) not in state.members
         member = state.join(channel_id, user_id)
         if new:
-            hub.tell("user_added", {"user_id": user_id, "team_id": found["team_id"]}, channel_id=channel_id)
+            hub.publish("user_added", {"user_id": user_id, "team_id": found["team_id"]}, channel_id=channel_id)
         return jsonify(member), 201
 
     @blueprint.delete("/channels/<channel_id>/members/<user_id>")
@@ -185,8 +185,8 @@ def _membership(blueprint: Blueprint, state: State, hub: Hub) -> None:
         if (channel_id, user_id) not in state.members:
             raise _MISSING_MEMBER
         del state.members[channel_id, user_id]
-        hub.tell("user_removed", {"user_id": user_id, "remover_id": person}, channel_id=channel_id)
-        hub.tell("user_removed", {"channel_id": channel_id, "remover_id": person}, user_id=user_id)
+        hub.publish("user_removed", {"user_id": user_id, "remover_id": person}, channel_id=channel_id)
+        hub.publish("user_removed", {"channel_id": channel_id, "remover_id": person}, user_id=user_id)
         return jsonify({"status": "OK"})
 
 
@@ -206,7 +206,7 @@ def _private(blueprint: Blueprint, state: State, hub: Hub) -> None:
         channel = state.direct(*ids)
         if len(state.channels) > before:
             for one in ids:
-                hub.tell("direct_added", {"creator_id": person, "channel_id": channel["id"]}, user_id=one)
+                hub.publish("direct_added", {"creator_id": person, "channel_id": channel["id"]}, user_id=one)
         return jsonify(channel), 201
 
     @blueprint.post("/channels/group")
@@ -218,7 +218,7 @@ def _private(blueprint: Blueprint, state: State, hub: Hub) -> None:
         before = len(state.channels)
         channel = state.group(people)
         if len(state.channels) > before:
-            hub.tell("group_added", {"teammate_ids": ""}, channel_id=channel["id"])
+            hub.publish("group_added", {"teammate_ids": ""}, channel_id=channel["id"])
         return jsonify(channel), 201
 
 

@@ -18,7 +18,7 @@ from sandbox.mattermost.apps.protocol.go_json import Undecodable, decode_json, s
 from sandbox.mattermost.server.hub import Hub
 from sandbox.mattermost.server.rest import ApiError, forbidden, invalid_body, me
 from sandbox.mattermost.server.state import Json, State
-from sandbox.mattermost.server.trigger_ids import Triggers
+from sandbox.mattermost.server.trigger_ids import TriggerIds
 
 _OPTION: Json = {"text": "string", "value": "string"}
 _ELEMENT: Json = {
@@ -51,10 +51,10 @@ _ALWAYS = frozenset({*_ELEMENT, *_DIALOG, "multiselect"})
 class Dialogs:
     """The dialog routes. The server keeps no state of open dialogs."""
 
-    def __init__(self, state: State, hub: Hub, triggers: Triggers) -> None:
+    def __init__(self, state: State, hub: Hub, trigger_ids: TriggerIds) -> None:
         self._state = state
         self._hub = hub
-        self._triggers = triggers
+        self._trigger_ids = trigger_ids
 
     def blueprint(self) -> Blueprint:
         """All routes."""
@@ -77,9 +77,9 @@ class Dialogs:
             raise invalid_body("dialog") from None
         if not url:
             raise invalid_body("url")
-        client_id, user_id = self._triggers.opened(trigger_id)
+        client_id, user_id = self._trigger_ids.verify(trigger_id)
         told = json.dumps({"trigger_id": client_id, "url": url, "dialog": dialog}, separators=(",", ":"))
-        self._hub.tell("open_dialog", {"dialog": told}, user_id=user_id)
+        self._hub.publish("open_dialog", {"dialog": told}, user_id=user_id)
         return jsonify({"status": "OK"})
 
     def submit(self) -> ResponseReturnValue:

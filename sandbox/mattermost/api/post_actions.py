@@ -13,10 +13,10 @@ from sandbox.mattermost.api.integrations import decoded, sent
 from sandbox.mattermost.api.posts import Posts
 from sandbox.mattermost.apps.protocol.go_json import as_go
 from sandbox.mattermost.server.attachments import attachments_of
-from sandbox.mattermost.server.ephemeral import Ephemeral, integration_error
+from sandbox.mattermost.server.ephemeral import EphemeralPosts, integration_error
 from sandbox.mattermost.server.rest import ApiError, forbidden, me
 from sandbox.mattermost.server.state import Json, State
-from sandbox.mattermost.server.trigger_ids import Triggers
+from sandbox.mattermost.server.trigger_ids import TriggerIds
 
 _ANSWER: Json = {
     "update": {"message": "string", "props": "map", "file_ids": "any"},
@@ -27,14 +27,14 @@ _LINK = re.compile(r"<([^<|]+)\|([^>]+)>")
 _LARGEST = 1024 * 1024  # bytes of a response, since 11.6
 
 
-class Actions:
+class PostActions:
     """The route that clients call when someone presses a button or chooses an option."""
 
-    def __init__(self, state: State, posts: Posts, ephemeral: Ephemeral, triggers: Triggers) -> None:
+    def __init__(self, state: State, posts: Posts, ephemeral: EphemeralPosts, trigger_ids: TriggerIds) -> None:
         self._state = state
         self._posts = posts
         self._ephemeral = ephemeral
-        self._triggers = triggers
+        self._trigger_ids = trigger_ids
 
     def blueprint(self) -> Blueprint:
         """The route."""
@@ -50,7 +50,7 @@ class Actions:
         person = me(self._state)
         given: Json = request.get_json(force=True, silent=True) or {}
         action = self._found(person, post_id, action_id, str(given.get("cookie", "")))
-        client_id, trigger_id = self._triggers.mint(person)
+        client_id, trigger_id = self._trigger_ids.create(person)
         content = sent(action["integration"]["url"], self._request(person, post_id, action, given, trigger_id))
         if len(content) > _LARGEST and self._state.at_least(11, 6):
             raise integration_error()
@@ -76,7 +76,7 @@ class Actions:
         may_read = post is not None and self._state.may_read(person, post["channel_id"])
         if cookie:
             any_post = post is not None and self._state.at_least(11, 0)
-            sealed = self._ephemeral.opened(cookie, None if any_post else post_id)
+            sealed = self._ephemeral.read_cookie(cookie, None if any_post else post_id)
             if not self._state.may_read(person, sealed["channel_id"]):
                 raise forbidden()
             may_read = may_read or any_post

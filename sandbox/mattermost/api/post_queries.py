@@ -11,7 +11,7 @@ _USUAL, _MOST, _MOST_SINCE = 60, 200, 1000
 _MISSING = ApiError(404, "app.post.get.app_error", "Unable to get the post.")
 
 
-class Reading:
+class PostQueries:
     """The routes that read posts."""
 
     def __init__(self, state: State) -> None:

@@ -8,8 +8,8 @@ from flask.typing import ResponseReturnValue
 
 from sandbox.mattermost.api.files import infos
 from sandbox.mattermost.api.post_queries import readable_post
-from sandbox.mattermost.server.attachments import attachments_of, normalised, shown
-from sandbox.mattermost.server.ephemeral import Ephemeral
+from sandbox.mattermost.server.attachments import attachments_of, normalized, shown
+from sandbox.mattermost.server.ephemeral import EphemeralPosts
 from sandbox.mattermost.server.hub import Hub
 from sandbox.mattermost.server.rest import ApiError, administrator, body, forbidden, invalid_body, me
 from sandbox.mattermost.server.state import Json, State, new_id
@@ -30,7 +30,9 @@ class Posts:
         pause: Called while a post is being created, before anything is stored, so that the server can be slow.
     """
 
-    def __init__(self, state: State, hub: Hub, ephemeral: Ephemeral, unread: Unread, pause: Callable[[], None]) -> None:
+    def __init__(
+        self, state: State, hub: Hub, ephemeral: EphemeralPosts, unread: Unread, pause: Callable[[], None]
+    ) -> None:
         self._state = state
         self._hub = hub
         self._ephemeral = ephemeral
@@ -106,7 +108,7 @@ class Posts:
         file_ids = given.get("file_ids") or []
         if len(file_ids) > _MOST_FILES:
             raise ApiError(400, "model.post.is_valid.file_ids.app_error", "Invalid file ids.")
-        props = normalised(dict(given.get("props") or {}))
+        props = normalized(dict(given.get("props") or {}))
         post = self._stored(person, channel_id, root_id, message, props)
         post["type"] = kind
         self._attach(post, file_ids)
@@ -276,7 +278,7 @@ class Posts:
             before = _marked(post)
             post["message"] = message
             if isinstance(given.get("props"), dict):
-                post["props"] = normalised(given["props"])
+                post["props"] = normalized(given["props"])
             if isinstance(given.get("file_ids"), list):
                 kept = [one for one in given["file_ids"] if one in post.get("file_ids", [])]
                 self._set_files(post, kept)

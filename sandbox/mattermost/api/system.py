@@ -9,22 +9,22 @@ from flask.typing import ResponseReturnValue
 from sandbox.mattermost.api.users import user_of
 from sandbox.mattermost.server.rest import ApiError, administrator, body, forbidden, me
 from sandbox.mattermost.server.state import Json, State
-from sandbox.mattermost.server.trigger_ids import Triggers
+from sandbox.mattermost.server.trigger_ids import TriggerIds
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _BOT_NAME = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 
 
-def system_blueprint(state: State, triggers: Triggers) -> Blueprint:
+def system_blueprint(state: State, trigger_ids: TriggerIds) -> Blueprint:
     """The routes."""
     blueprint = Blueprint("system", __name__)
-    _server(blueprint, state, triggers)
+    _server(blueprint, state, trigger_ids)
     _bots(blueprint, state)
     _switches(blueprint, state)
     return blueprint
 
 
-def _server(blueprint: Blueprint, state: State, triggers: Triggers) -> None:
+def _server(blueprint: Blueprint, state: State, trigger_ids: TriggerIds) -> None:
     @blueprint.get("/api/v4/system/ping")
     def ping() -> ResponseReturnValue:
         clients = dict.fromkeys(("AndroidLatestVersion", "AndroidMinVersion", "IosLatestVersion", "IosMinVersion"), "")
@@ -38,7 +38,7 @@ def _server(blueprint: Blueprint, state: State, triggers: Triggers) -> None:
             raise ApiError(501, "api.config.client.old_format.app_error", text)
         return jsonify(
             {
-                "AsymmetricSigningPublicKey": triggers.public_key,
+                "AsymmetricSigningPublicKey": trigger_ids.public_key,
                 "EnableBotAccountCreation": "true",
                 "FeatureFlagAppsEnabled": "true",
                 "MaxPostSize": "16383",

@@ -71,7 +71,7 @@ def _members(blueprint: Blueprint, state: State, hub: Hub) -> None:
             raise forbidden()
         if (team_id, user_id) not in state.team_members:
             raise _MISSING_MEMBER
-        hub.tell("leave_team", {"user_id": user_id, "team_id": team_id}, team_id=team_id)
+        hub.publish("leave_team", {"user_id": user_id, "team_id": team_id}, team_id=team_id)
         state.leave_team(team_id, user_id)
         return jsonify({"status": "OK"})
 

@@ -65,7 +65,7 @@ def _channels(blueprint: Blueprint, state: State, hub: Hub, unread: Unread) -> N
         with state.lock:
             times = unread.view(person, ids, threads=not given.get("collapsed_threads_supported"))
         if times:
-            hub.tell("multiple_channels_viewed", {"channel_times": times}, user_id=person)
+            hub.publish("multiple_channels_viewed", {"channel_times": times}, user_id=person)
         return jsonify({"status": "OK", "last_viewed_at_times": times})
 
 
@@ -100,7 +100,7 @@ def _threads(blueprint: Blueprint, state: State, hub: Hub, unread: Unread) -> No
         counts = ("unread_mentions", "unread_replies")
         data: Json = {"thread_id": thread_id, "timestamp": until, "channel_id": now["post"]["channel_id"]}
         data |= {name: now[name] for name in counts} | {f"previous_{name}": before[name] for name in counts}
-        hub.tell("thread_read_changed", data, user_id=person, team_id=team_id)
+        hub.publish("thread_read_changed", data, user_id=person, team_id=team_id)
         return jsonify(now)
 
 

@@ -12,7 +12,7 @@ from sandbox.mattermost.server.state import PASSWORD, ROLES, Json, State
 _MISSING_USER = ApiError(404, "app.user.missing_account.const", "Unable to find the user.")
 
 
-def people_blueprint(state: State, hub: Hub) -> Blueprint:
+def users_blueprint(state: State, hub: Hub) -> Blueprint:
     """The routes of sessions and users."""
     blueprint = Blueprint("people", __name__, url_prefix="/api/v4")
     _sessions(blueprint, state)
@@ -152,7 +152,7 @@ def _administration(blueprint: Blueprint, state: State, hub: Hub) -> None:
         if not active and not user.get("is_bot"):
             for token in [one for one, session in state.sessions.items() if session.user_id == user_id]:
                 del state.sessions[token]
-        hub.tell("user_updated", {"user": _public(user)})
+        hub.publish("user_updated", {"user": _public(user)})
         return jsonify({"status": "OK"})
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sandbox.mattermost.apps.expand import Agent, Expander
+from sandbox.mattermost.apps.expand import Expander, UserAgentContext
 from sandbox.mattermost.apps.protocol.cleaning import BindingCleaner
 from sandbox.mattermost.apps.protocol.errors import PluginError
 from sandbox.mattermost.apps.protocol.go_json import BINDING, Undecodable, struct
@@ -26,7 +26,7 @@ class Bindings:
         self._expander = expander
         self._icons = icons
 
-    def fetch(self, agent: Agent, builtin: list[Json]) -> tuple[list[Json], list[str]]:
+    def fetch(self, agent: UserAgentContext, builtin: list[Json]) -> tuple[list[Json], list[str]]:
         """Return the merged bindings including *builtin*, and all problems. Waits for the slowest app."""
         apps = [app for app in self._registry.apps.values() if app.enabled]
         if not apps:
@@ -36,7 +36,7 @@ class Bindings:
         found = [binding for kept, _ in answers for binding in kept]
         return _merged([*builtin, *found]), [problem for _, problems in answers for problem in problems]
 
-    def _of(self, app: App, agent: Agent) -> tuple[list[Json], list[str]]:
+    def _of(self, app: App, agent: UserAgentContext) -> tuple[list[Json], list[str]]:
         granted = app.manifest.get("requested_locations") or []
         if not granted:
             return [], ["no location granted to bind to: forbidden"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from sandbox.mattermost.apps.expand import Agent
+from sandbox.mattermost.apps.expand import UserAgentContext
 from sandbox.mattermost.apps.install import Installer
 from sandbox.mattermost.apps.protocol.errors import PluginError
 from sandbox.mattermost.apps.protocol.go_json import Undecodable, decode_json
@@ -78,7 +78,7 @@ class Builtin:
         if not self._state.is_admin(user_id):
             raise PluginError(f"user {user['username']} ({user_id}) is not a sysadmin: unauthorized")
         client = str(context.get("user_agent") or "")
-        agent = Agent(user_id, user_agent=client, track_as_submit=context.get("track_as_submit") is True)
+        agent = UserAgentContext(user_id, user_agent=client, track_as_submit=context.get("track_as_submit") is True)
         match path:
             case "/q/app_id":
                 return {"type": "ok", "data": {"items": self._apps(str(given.get("state")))}}

@@ -32,7 +32,7 @@ class Missing(Exception):
 
 
 @dataclass(frozen=True)
-class Agent:
+class UserAgentContext:
     """The context that the client sent: IDs to expand, and the two keys that are passed on."""
 
     user_id: str
@@ -57,7 +57,7 @@ class Expander:
         self._registry = registry
         self._site = site
 
-    def context(self, app: App, agent: Agent, expand: Json) -> Json:
+    def context(self, app: App, agent: UserAgentContext, expand: Json) -> Json:
         """
         Build the context that the app receives.
 
@@ -88,7 +88,9 @@ class Expander:
         context["oauth2"] = oauth2
         return context
 
-    def _expand(self, app: App, agent: Agent, key: str, text: str, context: Json, oauth2: Json, base: str) -> None:
+    def _expand(
+        self, app: App, agent: UserAgentContext, key: str, text: str, context: Json, oauth2: Json, base: str
+    ) -> None:
         required, level = text.startswith("+"), text.removeprefix("+")
         if level not in _LEVELS:
             raise _failed(f'"{level}" is not a known expand level')
@@ -102,7 +104,9 @@ class Expander:
             if required:
                 raise _failed(f"failed to expand required {key}: {error}") from error
 
-    def _one(self, app: App, agent: Agent, key: str, level: str, context: Json, oauth2: Json, base: str) -> None:
+    def _one(
+        self, app: App, agent: UserAgentContext, key: str, level: str, context: Json, oauth2: Json, base: str
+    ) -> None:
         match key, level:
             case "acting_user", _:
                 context[key] = self._user(agent.user_id, level)
@@ -151,7 +155,7 @@ class Expander:
             return {key: value for key, value in user.items() if key not in {"auth_data", "last_password_update"}}
         return {key: user[key] for key in _USER_SUMMARY if key in user}
 
-    def _app(self, app: App, agent: Agent, level: str) -> Json:
+    def _app(self, app: App, agent: UserAgentContext, level: str) -> Json:
         bot = self._state.users[app.bot_user_id]
         about: Json = {
             "app_id": app.app_id,
@@ -166,11 +170,11 @@ class Expander:
                 about["webhook_secret"] = app.webhook_secret
         return about
 
-    def _reader(self, app: App, agent: Agent) -> str:
+    def _reader(self, app: App, agent: UserAgentContext) -> str:
         """The user whose permissions apply: the acting user, or the bot if the app may not act as users."""
         return agent.user_id if app.may("act_as_user") and agent.user_id else app.bot_user_id
 
-    def _channel(self, app: App, agent: Agent, level: str) -> Json:
+    def _channel(self, app: App, agent: UserAgentContext, level: str) -> Json:
         if not agent.channel_id:
             raise Missing("no channel ID to expand")
         channel, reader = self._state.channels.get(agent.channel_id), self._reader(app, agent)
@@ -186,7 +190,7 @@ class Expander:
             )
         return dict(channel) if level == "all" else _stripped(channel, _CHANNEL_SUMMARY)
 
-    def _team(self, app: App, agent: Agent, level: str) -> Json:
+    def _team(self, app: App, agent: UserAgentContext, level: str) -> Json:
         if not agent.team_id:
             raise Missing("no team ID to expand")
         team = self._state.teams.get(agent.team_id)
@@ -196,7 +200,7 @@ class Expander:
             return dict(team)
         return _stripped(team, ("id",) if level == "id" else _TEAM_SUMMARY)
 
-    def _post(self, app: App, agent: Agent, post_id: str, level: str, what: str = "post") -> Json:
+    def _post(self, app: App, agent: UserAgentContext, post_id: str, level: str, what: str = "post") -> Json:
         if not post_id:
             raise Missing(f"no {what} ID to expand")
         post, reader = self._state.posts.get(post_id), self._reader(app, agent)
@@ -217,7 +221,7 @@ class Expander:
             raise Missing(f"{app.app_id} does not have permission to {words}: forbidden")
 
     @staticmethod
-    def _consistent(agent: Agent, context: Json) -> None:
+    def _consistent(agent: UserAgentContext, context: Json) -> None:
         """Runs on the stripped objects, so level `id` of a post, or of a direct channel, fails here."""
         check = "failed post-expand consistency check: expanded"
         channel, post = context.get("channel"), context.get("post")

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from sandbox.mattermost.apps.expand import Agent, Expander
+from sandbox.mattermost.apps.expand import Expander, UserAgentContext
 from sandbox.mattermost.apps.protocol.errors import PluginError, as_plain_text
 from sandbox.mattermost.apps.protocol.manifest import DEPLOYS, read_manifest
 from sandbox.mattermost.apps.protocol.outbound import ask
@@ -44,7 +44,9 @@ class Installer:
         self._refresh = refresh
         self._site = site
 
-    def install(self, app_id: str, agent: Agent, secret: str = "", deploy: str = "http", trusted: bool = False) -> str:
+    def install(
+        self, app_id: str, agent: UserAgentContext, secret: str = "", deploy: str = "http", trusted: bool = False
+    ) -> str:
         """Install an app: ping, icon, bot, record, on_install. Returns the text for the admin. Raises PluginError."""
         manifest = self._registry.listings.get(app_id)
         if manifest is None:
@@ -74,7 +76,7 @@ class Installer:
         self._refresh(agent.user_id)
         return text
 
-    def switch(self, app_id: str, enable: bool, agent: Agent) -> str:
+    def switch(self, app_id: str, enable: bool, agent: UserAgentContext) -> str:
         """Enable or disable an app, even if the app's own callback fails. Returns the text for the admin."""
         app = self._registry.get(app_id)
         word = "enabled" if enable else "disabled"
@@ -91,7 +93,7 @@ class Installer:
         self._refresh(agent.user_id)
         return text or f"{word.capitalize()} {app.manifest['display_name']}"
 
-    def uninstall(self, app_id: str, agent: Agent, force: bool = False) -> str:
+    def uninstall(self, app_id: str, agent: UserAgentContext, force: bool = False) -> str:
         """Uninstall an app. Unless forced, a failing on_uninstall cancels it. The deactivated bot remains."""
         app = self._registry.get(app_id)
         name = app.manifest["display_name"]
@@ -180,7 +182,7 @@ class Installer:
             "mattermost_app_id": app.app_id,
         }
 
-    def _greeted(self, app: App, agent: Agent) -> str:
+    def _greeted(self, app: App, agent: UserAgentContext) -> str:
         """Call on_install. An app without it is asked for its bindings, to see whether it responds."""
         if app.call("on_install") is not None:
             return self._lifecycle(app, "on_install", agent)
@@ -188,13 +190,13 @@ class Installer:
             self._lifecycle(app, "bindings", agent, "/bindings")
         return ""
 
-    def _softly(self, app: App, name: str, agent: Agent) -> str:
+    def _softly(self, app: App, name: str, agent: UserAgentContext) -> str:
         try:
             return self._lifecycle(app, name, agent)
         except PluginError:
             return ""
 
-    def _lifecycle(self, app: App, name: str, agent: Agent, default: str = "") -> str:
+    def _lifecycle(self, app: App, name: str, agent: UserAgentContext, default: str = "") -> str:
         """Return the text of the app's response. These calls never include a channel or team."""
         call = app.call(name, default)
         if call is None:
@@ -256,14 +258,14 @@ class Installer:
         self._registry.listings[manifest["app_id"]] = manifest
         return manifest
 
-    def _admin(self) -> Agent:
+    def _admin(self) -> UserAgentContext:
         session = anonymous_or_session(self._state)
         if session is None:
             raise PluginError("user ID is required: unauthorized", 401)
         if not self._state.is_admin(session.user_id):
             text = "access to this operation is limited to system administrators, or plugins: unauthorized"
             raise PluginError(text, 401)
-        return Agent(session.user_id)
+        return UserAgentContext(session.user_id)
 
 
 def _body() -> Json:

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
-from sandbox.mattermost.apps.expand import Agent, Expander
+from sandbox.mattermost.apps.expand import Expander, UserAgentContext
 from sandbox.mattermost.apps.protocol.errors import PluginError, as_plain_text
 from sandbox.mattermost.apps.protocol.go_json import as_go
 from sandbox.mattermost.apps.protocol.registry import PLUGIN, App, Registry
@@ -37,7 +37,7 @@ _CLOSING = """
 	"""
 
 
-class Remote:
+class RemoteRoutes:
     """The connect, complete and webhook routes."""
 
     def __init__(self, state: State, registry: Registry, expander: Expander) -> None:
@@ -99,7 +99,7 @@ class Remote:
             return Response("", 200)
         call = app.call("on_remote_webhook", "/webhook") or {}
         try:
-            context = self._expander.context(app, Agent(""), call["expand"])
+            context = self._expander.context(app, UserAgentContext(""), call["expand"])
         except PluginError as error:
             raise PluginError(str(error).removeprefix("failed to expand context: ")) from error
         outgoing = {
@@ -160,7 +160,7 @@ class Remote:
         return headers
 
     def _ask(self, app: App, call: Json, user_id: str, values: Json) -> Json:
-        context = self._expander.context(app, Agent(user_id), call["expand"])
+        context = self._expander.context(app, UserAgentContext(user_id), call["expand"])
         acting = context.get("acting_user", {}).get("id", "")
         answer = self._registry.invoke(app, {**call, "values": values, "context": context}, acting)
         if answer["type"] == "error":

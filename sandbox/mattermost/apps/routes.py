@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from sandbox.mattermost.apps.bindings import Bindings
 from sandbox.mattermost.apps.builtin import BUILTIN, Builtin
-from sandbox.mattermost.apps.expand import Agent, Expander, echoed
+from sandbox.mattermost.apps.expand import Expander, UserAgentContext, echoed
 from sandbox.mattermost.apps.install import Installer
 from sandbox.mattermost.apps.protocol.cleaning import clean_form
 from sandbox.mattermost.apps.protocol.errors import PluginError, as_go_error, as_plain_text
@@ -81,7 +81,7 @@ class AppsRoutes:
             refused = {"bindings": None, "error": "user ID is required: unauthorized"}
             return jsonify(refused if test else None)
         ids = (request.args.get("channel_id", ""), request.args.get("team_id", ""))
-        agent = Agent(session.user_id, *ids, user_agent=request.args.get("user_agent_type", ""))
+        agent = UserAgentContext(session.user_id, *ids, user_agent=request.args.get("user_agent_type", ""))
         found, problems = self._bindings.fetch(agent, self._builtin.bindings(session.user_id))
         if not test:
             return jsonify(found)
@@ -134,7 +134,7 @@ class AppsRoutes:
             raise PluginError(f'call path must start with a "/": "{path}": invalid input')
         path = clean_path(path)
         self._allowed(app, path)
-        agent = Agent(
+        agent = UserAgentContext(
             user_id,
             str(context.get("channel_id") or ""),
             str(context.get("team_id") or ""),
@@ -171,7 +171,7 @@ class AppsRoutes:
 
     def refresh(self, user_id: str = "") -> None:
         """Tell the clients of one user, or of everyone, to fetch bindings again."""
-        self._hub.tell(REFRESH, {}, user_id=user_id)
+        self._hub.publish(REFRESH, {}, user_id=user_id)
 
     # --- other routes
 

@@ -29,7 +29,7 @@ _ACTION = (
 )
 
 
-def normalised(props: Json) -> Json:
+def normalized(props: Json) -> Json:
     """
     Return the props with every attachment as the server's struct: all keys, and no unknown ones. Other props don't
     change.

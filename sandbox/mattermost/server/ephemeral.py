@@ -7,7 +7,7 @@ import os
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sandbox.mattermost.server.attachments import attachments_of, normalised, shown
+from sandbox.mattermost.server.attachments import attachments_of, normalized, shown
 from sandbox.mattermost.server.hub import Hub
 from sandbox.mattermost.server.rest import ApiError
 from sandbox.mattermost.server.state import Json, State, new_id
@@ -15,7 +15,7 @@ from sandbox.mattermost.server.state import Json, State, new_id
 _NONCE = 12  # bytes
 
 
-class Ephemeral:
+class EphemeralPosts:
     """Sends ephemeral posts, and holds the server's key for their cookies."""
 
     def __init__(self, state: State, hub: Hub) -> None:
@@ -42,7 +42,7 @@ class Ephemeral:
             "original_id": "",
             "message": str(given.get("message", "")),
             "type": "system_ephemeral",
-            "props": normalised(dict(given.get("props") or {})),
+            "props": normalized(dict(given.get("props") or {})),
             "hashtags": "",
             "pending_post_id": "",
             "reply_count": 0,
@@ -51,13 +51,13 @@ class Ephemeral:
             "metadata": {},
         }
         told = shown(self._with_cookies(post))
-        self._hub.tell("ephemeral_message", {"post": json.dumps(told)}, user_id=to, channel_id=post["channel_id"])
+        self._hub.publish("ephemeral_message", {"post": json.dumps(told)}, user_id=to, channel_id=post["channel_id"])
         answered = shown(self._with_cookies(post))
         if embeds := answered["metadata"].get("embeds"):
             answered["metadata"] = {"embeds": embeds * 2}  # the response counts them twice (recorded)
         return answered
 
-    def opened(self, cookie: str, post_id: str | None) -> Json:
+    def read_cookie(self, cookie: str, post_id: str | None) -> Json:
         """
         Decrypt the cookie of that post, or of any if None: type, channel_id, root_post_id, data_source, integration.
 

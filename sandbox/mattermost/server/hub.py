@@ -56,7 +56,7 @@ class Hub:
         for connection in connections:
             connection.close()
 
-    def tell(
+    def publish(
         self,
         event: str,
         data: Json,
@@ -109,7 +109,7 @@ class Hub:
                 "team_id": channel["team_id"],
             }
         own = {user_id: {"mentions": json.dumps([user_id])} for user_id in mentioned}
-        self.tell(event, data, own, channel_id=post["channel_id"])
+        self.publish(event, data, own, channel_id=post["channel_id"])
 
     def _received(self, connection: "_Connection", text: str) -> None:
         try:

@@ -20,7 +20,7 @@ _DIALOG = "interactive dialog"
 _ALGORITHM = ec.ECDSA(hashes.SHA256())
 
 
-class Triggers:
+class TriggerIds:
     """Holds the server's key. A reset keeps it, as a restart does."""
 
     def __init__(self, state: State) -> None:
@@ -30,14 +30,14 @@ class Triggers:
         encoded = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         self.public_key = base64.b64encode(encoded).decode()
 
-    def mint(self, user_id: str) -> tuple[str, str]:
+    def create(self, user_id: str) -> tuple[str, str]:
         """Create a client ID and its trigger ID."""
         client_id = new_id()
         text = f"{client_id}:{user_id}:{self._state.now()}:"
         signature = base64.b64encode(self._key.sign(text.encode(), _ALGORITHM)).decode()
         return client_id, base64.b64encode((text + signature).encode()).decode()
 
-    def opened(self, trigger_id: str) -> tuple[str, str]:
+    def verify(self, trigger_id: str) -> tuple[str, str]:
         """Verify a trigger ID and return its client ID and user ID. Raises ApiError 400 with the server's texts."""
         try:
             parts = base64.b64decode(trigger_id, validate=True).decode("utf-8", "replace").split(":")

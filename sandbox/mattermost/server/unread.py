@@ -69,7 +69,7 @@ class Unread:
                 "thread": json.dumps(thread),
             }
             team_id = self._state.channels[reply["channel_id"]]["team_id"]
-            self._hub.tell("thread_updated", data, user_id=user_id, team_id=team_id)
+            self._hub.publish("thread_updated", data, user_id=user_id, team_id=team_id)
 
     def deleted(self, reply: Json) -> None:
         """Remove the mentions of a deleted reply from unread threads."""

@@ -9,8 +9,8 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from sandbox.common import Faults
-from sandbox.servicenow.auth.access_control import Caller, People
-from sandbox.servicenow.queries.record_queries import Lists
+from sandbox.servicenow.auth.access_control import AccessControl, Caller
+from sandbox.servicenow.queries.record_queries import RecordQueries
 from sandbox.servicenow.records.attachments import TABLE, Attachments, TooLarge
 from sandbox.servicenow.records.store import Refusal, Row, Store
 from sandbox.servicenow.web import access, http
@@ -21,12 +21,12 @@ _MOST = 1000
 class AttachmentApi:
     """The routes."""
 
-    def __init__(self, store: Store, people: People, attachments: Attachments, faults: Faults) -> None:
+    def __init__(self, store: Store, access_control: AccessControl, attachments: Attachments, faults: Faults) -> None:
         self._store = store
-        self._people = people
+        self._access_control = access_control
         self._attachments = attachments
         self._faults = faults
-        self._lists = Lists(store, people)
+        self._queries = RecordQueries(store, access_control)
 
     def blueprint(self) -> Blueprint:
         """All routes, with and without version."""
@@ -42,19 +42,19 @@ class AttachmentApi:
 
     def list(self) -> ResponseReturnValue:
         """List metadata. Every response has the total count."""
-        caller = access.caller(self._people)
+        caller = access.authenticate(self._access_control)
         self._attachments.settle()
-        parsed = self._lists.parse(TABLE, request.args.get("sysparm_query", ""))
-        rows = self._lists.select(caller, TABLE, parsed)
-        offset, limit = access.number("sysparm_offset", 0), access.number("sysparm_limit", _MOST)
-        page = self._lists.visible(caller, TABLE, rows[offset : offset + limit])
+        parsed = self._queries.parse(TABLE, request.args.get("sysparm_query", ""))
+        rows = self._queries.select(caller, TABLE, parsed)
+        offset, limit = access.integer_parameter("sysparm_offset", 0), access.integer_parameter("sysparm_limit", _MOST)
+        page = self._queries.visible(caller, TABLE, rows[offset : offset + limit])
         response = http.answer({"result": [self._about(row) for row in page]})
         response.headers["X-Total-Count"] = str(len(rows))
         return response
 
     def one(self, sys_id: str) -> ResponseReturnValue:
         """Read an attachment's metadata, or delete it with write access to its record."""
-        caller = access.caller(self._people)
+        caller = access.authenticate(self._access_control)
         row = self._find(caller, sys_id)
         if request.method != "DELETE":
             return http.answer({"result": self._about(row)})
@@ -65,12 +65,12 @@ class AttachmentApi:
 
     def file(self, sys_id: str) -> ResponseReturnValue:
         """The content, with the metadata in headers."""
-        row = self._find(access.caller(self._people), sys_id)
+        row = self._find(access.authenticate(self._access_control), sys_id)
         return download(row, self._attachments.content(sys_id))
 
     def binary(self) -> ResponseReturnValue:
         """Upload the raw body. Query parameters name the record."""
-        caller = access.caller(self._people)
+        caller = access.authenticate(self._access_control)
         content_type = request.headers.get("Content-Type", "")
         arguments = request.args
         if not content_type:
@@ -79,7 +79,7 @@ class AttachmentApi:
 
     def upload(self) -> ResponseReturnValue:
         """Upload a multipart form, with the file as its last part."""
-        caller = access.caller(self._people)
+        caller = access.authenticate(self._access_control)
         sent = next(iter(request.files.values()), None)
         name, content_type = (sent.filename or "", sent.content_type) if sent else ("", "")
         return self._add(caller, request.form, name, content_type or "", sent.read() if sent else b"")
@@ -88,9 +88,9 @@ class AttachmentApi:
         table, sys_id = where.get("table_name", ""), where.get("table_sys_id", "")
         if not (table and sys_id and name):
             return http.error(400, "table_name, table_sys_id and a file name are needed")
-        access.known(self._store, table)
+        access.require_table(self._store, table)
         parent = self._store.find(table, sys_id)
-        if parent is None or not self._people.may_read(caller, table, parent):
+        if parent is None or not self._access_control.may_read(caller, table, parent):
             return http.no_record()
         if not self._writes(caller, table, sys_id):
             return http.denied("Insert")
@@ -113,13 +113,13 @@ class AttachmentApi:
     def _find(self, caller: Caller, sys_id: str) -> Row:
         self._attachments.settle()
         row = self._store.find(TABLE, sys_id)
-        if row is None or not self._people.may_read(caller, TABLE, row):
+        if row is None or not self._access_control.may_read(caller, TABLE, row):
             raise http.Refused(http.no_record())
         return row
 
     def _writes(self, caller: Caller, table: str, sys_id: str) -> bool:
         parent = self._store.find(table, sys_id)
-        return parent is not None and self._people.may_write(caller, table, parent)
+        return parent is not None and self._access_control.may_write(caller, table, parent)
 
     def _about(self, row: Row) -> dict[str, str]:
         link = f"{request.host_url}api/now/attachment/{row['sys_id']}/file"

@@ -10,7 +10,7 @@ from flask import Blueprint, Flask, request
 from flask.typing import ResponseReturnValue
 
 from sandbox.common import INNER
-from sandbox.servicenow.auth.access_control import People
+from sandbox.servicenow.auth.access_control import AccessControl
 from sandbox.servicenow.web import access, http
 
 _METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
@@ -26,9 +26,9 @@ class _Malformed(Exception):
 class BatchApi:
     """The route, which calls the application itself."""
 
-    def __init__(self, app: Flask, people: People) -> None:
+    def __init__(self, app: Flask, access_control: AccessControl) -> None:
         self._app = app
-        self._people = people
+        self._access_control = access_control
 
     def blueprint(self) -> Blueprint:
         """The route, with and without version."""
@@ -41,7 +41,7 @@ class BatchApi:
         """
         Serve the requests. Each response has its request's ID, whatever its status. There is no `result` around them.
         """
-        access.caller(self._people)
+        access.authenticate(self._access_control)
         body: Any = request.get_json(force=True, silent=True)
         try:
             asked = _checked(body)

@@ -60,7 +60,7 @@ class ChangeApi(ChangeBase):
         row = self._find(caller, sys_id)
         if request.method == "GET":
             return http.answer({"result": self._shaped(caller, CHANGE, row)})
-        if not self._people.may_write(caller, CHANGE, row):
+        if not self._access_control.may_write(caller, CHANGE, row):
             return http.denied("Update")
         given, ignored = self._given()
         try:

@@ -15,8 +15,8 @@ from flask.typing import ResponseReturnValue
 from sandbox.common import Faults
 from sandbox.servicenow.api.change_base import CHANGE, ChangeBase
 from sandbox.servicenow.api.change_workers import Gone, Json, Workers
-from sandbox.servicenow.auth.access_control import Caller, People
-from sandbox.servicenow.queries.encoded_query import NotDone
+from sandbox.servicenow.auth.access_control import AccessControl, Caller
+from sandbox.servicenow.queries.encoded_query import Unsupported
 from sandbox.servicenow.records.change_conflicts import Conflicts
 from sandbox.servicenow.records.column_types import stored
 from sandbox.servicenow.records.store import Refusal, Row, Store
@@ -29,8 +29,8 @@ _RAW = "%Y-%m-%d %H:%M:%S"
 class ChangeDetailsApi(ChangeBase):
     """The routes below a change, and the workers that some of them start."""
 
-    def __init__(self, store: Store, people: People, faults: Faults) -> None:
-        super().__init__(store, people, faults)
+    def __init__(self, store: Store, access_control: AccessControl, faults: Faults) -> None:
+        super().__init__(store, access_control, faults)
         self._conflicts = Conflicts(store)
         self._workers = Workers()
 
@@ -97,7 +97,7 @@ class ChangeDetailsApi(ChangeBase):
             case "affected":
                 return self._list(caller, _AFFECTED, f"task={sys_id}")
             case "impacted" | "offering" as other:
-                raise NotDone(f"association_type={other}")
+                raise Unsupported(f"association_type={other}")
         return http.error(400, "association_type is missing or invalid", "affected, impacted or offering")
 
     # --- conflicts and windows

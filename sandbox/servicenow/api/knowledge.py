@@ -7,11 +7,11 @@ from typing import Any
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from sandbox.servicenow.auth.access_control import Caller, People
-from sandbox.servicenow.queries.encoded_query import NotDone
+from sandbox.servicenow.auth.access_control import AccessControl, Caller
+from sandbox.servicenow.queries.encoded_query import Unsupported
 from sandbox.servicenow.queries.evaluator import text_of
-from sandbox.servicenow.queries.record_queries import Lists
-from sandbox.servicenow.queries.serializer import Shapes
+from sandbox.servicenow.queries.record_queries import RecordQueries
+from sandbox.servicenow.queries.serializer import RowSerializer
 from sandbox.servicenow.records.store import Row, Store
 from sandbox.servicenow.web import access, http
 
@@ -23,10 +23,10 @@ _MOST = 30
 class KnowledgeApi:
     """The route. Its parameters have no `sysparm_` prefix."""
 
-    def __init__(self, store: Store, people: People) -> None:
+    def __init__(self, store: Store, access_control: AccessControl) -> None:
         self._store = store
-        self._people = people
-        self._lists = Lists(store, people)
+        self._access_control = access_control
+        self._queries = RecordQueries(store, access_control)
 
     def blueprint(self) -> Blueprint:
         """The route, with and without version."""
@@ -40,22 +40,22 @@ class KnowledgeApi:
         """
         Articles that contain every word of the query, best first. `count` is the total, `end` the index after the last.
         """
-        caller = access.reader(self._store, self._people, _TABLE)
+        caller = access.authorize_read(self._store, self._access_control, _TABLE)
         asked = request.args
         if not asked.get("query"):
-            raise NotDone("a search without words")
-        parsed = self._lists.parse(_TABLE, asked.get("filter", ""))
+            raise Unsupported("a search without words")
+        parsed = self._queries.parse(_TABLE, asked.get("filter", ""))
         words = asked["query"].casefold().split()
         bases = [base for base in asked.get("kb", "").split(",") if base]
         found = [
             row
-            for row in self._lists.select(caller, _TABLE, parsed)
+            for row in self._queries.select(caller, _TABLE, parsed)
             if row["workflow_state"] == "published"
             and all(word in text_of(row) for word in words)
             and (not bases or row["kb_knowledge_base"] in bases)
         ]
         found.sort(key=lambda row: -_score(row, words))
-        offset, limit = access.number("offset", 0), access.number("limit", _MOST)
+        offset, limit = access.integer_parameter("offset", 0), access.integer_parameter("limit", _MOST)
         page = found[offset : offset + limit]
         search = hashlib.md5(asked["query"].encode(), usedforsecurity=False).hexdigest()
         fields = [name for one in asked.getlist("fields") for name in one.split(",")]
@@ -79,7 +79,7 @@ class KnowledgeApi:
         self, caller: Caller, row: Row, rank: int, words: list[str], fields: list[str], search: str
     ) -> dict[str, Any]:
         sys_id = row["sys_id"]
-        shapes = Shapes(self._store, self._people, caller, "", "true", False)
+        serializer = RowSerializer(self._store, self._access_control, caller, "", "true", False)
         columns = self._store.columns(_TABLE)
         query = f"?sys_kb_id={sys_id}&id=kb_article_view&sysparm_rank={rank}&sysparm_tsqueryId={search}"
         return {
@@ -92,7 +92,7 @@ class KnowledgeApi:
             "number": row["number"],
             "fields": {
                 name: {
-                    "display_value": shapes.text(_TABLE, row, name),
+                    "display_value": serializer.text(_TABLE, row, name),
                     "name": name,
                     "label": columns[name].label,
                     "type": columns[name].type,

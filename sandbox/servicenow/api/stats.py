@@ -7,11 +7,11 @@ from typing import Any
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from sandbox.servicenow.auth.access_control import Caller, People
-from sandbox.servicenow.queries.encoded_query import NotDone
+from sandbox.servicenow.auth.access_control import AccessControl, Caller
+from sandbox.servicenow.queries.encoded_query import Unsupported
 from sandbox.servicenow.queries.evaluator import sortable
-from sandbox.servicenow.queries.record_queries import Forbidden, Lists
-from sandbox.servicenow.queries.serializer import Shapes
+from sandbox.servicenow.queries.record_queries import Forbidden, RecordQueries
+from sandbox.servicenow.queries.serializer import RowSerializer
 from sandbox.servicenow.records.store import Row, Store
 from sandbox.servicenow.web import access, http
 
@@ -24,10 +24,10 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 class StatsApi:
     """The route."""
 
-    def __init__(self, store: Store, people: People) -> None:
+    def __init__(self, store: Store, access_control: AccessControl) -> None:
         self._store = store
-        self._people = people
-        self._lists = Lists(store, people)
+        self._access_control = access_control
+        self._queries = RecordQueries(store, access_control)
 
     def blueprint(self) -> Blueprint:
         """The route, with and without version."""
@@ -38,20 +38,20 @@ class StatsApi:
 
     def stats(self, table: str) -> ResponseReturnValue:
         """One object, or a list with one object per group. Numbers are strings. Row ACLs don't affect the counts."""
-        caller = access.reader(self._store, self._people, table)
-        if not self._people.may_read_all(caller, table):
+        caller = access.authorize_read(self._store, self._access_control, table)
+        if not self._access_control.may_read_all(caller, table):
             return http.error(403, "Insufficient rights to query records", f"No permission to read table '{table}'")
         query = request.args.get("sysparm_query")
-        parsed = self._lists.parse(table, self._lists.from_pairs(table, request.args) if query is None else query)
+        parsed = self._queries.parse(table, self._queries.from_pairs(table, request.args) if query is None else query)
         try:
-            rows = self._lists.select(caller, table, parsed)
+            rows = self._queries.select(caller, table, parsed)
         except Forbidden:
             return http.unreadable_filter()
         by = [name for name in _names("sysparm_group_by") if self._store.column(table, name)]
         having = [self._condition(table, text) for text in _names("sysparm_having")]
         if not by:
             if having or request.args.get("sysparm_order_by"):
-                raise NotDone("sysparm_having or sysparm_order_by without sysparm_group_by")
+                raise Unsupported("sysparm_having or sysparm_order_by without sysparm_group_by")
             return http.answer({"result": {"stats": self._figures(table, rows)}})
         groups: dict[tuple[str, ...], list[Row]] = {}
         for row in rows:
@@ -64,19 +64,19 @@ class StatsApi:
         return http.answer({"result": [self._group(caller, table, by, key, of) for key, of in ordered]})
 
     def _condition(self, table: str, text: str) -> Callable[[list[Row]], bool]:
-        """A test of groups by ``aggregate^field^operator^value``. Raises NotDone for another form."""
+        """A test of groups by ``aggregate^field^operator^value``. Raises Unsupported for another form."""
         operation, column, sign, wanted = (*text.split("^"), "", "", "", "")[:4]
         if text.count("^") != 3 or sign not in _COMPARISONS or operation.lower() not in {"count", *_OPERATIONS}:
-            raise NotDone(f"sysparm_having={text}")
-        if not self._lists.known(table, column):
-            raise NotDone(f"sysparm_having={text}: an unknown column")
+            raise Unsupported(f"sysparm_having={text}")
+        if not self._queries.known(table, column):
+            raise Unsupported(f"sysparm_having={text}: an unknown column")
         compare = _COMPARISONS[sign]
         return lambda rows: compare(sortable(self._aggregate(table, operation.lower(), column, rows)), sortable(wanted))
 
     def _order(
         self, table: str, by: list[str], text: str
     ) -> tuple[Callable[[tuple[tuple[str, ...], list[Row]]], Any], bool]:
-        """The sort key for ``field``, ``COUNT`` or ``AVG^field``, and whether ``^DESC`` follows. Raises NotDone."""
+        """The sort key for ``field``, ``COUNT`` or ``AVG^field``, and whether ``^DESC`` follows. Raises Unsupported."""
         parts = text.split("^")
         descending = parts[-1] == "DESC"
         parts = parts[:-1] if descending else parts
@@ -85,10 +85,10 @@ class StatsApi:
         if len(parts) == 1 and parts[0] in by:
             place = by.index(parts[0])
             return lambda item: (item[0][place] != "", sortable(item[0][place])), descending
-        if len(parts) == 2 and parts[0].lower() in {"count", *_OPERATIONS} and self._lists.known(table, parts[1]):
+        if len(parts) == 2 and parts[0].lower() in {"count", *_OPERATIONS} and self._queries.known(table, parts[1]):
             operation, column = parts[0].lower(), parts[1]
             return lambda item: sortable(self._aggregate(table, operation, column, item[1])), descending
-        raise NotDone(f"sysparm_order_by={text}")
+        raise Unsupported(f"sysparm_order_by={text}")
 
     def _aggregate(self, table: str, operation: str, column: str, rows: list[Row]) -> str:
         if operation == "count":
@@ -96,18 +96,18 @@ class StatsApi:
         return _figure(operation, [self._store.value(table, row, column) for row in rows])
 
     def _group(self, caller: Caller, table: str, by: list[str], key: tuple[str, ...], rows: list[Row]) -> Any:
-        shapes = Shapes(self._store, self._people, caller, "", "true", False)
-        mode = access.mode()
+        serializer = RowSerializer(self._store, self._access_control, caller, "", "true", False)
+        mode = access.display_value_mode()
         fields = []
         for name, value in zip(by, key, strict=True):
-            shown = shapes.text(table, rows[0], name)
+            shown = serializer.text(table, rows[0], name)
             cell = {"value": shown if mode == "true" else value, "field": name}
             fields.append({"display_value": shown, **cell} if mode == "all" else cell)
         return {"stats": self._figures(table, rows), "groupby_fields": fields}
 
     def _figures(self, table: str, rows: list[Row]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        if access.switched("sysparm_count"):
+        if access.boolean_parameter("sysparm_count"):
             found["count"] = str(len(rows))
         for operation in _OPERATIONS:
             names = [name for name in _names(f"sysparm_{operation}_fields") if self._store.column(table, name)]

@@ -9,10 +9,10 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestURITooLarge
 
 from sandbox.common import INNER, Faults
-from sandbox.servicenow.auth.access_control import Caller, People
-from sandbox.servicenow.queries.encoded_query import NotDone
-from sandbox.servicenow.queries.record_queries import Forbidden, Lists
-from sandbox.servicenow.queries.serializer import Shapes, instant
+from sandbox.servicenow.auth.access_control import AccessControl, Caller
+from sandbox.servicenow.queries.encoded_query import Unsupported
+from sandbox.servicenow.queries.record_queries import Forbidden, RecordQueries
+from sandbox.servicenow.queries.serializer import RowSerializer, instant
 from sandbox.servicenow.records.store import Refusal, Row, Store
 from sandbox.servicenow.web import access, http, xml_bodies
 from sandbox.servicenow.web.pagination import link_header
@@ -29,11 +29,11 @@ _STRIPPED = "correlation_id"  # omitted by the fault `strip_field`
 class TableApi:
     """The routes."""
 
-    def __init__(self, store: Store, people: People, faults: Faults) -> None:
+    def __init__(self, store: Store, access_control: AccessControl, faults: Faults) -> None:
         self._store = store
-        self._people = people
+        self._access_control = access_control
         self._faults = faults
-        self._lists = Lists(store, people)
+        self._queries = RecordQueries(store, access_control)
 
     def blueprint(self) -> Blueprint:
         """All routes, with and without version."""
@@ -46,7 +46,7 @@ class TableApi:
 
     def collection(self, table: str) -> ResponseReturnValue:
         """GET a list, or POST a row."""
-        caller = access.caller(self._people)
+        caller = access.authenticate(self._access_control)
         self._check(caller, table, request.method)
         match request.method:
             case "GET" | "HEAD":
@@ -58,7 +58,7 @@ class TableApi:
 
     def one(self, table: str, sys_id: str) -> ResponseReturnValue:
         """GET, PUT, PATCH or DELETE a row. POST works for those with `X-HTTP-Method-Override`."""
-        caller = access.caller(self._people)
+        caller = access.authenticate(self._access_control)
         method = request.method
         if method == "POST":
             method = request.headers.get("X-HTTP-Method-Override", "POST").upper()
@@ -66,21 +66,21 @@ class TableApi:
         if method not in {"GET", "HEAD", "PUT", "PATCH", "DELETE"}:
             return http.not_supported(method)
         row = self._store.find(table, sys_id)
-        if row is None or not self._people.may_read(caller, table, row):
+        if row is None or not self._access_control.may_read(caller, table, row):
             return http.no_record()
         if method in {"GET", "HEAD"}:
             if self._faults.take(request.path, "empty_acl"):
                 return http.no_record()
             return http.answer({"result": self._shaped(caller, table, [row])[0]})
         if method == "DELETE":
-            if not self._people.may_delete(caller, table, row):
+            if not self._access_control.may_delete(caller, table, row):
                 return http.denied("Delete")
             try:
                 self._store.delete(table, sys_id, caller.user_name, caller.sys_id)
             except Refusal as refusal:
                 return http.error(403, refusal.message, refusal.detail)
             return http.without_body(204)
-        if not self._people.may_write(caller, table, row):
+        if not self._access_control.may_write(caller, table, row):
             return http.denied("Update")
         own = row.get("sys_class_name", "")
         given, refused = self._given(caller, own if own in self._store.descendants(table) else table)
@@ -99,9 +99,9 @@ class TableApi:
     def _list(self, caller: Caller, table: str) -> Response:
         arguments = request.args
         if "sysparm_tiny" in arguments:
-            raise NotDone("sysparm_tiny")
+            raise Unsupported("sysparm_tiny")
         query = arguments.get("sysparm_query")
-        parsed = self._lists.parse(table, self._lists.from_pairs(table, arguments) if query is None else query)
+        parsed = self._queries.parse(table, self._queries.from_pairs(table, arguments) if query is None else query)
         if parsed.dropped and self._faults.take(request.path, "drop_unknown_terms"):
             parsed.queries = []  # as with glide.invalid_query.returns_no_rows=true
         if self._faults.take(request.path, "class_dropped"):
@@ -110,11 +110,14 @@ class TableApi:
                 for query in parsed.queries
             ]
         try:
-            rows = self._lists.select(caller, table, parsed)
+            rows = self._queries.select(caller, table, parsed)
         except Forbidden:
             return http.unreadable_filter()
-        limit, offset = access.number("sysparm_limit", _MOST_ROWS), access.number("sysparm_offset", 0)
-        page = self._lists.visible(caller, table, rows[offset : offset + limit])
+        limit, offset = (
+            access.integer_parameter("sysparm_limit", _MOST_ROWS),
+            access.integer_parameter("sysparm_offset", 0),
+        )
+        page = self._queries.visible(caller, table, rows[offset : offset + limit])
         if self._faults.take(request.path, "empty_acl"):
             page = []
         if self._faults.take(request.path, "short_page"):
@@ -123,9 +126,9 @@ class TableApi:
             missing = "Records matching query not found. Check query parameter or offset parameter"
             return http.error(404, "No Record found", missing)
         response = http.answer({"result": self._shaped(caller, table, page)})
-        if not access.switched("sysparm_no_count"):
+        if not access.boolean_parameter("sysparm_no_count"):
             response.headers["X-Total-Count"] = str(len(rows))
-            if len(rows) > limit > 0 and not access.switched("sysparm_suppress_pagination_header"):
+            if len(rows) > limit > 0 and not access.boolean_parameter("sysparm_suppress_pagination_header"):
                 response.headers["Link"] = link_header(request.url, limit, offset, len(rows))
         return response
 
@@ -133,19 +136,19 @@ class TableApi:
         arguments = request.args
         fields = [name.strip() for name in arguments.get("sysparm_fields", "").split(",") if name.strip()]
         for name in fields:
-            self._lists.known(table, name)
+            self._queries.known(table, name)
         stripped = _STRIPPED if self._faults.take(request.path, "strip_field") else ""
         base = request.host_url.rstrip("/") + request.path.partition("/table/")[0]
-        links = not access.switched("sysparm_exclude_reference_link")
-        shapes = Shapes(self._store, self._people, caller, base, access.mode(), links)
-        return [shapes.row(table, row, fields, stripped) for row in rows]
+        links = not access.boolean_parameter("sysparm_exclude_reference_link")
+        serializer = RowSerializer(self._store, self._access_control, caller, base, access.display_value_mode(), links)
+        return [serializer.row(table, row, fields, stripped) for row in rows]
 
     # --- writes
 
     def _insert(self, caller: Caller, table: str) -> Response:
         if table in _UPDATE_TABLES:  # update sets are imported on their page, not as rows
             return http.error(400, "Exception while reading request", "The payload is not valid JSON.")
-        if not self._people.may_insert(caller, table):
+        if not self._access_control.may_insert(caller, table):
             return http.denied("Insert")
         given, refused = self._given(caller, table)
         if refused is not None:
@@ -181,9 +184,9 @@ class TableApi:
         given, refused = self._parsed()
         if refused is not None:
             return {}, refused
-        unwritable = self._people.unwritable(caller, table)
+        unwritable = self._access_control.unwritable(caller, table)
         texts = {name: _text(value) for name, value in given.items() if name not in unwritable}
-        if access.switched("sysparm_input_display_value"):
+        if access.boolean_parameter("sysparm_input_display_value"):
             return {name: self._from_display(caller, table, name, value) for name, value in texts.items()}, None
         # Encrypted columns accept only display values (documented), except the column of OAuth clients here.
         columns = self._store.columns(table) if table != "oauth_entity" else {}
@@ -210,7 +213,7 @@ class TableApi:
     def _from_display(self, caller: Caller, table: str, name: str, value: str) -> str:
         column = self._store.column(table, name)
         if column is None or column.type != "glide_date_time":
-            return self._lists.raw(table, name, value)
+            return self._queries.raw(table, name, value)
         return instant(value, ZoneInfo(caller.time_zone))
 
     def _check(self, caller: Caller, table: str, method: str) -> None:
@@ -218,7 +221,7 @@ class TableApi:
             len(request.full_path) > _LONGEST_URL and INNER not in request.environ
         ):  # the edge doesn't see the parts of a batch
             raise RequestURITooLarge
-        access.opened(self._store, self._people, caller, table, _OPERATIONS.get(method, "read"))
+        access.check_table(self._store, self._access_control, caller, table, _OPERATIONS.get(method, "read"))
 
 
 def _text(value: Any) -> str:

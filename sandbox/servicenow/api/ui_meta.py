@@ -6,19 +6,19 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from sandbox.common import Faults
-from sandbox.servicenow.auth.access_control import Caller, People
+from sandbox.servicenow.auth.access_control import AccessControl, Caller
 from sandbox.servicenow.records.store import Store
 from sandbox.servicenow.seed.labels import GERMAN
 from sandbox.servicenow.tables.schema import Column
 from sandbox.servicenow.web import access, http
 
 
-class Meta:
+class UiMetaApi:
     """The route."""
 
-    def __init__(self, store: Store, people: People, faults: Faults) -> None:
+    def __init__(self, store: Store, access_control: AccessControl, faults: Faults) -> None:
         self._store = store
-        self._people = people
+        self._access_control = access_control
         self._faults = faults
 
     def blueprint(self) -> Blueprint:
@@ -29,13 +29,13 @@ class Meta:
 
     def columns(self, table: str) -> ResponseReturnValue:
         """Columns with their choices, in the caller's language."""
-        caller = self._people.authenticate(request.headers.get("Authorization", ""))
+        caller = self._access_control.authenticate(request.headers.get("Authorization", ""))
         if caller is None:
             return http.unauthenticated()
         if self._faults.take(request.path, "meta_refused"):
             return http.error(403, "User Not Authorized", "Failed API level ACL Validation")
-        access.opened(self._store, self._people, caller, table)
-        hidden = self._people.hidden(caller, table)
+        access.check_table(self._store, self._access_control, caller, table)
+        hidden = self._access_control.hidden(caller, table)
         known = self._store.columns(table).values()
         return http.answer(
             {"result": {"columns": {c.name: self._about(caller, table, c) for c in known if c.name not in hidden}}}

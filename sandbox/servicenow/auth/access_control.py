@@ -5,7 +5,7 @@ import hmac
 from dataclasses import dataclass
 from typing import Protocol
 
-from sandbox.servicenow.auth.oauth_tokens import OAuthState
+from sandbox.servicenow.auth.oauth_tokens import OAuthTokens
 from sandbox.servicenow.records.store import Row, Store
 from sandbox.servicenow.seed.records import PASSWORD
 from sandbox.servicenow.tables.metadata import PLATFORM
@@ -76,10 +76,10 @@ class AccessRules(Protocol):
         """The columns that the ACLs hide from the user."""
 
 
-class People:
+class AccessControl:
     """Authenticates accounts, and decides what they can access (API reference §1.6)."""
 
-    def __init__(self, store: Store, oauth: OAuthState) -> None:
+    def __init__(self, store: Store, oauth: OAuthTokens) -> None:
         self._store = store
         self._oauth = oauth
         self.access: AccessRules | None = None

@@ -9,9 +9,9 @@ from flask import Blueprint, Response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from sandbox.common import Faults
-from sandbox.servicenow.auth.access_control import Caller, People
-from sandbox.servicenow.auth.oauth_tokens import Grant, OAuthState
-from sandbox.servicenow.queries.encoded_query import NotDone
+from sandbox.servicenow.auth.access_control import AccessControl, Caller
+from sandbox.servicenow.auth.oauth_tokens import Grant, OAuthTokens
+from sandbox.servicenow.queries.encoded_query import Unsupported
 from sandbox.servicenow.records.store import Row, Store
 
 SESSION = "glide_session"
@@ -21,9 +21,9 @@ _NOT_DONE = {"urn:ietf:params:oauth:grant-type:jwt-bearer"}
 class OAuthRoutes:
     """Sign-in and consent for people, and tokens for clients."""
 
-    def __init__(self, store: Store, people: People, state: OAuthState, faults: Faults) -> None:
+    def __init__(self, store: Store, access_control: AccessControl, state: OAuthTokens, faults: Faults) -> None:
         self._store = store
-        self._people = people
+        self._access_control = access_control
         self._state = state
         self._faults = faults
         self.sessions: dict[str, str] = {}
@@ -43,7 +43,7 @@ class OAuthRoutes:
     def signed_in(self) -> Caller | None:
         """The account that is signed in in this browser."""
         user_id = self.sessions.get(request.cookies.get(SESSION, ""))
-        return self._people.by_id(user_id) if user_id else None
+        return self._access_control.by_id(user_id) if user_id else None
 
     def authorize(self) -> ResponseReturnValue:
         """Check the client, then show the sign-in or consent page."""
@@ -76,7 +76,9 @@ class OAuthRoutes:
         target = target if target.startswith("/") and not target.startswith("//") else "/"
         if request.method == "GET":
             return render_template("login.html", failed=False)
-        caller = self._people.by_password(request.form.get("user_name", ""), request.form.get("user_password", ""))
+        caller = self._access_control.by_password(
+            request.form.get("user_name", ""), request.form.get("user_password", "")
+        )
         if caller is None:
             return render_template("login.html", failed=True)
         session = secrets.token_hex(16)
@@ -95,18 +97,18 @@ class OAuthRoutes:
         Return tokens for a code, a refresh token, a password or client credentials. All errors look alike.
 
         Raises:
-            NotDone: A real grant type that isn't implemented here.
+            Unsupported: A real grant type that isn't implemented here.
         """
         client = None if request.query_string else self._authenticated()
         if client is None:
             return _refused()
         kind = request.form.get("grant_type", "")
         if kind in _NOT_DONE:
-            raise NotDone(f"grant_type={kind}")
+            raise Unsupported(f"grant_type={kind}")
         if kind not in {one.strip() for one in client["grant_types"].split(",")}:
             return _refused()
         grant = self._granted(client, kind)
-        if grant is None or self._people.by_id(grant.user_id) is None:
+        if grant is None or self._access_control.by_id(grant.user_id) is None:
             return _refused()
         return self._tokens(grant)
 
@@ -137,7 +139,7 @@ class OAuthRoutes:
                     return None
                 return self._state.refresh(form.get("refresh_token", ""), client_id)
             case "password":
-                caller = self._people.by_password(form.get("username", ""), form.get("password", ""))
+                caller = self._access_control.by_password(form.get("username", ""), form.get("password", ""))
                 row = self._store.find("sys_user", caller.sys_id) if caller else None
                 if row is None or row["password_needs_reset"] == "true":
                     return None

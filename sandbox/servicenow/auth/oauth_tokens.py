@@ -43,7 +43,7 @@ class Grant:
     access_token: str = ""
 
 
-class OAuthState:
+class OAuthTokens:
     """All issued codes and tokens."""
 
     def __init__(self, clock: Clock) -> None:

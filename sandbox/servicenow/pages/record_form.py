@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sandbox.servicenow.auth.access_control import Caller, People
+from sandbox.servicenow.auth.access_control import AccessControl, Caller
 from sandbox.servicenow.records.store import Row, Store
 from sandbox.servicenow.records.task_rules import NEW, next_states
 from sandbox.servicenow.tables.schema import Column
@@ -50,16 +50,16 @@ class Field:
 class RecordForm:
     """The form of a row for one user. A row without `sys_id` is new."""
 
-    def __init__(self, store: Store, people: People, caller: Caller, table: str, row: Row) -> None:
+    def __init__(self, store: Store, access_control: AccessControl, caller: Caller, table: str, row: Row) -> None:
         self._store = store
         self._caller = caller
         self._table = table
         self._row = row
-        self._hidden = people.hidden(caller, table)
+        self._hidden = access_control.hidden(caller, table)
         if row.get("sys_id"):
-            self._may = people.may_write(caller, table, row)
+            self._may = access_control.may_write(caller, table, row)
         else:
-            self._may = table in CREATED and people.may_insert(caller, table)
+            self._may = table in CREATED and access_control.may_insert(caller, table)
 
     def fields(self, typed: Mapping[str, str] | None = None) -> list[Field]:
         """The controls in order, with the rejected input if there is any. Empty if nothing can be changed."""

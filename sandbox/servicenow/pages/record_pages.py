@@ -8,11 +8,11 @@ from flask.typing import ResponseReturnValue
 from markupsafe import Markup, escape
 
 from sandbox.servicenow.api.attachment import download
-from sandbox.servicenow.auth.access_control import Caller, People
+from sandbox.servicenow.auth.access_control import AccessControl, Caller
 from sandbox.servicenow.auth.oauth_routes import OAuthRoutes
 from sandbox.servicenow.pages.record_form import CREATED, RecordForm
-from sandbox.servicenow.queries.record_queries import Forbidden, Lists
-from sandbox.servicenow.queries.serializer import Shapes
+from sandbox.servicenow.queries.record_queries import Forbidden, RecordQueries
+from sandbox.servicenow.queries.serializer import RowSerializer
 from sandbox.servicenow.records.attachments import TABLE, Attachments
 from sandbox.servicenow.records.store import Refusal, Row, Store
 from sandbox.servicenow.web import http
@@ -53,15 +53,17 @@ _MOST_SHOWN_OF_TEXT = 160
 _ADDRESS = re.compile(r"https?://[^\s<>\"')\]]+")
 
 
-class Pages:
+class RecordPages:
     """The pages and their routes."""
 
-    def __init__(self, store: Store, people: People, oauth: OAuthRoutes, attachments: Attachments) -> None:
+    def __init__(
+        self, store: Store, access_control: AccessControl, oauth: OAuthRoutes, attachments: Attachments
+    ) -> None:
         self._store = store
-        self._people = people
+        self._access_control = access_control
         self._oauth = oauth
         self._attachments = attachments
-        self._lists = Lists(store, people)
+        self._queries = RecordQueries(store, access_control)
 
     def blueprint(self) -> Blueprint:
         """All routes."""
@@ -89,21 +91,21 @@ class Pages:
         caller = self._caller()
         if not self._has_pages(caller, table):
             return render_template("message.html", title="Not found", message="There is no such list."), 404
-        parsed = self._lists.parse(table, request.args.get("sysparm_query", ""))
+        parsed = self._queries.parse(table, request.args.get("sysparm_query", ""))
         try:
-            found = self._lists.visible(caller, table, self._lists.select(caller, table, parsed))
+            found = self._queries.visible(caller, table, self._queries.select(caller, table, parsed))
         except Forbidden:
             found = []
         rows = found if parsed.order else found[::-1]
         wanted = _SHOWN.get(table, _TASK_LIST) if table in _LISTS else self._own(table)[:_MOST_COLUMNS]
         names = [name for name in wanted if self._store.column(table, name) is not None]
-        shapes = self._shapes(caller)
+        serializer = self._serializer(caller)
         shown = [
-            (row["sys_id"], [shapes.text(table, row, name)[:_MOST_SHOWN_OF_TEXT] for name in names])
+            (row["sys_id"], [serializer.text(table, row, name)[:_MOST_SHOWN_OF_TEXT] for name in names])
             for row in rows[:_MOST_SHOWN]
         ]
         labels = [column.label for name in names if (column := self._store.column(table, name))]
-        new = table in CREATED and self._people.may_insert(caller, table)
+        new = table in CREATED and self._access_control.may_insert(caller, table)
         frame = self.frame(caller, table)
         return render_template("list.html", **frame, labels=labels, rows=shown, total=len(rows), new=new)
 
@@ -118,7 +120,7 @@ class Pages:
         table = self._class(table, row)
         if "delete" in request.form:
             return self._delete(caller, table, row)
-        form = RecordForm(self._store, self._people, caller, table, row)
+        form = RecordForm(self._store, self._access_control, caller, table, row)
         given = form.given(request.form)
         if not form.fields():
             return self._page(caller, table, row, given, "ACL Exception Update Failed due to security constraints")
@@ -140,7 +142,7 @@ class Pages:
         """Download a record's file."""
         caller = self._caller()
         row = self._store.find(TABLE, request.args.get("sys_id", ""))
-        if row is None or not self._people.may_read(caller, TABLE, row):
+        if row is None or not self._access_control.may_read(caller, TABLE, row):
             return _not_found()
         return download(row, self._attachments.content(row["sys_id"]))
 
@@ -161,7 +163,7 @@ class Pages:
         return caller, row
 
     def _delete(self, caller: Caller, table: str, row: Row) -> ResponseReturnValue:
-        if not row.get("sys_id") or not self._people.may_delete(caller, table, row):
+        if not row.get("sys_id") or not self._access_control.may_delete(caller, table, row):
             return self._page(caller, table, row, {}, "ACL Exception Delete Failed due to security constraints")
         self._store.delete(table, row["sys_id"], caller.user_name, caller.sys_id)
         return redirect(f"/{table}_list.do", 303)
@@ -170,8 +172,8 @@ class Pages:
         self, caller: Caller, table: str, row: Row, typed: dict[str, str] | None = None, refused: str = ""
     ) -> ResponseReturnValue:
         columns = self._store.columns(table)
-        form = RecordForm(self._store, self._people, caller, table, row).fields(typed)
-        shapes = self._shapes(caller)
+        form = RecordForm(self._store, self._access_control, caller, table, row).fields(typed)
+        serializer = self._serializer(caller)
         usual = (*_SHOWN.get(table, ()), *_TASK_FORM, *(name for name in columns if name.startswith("u_")))
         wanted = dict.fromkeys(usual if table in self._listed() else self._own(table))
         names = [name for name in wanted if name in columns and name != "short_description"]
@@ -179,17 +181,19 @@ class Pages:
         return render_template(
             "record.html",
             **self.frame(caller, table),
-            title=row.get("number") or row.get("name") or (shapes.text(table, row, "sysapproval") if known else "New"),
-            fields=[(columns[name].label, name, shapes.text(table, row, name)) for name in names] if known else [],
+            title=row.get("number")
+            or row.get("name")
+            or (serializer.text(table, row, "sysapproval") if known else "New"),
+            fields=[(columns[name].label, name, serializer.text(table, row, name)) for name in names] if known else [],
             form=form,
             was=row,
             row=row,
-            journal=shapes.text(table, row, "comments_and_work_notes").strip(),
+            journal=serializer.text(table, row, "comments_and_work_notes").strip(),
             files=self._attachments.of(table, row["sys_id"]) if known else [],
-            history=shapes.text(table, row, "comments").strip() if table == "sysapproval_approver" else "",
+            history=serializer.text(table, row, "comments").strip() if table == "sysapproval_approver" else "",
             refused=refused,
             saved="saved" in request.args and not refused,
-            deletable=bool(known) and self._people.may_delete(caller, table, row),
+            deletable=bool(known) and self._access_control.may_delete(caller, table, row),
         )
 
     def _has_pages(self, caller: Caller, table: str) -> bool:
@@ -222,7 +226,11 @@ class Pages:
         return row | {name: value for name, value in presets.items() if name in columns and name != "sys_id"}
 
     def _visible(self, caller: Caller, table: str, row: Row) -> bool:
-        return self._people.may_read(caller, table, row) if row["sys_id"] else self._people.may_insert(caller, table)
+        return (
+            self._access_control.may_read(caller, table, row)
+            if row["sys_id"]
+            else self._access_control.may_insert(caller, table)
+        )
 
     def _class(self, table: str, row: Row) -> str:
         return row["sys_class_name"] if row.get("sys_class_name") in self._store.descendants(table) else table
@@ -236,8 +244,8 @@ class Pages:
             "lists": [*_LISTS.items(), *(_FOR_ADMINISTRATORS.items() if caller.admin else ())],
         }
 
-    def _shapes(self, caller: Caller) -> Shapes:
-        return Shapes(self._store, self._people, caller, "", "true", False)
+    def _serializer(self, caller: Caller) -> RowSerializer:
+        return RowSerializer(self._store, self._access_control, caller, "", "true", False)
 
 
 def linked(text: str) -> Markup:

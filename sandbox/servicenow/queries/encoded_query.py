@@ -26,7 +26,7 @@ _SEPARATOR = re.compile(r"\^\^|\^")
 TEXT = "123TEXTQUERY321"
 
 
-class NotDone(Exception):
+class Unsupported(Exception):
     """A real feature that this double doesn't implement."""
 
 
@@ -56,7 +56,7 @@ def parse(text: str, known: Callable[[str], bool]) -> Parsed:
         known: Whether a (dot-walked) column exists. Terms on others are dropped.
 
     Raises:
-        NotDone: A real operator that isn't implemented here.
+        Unsupported: A real operator that isn't implemented here.
     """
     parsed = Parsed(queries=[[]])
     for raw in _split(text):
@@ -68,7 +68,7 @@ def parse(text: str, known: Callable[[str], bool]) -> Parsed:
                 parsed.order.append((column, raw.startswith("ORDERBYDESC")))
             continue
         if raw.startswith(_NOT_DONE_WORDS):
-            raise NotDone(raw)
+            raise Unsupported(raw)
         new_query, either = raw.startswith("NQ"), raw.startswith("OR")
         body = raw[2:] if new_query or either else raw
         term = _term(body, known)
@@ -109,10 +109,10 @@ def _term(text: str, known: Callable[[str], bool]) -> Term | None:
         return None
     column, rest = match[1], text[match.end() :]
     if column.startswith("sys_tags."):
-        raise NotDone(column)
+        raise Unsupported(column)
     operator = next((one for one in _LONGEST_FIRST if rest.startswith(one)), None)
     if operator is None or not known(column):
         return None
     if operator in REAL_BUT_NOT_DONE:
-        raise NotDone(f"{column}{operator}")
+        raise Unsupported(f"{column}{operator}")
     return Term(column, operator, rest[len(operator) :].strip())

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sandbox.servicenow.queries import relative_times
-from sandbox.servicenow.queries.encoded_query import TEXT, NotDone, Parsed, Term
+from sandbox.servicenow.queries.encoded_query import TEXT, Parsed, Term, Unsupported
 
 Row = Mapping[str, str]
 
@@ -63,7 +63,7 @@ class Evaluator:
         The matching rows, sorted. Without a sort key they are in order of creation.
 
         Raises:
-            NotDone: A script that isn't implemented here.
+            Unsupported: A script that isn't implemented here.
         """
         for term in (term for ands in parsed.queries for ors in ands for term in ors):
             self._check(term)
@@ -73,7 +73,7 @@ class Evaluator:
         return found
 
     def matches(self, row: dict[str, str], parsed: Parsed) -> bool:
-        """Whether a row matches. Raises NotDone."""
+        """Whether a row matches. Raises Unsupported."""
         return any(all(any(self._fits(row, term) for term in ors) for ors in ands) for ands in parsed.queries)
 
     def _fits(self, row: dict[str, str], term: Term) -> bool:
@@ -123,7 +123,7 @@ class Evaluator:
                 return value in self._classes(wanted)
 
     def _check(self, term: Term) -> None:
-        """Raise NotDone for a term that can't be evaluated, even if no row is compared with it."""
+        """Raise Unsupported for a term that can't be evaluated, even if no row is compared with it."""
         if term.operator in _SPANS:
             self._spans("0", term)
         elif term.operator != TEXT:
@@ -138,10 +138,10 @@ class Evaluator:
                     value, term.operator, term.value, asking.now, asking.zone
                 )
             except relative_times.Unknown as problem:
-                raise NotDone(f"{term.column}{term.operator}{term.value}") from problem
+                raise Unsupported(f"{term.column}{term.operator}{term.value}") from problem
         parts = term.value.split("@")
         if len(parts) != (2 if term.operator == "BETWEEN" else 3):  # ON and NOTON begin with a label
-            raise NotDone(f"{term.column}{term.operator}{term.value}")
+            raise Unsupported(f"{term.column}{term.operator}{term.value}")
         first, last = (self._scripted(part) for part in parts[-2:])
         within = sortable(first) <= sortable(value) <= sortable(last)
         return value != "" and within != (term.operator == "NOTON")
@@ -155,7 +155,7 @@ class Evaluator:
         try:
             return relative_times.generated(script, self._asking.now, self._asking.zone)
         except relative_times.Unknown as problem:
-            raise NotDone(value) from problem
+            raise Unsupported(value) from problem
 
 
 def text_of(row: Row) -> str:

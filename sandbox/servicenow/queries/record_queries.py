@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sandbox.servicenow.auth.access_control import Caller, People
-from sandbox.servicenow.queries.encoded_query import NotDone, Parsed, parse
+from sandbox.servicenow.auth.access_control import AccessControl, Caller
+from sandbox.servicenow.queries.encoded_query import Parsed, Unsupported, parse
 from sandbox.servicenow.queries.evaluator import Asking, Evaluator
 from sandbox.servicenow.records.store import Row, Store
 
@@ -15,20 +15,23 @@ class Forbidden(Exception):
     """The filter has a column that the user can't read."""
 
 
-class Lists:
+class RecordQueries:
     """Selects rows by encoded query."""
 
-    def __init__(self, store: Store, people: People) -> None:
+    def __init__(self, store: Store, access_control: AccessControl) -> None:
         self._store = store
-        self._people = people
+        self._access_control = access_control
 
     def parse(self, table: str, query: str) -> Parsed:
-        """Parse a query, dropping terms on unknown columns. Raises NotDone."""
+        """Parse a query, dropping terms on unknown columns. Raises Unsupported."""
         return parse(query, lambda column: self.known(table, column))
 
     def known(self, table: str, path: str) -> bool:
         """
-        Whether a (dot-walked) column exists. Raises NotDone if the path leads through a stock table that isn't here.
+        Whether a (dot-walked) column exists.
+
+        Raises:
+            Unsupported: The path leads through a stock table that isn't here.
         """
         at = table
         *walk, _ = path.split(".")
@@ -38,7 +41,7 @@ class Lists:
                 break
             at = column.reference
             if at not in self._store.tables:
-                raise NotDone(f"{path} through table {at}")
+                raise Unsupported(f"{path} through table {at}")
         return self._store.column(table, path) is not None
 
     def select(self, caller: Caller, table: str, parsed: Parsed) -> list[Row]:
@@ -47,9 +50,9 @@ class Lists:
 
         Raises:
             Forbidden: A condition is on a column that the user can't read.
-            NotDone: A script that isn't implemented here.
+            Unsupported: A script that isn't implemented here.
         """
-        hidden = self._people.hidden(caller, table)
+        hidden = self._access_control.hidden(caller, table)
         columns = {term.column for query in parsed.queries for group in query for term in group}
         if hidden & columns:
             raise Forbidden
@@ -57,7 +60,7 @@ class Lists:
 
     def visible(self, caller: Caller, table: str, rows: list[Row]) -> list[Row]:
         """The rows that the user can read. Others are silently omitted."""
-        return [row for row in rows if self._people.may_read(caller, table, row)]
+        return [row for row in rows if self._access_control.may_read(caller, table, row)]
 
     def from_pairs(self, table: str, arguments: Mapping[str, str]) -> str:
         """Convert ``field=value`` parameters to a query. Choices and references accept display values."""
@@ -94,7 +97,7 @@ def matches(store: Store, table: str, row: Row, query: str, me: str = "", *, cas
         me: The sys_id for ``javascript:gs.getUserID()``.
 
     Raises:
-        NotDone: An operator or script that isn't implemented here.
+        Unsupported: An operator or script that isn't implemented here.
     """
     parsed = parse(query, lambda column: store.column(table, column) is not None)
     return evaluator(store, table, me, case_sensitive).matches(row, parsed)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sandbox.servicenow.auth.access_control import Caller, People
+from sandbox.servicenow.auth.access_control import AccessControl, Caller
 from sandbox.servicenow.records.store import Row, Store
 from sandbox.servicenow.tables.schema import Column
 
@@ -15,7 +15,7 @@ _JOURNALS = {"journal_input", "journal_list"}
 _SECRETS = {"password2": "Ch9sandboxciphertext", "password": "********"}  # encrypted, hashed
 
 
-class Shapes:
+class RowSerializer:
     """
     The format of one request.
 
@@ -25,9 +25,11 @@ class Shapes:
         links: Whether references have a link.
     """
 
-    def __init__(self, store: Store, people: People, caller: Caller, base: str, mode: str, links: bool) -> None:
+    def __init__(
+        self, store: Store, access_control: AccessControl, caller: Caller, base: str, mode: str, links: bool
+    ) -> None:
         self._store = store
-        self._people = people
+        self._access_control = access_control
         self._caller = caller
         self._base = base
         self._mode = mode
@@ -76,7 +78,7 @@ class Shapes:
     def _hidden(self, table: str) -> frozenset[str]:
         """Computed once per request, because ACLs may be scripts."""
         if table not in self._unseen:
-            self._unseen[table] = self._people.hidden(self._caller, table)
+            self._unseen[table] = self._access_control.hidden(self._caller, table)
         return self._unseen[table]
 
     def _cell(self, column: Column, value: str, row: Row) -> Any:

@@ -28,7 +28,7 @@ class Save:
     user_id: str
 
 
-class Triggers(Protocol):
+class WriteHooks(Protocol):
     """Called for every write."""
 
     def before(self, save: Save) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from sandbox.common import Clock
 from sandbox.servicenow.records import task_rules
 from sandbox.servicenow.records.column_types import stored
-from sandbox.servicenow.records.hooks import Save, Triggers
+from sandbox.servicenow.records.hooks import Save, WriteHooks
 from sandbox.servicenow.records.task_rules import Refusal, Row, Saving
 from sandbox.servicenow.tables.base import make_tables
 from sandbox.servicenow.tables.metadata import METADATA, METADATA_ROOT
@@ -44,7 +44,7 @@ class Store:
     def __init__(self, clock: Clock, follow_ups: Sequence[FollowUp] = ()) -> None:
         self._clock = clock
         self._follow_ups = follow_ups
-        self.triggers: Triggers | None = None
+        self.hooks: WriteHooks | None = None
         self.lock = threading.RLock()
         self._approving = threading.local()
         self._restore(make_tables(), {}, {}, {})
@@ -306,13 +306,13 @@ class Store:
                 raise Refusal("Operation Failed", f"Error during {operation} of {table} ({row[name]})")
 
     def _begun(self, save: Save) -> None:
-        if self.triggers is not None:
-            self.triggers.before(save)
+        if self.hooks is not None:
+            self.hooks.before(save)
 
     def _saved(self, save: Save) -> Row:
         """The row after everything that reacts to the write, which may have changed it again."""
-        if self.triggers is not None:
-            self.triggers.after(save)
+        if self.hooks is not None:
+            self.hooks.after(save)
         for follow_up in self._follow_ups:
             follow_up(self, save.table, save.row, save.previous)
         return self.find(save.table, save.row["sys_id"]) or save.row

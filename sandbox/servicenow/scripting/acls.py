@@ -11,7 +11,7 @@ from sandbox.servicenow.scripting.glide.scopes import Scopes
 Matches = Callable[[Caller, str, Mapping[str, str], str], bool]
 
 
-class Access:
+class Acls:
     """
     Evaluates ``sys_security_acl`` rows.
 

@@ -5,7 +5,7 @@ from threading import local
 from typing import Any
 
 from sandbox.servicenow.auth.access_control import Caller
-from sandbox.servicenow.queries.encoded_query import NotDone
+from sandbox.servicenow.queries.encoded_query import Unsupported
 from sandbox.servicenow.records.hooks import Save
 from sandbox.servicenow.records.store import Row, Store
 from sandbox.servicenow.records.task_rules import Refusal
@@ -19,17 +19,17 @@ Json = dict[str, Any]
 
 
 def refuse_unknown(rule: Row) -> None:
-    """Raise NotDone for an active rule of a kind that isn't implemented here."""
+    """Raise Unsupported for an active rule of a kind that isn't implemented here."""
     if rule["active"] != "true":
         return
     if rule["when"] not in {"before", "after", "async"} or rule["action_query"] == "true":
-        raise NotDone(f"business rules of this kind: {rule['name']} ({rule['when']})")
+        raise Unsupported(f"business rules of this kind: {rule['name']} ({rule['when']})")
     odd = [name for name in ("role_conditions", "template") if rule[name]]
     odd += [name for name in ("is_rest",) if rule[name] == "true"]
     if rule["abort_action"] == "true" and rule["when"] != "before":
         odd.append("abort_action")
     if odd or any(word in rule["filter_condition"] for word in _CHANGES):
-        raise NotDone(f"business rules with {', '.join(odd) or 'change operators'}: {rule['name']}")
+        raise Unsupported(f"business rules with {', '.join(odd) or 'change operators'}: {rule['name']}")
 
 
 class BusinessRules:
@@ -57,7 +57,7 @@ class BusinessRules:
 
         Raises:
             Refusal: A rule aborts.
-            NotDone: The row is itself a rule of a kind that would never run here.
+            Unsupported: The row is itself a rule of a kind that would never run here.
         """
         if save.table == "sys_script" and save.operation != "delete":
             refuse_unknown(save.row)

@@ -4,10 +4,10 @@ import uuid
 from typing import Any
 
 from sandbox.common import Clock
-from sandbox.servicenow.auth.access_control import Caller, People
-from sandbox.servicenow.queries.encoded_query import NotDone
+from sandbox.servicenow.auth.access_control import AccessControl, Caller
+from sandbox.servicenow.queries.encoded_query import Unsupported
 from sandbox.servicenow.records.store import Row, Store
-from sandbox.servicenow.scripting.acls import Access
+from sandbox.servicenow.scripting.acls import Acls
 from sandbox.servicenow.scripting.business_rules import BusinessRules
 from sandbox.servicenow.scripting.events import Events
 from sandbox.servicenow.scripting.glide.engine import Engine, Source
@@ -29,13 +29,13 @@ class Runtime:
         url: The instance's own URL, for scripts that link to it.
     """
 
-    def __init__(self, store: Store, people: People, clock: Clock, url: str) -> None:
+    def __init__(self, store: Store, access_control: AccessControl, clock: Clock, url: str) -> None:
         self._store = store
-        self._people = people
+        self._access_control = access_control
         self._clock = clock
         self._url = url
         self._scopes = Scopes(store)
-        self.records = Records(store, people)
+        self.records = Records(store, access_control)
         self.events = Events(store, clock, self._process, self._failed)
         services = Services(
             records=self.records,
@@ -46,23 +46,23 @@ class Runtime:
             includes=self._includes,
             now=clock.now,
             may=self._may,
-            hidden=people.hidden,
+            hidden=access_control.hidden,
         )
         self.engine = Engine(services)
-        self.access = Access(store, self.engine, self._matches)
+        self.access = Acls(store, self.engine, self._matches)
         self.rules = BusinessRules(store, self.engine, self.events, self.records, self.session)
 
     def _may(self, caller: Caller, table: str, operation: str, row: Row) -> bool:
         """Check access as REST does: built-in rules for the base system's tables, ACLs for imported ones."""
         match operation:
             case "read":
-                return self._people.may_read(caller, table, row)
+                return self._access_control.may_read(caller, table, row)
             case "create":
-                return self._people.may_insert(caller, table)
+                return self._access_control.may_insert(caller, table)
             case "write":
-                return self._people.may_write(caller, table, row)
+                return self._access_control.may_write(caller, table, row)
             case _:
-                return self._people.may_delete(caller, table, row)
+                return self._access_control.may_delete(caller, table, row)
 
     def clear(self) -> None:
         """Cut off running scripts, and drop everything that waits."""
@@ -75,15 +75,15 @@ class Runtime:
 
     def session(self, user_name: str, user_id: str) -> Caller:
         """The account of a write, or the system if there is none."""
-        found = self._people.by_id(user_id) if user_id else None
+        found = self._access_control.by_id(user_id) if user_id else None
         if found is None and user_name != SYSTEM.user_name:
             rows = self._store.rows("sys_user")
             row = next((row for row in rows if row["user_name"] == user_name), None)
-            found = self._people.by_id(row["sys_id"]) if row else None
+            found = self._access_control.by_id(row["sys_id"]) if row else None
         return found or SYSTEM
 
     def _failed(self, problem: Exception) -> None:
-        prefix = "The sandbox does not do this: " if isinstance(problem, NotDone) else "The sandbox failed: "
+        prefix = "The sandbox does not do this: " if isinstance(problem, Unsupported) else "The sandbox failed: "
         self.log("2", f"{prefix}{problem!r}", "sysevent")
 
     def _keep(self, table: str, row: Row) -> None:

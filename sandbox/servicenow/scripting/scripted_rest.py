@@ -6,8 +6,8 @@ from typing import Any
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
-from sandbox.servicenow.auth.access_control import Caller, People
-from sandbox.servicenow.queries.encoded_query import NotDone
+from sandbox.servicenow.auth.access_control import AccessControl, Caller
+from sandbox.servicenow.queries.encoded_query import Unsupported
 from sandbox.servicenow.records.store import Row, Store
 from sandbox.servicenow.scripting.glide.engine import ScriptFailed, Source
 from sandbox.servicenow.scripting.glide.scopes import Scopes
@@ -22,9 +22,9 @@ Json = dict[str, Any]
 class ScriptedRest:
     """Finds the resource, checks access, runs its script, and returns the result."""
 
-    def __init__(self, store: Store, people: People, runtime: Runtime) -> None:
+    def __init__(self, store: Store, access_control: AccessControl, runtime: Runtime) -> None:
         self._store = store
-        self._people = people
+        self._access_control = access_control
         self._runtime = runtime
         self._scopes = Scopes(store)
 
@@ -43,7 +43,7 @@ class ScriptedRest:
         if not here:
             return http.not_supported(request.method)
         definition, operation, parameters = here[0]
-        caller = self._people.authenticate(request.headers.get("Authorization", ""))
+        caller = self._access_control.authenticate(request.headers.get("Authorization", ""))
         if caller is None and operation["requires_authentication"] != "false":
             return http.unauthenticated()
         if operation["requires_acl_authorization"] == "true":
@@ -59,7 +59,7 @@ class ScriptedRest:
             if definition["active"] != "true" or definition["namespace"] != namespace or not definition["service_id"]:
                 continue  # without its service ID an API has no valid path
             if definition["is_versioned"] == "true":
-                raise NotDone("versioned scripted REST")
+                raise Unsupported("versioned scripted REST")
             for operation in self._store.rows("sys_ws_operation"):
                 if operation["web_service_definition"] == definition["sys_id"] and operation["active"] == "true":
                     relative = operation["relative_path"].rstrip("/")

@@ -43,7 +43,7 @@ def sys_id(text: str) -> str:
 
 def seed(store: Store) -> None:
     """Fill an empty instance."""
-    _people(store)
+    _access_control(store)
     for name, members in _GROUPS.items():
         group = {"sys_id": sys_id(f"group {name}"), "name": name, "manager": sys_id("user approver")}
         store.insert("sys_user_group", group, "system")
@@ -59,7 +59,7 @@ def seed(store: Store) -> None:
     seed_tickets(store, sys_id)
 
 
-def _people(store: Store) -> None:
+def _access_control(store: Store) -> None:
     for role in ("admin", "itil", "approver_user"):
         store.insert("sys_user_role", {"sys_id": sys_id(f"role {role}"), "name": role}, "system")
     for user_name, first, last, roles, language in _PEOPLE:

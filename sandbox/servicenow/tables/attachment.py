@@ -1,6 +1,6 @@
 """The table of attachments, as recorded."""
 
-from sandbox.servicenow.tables.schema import Column, Table, audit, columns, plain, truth, whole_number
+from sandbox.servicenow.tables.schema import Column, Table, audit, boolean, columns, integer, plain
 
 
 def attachment_tables() -> list[Table]:
@@ -15,10 +15,10 @@ def attachment_tables() -> list[Table]:
             Column("content_type", "Content type", max_length=255),
             Column("state", "State", default="pending"),
             Column("hash", "SHA256 Hash", max_length=64),
-            whole_number("size_bytes", "Size bytes"),
-            whole_number("size_compressed", "Size compressed"),
-            whole_number("chunk_size_bytes", "Chunk size bytes", "700000"),
-            truth("compressed", "Compressed", "true"),
+            integer("size_bytes", "Size bytes"),
+            integer("size_compressed", "Size compressed"),
+            integer("chunk_size_bytes", "Chunk size bytes", "700000"),
+            boolean("compressed", "Compressed", "true"),
         )
         | plain("average_image_color image_height image_width sys_tags")
     )

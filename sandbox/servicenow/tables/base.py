@@ -9,14 +9,14 @@ from sandbox.servicenow.tables.schema import (
     Column,
     Table,
     audit,
+    boolean,
     columns,
+    date_time,
     domain,
-    moment,
+    integer,
     person,
     plain,
     reference,
-    truth,
-    whole_number,
 )
 from sandbox.servicenow.tables.task import task_tables
 
@@ -24,13 +24,13 @@ from sandbox.servicenow.tables.task import task_tables
 def make_tables() -> dict[str, Table]:
     """Create all tables anew, so that a custom column ends with its test."""
     tasks = (*task_tables(), *change_tables(), *catalog_tables())
-    made = (*tasks, *knowledge_tables(), *attachment_tables(), *_people(), *_platform())
+    made = (*tasks, *knowledge_tables(), *attachment_tables(), *_access_control(), *_platform())
     tables = {table.name: table for table in made}
     add_metadata(tables)
     return tables
 
 
-def _people() -> list[Table]:
+def _access_control() -> list[Table]:
     user = Table("sys_user", "User")
     user.columns = (
         audit()
@@ -43,16 +43,16 @@ def _people() -> list[Table]:
             Column("middle_name", "Middle name", max_length=50),
             Column("last_name", "Last name", max_length=50),
             Column("email", "Email", max_length=100),
-            truth("active", "Active", "true"),
-            truth("locked_out", "Locked out", "false"),
-            truth("vip", "VIP", "false"),
-            truth("password_needs_reset", "Password needs reset", "false"),
-            truth("web_service_access_only", "Web service access only", "false"),
-            truth("internal_integration_user", "Internal Integration User", "false"),
-            truth("enable_multifactor_authn", "Enable Multifactor Authentication", "false"),
-            whole_number("notification", "Notification", "2"),
-            whole_number("calendar_integration", "Calendar integration", "1"),
-            whole_number("failed_attempts", "Failed login attempts", ""),
+            boolean("active", "Active", "true"),
+            boolean("locked_out", "Locked out", "false"),
+            boolean("vip", "VIP", "false"),
+            boolean("password_needs_reset", "Password needs reset", "false"),
+            boolean("web_service_access_only", "Web service access only", "false"),
+            boolean("internal_integration_user", "Internal Integration User", "false"),
+            boolean("enable_multifactor_authn", "Enable Multifactor Authentication", "false"),
+            integer("notification", "Notification", "2"),
+            integer("calendar_integration", "Calendar integration", "1"),
+            integer("failed_attempts", "Failed login attempts", ""),
             Column("identity_type", "Identity type", default="unclassified"),
             Column("time_zone", "Time zone"),
             Column("preferred_language", "Language", max_length=3),
@@ -62,7 +62,7 @@ def _people() -> list[Table]:
             reference("location", "Location", "cmn_location"),
             reference("cost_center", "Cost center", "cmn_cost_center"),
             reference("building", "Building", "cmn_building"),
-            moment("last_login_time", "Last login time"),
+            date_time("last_login_time", "Last login time"),
             Column("user_password", "Password", "password"),
         )
         | plain(
@@ -78,9 +78,9 @@ def _people() -> list[Table]:
             Column("name", "Name", max_length=80),
             Column("description", "Description", max_length=1000),
             Column("email", "Group email", max_length=100),
-            truth("active", "Active", "true"),
-            truth("exclude_manager", "Exclude manager", "false"),
-            truth("include_members", "Include members", "false"),
+            boolean("active", "Active", "true"),
+            boolean("exclude_manager", "Exclude manager", "false"),
+            boolean("include_members", "Include members", "false"),
             person("manager", "Manager"),
             reference("parent", "Parent", "sys_user_group"),
             reference("cost_center", "Cost center", "cmn_cost_center"),
@@ -95,7 +95,7 @@ def _people() -> list[Table]:
     role.columns = audit() | columns(Column("name", "Name", max_length=100))
     has_role = Table("sys_user_has_role", "User Role", display="user")
     has_role.columns = audit() | columns(
-        person("user", "User"), reference("role", "Role", "sys_user_role"), truth("inherited", "Inherited", "false")
+        person("user", "User"), reference("role", "Role", "sys_user_role"), boolean("inherited", "Inherited", "false")
     )
     return [user, group, member, role, has_role]
 
@@ -112,8 +112,8 @@ def _platform() -> list[Table]:
         Column("subcategory", "Subcategory"),
         Column("ip_address", "IP Address", max_length=255),
         Column("fqdn", "Fully qualified domain name", max_length=255),
-        whole_number("install_status", "Status", "1"),
-        whole_number("operational_status", "Operational status", "1"),
+        integer("install_status", "Status", "1"),
+        integer("operational_status", "Operational status", "1"),
         person("assigned_to", "Assigned to"),
         person("managed_by", "Managed by"),
         person("owned_by", "Owned by"),
@@ -132,8 +132,8 @@ def _platform() -> list[Table]:
         Column("label", "Label", max_length=100),
         Column("value", "Value"),
         Column("language", "Language", default="en", max_length=3),
-        whole_number("sequence", "Sequence", ""),
-        truth("inactive", "Inactive", "false"),
+        integer("sequence", "Sequence", ""),
+        boolean("inactive", "Inactive", "false"),
         Column("dependent_value", "Dependent value"),
         Column("hint", "Hint"),
     )
@@ -144,10 +144,10 @@ def _platform() -> list[Table]:
         Column("column_label", "Column label", max_length=80),
         Column("internal_type", "Type", default="string"),
         Column("reference", "Reference", max_length=80),
-        whole_number("max_length", "Max length", "40"),
-        truth("mandatory", "Mandatory", "false"),
+        integer("max_length", "Max length", "40"),
+        boolean("mandatory", "Mandatory", "false"),
         Column("default_value", "Default value", max_length=512),
-        truth("active", "Active", "true"),
+        boolean("active", "Active", "true"),
     )
     table = Table("sys_db_object", "Table", display="label")
     table.columns = audit() | columns(
@@ -172,8 +172,8 @@ def _platform() -> list[Table]:
         Column("redirect_url", "Redirect URL", max_length=4000),
         person("user", "OAuth Application User"),
         Column("grant_types", "Grant types", max_length=255, default="authorization_code,refresh_token,password"),
-        whole_number("access_token_lifespan", "Access Token Lifespan", "1800"),
-        whole_number("refresh_token_lifespan", "Refresh Token Lifespan", "8640000"),
-        truth("active", "Active", "true"),
+        integer("access_token_lifespan", "Access Token Lifespan", "1800"),
+        integer("refresh_token_lifespan", "Refresh Token Lifespan", "8640000"),
+        boolean("active", "Active", "true"),
     )
     return [item, choices, dictionary, table, journal, client]

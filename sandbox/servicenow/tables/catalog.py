@@ -5,14 +5,14 @@ from sandbox.servicenow.tables.schema import (
     Column,
     Table,
     audit,
+    boolean,
     choice,
     columns,
-    moment,
+    date_time,
+    integer,
     person,
     plain,
     reference,
-    truth,
-    whole_number,
 )
 
 
@@ -60,7 +60,7 @@ def _catalog() -> Table:
     table.columns = audit() | columns(
         Column("title", "Title", max_length=100),
         Column("description", "Description", max_length=4000),
-        truth("active", "Active", "true"),
+        boolean("active", "Active", "true"),
         person("manager", "Manager"),
     )
     return table
@@ -72,8 +72,8 @@ def _category() -> Table:
         Column("title", "Title", max_length=100),
         Column("description", "Description", max_length=4000),
         Column("full_description", "Full description", max_length=4000),
-        truth("active", "Active", "true"),
-        whole_number("order", "Order"),
+        boolean("active", "Active", "true"),
+        integer("order", "Order"),
         reference("parent", "Parent", "sc_category"),
         reference("sc_catalog", "Catalog", "sc_catalog"),
     )
@@ -87,7 +87,7 @@ def _item() -> Table:
         Column("name", "Name", max_length=100),
         Column("short_description", "Short description", max_length=200),
         Column("description", "Description", "html", max_length=8000),
-        truth("active", "Active", "true"),
+        boolean("active", "Active", "true"),
         Column("type", "Type", default="item"),
         Column("price", "Price", "price", default="0"),
         Column("list_price", "List price", "price", default="0"),
@@ -104,10 +104,10 @@ def _item() -> Table:
         reference("group", "Fulfillment group", "sys_user_group"),
         reference("flow_designer_flow", "Flow", "sys_hub_flow"),
         person("owner", "Owner"),
-        whole_number("order", "Order"),
-        whole_number("version", "Version", "1"),
-        *(truth(name, name.replace("_", " ").capitalize(), "false") for name in _ITEM_SWITCHES),
-        *(truth(name, name.replace("_", " ").capitalize(), "true") for name in _ITEM_SHOWN),
+        integer("order", "Order"),
+        integer("version", "Version", "1"),
+        *(boolean(name, name.replace("_", " ").capitalize(), "false") for name in _ITEM_SWITCHES),
+        *(boolean(name, name.replace("_", " ").capitalize(), "true") for name in _ITEM_SHOWN),
     ) | plain(
         "cc_render_type checked_out custom_cart delivery_plan delivery_plan_script entitlement_script icon image "
         "location meta mobile_picture model ordered_item_link picture preview published_ref recurring_frequency "
@@ -140,10 +140,10 @@ def _variable() -> Table:
     table.columns = audit() | columns(
         Column("name", "Name", max_length=100),
         Column("question_text", "Question", max_length=200),
-        whole_number("type", "Type", "6"),
-        whole_number("order", "Order", "100"),
-        truth("mandatory", "Mandatory", "false"),
-        truth("active", "Active", "true"),
+        integer("type", "Type", "6"),
+        integer("order", "Order", "100"),
+        boolean("mandatory", "Mandatory", "false"),
+        boolean("active", "Active", "true"),
         Column("default_value", "Default value", max_length=4000),
         Column("reference", "Reference", "table_name", max_length=80),
         Column("help_text", "Help text", max_length=4000),
@@ -157,7 +157,7 @@ def _answer() -> Table:
     table.columns = audit() | columns(
         reference("item_option_new", "Question", "item_option_new"),
         Column("value", "Value", max_length=4000),
-        whole_number("order", "Order", ""),
+        integer("order", "Order", ""),
     )
     return table
 
@@ -177,7 +177,7 @@ def _request() -> dict[str, Column]:
         choice("request_state", "Request state", "sc_request", "draft", "string"),
         choice("stage", "Stage", "sc_request", "requested", "string"),
         person("requested_for", "Requested for"),
-        moment("requested_date", "Requested date"),
+        date_time("requested_date", "Requested date"),
         Column("price", "Price", "price", default="0"),
         Column("delivery_address", "Delivery address", max_length=4000),
         Column("special_instructions", "Special instructions", max_length=4000),
@@ -202,7 +202,7 @@ def _requested_item() -> dict[str, Column]:
         Column("price", "Price", "price", default="0"),
         Column("recurring_price", "Recurring price", "price", default="0"),
         Column("recurring_frequency", "Recurring frequency"),
-        moment("estimated_delivery", "Estimated delivery"),
-        truth("backordered", "Backordered", "false"),
-        truth("billable", "Billable", "false"),
+        date_time("estimated_delivery", "Estimated delivery"),
+        boolean("backordered", "Backordered", "false"),
+        boolean("billable", "Billable", "false"),
     )

@@ -4,14 +4,14 @@ from sandbox.servicenow.tables.schema import (
     Column,
     Table,
     audit,
+    boolean,
     choice,
     columns,
     domain,
+    integer,
     person,
     plain,
     reference,
-    truth,
-    whole_number,
 )
 
 
@@ -22,7 +22,7 @@ def knowledge_tables() -> list[Table]:
         Column("title", "Title", max_length=100),
         Column("description", "Description", max_length=4000),
         person("owner", "Owner"),
-        truth("active", "Active", "true"),
+        boolean("active", "Active", "true"),
     )
     category = Table("kb_category", "Knowledge Category", display="label")
     category.columns = audit() | columns(
@@ -30,7 +30,7 @@ def knowledge_tables() -> list[Table]:
         Column("value", "Value", max_length=100),
         Column("parent_id", "Parent ID", "document_id", max_length=32),
         Column("parent_table", "Parent table", "table_name", max_length=80),
-        truth("active", "Active", "true"),
+        boolean("active", "Active", "true"),
     )
     article = Table("kb_knowledge", "Knowledge", prefix="KB", display="number", columns=_article())
     return [article, base, category]
@@ -70,19 +70,19 @@ def _article() -> dict[str, Column]:
             Column("scheduled_publish_date", "Scheduled publish date", "glide_date"),
             Column("can_read_user_criteria", "Can Read", "glide_list", max_length=4000),
             Column("cannot_read_user_criteria", "Cannot Read", "glide_list", max_length=4000),
-            truth("active", "Active", "true"),
-            truth("latest", "Latest", "true"),
-            truth("direct", "Attachment link", "false"),
-            truth("flagged", "Flagged", "false"),
-            truth("disable_commenting", "Disable commenting", "false"),
-            truth("disable_suggesting", "Disable suggesting", "false"),
-            truth("display_attachments", "Display attachments", "false"),
-            truth("generated_with_now_assist", "Generated with Now Assist", "false"),
-            truth("view_as_allowed", "View as allowed", "false"),
-            whole_number("sys_view_count", "View count"),
-            whole_number("use_count", "Use count"),
-            whole_number("helpful_count", "Helpful count", ""),
-            whole_number("rating", "Rating", ""),
+            boolean("active", "Active", "true"),
+            boolean("latest", "Latest", "true"),
+            boolean("direct", "Attachment link", "false"),
+            boolean("flagged", "Flagged", "false"),
+            boolean("disable_commenting", "Disable commenting", "false"),
+            boolean("disable_suggesting", "Disable suggesting", "false"),
+            boolean("display_attachments", "Display attachments", "false"),
+            boolean("generated_with_now_assist", "Generated with Now Assist", "false"),
+            boolean("view_as_allowed", "View as allowed", "false"),
+            integer("sys_view_count", "View count"),
+            integer("use_count", "Use count"),
+            integer("helpful_count", "Helpful count", ""),
+            integer("rating", "Rating", ""),
         )
         | plain(
             "category editor_type image instrumentation_metadata meta meta_description roles sys_tags taxonomy_topic"

@@ -5,7 +5,7 @@ Also those with rows that result from them: events, logs, retrieved sets. Column
 reference §1.4).
 """
 
-from sandbox.servicenow.tables.schema import Column, Table, audit, columns, moment, reference, truth, whole_number
+from sandbox.servicenow.tables.schema import Column, Table, audit, boolean, columns, date_time, integer, reference
 
 SCOPE = "sys_scope"
 METADATA_ROOT = "sys_metadata"  # every application file extends it
@@ -197,7 +197,7 @@ def add_metadata(tables: dict[str, Table]) -> None:
         if name in _METADATA:
             known.extends = METADATA_ROOT
             known.columns["sys_class_name"] = Column("sys_class_name", "Class", "sys_class_name", "", 80, default=name)
-    tables["sysevent"].columns |= columns(moment("process_on", "Process on"), moment("processed", "Processed"))
+    tables["sysevent"].columns |= columns(date_time("process_on", "Process on"), date_time("processed", "Processed"))
     tables["sys_script"].columns["name"].max_length = 40  # recorded: longer names are cut
 
 
@@ -210,7 +210,7 @@ def _column(name: str) -> Column:
     if target := _REFERENCES.get(name):
         return reference(name, label, target)
     if name in _TRUTHS:
-        return truth(name, label, "false")
+        return boolean(name, label, "false")
     if name in {"order", "priority"}:
-        return whole_number(name, label, "100")
+        return integer(name, label, "100")
     return Column(name, label, max_length=_LONG if name in _SCRIPTS else 4000)

@@ -40,17 +40,17 @@ def plain(names: str) -> dict[str, Column]:
     return {name: Column(name, name.replace("_", " ").capitalize()) for name in names.split()}
 
 
-def whole_number(name: str, label: str, default: str = "0") -> Column:
+def integer(name: str, label: str, default: str = "0") -> Column:
     """An integer column."""
     return Column(name, label, "integer", default=default)
 
 
-def truth(name: str, label: str, default: str) -> Column:
+def boolean(name: str, label: str, default: str) -> Column:
     """A boolean column, ``true`` or ``false``."""
     return Column(name, label, "boolean", default=default)
 
 
-def moment(name: str, label: str) -> Column:
+def date_time(name: str, label: str) -> Column:
     """A date and time column in UTC."""
     return Column(name, label, "glide_date_time")
 
@@ -74,11 +74,11 @@ def audit() -> dict[str, Column]:
     """The columns of every table."""
     return columns(
         Column("sys_id", "Sys ID", "GUID", max_length=32),
-        moment("sys_created_on", "Created"),
+        date_time("sys_created_on", "Created"),
         Column("sys_created_by", "Created by"),
-        moment("sys_updated_on", "Updated"),
+        date_time("sys_updated_on", "Updated"),
         Column("sys_updated_by", "Updated by"),
-        whole_number("sys_mod_count", "Updates"),
+        integer("sys_mod_count", "Updates"),
     )
 
 

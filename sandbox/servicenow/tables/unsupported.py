@@ -35,6 +35,6 @@ _NAMES = frozenset(
 CLOSED = frozenset({"sys_plugins", "sys_store_app", "sys_package", "sys_index"})
 
 
-def is_real(table: str, referred_to: frozenset[str]) -> bool:
+def is_stock_table(table: str, referred_to: frozenset[str]) -> bool:
     """Whether a stock instance has a table of this name. Tables that our columns refer to count as well."""
     return table in _NAMES or table in referred_to or table.startswith(_FAMILIES)

@@ -38,7 +38,7 @@ class UpdateSets:
 
         Raises:
             BadFile: It isn't an update set.
-            NotDone: It has business rules of a kind that the double doesn't run.
+            Unsupported: It has business rules of a kind that the double doesn't run.
         """
         set_id = self.load(xml)
         found = self._store.find("sys_remote_update_set", set_id) or {}
@@ -89,7 +89,7 @@ class UpdateSets:
 
         Raises:
             Unresolved: A problem needs a decision.
-            NotDone: See `import_whole`.
+            Unsupported: See `import_whole`.
         """
         found = self._store.find("sys_remote_update_set", set_id)
         if found is None or found["state"] != "previewed":

@@ -50,7 +50,7 @@ class Commit:
         Commit, and return the log.
 
         Raises:
-            NotDone: A business rule of a kind that the double doesn't run. Nothing is committed.
+            Unsupported: A business rule of a kind that the double doesn't run. Nothing is committed.
         """
         work = []
         for update in self._updates:

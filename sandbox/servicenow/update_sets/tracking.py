@@ -3,7 +3,7 @@
 import uuid
 from datetime import UTC, datetime
 
-from sandbox.servicenow.records.hooks import Save, Triggers
+from sandbox.servicenow.records.hooks import Save, WriteHooks
 from sandbox.servicenow.records.store import Row, Store
 from sandbox.servicenow.records.task_rules import Refusal
 from sandbox.servicenow.tables.metadata import METADATA
@@ -22,7 +22,7 @@ class Tracking:
     later preview compares it with its own updates (update-set reference §5).
     """
 
-    def __init__(self, store: Store, inner: Triggers) -> None:
+    def __init__(self, store: Store, inner: WriteHooks) -> None:
         self._store = store
         self._inner = inner
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 from lxml import etree
 
-from sandbox.servicenow.queries.encoded_query import NotDone
+from sandbox.servicenow.queries.encoded_query import Unsupported
 
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 _CONTROL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -21,7 +21,7 @@ def written(body: dict[str, Any]) -> str:
     Convert a response to ``<response>``. Lists repeat their element.
 
     Raises:
-        NotDone: A key that isn't a valid XML name. How an instance writes it isn't known.
+        Unsupported: A key that isn't a valid XML name. How an instance writes it isn't known.
     """
     root = ElementTree.Element("response")
     _add(root, body)
@@ -44,7 +44,7 @@ def read(data: bytes) -> dict[str, str]:
 def _add(parent: ElementTree.Element, values: dict[str, Any]) -> None:
     for name, value in values.items():
         if not _NAME.fullmatch(name):
-            raise NotDone(f"XML for the key {name}")
+            raise Unsupported(f"XML for the key {name}")
         for one in value if isinstance(value, list) else [value]:
             child = ElementTree.SubElement(parent, name)
             if isinstance(one, dict):

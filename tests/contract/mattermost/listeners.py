@@ -20,7 +20,7 @@ class Listener:
         self._asked = 0
         self.hello: Json = json.loads(self._socket.recv())
 
-    def heard(self) -> list[Json]:
+    def events(self) -> list[Json]:
         """The events since the last time. Answers are in order: what comes before ours is all that came."""
         self._asked += 1
         self._socket.send(json.dumps({"action": "ping", "seq": self._asked}))

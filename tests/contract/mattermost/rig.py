@@ -162,11 +162,11 @@ class Replay:
             if name in self.listening:
                 if name not in self._listeners:
                     self._listeners[name] = Listener(self.double.url, token)
-                self._listeners[name].heard()
+                self._listeners[name].events()
 
     def _compare_events(self, scene: Json) -> list[str]:
         recorded = recorded_events(scene)
-        ours = {name: listener.heard() for name, listener in self._listeners.items()}
+        ours = {name: listener.events() for name, listener in self._listeners.items()}
         differences = []
         for name, heard in ours.items():
             wanted = [event for to, event in recorded if to == name]

@@ -100,12 +100,12 @@ class Replay11(Replay):
         """The agent listens, and forgets what was heard before the scene."""
         if "user agent" not in self._listeners:
             self._listeners["user agent"] = Listener(self.double.url, PEOPLE[AGENT][2][0])
-        self._listeners["user agent"].heard()
+        self._listeners["user agent"].events()
 
     def _compare_events(self, scene: Json) -> list[str]:
         """What the agent was told: kinds and contents."""
         wanted = [event for to, event in recorded_events(scene) if to == "user agent"]
-        heard = self._listeners["user agent"].heard()
+        heard = self._listeners["user agent"].events()
         kinds = ([event["event"] for event in wanted], [event["event"] for event in heard])
         if kinds[0] != kinds[1]:
             return [f"heard {kinds[0]}, here {kinds[1]}"]
@@ -117,7 +117,7 @@ class Replay11(Replay):
         body = scene["client_to_mattermost"][0]["request"]["body"]
         recorded = body.get("trigger_id", "") if isinstance(body, dict) else ""
         if len(parts := _decoded(recorded).split(":")) == 4 and recorded not in self.ours:
-            client_id, trigger_id = self.double.triggers.mint(AGENT)
+            client_id, trigger_id = self.double.trigger_ids.create(AGENT)
             self.ours |= {recorded: trigger_id, parts[0]: client_id}
 
 

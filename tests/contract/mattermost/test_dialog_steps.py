@@ -196,7 +196,7 @@ def test_a_private_post_s_button_is_pressed_with_its_cookie(
     with agent.listening() as listening:
         for _ in range(2):
             admin.post("/api/v4/posts/ephemeral", {"user_id": agent.id, "post": post})
-        first, second = (one["data"]["post"] for one in listening.heard())
+        first, second = (one["data"]["post"] for one in listening.events())
     [action] = first["props"]["attachments"][0]["actions"]
     assert agent.press_action(first["id"], action["id"], cookie=action["cookie"]).texts == ["done"]
     assert app.last("press")["context"] == {"mac": "secret"}

@@ -25,7 +25,7 @@ def trigger_for(server: Replay, scene: Json) -> None:
     parts = _decoded(recorded).split(":")
     if len(parts) != 4 or recorded in server.ours:
         return
-    client_id, trigger_id = server.double.triggers.mint(ALICE)
+    client_id, trigger_id = server.double.trigger_ids.create(ALICE)
     if "forged for another user" in scene["what"]:
         forged = _decoded(trigger_id).replace(ALICE, BOB)
         trigger_id = base64.b64encode(forged.encode()).decode()

@@ -31,7 +31,7 @@ def test_a_channel_is_archived_and_comes_back(
         assert status(refused) == (400, "api.post.create_post.can_not_post_to_deleted.error")
         assert status(agent.browser.post(f"{url}/restore"))[0] == 403
         assert admin.post(f"/api/v4/channels/{desk}/restore", {})["delete_at"] == 0
-        kinds = [one["event"] for one in listening.heard()]
+        kinds = [one["event"] for one in listening.events()]
     assert kinds == ["channel_deleted", "channel_restored"]
     agent.post("/api/v4/posts", given)
 
@@ -54,7 +54,7 @@ def test_who_is_removed_may_read_a_public_channel_and_write_no_more(
     desk = agent.channel("service-desk")
     with agent.listening() as listening:
         admin.browser.delete(f"{double.url}/api/v4/channels/{desk}/members/{agent.id}").raise_for_status()
-        [event] = listening.heard()
+        [event] = listening.events()
     assert (event["event"], event["data"]) == ("user_removed", {"channel_id": desk, "remover_id": admin.id})
     found = admin.browser.get(f"{double.url}/api/v4/channels/{desk}/members/{agent.id}")
     assert status(found) == (404, "app.channel.get_member.missing.app_error")
@@ -129,7 +129,7 @@ def test_a_group_message_is_the_same_for_the_same_people(agent: MattermostClient
     other = MattermostClient(admin.url, "requester")
     with other.listening() as listening:
         group = agent.post("/api/v4/channels/group", [admin.id, other.id])
-        assert [one["event"] for one in listening.heard()] == ["group_added"]
+        assert [one["event"] for one in listening.events()] == ["group_added"]
     assert admin.post("/api/v4/channels/group", [agent.id, other.id])["id"] == group["id"]
     other.post("/api/v4/posts", {"channel_id": group["id"], "message": "hello"})
     stranger = MattermostClient(admin.url, "newcomer")

@@ -91,7 +91,7 @@ def test_a_patch_replaces_the_props_whole_and_is_heard(agent: MattermostClient, 
     with agent.listening() as listening:
         assert put(agent, f"{post['id']}/patch", {"message": "two"}).json()["props"] == batch
         assert put(agent, f"{post['id']}/patch", {"props": {"batch": "b2"}}).json()["props"] == {"batch": "b2"}
-        heard = [one["data"]["post"] for one in listening.heard() if one["event"] == "post_edited"]
+        heard = [one["data"]["post"] for one in listening.events() if one["event"] == "post_edited"]
     assert [(one["message"], one["props"]) for one in heard] == [("two", batch), ("two", {"batch": "b2"})]
     assert put(agent, f"{post['id']}", {"id": post["id"], "message": "three"}).json()["props"] == {}
 

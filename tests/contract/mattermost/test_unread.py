@@ -59,7 +59,7 @@ def test_posts_and_mentions_are_counted_until_the_channel_is_viewed(
     assert agent.get(f"/api/v4/users/me/teams/{agent.team_id}/unread") == team | none
     with agent.listening() as listening:
         answer = agent.post("/api/v4/channels/members/me/view", {"channel_id": desk, "prev_channel_id": ""})
-        [event] = listening.heard()
+        [event] = listening.events()
     last = double.posts_in("service-desk")[-1]["create_at"]
     assert answer == {"status": "OK", "last_viewed_at_times": {desk: last}}
     assert (event["event"], event["data"]) == ("multiple_channels_viewed", {"channel_times": {desk: last}})
@@ -117,13 +117,13 @@ def test_nobody_mentions_themselves_and_each_hears_of_the_own_mention(
     with agent.listening() as one, admin.listening() as other:
         agent.say("service-desk", "@agent and @admin")
         assert unread(agent)["mention_count"] == 0
-        [mine], [theirs] = one.heard(), other.heard()
+        [mine], [theirs] = one.events(), other.events()
         assert "mentions" not in mine["data"]
         assert json.loads(theirs["data"]["mentions"]) == [admin.id]
         direct = agent.post("/api/v4/channels/direct", [agent.id, admin.id])["id"]
-        other.heard()
+        other.events()
         agent.post("/api/v4/posts", {"channel_id": direct, "message": "hello"})
-        assert json.loads(other.heard()[0]["data"]["mentions"]) == [admin.id]
+        assert json.loads(other.events()[0]["data"]["mentions"]) == [admin.id]
     assert admin.get(f"/api/v4/users/me/channels/{direct}/unread")["mention_count"] == 1
     assert agent.get(f"/api/v4/users/me/channels/{direct}/unread")["msg_count"] == 0
 
@@ -137,7 +137,7 @@ def test_a_thread_is_followed_by_its_author_whoever_replies_and_whoever_is_menti
     assert threads(agent)["total"] == threads(other)["total"] == 0  # nothing is a thread before its first reply
     with agent.listening() as listening:
         reply = admin.say("service-desk", "reply", root["id"])
-        posted, updated = listening.heard()
+        posted, updated = listening.events()
     assert "mentions" not in posted["data"]
     assert updated["event"] == "thread_updated"
     assert (updated["broadcast"]["user_id"], updated["broadcast"]["team_id"]) == (agent.id, agent.team_id)
@@ -183,7 +183,7 @@ def test_mentions_in_threads_until_the_thread_is_read(agent: MattermostClient, a
         assert (read["unread_replies"], read["unread_mentions"]) == (2, 2)
         read = agent.browser.put(f"{url}/{root['id']}/read/4102444800000").json()
         assert (read["unread_replies"], read["unread_mentions"]) == (0, 0)
-        last = listening.heard()[-1]
+        last = listening.events()[-1]
     assert read["participants"][0]["id"] == admin.id
     assert read["participants"][0]["username"] == ""
     assert last["event"] == "thread_read_changed"

@@ -3,7 +3,7 @@
 import pytest
 
 from sandbox.servicenow import ServiceNowDouble
-from sandbox.servicenow.queries.encoded_query import NotDone
+from sandbox.servicenow.queries.encoded_query import Unsupported
 from sandbox.servicenow.queries.record_queries import matches
 from sandbox.servicenow.seed.records import sys_id
 from tests.contract.servicenow_tables.asking import error, recorded, send
@@ -120,5 +120,5 @@ def test_one_row_can_be_matched_by_case(double: ServiceNowDouble) -> None:
         assert matches(double.store, "incident", row, query)
         assert not matches(double.store, "incident", row, query, case_sensitive=True)
     assert matches(double.store, "incident", row, "short_descriptionLIKEVPN", case_sensitive=True)
-    with pytest.raises(NotDone):
+    with pytest.raises(Unsupported):
         matches(double.store, "incident", row, "opened_atMORETHANdue_date@day@before@1")

@@ -206,7 +206,7 @@ def genuine(world: World) -> tuple[Json, MattermostClient]:
     stored = world.mattermost.state.posts[post["id"]]
     [card] = stored["props"]["attachments"]
     context = next(action for action in card["actions"] if action["id"] == "mine")["integration"]["context"]
-    _, trigger_id = world.mattermost.triggers.mint(agent.id)
+    _, trigger_id = world.mattermost.trigger_ids.create(agent.id)
     body = {
         "user_id": agent.id,
         "user_name": "agent",
@@ -255,12 +255,12 @@ Changed = Callable[[World, MattermostClient], Json]
 # What is not as it was pressed, and the refusal that the log names.
 CHANGES: dict[str, tuple[Changed, str]] = {
     "another person's trigger": (
-        lambda world, _: {"trigger_id": world.mattermost.triggers.mint(world.person("admin").id)[1]},
+        lambda world, _: {"trigger_id": world.mattermost.trigger_ids.create(world.person("admin").id)[1]},
         "trigger: of another person",
     ),
     "another person": (lambda world, _: {"user_id": world.person("admin").id}, "trigger: of another person"),
     "a client id": (
-        lambda world, agent: {"trigger_id": world.mattermost.triggers.mint(agent.id)[0]},
+        lambda world, agent: {"trigger_id": world.mattermost.trigger_ids.create(agent.id)[0]},
         "trigger: of another shape",
     ),
     "another channel": (
@@ -415,12 +415,12 @@ def test_a_private_channels_name_is_for_its_members(world: World) -> None:
             "channel_id": channel_id,
             "channel_name": name,
             "post_id": stored["id"],
-            "trigger_id": world.mattermost.triggers.mint(agent.id)[1],
+            "trigger_id": world.mattermost.trigger_ids.create(agent.id)[1],
             "context": context,
         }
         with agent.listening() as listening:
             told = forward(world, body)
-            heard = listening.heard()
+            heard = listening.events()
         assert "You aren't a member of this channel" in told
         assert "Operations" not in told
         assert not [event for event in heard if event["event"] == "open_dialog"]
@@ -442,7 +442,7 @@ def test_a_cookie_of_another_channel_opens_no_private_card(world: World) -> None
     }
     with agent.listening() as listening:
         admin.post("/api/v4/posts/ephemeral", {"user_id": agent.id, "post": private})
-        [told] = [one["data"]["post"] for one in listening.heard() if one["event"] == "ephemeral_message"]
+        [told] = [one["data"]["post"] for one in listening.events() if one["event"] == "ephemeral_message"]
     cookie = told["props"]["attachments"][0]["actions"][0]["cookie"]
     world.servicenow.clear_requests()
     for button in ("comment", "mine"):

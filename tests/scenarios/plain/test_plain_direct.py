@@ -42,7 +42,7 @@ def forwarded(world: World, post: Json, person: MattermostClient, action: str) -
         "channel_id": channel["id"],
         "channel_name": channel["name"],
         "post_id": post["id"],
-        "trigger_id": world.mattermost.triggers.mint(person.id)[1],
+        "trigger_id": world.mattermost.trigger_ids.create(person.id)[1],
         "context": found["integration"]["context"],
     }
     answer = requests.post(f"{world.config.app_url}/plain/press", json=body, timeout=20).json()

@@ -5,17 +5,17 @@
 
 const APPS = "/plugins/com.mattermost.apps";
 
-/** How many messages of a channel are read at once. */
+/** The number of posts that are loaded at once. */
 export const MOST_POSTS = 200;
 
 let expired = () => {};
 
-/** Call *listener* when the server no longer knows the session. */
+/** Call *listener* when the session is no longer valid. */
 export function onExpired(listener) {
   expired = listener;
 }
 
-/** A refusal: what the server said, its status (0: no answer) and its error id. */
+/** An error response: the server's text, its status (0: no response) and its error ID. */
 export class ApiError extends Error {
   constructor(message, status = 0, id = "") {
     super(message);

@@ -41,7 +41,7 @@ export function reconcile(parent, nodes) {
   });
 }
 
-/** A word that may stand in a `data-testid`: lower case, words joined by hyphens. */
+/** Convert text for a `data-testid`: lower case, with hyphens between words. */
 export function slug(text) {
   return text.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
 }
@@ -62,7 +62,7 @@ export function freshId(prefix) {
   return `${prefix}-${counter}`;
 }
 
-/** A small rotating ring; *label* is read to those who do not see it. */
+/** A spinner. Screen readers announce *label*. */
 export function spinner(label = "") {
   return h("span", { class: "spinner", role: label ? "status" : null, "aria-label": label || null });
 }

@@ -1,4 +1,4 @@
-/** What the WebSocket tells. https://developers.mattermost.com/api-documentation/ */
+/** WebSocket events. https://developers.mattermost.com/api-documentation/ */
 
 import { fetchBindings } from "./apps/bindings.js";
 import { loadChannels, loadUsers, seen } from "./load.js";
@@ -6,7 +6,7 @@ import { toldToOpen } from "./modal/triggers.js";
 import { addPosts, changed, markViewed, removePost, store } from "./store.js";
 import { loadThreads } from "./threads.js";
 
-/** One event. Posts come as JSON in a string. */
+/** Handle one event. Posts are sent as a JSON string. */
 export async function arrive(event, data) {
   switch (event) {
     case "posted":
@@ -57,7 +57,7 @@ async function posted(post, mentioned) {
   changed();
 }
 
-/** A new message, which is read or not yet. Replies count in their threads alone. */
+/** A new post, read or unread. Replies count only in their threads. */
 function count(post, { known, mentioned, read }) {
   const id = post.channel_id;
   if (read) return seen({ id });

@@ -1,4 +1,4 @@
-/** Line icons of our own, 24 × 24, drawn with the colour of the text around them. */
+/** Our own line icons, 24 × 24, in the color of the surrounding text. */
 
 const SVG = "http://www.w3.org/2000/svg";
 

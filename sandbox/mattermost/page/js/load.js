@@ -1,9 +1,9 @@
-/** Reading from the server into the store. */
+/** Loads data from the server into the store. */
 
 import { MOST_POSTS, api } from "./api.js";
 import { addPosts, addUsers, changed, markViewed, store } from "./store.js";
 
-/** The channels of the sidebar, the people in them, and what has not been seen yet. */
+/** Load the sidebar's channels, their users, and the unread counts. */
 export async function loadChannels() {
   const team = store.team.id;
   const [channels, users, memberships] = await Promise.all([api.channels(team), api.users(team), api.memberships(team)]);
@@ -24,19 +24,19 @@ export async function loadChannels() {
   changed();
 }
 
-/** The channel has been seen, up to now; the server is told. */
+/** Mark the channel as read, here and on the server. */
 export function seen(channel, before) {
   markViewed(channel.id);
   api.viewed(channel.id, before?.id).catch(() => {});
 }
 
-/** People that are not known yet, by id. */
+/** Load users by ID that aren't known yet. */
 export async function loadUsers(ids) {
   const unknown = [...new Set(ids)].filter((id) => id && !store.users.has(id));
   if (unknown.length) addUsers(await api.usersByIds(unknown));
 }
 
-/** The newest messages of a channel and how many people are in it. */
+/** Load the newest posts of a channel and its number of members. */
 export async function loadPosts(channel) {
   const before = new Set(store.posts.keys()); // what arrives while we ask is not gone
   const [found, members] = await Promise.all([api.posts(channel.id), api.channelMembers(channel.id).catch(() => [])]);
@@ -57,7 +57,7 @@ export async function loadThread(rootId) {
   await loadUsers(Object.values(found.posts).map((one) => one.user_id));
 }
 
-/** The channel of a post, as the sidebar has it or as the server tells it. */
+/** The channel of a post, from the sidebar or from the server. */
 export async function openChannelOf(post) {
   return store.channels.get(post.channel_id) ?? api.channel(post.channel_id);
 }

@@ -1,4 +1,4 @@
-/** The sign-in page. The sandbox's people are listed, so that nobody has to look for names. */
+/** The sign-in page. It lists the sandbox's accounts. */
 
 import { api } from "./api.js";
 import { h, spinner } from "./dom.js";

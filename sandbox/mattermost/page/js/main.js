@@ -104,7 +104,7 @@ async function showPost(id) {
   });
 }
 
-/** Show what the address says; an address that leads nowhere leads to the first channel, with a word about it. */
+/** Show the page of the URL. An invalid URL leads to the first channel, with a message. */
 async function follow() {
   const [team, kind, name] = location.pathname.split("/").filter(Boolean).map(decodeURIComponent);
   store.highlight = "";
@@ -134,7 +134,7 @@ function toast(text) {
   setTimeout(() => node.remove(), 6000);
 }
 
-/** Read anew what may have been missed. */
+/** Reload what may have been missed. */
 async function reload() {
   try {
     await Promise.all([loadChannels(), loadThreads()]);

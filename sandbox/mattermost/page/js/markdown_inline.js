@@ -29,7 +29,7 @@ const FACES = [
   [/^<3\b/, "❤️"], [/^<\/3\b/, "💔"],
 ];
 
-/** An address that may be followed, or null: web, mail, or a path of this server; never scripts or data. */
+/** The URL if it may be followed, or null: web, mail, or a path of this server; never scripts or data. */
 export function safeAddress(address) {
   const plain = address.replace(/[\u0000-\u0020\u200b-\u200d\u2060\ufeff]/g, "");
   if (/^(https?:\/\/|mailto:|tel:)/i.test(plain)) return plain;
@@ -38,7 +38,7 @@ export function safeAddress(address) {
   return plain && !plain.startsWith("//") ? `http://${plain}` : null;
 }
 
-/** A link: in this page where it leads here (main.js follows those), in a new tab otherwise. */
+/** A link: inside this page it is followed in place (by main.js), otherwise in a new tab. */
 export function link(address, content) {
   const safe = safeAddress(address);
   if (!safe) return h("span", {}, content);
@@ -174,7 +174,7 @@ function emoji(text, at) {
   return sign ? { node: h("span", { role: "img", "aria-label": name }, sign), end: at + name.length + 2 } : null;
 }
 
-/** Text without backslashes as nodes. Character references are read last, so that they mean no more than what they show. */
+/** Text without backslashes, as nodes. Character references are decoded last, so that they can't become markup. */
 function formatted(text, plain) {
   const nodes = [];
   for (let at = 0; at < text.length; ) {

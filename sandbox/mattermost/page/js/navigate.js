@@ -1,30 +1,30 @@
-/** Addresses: those of this page are followed in place, all others open a new tab. */
+/** Links: those to this page are followed in place, all others open a new tab. */
 
 const OUTSIDE = /^\/(?:plugins|files|help|api|static|_sandbox)(?:\/|$)/;
 const INSIDE = /^\/(?:[a-z0-9-]+\/(?:channels|messages|pl)\/[^/]+\/?)?$/;
 
 let follow = () => {};
 
-/** main.js says how to follow a path of the page. */
+/** Set the function that opens a path of the page (main.js does). */
 export function setFollower(follower) {
   follow = follower;
 }
 
-/** Go to a path of this page; `replace` leaves no trace in the history. */
+/** Go to a path of this page; `replace` adds no history entry. */
 export function go(path, { replace = false } = {}) {
   if (replace) history.replaceState(null, "", path);
   else if (path !== location.pathname) history.pushState(null, "", path);
   follow();
 }
 
-/** The path where *address* leads inside this page, or null. */
+/** The path of *address* inside this page, or null. */
 export function insidePath(address) {
   const url = new URL(address, location.href);
   if (url.origin !== location.origin || OUTSIDE.test(url.pathname)) return null;
   return INSIDE.test(url.pathname) ? url.pathname : null;
 }
 
-/** Follow an app's `navigate`. Returns false when the browser refused a new tab. */
+/** Follow an app's `navigate`. Returns false if the browser blocked a new tab. */
 export function openAddress(address) {
   const path = insidePath(address);
   if (path !== null) {
@@ -35,7 +35,7 @@ export function openAddress(address) {
   return window.open(address, "_blank") !== null;
 }
 
-/** Follow links to this page in place, wherever they stand; a new tab is still had with Ctrl or the middle button. */
+/** Follow all links to this page in place. Ctrl or the middle button still opens a new tab. */
 export function followLinks(root) {
   root.addEventListener("click", (event) => {
     const anchor = event.target.closest?.("a[href]");

@@ -1,4 +1,4 @@
-/** The WebSocket, which comes back by itself. https://developers.mattermost.com/api-documentation/ */
+/** The WebSocket, which reconnects automatically. https://developers.mattermost.com/api-documentation/ */
 
 const LONGEST_PAUSE = 15000;
 

@@ -1,4 +1,4 @@
-/** What the page knows. Views ask it and listen for "change"; only this module alters it. */
+/** The page's state. Views read it and listen for "change"; only this module changes it. */
 
 export const store = {
   me: null,
@@ -33,7 +33,7 @@ export function atLeast(major, minor) {
   return store.version[0] > major || (store.version[0] === major && store.version[1] >= minor);
 }
 
-/** Tell that something changed; listeners run once, before the next frame. */
+/** Notify listeners of a change. They run once, before the next frame. */
 export function changed() {
   if (queued) return;
   queued = true;
@@ -57,13 +57,13 @@ export function channelByName(name) {
   return [...store.channels.values()].find((channel) => channel.name === name && channel.team_id) ?? null;
 }
 
-/** A person as the client names them: full name, or the user name. */
+/** A user's display name: the full name, or the username. */
 export function displayName(user) {
   if (!user) return "Someone";
   return [user.first_name, user.last_name].filter(Boolean).join(" ") || user.username;
 }
 
-/** The other person of a direct channel (oneself in a channel with oneself). */
+/** The other user of a direct channel (oneself in a channel with oneself). */
 export function partner(channel) {
   const ids = channel.name.split("__");
   return store.users.get(ids.find((id) => id !== store.me.id) ?? ids[0]) ?? null;
@@ -75,13 +75,13 @@ export function channelTitle(channel) {
   return user?.is_bot ? user.username : displayName(user);
 }
 
-/** The address of a channel in this page. */
+/** The URL of a channel in this page. */
 export function channelPath(channel) {
   const user = channel.type === "D" ? partner(channel) : null;
   return user ? `/${store.team.name}/messages/@${user.username}` : `/${store.team.name}/channels/${channel.name}`;
 }
 
-/** Posts of a list answer (`order`, `posts`), or single ones. Private messages stay as they are. */
+/** Add the posts of a post list (`order`, `posts`), or single ones. Ephemeral posts are kept. */
 export function addPosts(posts) {
   for (const post of posts) {
     if (post.delete_at) store.posts.delete(post.id);
@@ -99,7 +99,7 @@ function byTime(one, other) {
   return one.create_at - other.create_at || (one.id < other.id ? -1 : 1);
 }
 
-/** What stands in a channel: its roots, and private messages also when they belong to a thread. */
+/** The posts to show in a channel: its roots, and all ephemeral posts. */
 export function channelPosts(channelId) {
   return [...store.posts.values()]
     .filter((post) => post.channel_id === channelId && (!post.root_id || post.local))
@@ -110,7 +110,7 @@ export function threadPosts(rootId) {
   return [...store.posts.values()].filter((post) => post.id === rootId || post.root_id === rootId).sort(byTime);
 }
 
-/** Replies of a root: how many, when the last one, and by whom (newest last, at most four). */
+/** The replies to a root: their number, the time of the last one, and up to four authors (newest last). */
 export function replies(root) {
   const known = threadPosts(root.id).filter((post) => post.id !== root.id && !post.local);
   const people = [...new Set(known.map((post) => post.user_id))].slice(-4);
@@ -118,7 +118,7 @@ export function replies(root) {
   return { count: Math.max(known.length, root.reply_count ?? 0), last, people };
 }
 
-/** All of the channel has been seen. */
+/** Mark the channel as read. */
 export function markViewed(channelId) {
   store.unread.delete(channelId);
   store.mentions.delete(channelId);

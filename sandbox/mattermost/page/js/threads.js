@@ -1,9 +1,9 @@
-/** The threads that this person follows: read from the server, and read up to their end while one is open. */
+/** Followed threads: loaded from the server, and marked as read while one is open. */
 
 import { api } from "./api.js";
 import { changed, store } from "./store.js";
 
-/** Followed threads with their counts; an open one has been seen. */
+/** Load the followed threads with their counts. An open one is marked as read. */
 export async function loadThreads() {
   const found = await api.threads(store.team.id);
   store.threads = { unread: found.total_unread_threads, mentions: found.total_unread_mentions, list: found.threads };
@@ -11,7 +11,7 @@ export async function loadThreads() {
   if (!document.hidden) await readThread(store.thread);
 }
 
-/** The thread has been seen. The server tells what is left, which brings `loadThreads`. */
+/** Mark the thread as read. The server's event then triggers `loadThreads`. */
 export async function readThread(rootId) {
   const thread = store.threads.list.find((one) => one.id === rootId);
   if (!thread || !(thread.unread_replies || thread.unread_mentions)) return;

@@ -1,4 +1,4 @@
-/** Dates as people read them, in the browser's language and time zone. All arguments are milliseconds. */
+/** Dates in the browser's language and time zone. All arguments are in milliseconds. */
 
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const LONG = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });

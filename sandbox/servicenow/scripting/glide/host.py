@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.servicenow.auth.access_control import Caller
-from sandbox.servicenow.queries.encoded_query import NotDone
+from sandbox.servicenow.queries.encoded_query import Unsupported
 from sandbox.servicenow.records.store import Row
 from sandbox.servicenow.scripting.glide.outbound_http import Outbound, Unreachable
 from sandbox.servicenow.scripting.glide.records import Records
@@ -64,7 +64,7 @@ class Host:
             return json.dumps({"value": getattr(self, f"do_{operation}")(json.loads(given))})
         except (ScriptError, Unreachable) as problem:
             return json.dumps({"error": str(problem)})
-        except NotDone as problem:  # logged as well, in case the script swallows it
+        except Unsupported as problem:  # logged as well, in case the script swallows it
             refused = f"The sandbox does not do this: {problem}"
             self.services.log("2", refused, self.source)
             return json.dumps({"error": refused})

@@ -7,10 +7,10 @@ from threading import local
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sandbox.servicenow.auth.access_control import Caller, People
-from sandbox.servicenow.queries.encoded_query import NotDone, Parsed
-from sandbox.servicenow.queries.record_queries import Lists, evaluator
-from sandbox.servicenow.queries.serializer import Shapes, instant
+from sandbox.servicenow.auth.access_control import AccessControl, Caller
+from sandbox.servicenow.queries.encoded_query import Parsed, Unsupported
+from sandbox.servicenow.queries.record_queries import RecordQueries, evaluator
+from sandbox.servicenow.queries.serializer import RowSerializer, instant
 from sandbox.servicenow.records.store import Refusal, Row, Store
 from sandbox.servicenow.scripting.glide.scopes import GLOBAL, Scope, Scopes
 
@@ -22,10 +22,10 @@ Json = dict[str, Any]
 class Records:
     """The records of an instance for scripts."""
 
-    def __init__(self, store: Store, people: People) -> None:
+    def __init__(self, store: Store, access_control: AccessControl) -> None:
         self._store = store
-        self._people = people
-        self._lists = Lists(store, people)
+        self._access_control = access_control
+        self._queries = RecordQueries(store, access_control)
         self._scopes = Scopes(store)
         self._quiet = local()
 
@@ -67,7 +67,7 @@ class Records:
     # --- reads
 
     def select(self, given: Json, session: Caller) -> list[Row]:
-        """The rows that match every condition, sorted. Raises NotDone."""
+        """The rows that match every condition, sorted. Raises Unsupported."""
         table = given["table"]
         if table not in self._store.tables:
             return []
@@ -104,8 +104,8 @@ class Records:
         return found
 
     def parse(self, table: str, query: str) -> Parsed:
-        """Parse an encoded query. For booleans, ``1`` and ``0`` mean true and false. Raises NotDone."""
-        parsed = self._lists.parse(table, query)
+        """Parse an encoded query. For booleans, ``1`` and ``0`` mean true and false. Raises Unsupported."""
+        parsed = self._queries.parse(table, query)
         for term in (term for ands in parsed.queries for ors in ands for term in ors):
             column = self._store.column(table, term.column) if term.column else None
             if column is not None and column.type == "boolean":
@@ -117,12 +117,12 @@ class Records:
         if table not in self._store.tables:
             return False
         try:
-            return not self._lists.parse(table, query).dropped
-        except NotDone:
+            return not self._queries.parse(table, query).dropped
+        except Unsupported:
             return True
 
     def matches(self, given: Json, session: Caller) -> bool:
-        """Whether values match a query. Case-sensitive, and an empty value is less than any other. Raises NotDone."""
+        """Whether values match a query. Case-sensitive; an empty value is less than any other. Raises Unsupported."""
         table = given["table"]
         parsed = self.parse(table, given["query"])
         if not given["all"]:
@@ -143,17 +143,17 @@ class Records:
         column_of = self._store.column(table, path)
         if column_of is not None and column_of.type == "password2":
             return "********" if self._store.value(table, values, path) else ""
-        return self._shapes(session).text(table, values, path)
+        return self._serializer(session).text(table, values, path)
 
     def local(self, value: str, session: Caller) -> str:
         """A time in the session's time zone."""
-        return self._shapes(session).local(value)
+        return self._serializer(session).local(value)
 
     def journal(self, sys_id: str, element: str, which: int, session: Caller) -> str:
         """Entries newest first, each with a heading and an empty line. -1 returns all."""
         entries = self._store.journal(sys_id, element)
-        shapes = self._shapes(session)
-        return "".join(shapes.entry(entry) for entry in (entries if which < 0 else entries[:which]))
+        serializer = self._serializer(session)
+        return "".join(serializer.entry(entry) for entry in (entries if which < 0 else entries[:which]))
 
     def choices(self, table: str, element: str) -> list[str]:
         """The active values in order."""
@@ -217,7 +217,7 @@ class Records:
         column = self._store.column(table, name)
         if column is not None and column.type == "glide_date_time":
             return instant(value, ZoneInfo(session.time_zone))
-        return self._lists.raw(table, name, value)
+        return self._queries.raw(table, name, value)
 
     def silenced(self) -> bool:
         """Whether this thread's writes skip business rules."""
@@ -241,10 +241,10 @@ class Records:
         }
         for name, value in given["shown"].items():
             secret = columns[name].type == "password2"
-            values[name] = value if secret else self._lists.raw(given["table"], name, value)
+            values[name] = value if secret else self._queries.raw(given["table"], name, value)
         return values
 
-    def _shapes(self, session: Caller) -> Shapes:
+    def _serializer(self, session: Caller) -> RowSerializer:
         """Scripts ignore ACLs when they read."""
         everything = replace(session, roles=session.roles | {"admin"})
-        return Shapes(self._store, self._people, everything, "", "true", False)
+        return RowSerializer(self._store, self._access_control, everything, "", "true", False)

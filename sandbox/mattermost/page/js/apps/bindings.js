@@ -30,7 +30,7 @@ function cleanField(field, taken) {
   return cleaned;
 }
 
-/** A form without the fields a client would drop. */
+/** The form without the fields that a client drops. */
 export function cleanForm(form) {
   const taken = new Set();
   return { ...form, fields: (form.fields ?? []).map((field) => cleanField(field, taken)).filter(Boolean) };
@@ -79,7 +79,7 @@ export function clean(tops) {
 
 let asked = 0;
 
-/** Ask for the open channel's entries. The old ones stay until the answer; a failure takes none away. */
+/** Fetch the bindings of the open channel. The old ones remain until the response, and if it fails. */
 export async function fetchBindings() {
   const channel = store.channel;
   if (!channel) return;
@@ -99,7 +99,7 @@ export async function fetchBindings() {
   changed();
 }
 
-/** The entries of a place (`channel` or `thread`) under one top location. */
+/** The bindings of a place (`channel` or `thread`) below one top location. */
 export function entries(top, place = "channel") {
   return store.bindings[place][top] ?? [];
 }

@@ -1,4 +1,4 @@
-/** Calls as the real client encodes them, and what becomes of the answers. */
+/** Calls, encoded as in the real client, and how their responses are handled. */
 
 import { api } from "../api.js";
 import { openAddress } from "../navigate.js";
@@ -7,7 +7,7 @@ import { cleanForm } from "./bindings.js";
 
 let locals = 0;
 
-/** A context of a binding; *extra* holds post_id and root_id where there is a post, root_id for commands. */
+/** The context of a binding; *extra* has post_id and root_id for posts, root_id for commands. */
 export function contextOf(binding, extra = {}) {
   return {
     app_id: binding.app_id,
@@ -28,7 +28,7 @@ export function request(call, context, submits, keys = {}) {
   };
 }
 
-/** Send a request. Whatever goes wrong comes back as an answer of type error. */
+/** Send a request. Any failure is returned as a response of type error. */
 export async function send(asked) {
   try {
     const answer = (await api.call(asked)) ?? {};
@@ -39,7 +39,7 @@ export async function send(asked) {
   }
 }
 
-/** A message that exists in this page alone, by the app's bot or by "System". */
+/** A post that exists only in this page, by the app's bot or by "System". */
 export function tellPrivately(text, { channelId, rootId = "", botId = "" }) {
   locals += 1;
   const post = {
@@ -56,7 +56,7 @@ export function tellPrivately(text, { channelId, rootId = "", botId = "" }) {
   changed();
 }
 
-/** Show an answer's text as a private message where it was asked for. */
+/** Show a response's text as an ephemeral post where the call was made. */
 export function showText(answer, text, context) {
   tellPrivately(text, {
     channelId: context.channel_id,

@@ -5,7 +5,7 @@ import { press } from "../apps/calls.js";
 import { h, slug } from "../dom.js";
 import { openForm } from "../modal/form.js";
 
-/** Build the bar; `update()` draws what changed. It takes no room while there is nothing in it. */
+/** Build the bar; `update()` draws what changed. An empty bar takes no space. */
 export function appBar() {
   const root = h("aside", { class: "app-bar", id: "app-bar", "aria-label": "Apps", role: "toolbar" });
   let sign = "";

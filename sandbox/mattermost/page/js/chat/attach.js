@@ -1,4 +1,4 @@
-/** Files on their way into a message: chosen, uploaded at once, shown until the message is sent. */
+/** Files for a new post: chosen, uploaded immediately, and shown until the post is sent. */
 
 import { api } from "../api.js";
 import { h, spinner } from "../dom.js";

@@ -39,7 +39,7 @@ function draw(post, attachment) {
   );
 }
 
-/** Long text is cut until the reader wants all of it. */
+/** Collapse long text until the user expands it. */
 function text(written) {
   const whole = markdown(written);
   if (written.length <= LONG && written.split("\n").length <= MANY_LINES) return whole;
@@ -79,7 +79,7 @@ function footer({ footer: text, footer_icon: picture }) {
   return text ? h("div", { class: "card-footer" }, image(picture, "card-icon"), text) : null;
 }
 
-/** Short fields stand two a row, others take the whole width. */
+/** Short fields share a row in pairs, others take the full width. */
 function fields(list) {
   if (!list.length) return null;
   const drawn = list.map((field) =>
@@ -125,7 +125,7 @@ function button(action, press) {
   );
 }
 
-/** Fixed options in the browser's own control, people and channels with type-ahead; choosing sends at once. */
+/** Fixed options use the browser's own control, users and channels a type-ahead. Choosing submits at once. */
 function choice(action, press) {
   const search = { users: (query) => people(query, { bots: true }), channels }[action.data_source];
   if (search) return lookup(action, press, search);

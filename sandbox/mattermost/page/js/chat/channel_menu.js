@@ -1,4 +1,4 @@
-/** What can be done with the open channel: its members, archiving, bringing back, leaving. */
+/** The channel menu: members, archive, unarchive, leave. */
 
 import { api } from "../api.js";
 import { h } from "../dom.js";
@@ -9,7 +9,7 @@ import { addUsers, channelTitle, displayName, store } from "../store.js";
 import { toggleMenu } from "./menu.js";
 import { avatar } from "./post.js";
 
-/** Build the button; `onDone(problem)` tells how a change went ("" for well), `onLeft()` that the channel was left. */
+/** Build the button; `onDone(problem)` reports the result ("" for success), `onLeft()` that the channel was left. */
 export function channelMenu({ onDone, onLeft }) {
   const button = h(
     "button",
@@ -47,7 +47,7 @@ export function channelMenu({ onDone, onLeft }) {
   return button;
 }
 
-/** Who is in the channel, with a way to take somebody out or in. */
+/** The members of the channel, with buttons to add and remove them. */
 async function openMembers(channel, onDone) {
   const frame = openFrame(() => onDone(""));
   frame.title.textContent = `Members of ${channelTitle(channel)}`;

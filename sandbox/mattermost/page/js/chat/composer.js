@@ -26,7 +26,7 @@ const FORMATS = [
   ["List", "list", "- ", ""],
 ];
 
-/** The client's own words for a command that the server doesn't know. */
+/** The client's own error for a command that the server doesn't know. */
 function unknownCommand(line) {
   return `Command with a trigger of '${line.trim().split(" ")[0]}' not found. Click here to send as a message.`;
 }
@@ -88,7 +88,7 @@ export function composer(place, rootId) {
     sendButton.disabled = busy || nothing();
   }
 
-  /** Nothing to send, or a file still on its way. */
+  /** Whether there is nothing to send, or a file is still uploading. */
   function nothing() {
     return files.busy() || (!input.value.trim() && !files.ids().length);
   }

@@ -1,10 +1,10 @@
-/** Files of a message: pictures as such, everything else as a link with its size. */
+/** Files of a post: images inline, everything else as a link with its size. */
 
 import { api } from "../api.js";
 import { h } from "../dom.js";
 import { icon } from "../icons.js";
 
-/** What a post carries, in order. */
+/** The files of a post, in order. */
 export function drawFiles(post) {
   const files = post.metadata?.files ?? [];
   return files.length ? [h("ul", { class: "files", "aria-label": "Files" }, files.map((info) => h("li", {}, draw(info))))] : [];

@@ -1,4 +1,4 @@
-/** One message: author, time, text, cards, its thread's summary, and the tools that appear on hover or focus. */
+/** One post: author, time, text, attachments, thread summary, and the toolbar that appears on hover or focus. */
 
 import { api } from "../api.js";
 import { entries } from "../apps/bindings.js";
@@ -13,7 +13,7 @@ import { drawAttachments } from "./attachments.js";
 import { drawFiles } from "./files.js";
 import { toggleMenu } from "./menu.js";
 
-/** The name over a message: bots and "System" by user name, people by full name. */
+/** The author's name: the username of bots and "System", the full name of people. */
 function authorOf(post) {
   const user = store.users.get(post.user_id);
   const system = !post.user_id || post.type?.startsWith("system_"); // private posts of the server, too (recorded)
@@ -23,7 +23,7 @@ function authorOf(post) {
   return { name, user, bot };
 }
 
-/** A round picture of a person, or a sign for the system. */
+/** The user's round profile picture, or an icon for the system. */
 export function avatar(user, size = 36) {
   const style = `width: ${size}px; height: ${size}px`;
   if (!user) return h("span", { class: "avatar system", style, "aria-hidden": "true" }, icon("chat", size * 0.55));
@@ -64,7 +64,7 @@ export function drawPost(post, { place, compact, onReply }) {
   );
 }
 
-/** "2 replies" under a root, with the faces of who replied. */
+/** "2 replies" below a root, with the avatars of their authors. */
 function summary(post, onReply) {
   const { count, last, people } = replies(post);
   if (!count) return null;

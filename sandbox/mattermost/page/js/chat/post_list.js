@@ -1,4 +1,4 @@
-/** A list of messages that stays where the reader is: at the end while new ones come, else unmoved. */
+/** A list of posts that keeps its scroll position, or follows new posts when it is at the end. */
 
 import { h, reconcile, spinner } from "../dom.js";
 import { replies, store } from "../store.js";

@@ -1,4 +1,4 @@
-/** The right-hand panel: a message, its replies, and a composer of its own. */
+/** The right-hand sidebar: a post, its replies, and its own composer. */
 
 import { h } from "../dom.js";
 import { icon } from "../icons.js";
@@ -6,7 +6,7 @@ import { channelTitle, store, threadPosts } from "../store.js";
 import { composer } from "./composer.js";
 import { postList } from "./post_list.js";
 
-/** Build the panel; `update()` draws what changed, `onClose()` is called by its cross and by Escape. */
+/** Build the sidebar; `update()` draws what changed, the close button and Escape call `onClose()`. */
 export function threadPanel(onClose) {
   const list = postList("thread", () => {}, "Messages of the thread");
   const write = composer("thread", () => store.thread);

@@ -1,4 +1,4 @@
-/** The entry "Threads" above the channels: how many followed threads are unread, and a list of them. */
+/** The entry "Threads" above the channels: the number of unread followed threads, and their list. */
 
 import { h } from "../dom.js";
 import { icon } from "../icons.js";

@@ -5,7 +5,7 @@
 
 const BLANK = /[ \t]/;
 
-/** The states in which a line may be executed as it stands. */
+/** The states in which a line can be executed. */
 export const EXECUTABLE = new Set(["separator", "start", "value-end"]);
 
 /**
@@ -147,7 +147,7 @@ class FormReader {
     return this.store(at, read.end, read.text, read.quoted);
   }
 
-  /** Keep a value; at the end of an unfinished line it stays incomplete. */
+  /** Keep a value. At the end of an unfinished line it is still incomplete. */
   store(at, end, text, quoted) {
     const { parsed, line, typing } = this;
     const lower = text.toLowerCase();
@@ -245,7 +245,7 @@ export function missing(parsed) {
     .map((field) => field.label || field.name);
 }
 
-/** Whether a field's own value counts when nothing was typed (a switch only when it is on). */
+/** Whether a field's default counts if nothing was typed (a boolean only if it is true). */
 export function hasDefault(field) {
   return field.type === "bool" ? field.value === true : Boolean(field.value);
 }

@@ -1,4 +1,4 @@
-/** From a typed line to a call: checks, values, request; the errors are those of the real client. */
+/** Converts a typed command to a call: checks, values, request. The errors are those of the real client. */
 
 import { ApiError, api } from "../api.js";
 import { contextOf, react, request, send } from "../apps/calls.js";
@@ -54,7 +54,7 @@ async function one(field, text) {
   }
 }
 
-/** Values by field name as they go to the app. Throws ApiError for what the server does not know. */
+/** Values by field name as the app gets them. Throws ApiError for unknown users and channels. */
 export async function expand(parsed, { defaults }) {
   const values = {};
   for (const field of parsed.form.fields ?? []) {
@@ -93,7 +93,7 @@ export async function lookup(parsed, query, rootId) {
   return { items: [], error: answer.text || `App response type not supported. Response type: ${answer.type}.` };
 }
 
-/** Run *line*. Returns the error text that stands under the composer, or "" when the draft may go. */
+/** Run *line*. Returns the error to show below the composer, or "" if the draft can be cleared. */
 export async function run(line, roots, rootId, openForm) {
   const parsed = parse(line.trim(), roots, false);
   if (!parsed.binding) return `${line.trim()}: No matching command found in this workspace.`;
@@ -115,7 +115,7 @@ export async function run(line, roots, rootId, openForm) {
   return react(await send(asked), context, openForm);
 }
 
-/** "Open in modal": the leaf's own form with what was typed so far. Returns an error text or "". */
+/** "Open in modal": the command's form with the values typed so far. Returns an error or "". */
 export async function openInModal(line, roots, rootId, openForm) {
   const parsed = parse(line, roots, true);
   if (!parsed.form) return "";

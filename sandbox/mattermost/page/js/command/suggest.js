@@ -1,4 +1,4 @@
-/** What the composer offers while a command is typed, in the order and words of the real client. */
+/** Suggestions while a command is typed, with the order and texts of the real client. */
 
 import { EXECUTABLE, missing, parse } from "./parse.js";
 

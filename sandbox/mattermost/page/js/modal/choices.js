@@ -1,9 +1,9 @@
-/** What selects of people and of channels offer, in modals, dialogs and on cards. */
+/** The options of user and channel selects, in modals, dialogs and attachments. */
 
 import { api } from "../api.js";
 import { store } from "../store.js";
 
-/** People by name; *bots* too where the real client offers them, as on cards. */
+/** Users by name, with *bots* where the real client offers them, as in attachments. */
 export async function people(query, { bots = false } = {}) {
   const found = await api.findUsers(query);
   return [...(found.users ?? []), ...(found.out_of_channel ?? [])]

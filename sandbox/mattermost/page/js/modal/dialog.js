@@ -14,7 +14,7 @@ import { openFrame } from "./frame.js";
 
 let current = null; // the dialog on the screen
 
-/** Open what the server told: `{url, dialog}`. */
+/** Open the dialog of an event: `{url, dialog}`. */
 export function openDialog({ url, dialog }) {
   current = new Dialog(url, dialog);
   current.open();
@@ -88,7 +88,7 @@ class Dialog {
     this.frame.footer.replaceChildren(this.error, h("div", { class: "modal-buttons" }, cancel, this.button));
   }
 
-  /** Cancel, the cross and Escape tell the integration where it wants to know. */
+  /** Cancel, the close button and Escape notify the integration if it asked for that. */
   left() {
     if (this.settled) return;
     this.settled = true;
@@ -99,7 +99,7 @@ class Dialog {
     return { url: this.url, callback_id: this.callback, state: this.form.state, submission, user_id: "", ...this.where, cancelled: false, ...more };
   }
 
-  /** What is sent. Since 11.0 what is empty is left out, so what was sent before stands in for it (recorded). */
+  /** The submission. Since 11.0 empty values are omitted, so those sent before are kept (recorded). */
   filled() {
     if (!atLeast(11, 0)) return { ...this.carried, ...this.values };
     return { ...this.carried, ...Object.fromEntries(Object.entries(this.values).filter(([, value]) => isFilled(value))) };
@@ -112,7 +112,7 @@ class Dialog {
     if (element.refresh && this.source && atLeast(11, 1)) this.refresh(element);
   }
 
-  /** Since 11.0 every change of any element asks for every dynamic select (recorded). */
+  /** Since 11.0, changing any element looks up every dynamic select again (recorded). */
   askAgain() {
     for (const element of this.form.elements ?? []) {
       if (element.data_source === "dynamic") this.ask(element, "").catch(() => {});
@@ -135,7 +135,7 @@ class Dialog {
     return (found.items ?? []).map((one) => ({ label: one.text, value: one.value }));
   }
 
-  /** 11.x repeats a look-up that failed, without a pause, until the dialog closes (recorded); here it is counted. */
+  /** 11.x retries a failed lookup without pause until the dialog closes (recorded); here the number is limited. */
   async repeat(element, query, times) {
     while (!this.settled) {
       try {
@@ -148,7 +148,7 @@ class Dialog {
     }
   }
 
-  /** The values beside a look-up, which 11.x encodes as its form holds them. */
+  /** The values sent with a lookup, which 11.x encodes as its form holds them. */
   beside() {
     if (!atLeast(11, 0)) return this.filled();
     const elements = this.form.elements ?? [];
@@ -214,7 +214,7 @@ class Dialog {
     }
   }
 
-  /** Errors at their elements and for the whole; false when there was nothing to show. */
+  /** Show errors at their elements and for the whole dialog. Returns false if there were none. */
   showErrors({ error, errors }) {
     const known = Object.entries(errors ?? {}).filter(([name]) => this.drawn.has(name));
     known.forEach(([name, text]) => this.drawn.get(name).showError(text));

@@ -13,7 +13,7 @@ const LONGEST = 150;
 const LONGEST_AREA = 3000;
 const SUBTYPES = { number: "number", email: "email", tel: "tel", url: "url", password: "password" };
 
-/** What is sent for an element that nobody touched: its default, else "", `false`, or an empty list. */
+/** What an untouched element sends: its default, else "", `false`, or an empty list. */
 export function untouched(element) {
   const given = atLeast(11, 0) && ["users", "channels"].includes(element.data_source) ? "" : (element.default ?? ""); // ignored (recorded)
   if (element.type === "datetime" && !given && !element.optional && atLeast(11, 1)) return soon();
@@ -23,7 +23,7 @@ export function untouched(element) {
   return given;
 }
 
-/** Whether 11.x sends a value; a number that was emptied is null and is sent. */
+/** Whether 11.x sends a value. An emptied number is sent as null. */
 export function isFilled(value) {
   return value !== "" && value !== undefined && !(Array.isArray(value) && !value.length);
 }
@@ -38,13 +38,13 @@ export function beside(element, value, touched) {
   return isFilled(value) ? { label: label(value), value } : undefined;
 }
 
-/** Now, rounded up: what 11.x sends for a required time that nobody touched (recorded). */
+/** Now, rounded up: what 11.x sends for an untouched required time (recorded). */
 function soon() {
   const hour = 3_600_000;
   return `${new Date(Math.ceil(Date.now() / hour) * hour).toISOString().slice(0, 19)}Z`;
 }
 
-/** Why a value cannot be sent, or "". */
+/** Why a value can't be sent, or "". */
 export function problemOf(element, value) {
   const empty = Array.isArray(value) ? !value.length : value === "" || value === null || value === false;
   if (empty) return element.optional ? "" : "This field is required.";
@@ -81,7 +81,7 @@ export function drawElement(element, { value, lookup, onChange }) {
   return { element: root, control: drawn.control, load: drawn.load, showError };
 }
 
-/** Text as the client's version draws it in dialogs: raw in 9.11 (recorded), Markdown since 11.0. */
+/** Render text as the client's version does in dialogs: plain in 9.11 (recorded), Markdown since 11.0. */
 export function words(text) {
   return atLeast(11, 0) ? markdown(text) : text;
 }
@@ -115,7 +115,7 @@ function text(element, { id, describedBy, value, onChange }) {
   return { element: input, control: input };
 }
 
-/** A typed number: 11.x cuts decimals off and sends what was emptied as null (recorded). */
+/** A typed number: 11.x truncates decimals and sends an emptied one as null (recorded). */
 function entered(text) {
   if (!atLeast(11, 0)) return text === "" ? text : Number(text);
   return text === "" ? null : Math.trunc(Number(text));
@@ -156,7 +156,7 @@ function date(element, { id, describedBy, value, onChange }) {
   return { element: input, control: input };
 }
 
-/** `today`, `tomorrow`, `yesterday`, `+3d`, `-2w`, an ISO date or date-time, as the browser's control has it. */
+/** Convert `today`, `tomorrow`, `yesterday`, `+3d`, `-2w`, an ISO date or date-time for the browser's control. */
 function absolute(given, whole) {
   if (!given) return null;
   const words = { today: 0, tomorrow: 1, yesterday: -1 };

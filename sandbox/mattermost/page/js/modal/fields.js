@@ -1,4 +1,4 @@
-/** Form fields by type, as the real client draws them and as it encodes what they hold. */
+/** Form fields by type, drawn and encoded as in the real client. */
 
 import { h } from "../dom.js";
 import { markdown } from "../markdown.js";
@@ -10,14 +10,14 @@ const LONGEST_AREA = 3000;
 const SUBTYPES = { number: "number", email: "email", tel: "tel", url: "url", password: "password" };
 const DRAWN = new Set(["text", "static_select", "dynamic_select", "bool", "user", "channel", "markdown"]);
 
-/** What a form sends for a field that nobody touched: its default, `false` for a switch, else null. */
+/** What an untouched field sends: its default, `false` for a boolean, else null. */
 export function initialValue(field) {
   if (field.type === "bool") return field.value === true;
   if (field.type === "markdown") return null;
   return field.value ?? null;
 }
 
-/** Whether a required field counts as filled; a required switch must be on. */
+/** Whether a required field is filled. A required boolean must be true. */
 export function isFilled(field, value) {
   if (field.type === "bool") return value === true;
   if (Array.isArray(value)) return value.length > 0;
@@ -93,7 +93,7 @@ function text(field, { id, describedBy, value, onChange }) {
   return { element: input, control: input };
 }
 
-/** Numbers are sent as JSON integers: 12.5 as 12, what is no number as null. */
+/** Numbers are sent as JSON integers: 12.5 as 12, invalid input as null. */
 function whole(typed) {
   const number = Number.parseInt(typed, 10);
   return Number.isNaN(number) ? null : number;

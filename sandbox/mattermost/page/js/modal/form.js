@@ -1,4 +1,4 @@
-/** Modal forms of apps: opening, look-ups, refresh, submit, steps, errors; encodings as the real client's. */
+/** Modals of apps: opening, lookups, refresh, submit, steps, errors, encoded as in the real client. */
 
 import { react, request, send } from "../apps/calls.js";
 import { focusable, h, spinner } from "../dom.js";
@@ -9,7 +9,7 @@ import { openFrame } from "./frame.js";
 const REQUIRED = "This field is required.";
 const FIX = "Please fix all field errors";
 
-/** Open *form*; every later request keeps *context*, that of what opened it. */
+/** Open *form*. Every later request has the *context* of what opened it. */
 export function openForm(form, context) {
   new Form(form, context).open();
 }
@@ -37,7 +37,7 @@ class Form {
     this.focusFirst();
   }
 
-  /** Draw *form* in place of what was there: the next step, or the answer to a refresh. */
+  /** Replace the form: with the next step, or after a refresh. */
   show(form) {
     this.form = form;
     this.values = Object.fromEntries((form.fields ?? []).map((field) => [field.name, initialValue(field)]));
@@ -179,7 +179,7 @@ class Form {
     else if (!this.closed) this.showError(problem);
   }
 
-  /** Errors by field and for the whole form; an error without anything closes the modal as if all went well. */
+  /** Errors by field and for the whole form. An empty error closes the modal as a success would. */
   showErrors(answer, { closes }) {
     const errors = answer.data?.errors;
     if (!answer.text && !errors) {

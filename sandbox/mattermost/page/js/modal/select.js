@@ -1,4 +1,4 @@
-/** A select with type-ahead for one or several options: a combobox with a list, usable with keys alone. */
+/** A type-ahead select for one or several options: a combobox with a list, accessible by keyboard. */
 
 import { freshId, h, spinner } from "../dom.js";
 import { icon } from "../icons.js";
@@ -115,7 +115,7 @@ export function select({ name, id, label, hint, multi, readonly, value, search, 
     window.addEventListener("resize", place);
   }
 
-  /** The list floats over the modal, under the box or above it, so that no scrolling area cuts it off. */
+  /** The list floats above the modal, below or above the box, so that no scroll area clips it. */
   function place() {
     const { left, top, bottom, width } = box.getBoundingClientRect();
     const under = window.innerHeight - bottom - GAP;
@@ -245,7 +245,7 @@ export function select({ name, id, label, hint, multi, readonly, value, search, 
   return { element, input, load: () => ask("") };
 }
 
-/** What is sent of an option. */
+/** The part of an option that is sent. */
 function plain({ label, value }) {
   return { label, value };
 }

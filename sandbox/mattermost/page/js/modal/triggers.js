@@ -8,19 +8,19 @@ let waiting = null;
 let open = () => {};
 let hear = () => {};
 
-/** main.js says how a dialog is opened, and who hears of every one. */
+/** Set the functions that open a dialog and that are notified of each (main.js does). */
 export function setOpener(opener, hearer) {
   open = opener;
   hear = hearer;
 }
 
-/** A press was answered with a trigger id. */
+/** An action returned a trigger ID. */
 export function learned(triggerId) {
   latest = triggerId;
   meet();
 }
 
-/** The server wants a dialog opened. */
+/** The server opens a dialog. */
 export function toldToOpen(told) {
   hear(told);
   waiting = told;
