@@ -18,7 +18,7 @@ from tests.fuzz.crawler import Crawler, end, press_everything, reports, wake_up
 from tests.fuzz.mutations import Plan
 from tests.fuzz.requests_seen import Notebook, Seen
 from tests.reports import grant, invite_bot, signed, stored
-from tests.scenarios.plain.test_plain_cards import as_version, card_of
+from tests.scenarios.plain.test_plain_cards import card_of, set_version
 from tests.scenarios.subscriptions.subscribing import foreign_row, install_component, make_key
 from tests.world import World
 
@@ -52,7 +52,7 @@ class Site:
     def begin(cls, world: World, folder: Path, key: WebhookKey) -> "Site":
         """Installed and connected, with cards and subscriptions; then everything is done once, and undone."""
         site = cls(world)
-        as_version(world, "11.6.0")
+        set_version(world, "11.6.0")
         site.notebook.watch(world.running.service.app)
         world.install()
         world.restart(webhook_keys=(key,))

@@ -1,4 +1,4 @@
-"""Every form keeps the limits of both hosts: what a client would cut, drop or warn about is never sent to it."""
+"""Every form keeps both hosts' limits: nothing is sent that a client would cut, drop or warn about."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from core.subscriptions import Event
 from handlers.registry import calls
 from sandbox.client import MattermostClient
 from tests.acts import attachment, row
-from tests.scenarios.plain.test_plain_cards import as_version, card_of
+from tests.scenarios.plain.test_plain_cards import card_of, set_version
 from tests.scenarios.subscriptions.subscribing import foreign_row, install_component
 from tests.world import World
 
@@ -27,12 +27,12 @@ EXPAND = {
 }
 HERE: Json = {"channel": "service-desk"}
 FORMS = sorted(route.path for route in calls.routes if route.kind is Kind.FORM)
-# Its command answers with a link, and it is no form on either host.
+# Its command answers with a link; it is no form on either host.
 NO_FORM = {"account/connect"}
 
 
 def modals(world: World, admin: MattermostClient) -> Iterator[Json]:
-    """Every form of the Apps host; forms of a record by the buttons of its view."""
+    """Every form of the Apps host; a record's forms by the buttons of its view."""
     post = admin.say("service-desk", "About INC0010001")
     for path in FORMS:
         call = {"path": f"/{path}/form", "expand": EXPAND}
@@ -60,7 +60,7 @@ def bytes_of(text: Any) -> int:
 
 
 def problems_of_modal(form: Json) -> Iterator[str]:
-    """What the Apps plugin or its clients would drop, and what an equal dialog would be warned about."""
+    """What the Apps plugin or its clients would drop, and what the equal dialog would cause a warning about."""
     if not form.get("title") or bytes_of(form["title"]) > 24:
         yield f"title {form.get('title')!r}"
     if not form.get("submit"):
@@ -80,7 +80,7 @@ def problems_of_modal(form: Json) -> Iterator[str]:
 
 
 def problems_of_dialog(dialog: Json, version: str) -> Iterator[str]:
-    """What a server of that version warns about, or doesn't know."""
+    """What a server of that version warns about or doesn't know."""
     if not dialog["title"] or bytes_of(dialog["title"]) > 24:
         yield f"title {dialog['title']!r}"
     if bytes_of(dialog.get("submit_label")) > 24:
@@ -110,7 +110,7 @@ def problems_of_dialog(dialog: Json, version: str) -> Iterator[str]:
 
 
 def problems_of_choices(name: str, fixed: bool, options: Any, label: str) -> Iterator[str]:
-    """A select without options is dropped, and so is the second of two equal ones."""
+    """A select without options is dropped, and so is the second of two equal options."""
     if fixed and not options:
         yield f"{name} has no options"
     for key in (label, "value"):
@@ -120,7 +120,7 @@ def problems_of_choices(name: str, fixed: bool, options: Any, label: str) -> Ite
 
 
 def test_every_modal_is_within_the_limits(world: World) -> None:
-    """Each form that is registered opens in the Apps host, alone or for a record, and breaks no limit."""
+    """Each registered form opens in the Apps host, alone or for a record, and exceeds no limit."""
     install_component(world, "admin")
     admin = world.connected("admin")
     seen: set[str] = set()
@@ -135,8 +135,8 @@ def test_every_modal_is_within_the_limits(world: World) -> None:
 
 @pytest.mark.parametrize("version", ["9.11.0", "11.6.0"])
 def test_every_dialog_is_within_the_limits(world: World, version: str) -> None:
-    """Each form that a card's buttons open, in each state of its record, breaks no limit of that server's dialogs."""
-    as_version(world, version)
+    """Each form that a card's buttons open, in each state of its record, exceeds no limit of that server's dialogs."""
+    set_version(world, version)
     install_component(world, "agent")
     agent = world.connected("agent")
     post, number = card_of(world, agent)
@@ -161,7 +161,7 @@ def test_every_dialog_is_within_the_limits(world: World, version: str) -> None:
 
 
 def test_a_full_page_of_the_longest_subscriptions_fits(world: World) -> None:
-    """Fifty rows with the longest names, titles and reasons: a list's form stays below what Mattermost reads."""
+    """Fifty rows with the longest names, titles and reasons stay below what Mattermost reads."""
     install_component(world, "agent")
     agent = world.connected("agent")
     incident = row(world, "INC0010001")["sys_id"]
@@ -190,12 +190,12 @@ def test_a_full_page_of_the_longest_subscriptions_fits(world: World) -> None:
     assert 150_000 < len(json.dumps(form)) < 300_000
 
 
-def test_a_person_s_long_text_is_never_cut(world: World) -> None:
+def test_a_persons_long_text_is_never_cut(world: World) -> None:
     """
-    Mattermost warns about a default above 3,000 bytes and shows it whole (recorded), so a long text is sent whole:
-    cutting it would lose what somebody wrote.
+    Mattermost warns about a default above 3,000 bytes but shows it completely (recorded), so a long text is sent
+    completely: cutting it would lose what someone wrote.
     """
-    as_version(world, "11.6.0")
+    set_version(world, "11.6.0")
     agent = world.connected("agent")
     post, number = card_of(world, agent)
     notes = "word " * 780

@@ -1,4 +1,4 @@
-"""The real process while somebody holds connections: it serves the others, and gives up what does not go on."""
+"""The real process while a client holds connections: it serves the others and closes idle ones."""
 
 import json
 import socket
@@ -23,8 +23,8 @@ EACH = 40  # connections of each kind, held at once: four times as many as threa
 BEGINNING = b"POST /bindings HTTP/1.1\r\nHost: app\r\nContent-Type: application/json\r\n"
 
 
-class Asking:
-    """Mattermost, asking for somebody's menus again and again over one connection."""
+class PollingClient:
+    """A client like Mattermost that requests someone's menus repeatedly over one connection."""
 
     def __init__(self, world: World, process: Process) -> None:
         user = world.person("agent").get("/api/v4/users/me")
@@ -35,7 +35,7 @@ class Asking:
         self.headers = {"Mattermost-App-Authorization": f"Bearer {token}"}
 
     def seconds(self, calls: int = 60) -> float:
-        """The median of *calls*, each on a connection of its own; all of them answered."""
+        """The median time of *calls*, each on its own connection; all of them are answered."""
         spent = []
         for _ in range(calls):
             began = time.perf_counter()
@@ -45,8 +45,8 @@ class Asking:
         return statistics.median(spent)
 
 
-class Held:
-    """Connections from one address that don't go on."""
+class HeldConnections:
+    """Connections from one address that send nothing more."""
 
     def __init__(self, url: str, source: str, beginning: bytes, number: int = EACH) -> None:
         host, port = urlsplit(url).hostname, urlsplit(url).port
@@ -57,7 +57,7 @@ class Held:
             self.sockets.append(client)
 
     def ends(self) -> set[bytes]:
-        """What the server says to each until it closes: the first line, or nothing."""
+        """What the server sends to each until it closes: the first line, or nothing."""
         return {self._end(client) for client in self.sockets}
 
     @staticmethod
@@ -74,7 +74,7 @@ class Held:
 
 @pytest.fixture
 def process(empty_world: World, tmp_path: Path) -> Iterator[tuple[World, Process]]:
-    """A process with few threads, little patience and a low limit."""
+    """A process with few threads, short timeouts and a low limit."""
     with ReservedPort() as port:
         settings = {"THREADS": str(THREADS), "REQUEST_TIMEOUT": "3", "CONNECTIONS_PER_PEER": str(EACH + 10)}
         process = Process(empty_world, tmp_path, port.number, **settings)
@@ -85,14 +85,14 @@ def process(empty_world: World, tmp_path: Path) -> Iterator[tuple[World, Process
             process.stop()
 
 
-def test_held_connections_harm_nobody(process: tuple[World, Process]) -> None:
-    """Idle, half a header, half a body, from three addresses: menus and health are answered as before."""
+def test_held_connections_do_no_harm(process: tuple[World, Process]) -> None:
+    """Idle, half a header, half a body, from three addresses: menus and health are answered as fast as before."""
     world, served = process
-    asking = Asking(world, served)
+    asking = PollingClient(world, served)
     alone = asking.seconds()
-    idle = Held(served.url, "127.0.0.2", b"")
-    half = Held(served.url, "127.0.0.3", BEGINNING + b"X-Half: a")
-    slow = Held(served.url, "127.0.0.4", BEGINNING + b"Content-Length: 1000\r\n\r\n{")
+    idle = HeldConnections(served.url, "127.0.0.2", b"")
+    half = HeldConnections(served.url, "127.0.0.3", BEGINNING + b"X-Half: a")
+    slow = HeldConnections(served.url, "127.0.0.4", BEGINNING + b"Content-Length: 1000\r\n\r\n{")
     meanwhile = asking.seconds()
     assert requests.get(f"{served.url}/healthz", timeout=5).ok
     assert half.ends() == {b"HTTP/1.1 408 Request Timeout"}
@@ -101,17 +101,17 @@ def test_held_connections_harm_nobody(process: tuple[World, Process]) -> None:
     assert meanwhile < 10 * alone + 0.05, (alone, meanwhile)
 
 
-def test_one_address_may_not_have_more_than_its_share(process: tuple[World, Process]) -> None:
-    """Beyond the limit the peer's own oldest unfinished requests go; it is served, and so is everybody."""
+def test_one_address_cant_exceed_its_share(process: tuple[World, Process]) -> None:
+    """Above the limit the peer's own oldest unfinished requests are closed; it is served, and so is everyone else."""
     world, served = process
-    asking = Asking(world, served)
-    held = Held(served.url, "127.0.0.1", BEGINNING, EACH + 30)  # as many as allowed and twenty more
+    asking = PollingClient(world, served)
+    held = HeldConnections(served.url, "127.0.0.1", BEGINNING, EACH + 30)  # as many as allowed plus twenty
     asking.seconds(10)
-    with Held(served.url, "127.0.0.2", b"GET /healthz HTTP/1.0\r\n\r\n", 1).sockets[0] as other:
+    with HeldConnections(served.url, "127.0.0.2", b"GET /healthz HTTP/1.0\r\n\r\n", 1).sockets[0] as other:
         assert other.recv(1000).startswith(b"HTTP/1.0 200 OK")
-    ends = [Held._end(client) for client in held.sockets]
+    ends = [HeldConnections._end(client) for client in held.sockets]
     assert set(ends) == {b"", b"HTTP/1.1 408 Request Timeout"}
-    # Each call may take the place of one more: the server hears of the former call's end only afterwards.
+    # Each call can take one more place: the server notices the former call's end only afterwards.
     assert 20 <= ends.count(b"") <= 30
     served.stop()
     assert "too many of one peer" in served.log.read_text()

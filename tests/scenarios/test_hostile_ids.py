@@ -1,4 +1,4 @@
-"""Ids that aren't ids, at every door that takes one: refused where they were entered, and nothing is requested."""
+"""Malformed IDs are rejected wherever they are entered, and nothing is requested for them."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from sandbox.client import MattermostClient
 from servicenow.changes import ChangesClient
 from servicenow.table_api import meta_path, row_path, table_path
 from tests.acts import opened, row
-from tests.scenarios.plain.test_plain_cards import as_version, card_of
+from tests.scenarios.plain.test_plain_cards import card_of, set_version
 from tests.scenarios.subscriptions import subscribing
 from tests.world import World
 
@@ -33,13 +33,13 @@ HOSTILE = (
 
 @pytest.fixture
 def agent(world: World) -> MattermostClient:
-    """A connected agent who may subscribe."""
+    """A connected agent who can subscribe."""
     subscribing.install_component(world, "agent")
     return world.connected("agent")
 
 
 def hostile(world: World, agent: MattermostClient) -> list[str]:
-    """The texts, with real ids in them."""
+    """The malformed IDs, some with real IDs in them."""
     ids = {
         "town": agent.channel("town-square"),
         "TOWN": agent.channel("town-square").upper(),
@@ -49,15 +49,15 @@ def hostile(world: World, agent: MattermostClient) -> list[str]:
     return [text.format(**ids) for text in HOSTILE]
 
 
-def asked(world: World) -> list[str]:
-    """What was requested of Mattermost's REST API, but for what the people's own clients ask."""
+def requested(world: World) -> list[str]:
+    """Requests to Mattermost's REST API, except those of the people's own clients."""
     theirs = ("/channels/name/", "/dialogs/submit", "/actions/", "/config/client")
     paths = [one["path"] for one in world.mattermost.requests()]
     return [path for path in paths if path.startswith("/api/") and not any(one in path for one in theirs)]
 
 
 @pytest.mark.parametrize("name", ["channel", "person"])
-def test_a_record_is_not_shared_with_what_is_no_id(world: World, agent: MattermostClient, name: str) -> None:
+def test_a_record_isnt_shared_to_a_malformed_id(world: World, agent: MattermostClient, name: str) -> None:
     """The error is at the field, and Mattermost got no request for it."""
     form = opened(agent.command("share", {"record": NUMBER}, channel="service-desk"))
     for text in hostile(world, agent):
@@ -65,7 +65,7 @@ def test_a_record_is_not_shared_with_what_is_no_id(world: World, agent: Mattermo
         chosen = {name: {"label": "Town Square", "value": text}} | ({"channel": None} if name == "person" else {})
         answer = agent.call(form["submit"], values=form_values(form) | chosen, channel="service-desk")
         assert answer["data"]["errors"] == {name: f"Choose a {name} from the list."}, text
-        assert asked(world) == [], text
+        assert requested(world) == [], text
     assert not [post for post in world.mattermost.posts_in("town-square") if post["props"].get("attachments")]
 
 
@@ -74,22 +74,22 @@ def form_values(form: Json) -> Json:
     return {one["name"]: one.get("value") for one in form["fields"] if one["type"] != "markdown"}
 
 
-def test_what_is_no_id_is_not_subscribed(world: World, agent: MattermostClient) -> None:
-    """The same in the form of a subscription."""
+def test_a_malformed_id_isnt_subscribed(world: World, agent: MattermostClient) -> None:
+    """The same in the subscription form."""
     form = subscribing.opened(agent, channel="town-square")
     for text in hostile(world, agent):
         world.mattermost.clear_requests()
         chosen = {"channel": {"label": "Town Square", "value": text}}
         answer = subscribing.press(agent, form, "save", chosen, channel="town-square")
         assert set(answer["data"]["errors"]) == {"channel"}, text
-        assert asked(world) == [], text
+        assert requested(world) == [], text
     assert subscribing.rows(world) == []
 
 
 @pytest.mark.parametrize("version", ["9.11.0", "11.6.0"])
-def test_a_dialog_takes_no_channel_that_is_no_id(world: World, agent: MattermostClient, version: str) -> None:
-    """On the plain host, too."""
-    as_version(world, version)
+def test_a_dialog_rejects_a_malformed_channel_id(world: World, agent: MattermostClient, version: str) -> None:
+    """The same on the plain host."""
+    set_version(world, version)
     post, _ = card_of(world, agent)
     for text in hostile(world, agent):
         dialog = agent.press_action(post["id"], "More…", "subscribe").dialog
@@ -100,20 +100,20 @@ def test_a_dialog_takes_no_channel_that_is_no_id(world: World, agent: Mattermost
             "team_id": agent.team_id,
         }
         answer = agent.post("/api/v4/actions/dialogs/submit", body)
-        if answer.get("type") == "form":  # drawn anew, with the sentence at its element
+        if answer.get("type") == "form":  # sent again, with the error at its element
             told = {one["name"].partition("__")[0]: one.get("help_text", "") for one in answer["form"]["elements"]}
             assert {name for name, text in told.items() if ":warning:" in text} == {"channel"}, text
         else:
             assert set(answer["errors"]) == {"channel"}, text
         of_the_card = f"/api/v4/channels/{post['channel_id']}/members/{agent.id}"
-        others = [path for path in asked(world) if path != of_the_card]
+        others = [path for path in requested(world) if path != of_the_card]
         assert not [path for path in others if "members" in path or "users/me" in path], text
     assert subscribing.rows(world) == []
 
 
 @pytest.mark.parametrize("name", ["channel_id", "post_id", "user_id"])
-def test_a_press_names_ids(world: World, agent: MattermostClient, name: str) -> None:
-    """A press whose post, channel or person is no id is malformed, whatever its button proves."""
+def test_a_press_with_a_malformed_id_is_rejected(world: World, agent: MattermostClient, name: str) -> None:
+    """A press whose post, channel or person is malformed is rejected, whatever its button proves."""
     post, number = card_of(world, agent)
     stored = world.mattermost.state.posts[post["id"]]["props"]["attachments"][0]["actions"]
     mine = next(one for one in stored if one["name"] == "Assign to me")["integration"]["context"]
@@ -129,12 +129,12 @@ def test_a_press_names_ids(world: World, agent: MattermostClient, name: str) -> 
         answer = requests.post(f"{world.config.app_url}/plain/press", json=body, timeout=20).json()
         refused = "could not be verified" if name == "user_id" else "doesn't understand this request"
         assert refused in answer["ephemeral_text"], text
-        assert asked(world) == [], text
+        assert requested(world) == [], text
     assert row(world, number)["assigned_to"] == ""
 
 
 def test_a_path_takes_ids_and_quoted_names() -> None:
-    """An id has 26 small letters and digits; a name is one segment, whatever it holds; logs show neither."""
+    """An ID has 26 lowercase letters and digits; a name is one segment, whatever it contains; logs show neither."""
     channel = "abcdefghijklmnopqrstuvwx12"
     path = api("channels", Id(channel), "members")
     assert (path.text, path.shape) == (f"/api/v4/channels/{channel}/members", "/api/v4/channels/{id}/members")
@@ -149,8 +149,8 @@ def test_a_path_takes_ids_and_quoted_names() -> None:
             Name(text)
 
 
-def test_the_log_names_no_ids_of_mattermost(world: World, agent: MattermostClient, every_log_line: None) -> None:
-    """What is asked of Mattermost is logged by the shape of its path, for whatever people do."""
+def test_the_log_shows_no_mattermost_ids(world: World, agent: MattermostClient, every_log_line: None) -> None:
+    """Requests to Mattermost are logged by the shape of their path, whatever people do."""
     with structlog.testing.capture_logs() as logs:
         card_of(world, agent)
         agent.command("subscriptions list", channel="service-desk")
@@ -161,8 +161,8 @@ def test_the_log_names_no_ids_of_mattermost(world: World, agent: MattermostClien
     assert [path for path in paths if any(one in path for one in known)] == []
 
 
-def test_a_planted_row_names_no_path(world: World, agent: MattermostClient) -> None:
-    """A channel that somebody wrote into a subscription's row past us is listed, and nothing is requested for it."""
+def test_a_planted_row_makes_no_request(world: World, agent: MattermostClient) -> None:
+    """A malformed channel ID written directly into a subscription's row is listed, and nothing is requested for it."""
     for text in hostile(world, agent):
         subscribing.foreign_row(world, channel_id=text, user_id=agent.id)
     world.mattermost.clear_requests()
@@ -170,11 +170,11 @@ def test_a_planted_row_names_no_path(world: World, agent: MattermostClient) -> N
     assert answer["type"] in {"form", "ok"}, answer
     me = f"/api/v4/users/{agent.id}"
     own = {me, f"{me}/teams", f"{me}/teams/{agent.team_id}/channels", "/api/v4/users/ids", "/api/v4/roles/names"}
-    assert set(asked(world)) <= own | {f"/api/v4/channels/{agent.channel('service-desk')}"}
+    assert set(requested(world)) <= own | {f"/api/v4/channels/{agent.channel('service-desk')}"}
 
 
-def test_paths_of_servicenow_take_no_other_text() -> None:
-    """A template, a row and a table are what they have to be, or nothing is sent."""
+def test_servicenow_paths_take_no_other_text() -> None:
+    """A template, a row and a table must be well-formed, or nothing is sent."""
     tables: Any = None
     sys_id = "0" * 32
     for kind, template in (("normal", "x/../y"), ("normal", sys_id), ("standard", "x"), ("standard", ""), ("x", "")):

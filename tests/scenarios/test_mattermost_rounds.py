@@ -1,4 +1,4 @@
-"""How many rounds to Mattermost an action takes (design §11), and that nothing is asked twice."""
+"""How many rounds to Mattermost an action takes (design §11), and that nothing is requested twice."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from sandbox.client import MattermostClient
 from tests.acts import act, choice, opened, view
 from tests.rounds import CARD, CHANNEL, MEMBER, PATCH, POST, ROLES, USER, rounds
-from tests.scenarios.plain.test_plain_cards import as_version, card_of
+from tests.scenarios.plain.test_plain_cards import card_of, set_version
 from tests.scenarios.subscriptions import subscribing
 from tests.world import World
 
@@ -19,8 +19,8 @@ BOT = MEMBER  # the bot's membership has the same shape as the person's
 
 @pytest.fixture
 def agent(world: World) -> MattermostClient:
-    """A connected agent whose first card was posted, so that the bot is in the channel and everything is warm."""
-    as_version(world, "11.6.0")
+    """A connected agent whose first card was posted, so the bot is in the channel and all caches are filled."""
+    set_version(world, "11.6.0")
     agent = world.connected("agent")
     agent.submit(opened(agent.command("incident create", **HERE)), {"short_description": "Warm"}, **HERE)
     return agent
@@ -28,8 +28,8 @@ def agent(world: World) -> MattermostClient:
 
 def test_modals(world: World, agent: MattermostClient) -> None:
     """
-    A create and a share take two rounds, an action on a record that has a card three. What the call carries, the
-    viewed channel and the person's roles, isn't asked for.
+    A create and a share take two rounds, an action on a record with a card three. The call carries the current channel
+    and the person's roles, so neither is requested.
     """
     form = opened(agent.command("incident create", **HERE))
     with rounds(world, [MEMBER], [POST]):
@@ -48,7 +48,7 @@ def test_modals(world: World, agent: MattermostClient) -> None:
         answer = agent.submit(opened(agent.command("share", {"record": number}, **HERE)), person, **HERE)
         assert answer["type"] == "ok", answer
     box = opened(act(agent, number, "comment"))
-    with rounds(world, [CARD, CARD, MEMBER], [PATCH, PATCH, POST]):  # two cards are in this channel
+    with rounds(world, [CARD, CARD, MEMBER], [PATCH, PATCH, POST]):  # this channel has two cards
         agent.submit(box, {"comments": "Hello", "action": "add"}, **HERE)
     states = opened(act(agent, number, "state"))
     with rounds(world, [CARD, CARD, MEMBER], [PATCH, PATCH, POST]):
@@ -59,11 +59,11 @@ def test_modals(world: World, agent: MattermostClient) -> None:
 
 def test_dialogs_and_buttons(world: World, agent: MattermostClient) -> None:
     """
-    A dialog opens in two rounds, its comment or state takes three: the place and the permissions, the card, and the
-    change of the card with the line in its thread. A button that acts at once takes as many.
+    A dialog opens in two rounds. Its comment or state takes three: channel and permissions, the card, then the card's
+    update together with the thread line. A button that acts at once takes as many.
     """
     card, _ = card_of(world, agent)
-    agent.press_action(card["id"], "comment")  # now the service knows the server and who presses
+    agent.press_action(card["id"], "comment")  # now the service knows the server and the presser
     open_dialog = "POST /actions/dialogs/open"
     for word, values in (("comment", {"comments": "Hello"}), ("state", {"state": "2"})):
         with rounds(world, [CARD, MEMBER], [open_dialog]):
@@ -75,8 +75,8 @@ def test_dialogs_and_buttons(world: World, agent: MattermostClient) -> None:
         agent.press_action(card["id"], "mine")
 
 
-def test_what_is_forgotten_is_asked_for_in_the_same_round(world: World, agent: MattermostClient) -> None:
-    """Permissions of roles, and who a presser is: no round of their own."""
+def test_expired_caches_need_no_extra_round(world: World, agent: MattermostClient) -> None:
+    """A role's permissions and the presser are requested in the same round as the rest."""
     card, _ = card_of(world, agent)
     world.restart()
     form = opened(agent.command("incident create", **HERE))
@@ -89,7 +89,7 @@ def test_what_is_forgotten_is_asked_for_in_the_same_round(world: World, agent: M
 
 
 def test_subscriptions(world: World, agent: MattermostClient) -> None:
-    """Saving a subscription and changing it takes two rounds, and three for the person alone: their channel too."""
+    """Saving and changing a subscription takes two rounds, and three for a direct message, because of its channel."""
     subscribing.install_component(world, "agent")
     form = subscribing.opened(agent)
     with rounds(world, [MEMBER, BOT], [POST]):
@@ -105,7 +105,8 @@ def test_subscriptions(world: World, agent: MattermostClient) -> None:
 
 def test_servicenow(world: World, agent: MattermostClient) -> None:
     """
-    Requests to ServiceNow, with a warm token and warm choices: also the first time, and on a record without entries.
+    Requests to ServiceNow, with a fresh token and cached choices, including the first time and on a record without
+    entries.
     """
     subscribing.install_component(world, "agent")
     subscribing.opened(agent)

@@ -1,9 +1,9 @@
 """
 Each form makes one record, entry, row or file, in whatever order the answers and commits of its submits arrive.
 
-The orders are enumerated: how the first submit's write ends, when it is committed, whether looking for it is
-answered, whether the service is restarted in between, and how the submit after the hold ends. Nothing waits: the
-double's fault `late` answers 504 at once and commits when the test says so, and clocks are moved.
+The orders are enumerated: how the first submit's write ends, when it is committed, whether its lookup is answered,
+whether the service is restarted in between, and how the submit after the hold ends. Nothing waits: the double's fault
+`late` answers 504 at once and commits when the test says so, and clocks are moved.
 """
 
 import re
@@ -74,18 +74,18 @@ def message_form(_world: World, agent: MattermostClient, word: str) -> tuple[Jso
 
 
 def subscription_form(world: World, agent: MattermostClient, word: str) -> tuple[Json, Json]:
-    """The form of a subscription; one with another filter for each word."""
+    """The form of a subscription, with another filter for each word."""
     form = subscribing.opened(agent)
     return form, {"action": "save", "name": word, "text": word}
 
 
-def titled(table: str) -> Callable[[World, str], int]:
+def with_title(table: str) -> Callable[[World, str], int]:
     """Rows by their short description."""
     return lambda world, word: sum(row["short_description"] == word for row in world.servicenow.rows(table))
 
 
 def entries(element: str) -> Callable[[World, str], int]:
-    """Journal entries that hold the word."""
+    """Journal entries that contain the word."""
 
     def count(world: World, word: str) -> int:
         task = next(row for row in world.servicenow.rows("task") if row["number"] == NUMBER)
@@ -97,13 +97,13 @@ def entries(element: str) -> Callable[[World, str], int]:
 
 TASKS = "/api/now/v2/table/incident"
 KINDS = {
-    "incident": Kind("POST", TASKS, TASKS, from_menu("incident"), titled("incident")),
+    "incident": Kind("POST", TASKS, TASKS, from_menu("incident"), with_title("incident")),
     "change": Kind(
         "POST",
         "/api/sn_chg_rest/v1/change/normal",
         "/api/now/v2/table/change_request",
         from_menu("change"),
-        titled("change_request"),
+        with_title("change_request"),
     ),
     "comment": Kind("PATCH", TASKS, "/api/now/v2/table/", journal_form("comment", "comments"), entries("comments")),
     "work note": Kind("PATCH", TASKS, "/api/now/v2/table/", journal_form("note", "work_notes"), entries("work_notes")),
@@ -120,7 +120,7 @@ KINDS = {
     ),
 }
 
-# How the first write ends, and when it is committed: never, with its answer lost, or so many submits later.
+# How the first write ends, and when it is committed: never, with its answer lost, or this many submits later.
 FIRST = [
     ("202", "never"),
     ("500_after_commit", "at once"),
@@ -143,7 +143,7 @@ class Order:
 
 
 def orders() -> Iterator[Order]:
-    """All of them that differ; a restart alone changes nothing that silence does not."""
+    """All orders that differ; a restart alone changes nothing that a timeout doesn't."""
     for first, commit in FIRST:
         for silent, restart in ((False, False), (True, False), (True, True)):
             yield Order(first, commit, silent, restart, "answered")
@@ -153,7 +153,7 @@ def orders() -> Iterator[Order]:
 
 
 class Run:
-    """One form through one order, with what must hold after each of its submits."""
+    """One form in one order, with what must hold after each submit."""
 
     def __init__(self, world: World, agent: MattermostClient, kind: Kind, word: str) -> None:
         self.world, self.agent, self.kind, self.word = world, agent, kind, word
@@ -161,11 +161,11 @@ class Run:
         self.texts: list[str] = []
 
     def fault(self, name: str, **more: Any) -> None:
-        """Let the next write go wrong."""
+        """Make the next write fail."""
         self.world.servicenow.fault(name, self.kind.path, method=self.kind.method, **more)
 
     def submit(self) -> tuple[bool, str, int]:
-        """Whether it was confirmed, the words, and how many writes were sent."""
+        """Whether it was confirmed, the message, and how many writes were sent."""
         self.world.servicenow.clear_requests()
         answer = self.agent.submit(self.form, self.values, **HERE)
         text = answer.get("text") or answer.get("form", {}).get("header", "")
@@ -174,7 +174,7 @@ class Run:
         return answer["type"] != "error", text, writes
 
     def confirmed(self, writes: int) -> None:
-        """A submit that is confirmed after so many writes; from then on each gets the same answer."""
+        """A submit that is confirmed after this many writes; from then on each one gets the same answer."""
         done, text, sent = self.submit()
         assert (done, sent) == (True, writes), text
         assert self.kind.count(self.world, self.word) == 1
@@ -182,22 +182,22 @@ class Run:
         assert (done, sent) == (True, 0)
         assert self.kind.count(self.world, self.word) == 1
 
-    def unsure(self, writes: int) -> None:
-        """A submit that says that it may have been saved, and that it is held."""
+    def unconfirmed(self, writes: int) -> None:
+        """A submit that says that it might have been saved, and that the form is held."""
         done, text, sent = self.submit()
         assert (done, sent) == (False, writes), text
         assert "may have been saved" in text
         assert "For the next 6 minutes, sending this form again only checks whether it was saved." in text
 
-    def go(self, order: Order) -> None:
-        """All of it."""
+    def run(self, order: Order) -> None:
+        """Run the whole order."""
         self.fault(order.first)
         if order.silent:
             self.world.servicenow.fault("hibernating", self.kind.looks, times=4, method="GET")
         saved = order.commit == "at once"
         if saved and not order.silent:
             return self.confirmed(1)
-        self.unsure(1)
+        self.unconfirmed(1)
         self.world.servicenow.clear_faults()
         if order.restart:
             self.world.restart()
@@ -206,7 +206,7 @@ class Run:
             saved = True
         if saved:
             return self.confirmed(0)
-        self.unsure(0)
+        self.unconfirmed(0)
         if order.commit == "before the end of the hold":
             self.world.advance(HOLD_SECONDS - 60)
             self.world.servicenow.release()
@@ -218,36 +218,36 @@ class Run:
         self.fault("late" if order.third == "late" else "500_after_commit")
         if order.third == "lost":
             return self.confirmed(1)
-        self.unsure(1)
-        self.unsure(0)
+        self.unconfirmed(1)
+        self.unconfirmed(0)
         self.world.servicenow.release()
         return self.confirmed(0)
 
 
 @pytest.fixture
 def agent(world: World) -> MattermostClient:
-    """A connected agent with the right to subscribe."""
+    """A connected agent who can subscribe."""
     subscribing.install_component(world, "agent")
     return world.connected("agent")
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_order_makes_one(world: World, agent: MattermostClient, name: str) -> None:
-    """Whatever is lost, late or repeated: one after the end, never two, and no second write within the hold."""
+    """Whatever is lost, late or repeated: one after the end, never two, and no second write during the hold."""
     kind = KINDS[name]
     person = agent if kind.who == "agent" else world.connected(kind.who)
     for number, order in enumerate(orders()):
         run = Run(world, person, kind, f"w{number}w")
         try:
-            run.go(order)
+            run.run(order)
         except AssertionError as error:
             raise AssertionError(f"{name}: {order}: {error}") from error
         world.servicenow.clear_faults()
         world.servicenow.cancel_late()
 
 
-def when_in_servicenow(world: World, submit: Callable[[], Json], then: Callable[[], object]) -> Json:
-    """Submit in a thread, do *then* while ServiceNow holds its write back, and return the answer."""
+def while_held_back(world: World, submit: Callable[[], Json], then: Callable[[], object]) -> Json:
+    """Submit in a thread, call *then* while ServiceNow holds back its write, and return the answer."""
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(submit)
         while world.servicenow.armed():
@@ -260,12 +260,12 @@ def when_in_servicenow(world: World, submit: Callable[[], Json], then: Callable[
 
 
 @pytest.mark.parametrize("name", ["incident", "change", "comment", "subscription"])
-def test_a_second_submit_during_the_first_waits_for_nothing(world: World, agent: MattermostClient, name: str) -> None:
+def test_a_second_submit_during_the_first_is_answered_at_once(world: World, agent: MattermostClient, name: str) -> None:
     """While ServiceNow still works on the first, the second is told so; later it gets the first one's answer."""
     run = Run(world, agent, KINDS[name], "held")
     run.fault("slow", seconds=30)
     second: list[tuple[bool, str, int]] = []
-    answer = when_in_servicenow(
+    answer = while_held_back(
         world, lambda: agent.submit(run.form, run.values, **HERE), lambda: second.append(run.submit())
     )
     assert answer["type"] != "error", answer
@@ -275,18 +275,17 @@ def test_a_second_submit_during_the_first_waits_for_nothing(world: World, agent:
 
 
 @pytest.mark.parametrize("name", ["incident", "change"])
-def test_a_commit_beyond_every_limit_is_told(world: World, agent: MattermostClient, name: str) -> None:
+def test_a_commit_after_every_limit_is_reported(world: World, agent: MattermostClient, name: str) -> None:
     """
-    The first write appears after the hold, between the look and the second write: the person gets both numbers.
-
-    The card shows the older one; deleting records is not ours to do.
+    The first write appears after the hold, between the lookup and the second write: the person gets both numbers. The
+    card shows the older one, because the app doesn't delete records.
     """
     run = Run(world, agent, KINDS[name], "beyond")
     run.fault("late")
-    run.unsure(1)
+    run.unconfirmed(1)
     world.advance(HOLD_SECONDS + 1)
     run.fault("slow", seconds=30)
-    answer = when_in_servicenow(
+    answer = while_held_back(
         world, lambda: agent.submit(run.form, run.values, **HERE), lambda: world.servicenow.release()
     )
     table = {"incident": "incident", "change": "change_request"}[name]
@@ -300,23 +299,23 @@ def test_a_commit_beyond_every_limit_is_told(world: World, agent: MattermostClie
 
 
 @pytest.mark.parametrize("who", ["agent", "admin"])
-def test_an_entry_committed_beyond_every_limit_is_told(world: World, agent: MattermostClient, who: str) -> None:
-    """The same with a comment: it can't be taken back, so the person is told that it is there twice."""
+def test_an_entry_committed_after_every_limit_is_reported(world: World, agent: MattermostClient, who: str) -> None:
+    """The same with a comment: it can't be deleted, so the person is told that it was added twice."""
     person = agent if who == "agent" else world.connected("admin")
     run = Run(world, person, KINDS["comment"], "beyond")
     run.fault("late")
-    run.unsure(1)
+    run.unconfirmed(1)
     world.advance(HOLD_SECONDS + 1)
     run.fault("slow", seconds=30)
-    answer = when_in_servicenow(
+    answer = while_held_back(
         world, lambda: person.submit(run.form, run.values, **HERE), lambda: world.servicenow.release()
     )
     assert "ServiceNow saved this entry twice" in opened(answer)["header"]
     assert KINDS["comment"].count(world, "beyond") == 2
 
 
-def test_a_row_that_its_creator_may_not_read_is_never_inserted_again(world: World, agent: MattermostClient) -> None:
-    """403 after the insert, and nothing to be found: the same form only looks from then on, for as long as it lives."""
+def test_a_row_that_its_creator_cant_read_is_never_inserted_again(world: World, agent: MattermostClient) -> None:
+    """403 after the insert, and the lookup finds nothing: from then on the same form only looks."""
     run = Run(world, agent, KINDS["incident"], "hidden")
     run.fault("403_after_insert")
     for hours in (0, 1, 10):
@@ -330,11 +329,11 @@ def test_a_row_that_its_creator_may_not_read_is_never_inserted_again(world: Worl
 
 
 @pytest.mark.parametrize("name", ["incident", "comment"])
-def test_what_was_edited_after_a_lost_answer_is_not_claimed(world: World, agent: MattermostClient, name: str) -> None:
+def test_an_edit_after_a_lost_answer_isnt_confirmed(world: World, agent: MattermostClient, name: str) -> None:
     """The first text was saved late and the form was edited: the answer says which of the two ServiceNow has."""
     run = Run(world, agent, KINDS[name], "original")
     run.fault("late")
-    run.unsure(1)
+    run.unconfirmed(1)
     world.servicenow.release()
     text = {"incident": "short_description", "comment": "comments"}[name]
     answer = agent.submit(run.form, {**run.values, text: "edited"}, **HERE)
@@ -344,10 +343,12 @@ def test_what_was_edited_after_a_lost_answer_is_not_claimed(world: World, agent:
 
 
 @pytest.mark.parametrize("who", ["agent", "admin"])
-def test_an_older_entry_with_the_same_text_is_not_taken_for_the_new_one(
+def test_an_older_entry_with_the_same_text_isnt_taken_for_the_new_one(
     world: World, agent: MattermostClient, who: str
 ) -> None:
-    """Mine of an hour ago, and somebody else's of now, are not what this form wrote; read as text and as rows."""
+    """
+    My entry of an hour ago, and someone else's current one, aren't what this form wrote; read as text and as rows.
+    """
     admin = world.connected("admin")
     person, other = (agent, admin) if who == "agent" else (admin, agent)
     person.command("comment", {"record": NUMBER, "comments": "ping"})
@@ -355,7 +356,7 @@ def test_an_older_entry_with_the_same_text_is_not_taken_for_the_new_one(
     other.command("comment", {"record": NUMBER, "comments": "ping"})
     run = Run(world, person, Kind("PATCH", TASKS, "", journal_form("comment", "comments"), lambda *_: 0), "ping")
     run.fault("202")
-    run.unsure(1)
+    run.unconfirmed(1)
     world.advance(HOLD_SECONDS + 1)
     done, text, writes = run.submit()
     assert (done, writes) == (True, 1), text
@@ -376,7 +377,7 @@ def with_file(agent: MattermostClient, content: bytes = b"stack") -> Json:
 
 
 def add_message(agent: MattermostClient, post: Json) -> str:
-    """Add the message to the record; the answer's words."""
+    """Add the message to the record; returns the answer's text."""
     form = opened(agent.press("/post_menu", "Add to ServiceNow record", post_id=post["id"], **HERE))
     answer = agent.submit(form, {}, **HERE)
     assert answer["type"] == "ok", answer
@@ -384,8 +385,8 @@ def add_message(agent: MattermostClient, post: Json) -> str:
     return str(answer["text"])
 
 
-def test_a_message_that_is_added_again_attaches_its_file_once(world: World, agent: MattermostClient) -> None:
-    """By name and content: another file of the same name is attached, the same one is not."""
+def test_a_message_added_again_attaches_its_file_once(world: World, agent: MattermostClient) -> None:
+    """Files are compared by name and content: another file with the same name is attached, the same one isn't."""
     post = with_file(agent)
     assert "1 file attached." in add_message(agent, post)
     assert "1 file was already attached." in add_message(agent, post)
@@ -401,7 +402,7 @@ def test_a_message_that_is_added_again_attaches_its_file_once(world: World, agen
 def test_a_file_whose_answer_is_lost_is_attached_once(
     world: World, agent: MattermostClient, fault: str, told: str
 ) -> None:
-    """It is looked for, or said to be unsure; the same form sends it never again, and another form finds it."""
+    """It is looked up, or reported as unconfirmed; the same form never sends it again, and another form finds it."""
     post = with_file(agent)
     world.servicenow.fault(fault, "/api/now/attachment/file", method="POST")
     assert told in add_message(agent, post)
@@ -413,7 +414,7 @@ def test_a_file_whose_answer_is_lost_is_attached_once(
 
 @pytest.mark.parametrize("fault", ["500_after_commit", "down"])
 def test_a_shared_card_is_posted_once(world: World, agent: MattermostClient, fault: str) -> None:
-    """Mattermost posted it and failed to say so, or did not post it: the form, sent again, ends with one card."""
+    """Mattermost posted it and its answer was lost, or it wasn't posted: the form, sent again, ends with one card."""
     menu = agent.press("/channel_header", "ServiceNow", **HERE)["form"]
     form = opened(agent.submit(menu, {"action": "share"}, **HERE))
     record = agent.look_up(form, "record", NUMBER, {}, **HERE)["data"]["items"][0]

@@ -1,4 +1,4 @@
-"""ServiceNow fails in all its ways, during connect and during create: right words, nothing lost, nothing twice."""
+"""ServiceNow fails in every way, during connect and create: correct messages, nothing lost, nothing duplicated."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ INCIDENTS = "/api/now/v2/table/incident"
 
 @pytest.fixture
 def agent(world: World) -> MattermostClient:
-    """A connected agent with warm choices and an open form's worth of nothing asked."""
+    """A connected agent with cached choices; the record of requests is empty."""
     agent = world.connected("agent")
     form_of(agent)
     world.servicenow.clear_requests()
@@ -36,12 +36,12 @@ def created(world: World) -> list[str]:
     return [row["short_description"] for row in world.servicenow.rows("incident")[3:]]
 
 
-def posts(world: World) -> int:
-    """Inserts that ServiceNow was sent."""
+def insert_count(world: World) -> int:
+    """Inserts sent to ServiceNow."""
     return len(world.asked(method="POST", path=INCIDENTS))
 
 
-# Nothing was saved, and the person is told so; the fault's own words, and how many inserts were sent.
+# Nothing was saved, and the person is told: the fault's message, and how many inserts were sent.
 NOT_SAVED = {
     "hibernating": ("asleep", 1),
     "429": ("busy", 1),
@@ -53,10 +53,10 @@ NOT_SAVED = {
 
 
 @pytest.mark.parametrize("kind", NOT_SAVED)
-def test_a_refused_insert_says_why_and_the_form_can_be_sent_again(
+def test_a_rejected_insert_says_why_and_the_form_can_be_sent_again(
     world: World, agent: MattermostClient, kind: str
 ) -> None:
-    """One insert went out; the modal stays; sending it again makes the one record."""
+    """One insert is sent; the form remains open; submitting again creates the one record."""
     words, inserts = NOT_SAVED[kind]
     form = form_of(agent)
     world.servicenow.clear_requests()
@@ -65,45 +65,47 @@ def test_a_refused_insert_says_why_and_the_form_can_be_sent_again(
     assert answer["type"] == "error"
     assert words in answer["text"]
     assert "127.0.0.1" not in answer["text"]
-    assert posts(world) == inserts
+    assert insert_count(world) == inserts
     assert created(world) == []
     assert agent.submit(form, {"short_description": "Again"})["type"] == "ok"
     assert created(world) == ["Again"]
 
 
 @pytest.mark.parametrize("kind", ["500_after_commit", "403_after_insert", "truncated"])
-def test_a_saved_insert_that_looks_refused_is_found(world: World, agent: MattermostClient, kind: str) -> None:
-    """The answer was lost, the record is there: it is looked for, confirmed and shown; never inserted twice."""
+def test_a_saved_insert_that_looks_rejected_is_found(world: World, agent: MattermostClient, kind: str) -> None:
+    """The answer was lost but the record exists: it is looked up, confirmed and shown, and never inserted twice."""
     form = form_of(agent)
     world.servicenow.fault(kind, INCIDENTS)
     answer = agent.submit(form, {"short_description": "Found"})
     assert answer["type"] == "ok", answer
     assert "Created INC" in answer["text"].replace("[", "")
-    assert posts(world) == 1
+    assert insert_count(world) == 1
     assert created(world) == ["Found"]
     assert len(world.mattermost.posts_in("town-square")) == 1
 
 
-def test_a_dropped_insert_may_have_been_saved(world: World, agent: MattermostClient) -> None:
-    """202 says nothing: looked for, not found, and told so; the same form only looks until the hold is over."""
+def test_a_dropped_insert_might_have_been_saved(world: World, agent: MattermostClient) -> None:
+    """A 202 says nothing: it is looked up, not found, and reported; the same form only looks until the hold is over."""
     form = form_of(agent)
     world.servicenow.fault("202", INCIDENTS)
     answer = agent.submit(form, {"short_description": "Maybe"})
     assert "may have been saved" in answer["text"]
-    assert posts(world) == 1
+    assert insert_count(world) == 1
     world.servicenow.clear_requests()
     assert "only checks whether it was saved" in agent.submit(form, {"short_description": "Maybe"})["text"]
-    assert posts(world) == 0
+    assert insert_count(world) == 0
     world.advance(HOLD_SECONDS + 1)
     world.servicenow.clear_requests()
     assert agent.submit(form, {"short_description": "Maybe"})["type"] == "ok"
     methods = [entry["method"] for entry in world.asked(path=INCIDENTS)]
-    assert methods == ["GET", "GET", "POST", "GET"]  # by id, by words; inserted; looked for a late first one
+    assert methods == ["GET", "GET", "POST", "GET"]  # by ID, by text; inserted; looked for a late first one
     assert created(world) == ["Maybe"]
 
 
-def test_silence_after_a_saved_insert_is_not_sent_again(world: World, agent: MattermostClient) -> None:
-    """The insert is committed and unanswered, and looking fails too: unsure; later the same form finds it."""
+def test_an_unanswered_saved_insert_isnt_sent_again(world: World, agent: MattermostClient) -> None:
+    """
+    The insert is committed without an answer, and the lookup fails too: unconfirmed; later the same form finds it.
+    """
     form = form_of(agent)
     world.servicenow.fault("500_after_commit", INCIDENTS)
     world.servicenow.fault("hibernating", INCIDENTS, times=5, method="GET")
@@ -113,20 +115,20 @@ def test_silence_after_a_saved_insert_is_not_sent_again(world: World, agent: Mat
     world.servicenow.clear_faults()
     assert agent.submit(form, {"short_description": "Unsure"})["type"] == "ok"
     assert created(world) == ["Unsure"]
-    assert posts(world) == 1
+    assert insert_count(world) == 1
 
 
-def test_an_unreadable_correlation_id_is_no_reason_to_insert_twice(world: World, agent: MattermostClient) -> None:
-    """Where the column does not read back, opener, words and time tell."""
+def test_an_unreadable_correlation_id_doesnt_insert_twice(world: World, agent: MattermostClient) -> None:
+    """If the column can't be read back, opener, text and time identify the record."""
     form = form_of(agent)
     world.servicenow.fault("500_after_commit", INCIDENTS)
     world.servicenow.fault("strip_field", INCIDENTS, times=20, method="GET")
     assert agent.submit(form, {"short_description": "By words"})["type"] == "ok"
     assert created(world) == ["By words"]
-    assert posts(world) == 1
+    assert insert_count(world) == 1
 
 
-def test_a_dead_token_is_renewed_once_and_the_insert_made_once(world: World, agent: MattermostClient) -> None:
+def test_an_expired_token_is_refreshed_once_and_the_insert_made_once(world: World, agent: MattermostClient) -> None:
     """401 comes before anything is done: one refresh, and the one record."""
     world.servicenow.oauth.expire_access()
     assert agent.submit(form_of(agent), {"short_description": "Renewed"})["type"] == "ok"
@@ -159,16 +161,16 @@ def test_connecting_to_a_failing_instance_says_why(world: World, kind: str) -> N
         world.connected("newcomer")
 
 
-def test_an_identity_that_may_not_be_read_does_not_stop_a_connection(world: World) -> None:
-    """Where sys_user is closed, the account is linked and shown as unnamed."""
+def test_an_unreadable_identity_doesnt_stop_a_connection(world: World) -> None:
+    """Without access to sys_user, the account is linked and shown without a name."""
     world.servicenow.fault("empty_acl", "/api/now/v2/table/sys_user")
     newcomer = world.connected("newcomer")
     assert "does not name" in newcomer.command("me")["text"]
 
 
 @pytest.mark.parametrize("kind", ["hibernating", "500", "429", "meta_refused"])
-def test_a_form_opens_without_choices_of_servicenow(world: World, kind: str) -> None:
-    """With the choices out of reach a form offers the base system's levels rather than nothing."""
+def test_a_form_opens_without_servicenows_choices(world: World, kind: str) -> None:
+    """If the choices can't be read, a form offers the base system's values."""
     agent = world.connected("agent")
     for _ in range(4):
         world.servicenow.fault(kind, "/api/now/ui/meta")
@@ -177,8 +179,8 @@ def test_a_form_opens_without_choices_of_servicenow(world: World, kind: str) -> 
 
 
 @pytest.mark.waits
-def test_menus_stay_while_servicenow_is_silent_to_fifty_and_all_recovers_by_itself(world: World) -> None:
-    """Fifty calls go unanswered; menus are answered meanwhile; when ServiceNow is back, so are we, by ourselves."""
+def test_menus_work_while_servicenow_leaves_fifty_calls_unanswered_and_all_recovers(world: World) -> None:
+    """Menus are answered in the meantime; once ServiceNow is back, the service recovers by itself."""
     people = [world.connected(name) for name in ("agent", "agent2", "requester", "approver", "admin")]
     agent = people[0]
     form = form_of(agent)
@@ -198,10 +200,10 @@ def test_menus_stay_while_servicenow_is_silent_to_fifty_and_all_recovers_by_itse
     assert not any(answer["type"] == "ok" and answer["data"].get("items") for answer in answers)
     assert (
         "stopped answering" in agent.look_up(form, "caller_id", "one more")["text"]
-    )  # nothing is asked while the gate is shut
+    )  # nothing is sent while the circuit breaker is open
     world.servicenow.clear_faults()
     answer: Json = {}
-    for _ in range(200):  # the gate opens by itself after a quarter of a minute
+    for _ in range(200):  # the circuit breaker closes by itself after about 15 seconds
         answer = agent.submit(form, {"short_description": "Recovered"})
         if answer["type"] == "ok":
             break
@@ -210,8 +212,8 @@ def test_menus_stay_while_servicenow_is_silent_to_fifty_and_all_recovers_by_itse
     assert created(world) == ["Recovered"]
 
 
-def test_a_person_s_full_share_is_told_at_once(world: World, agent: MattermostClient) -> None:
-    """Three calls of a person wait for ServiceNow: the fourth is told so after a second, and isn't tried again."""
+def test_a_persons_full_share_is_reported_at_once(world: World, agent: MattermostClient) -> None:
+    """Three calls of a person wait for ServiceNow: the fourth is rejected after a second and isn't sent."""
     retries: list[str] = []
     set_on_retry_hooks([lambda details: retries.append(type(details.caused_by).__name__)])
     path = "/api/now/v2/table/incident"
@@ -232,8 +234,8 @@ def test_a_person_s_full_share_is_told_at_once(world: World, agent: MattermostCl
     assert len(world.asked(path=path)) == 3
 
 
-def test_mattermost_s_own_trouble_costs_the_card_not_the_incident(world: World, agent: MattermostClient) -> None:
-    """Posting fails: the incident is confirmed, and it is said that its card is missing."""
+def test_a_failing_mattermost_costs_the_card_not_the_incident(world: World, agent: MattermostClient) -> None:
+    """Posting fails: the incident is confirmed, and the answer says that its card is missing."""
     form = form_of(agent)
     world.mattermost.fault("500", "/api/v4/posts")
     answer = agent.submit(form, {"short_description": "No card"})

@@ -1,4 +1,4 @@
-"""The real process: it starts, is started anew under load, and stops without dropping a call."""
+"""The real process starts, reloads under load, and stops without dropping a call."""
 
 import json
 import os
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.waits
 
 @pytest.fixture
 def served(empty_world: World, tmp_path: Path) -> Iterator[tuple[World, Process]]:
-    """The process, installed in the Mattermost double in place of the threaded service."""
+    """The process, installed in the Mattermost double instead of the threaded service."""
     with ReservedPort() as port:
         process = Process(empty_world, tmp_path, port.number)
         try:
@@ -34,8 +34,8 @@ def served(empty_world: World, tmp_path: Path) -> Iterator[tuple[World, Process]
             process.stop()
 
 
-def test_it_starts_anew_under_load_without_a_failed_call(served: tuple[World, Process]) -> None:
-    """SIGHUP while people work: calls wait for the new worker, none fails, accounts are still there."""
+def test_it_reloads_under_load_without_a_failed_call(served: tuple[World, Process]) -> None:
+    """SIGHUP while people work: calls wait for the new worker, none fails, and accounts are kept."""
     world, process = served
     agent = world.person("agent")
     agent.connect()
@@ -43,13 +43,13 @@ def test_it_starts_anew_under_load_without_a_failed_call(served: tuple[World, Pr
     answers: list[str] = []
     broken: list[str] = []
 
-    def keep_asking() -> None:
+    def poll() -> None:
         person = MattermostClient(world.mattermost.url, "agent")
         while not stop.is_set():
             answer = person.call({"path": "/account/me/submit", "expand": {"acting_user": "+summary"}})
             (answers if "Amir Agent" in str(answer.get("text")) else broken).append(str(answer))
 
-    threads = [threading.Thread(target=keep_asking) for _ in range(4)]
+    threads = [threading.Thread(target=poll) for _ in range(4)]
     for thread in threads:
         thread.start()
     for _ in range(2):
@@ -66,7 +66,7 @@ def test_it_starts_anew_under_load_without_a_failed_call(served: tuple[World, Pr
 
 
 def test_a_running_call_is_finished_before_the_process_ends(served: tuple[World, Process]) -> None:
-    """SIGTERM during an insert: the insert is answered, the record and its card are there."""
+    """SIGTERM during an insert: the insert is answered, and the record and its card exist."""
     world, process = served
     agent = world.person("agent")
     agent.connect()
@@ -80,7 +80,7 @@ def test_a_running_call_is_finished_before_the_process_ends(served: tuple[World,
 
     caller = threading.Thread(target=create)
     caller.start()
-    while world.servicenow.armed() and caller.is_alive():  # used up: the insert is under way
+    while world.servicenow.armed() and caller.is_alive():  # used up: the insert is in progress
         threading.Event().wait(0.02)
     assert process.stop() == 0
     caller.join(20)
@@ -88,8 +88,8 @@ def test_a_running_call_is_finished_before_the_process_ends(served: tuple[World,
     assert [row["short_description"] for row in world.servicenow.rows("incident")][-1] == "At the last moment"
 
 
-def test_a_second_process_does_not_start_on_the_same_folder(served: tuple[World, Process], tmp_path: Path) -> None:
-    """The storage belongs to one process; the other one ends with a message that says so."""
+def test_a_second_process_doesnt_start_on_the_same_folder(served: tuple[World, Process], tmp_path: Path) -> None:
+    """The storage belongs to one process; the other ends with a message that says so."""
     world, _ = served
     with ReservedPort() as port:
         other = Process(world, tmp_path, port.number)
@@ -98,8 +98,8 @@ def test_a_second_process_does_not_start_on_the_same_folder(served: tuple[World,
     assert "in use by another process" in other.log.read_text()
 
 
-def test_every_line_is_json_with_the_name_of_its_logger(served: tuple[World, Process], tmp_path: Path) -> None:
-    """Ours, gunicorn's about a worker that was killed, and those of a process that can't start."""
+def test_every_line_is_json_with_its_loggers_name(served: tuple[World, Process], tmp_path: Path) -> None:
+    """Ours, gunicorn's about a killed worker, and those of a process that can't start."""
     world, process = served
     os.kill(process.worker(), signal.SIGKILL)
     process.wait_until_ready()
@@ -132,7 +132,7 @@ raise KeyError("the end")
 """
 
 
-def test_what_libraries_write_is_json_too() -> None:
+def test_libraries_log_json_too() -> None:
     """Warnings and what ended a thread or the process; no queries, and nothing below a warning."""
     ended = subprocess.run([sys.executable, "-c", LIBRARIES], cwd=ROOT, capture_output=True, text=True, check=False)
     lines = [json.loads(line) for line in ended.stderr.splitlines()]
@@ -143,8 +143,10 @@ def test_what_libraries_write_is_json_too() -> None:
     assert ended.stdout == ""
 
 
-def test_the_log_holds_no_token_and_no_record_text(served: tuple[World, Process]) -> None:
-    """Everything at debug level: request ids and references, and nothing that a person typed or holds."""
+def test_the_log_has_no_token_and_no_record_text(served: tuple[World, Process]) -> None:
+    """
+    Even at debug level it has request IDs and reference codes, and nothing that a person typed or a record contains.
+    """
     world, process = served
     agent = world.person("agent")
     agent.connect()
@@ -165,8 +167,8 @@ def test_the_log_holds_no_token_and_no_record_text(served: tuple[World, Process]
         assert text not in log
 
 
-def test_a_flood_of_unproved_calls_is_counted(served: tuple[World, Process]) -> None:
-    """Ten lines of each kind, then their number; who is proved finds the reference of every refusal."""
+def test_a_flood_of_unverified_calls_is_counted(served: tuple[World, Process]) -> None:
+    """Ten lines of each kind, then their number; verified people find the reference code of every rejection."""
     world, process = served
     agent = world.person("agent")
     before = process.log.read_text().count("refused")
@@ -181,13 +183,15 @@ def test_a_flood_of_unproved_calls_is_counted(served: tuple[World, Process]) -> 
     lines = [json.loads(line) for line in process.log.read_text().splitlines()]
     refused = [line for line in lines if "refused" in line["event"]]
     assert len(refused) < before + 25
-    # Without a framework token nothing is read; a press is read first, for its proofs stand in it.
+    # Without a framework token nothing is read; a press is read first, because its proofs are in the body.
     assert refused[-1]["more"] == {"NotVerified": 140, "InvalidInput": 90}
     assert [line["reference"] in reference for line in refused if line["event"] == "refused"][-1:] == [True]
 
 
-def test_what_is_stored_is_taken_from_other_users(served: tuple[World, Process]) -> None:
-    """A folder of mode 0755 with files of 0644, as a restored backup has them: private again, and said so."""
+def test_stored_files_become_private(served: tuple[World, Process]) -> None:
+    """
+    A folder of mode 0755 with files of 0644, as after restoring a backup, becomes private again, and the log says so.
+    """
     _, process = served
     process.stop()
     folder = Path(process.environment["STORAGE_URL"].removeprefix("tinydb://"))

@@ -1,4 +1,4 @@
-"""An administrator disables or uninstalls the app: nothing is written, shown or posted until it is on again."""
+"""While an administrator has disabled or uninstalled the app, nothing is written, shown or posted."""
 
 import secrets
 import time
@@ -11,7 +11,7 @@ import requests
 from sandbox.client import PLUGIN, MattermostClient
 from tests.acts import opened, written
 from tests.reports import Component, grant, incident, invite_bot, matching, notices, pass_time, stored
-from tests.scenarios.account.test_connection import SPELLINGS, spelled
+from tests.scenarios.account.test_connection import SPELLINGS, spell
 from tests.scenarios.plain.test_plain_cards import card_of
 from tests.scenarios.subscriptions.subscribing import foreign_row, install_component
 from tests.world import JWT_SECRET, World
@@ -27,15 +27,15 @@ def apps(world: World, command: str, person: str = "admin", **values: Any) -> Js
     return world.person(person).call(call, app_id="apps", values={"app": "servicenow"} | values)
 
 
-def told(person: MattermostClient, post: Json) -> str:
-    """What a press of the card says, or the title of the dialog that it opens."""
+def press_result(person: MattermostClient, post: Json) -> str:
+    """The answer to a press of the card, or the title of the dialog that it opens."""
     pressed = person.press_action(post["id"], "State")
     return str(pressed.dialog.form["title"]) if pressed.dialog else " ".join(pressed.texts)
 
 
 @pytest.mark.parametrize("how", ["disable", "uninstall"])
 def test_cards_and_dialogs_do_nothing_while_the_app_is_off(world: World, how: str) -> None:
-    """Buttons, an open dialog and its type-ahead say so or nothing; enabled or installed again, everything works."""
+    """Buttons and an open dialog say so, and its lookups are empty; enabled or installed again, everything works."""
     agent = world.connected("agent")
     post, _ = card_of(world, agent)
     comment = agent.press_action(post["id"], "Comment").dialog
@@ -46,7 +46,7 @@ def test_cards_and_dialogs_do_nothing_while_the_app_is_off(world: World, how: st
     assert answer["type"] == "ok", answer
     world.servicenow.clear_requests()
 
-    assert OFF in told(agent, post)
+    assert OFF in press_result(agent, post)
     assert OFF in agent.press_action(post["id"], "Assign to me").texts[0]
     assert OFF in agent.submit_dialog(comment, {"comments": "Too late"})["error"]
     assert world.asked() == []
@@ -56,13 +56,13 @@ def test_cards_and_dialogs_do_nothing_while_the_app_is_off(world: World, how: st
     else:
         world.install()
         world.connected("agent")
-    assert OFF not in told(agent, post)
+    assert OFF not in press_result(agent, post)
     assert not agent.submit_dialog(comment, {"comments": "In time"}).get("error")
     assert [entry["method"] for entry in written(world)]
 
 
-def test_the_type_ahead_of_an_open_dialog_finds_nothing_while_off(world: World) -> None:
-    """It answers with an empty list, as look-ups always do, and asks nobody."""
+def test_lookups_of_an_open_dialog_are_empty_while_off(world: World) -> None:
+    """They answer with an empty list, as lookups always do, and send nothing."""
     requests.post(f"{world.mattermost.url}/_sandbox/version", json={"version": "11.6.0"}, timeout=10)
     agent = world.connected("agent")
     post, _ = card_of(world, agent)
@@ -78,7 +78,7 @@ def test_the_type_ahead_of_an_open_dialog_finds_nothing_while_off(world: World) 
 
 
 def test_a_disabled_app_can_be_uninstalled(world: World) -> None:
-    """Nothing is expanded for it, so the plugin calls the service; an older manifest's expand kept it from that."""
+    """The uninstall call expands nothing, so the plugin makes it; an older manifest's expand prevented that."""
     agent = world.connected("agent")
     post, _ = card_of(world, agent)
     app = world.mattermost.registry.apps["servicenow"]
@@ -91,22 +91,22 @@ def test_a_disabled_app_can_be_uninstalled(world: World) -> None:
     answer = apps(world, "uninstall")
     assert answer["type"] == "ok"
     assert answer["text"].startswith("Uninstalled ServiceNow, with message: People stay connected")
-    assert OFF in told(agent, post)
+    assert OFF in press_result(agent, post)
 
 
-def test_uninstalling_is_noticed_although_disabling_was_not(world: World) -> None:
-    """The service was down when the app was disabled: the framework says that it is off."""
+def test_uninstalling_is_noticed_although_disabling_wasnt(world: World) -> None:
+    """The service was down when the app was disabled: the framework then says that it is disabled."""
     agent = world.connected("agent")
     post, _ = card_of(world, agent)
     world.running.stop()
     assert apps(world, "disable")["text"] == "Disabled ServiceNow"
     world.start()
     assert apps(world, "uninstall")["type"] == "ok"
-    assert OFF in told(agent, post)
+    assert OFF in press_result(agent, post)
 
 
-def test_enabling_is_noticed_later_when_the_service_was_down(world: World) -> None:
-    """A bot of a disabled app has no session, so a call some minutes later shows that the app is on."""
+def test_enabling_is_noticed_later_if_the_service_was_down(world: World) -> None:
+    """A disabled app's bot has no session, so a call some minutes later shows that the app is enabled."""
     agent = world.connected("agent")
     post, _ = card_of(world, agent)
     apps(world, "disable")
@@ -114,10 +114,10 @@ def test_enabling_is_noticed_later_when_the_service_was_down(world: World) -> No
     assert apps(world, "enable")["text"] == "Enabled ServiceNow"
     world.start()
     agent.command("me")
-    assert OFF in told(agent, post)
+    assert OFF in press_result(agent, post)
     world.advance(361)
     agent.command("me")
-    assert OFF not in told(agent, post)
+    assert OFF not in press_result(agent, post)
 
 
 def test_an_installation_with_the_older_manifest_is_turned_off_too(world: World) -> None:
@@ -128,28 +128,28 @@ def test_an_installation_with_the_older_manifest_is_turned_off_too(world: World)
     for name in ("on_disable", "on_uninstall"):
         manifest[name] = manifest[name] | {"expand": {"acting_user": "+summary"}}
     assert "Nobody can use ServiceNow" in apps(world, "disable")["text"]
-    assert OFF in told(agent, post)
+    assert OFF in press_result(agent, post)
 
 
 @pytest.mark.parametrize("pattern", SPELLINGS)
-def test_nobody_turns_the_app_off_through_the_plugin(world: World, pattern: str) -> None:
+def test_nobody_can_turn_the_app_off_through_the_plugin(world: World, pattern: str) -> None:
     """However a lifecycle path is spelled, with and without the person in the call."""
     agent = world.connected("agent")
     post, _ = card_of(world, agent)
     all_of_them = {"acting_user": "+summary", "acting_user_access_token": "all", "app": "all"}
     for person in (agent, world.person("admin")):
         for word in ("uninstall", "enable", "disable", "install"):
-            path = spelled(pattern.replace("oauth2", "lifecycle"), word)
+            path = spell(pattern.replace("oauth2", "lifecycle"), word)
             for expand in ({}, {"acting_user": "+summary"}, all_of_them):
                 answer = person.call({"path": path, "expand": expand})
                 assert answer["type"] == "error", (path, expand)
                 words = ("could not be verified",) if not expand and word in {"enable", "install"} else ()
                 assert any(one in answer["text"] for one in ("does not know that request", *words)), answer
-    assert OFF not in told(agent, post)
+    assert OFF not in press_result(agent, post)
 
 
-def straight(world: World, path: str, person_id: str = "", **context: Any) -> str:
-    """What somebody is told who knows the framework's secret and sends this."""
+def post_directly(world: World, path: str, person_id: str = "", **context: Any) -> str:
+    """The answer to someone who knows the framework's secret and sends this."""
     claims: Json = {"exp": int(time.time()) + 900} | ({"acting_user_id": person_id} if person_id else {})
     headers = {"Mattermost-App-Authorization": f"Bearer {jwt.encode(claims, JWT_SECRET, algorithm='HS256')}"}
     body = {"path": path, "context": context}
@@ -158,7 +158,9 @@ def straight(world: World, path: str, person_id: str = "", **context: Any) -> st
 
 
 def test_the_frameworks_secret_alone_turns_nothing_off(world: World) -> None:
-    """Without a live session of the bot these calls are refused, whoever they name; nor does it turn anything on."""
+    """
+    Without a live session of the bot these calls are rejected, whoever they name; they don't turn anything on either.
+    """
     agent, admin = world.connected("agent"), world.person("admin")
     post, _ = card_of(world, agent)
     registry = world.mattermost.registry
@@ -166,26 +168,28 @@ def test_the_frameworks_secret_alone_turns_nothing_off(world: World) -> None:
     bot, made_up = registry.token(app, app.bot_user_id), secrets.token_hex(13)
     for path in ("/lifecycle/disable", "/lifecycle/uninstall"):
         for token in ("", made_up, registry.token(app, agent.id)):
-            assert "could not be verified" in straight(world, path, bot_access_token=token)
+            assert "could not be verified" in post_directly(world, path, bot_access_token=token)
         user = {"id": agent.id, "roles": "system_user"}
-        text = straight(world, path, agent.id, bot_access_token=bot, acting_user=user)
+        text = post_directly(world, path, agent.id, bot_access_token=bot, acting_user=user)
         assert "Only a Mattermost system administrator" in text
         user = {"id": admin.id, "roles": "system_admin system_user"}
-        assert "could not be verified" in straight(world, path, agent.id, bot_access_token=bot, acting_user=user)
-        assert "could not be verified" in straight(world, path, admin.id, bot_access_token=bot)
-        assert "could not be verified" in straight(world, path, bot_access_token=bot, acting_user=user)
-    assert OFF not in told(agent, post)
+        assert "could not be verified" in post_directly(world, path, agent.id, bot_access_token=bot, acting_user=user)
+        assert "could not be verified" in post_directly(world, path, admin.id, bot_access_token=bot)
+        assert "could not be verified" in post_directly(world, path, bot_access_token=bot, acting_user=user)
+    assert OFF not in press_result(agent, post)
     apps(world, "disable")
     for path in ("/lifecycle/enable", "/lifecycle/install", "/account/me/submit"):
         user = {"id": admin.id, "roles": "system_admin system_user"}
-        assert straight(world, path, admin.id, bot_access_token=bot, acting_user=user).startswith(
+        assert post_directly(world, path, admin.id, bot_access_token=bot, acting_user=user).startswith(
             ("This request could not be verified", "Only a Mattermost system administrator")
         )
-    assert OFF in told(agent, post)
+    assert OFF in press_result(agent, post)
 
 
-def test_an_ordinary_person_does_not_turn_it_on(world: World) -> None:
-    """With both proofs and the exact path, as only the framework sends them: administrators alone."""
+def test_only_administrators_turn_it_on(world: World) -> None:
+    """
+    An ordinary person's call is rejected, even with both proofs and the exact path, which only the framework sends.
+    """
     agent = world.connected("agent")
     post, _ = card_of(world, agent)
     apps(world, "disable")
@@ -193,13 +197,13 @@ def test_an_ordinary_person_does_not_turn_it_on(world: World) -> None:
     app.enabled, world.mattermost.state.users[app.bot_user_id]["delete_at"] = True, 0
     user = {"id": agent.id, "roles": "system_user"}
     bot = world.mattermost.registry.token(app, app.bot_user_id)
-    text = straight(world, "/lifecycle/enable", agent.id, bot_access_token=bot, acting_user=user)
+    text = post_directly(world, "/lifecycle/enable", agent.id, bot_access_token=bot, acting_user=user)
     assert "Only a Mattermost system administrator" in text
-    assert OFF in told(agent, post)
+    assert OFF in press_result(agent, post)
 
 
 def test_notices_wait_while_the_app_is_off(world: World, component: Component) -> None:
-    """Nothing is posted, nor read as anybody; enabled again within the day, what waited is posted once."""
+    """Nothing is posted or read; enabled again within a day, what waited is posted once."""
     [one] = stored(world, grant(world))
     apps(world, "disable")
     world.servicenow.clear_requests()
@@ -213,8 +217,8 @@ def test_notices_wait_while_the_app_is_off(world: World, component: Component) -
     assert len(notices(world)) == 1
 
 
-def test_what_owners_have_to_be_asked_about_waits_while_the_app_is_off(world: World, component: Component) -> None:
-    """Nobody's token is used for it either; enabled again within the day it is asked about, later it is no news."""
+def test_owners_rows_wait_for_verification_while_the_app_is_off(world: World, component: Component) -> None:
+    """No person's token is used for it either; enabled within a day the rows are verified, later they are dropped."""
     install_component(world, "agent")
     agent = world.connected("agent")
     invite_bot(world, "service-desk")
@@ -237,16 +241,16 @@ def test_what_owners_have_to_be_asked_about_waits_while_the_app_is_off(world: Wo
     assert world.running.service.services.deliveries.health().given_up == 1
 
 
-def test_connecting_while_disabled_is_the_plugins_refusal(world: World) -> None:
-    """Mattermost answers itself; a page says why."""
+def test_the_plugin_rejects_connecting_while_disabled(world: World) -> None:
+    """Mattermost answers itself, with a page that says why."""
     apps(world, "disable")
     for leg in ("connect", "complete?state=x"):
         page = world.person("agent").browser.get(f"{world.mattermost.url}{PLUGIN}/apps/servicenow/oauth2/remote/{leg}")
         assert (page.status_code, page.text) == (403, f"{DISABLED}\n")
 
 
-def test_open_forms_of_the_framework_are_refused_by_the_plugin(world: World) -> None:
-    """A modal that was open does not reach the service."""
+def test_the_plugin_rejects_open_forms_while_disabled(world: World) -> None:
+    """An open modal doesn't reach the service."""
     agent = world.connected("agent")
     form = opened(agent.command("incident create", channel="service-desk"))
     apps(world, "disable")

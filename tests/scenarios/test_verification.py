@@ -1,4 +1,4 @@
-"""Every door of the service asks who is there; whoever can't show it gets words, and nothing is done."""
+"""Every route of the service verifies its caller. Without valid proofs the answer is a message, and nothing is done."""
 
 import json
 import time
@@ -13,7 +13,7 @@ from tests.world import JWT_SECRET, World
 
 Json = dict[str, Any]
 
-# Buttons and dialogs bring other proofs; tests/scenarios/plain/test_plain_verification.py breaks those.
+# Buttons and dialogs carry other proofs; tests/scenarios/plain/test_plain_verification.py breaks those.
 PLAIN = {"/plain/press", "/plain/dialog"}
 # So do reports and our own wake-up: tests/scenarios/notifications/test_notices_intake.py and test_notices_bot.py.
 WEBHOOKS = {
@@ -25,7 +25,7 @@ OPEN = {"/manifest.json", "/ping", "/static/<path:filename>", "/healthz", "/read
 
 
 class Caller:
-    """Speaks to the service as the plugin does, with whatever proofs it likes."""
+    """Calls the service as the plugin does, with any proofs."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -48,7 +48,7 @@ class Caller:
         return {key: value for key, value in (whole | changes).items() if value is not None}
 
     def post(self, path: str, context: Json, token: str | None, body: Json | None = None) -> requests.Response:
-        """One request, straight to the service."""
+        """One request, directly to the service."""
         headers = {"Mattermost-App-Authorization": f"Bearer {token}"} if token is not None else {}
         content = {"path": path, "context": context, "values": {}} | (body or {})
         return requests.post(self.world.config.app_url + path, json=content, headers=headers, timeout=20)
@@ -56,14 +56,14 @@ class Caller:
 
 @pytest.fixture
 def caller(world: World) -> Caller:
-    """An honest person's proofs, to be broken one by one."""
+    """An ordinary person's valid proofs, for tests to break one by one."""
     world.connected("agent")
     world.servicenow.clear_requests()
     return Caller(world)
 
 
-def doors(world: World) -> list[str]:
-    """Every POST route of the service, the catch-all with the paths that it knows."""
+def routes(world: World) -> list[str]:
+    """Every POST route of the service, and the catch-all with the paths that it knows."""
     from handlers.registry import calls
 
     rules = {rule.rule for rule in world.running.service.app.url_map.iter_rules() if "POST" in (rule.methods or set())}
@@ -71,8 +71,8 @@ def doors(world: World) -> list[str]:
     return sorted(paths + [f"/{route.path}/{route.kind}" for route in calls.routes] + ["/no/such/submit"])
 
 
-def test_every_route_is_known_to_this_test(world: World) -> None:
-    """A route that is neither open on purpose nor among the guarded ones fails here."""
+def test_every_route_is_listed_in_this_test(world: World) -> None:
+    """A route that is neither public on purpose nor among the protected ones fails here."""
     rules = {rule.rule for rule in world.running.service.app.url_map.iter_rules()}
     assert rules == OPEN | PLAIN | WEBHOOKS | {
         "/bindings",
@@ -126,7 +126,7 @@ def another_bot(world: World) -> str:
 
 
 def refusals(path: str, how: str) -> tuple[str, ...]:
-    """How the refusal begins."""
+    """How the rejection begins."""
     words = ["This request could not be verified"]
     if path == "/lifecycle/install":
         words.append("Only a Mattermost system administrator may do this")
@@ -138,10 +138,10 @@ def refusals(path: str, how: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("how", [*BROKEN, *BOT_BROKEN])
-def test_a_call_without_both_proofs_is_refused_at_every_door(caller: Caller, how: str) -> None:
-    """HTTP 200 with words; no account changes, nothing reaches ServiceNow or a channel."""
+def test_a_call_without_both_proofs_is_rejected_on_every_route(caller: Caller, how: str) -> None:
+    """HTTP 200 with a message; no account changes, and nothing reaches ServiceNow or a channel."""
     world = caller.world
-    for path in doors(world):
+    for path in routes(world):
         if path == "/bindings" and how in BOT_BROKEN:
             continue
         context, token = (BROKEN | BOT_BROKEN)[how](caller)
@@ -155,7 +155,7 @@ def test_a_call_without_both_proofs_is_refused_at_every_door(caller: Caller, how
     assert list(world.person("agent").entries("/channel_header")) == ["ServiceNow"]
 
 
-def signed(payload: str) -> str:
+def sign(payload: str) -> str:
     """A token with the right secret around any text."""
     return jwt.PyJWS(algorithms=["HS256"]).encode(payload.encode(), JWT_SECRET, algorithm="HS256")
 
@@ -163,24 +163,24 @@ def signed(payload: str) -> str:
 EXPIRIES = ["NaN", "Infinity", "-Infinity", '"inf"', '"NaN"', "1e999", "null", "true", "[]", '"9999999999"', "{}"]
 
 
-def test_a_token_without_a_finite_expiry_is_refused(caller: Caller) -> None:
-    """Whatever stands as `exp`, and whatever else a token holds instead of claims: refused with words."""
+def test_a_token_without_a_finite_expiry_is_rejected(caller: Caller) -> None:
+    """Whatever `exp` is, and whatever the token contains instead of claims, the answer is a message."""
     payloads = [f'{{"exp": {one}, "acting_user_id": "{caller.agent.id}"}}' for one in EXPIRIES]
     payloads += ["[]", '"exp"', "5", "null", "", "{", "[" * 20_000, f'["exp", "{caller.agent.id}"]']
     for payload in payloads:
         for path in ("/account/me/submit", "/bindings"):
-            answer = caller.post(path, caller.context(), signed(payload)).json()
+            answer = caller.post(path, caller.context(), sign(payload)).json()
             assert "could not be verified" in answer["text"], payload[:80]
     for expiry in (f"{time.time() + 900}", "1" + "0" * 400):
         payload = f'{{"exp": {expiry}, "acting_user_id": "{caller.agent.id}"}}'
-        assert caller.post("/account/me/submit", caller.context(), signed(payload)).json()["type"] == "ok"
+        assert caller.post("/account/me/submit", caller.context(), sign(payload)).json()["type"] == "ok"
 
 
 @pytest.mark.parametrize(
     "token", ["пароль" * 4 + "ab", "\N{SNOWMAN}" * 26, "a" * 25, "a" * 27, "a" * 26 + "\n", "A" * 26]
 )
-def test_a_session_of_no_shape_goes_into_no_header(caller: Caller, token: str) -> None:
-    """A person's session that could not be one is refused before anybody is asked with it."""
+def test_a_malformed_session_is_put_into_no_header(caller: Caller, token: str) -> None:
+    """A person's session that can't be valid is rejected before anything is requested with it."""
     caller.world.mattermost.clear_requests()
     context = caller.context(acting_user_access_token=token)
     for path in ("/incident/create/submit", "/account/disconnect/submit", "/lifecycle/install", "/oauth2/complete"):
@@ -190,16 +190,16 @@ def test_a_session_of_no_shape_goes_into_no_header(caller: Caller, token: str) -
 
 
 @pytest.mark.parametrize("how", BOT_BROKEN)
-def test_bindings_take_the_framework_token_alone(caller: Caller, how: str) -> None:
-    """Menus tell only what a person has, and change nothing."""
+def test_bindings_need_only_the_framework_token(caller: Caller, how: str) -> None:
+    """Menus show only what a person has, and change nothing."""
     context, token = BOT_BROKEN[how](caller)
     answer = caller.post("/bindings", context, token).json()
     assert answer["type"] == "ok"
     assert {top["location"] for top in answer["data"]} == {"/command", "/channel_header", "/post_menu"}
 
 
-def test_made_up_bot_tokens_are_asked_about_once_at_our_server_only(caller: Caller) -> None:
-    """The address in the call is never used, and a refused token is not remembered as good."""
+def test_forged_bot_tokens_are_checked_once_and_only_at_our_server(caller: Caller) -> None:
+    """The address in the call is never used, and a rejected token isn't cached as valid."""
     context = caller.context(bot_access_token="z" * 26, mattermost_site_url="http://127.0.0.1:1")
     caller.world.mattermost.clear_requests()
     for _ in range(2):
@@ -210,15 +210,15 @@ def test_made_up_bot_tokens_are_asked_about_once_at_our_server_only(caller: Call
     assert all(entry["status"] == 401 for entry in asked)
 
 
-def test_a_good_call_passes(caller: Caller) -> None:
-    """The same request with both proofs is answered, so the refusals above are no accident."""
+def test_a_valid_call_passes(caller: Caller) -> None:
+    """The same request with both proofs is answered, so the rejections above have the reason they claim."""
     answer = caller.post("/account/me/submit", caller.context(), caller.token()).json()
     assert answer["type"] == "ok"
     assert "Amir Agent" in answer["text"]
 
 
-def test_a_disabled_app_loses_its_bot_token_within_the_memory_of_five_minutes(world: World) -> None:
-    """The bot's session dies with the app; a call of a disabled app never reaches us."""
+def test_a_disabled_apps_bot_token_expires_within_five_minutes(world: World) -> None:
+    """The bot's session ends with the app; a disabled app's calls never reach us."""
     admin = world.person("admin")
     agent = world.connected("agent")
     answer = admin.call(
@@ -230,7 +230,7 @@ def test_a_disabled_app_loses_its_bot_token_within_the_memory_of_five_minutes(wo
 
 
 def test_only_an_administrator_pins_the_bot(caller: Caller) -> None:
-    """An ordinary person who knows the JWT secret can't install: the own session is no administrator's."""
+    """An ordinary person who knows the JWT secret can't install: their own session isn't an administrator's."""
     for token in (caller.own_token, caller.bot_token, "", "x" * 26):
         context = caller.context(acting_user_access_token=token, bot_access_token=caller.other_bot)
         user = context["acting_user"] | {"roles": "system_user system_admin"}
@@ -263,13 +263,13 @@ BODIES: dict[str, bytes] = {
 }
 
 
-# A body that can't be read, one that names nobody whom a proof could be of, and one that isn't read at all.
+# A body that can't be read, one that names nobody whom a proof could belong to, and one that isn't read at all.
 ODD = ("doesn't understand this request", "could not be verified", "at most 1 MiB")
 
 
 @pytest.mark.parametrize("what", BODIES)
-def test_odd_bodies_get_words_and_never_a_5xx(caller: Caller, what: str) -> None:
-    """Whatever is posted with a good framework token, the answer is HTTP 200 with a text."""
+def test_malformed_bodies_get_a_message_and_never_a_5xx(caller: Caller, what: str) -> None:
+    """Whatever is posted with a valid framework token, the answer is HTTP 200 with a text."""
     headers = {"Mattermost-App-Authorization": f"Bearer {caller.token()}", "Content-Type": "application/json"}
     for path in ("/incident/create/submit", "/bindings", "/lifecycle/install", "/oauth2/complete"):
         answer = requests.post(caller.world.config.app_url + path, data=BODIES[what], headers=headers, timeout=20)
@@ -288,8 +288,8 @@ def test_odd_bodies_get_words_and_never_a_5xx(caller: Caller, what: str) -> None
         {"short_description": "x" * 200_000},
     ],
 )
-def test_odd_values_get_words_and_make_no_record(caller: Caller, values: Json) -> None:
-    """A value of no known kind is refused at its field; nothing is created."""
+def test_malformed_values_get_a_message_and_create_no_record(caller: Caller, values: Json) -> None:
+    """A value of an unknown type is rejected at its field."""
     body = json.dumps({"path": "/incident/create/submit", "context": caller.context(), "values": values})
     headers = {"Mattermost-App-Authorization": f"Bearer {caller.token()}", "Content-Type": "application/json"}
     url = f"{caller.world.config.app_url}/incident/create/submit"
@@ -299,8 +299,8 @@ def test_odd_values_get_words_and_make_no_record(caller: Caller, values: Json) -
     assert len(caller.world.servicenow.rows("incident")) == 3
 
 
-def test_half_a_character_is_replaced(caller: Caller) -> None:
-    """A lone surrogate, legal in JSON, becomes a replacement character on its way to ServiceNow."""
+def test_a_lone_surrogate_is_replaced(caller: Caller) -> None:
+    """It is legal in JSON and becomes a replacement character on its way to ServiceNow."""
     body = json.dumps({"context": caller.context(), "values": {"short_description": "half \ud800 a character"}})
     headers = {"Mattermost-App-Authorization": f"Bearer {caller.token()}", "Content-Type": "application/json"}
     url = f"{caller.world.config.app_url}/incident/create/submit"
@@ -310,39 +310,39 @@ def test_half_a_character_is_replaced(caller: Caller) -> None:
 
 
 @pytest.fixture
-def opened(world: World) -> Json:
+def open_form(world: World) -> Json:
     """A form that the agent has open."""
     agent = world.connected("agent")
     form = agent.press("/channel_header", "ServiceNow")["form"]
-    opened: Json = agent.submit(form, {"action": "incident"})["form"]
-    return opened
+    open_form: Json = agent.submit(form, {"action": "incident"})["form"]
+    return open_form
 
 
-def test_a_form_of_another_person_is_refused(world: World, opened: Json) -> None:
-    """What a form carries is good for whom it was made."""
+def test_another_persons_form_is_rejected(world: World, open_form: Json) -> None:
+    """A form's state is valid only for the person it was made for."""
     requester = world.connected("requester")
-    answer = requester.submit(opened, {"short_description": "not mine"})
+    answer = requester.submit(open_form, {"short_description": "not mine"})
     assert answer["type"] == "error"
     assert "could not be verified" in answer["text"]
     assert "not mine" not in [row["short_description"] for row in world.servicenow.rows("incident")]
 
 
-def test_a_changed_or_old_form_is_refused(world: World, opened: Json) -> None:
-    """A changed state is refused; after twelve hours the form says that it was open for too long."""
+def test_a_changed_or_old_form_is_rejected(world: World, open_form: Json) -> None:
+    """A changed state is rejected; after twelve hours the answer says that the form was open for too long."""
     agent = world.person("agent")
-    state = opened["submit"]["state"]
-    changed = opened | {"submit": opened["submit"] | {"state": state[:-3] + "AAA"}}
+    state = open_form["submit"]["state"]
+    changed = open_form | {"submit": open_form["submit"] | {"state": state[:-3] + "AAA"}}
     assert agent.submit(changed, {"short_description": "x"})["type"] == "error"
-    elsewhere = opened | {"submit": opened["submit"] | {"path": "/menu/open/submit"}}
+    elsewhere = open_form | {"submit": open_form["submit"] | {"path": "/menu/open/submit"}}
     assert agent.submit(elsewhere, {"action": "me"})["type"] == "error"
     world.advance(13 * 3600)
-    answer = agent.submit(opened, {"short_description": "x"})
+    answer = agent.submit(open_form, {"short_description": "x"})
     assert "open for too long" in answer["text"]
 
 
 @pytest.mark.parametrize("secret", ["", "another secret of the same length"])
-def test_a_wrong_secret_at_installing_is_named_and_installing_again_fixes_it(empty_world: World, secret: str) -> None:
-    """The administrator learns which setting it has to be; nobody else is told anything of it."""
+def test_a_wrong_secret_at_installation_is_named_and_reinstalling_fixes_it(empty_world: World, secret: str) -> None:
+    """The administrator learns which setting is wrong; nobody else learns anything about it."""
     admin = empty_world.person("admin")
     answer = admin.install(f"{empty_world.config.app_url}/manifest.json", secret)
     assert "despite on_install failure: The JWT secret that was entered is not the value of" in answer["text"]
@@ -355,8 +355,8 @@ def test_a_wrong_secret_at_installing_is_named_and_installing_again_fixes_it(emp
     assert list(empty_world.person("agent").entries("/channel_header")) == ["Connect to ServiceNow"]
 
 
-def test_an_installation_needs_the_administrator_s_own_session_and_a_bot_s(caller: Caller) -> None:
-    """An administrator's session in another's name pins nothing, and a person's session is no bot's."""
+def test_an_installation_needs_the_administrators_own_session_and_a_bots(caller: Caller) -> None:
+    """An administrator's session in another person's name pins nothing, and a person's session isn't a bot's."""
     world, admin = caller.world, caller.world.person("admin")
     before = world.running.service.services.stores.installations.get()
     session = world.mattermost.registry.token(world.mattermost.registry.apps["servicenow"], admin.id)

@@ -1,4 +1,4 @@
-"""Made-up bot tokens, which every Mattermost user can send, cost Mattermost and everybody else next to nothing."""
+"""Forged bot tokens, which any Mattermost user can send, cost Mattermost and other people almost nothing."""
 
 import secrets
 import threading
@@ -24,13 +24,13 @@ Json = dict[str, Any]
 ASKED = "/api/v4/users/me"
 
 
-def made_up() -> str:
-    """A token of the right shape."""
+def forged_token() -> str:
+    """A token with the right shape."""
     return secrets.token_hex(13)
 
 
-def call(world: World, person_id: str, token: str, path: str = "/account/me/submit") -> str:
-    """The words that a call gets, as whoever knows the framework's secret can send it."""
+def post_call(world: World, person_id: str, token: str, path: str = "/account/me/submit") -> str:
+    """The text of the answer to a call from someone who knows the framework's secret."""
     claims = {"exp": int(world.now()) + 900, "acting_user_id": person_id}
     headers = {"Mattermost-App-Authorization": f"Bearer {jwt.encode(claims, JWT_SECRET, algorithm='HS256')}"}
     user = {"id": person_id, "username": "somebody", "roles": "system_user"}
@@ -41,17 +41,17 @@ def call(world: World, person_id: str, token: str, path: str = "/account/me/subm
 
 
 def me(person: MattermostClient) -> Json:
-    """A genuine call."""
+    """The answer to a genuine call."""
     return person.call({"path": "/account/me/submit", "expand": {"acting_user": "+summary"}})
 
 
-def asked(world: World) -> int:
-    """How many checks reached Mattermost."""
+def checks(world: World) -> int:
+    """How many token checks reached Mattermost."""
     return len([one for one in world.mattermost.requests() if one["path"] == ASKED])
 
 
-def another_session(world: World) -> None:
-    """The framework gives the app another session of the bot, as after ten quiet minutes."""
+def renew_session(world: World) -> None:
+    """The framework gives the app a new session of the bot, as after ten idle minutes."""
     registry = world.mattermost.registry
     app = registry.apps["servicenow"]
     world.mattermost.state.sessions.pop(registry.token(app, app.bot_user_id))
@@ -59,13 +59,13 @@ def another_session(world: World) -> None:
 
 @contextmanager
 def flood(world: World, person_ids: Iterator[str]) -> Iterator[list[str]]:
-    """Eight threads that send made-up tokens without a pause; what they are told."""
+    """Send forged tokens from eight threads without a pause; yields their answers."""
     told: list[str] = []
     over = threading.Event()
 
     def send() -> None:
         while not over.is_set():
-            told.append(call(world, next(person_ids), made_up()))
+            told.append(post_call(world, next(person_ids), forged_token()))
 
     with ThreadPoolExecutor(8) as pool:
         futures = [pool.submit(send) for _ in range(8)]
@@ -77,15 +77,15 @@ def flood(world: World, person_ids: Iterator[str]) -> Iterator[list[str]]:
         one.result()
 
 
-class Shared:
-    """An iterator that threads may share."""
+class SharedIterator:
+    """An iterator that threads can share."""
 
     def __init__(self, person_ids: list[str]) -> None:
         self._person_ids = person_ids
         self._number = 0
         self._lock = threading.Lock()
 
-    def __iter__(self) -> "Shared":
+    def __iter__(self) -> "SharedIterator":
         return self
 
     def __next__(self) -> str:
@@ -94,8 +94,8 @@ class Shared:
             return self._person_ids[self._number % len(self._person_ids)]
 
 
-def test_two_hundred_made_up_tokens_hold_no_threads(world: World) -> None:
-    """While Mattermost does not answer, at most four threads have a question; everybody else is told at once."""
+def test_two_hundred_forged_tokens_hold_no_threads(world: World) -> None:
+    """While Mattermost doesn't answer, at most four threads wait for a check. All other calls are rejected at once."""
     agent, requester = world.connected("agent"), world.person("requester")
     me(agent)
     world.mattermost.clear_requests()
@@ -103,23 +103,23 @@ def test_two_hundred_made_up_tokens_hold_no_threads(world: World) -> None:
         world.mattermost.fault("slow", ASKED, seconds=60)
     people = [requester.id, *(secrets.token_hex(13) for _ in range(9))]
     with ThreadPoolExecutor(32) as pool:
-        futures = [pool.submit(call, world, people[number % 10], made_up()) for number in range(200)]
+        futures = [pool.submit(post_call, world, people[number % 10], forged_token()) for number in range(200)]
         done = [one.result() for one in islice(as_completed(futures), 196)]
         assert me(agent)["type"] == "ok"
         world.mattermost.clear_faults()
     assert len([text for text in done if "a lot at once" in text]) >= 190
-    assert asked(world) <= 4 + len([text for text in done if "a lot at once" not in text])
+    assert checks(world) <= 4 + len([text for text in done if "a lot at once" not in text])
 
 
-def test_a_flood_of_one_person_leaves_the_others_their_checks(world: World) -> None:
-    """Made-up tokens use up the sender's own two questions a second; the bot's new session is still checked."""
+def test_a_flood_from_one_person_leaves_the_others_their_checks(world: World) -> None:
+    """Forged tokens use up the sender's own two checks per second; the bot's new session is still checked."""
     agent, approver, requester = world.connected("agent"), world.connected("approver"), world.person("requester")
-    with flood(world, Shared([requester.id])) as told:
+    with flood(world, SharedIterator([requester.id])) as told:
         for person in (agent, approver):
             refused = len(told)
             while len(told) < refused + 30:
                 assert me(person)["type"] == "ok"
-            another_session(world)
+            renew_session(world)
             assert me(person)["type"] == "ok"
     assert {text.split(" (Reference")[0].split(".")[0] for text in told} == {
         "That was a lot at once",
@@ -127,13 +127,13 @@ def test_a_flood_of_one_person_leaves_the_others_their_checks(world: World) -> N
     }
 
 
-def test_a_flood_in_everybodys_name_ends_with_a_wake_up(world: World) -> None:
-    """Made-up people use all questions up: the bot's new session comes by our own webhook, and calls work again."""
+def test_a_flood_in_many_names_ends_with_a_wake_up(world: World) -> None:
+    """Forged users exhaust all checks. The bot's new session then arrives through our webhook, and calls work again."""
     agent = world.connected("agent")
-    with flood(world, Shared([secrets.token_hex(13) for _ in range(500)])) as told:
+    with flood(world, SharedIterator([secrets.token_hex(13) for _ in range(500)])) as told:
         while len(told) < 30:
             assert me(agent)["type"] == "ok"
-        another_session(world)
+        renew_session(world)
         world.mattermost.clear_requests()
         deadline = time.monotonic() + 10
         while (answer := me(agent))["type"] != "ok":
@@ -144,36 +144,36 @@ def test_a_flood_in_everybodys_name_ends_with_a_wake_up(world: World) -> None:
     assert len(woken) <= 1
 
 
-def test_a_refused_token_is_asked_about_once(world: World) -> None:
-    """A second try costs no question, whoever sends it, until a minute has passed."""
-    token, agent, requester = made_up(), world.person("agent"), world.person("requester")
+def test_a_rejected_token_is_checked_once(world: World) -> None:
+    """A second try costs no check, whoever sends it, until a minute has passed."""
+    token, agent, requester = forged_token(), world.person("agent"), world.person("requester")
     world.mattermost.clear_requests()
     for person in (agent, requester, agent, requester, agent):
-        assert "could not be verified" in call(world, person.id, token)
-    assert asked(world) == 1
+        assert "could not be verified" in post_call(world, person.id, token)
+    assert checks(world) == 1
 
 
-def test_a_token_of_no_shape_costs_nothing(world: World) -> None:
-    """Nothing is asked, and the share of whoever sends it is not touched."""
+def test_a_malformed_token_costs_nothing(world: World) -> None:
+    """It isn't checked, and the sender's share of checks isn't used."""
     agent = world.person("agent")
     world.mattermost.clear_requests()
     for token in ["", "x", "x" * 25, "x" * 27, "X" * 26, "../" * 9, "x" * 26 + "\n", "\N{SNOWMAN}" * 26] * 5:
-        assert "could not be verified" in call(world, agent.id, token)
-    assert asked(world) == 0
-    assert "could not be verified" in call(world, agent.id, made_up())
-    assert asked(world) == 1
+        assert "could not be verified" in post_call(world, agent.id, token)
+    assert checks(world) == 0
+    assert "could not be verified" in post_call(world, agent.id, forged_token())
+    assert checks(world) == 1
 
 
-def test_before_anything_is_installed_nothing_is_asked(empty_world: World) -> None:
-    """There is no bot that a token could belong to."""
+def test_nothing_is_checked_before_the_installation(empty_world: World) -> None:
+    """Before the installation no bot exists that could own a token."""
     empty_world.mattermost.clear_requests()
     for _ in range(5):
-        assert "could not be verified" in call(empty_world, made_up(), made_up())
-    assert asked(empty_world) == 0
+        assert "could not be verified" in post_call(empty_world, forged_token(), forged_token())
+    assert checks(empty_world) == 0
 
 
-def test_a_good_token_is_asked_about_again_before_it_is_forgotten(world: World) -> None:
-    """A known session stays known while Mattermost does not answer, and no longer than five minutes."""
+def test_a_valid_token_is_checked_again_before_it_expires(world: World) -> None:
+    """A known session remains known while Mattermost doesn't answer, but no longer than five minutes."""
     owners, timer = owners_of(world)
     token = bot_token(world)
     first = owners.owner(token, asker="agent")
@@ -183,17 +183,17 @@ def test_a_good_token_is_asked_about_again_before_it_is_forgotten(world: World) 
     timer.now += 40
     world.mattermost.clear_requests()
     assert owners.owner(token, asker="agent") == first
-    assert asked(world) == 1
+    assert checks(world) == 1
     assert owners.owner(token, asker="agent") == first
-    assert asked(world) == 1
+    assert checks(world) == 1
     timer.now += 301
     world.mattermost.fault("500", ASKED)
     with pytest.raises(MattermostSilent):
         owners.owner(token, asker="agent")
 
 
-def test_one_question_for_a_token_that_many_bring(world: World) -> None:
-    """Single flight: the others wait for its answer, a few of them, and the rest is refused at once."""
+def test_many_calls_with_one_token_share_a_check(world: World) -> None:
+    """Single flight: a few calls wait for the answer of the first; the rest are rejected at once."""
     owners, _ = owners_of(world)
     world.mattermost.clear_requests()
     world.mattermost.fault("slow", ASKED, seconds=0.5)
@@ -206,13 +206,13 @@ def test_one_question_for_a_token_that_many_bring(world: World) -> None:
 
     with ThreadPoolExecutor(40) as pool:
         told = list(pool.map(ask, range(40)))
-    assert asked(world) == 1
+    assert checks(world) == 1
     assert told.count(world.mattermost.registry.apps["servicenow"].bot_user_id) == 17
     assert told.count("refused") == 23
 
 
-def test_what_was_asked_before_everything_was_forgotten_is_not_remembered(world: World) -> None:
-    """The app is disabled while a question is on its way: the old answer counts once, and no later."""
+def test_a_check_from_before_a_reset_isnt_remembered(world: World) -> None:
+    """If the app is disabled during a check, the answer counts for that call only."""
     owners, _ = owners_of(world)
     world.mattermost.clear_requests()
     world.mattermost.fault("slow", ASKED, seconds=60)
@@ -224,27 +224,27 @@ def test_what_was_asked_before_everything_was_forgotten_is_not_remembered(world:
         world.mattermost.clear_faults()
         asking.result()
     owners.owner(bot_token(world), asker="agent")
-    assert asked(world) == 2
+    assert checks(world) == 2
 
 
-def test_unanswered_questions_are_few_however_long_they_take(world: World) -> None:
-    """Second by second other people's tokens come, and Mattermost answers none of them: the fifth is refused."""
+def test_unanswered_checks_are_limited(world: World) -> None:
+    """New tokens arrive every second and Mattermost answers no check: the fifth is rejected."""
     owners, timer = owners_of(world)
     for _ in range(8):
         world.mattermost.fault("slow", ASKED, seconds=60)
     with ThreadPoolExecutor(4) as pool:
         for number in range(4):
             timer.now += 10
-            pool.submit(owners.owner, made_up(), asker=str(number))
+            pool.submit(owners.owner, forged_token(), asker=str(number))
             while world.mattermost.armed() > 7 - number:
                 pass
         timer.now += 10
         with pytest.raises(TooManyRequests, match="are being checked"):
-            owners.owner(made_up(), asker="another")
+            owners.owner(forged_token(), asker="another")
         world.mattermost.clear_faults()
 
 
-class Timer:
+class ManualTimer:
     """Seconds, set by hand."""
 
     now = 0.0
@@ -253,9 +253,9 @@ class Timer:
         return self.now
 
 
-def owners_of(world: World) -> tuple[TokenOwners, Timer]:
-    """A memory of our own, on a clock of our own."""
-    timer = Timer()
+def owners_of(world: World) -> tuple[TokenOwners, ManualTimer]:
+    """A cache of its own, on a clock of its own."""
+    timer = ManualTimer()
     return TokenOwners(Client(world.mattermost.url), timer, timer), timer
 
 

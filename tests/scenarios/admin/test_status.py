@@ -1,4 +1,4 @@
-"""Administrators see how the service does."""
+"""Administrators see the service's health."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 @pytest.fixture
 def installed(world: World) -> World:
-    """The component is in ServiceNow and has a key; an administrator is connected."""
+    """The component is installed in ServiceNow and has a key; an administrator is connected."""
     install_component(world)
     world.connected("admin")
     press(world, "new_key")
@@ -30,7 +30,7 @@ def installed(world: World) -> World:
 
 
 def press(world: World, value: str) -> Json:
-    """One button of ``/servicenow setup``."""
+    """Press one button of ``/servicenow setup``."""
     admin = world.person("admin")
     form = admin.command("setup")["form"]
     answer: Json = admin.submit(form, {"action": {"label": value, "value": value}})
@@ -38,7 +38,7 @@ def press(world: World, value: str) -> Json:
 
 
 def status(world: World) -> str:
-    """What an administrator is told."""
+    """The status that an administrator sees."""
     answer = world.person("admin").command("status")
     assert answer["type"] == "ok", answer
     return str(answer["text"])
@@ -49,8 +49,11 @@ def line(text: str, start: str) -> str:
     return next(one for one in text.splitlines() if one.startswith(f"- {start}")).removeprefix("- ")
 
 
-def test_a_test_travels_the_whole_way_and_back(installed: World) -> None:
-    """Component, outbox, webhook: said at once, and seen in the key's last use."""
+def test_a_test_report_comes_back(installed: World) -> None:
+    """
+    It passes the component, the outbox and the webhook. The answer confirms it at once, and the key's last use shows
+    it.
+    """
     assert "last used never" in line(status(installed), "Webhook key")
     answer = press(installed, "test")
     assert "The test came back" in answer["form"]["header"]
@@ -63,8 +66,8 @@ def test_a_test_travels_the_whole_way_and_back(installed: World) -> None:
 
 
 @pytest.mark.waits
-def test_a_test_that_does_not_come_back_says_where_it_waits(installed: World) -> None:
-    """Signed with a key that does not count here: refused, with its reason; ServiceNow keeps it and sends it again."""
+def test_a_test_report_that_doesnt_come_back_shows_where_it_waits(installed: World) -> None:
+    """Signed with an unknown key, it is rejected with its reason; ServiceNow keeps it and retries."""
     table = "x_830655_mm_std_servicenow_for_mattermost_notifications_auth"
     [row] = installed.servicenow.rows(table)
     form = installed.person("admin").command("setup")["form"]
@@ -87,13 +90,15 @@ def test_a_test_that_does_not_come_back_says_where_it_waits(installed: World) ->
     assert "last used never" not in line(text, "Webhook key")
 
 
-def test_a_rotation_loses_nothing_in_either_order(installed: World) -> None:
-    """A report signed with the old key counts while the new one is being written; then the old one ends by itself."""
+def test_rotating_a_key_loses_no_report(installed: World) -> None:
+    """
+    Reports signed with the old key are accepted while the new one is being written; then the old key expires by itself.
+    """
     press(installed, "test")
     old = line(status(installed), "Webhook key").split("`")[1]
     path = "/api/now/v2/table/x_830655_mm_std_servicenow_for_mattermost_notifications_auth"
     installed.servicenow.fault("500", path=path, method="PATCH")
-    press(installed, "new_key")  # made here, not written there
+    press(installed, "new_key")  # created here, not written there
     assert "The test came back" in press(installed, "test")["form"]["header"]
 
     press(installed, "write_key")
@@ -105,10 +110,10 @@ def test_a_rotation_loses_nothing_in_either_order(installed: World) -> None:
 
 
 def test_broken_subscriptions_are_listed_with_their_reason(installed: World) -> None:
-    """Counted by state; names and reasons as text, whatever stands in them."""
+    """The status counts them by state and shows names and reasons as text, whatever they contain."""
     active = Grant(sys_id="a" * 32, owner_id="p", channel_id="c", table="incident")
     broken = replace(active, sys_id="c" * 32, status="broken", name="**Loud** @all", reason="**Archived** by @all.")
-    with storage_of(installed) as stores:
+    with open_stores(installed) as stores:
         for grant in (active, replace(active, sys_id="b" * 32, status="paused"), broken):
             stores.grants.put(grant)
     text = status(installed)
@@ -121,7 +126,7 @@ def test_broken_subscriptions_are_listed_with_their_reason(installed: World) -> 
 
 
 @contextmanager
-def storage_of(world: World) -> Iterator[Stores]:
+def open_stores(world: World) -> Iterator[Stores]:
     """The storage, while the service is stopped."""
     world.running.stop()
     stores = open_storage(world.config.storage_url, partial(derive_keys, world.config.app_secrets))
@@ -130,8 +135,8 @@ def storage_of(world: World) -> Iterator[Stores]:
     world.start()
 
 
-def test_what_can_not_be_found_out_hides_nothing_else(world: World) -> None:
-    """Not connected, no component, ServiceNow silent: said in its place."""
+def test_an_unavailable_part_hides_no_other(world: World) -> None:
+    """If nobody is connected, the component is missing or ServiceNow doesn't answer, that part says so."""
     text = status(world)
     assert "not connected" in text
     assert line(text, "Webhook keys") == "Webhook keys: none yet; make one with `/servicenow setup`"
@@ -142,8 +147,8 @@ def test_what_can_not_be_found_out_hides_nothing_else(world: World) -> None:
     assert line(status(world), "Storage") == "Storage: takes changes"
 
 
-def test_keys_of_the_environment_are_named_as_such(world: World) -> None:
-    """And are changed there: no button makes one."""
+def test_environment_keys_are_marked(world: World) -> None:
+    """They are changed in the environment, so no button creates one."""
     world.restart(webhook_keys=(WebhookKey(key_id="outside", secret="s" * 40, from_environment=True),))
     install_component(world)
     world.connected("admin")
@@ -156,8 +161,8 @@ def test_keys_of_the_environment_are_named_as_such(world: World) -> None:
     assert "The test came back" in press(world, "test")["form"]["header"]
 
 
-def test_ordinary_people_are_not_told(world: World) -> None:
-    """Neither offered nor answered."""
+def test_only_administrators_see_it(world: World) -> None:
+    """For other people it is neither offered nor answered."""
     agent = world.connected("agent")
     assert "servicenow status" not in agent.entries("/command")
     answer = agent.call({"path": "/status/show/submit", "expand": {"acting_user": "+summary"}})
@@ -165,19 +170,19 @@ def test_ordinary_people_are_not_told(world: World) -> None:
     assert "administrator" in answer["text"]
 
 
-def test_an_administrators_call_brings_the_webhook_secret_of_a_new_installation(world: World) -> None:
-    """Kept sealed, for with it we wake ourselves up; ordinary people's calls bring none."""
+def test_an_administrators_call_saves_a_new_installations_webhook_secret(world: World) -> None:
+    """It is stored sealed, for wake-ups. Other people's calls save none."""
     world.mattermost.registry.apps["servicenow"].webhook_secret = "x" * 26
     world.person("agent").command("help")
-    with storage_of(world) as stores:
+    with open_stores(world) as stores:
         assert installation_of(stores).webhook_secret != "x" * 26
     status(world)
-    with storage_of(world) as stores:
+    with open_stores(world) as stores:
         assert installation_of(stores).webhook_secret == "x" * 26
 
 
 def installation_of(stores: Stores) -> Installation:
-    """What Mattermost gave us."""
+    """What Mattermost sent at the installation."""
     found = stores.installations.get()
     assert found is not None
     return found

@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 
 def test_a_change_appears_in_the_channel(world: World, component: Component) -> None:
-    """At once, while no time passes: what changed from what to what, by whom, and the record's card with its link."""
+    """It is posted at once, with the old and new value, the author, and the record's card with its link."""
     [one] = stored(world, grant(world))
     record = incident(world)
     component.changed(record, [one])
@@ -27,13 +27,13 @@ def test_a_change_appears_in_the_channel(world: World, component: Component) -> 
     assert record["sys_id"] in card["title_link"]
 
 
-def said(world: World, channel: str = "service-desk") -> list[str]:
-    """The words of the notices in a channel."""
+def texts(world: World, channel: str = "service-desk") -> list[str]:
+    """The text of the notices in a channel."""
     return [post["message"] for post in notices(world, channel)]
 
 
-def test_later_changes_reply_and_gather(world: World, component: Component) -> None:
-    """What comes within twenty seconds after a notice is one reply, in its order, and the first card shows it all."""
+def test_later_changes_are_collected_in_one_reply(world: World, component: Component) -> None:
+    """Changes within twenty seconds after a notice become one reply, in order, and the first card shows all of them."""
     [one] = stored(world, grant(world))
     record = incident(world)
     component.changed(record, [one])
@@ -54,7 +54,7 @@ def test_later_changes_reply_and_gather(world: World, component: Component) -> N
 
 
 def test_a_card_never_goes_back(world: World, component: Component) -> None:
-    """Where somebody's action has renewed the card meanwhile, an older reading leaves it alone."""
+    """If an action has updated the card in the meantime, an older reading doesn't overwrite it."""
     [one] = stored(world, grant(world))
     record = incident(world)
     component.changed(record, [one])
@@ -69,8 +69,8 @@ def test_a_card_never_goes_back(world: World, component: Component) -> None:
     assert notices(world)[0]["props"]["attachments"][0]["title"] == "the newest"
 
 
-def test_many_subscriptions_of_a_channel_are_one_post(world: World, component: Component) -> None:
-    """Two owners and three subscriptions match in one channel, and one in another: one post in each."""
+def test_several_subscriptions_of_a_channel_make_one_post(world: World, component: Component) -> None:
+    """Two owners and three subscriptions match in one channel and one in another: each channel gets one post."""
     world.connected("agent2")
     here = stored(world, grant(world), grant(world, owner="agent2"), grant(world), grant(world, "town-square"))
     record = incident(world)
@@ -82,8 +82,8 @@ def test_many_subscriptions_of_a_channel_are_one_post(world: World, component: C
     assert len(notices(world, "town-square")) == 1
 
 
-def test_a_new_root_after_thirty_days_and_when_the_root_is_gone(world: World, component: Component) -> None:
-    """A thread ends when its card was deleted, and after thirty days."""
+def test_a_new_root_after_thirty_days_or_if_the_root_is_deleted(world: World, component: Component) -> None:
+    """A thread ends when its card is deleted, and after thirty days."""
     [one] = stored(world, grant(world))
     record = incident(world)
 
@@ -108,10 +108,10 @@ def test_a_new_root_after_thirty_days_and_when_the_root_is_gone(world: World, co
         (["priority"], ("priority", "4 - Low", "1 - Critical")),
     ],
 )
-def test_what_is_urgent_is_posted_in_the_channel(
+def test_urgent_changes_are_posted_in_the_channel(
     world: World, component: Component, events: list[str], change: tuple[str, str, str]
 ) -> None:
-    """Reopened, and a raised priority, are no replies; a lowered priority is one."""
+    """A reopened record and a raised priority aren't replies; a lowered priority is."""
     [one] = stored(world, grant(world))
     record = incident(world)
     component.changed(record, [one])
@@ -128,8 +128,8 @@ def test_what_is_urgent_is_posted_in_the_channel(
     assert last["root_id"] == first["id"]
 
 
-def test_options_of_the_grant_decide(world: World, component: Component) -> None:
-    """Posts in the channel, the assignee mentioned, the comment hidden: as granted, whatever the row says."""
+def test_the_grants_options_apply(world: World, component: Component) -> None:
+    """Posting to the channel, mentioning the assignee and hiding comments follow the grant, whatever the row says."""
     world.connected("agent2")
     [one] = stored(world, grant(world, options="in_channel,mention_assignee,hide_comment"))
     record = incident(world)
@@ -146,8 +146,8 @@ def test_options_of_the_grant_decide(world: World, component: Component) -> None
     assert "only for some" not in first["message"]
 
 
-def test_the_assignee_is_not_told_of_own_work(world: World, component: Component) -> None:
-    """Nobody is mentioned in what they did themselves."""
+def test_assignees_arent_mentioned_for_their_own_work(world: World, component: Component) -> None:
+    """Nobody is mentioned for what they did themselves."""
     world.connected("agent2")
     [one] = stored(world, grant(world, options="mention_assignee"))
     record = incident(world)
@@ -155,11 +155,11 @@ def test_the_assignee_is_not_told_of_own_work(world: World, component: Component
     world.administer("PATCH", f"/api/now/table/incident/{record['sys_id']}", {"assigned_to": person["sys_id"]})
     component.changed(record, [one], actor={"sys_id": person["sys_id"], "user_name": "agent2", "name": "Aiko Agent"})
     pass_time(world, 2)
-    assert "@" not in said(world)[0]
+    assert "@" not in texts(world)[0]
 
 
-def test_comments_are_quoted_and_work_notes_only_where_allowed(world: World, component: Component) -> None:
-    """A comment's text is shown; a work note's only with `WORK_NOTES_IN_CHANNELS` and a subscription to them."""
+def test_comments_are_quoted_and_work_notes_only_if_allowed(world: World, component: Component) -> None:
+    """A work note's text needs `WORK_NOTES_IN_CHANNELS` and a subscription to work notes."""
     plain, noted = stored(world, grant(world, events="commented,state"), grant(world, "town-square"))
     record = incident(world)
     both: Json = {
@@ -169,21 +169,21 @@ def test_comments_are_quoted_and_work_notes_only_where_allowed(world: World, com
     }
     component.changed(record, [plain, noted], **both)
     pass_time(world, 30)
-    assert "> hello\n> you" in said(world)[0]
-    assert "**New comment, New work note**" in said(world, "town-square")[0]
-    assert "secret" not in str(said(world) + said(world, "town-square"))
+    assert "> hello\n> you" in texts(world)[0]
+    assert "**New comment, New work note**" in texts(world, "town-square")[0]
+    assert "secret" not in str(texts(world) + texts(world, "town-square"))
     world.restart(work_notes_in_channels=True)
     component.changed(record, [plain, noted], **both)
     pass_time(world, 30)
-    assert "> the secret note" in said(world, "town-square")[1]
-    assert "secret" not in str(said(world))
+    assert "> the secret note" in texts(world, "town-square")[1]
+    assert "secret" not in str(texts(world))
 
 
 HOSTILE = "@all @channel ~town-square [click](https://evil.example) **bold** `code` # head | | <b> :smile: http://evil"
 
 
-def test_hostile_text_is_harmless(world: World, component: Component) -> None:
-    """Markdown, mentions, links and line breaks of a record, of its values and its comments mean nothing."""
+def test_hostile_text_is_escaped(world: World, component: Component) -> None:
+    """Markdown, mentions, links and line breaks in a record, its values and its comments have no effect."""
     [one] = stored(world, grant(world))
     record = incident(world)
     world.administer("PATCH", f"/api/now/table/incident/{record['sys_id']}", {"short_description": HOSTILE})
@@ -207,8 +207,8 @@ def test_hostile_text_is_harmless(world: World, component: Component) -> None:
     assert not [token for token in tokens if token.type in {"heading_open", "fence", "html_block", "table_open"}]
 
 
-def test_a_test_of_a_subscription_is_marked(world: World, component: Component) -> None:
-    """The newest record with a word that nothing has changed; whatever the subscription listens to."""
+def test_a_test_notice_is_marked(world: World, component: Component) -> None:
+    """It shows the newest record and says that nothing changed, whatever events are subscribed to."""
     [one] = stored(world, grant(world, events="created"))
     component.changed(incident(world), [one], events=[], changes=[], test="nonce-3")
     pass_time(world, 2)
@@ -218,16 +218,16 @@ def test_a_test_of_a_subscription_is_marked(world: World, component: Component) 
     assert world.running.service.services.test_reports.arrived("nonce-3", 0)
 
 
-def test_what_is_not_subscribed_to_is_not_posted(world: World, component: Component) -> None:
-    """Events come from the grant: the row may name others, nothing comes of it."""
+def test_events_outside_the_subscription_arent_posted(world: World, component: Component) -> None:
+    """Events come from the grant; other events in the row are ignored."""
     [one] = stored(world, grant(world, events="priority"))
     component.changed(incident(world), [one])
     pass_time(world, 2)
     assert notices(world) == []
 
 
-def test_a_paused_or_deleted_subscription_posts_nothing_more(world: World, component: Component) -> None:
-    """Also what was waiting when it was paused is not posted."""
+def test_a_paused_or_deleted_subscription_posts_nothing(world: World, component: Component) -> None:
+    """Notices that were waiting when it was paused aren't posted either."""
     active, paused = stored(world, grant(world), grant(world, "town-square", status="paused"))
     record = incident(world)
     posted_just_now(world, record)
@@ -239,10 +239,10 @@ def test_a_paused_or_deleted_subscription_posts_nothing_more(world: World, compo
 
 
 @pytest.mark.parametrize("change", [{"status": "paused"}, {"status": "broken"}, {"channel_id": "z" * 26}])
-def test_what_waited_when_its_subscription_was_stopped_or_moved_is_not_posted(
+def test_waiting_notices_of_a_stopped_or_moved_subscription_arent_posted(
     world: World, component: Component, change: Json
 ) -> None:
-    """The grant of the moment of posting decides."""
+    """The grant at the time of posting decides."""
     [one] = stored(world, grant(world))
     posted_just_now(world, incident(world))
     component.changed(incident(world), [one])
@@ -252,8 +252,8 @@ def test_what_waited_when_its_subscription_was_stopped_or_moved_is_not_posted(
     assert world.running.service.services.deliveries.health().waiting == 0
 
 
-def test_one_read_for_all_records_of_an_owner(world: World, component: Component) -> None:
-    """What is due at once for one owner costs one round trip to ServiceNow."""
+def test_all_records_of_an_owner_are_read_at_once(world: World, component: Component) -> None:
+    """Everything due for one owner costs one round trip to ServiceNow."""
     [one] = stored(world, grant(world))
     records = [incident(world, number) for number in range(3)]
     posted_just_now(world, *records)
@@ -265,27 +265,27 @@ def test_one_read_for_all_records_of_an_owner(world: World, component: Component
     assert len(world.asked(method="GET", path="/api/now/v2/table/incident")) == 1
 
 
-def test_what_changed_is_told_in_the_owners_language(world: World, component: Component) -> None:
-    """Whoever saved works in German: old, new and label come in the words that the subscriber reads."""
+def test_changes_are_shown_in_the_owners_language(world: World, component: Component) -> None:
+    """If the author works in German, the subscriber still reads label, old and new value in their own language."""
     [one] = stored(world, grant(world))
     change = {"field": "state", "label": "Status", "old": "Neu", "new": "In Bearbeitung"}
     component.changed(incident(world), [one], changes=[change | {"old_value": "1", "new_value": "2"}])
     pass_time(world, 2)
-    assert "State: New → In Progress" in said(world)[0]
-    assert "Neu" not in said(world)[0]
+    assert "State: New → In Progress" in texts(world)[0]
+    assert "Neu" not in texts(world)[0]
 
 
-def test_a_value_that_nobody_knows_stays_as_reported(world: World, component: Component) -> None:
-    """A choice that was deleted meanwhile keeps the words that the report has for it."""
+def test_an_unknown_value_is_shown_as_reported(world: World, component: Component) -> None:
+    """A choice that was deleted in the meantime keeps the report's text."""
     [one] = stored(world, grant(world))
     change = {"field": "state", "label": "State", "old": "Parked", "new": "In Progress"}
     component.changed(incident(world), [one], changes=[change | {"old_value": "99", "new_value": "2"}])
     pass_time(world, 2)
-    assert "State: Parked → In Progress" in said(world)[0]
+    assert "State: Parked → In Progress" in texts(world)[0]
 
 
-def test_each_subscriber_of_a_channel_gets_what_was_asked_for(world: World, component: Component) -> None:
-    """One asked for states, another for comments, a third for the same again: one post with both, two reads."""
+def test_each_subscriber_of_a_channel_gets_what_they_subscribed_to(world: World, component: Component) -> None:
+    """One subscribed to states, another to comments, a third to the same: one post with both, two reads."""
     for name in ("agent2", "admin"):
         world.connected(name)
     states, comments, again = stored(
@@ -309,8 +309,8 @@ def test_each_subscriber_of_a_channel_gets_what_was_asked_for(world: World, comp
     assert len(world.asked(method="GET", path="/api/now/v2/table/incident")) == 2
 
 
-def test_a_hidden_comment_stays_hidden_beside_another_subscription(world: World, component: Component) -> None:
-    """The one for states shows texts, the one for comments hides them: no text."""
+def test_a_hidden_comment_is_hidden_beside_another_subscription(world: World, component: Component) -> None:
+    """The subscription to states shows texts, the one to comments hides them: no text is posted."""
     both = stored(world, grant(world, events="state"), grant(world, events="commented", options="hide_comment"))
     text = [{"kind": "comments", "text": "It burns"}]
     component.changed(incident(world), both, events=["state", "commented"], comments=text)
@@ -320,8 +320,8 @@ def test_a_hidden_comment_stays_hidden_beside_another_subscription(world: World,
     assert "burns" not in post["message"]
 
 
-def test_saves_are_told_in_their_order_however_they_arrive(world: World, component: Component) -> None:
-    """ServiceNow works on several at once; the record's own count says which came first."""
+def test_changes_are_posted_in_order_however_they_arrive(world: World, component: Component) -> None:
+    """ServiceNow sends several at once; the record's modification count gives the order."""
     [one] = stored(world, grant(world))
     record = incident(world)
     posted_just_now(world, record)

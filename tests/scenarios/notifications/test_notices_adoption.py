@@ -1,4 +1,4 @@
-"""Whoever changes many subscriptions in ServiceNow keeps nobody else's notices waiting (design §5)."""
+"""A person who changes many subscriptions in ServiceNow doesn't delay other people's notices (design §5)."""
 
 import threading
 import time
@@ -24,14 +24,14 @@ READ = f"/api/now/v2/table/{TABLE}"
 
 @pytest.fixture
 def agent2(world: World, component: Component) -> Json:
-    """`agent2` is connected and may write rows; where those of `agent2` post: a channel of others."""
+    """`agent2` is connected and can write rows; returns a channel of other people, where those rows post."""
     install_component(world, "agent", "agent2")
     person = world.connected("agent2")
     return {"user_id": person.id, "channel_id": world.person("admin").channel("operations")}
 
 
 def flood(world: World, component: Component, where: Json, most: int = 500) -> list[Json]:
-    """Reports in which *most* rows of `agent2` match, all changed past us."""
+    """Reports that match *most* rows of `agent2`, all changed directly in ServiceNow."""
     made = [foreign_row(world, "agent2", **where) for _ in range(most)]
     claims = [
         matching(grant(world, sys_id=sys_id), **where, created_by="agent2", updated_by="agent2") for sys_id in made
@@ -43,7 +43,7 @@ def flood(world: World, component: Component, where: Json, most: int = 500) -> l
 
 
 def seconds_until(world: World, done: Callable[[], bool]) -> float:
-    """Let what is due be done in the background; how long it takes until *done*, at most ten seconds."""
+    """Run what is due in the background; returns the seconds until *done*, at most ten."""
     settling = threading.Thread(target=world.settle)
     began = time.monotonic()
     settling.start()
@@ -58,8 +58,8 @@ def test_five_hundred_changed_rows_of_one_person_delay_no_notice(
     world: World, component: Component, agent2: Json
 ) -> None:
     """
-    ServiceNow takes half a second for every answer. Another owner's notice comes as soon as without them, and before
-    the rows are done; they cost one request for a hundred, a turn at a time.
+    Every answer of ServiceNow takes half a second. Another owner's notice arrives as fast as without the rows, and
+    before they are finished. The rows cost one request per hundred, one turn at a time.
     """
     [one] = stored(world, grant(world))
     world.servicenow.fault("slow", "/api/now/v2/table/", times=100_000, seconds=0.5)
@@ -83,8 +83,8 @@ def test_five_hundred_changed_rows_of_one_person_delay_no_notice(
     assert len(told(world, "admin")) == 1
 
 
-def test_an_owners_turn_is_limited_whatever_waits(world: World, component: Component, agent2: Json) -> None:
-    """ServiceNow was silent while three reports of 180 rows came: each is a turn of its own afterwards."""
+def test_an_owners_turn_is_limited(world: World, component: Component, agent2: Json) -> None:
+    """ServiceNow didn't answer while three reports of 180 rows arrived: afterwards each takes a turn of its own."""
     world.servicenow.fault("hibernating", READ, times=100_000)
     for report in flood(world, component, agent2):
         assert component.send(report).status_code == 202
@@ -97,10 +97,10 @@ def test_an_owners_turn_is_limited_whatever_waits(world: World, component: Compo
     assert world.running.service.services.deliveries.health().waiting == 0
 
 
-def test_a_row_that_is_saved_again_and_again_is_refused_from_memory(
+def test_a_row_that_is_saved_repeatedly_is_rejected_from_cache(
     world: World, component: Component, agent2: Json
 ) -> None:
-    """Each save has another time, and that alone makes it no other row: it is asked for every five minutes."""
+    """Each save changes only the time, which doesn't make another row: it is checked every five minutes."""
     [report] = flood(world, component, agent2, most=1)
     for number in range(5):
         report |= {"event_id": f"e{number}"}
@@ -110,8 +110,8 @@ def test_a_row_that_is_saved_again_and_again_is_refused_from_memory(
     assert len(world.asked(method="GET", path=READ)) == 1
 
 
-def test_many_hints_keep_no_notice_waiting(world: World, component: Component, agent2: Json) -> None:
-    """Whoever knows the secret of update set v2.1 sends hundreds in another's name: they are read together."""
+def test_many_hints_delay_no_notice(world: World, component: Component, agent2: Json) -> None:
+    """Someone with the secret of update set v2.1 sends hundreds in another person's name: they are read together."""
     [one] = stored(world, grant(world))
     switch(world).switch_on()
     for number in range(ROWS + 5):
@@ -126,8 +126,8 @@ def test_many_hints_keep_no_notice_waiting(world: World, component: Component, a
     assert world.running.service.services.deliveries.health().waiting == 0
 
 
-def test_hints_beyond_a_limit_are_refused(world: World, component: Component, agent2: Json) -> None:
-    """While 500 wait for one person: each would make the outbox slower. Other people's are still taken."""
+def test_hints_above_a_limit_are_rejected(world: World, component: Component, agent2: Json) -> None:
+    """At most 500 wait for one person, because each makes the outbox slower. Other people's are still accepted."""
     [one] = stored(world, grant(world))
     switch(world).switch_on()
     world.servicenow.fault("hibernating", READ, times=100_000)
@@ -156,8 +156,10 @@ def test_hints_beyond_a_limit_are_refused(world: World, component: Component, ag
     assert world.running.service.services.deliveries.health().refused == {"too_many": 1}
 
 
-def test_an_owner_is_asked_apart_and_the_event_is_told_once(world: World, component: Component, agent2: Json) -> None:
-    """A granted subscription and a claimed one match the same change: one post, whichever is first."""
+def test_an_owners_rows_are_checked_separately_and_posted_once(
+    world: World, component: Component, agent2: Json
+) -> None:
+    """A granted subscription and an unverified one match the same change: one post, whichever comes first."""
     agent = world.person("agent")
     [one] = stored(world, grant(world))
     where = {"channel_id": one.channel_id, "user_id": agent.id}
@@ -167,7 +169,7 @@ def test_an_owner_is_asked_apart_and_the_event_is_told_once(world: World, compon
     pass_time(world, 30)
     assert len(notices(world)) == 1
     assert kept(world, mine).owner_id == agent.id
-    # And where ServiceNow is silent about the second until the first is posted.
+    # And if ServiceNow doesn't answer about the second until the first is posted.
     other = foreign_row(world, "agent", **where)
     world.servicenow.fault("hibernating", READ, times=100)
     claim = matching(grant(world, sys_id=other))
@@ -184,8 +186,8 @@ def test_an_owner_is_asked_apart_and_the_event_is_told_once(world: World, compon
     assert world.running.service.services.deliveries.health().waiting == 0
 
 
-def test_a_row_that_is_granted_posts_its_own_events_alone(world: World, component: Component, agent2: Json) -> None:
-    """It is granted when it matches first; of an event that it doesn't name, nothing is posted."""
+def test_an_adopted_row_posts_only_its_own_events(world: World, component: Component, agent2: Json) -> None:
+    """It is granted when it first matches. An event that it doesn't name isn't posted."""
     agent = world.person("agent")
     where = {"channel_id": agent.channel("service-desk"), "user_id": agent.id}
     sys_id = foreign_row(world, "agent", **where, subscription_events="priority")
@@ -196,8 +198,8 @@ def test_a_row_that_is_granted_posts_its_own_events_alone(world: World, componen
     assert world.running.service.services.deliveries.health().waiting == 0
 
 
-def test_a_claim_is_given_up_after_a_day(world: World, component: Component, agent2: Json) -> None:
-    """ServiceNow never answers: twenty tries and a day later the rows are dropped, and counted."""
+def test_an_unverified_row_is_dropped_after_a_day(world: World, component: Component, agent2: Json) -> None:
+    """ServiceNow never answers: after twenty tries and a day the rows are dropped and counted."""
     agent = world.person("agent")
     sys_id = foreign_row(world, "agent", channel_id=agent.channel("service-desk"), user_id=agent.id)
     world.servicenow.fault("hibernating", READ, times=100_000)
@@ -215,8 +217,8 @@ def test_a_claim_is_given_up_after_a_day(world: World, component: Component, age
     assert len(notices(world)) == 1
 
 
-def test_claims_survive_a_restart(world: World, component: Component, agent2: Json) -> None:
-    """They wait on disk: the next process asks, and posts."""
+def test_unverified_rows_survive_a_restart(world: World, component: Component, agent2: Json) -> None:
+    """They are stored: the next process verifies and posts."""
     agent = world.person("agent")
     sys_id = foreign_row(world, "agent", channel_id=agent.channel("service-desk"), user_id=agent.id)
     world.servicenow.fault("hibernating", READ, times=100_000)

@@ -1,4 +1,4 @@
-"""The bot speaks long after the last call: by a lasting token, the newest session, or a wake-up (design §4)."""
+"""The bot posts long after the last call: with an access token, the newest session, or a wake-up (design §4)."""
 
 import time
 from collections.abc import Callable
@@ -17,30 +17,30 @@ Json = dict[str, Any]
 WEBHOOK = f"{PLUGIN}/apps/servicenow/webhook/wake-up"
 
 
-def woken(world: World) -> int:
+def wake_ups(world: World) -> int:
     """How often we asked the framework to call us back."""
     return len([one for one in world.mattermost.requests() if one["path"] == WEBHOOK])
 
 
 def ready(world: World) -> Json:
-    """What `/readyz` says."""
+    """The answer of `/readyz`."""
     answer: Json = requests.get(f"{world.config.app_url}/readyz", timeout=10).json()
     return answer
 
 
 def app_of(world: World) -> Any:
-    """The app as the framework keeps it."""
+    """The app as the framework stores it."""
     return world.mattermost.registry.apps["servicenow"]
 
 
 def bot_token(world: World, name: str = "a lasting token") -> str:
-    """A personal access token of the bot, made by an administrator."""
+    """A personal access token of the bot, created by an administrator."""
     made = world.person("admin").post(f"/api/v4/users/{app_of(world).bot_user_id}/tokens", {"description": name})
     return str(made["token"])
 
 
 def test_nothing_is_ready_before_the_app_is_installed(empty_world: World) -> None:
-    """The part is named, with 503; the process answers all the same, or nobody could install it."""
+    """`/readyz` names the part with 503, but the process answers, or nobody could install the app."""
     assert ready(empty_world) == {"ready": False, "failing": ["installation"]}
     assert requests.get(f"{empty_world.config.app_url}/readyz", timeout=10).status_code == 503
     assert requests.get(f"{empty_world.config.app_url}/healthz", timeout=10).ok
@@ -50,29 +50,29 @@ def test_nothing_is_ready_before_the_app_is_installed(empty_world: World) -> Non
 
 @pytest.mark.parametrize("seconds", [3600, 540, 86_400 * 3])
 def test_a_notice_long_after_the_last_call_arrives(world: World, component: Component, seconds: int) -> None:
-    """The session of the last call is dead: one wake-up brings another, which serves the notices after it, too."""
+    """The session of the last call is expired: one wake-up brings a new one, which also serves the next notices."""
     [one] = stored(world, grant(world))
     world.advance(seconds)
     for number in range(3):
         component.changed(incident(world, number), [one])
     pass_time(world, 2)
     assert len(notices(world)) == 3
-    assert woken(world) == 1
+    assert wake_ups(world) == 1
     assert ready(world) == {"ready": True, "failing": []}
 
 
-def test_a_session_of_a_moment_ago_needs_no_wake_up(world: World, component: Component) -> None:
-    """Calls of people keep it fresh."""
+def test_a_recent_session_needs_no_wake_up(world: World, component: Component) -> None:
+    """People's calls keep it fresh."""
     [one] = stored(world, grant(world))
     world.advance(3600)
     world.person("agent").command("me")
     component.changed(incident(world), [one])
     pass_time(world, 2)
     assert len(notices(world)) == 1
-    assert woken(world) == 0
+    assert wake_ups(world) == 0
 
 
-def test_a_lasting_token_needs_no_wake_up(world: World, component: Component) -> None:
+def test_an_access_token_needs_no_wake_up(world: World, component: Component) -> None:
     """`MATTERMOST_BOT_TOKEN` is used first."""
     [one] = stored(world, grant(world))
     world.restart(mattermost_bot_token=bot_token(world))
@@ -80,22 +80,22 @@ def test_a_lasting_token_needs_no_wake_up(world: World, component: Component) ->
     component.changed(incident(world), [one])
     pass_time(world, 2)
     assert len(notices(world)) == 1
-    assert woken(world) == 0
+    assert wake_ups(world) == 0
 
 
-def test_a_refused_lasting_token_is_no_end(world: World, component: Component) -> None:
-    """Revoked: the way of the sessions is taken, and the notice arrives."""
+def test_a_revoked_access_token_falls_back_to_sessions(world: World, component: Component) -> None:
+    """The notice still arrives."""
     [one] = stored(world, grant(world))
     world.restart(mattermost_bot_token="z" * 26)
     world.advance(3600)
     component.changed(incident(world), [one])
     pass_time(world, 2)
     assert len(notices(world)) == 1
-    assert woken(world) == 1
+    assert wake_ups(world) == 1
 
 
-def test_without_any_token_the_service_is_not_ready_and_recovers(world: World, component: Component) -> None:
-    """The app is disabled: `/readyz` names the part; enabled again, what waited is posted once."""
+def test_without_any_token_the_service_isnt_ready_and_recovers(world: World, component: Component) -> None:
+    """While the app is disabled `/readyz` names the part; once enabled, what waited is posted once."""
     [one] = stored(world, grant(world))
     app_of(world).enabled = False
     world.advance(3600)
@@ -111,7 +111,7 @@ def test_without_any_token_the_service_is_not_ready_and_recovers(world: World, c
 
 
 def test_a_new_installation_brings_its_own_secret(world: World, component: Component) -> None:
-    """A reinstall makes another webhook secret; the one that came with it is used from then on."""
+    """A reinstallation creates another webhook secret, which is used from then on."""
     [one] = stored(world, grant(world))
     before = app_of(world).webhook_secret
     world.install()
@@ -124,7 +124,7 @@ def test_a_new_installation_brings_its_own_secret(world: World, component: Compo
 
 @pytest.mark.usefixtures("every_log_line")
 def test_the_secret_is_sealed_and_never_logged(world: World, component: Component) -> None:
-    """Neither the files nor the log hold it, nor the bot's tokens."""
+    """Neither files nor logs contain it or the bot's tokens."""
     [one] = stored(world, grant(world))
     world.advance(3600)
     with structlog.testing.capture_logs() as logs:
@@ -144,7 +144,7 @@ def _token(claims: Json, secret: str = JWT_SECRET) -> str:
 
 
 class Wake:
-    """A call of the framework's webhook, as it comes, to be broken."""
+    """A call of the framework's webhook as it arrives, for tests to alter."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -156,7 +156,7 @@ class Wake:
         self.session = world.mattermost.state.open_session(self.bot, "servicenow", 600)
 
     def send(self) -> Json:
-        """Straight to the service."""
+        """Send it directly to the service."""
         body = {
             "path": "/webhook/wake-up",
             "values": {"rawQuery": self.query, "data": {}, "httpMethod": "POST", "headers": {}},
@@ -168,15 +168,15 @@ class Wake:
         return answer
 
 
-def in_another_s_name(wake: Wake) -> None:
-    """A person's own session, the person's own name, and the right secret of the webhook."""
+def as_another_person(wake: Wake) -> None:
+    """A person's own session and name, with the right webhook secret."""
     agent = wake.world.person("agent")
     wake.claims.update(acting_user_id=agent.id)
     wake.session = wake.world.mattermost.registry.token(wake.app, agent.id)
 
 
 FORGED: dict[str, Callable[[Wake], object]] = {
-    "in another's name with that one's session": in_another_s_name,
+    "in another's name with that one's session": as_another_person,
     "another person's": lambda w: w.claims.update(acting_user_id=w.world.person("agent").id),
     "nobody's": lambda w: w.claims.clear(),
     "another JWT secret": lambda w: setattr(w, "secret", "another secret of the same length!!"),
@@ -189,7 +189,7 @@ FORGED: dict[str, Callable[[Wake], object]] = {
 
 @pytest.mark.parametrize("how", FORGED)
 def test_a_forged_wake_up_brings_no_token(world: World, component: Component, how: str) -> None:
-    """Refused with words; the session that it carried is neither stored nor used."""
+    """It is rejected; its session is neither stored nor used."""
     wake = Wake(world)
     FORGED[how](wake)
     path = f"{world.config.storage_url.removeprefix('tinydb://')}/installation.json"
@@ -200,18 +200,16 @@ def test_a_forged_wake_up_brings_no_token(world: World, component: Component, ho
         assert file.read() == before
 
 
-def test_a_person_cannot_wake_us_up_through_the_framework(world: World, component: Component) -> None:
-    """Paths below the webhook's may be called by anybody (recorded): it is not the bot's name then."""
+def test_people_cant_wake_us_up_through_the_framework(world: World, component: Component) -> None:
+    """Anyone can call paths below the webhook's (recorded), but not in the bot's name."""
     answer = world.person("agent").call({"path": "/webhook/wake-up", "expand": {"acting_user": "summary"}})
     assert answer["type"] == "error"
     assert "could not be verified" in answer["text"]
 
 
 @pytest.mark.parametrize("username", ["agent", "admin"])
-def test_the_webhook_s_secret_is_taken_from_administrators_alone(
-    world: World, component: Component, username: str
-) -> None:
-    """Of an ordinary person's call, both proofs or not, nothing but an administrator's role makes it ours."""
+def test_only_administrators_calls_bring_the_webhook_secret(world: World, component: Component, username: str) -> None:
+    """An ordinary person's call is ignored even with both proofs."""
     person, told = world.person(username), "f" * 26
     user = {"id": person.id, "username": username, "roles": "system_user" + " system_admin" * (username == "admin")}
     wake = Wake(world)
@@ -228,6 +226,6 @@ def test_the_webhook_s_secret_is_taken_from_administrators_alone(
     assert "could not be verified" in refused["text"]
 
 
-def test_an_honest_wake_up_is_let_in(world: World, component: Component) -> None:
-    """The tests above break this one."""
+def test_a_genuine_wake_up_is_accepted(world: World, component: Component) -> None:
+    """The tests above alter this one."""
     assert Wake(world).send() == {"type": "ok"}

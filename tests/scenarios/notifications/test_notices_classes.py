@@ -1,4 +1,4 @@
-"""Records of classes that are not shared appear in no channel, whoever may read them (design §5, §9)."""
+"""Records of classes that aren't shared appear in no channel, whoever can read them (design §5, §9)."""
 
 from typing import Any
 
@@ -21,24 +21,24 @@ FACILITY = "u_facility_incident"
 
 
 def facility(world: World) -> Json:
-    """A record of a class that extends incident and is not shared."""
+    """A record of a class that extends incident and isn't shared."""
     made = world.administer(
         "POST", f"/api/now/table/{FACILITY}", {"short_description": "Secret leak", "u_building": "B"}
     )
     return dict(made.json()["result"])
 
 
-def everything(world: World) -> str:
-    """All that stands in the channels, as text."""
+def all_posts(world: World) -> str:
+    """Everything in the channels, as text."""
     return str([world.mattermost.posts_in(channel) for channel in ("service-desk", "town-square")])
 
 
 @pytest.mark.parametrize("table", ["incident", "task"])
 @pytest.mark.usefixtures("component")
-def test_a_class_that_is_not_shared_is_not_posted(world: World, table: str) -> None:
+def test_a_class_that_isnt_shared_isnt_posted(world: World, table: str) -> None:
     """
-    Subscribed through the form, reported by the component: changes and comments of a class that extends the
-    subscribed one appear once an administrator named it, and not before.
+    The subscription comes from the form and the report from the component. Changes and comments of a class that extends
+    the subscribed one appear only after an administrator has added it.
     """
     install_component(world, "agent")
     agent = world.person("agent")
@@ -51,22 +51,22 @@ def test_a_class_that_is_not_shared_is_not_posted(world: World, table: str) -> N
         world.administer("PATCH", f"/api/now/table/{FACILITY}/{record['sys_id']}", columns)
         world.servicenow.settle()
         pass_time(world, 30)
-        assert ("It pours" in everything(world), record["number"] in everything(world)) == (bool(number), bool(number))
-        assert "It drips" not in everything(world)
+        assert ("It pours" in all_posts(world), record["number"] in all_posts(world)) == (bool(number), bool(number))
+        assert "It drips" not in all_posts(world)
         world.restart(shared_tables=(FACILITY,))
     [row] = rows(world)
     assert kept(world, row["sys_id"]).status == "active"
 
 
 def reported(component: Component, record: Json, one: Any, table: str) -> Json:
-    """A report of *record* as of class *table*."""
+    """A report of *record* with class *table*."""
     report = component.report(record, [one], comments=[{"kind": "comments", "text": "It drips"}])
     report["record"]["table"] = table
     return report
 
 
 def test_the_class_is_checked_again_before_posting(world: World, component: Component) -> None:
-    """Shared when the report came in, not any more when it is delivered: also without a connection, nothing."""
+    """A class that was shared when the report arrived, but no longer is, isn't posted, even without a connection."""
     record = facility(world)
     world.restart(shared_tables=(FACILITY,))
     both = stored(
@@ -86,18 +86,18 @@ def test_the_class_is_checked_again_before_posting(world: World, component: Comp
             world.person("agent").command("disconnect")
         world.restart(shared_tables=())
         pass_time(world, 30)
-        assert everything(world) == "[[], []]"
+        assert all_posts(world) == "[[], []]"
         assert world.running.service.services.deliveries.health().waiting == 0
 
 
 def test_the_class_that_was_read_decides(world: World, component: Component) -> None:
-    """Whatever class a report names; a subscription to the record itself is broken and says why."""
+    """The class in a report doesn't matter; a subscription to the record itself is broken and says why."""
     record = facility(world)
     whole, single = stored(world, grant(world), grant(world, "town-square", record_id=record["sys_id"]))
     report = component.report(record, [whole, single], comments=[{"kind": "comments", "text": "It drips"}])
     assert component.send(report).status_code == 202
     pass_time(world, 2)
-    assert everything(world) == "[[], []]"
+    assert all_posts(world) == "[[], []]"
     assert kept(world, whole.sys_id).status == "active"
     assert kept(world, single.sys_id).status == "broken"
     assert "SHARED_TABLES" in kept(world, single.sys_id).reason
@@ -105,8 +105,8 @@ def test_the_class_that_was_read_decides(world: World, component: Component) -> 
     assert "not shared here" in text
 
 
-def test_a_report_of_another_class_is_answered_and_known(world: World, component: Component) -> None:
-    """202, and 200 the second time: ServiceNow's outbox has nothing to repeat, and nothing is read for it."""
+def test_a_report_of_another_class_is_acknowledged(world: World, component: Component) -> None:
+    """It is answered with 202, then 200: ServiceNow's outbox doesn't retry, and nothing is read for it."""
     [one] = stored(world, grant(world))
     report = component.report(incident(world), [one])
     report["record"]["table"] = "sn_hr_core_case"
@@ -114,11 +114,11 @@ def test_a_report_of_another_class_is_answered_and_known(world: World, component
     assert [component.send(report).status_code for _ in range(2)] == [202, 200]
     pass_time(world, 2)
     assert world.asked() == []
-    assert everything(world) == "[[], []]"
+    assert all_posts(world) == "[[], []]"
 
 
 def test_an_article_of_a_templates_class_is_an_article(world: World, component: Component) -> None:
-    """Templates extend kb_knowledge on every instance that uses them, and are shared with it."""
+    """Templates extend kb_knowledge on every instance that uses them and are shared with it."""
     [one] = stored(world, grant(world, table="kb_knowledge", events="state"))
     article = next(row for row in world.servicenow.rows("kb_knowledge") if row["workflow_state"] == "published")
     report = component.report(article, [one])
@@ -129,11 +129,11 @@ def test_an_article_of_a_templates_class_is_an_article(world: World, component: 
     assert post["props"]["attachments"][0]["title"].startswith(article["number"])
 
 
-# --- subscribing to one record of such a class
+# --- subscriptions to one record of such a class
 
 
-def test_one_record_of_such_a_class_is_not_subscribed_to(world: World) -> None:
-    """Its sys_id, which no form offers, is sent all the same: the refusal tells nothing of it."""
+def test_one_record_of_such_a_class_cant_be_subscribed_to(world: World) -> None:
+    """A client sends its sys_id, which no form offers: the rejection reveals nothing about it."""
     install_component(world, "agent")
     agent = world.connected("agent")
     record = facility(world)
@@ -142,15 +142,15 @@ def test_one_record_of_such_a_class_is_not_subscribed_to(world: World) -> None:
     assert "no such incident" in answer["data"]["errors"]["record"]
     assert rows(world) == []
     assert "Secret" not in str(answer)
-    assert everything(world) == "[[], []]"
+    assert all_posts(world) == "[[], []]"
 
 
 def _kind(form: Json) -> Json:
     return {"kind": next(field["value"] for field in form["fields"] if field["name"] == "kind")}
 
 
-def test_the_title_of_such_a_record_is_not_told_to_a_channel(world: World) -> None:
-    """A row that was written past the form: neither the list nor the announcement of its end shows its record."""
+def test_the_title_of_such_a_record_isnt_revealed_to_a_channel(world: World) -> None:
+    """For a row written directly in ServiceNow, neither the list nor the message about its end shows its record."""
     install_component(world, "agent")
     agent = world.connected("agent")
     record = facility(world)
@@ -162,11 +162,11 @@ def test_the_title_of_such_a_record_is_not_told_to_a_channel(world: World) -> No
     answer = press(agent, form, "delete")
     assert answer["type"] == "ok"
     assert rows(world) == []
-    assert "Secret leak" not in str(listed) + str(form) + str(answer) + everything(world)
+    assert "Secret leak" not in str(listed) + str(form) + str(answer) + all_posts(world)
 
 
-def test_a_row_for_such_a_table_is_not_adopted(world: World, component: Component) -> None:
-    """Its owner wrote it in ServiceNow, for a table and for a record that are not shared: parked, and never granted."""
+def test_a_row_for_such_a_table_isnt_adopted(world: World, component: Component) -> None:
+    """Its owner wrote it in ServiceNow, for a table and a record that aren't shared: it is parked and never granted."""
     install_component(world, "agent")
     agent = world.person("agent")
     record = facility(world)
@@ -179,7 +179,7 @@ def test_a_row_for_such_a_table_is_not_adopted(world: World, component: Componen
     ]
     component.changed(incident(world), [], subscriptions=claims)
     pass_time(world, 30)
-    assert everything(world) == "[[], []]"
+    assert all_posts(world) == "[[], []]"
     [text] = told(world, "admin")
     assert f"`{whole}`: Its table may not be subscribed to here." in text
     assert f"`{single}`: Its owner may not see its record" in text
@@ -195,8 +195,10 @@ def _granted(world: World, sys_id: str) -> bool:
     ("columns", "why"),
     [({"record_type": FACILITY}, "not shown here"), ({"filter_query": "u_salary>1000"}, "names a column")],
 )
-def test_resuming_does_not_grant_what_the_form_refuses(world: World, columns: Json, why: str) -> None:
-    """A row written past the form, for another class or with a filter on a hidden column: refused, nothing granted."""
+def test_resuming_doesnt_grant_what_the_form_rejects(world: World, columns: Json, why: str) -> None:
+    """
+    A row written directly, for another class or with a filter on a hidden column, is rejected, and nothing is granted.
+    """
     install_component(world, "agent")
     agent = world.connected("agent")
     where = {"channel_id": agent.channel("service-desk"), "user_id": agent.id}

@@ -1,4 +1,4 @@
-"""Mattermost and ServiceNow fail in their ways: nothing is lost, nothing comes twice, and people know why."""
+"""Mattermost and ServiceNow fail in various ways: nothing is lost, nothing is posted twice, and people learn why."""
 
 from functools import partial
 from typing import Any
@@ -17,24 +17,24 @@ POSTS = "/api/v4/posts"
 
 
 def health(world: World) -> Any:
-    """How notices are doing."""
+    """The health of notices."""
     return world.running.service.services.deliveries.health()
 
 
-def through(world: World, seconds: float, step: float = 1.0) -> None:
-    """Let time pass in steps, and do at each what is due."""
+def run_steps(world: World, seconds: float, step: float = 1.0) -> None:
+    """Let time pass in steps and run what is due at each."""
     while seconds > 0:
         pass_time(world, min(step, seconds))
         seconds -= step
 
 
 def test_mattermost_down_for_ten_minutes(world: World, component: Component) -> None:
-    """What came meanwhile is posted afterwards, once, in its order; the status says why it waits."""
+    """Waiting notices are posted afterwards, once and in order; the status shows why they wait."""
     [one] = stored(world, grant(world))
     world.mattermost.fault("down", "/api/v4/", times=100_000)
     for number in range(3):
         component.changed(incident(world, number), [one])
-    through(world, 600, step=20)
+    run_steps(world, 600, step=20)
     assert notices(world) == []
     assert health(world).waiting == 3
     assert "502" in health(world).trouble
@@ -43,15 +43,15 @@ def test_mattermost_down_for_ten_minutes(world: World, component: Component) -> 
     assert "Waiting to be posted: 3, the oldest since" in answer
     assert "for the last try failed" in answer
     assert "502" in answer
-    through(world, 900, step=60)
+    run_steps(world, 900, step=60)
     assert len(notices(world)) == 3
     assert health(world).waiting == 0
     assert health(world).delivered == 3
 
 
 @pytest.mark.parametrize("kind", ["429", "500", "down"])
-def test_a_refused_post_is_tried_again(world: World, component: Component, kind: str) -> None:
-    """After a second, once more: one post."""
+def test_a_failed_post_is_retried(world: World, component: Component, kind: str) -> None:
+    """It is retried after a second and posted once."""
     [one] = stored(world, grant(world))
     world.mattermost.fault(kind, POSTS, method="POST")
     component.changed(incident(world), [one])
@@ -59,25 +59,25 @@ def test_a_refused_post_is_tried_again(world: World, component: Component, kind:
     assert notices(world) == []
     pass_time(world, 1)
     assert len(notices(world)) == 1
-    through(world, 100, step=10)
+    run_steps(world, 100, step=10)
     assert len(notices(world)) == 1
 
 
-def test_a_pause_that_mattermost_asks_for_is_kept(world: World, component: Component) -> None:
-    """429 with `Retry-After`: not before."""
+def test_retry_after_is_kept(world: World, component: Component) -> None:
+    """After a 429 with `Retry-After` nothing is posted earlier."""
     [one] = stored(world, grant(world))
     world.mattermost.fault("429", POSTS, seconds=40, method="POST")
     component.changed(incident(world), [one])
     pass_time(world, 2)
-    through(world, 39, step=3)
+    run_steps(world, 39, step=3)
     assert notices(world) == []
     pass_time(world, 2)
     assert len(notices(world)) == 1
 
 
 @pytest.mark.parametrize("pause", [1.0, 40.0, 3600.0])
-def test_a_post_whose_answer_was_lost_is_found_again(world: World, component: Component, pause: float) -> None:
-    """Posted, then a 500: the next try finds the post in the channel, also when Mattermost has forgotten the id."""
+def test_a_post_whose_answer_was_lost_is_found(world: World, component: Component, pause: float) -> None:
+    """The post was made but answered with 500. The retry finds it, even if Mattermost has forgotten the pending ID."""
     [one] = stored(world, grant(world))
     world.mattermost.fault("500_after_commit", POSTS, method="POST")
     component.changed(incident(world), [one])
@@ -92,8 +92,8 @@ def test_a_post_whose_answer_was_lost_is_found_again(world: World, component: Co
     assert second["root_id"] == first["id"]
 
 
-def test_a_post_that_was_deleted_before_it_was_found_does_not_come_back(world: World, component: Component) -> None:
-    """Somebody deleted it between the lost answer and the next try."""
+def test_a_post_deleted_before_it_was_found_doesnt_come_back(world: World, component: Component) -> None:
+    """Someone deleted it between the lost answer and the retry."""
     [one] = stored(world, grant(world))
     world.mattermost.fault("500_after_commit", POSTS, method="POST")
     component.changed(incident(world), [one])
@@ -105,7 +105,7 @@ def test_a_post_that_was_deleted_before_it_was_found_does_not_come_back(world: W
 
 
 def test_a_lost_post_is_found_among_thousands(world: World, component: Component) -> None:
-    """Mattermost lists a thousand posts since a time; the rest is paged through."""
+    """Mattermost lists a thousand posts since a time; the rest are paged through."""
     [one] = stored(world, grant(world))
     world.mattermost.fault("500_after_commit", POSTS, method="POST")
     component.changed(incident(world), [one])
@@ -123,27 +123,29 @@ def test_a_lost_post_is_found_among_thousands(world: World, component: Component
 
 @pytest.mark.waits
 def test_a_slow_mattermost_gets_each_notice_once(world: World, component: Component) -> None:
-    """It answers a post after twelve seconds, when we no longer wait: the post is taken over, not repeated."""
+    """It answers after twelve seconds, after our timeout: the post is found, not repeated."""
     [one] = stored(world, grant(world))
     world.mattermost.fault("slow", POSTS, seconds=12, method="POST")
     component.changed(incident(world), [one])
     pass_time(world, 2)
-    through(world, 60, step=5)
+    run_steps(world, 60, step=5)
     assert health(world).waiting == 0
     assert len(notices(world)) == 1
 
 
 @pytest.mark.waits
-def test_a_notice_is_given_up_after_a_day(world: World, component: Component) -> None:
-    """24 hours and twenty failures, however the clock jumps: dropped and counted; later ones are not held up."""
+def test_a_notice_is_dropped_after_a_day(world: World, component: Component) -> None:
+    """
+    After 24 hours and twenty failures, however the clock jumps, it is dropped and counted; later ones aren't delayed.
+    """
     [one] = stored(world, grant(world))
     world.mattermost.fault("500", POSTS, times=100_000, method="POST")
     component.changed(incident(world), [one])
-    through(world, 3600, step=900)
+    run_steps(world, 3600, step=900)
     world.advance(86_400)
     pass_time(world, 1)
     assert health(world).given_up == 0
-    through(world, 18_000, step=900)
+    run_steps(world, 18_000, step=900)
     assert health(world).waiting == 0
     assert health(world).given_up == 1
     world.mattermost.clear_faults()
@@ -174,7 +176,7 @@ def owner_left(world: World, admin: MattermostClient) -> None:
 
 
 def owner_guest(world: World, admin: MattermostClient) -> None:
-    """The owner is made a guest, and guests may not use the app."""
+    """The owner becomes a guest, and guests can't use the app."""
     world.mattermost.state.users[world.person("agent").id]["roles"] = "system_guest"
 
 
@@ -188,10 +190,13 @@ CLOSED: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("posted_before", [True, False])
 @pytest.mark.parametrize("how", CLOSED)
-def test_a_channel_that_is_closed_breaks_its_subscriptions(
+def test_an_unavailable_channel_breaks_its_subscriptions(
     world: World, component: Component, how: str, posted_before: bool
 ) -> None:
-    """Nothing is posted; broken with the reason; the owner is told once; another channel goes on."""
+    """
+    Nothing is posted, the subscription is broken with the reason, the owner is told once, and another channel isn't
+    affected.
+    """
     act, words = CLOSED[how]
     here, there = stored(world, grant(world), grant(world, "town-square", name="There"))
     record = incident(world)
@@ -201,7 +206,7 @@ def test_a_channel_that_is_closed_breaks_its_subscriptions(
     else:
         posted_just_now(world, record)
     posted_just_now(world, record, channel="town-square")
-    others = how != "owner a guest"  # who is a guest in one channel is so in all
+    others = how != "owner a guest"  # a guest in one channel is a guest in all
     before = len(notices(world))
     component.changed(record, [here, there])
     act(world, world.person("admin"))
@@ -219,7 +224,7 @@ def test_a_channel_that_is_closed_breaks_its_subscriptions(
 
 
 def test_a_deactivated_owner_breaks_it_and_an_administrator_is_told(world: World, component: Component) -> None:
-    """The owner can't be told any more."""
+    """The owner can't be reached anymore."""
     [one] = stored(world, grant(world))
     admin = world.person("admin")
     admin.browser.delete(f"{admin.url}/api/v4/users/{one.owner_id}").raise_for_status()
@@ -232,21 +237,21 @@ def test_a_deactivated_owner_breaks_it_and_an_administrator_is_told(world: World
 
 
 @pytest.mark.parametrize("path", [POSTS, "/api/v4/channels/", "/api/v4/users/"])
-def test_a_proxy_that_answers_for_mattermost_breaks_nothing(world: World, component: Component, path: str) -> None:
-    """During a deployment it says 404 to everything: that is no word about channels or people."""
+def test_a_proxys_404s_break_nothing(world: World, component: Component, path: str) -> None:
+    """During a deployment a proxy answers everything with 404, which says nothing about channels or people."""
     [one] = stored(world, grant(world))
     world.mattermost.fault("proxy_404", path, times=100_000)
     component.changed(incident(world), [one])
-    through(world, 60, step=10)
+    run_steps(world, 60, step=10)
     assert kept(world, one.sys_id).status == "active"
     assert notices(world) == []
     world.mattermost.clear_faults()
-    through(world, 120, step=20)
+    run_steps(world, 120, step=20)
     assert len(notices(world)) == 1
 
 
 def test_an_owner_is_told_once_mattermost_answers_again(world: World, component: Component) -> None:
-    """The message about a broken subscription waits, too."""
+    """The message about a broken subscription waits too."""
     [one] = stored(world, grant(world))
     archived(world, world.person("admin"))
     world.mattermost.fault("down", "/api/v4/channels/direct", times=3)
@@ -257,24 +262,24 @@ def test_an_owner_is_told_once_mattermost_answers_again(world: World, component:
 
 
 @pytest.mark.parametrize("kind", ["hibernating", "429_bare", "500", "202", "html_login", "truncated"])
-def test_a_silent_servicenow_only_delays(world: World, component: Component, kind: str) -> None:
-    """The record can't be read now: nothing is posted, nothing is broken; read again later."""
+def test_an_unavailable_servicenow_only_delays(world: World, component: Component, kind: str) -> None:
+    """If the record can't be read, nothing is posted and nothing breaks; it is read again later."""
     [one] = stored(world, grant(world))
     world.servicenow.fault(kind, "/api/now/v2/table/incident", times=1000)
     component.changed(incident(world), [one])
-    through(world, 90, step=30)
+    run_steps(world, 90, step=30)
     assert notices(world) == []
     assert kept(world, one.sys_id).status == "active"
     assert health(world).trouble
     world.servicenow.clear_faults()
-    through(world, 900, step=300)
+    run_steps(world, 900, step=300)
     assert len(notices(world)) == 1
     assert told(world, "agent") == []
 
 
 @pytest.mark.waits
-def test_a_slow_owner_holds_up_nobody_else(world: World, component: Component) -> None:
-    """One table hangs: the other's notice is posted meanwhile, and for a while that table is not asked again."""
+def test_a_slow_owner_delays_nobody_else(world: World, component: Component) -> None:
+    """One table hangs: another one's notice is posted, and that table isn't requested again for a while."""
     slow, other = stored(world, grant(world, table="problem", events="state"), grant(world, "town-square"))
     world.servicenow.fault("slow", "/api/now/v2/table/problem", times=1)
     row = dict(world.servicenow.rows("problem")[0])
@@ -289,28 +294,28 @@ def test_a_slow_owner_holds_up_nobody_else(world: World, component: Component) -
         pass_time(world, 5)
     assert len(notices(world, "town-square")) == 3
     assert notices(world) == []
-    through(world, 60, step=10)
+    run_steps(world, 60, step=10)
     assert len(notices(world)) == 1
 
 
-def test_a_pause_is_kept_whatever_mattermost_was_asked(world: World, component: Component) -> None:
-    """429 with `Retry-After` to the question who may post: not asked again before, and not for the others either."""
+def test_retry_after_applies_to_every_request(world: World, component: Component) -> None:
+    """A 429 on the permission check delays all requests, also for other notices."""
     grants = stored(world, grant(world), grant(world, "town-square"))
     world.mattermost.fault("429", "/api/v4/", times=100_000, seconds=120)
     world.mattermost.clear_requests()
     component.changed(incident(world), grants)
-    through(world, 60, step=5)
+    run_steps(world, 60, step=5)
     asked = [one for one in world.mattermost.requests() if one["status"] == 429]
     assert len(asked) == 1
     world.mattermost.clear_faults()
-    through(world, 60, step=5)
+    run_steps(world, 60, step=5)
     assert notices(world) == []
-    through(world, 10, step=5)
+    run_steps(world, 10, step=5)
     assert len(notices(world)) == len(notices(world, "town-square")) == 1
 
 
-def test_a_row_that_can_not_be_worked_on_holds_up_no_other(world: World, component: Component) -> None:
-    """What an earlier version stored and this one can't read: given up after a day, the others are posted at once."""
+def test_an_unreadable_row_delays_no_other(world: World, component: Component) -> None:
+    """A row from an earlier version that can't be read is dropped after a day; the others are posted at once."""
     [one] = stored(world, grant(world))
     world.running.stop()
     stores = open_storage(world.config.storage_url, partial(derive_keys, world.config.app_secrets), clock=world.now)

@@ -1,4 +1,4 @@
-"""What may come in at `/webhooks/servicenow`: everything else is refused, counted, and touches nothing."""
+"""What `/webhooks/servicenow` accepts. Everything else is rejected, counted, and changes nothing."""
 
 import json
 from pathlib import Path
@@ -25,34 +25,34 @@ from tests.world import World
 Json = dict[str, Any]
 
 
-def disk(world: World) -> dict[str, bytes]:
-    """Everything that is stored, but when a key was last used."""
+def disk_state(world: World) -> dict[str, bytes]:
+    """Everything in storage, except when a key was last used."""
     folder = Path(world.config.storage_url.removeprefix("tinydb://"))
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*.json")) if path.stem != "settings"}
 
 
-def refused(world: World) -> dict[str, int]:
-    """What was refused so far, by reason."""
+def rejections(world: World) -> dict[str, int]:
+    """Rejected reports so far, by reason."""
     return dict(world.running.service.services.deliveries.health().refused)
 
 
-def test_a_report_is_on_disk_before_it_is_answered_and_sealed(world: World, component: Component) -> None:
-    """202; nothing of the record can be read in the files, and they are for their owner alone."""
+def test_a_report_is_stored_sealed_before_it_is_acknowledged(world: World, component: Component) -> None:
+    """After the 202, the files contain no record text in clear, and only their owner can read them."""
     [one] = stored(world, grant(world))
     posted_just_now(world, incident(world))
     component.changed(incident(world), [one], comments=[{"kind": "comments", "text": "a very private text"}])
-    files = {path: content for path, content in disk(world).items() if path.endswith("outbox.json")}
+    files = {path: content for path, content in disk_state(world).items() if path.endswith("outbox.json")}
     [(path, content)] = files.items()
     assert one.channel_id.encode() in content
     assert b"private" not in content
     assert b"In Progress" not in content
     assert Path(path).stat().st_mode & 0o777 == 0o600
     pass_time(world, 20)
-    assert b'"sealed"' not in disk(world)[path]
+    assert b'"sealed"' not in disk_state(world)[path]
 
 
-def test_an_event_that_came_before_does_nothing(world: World, component: Component) -> None:
-    """200 while it waits, after it was posted, and after a restart; for seven days."""
+def test_a_repeated_event_does_nothing(world: World, component: Component) -> None:
+    """It is answered with 200 while it waits, after it was posted, and after a restart, for seven days."""
     [one] = stored(world, grant(world))
     report = component.report(incident(world), [one])
     assert component.send(report).status_code == 202
@@ -67,8 +67,8 @@ def test_an_event_that_came_before_does_nothing(world: World, component: Compone
     assert len(notices(world)) == 1
 
 
-def test_an_event_that_nobody_may_have_is_known_as_well(world: World, component: Component) -> None:
-    """A report without a granted subscription is taken, and once."""
+def test_an_event_without_subscribers_is_remembered_too(world: World, component: Component) -> None:
+    """A report without a granted subscription is accepted once."""
     report = component.report(incident(world), [grant(world)])
     assert component.send(report).status_code == 202
     assert component.send(report).status_code == 200
@@ -86,15 +86,15 @@ FORGED: dict[str, Json] = {
 
 
 @pytest.mark.parametrize("how", FORGED)
-def test_a_forged_report_is_refused_and_counted(world: World, component: Component, how: str) -> None:
-    """401 `bad_mac`; nothing is stored, and the last refusal is kept with its time."""
+def test_a_forged_report_is_rejected_and_counted(world: World, component: Component, how: str) -> None:
+    """401 `bad_mac`; nothing is stored, and the status keeps the last rejection with its time."""
     [one] = stored(world, grant(world))
-    before = disk(world)
+    before = disk_state(world)
     body = json.dumps(component.report(incident(world), [one])).encode()
     headers = {**signed(body, world.now()), **FORGED[how]}
     response = requests.post(component.address, data=body, headers=_bytes(headers), timeout=20)
     assert (response.status_code, response.json()) == (401, {"error": "bad_mac"})
-    assert disk(world) == before
+    assert disk_state(world) == before
     health = world.running.service.services.deliveries.health()
     assert (health.refused_reason, health.refused) == ("bad_mac", {"bad_mac": 1})
     assert abs(health.refused_at - world.now()) < 60
@@ -104,26 +104,28 @@ def _bytes(headers: Json) -> dict[str, bytes]:
     return {name: value.encode("latin-1") for name, value in headers.items()}
 
 
-def test_a_changed_body_is_refused(world: World, component: Component) -> None:
-    """The signature is over the raw bytes: one more blank is another report."""
+def test_a_changed_body_is_rejected(world: World, component: Component) -> None:
+    """The signature covers the raw bytes: one more space makes another report."""
     [one] = stored(world, grant(world))
     body = json.dumps(component.report(incident(world), [one])).encode()
     response = requests.post(component.address, data=body + b" ", headers=signed(body, world.now()), timeout=20)
     assert response.json() == {"error": "bad_mac"}
 
 
-def test_an_unknown_key_is_refused(world: World, component: Component) -> None:
+def test_an_unknown_key_is_rejected(world: World, component: Component) -> None:
     """401 `unknown_key`, whatever else is wrong."""
     report = component.report(incident(world), [])
     response = component.send(report, key_id="another")
     assert (response.status_code, response.json()) == (401, {"error": "unknown_key"})
-    assert refused(world) == {"unknown_key": 1}
+    assert rejections(world) == {"unknown_key": 1}
     assert "Refused since the service started: 1 unknown key" in world.person("admin").command("status")["text"]
 
 
 @pytest.mark.parametrize("seconds", [-301, 301, -600, 3600])
-def test_an_old_report_is_refused_and_its_clock_known(world: World, component: Component, seconds: int) -> None:
-    """401 `stale` beyond five minutes either way; how far the clock is off is kept for administrators."""
+def test_an_old_report_is_rejected_and_the_clock_difference_is_known(
+    world: World, component: Component, seconds: int
+) -> None:
+    """401 `stale` beyond five minutes in either direction; administrators see the clock difference."""
     [one] = stored(world, grant(world))
     body = json.dumps(component.report(incident(world), [one])).encode()
     headers = signed(body, world.now() + seconds)
@@ -135,7 +137,7 @@ def test_an_old_report_is_refused_and_its_clock_known(world: World, component: C
 
 
 def test_both_of_two_keys_are_accepted(world: World, component: Component) -> None:
-    """While a key is replaced, what either signs is taken; the old one alone stops when it is gone."""
+    """While a key is replaced, both are valid. The old one stops working when it is removed."""
     [one] = stored(world, grant(world))
     new = WebhookKey(key_id="test-2", secret="another secret of thirty-two letters.", from_environment=True)
     old = WebhookKey(key_id=KEY_ID, secret=SECRET, from_environment=True)
@@ -149,17 +151,17 @@ def test_both_of_two_keys_are_accepted(world: World, component: Component) -> No
 
 
 @pytest.mark.parametrize("honest", [True, False])
-def test_a_large_report_is_refused_before_it_is_read(world: World, component: Component, honest: bool) -> None:
-    """413 over 256 KiB, with a length in front or without; counted."""
+def test_a_large_report_is_rejected_before_it_is_read(world: World, component: Component, honest: bool) -> None:
+    """413 above 256 KiB, with or without a Content-Length; counted."""
     body = b"x" * (256 * 1024 + 1)
     data: Any = body if honest else iter([body])
     response = requests.post(component.address, data=data, headers=signed(body, world.now()), timeout=20)
     assert response.status_code == 413
-    assert refused(world) == {"too_large": 1}
+    assert rejections(world) == {"too_large": 1}
 
 
-def test_256_kib_are_not_too_large(world: World, component: Component) -> None:
-    """Exactly the limit is let in."""
+def test_256_kib_is_accepted(world: World, component: Component) -> None:
+    """Exactly the limit is accepted."""
     [one] = stored(world, grant(world))
     report = component.report(incident(world), [one], comments=[{"kind": "comments", "text": ""}])
     room = 256 * 1024 - len(json.dumps(report))
@@ -185,7 +187,7 @@ SHAPES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("how", SHAPES)
-def test_a_report_of_another_shape_is_refused_with_what_is_wrong(world: World, component: Component, how: str) -> None:
+def test_a_malformed_report_is_rejected_with_the_reason(world: World, component: Component, how: str) -> None:
     """400 names the key and never its value; nothing is stored."""
     [one] = stored(world, grant(world))
     report = component.report(incident(world), [one])
@@ -199,27 +201,27 @@ def test_a_report_of_another_shape_is_refused_with_what_is_wrong(world: World, c
         report[outer][inner] = value
     else:
         report[outer] = value
-    before = disk(world)
+    before = disk_state(world)
     response = component.send(report)
     assert response.status_code == 400, response.text
     named = response.json()["fields"]
     assert any((inner or outer).replace("many", "subscriptions") in field for field in named), named
     assert "etc" not in response.text
     assert "drop" not in response.text
-    assert disk(world) == before
-    assert sum(refused(world).values()) == 1
+    assert disk_state(world) == before
+    assert sum(rejections(world).values()) == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff\xfe", b'"text"', b"[" * 100_000])
-def test_what_is_no_json_object_is_refused(world: World, component: Component, body: bytes) -> None:
-    """400, however odd the bytes."""
+def test_a_body_that_isnt_a_json_object_is_rejected(world: World, component: Component, body: bytes) -> None:
+    """400, whatever the bytes."""
     response = requests.post(component.address, data=body, headers=signed(body, world.now()), timeout=20)
     assert response.status_code == 400
-    assert refused(world) == {"malformed": 1}
+    assert rejections(world) == {"malformed": 1}
 
 
-def test_later_versions_may_say_more(world: World, component: Component) -> None:
-    """Keys and events that we do not know are no reason to lose what we do."""
+def test_unknown_keys_and_events_are_ignored(world: World, component: Component) -> None:
+    """A later version of the component can add some without losing what we know."""
     [one] = stored(world, grant(world))
     component.changed(incident(world), [one], events=["state", "approved"], approvals=[{"by": "x"}])
     pass_time(world, 2)
@@ -227,8 +229,8 @@ def test_later_versions_may_say_more(world: World, component: Component) -> None
     assert "**State changed** by" in post["message"]
 
 
-def test_a_test_of_the_way_is_noted_and_posts_nothing(world: World, component: Component) -> None:
-    """A report with a nonce and no record arrives for whoever waits for it."""
+def test_a_test_report_is_recorded_and_posts_nothing(world: World, component: Component) -> None:
+    """A report with a nonce and no record reaches the waiting administrator."""
     report = component.report(incident(world), []) | {"record": None, "test": "nonce-1", "events": [], "changes": []}
     assert component.send(report).status_code == 202
     arrivals = world.running.service.services.test_reports
@@ -237,8 +239,8 @@ def test_a_test_of_the_way_is_noted_and_posts_nothing(world: World, component: C
     assert notices(world) == []
 
 
-def test_a_full_disk_is_said_so_that_servicenow_sends_again(world: World, component: Component) -> None:
-    """503 where it could not be stored; the same report is taken later."""
+def test_a_full_disk_is_reported_so_that_servicenow_retries(world: World, component: Component) -> None:
+    """503 if it couldn't be stored; the same report is accepted later."""
     [one] = stored(world, grant(world))
     report = component.report(incident(world), [one])
     folder = Path(world.config.storage_url.removeprefix("tinydb://"))

@@ -1,4 +1,4 @@
-"""Reports of update set v2.1: hints and no more, only while an administrator lets them in (design §9)."""
+"""Reports of update set v2.1 are only hints, accepted only while an administrator has switched them on (design §9)."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ PATH = "/plugins/mattermost-plugin-servicenow/api/v1/notification"
 
 @pytest.fixture
 def one(world: World, component: Component) -> Grant:
-    """A granted subscription whose row is in ServiceNow; the old dialect is switched on."""
+    """A granted subscription whose row is in ServiceNow; legacy reports are on."""
     install_component(world, "agent")
     agent = world.person("agent")
     row = {"channel_id": agent.channel("service-desk"), "user_id": agent.id, "name": "Old"}
@@ -28,7 +28,7 @@ def one(world: World, component: Component) -> Grant:
 
 
 def switch(world: World) -> Any:
-    """What administrators switch in the settings' form."""
+    """Set the switch in the settings form."""
     return world.running.service.services.legacy_webhook
 
 
@@ -55,14 +55,14 @@ def hint(world: World, one: Grant, record: Json, **more: str) -> Json:
 
 
 def send(world: World, body: Json, secret: str | None = None) -> int:
-    """As the script action of v2.1 does; the status."""
+    """Send as v2.1's script action does; returns the status."""
     secret = switch(world).secret() if secret is None else secret
     address = f"{world.config.app_url}{PATH}?secret={secret}"
     return requests.post(address, json=body, headers={"User-Agent": "ServiceNow"}, timeout=20).status_code
 
 
 def test_a_hint_posts_what_the_owner_reads(world: World, one: Grant) -> None:
-    """Nothing of the sixteen keys is shown: the card is the record as the owner's token reads it."""
+    """None of the sixteen keys is shown: the card is the record as the owner's token reads it."""
     record = incident(world)
     assert send(world, hint(world, one, record)) == 202
     pass_time(world, 2)
@@ -73,7 +73,7 @@ def test_a_hint_posts_what_the_owner_reads(world: World, one: Grant) -> None:
 
 
 def test_a_hint_without_news_posts_nothing(world: World, one: Grant) -> None:
-    """One save makes several hints, and anybody with the secret can make more: only a newer record is news."""
+    """One save sends several hints, and anyone with the secret can send more: only a newer record is news."""
     record = incident(world)
     for _ in range(3):
         send(world, hint(world, one, record))
@@ -85,8 +85,8 @@ def test_a_hint_without_news_posts_nothing(world: World, one: Grant) -> None:
     assert len(notices(world)) == 2
 
 
-def test_nothing_is_let_in_while_it_is_off_or_has_ended(world: World, one: Grant) -> None:
-    """403 with the right secret, too; counted. On again ends after thirty days by itself."""
+def test_nothing_is_accepted_while_off_or_expired(world: World, one: Grant) -> None:
+    """403 even with the right secret; counted. Switched on again, it ends by itself after thirty days."""
     record = incident(world)
     secret = switch(world).secret()
     world.advance(30 * 86_400 + 1)
@@ -101,7 +101,7 @@ def test_nothing_is_let_in_while_it_is_off_or_has_ended(world: World, one: Grant
 
 
 @pytest.mark.parametrize("secret", ["", "wrong", "%00"])
-def test_another_secret_is_refused(world: World, one: Grant, secret: str) -> None:
+def test_another_secret_is_rejected(world: World, one: Grant, secret: str) -> None:
     """403, and nothing is stored."""
     assert send(world, hint(world, one, incident(world)), secret) == 403
     assert world.running.service.services.deliveries.health().waiting == 0
@@ -110,13 +110,13 @@ def test_another_secret_is_refused(world: World, one: Grant, secret: str) -> Non
 @pytest.mark.parametrize(
     "body", [{}, [], {"sys_id": "x"}, {"sys_id": "0" * 32, "record_id": "../" * 10}, "text", {"sys_id": None}]
 )
-def test_another_shape_is_refused(world: World, one: Grant, body: Any) -> None:
-    """400."""
+def test_a_malformed_hint_is_rejected(world: World, one: Grant, body: Any) -> None:
+    """The answer is 400."""
     assert send(world, body) == 400
 
 
-def test_a_hint_for_a_foreign_channel_leads_nowhere(world: World, one: Grant) -> None:
-    """Channel and owner come from the grant; a made-up subscription has no row that the named person could read."""
+def test_a_hint_for_another_channel_posts_nothing(world: World, one: Grant) -> None:
+    """Channel and owner come from the grant; an invented subscription has no row that the named person can read."""
     world.connected("agent2")
     record = incident(world)
     foreign = world.person("agent").channel("town-square")
@@ -127,10 +127,10 @@ def test_a_hint_for_a_foreign_channel_leads_nowhere(world: World, one: Grant) ->
     assert notices(world, "town-square") == []
 
 
-def test_a_hint_for_another_record_than_the_subscribed_leads_nowhere(world: World, one: Grant) -> None:
+def test_a_hint_for_another_record_posts_nothing(world: World, one: Grant) -> None:
     """
-    The subscription is to one record, which its owner reads as well as any other: only that one is posted. v2.1 knows
-    no filters, so a subscription with a filter gets nothing.
+    The subscription is to one record, and its owner can read others too: only that one is posted. v2.1 doesn't know
+    filters, so a subscription with a filter gets nothing.
     """
     agent, record = world.person("agent"), incident(world)
     where = {"channel_id": agent.channel("town-square"), "user_id": agent.id}
@@ -161,8 +161,8 @@ def test_a_deleted_or_inactive_row_ends_it(world: World, one: Grant) -> None:
     assert notices(world) == []
 
 
-def test_a_record_that_the_owner_may_not_see_is_not_shown(world: World, one: Grant) -> None:
-    """A sys_id of nothing, or of something hidden, posts nothing."""
+def test_a_record_that_the_owner_cant_see_isnt_shown(world: World, one: Grant) -> None:
+    """A sys_id of a missing or hidden record posts nothing."""
     send(world, hint(world, one, {**incident(world), "sys_id": "e" * 32}))
     pass_time(world, 30)
     assert notices(world) == []
@@ -170,8 +170,8 @@ def test_a_record_that_the_owner_may_not_see_is_not_shown(world: World, one: Gra
 
 
 @pytest.mark.usefixtures("every_log_line")
-def test_the_secret_is_not_logged(world: World, one: Grant) -> None:
-    """Not in our log, whatever becomes of the request."""
+def test_the_secret_isnt_logged(world: World, one: Grant) -> None:
+    """Our log never contains it, whatever the result of the request."""
     secret = switch(world).secret()
     with structlog.testing.capture_logs() as logs:
         send(world, hint(world, one, incident(world)))

@@ -1,4 +1,6 @@
-"""Whatever is subscribed by whom: no channel learns what the subscription's owner could not read now (design §9)."""
+"""
+No channel learns what the subscription's owner couldn't read at that moment, whoever subscribed to what (design §9).
+"""
 
 import itertools
 from collections import Counter
@@ -20,14 +22,15 @@ Json = dict[str, Any]
 FACILITY = "u_facility_incident"
 PARENTS = {"incident": ["incident", "task"], FACILITY: [FACILITY, "incident", "task"], "problem": ["problem", "task"]}
 SHARED = {"incident", "problem"}
-# Who owns subscriptions: every record, own ones alone, no connection any more, one that ServiceNow refuses.
+# Owners of subscriptions: one who reads all records, one who reads their own, one who disconnected, one whose
+# connection ServiceNow rejects.
 OWNERS = ("agent", "requester", "agent2", "approver")
 CONNECTED = {"agent", "requester"}
 
 
 @dataclass(frozen=True)
-class Subscribed:
-    """A subscription. ``row`` names who wrote its row in ServiceNow; ``granted``: it was set up through us."""
+class ExampleSubscription:
+    """A subscription. ``row`` names who wrote its row in ServiceNow; ``granted``: it was created through our form."""
 
     owner: str
     row: str
@@ -39,7 +42,7 @@ class Subscribed:
 
     @property
     def honest(self) -> bool:
-        """Whether its row is its owner's."""
+        """Whether the owner wrote the row."""
         return self.row == self.owner
 
 
@@ -59,18 +62,18 @@ class Change:
     caller: str
     known: bool
     old: bool
-    subscribed: tuple[Subscribed, ...]
+    subscribed: tuple[ExampleSubscription, ...]
 
 
 @st.composite
 def changes(draw: st.DrawFn) -> Change:
-    """Any change that ServiceNow could report."""
+    """Any change that ServiceNow can report."""
     record_class = draw(st.sampled_from(["incident", "incident", FACILITY, "problem"]))
     subscribed = []
     for _ in range(draw(st.integers(1, 2))):
         owner = draw(st.sampled_from(OWNERS))
         subscribed.append(
-            Subscribed(
+            ExampleSubscription(
                 owner,
                 draw(st.sampled_from([owner, owner, "admin"])),
                 draw(st.sampled_from(PARENTS[record_class])),
@@ -92,7 +95,7 @@ def changes(draw: st.DrawFn) -> Change:
 
 @dataclass
 class Channel:
-    """The world that all examples share, and what is counted of them."""
+    """The world that all examples share, and counts of what they covered."""
 
     world: World
     component: Component
@@ -107,8 +110,10 @@ class Channel:
         """Somebody at a client."""
         return self.world.person(name)
 
-    def happens(self, change: Change) -> Json:
-        """Make the record and what is subscribed to it, and report the change; the record, with a word of its own."""
+    def report_change(self, change: Change) -> Json:
+        """
+        Create the record and its subscriptions and report the change; returns the record, which has a unique word.
+        """
         word = f"word{next(self.numbers)}w"
         columns = {"short_description": f"title {word}", "caller_id": self.ids[change.caller]}
         columns |= {"opened_by": self.ids["admin"]} | ({"u_building": "B"} if change.record_class == FACILITY else {})
@@ -137,7 +142,7 @@ class Channel:
         assert self.component.send(report).status_code == 202
         return record
 
-    def _subscribed(self, one: Subscribed, change: Change, record: Json) -> Json:
+    def _subscribed(self, one: ExampleSubscription, change: Change, record: Json) -> Json:
         record_id = record["sys_id"] if one.single else ""
         person, channel = self.person(one.owner), self.person("admin").channel("service-desk")
         columns = {"record_type": one.table, "record_id": record_id, "type": "record" if one.single else "object"}
@@ -159,18 +164,18 @@ class Channel:
 
     @staticmethod
     def reads(owner: str, change: Change) -> bool:
-        """Whether ServiceNow lets *owner* read the record."""
+        """Whether *owner* can read the record in ServiceNow."""
         return owner in {"agent", "agent2"} or owner == change.caller
 
     def views(self, owner: str, record: Json) -> bool:
-        """Whether *owner* is shown the record by `/servicenow view`, now."""
+        """Whether `/servicenow view` shows *owner* the record now."""
         answer = self.person(owner).command("view", {"record": record["number"]}, channel="service-desk")
         return answer["type"] == "form" and record["number"] in str(answer) and record["word"] in str(answer)
 
 
 @pytest.fixture
 def channel(world: World, component: Component) -> Channel:
-    """`agent2` has disconnected; ServiceNow has refused to refresh the connection of `approver`."""
+    """`agent2` has disconnected; ServiceNow has rejected the refresh of `approver`'s connection."""
     install_component(world, *OWNERS, "admin")
     world.restart(work_notes_in_channels=True)
     switch(world).switch_on()
@@ -186,52 +191,59 @@ def channel(world: World, component: Component) -> Channel:
     return Channel(world, component, ids)
 
 
-def _change(record_class: str, caller: str, subscribed: Subscribed, *, known: bool = False) -> Change:
+def _change(record_class: str, caller: str, subscribed: ExampleSubscription, *, known: bool = False) -> Change:
     return Change(record_class, record_class, caller, known, False, (subscribed,))
 
 
 EVERYTHING = "state,commented,work_notes"
 ONCE_SHOWN = [
-    # a class that is not shared
-    _change(FACILITY, "requester", Subscribed("agent", "agent", "incident", False, True, EVERYTHING, "")),
-    # a record that nobody of the channel knows, while its subscriber is not connected
-    _change("incident", "admin", Subscribed("agent2", "agent2", "incident", False, True, EVERYTHING, "")),
-    # a row that was made by somebody else than the subscriber, who is not connected
-    _change("incident", "admin", Subscribed("agent2", "admin", "incident", False, True, EVERYTHING, ""), known=True),
-    # a column that the subscriber may not read
-    _change("incident", "requester", Subscribed("requester", "requester", "incident", False, True, EVERYTHING, "")),
+    # a class that isn't shared
+    _change(FACILITY, "requester", ExampleSubscription("agent", "agent", "incident", False, True, EVERYTHING, "")),
+    # a record that the channel doesn't know, while its subscriber isn't connected
+    _change("incident", "admin", ExampleSubscription("agent2", "agent2", "incident", False, True, EVERYTHING, "")),
+    # a row that someone other than the subscriber wrote, while the subscriber isn't connected
+    _change(
+        "incident", "admin", ExampleSubscription("agent2", "admin", "incident", False, True, EVERYTHING, ""), known=True
+    ),
+    # a column that the subscriber can't read
+    _change(
+        "incident", "requester", ExampleSubscription("requester", "requester", "incident", False, True, EVERYTHING, "")
+    ),
 ]
 
 
 @settings(
     max_examples=10,
     derandomize=True,
-    phases=[Phase.explicit, Phase.generate],  # to shrink a failure takes minutes; one of eight changes is found by eye
+    phases=[
+        Phase.explicit,
+        Phase.generate,
+    ],  # shrinking a failure takes minutes, and one of eight changes is found by eye
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @example(happened=ONCE_SHOWN)
 @given(happened=st.lists(changes(), min_size=8, max_size=8))
 def check(channel: Channel, happened: list[Change]) -> None:
-    """Several changes at once; then each post of the channel is held against what owners are shown."""
+    """Report several changes at once, then compare each post in the channel with what the owners are shown."""
     before = len(notices(channel.world))
-    records = [channel.happens(change) for change in happened]
+    records = [channel.report_change(change) for change in happened]
     pass_time(channel.world, 30)
     posts = notices(channel.world)[before:]
     for change, record in zip(happened, records, strict=True):
         about = [post for post in posts if record["number"] in str(post) or record["word"] in str(post)]
         told = [post for post in about if "servicenow_batch" in post["props"]]
-        _hold(channel, change, record, str([(post["message"], post["props"]) for post in told]), bool(told))
+        _check_posts(channel, change, record, str([(post["message"], post["props"]) for post in told]), bool(told))
 
 
-def _hold(channel: Channel, change: Change, record: Json, text: str, told: bool) -> None:
-    """What was *told* of a change, in notices alone."""
+def _check_posts(channel: Channel, change: Change, record: Json, text: str, told: bool) -> None:
+    """Check what notices say about a change."""
     word = record["word"]
     honest = [one for one in change.subscribed if one.honest]
     seeing = [one for one in honest if one.owner in CONNECTED and channel.views(one.owner, record)] if told else []
     assert "salary" not in text
     if f"note {word}" in text:
-        # ServiceNow hides the column from whoever has no role.
+        # ServiceNow hides the column from people without a role.
         assert any(
             "work_notes" in one.events and one.options != "hide_comment" and one.owner == "agent" for one in seeing
         )
@@ -255,10 +267,10 @@ def _hold(channel: Channel, change: Change, record: Json, text: str, told: bool)
         channel.posted["nothing"] += 1
 
 
-def test_no_channel_learns_what_the_owner_of_its_subscription_could_not_read(channel: Channel) -> None:
+def test_no_channel_learns_what_the_owner_of_its_subscription_cant_read(channel: Channel) -> None:
     """
-    For random classes, rights, grants, rows and connections: what is in the channel, one honest owner is shown by
-    `/servicenow view` now. Without a connection the record is only named, and only where the channel knew it or the
+    For random classes, rights, grants, rows and connections: `/servicenow view` shows one genuine owner everything that
+    is in the channel. If the owner isn't connected, the record is only named, and only if the channel knew it or the
     owner had read it.
     """
     check(channel)

@@ -1,4 +1,4 @@
-"""Nobody is shown what they may not see, and nobody makes the bot speak where they may not (design §5, §9)."""
+"""Nobody sees what they have no access to, and nobody makes the bot post where they can't (design §5, §9)."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ Json = dict[str, Any]
 
 @pytest.fixture
 def everybody(world: World, component: Component) -> Component:
-    """`agent`, `agent2` and `admin` are connected; the component is installed; the bot is in `operations`, too."""
+    """`agent`, `agent2` and `admin` are connected, the component is installed, and the bot is also in `operations`."""
     install_component(world, "agent", "agent2")
     for name in ("agent2", "admin"):
         world.connected(name)
@@ -39,13 +39,13 @@ def everybody(world: World, component: Component) -> Component:
     return component
 
 
-def everything(world: World) -> list[Json]:
+def all_notices(world: World) -> list[Json]:
     """Notices in every channel."""
     return [post for channel in ("service-desk", "town-square", "operations") for post in notices(world, channel)]
 
 
-def taken_away(world: World, role: str, user_name: str) -> None:
-    """Somebody loses a role in ServiceNow."""
+def remove_role(world: World, role: str, user_name: str) -> None:
+    """Remove a person's role in ServiceNow."""
     person = next(row["sys_id"] for row in world.servicenow.rows("sys_user") if row["user_name"] == user_name)
     roles = {row["sys_id"]: row["name"] for row in world.servicenow.rows("sys_user_role")}
     for row in world.servicenow.rows("sys_user_has_role"):
@@ -53,17 +53,19 @@ def taken_away(world: World, role: str, user_name: str) -> None:
             world.administer("DELETE", f"/api/now/table/sys_user_has_role/{row['sys_id']}", {})
 
 
-def agent_writes(world: World, who: str, sys_id: str, columns: Json) -> None:
-    """Somebody changes a subscription's row over REST."""
+def edit_row(world: World, who: str, sys_id: str, columns: Json) -> None:
+    """Someone changes a subscription's row over REST."""
     address = f"{world.servicenow.url}/api/now/table/{TABLE}/{sys_id}"
     requests.patch(address, json=columns, auth=(who, PASSWORD), timeout=20).raise_for_status()
 
 
-# --- rows that did not come through us
+# --- rows that weren't written through our form
 
 
-def test_a_row_for_a_foreign_channel_gets_nothing(world: World, everybody: Component) -> None:
-    """`agent2` writes a row for the private channel of others: parked, and an administrator is told, once a day."""
+def test_a_row_for_another_peoples_channel_posts_nothing(world: World, everybody: Component) -> None:
+    """
+    `agent2` writes a row for other people's private channel: it is parked, and an administrator is told once a day.
+    """
     channel = world.person("admin").channel("operations")
     agent2 = world.person("agent2")
     sys_id = foreign_row(world, "agent2", channel_id=channel, user_id=agent2.id)
@@ -73,7 +75,7 @@ def test_a_row_for_a_foreign_channel_gets_nothing(world: World, everybody: Compo
     for _ in range(3):
         everybody.changed(incident(world), [], subscriptions=[claimed])
         pass_time(world, 30)
-    assert everything(world) == []
+    assert all_notices(world) == []
     [text] = told(world, "admin")
     assert sys_id in text
     assert "may not post in its channel" in text
@@ -93,12 +95,12 @@ def test_a_row_for_a_foreign_channel_gets_nothing(world: World, everybody: Compo
         {"created_by": "agent", "updated_by": "agent", "user_id": "z" * 26},
     ],
 )
-def test_a_row_in_a_victims_name_gets_nothing(world: World, everybody: Component, row: Json) -> None:
-    """`user_id` proves nothing: who made and who last changed the row has to be the linked account of that person."""
+def test_a_row_in_another_persons_name_posts_nothing(world: World, everybody: Component, row: Json) -> None:
+    """`user_id` proves nothing: the row's creator and last editor must be that person's linked account."""
     victim = grant(world)
     everybody.changed(incident(world), [], subscriptions=[matching(victim, **row)])
     pass_time(world, 30)
-    assert everything(world) == []
+    assert all_notices(world) == []
     assert len(told(world, "admin")) == 1
 
 
@@ -111,18 +113,18 @@ CHANGED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("what", CHANGED)
-def test_a_granted_row_that_somebody_changed_gets_nothing(world: World, everybody: Component, what: str) -> None:
-    """Another channel, table, record or filter than was granted, by somebody else than the owner."""
+def test_a_granted_row_that_someone_else_changed_posts_nothing(world: World, everybody: Component, what: str) -> None:
+    """Another channel, table, record or filter than was granted, written by someone other than the owner."""
     [one] = stored(world, grant(world))
     changed = matching(one, updated_by="agent2") | CHANGED[what](world)
     everybody.changed(incident(world), [], subscriptions=[changed])
     pass_time(world, 30)
-    assert everything(world) == []
+    assert all_notices(world) == []
     assert kept(world, one.sys_id) == one
 
 
-def test_events_and_options_of_a_changed_row_count_for_nothing(world: World, everybody: Component) -> None:
-    """They are taken from the grant."""
+def test_changed_events_and_options_in_a_row_are_ignored(world: World, everybody: Component) -> None:
+    """They come from the grant."""
     [one] = stored(world, grant(world, events="state", options="hide_comment"))
     changed = matching(one, updated_by="admin", events=["state", "commented"], options=[])
     comment = [{"kind": "comments", "text": "hidden"}]
@@ -133,16 +135,16 @@ def test_events_and_options_of_a_changed_row_count_for_nothing(world: World, eve
     assert "hidden" not in post["message"]
 
 
-def test_a_row_made_again_under_a_granted_id_gets_nothing(world: World, everybody: Component) -> None:
-    """The same id and columns, but another creator than the owner."""
+def test_a_recreated_row_with_a_granted_id_posts_nothing(world: World, everybody: Component) -> None:
+    """It has the same ID and columns, but a creator other than the owner."""
     [one] = stored(world, grant(world))
     everybody.changed(incident(world), [], subscriptions=[matching(one, created_by="agent2")])
     pass_time(world, 30)
-    assert everything(world) == []
+    assert all_notices(world) == []
 
 
-def test_an_owners_own_row_is_granted_when_it_posts(world: World, everybody: Component) -> None:
-    """Written in ServiceNow by the owner for a channel of the owner: read with the owner's token, then granted."""
+def test_an_owners_own_row_is_granted_when_it_matches(world: World, everybody: Component) -> None:
+    """The owner wrote it in ServiceNow for their own channel: it is read with the owner's token, then granted."""
     agent = world.person("agent")
     row = {"channel_id": agent.channel("service-desk"), "user_id": agent.id, "name": "by hand"}
     sys_id = foreign_row(world, "agent", **row)
@@ -156,34 +158,32 @@ def test_an_owners_own_row_is_granted_when_it_posts(world: World, everybody: Com
     assert (kept(world, sys_id).created_by, kept(world, sys_id).record_read) == ("agent", False)
 
 
-def test_a_report_that_says_other_than_the_row_gets_nothing(world: World, everybody: Component) -> None:
+def test_a_report_that_differs_from_the_row_posts_nothing(world: World, everybody: Component) -> None:
     """What the owner's token reads decides: a row that names another channel is parked."""
     agent = world.person("agent")
     sys_id = foreign_row(world, "agent", channel_id=agent.channel("town-square"), user_id=agent.id)
     claimed = matching(grant(world)) | {"sys_id": sys_id, "events": ["state"]}
     everybody.changed(incident(world), [], subscriptions=[claimed])
     pass_time(world, 30)
-    assert everything(world) == []
+    assert all_notices(world) == []
 
 
 @pytest.mark.parametrize("who", ["agent", "admin"])
-def test_a_report_that_waited_while_its_subscription_was_changed_harms_nothing(
-    world: World, everybody: Component, who: str
-) -> None:
-    """ServiceNow sends what its outbox had: the change stays, nothing is posted of it, and nobody is warned."""
+def test_a_report_from_before_a_change_does_no_harm(world: World, everybody: Component, who: str) -> None:
+    """ServiceNow sends what its outbox had: the change is kept, nothing is posted, and nobody is warned."""
     agent = world.person("agent")
     sys_id = foreign_row(world, "agent", channel_id=agent.channel("service-desk"), user_id=agent.id)
     [one] = stored(world, grant(world, sys_id=sys_id))
     before = {"channel_id": agent.channel("town-square"), "updated_by": who, "updated_on": "2020-01-01 12:00:00"}
     everybody.changed(incident(world), [], subscriptions=[matching(one) | before])
     pass_time(world, 30)
-    assert everything(world) == []
+    assert all_notices(world) == []
     assert kept(world, sys_id) == one
     assert told(world, "admin") == []
 
 
-def test_a_subscription_that_is_being_changed_is_waited_for(world: World, everybody: Component) -> None:
-    """The new grant is stored before the row: a report in between neither takes it back nor is lost."""
+def test_a_report_during_a_change_waits_for_it(world: World, everybody: Component) -> None:
+    """The new grant is stored before the row is written: a report in between neither reverts it nor is lost."""
     agent = world.person("agent")
     sys_id = foreign_row(world, "agent", channel_id=agent.channel("service-desk"), user_id=agent.id)
     row = next(one for one in world.servicenow.rows(TABLE) if one["sys_id"] == sys_id)
@@ -192,30 +192,33 @@ def test_a_subscription_that_is_being_changed_is_waited_for(world: World, everyb
     claimed = matching(one) | {"channel_id": row["channel_id"], "updated_on": row["sys_updated_on"]}
     everybody.changed(incident(world), [], subscriptions=[claimed])
     pass_time(world, 5)
-    assert everything(world) == []
+    assert all_notices(world) == []
     assert kept(world, sys_id) == one
     changed = {"channel_id": one.channel_id}
-    agent_writes(world, "agent", sys_id, changed)
+    edit_row(world, "agent", sys_id, changed)
     pass_time(world, 60)
     assert kept(world, sys_id) == one
     everybody.changed(incident(world), [one])
     pass_time(world, 30)
-    assert [post["channel_id"] for post in everything(world)] == [one.channel_id]
+    assert [post["channel_id"] for post in all_notices(world)] == [one.channel_id]
 
 
-def test_a_row_that_is_gone_warns_nobody(world: World, everybody: Component) -> None:
-    """Deleted while a report of it waited in ServiceNow."""
+def test_a_deleted_row_warns_nobody(world: World, everybody: Component) -> None:
+    """It was deleted while a report about it waited in ServiceNow."""
     everybody.changed(incident(world), [grant(world)])
     pass_time(world, 30)
-    assert everything(world) == []
+    assert all_notices(world) == []
     assert told(world, "admin") == []
 
 
 @pytest.mark.parametrize("query", ["u_salary>1000", "caller_id.user_name=agent2", "active=true^EQ"])
-def test_a_filter_past_the_form_names_nothing_that_its_owner_may_not_see(
+def test_a_filter_on_columns_that_the_owner_cant_see_posts_nothing(
     world: World, everybody: Component, query: str
 ) -> None:
-    """The component evaluates it as the system, so each notice would tell what hidden columns hold: parked."""
+    """
+    A row written directly has such a filter. The component evaluates it as the system, so each notice would reveal what
+    hidden columns contain: it is parked.
+    """
     agent = world.person("agent")
     where = {"channel_id": agent.channel("service-desk"), "user_id": agent.id}
     told_of = foreign_row(world, "agent", **where, filter_query=query)
@@ -229,12 +232,12 @@ def test_a_filter_past_the_form_names_nothing_that_its_owner_may_not_see(
     assert "filter" in told(world, "admin")[0]
     assert told_of in told(world, "admin")[0]
     assert plain not in told(world, "admin")[0]
-    assert len(everything(world)) == 1
+    assert len(all_notices(world)) == 1
     assert kept(world, plain).filter_query
 
 
-def test_rows_that_may_nothing_cost_little(world: World, everybody: Component) -> None:
-    """A parked row is looked at again after five minutes at the earliest, however often it matches."""
+def test_parked_rows_cost_little(world: World, everybody: Component) -> None:
+    """A parked row is checked again after five minutes at the earliest, however often it matches."""
     agent2 = world.person("agent2")
     where = {"channel_id": world.person("admin").channel("operations"), "user_id": agent2.id}
     sys_id = foreign_row(world, "agent2", **where)
@@ -249,11 +252,11 @@ def test_rows_that_may_nothing_cost_little(world: World, everybody: Component) -
     assert len(world.asked(method="GET", path=f"/api/now/v2/table/{TABLE}")) == 2
 
 
-# --- what the owner may read
+# --- what the owner can read
 
 
-def test_a_column_that_the_owner_may_not_read_is_not_shown(world: World, component: Component) -> None:
-    """Neither its change nor its value; the rest of the notice is posted."""
+def test_a_column_that_the_owner_cant_read_isnt_shown(world: World, component: Component) -> None:
+    """Neither its change nor its value is posted; the rest of the notice is."""
     [one] = stored(world, grant(world, events="state,priority"))
     both = [
         {"field": "state", "label": "State", "old": "New", "new": "In Progress"},
@@ -267,10 +270,10 @@ def test_a_column_that_the_owner_may_not_read_is_not_shown(world: World, compone
     assert "2,000" not in post["message"]
 
 
-def test_a_text_whose_column_the_owner_may_not_read_is_not_shown(world: World, component: Component) -> None:
+def test_a_text_whose_column_the_owner_cant_read_isnt_shown(world: World, component: Component) -> None:
     """
-    Work notes are allowed in channels and subscribed to by somebody without a role, from whom ServiceNow hides them:
-    neither beside a comment nor alone.
+    Work notes are allowed in channels, and someone without a role, from whom ServiceNow hides them, subscribed to them:
+    they appear neither with a comment nor alone.
     """
     requester = world.connected("requester")
     world.restart(work_notes_in_channels=True)
@@ -292,10 +295,10 @@ def _id_of(world: World, user_name: str) -> str:
     return str(next(row["sys_id"] for row in world.servicenow.rows("sys_user") if row["user_name"] == user_name))
 
 
-def test_an_owner_who_lost_the_right_breaks_the_subscription(world: World, component: Component) -> None:
-    """Nothing is posted; the subscription is broken with the reason, and its owner told once."""
+def test_losing_the_right_breaks_the_subscription(world: World, component: Component) -> None:
+    """Nothing is posted; the subscription is broken with the reason, and its owner is told once."""
     [one] = stored(world, grant(world))
-    taken_away(world, "itil", "agent")
+    remove_role(world, "itil", "agent")
     for number in range(2):
         component.changed(incident(world, number), [one])
         pass_time(world, 30)
@@ -309,8 +312,8 @@ def test_an_owner_who_lost_the_right_breaks_the_subscription(world: World, compo
     assert "/servicenow subscriptions list" in text
 
 
-def test_a_deleted_record_ends_its_own_subscription_alone(world: World, component: Component) -> None:
-    """A subscription to the record is broken and says so; one to the whole table goes on without a word."""
+def test_a_deleted_record_breaks_only_its_own_subscription(world: World, component: Component) -> None:
+    """The subscription to the record is broken and says so; one to the whole table isn't affected."""
     record = incident(world)
     of_record, of_table = stored(
         world, grant(world, record_id=record["sys_id"], name="One record"), grant(world, "town-square")
@@ -320,7 +323,7 @@ def test_a_deleted_record_ends_its_own_subscription_alone(world: World, componen
     component.changed(record, [of_record, of_table])
     world.administer("DELETE", f"/api/now/table/incident/{record['sys_id']}", {})
     pass_time(world, 30)
-    assert everything(world) == []
+    assert all_notices(world) == []
     assert "no such record any more" in kept(world, of_record.sys_id).reason
     assert kept(world, of_table.sys_id).status == "active"
     [text] = told(world, "agent")
@@ -330,10 +333,12 @@ def test_a_deleted_record_ends_its_own_subscription_alone(world: World, componen
     assert len(notices(world, "town-square")) == 1
 
 
-def test_the_right_of_any_owner_in_the_channel_is_enough(world: World, everybody: Component) -> None:
-    """One owner lost the right: that subscription is broken, and the other's notice is posted once."""
+def test_one_owner_with_the_right_is_enough(world: World, everybody: Component) -> None:
+    """
+    One owner of two in a channel lost the right: that subscription is broken, and the other's notice is posted once.
+    """
     first, second = stored(world, grant(world), grant(world, owner="agent2"))
-    taken_away(world, "itil", "agent")
+    remove_role(world, "itil", "agent")
     both = [matching(first), matching(second, created_by="agent2", updated_by="agent2")]
     everybody.changed(incident(world), [], subscriptions=both)
     pass_time(world, 30)
@@ -343,10 +348,12 @@ def test_the_right_of_any_owner_in_the_channel_is_enough(world: World, everybody
 
 
 @pytest.mark.parametrize("how", ["suspended", "disconnected"])
-def test_an_owner_without_a_connection_shows_only_that_it_changed(world: World, component: Component, how: str) -> None:
+def test_an_owner_without_a_connection_shows_only_that_a_record_changed(
+    world: World, component: Component, how: str
+) -> None:
     """
-    Of a record whose card is in the channel: number, link and that it changed. The owner is asked to connect, once a
-    day. Of a record that the channel doesn't know, nothing.
+    If the record's card is in the channel, the post has its number, its link, and that it changed; the owner is asked
+    to connect, once a day. If the channel doesn't know the record, nothing is posted.
     """
     [one] = stored(world, grant(world))
     record = incident(world)
@@ -374,11 +381,11 @@ def test_an_owner_without_a_connection_shows_only_that_it_changed(world: World, 
     assert "State: New → In Progress" in notices(world)[-1]["message"]
 
 
-# --- the component's own road
+# --- reports from the component itself
 
 
-def test_the_component_reports_and_the_notice_appears(world: World, everybody: Component) -> None:
-    """A change on a record in ServiceNow, through its business rule, outbox and signature, to the channel."""
+def test_a_report_from_the_component_is_posted(world: World, everybody: Component) -> None:
+    """A change of a record in ServiceNow passes its business rule, outbox and signature, and reaches the channel."""
     [one] = stored(world, grant(world))
     keys = "/api/now/table/x_830655_mm_std_servicenow_for_mattermost_notifications_auth"
     key = {"server_url": world.config.app_url, "key_id": KEY_ID, "signing_secret": SECRET}
@@ -394,7 +401,7 @@ def test_the_component_reports_and_the_notice_appears(world: World, everybody: C
 
 
 def _row_of(world: World, one: Grant) -> None:
-    """The row beside a grant, written as its owner."""
+    """The row that belongs to a grant, written as its owner."""
     sys_id = foreign_row(
         world, "agent", channel_id=one.channel_id, user_id=one.owner_id, sys_id=one.sys_id, status="active"
     )

@@ -1,4 +1,4 @@
-"""While a subscription's owner is not connected, a channel learns at most that a record it knows has changed."""
+"""While a subscription's owner isn't connected, a channel learns at most that a record it knows has changed."""
 
 from typing import Any
 
@@ -21,15 +21,15 @@ from tests.world import World
 Json = dict[str, Any]
 
 
-def said(world: World, channel: str = "service-desk") -> list[str]:
-    """The words of the notices in a channel."""
+def texts(world: World, channel: str = "service-desk") -> list[str]:
+    """The text of the notices in a channel."""
     return [post["message"] for post in notices(world, channel)]
 
 
-def test_a_filter_tells_nothing_of_records_that_its_owner_may_not_read(world: World, component: Component) -> None:
+def test_a_filter_reveals_nothing_about_records_that_its_owner_cant_read(world: World, component: Component) -> None:
     """
-    ServiceNow evaluates filters as the system. Somebody who reads own incidents only subscribes with a filter on their
-    text and disconnects: which hidden records match is told to nobody.
+    ServiceNow evaluates filters as the system. Someone who can read only their own incidents subscribes with a filter
+    on text and disconnects: nobody learns which hidden records match.
     """
     install_component(world, "requester")
     requester = world.connected("requester")
@@ -43,15 +43,15 @@ def test_a_filter_tells_nothing_of_records_that_its_owner_may_not_read(world: Wo
         world.servicenow.settle()
         pass_time(world, 30)
     assert len(world.servicenow.rows("sys_outbound_http_log")) == 2
-    assert not any(record["number"] in text or "has changed" in text for record in hidden for text in said(world))
+    assert not any(record["number"] in text or "has changed" in text for record in hidden for text in texts(world))
 
 
 def _user(world: World, name: str) -> str:
     return str(next(row["sys_id"] for row in world.servicenow.rows("sys_user") if row["user_name"] == name))
 
 
-def test_one_record_that_was_read_when_subscribing_is_named(world: World, component: Component) -> None:
-    """Subscribed through the form to a record alone, then disconnected: number, link, and that it changed."""
+def test_a_record_that_was_read_when_subscribing_is_named(world: World, component: Component) -> None:
+    """The owner subscribed to one record with the form, then disconnected: number, link, and that it changed."""
     install_component(world, "agent")
     agent = world.person("agent")
     record = incident(world)
@@ -64,7 +64,7 @@ def test_one_record_that_was_read_when_subscribing_is_named(world: World, compon
     agent.command("disconnect")
     component.changed(record, [one], changes=[{"field": "state", "label": "State", "old": "New", "new": "Secret"}])
     pass_time(world, 30)
-    [text] = [text for text in said(world) if "has changed" in text]
+    [text] = [text for text in texts(world) if "has changed" in text]
     assert f"[{record['number']}](" in text
     assert "Secret" not in text
     assert record["short_description"] not in text
@@ -79,8 +79,8 @@ SILENT: dict[str, Json] = {
 
 
 @pytest.mark.parametrize("case", SILENT)
-def test_a_record_that_the_channel_does_not_know_is_not_named(world: World, component: Component, case: str) -> None:
-    """Disconnected: nothing is said, the subscription stays."""
+def test_a_record_that_the_channel_doesnt_know_isnt_named(world: World, component: Component, case: str) -> None:
+    """After the owner disconnected nothing is posted, and the subscription remains active."""
     record, columns = incident(world), dict(SILENT[case])
     row = columns.pop("row", {})
     if columns.pop("record", False):
@@ -89,14 +89,14 @@ def test_a_record_that_the_channel_does_not_know_is_not_named(world: World, comp
     world.person("agent").command("disconnect")
     component.changed(record, [], subscriptions=[matching(one, **row)])
     pass_time(world, 30)
-    assert said(world) == []
+    assert texts(world) == []
     assert kept(world, one.sys_id).status == "active"
     assert world.running.service.services.deliveries.health().waiting == 0
     assert len(told(world, "admin")) == (1 if row else 0)
 
 
 def test_a_shared_card_makes_a_record_known(world: World, component: Component) -> None:
-    """Somebody shared the record in the channel; in another channel nothing is said of it."""
+    """Someone shared the record in the channel; in another channel nothing is posted about it."""
     both = stored(world, grant(world), grant(world, "town-square"))
     record = incident(world)
     agent2 = world.connected("agent2")
@@ -105,13 +105,13 @@ def test_a_shared_card_makes_a_record_known(world: World, component: Component) 
     world.person("agent").command("disconnect")
     component.changed(record, both)
     pass_time(world, 30)
-    assert len([text for text in said(world) if "has changed" in text]) == 1
-    assert said(world, "town-square") == []
+    assert len([text for text in texts(world) if "has changed" in text]) == 1
+    assert texts(world, "town-square") == []
 
 
 @pytest.mark.parametrize("single", [False, True])
-def test_a_deleted_card_is_not_followed_by_a_bare_notice(world: World, component: Component, single: bool) -> None:
-    """The card was deleted from the channel: only a subscription to the record itself names it again."""
+def test_a_deleted_card_makes_a_record_unknown(world: World, component: Component, single: bool) -> None:
+    """After the card was deleted from the channel, only a subscription to the record itself names it again."""
     record = incident(world)
     one_record = {"record_id": record["sys_id"], "record_read": True} if single else {}
     [one] = stored(world, grant(world, **one_record))
@@ -126,8 +126,8 @@ def test_a_deleted_card_is_not_followed_by_a_bare_notice(world: World, component
     assert world.running.service.services.deliveries.health().waiting == 0
 
 
-def test_thirty_days_later_a_record_is_no_longer_known(world: World, component: Component) -> None:
-    """The channel's thread has ended; a suspended owner's notice begins none."""
+def test_a_record_is_unknown_after_thirty_days(world: World, component: Component) -> None:
+    """The channel's thread has ended; a suspended owner's notice starts none."""
     [one] = stored(world, grant(world))
     record = incident(world)
     component.changed(record, [one])
@@ -139,8 +139,8 @@ def test_thirty_days_later_a_record_is_no_longer_known(world: World, component: 
     assert len(notices(world)) == 1
 
 
-def test_who_edits_for_another_does_not_read_for_them(world: World, component: Component) -> None:
-    """An administrator of the channel points somebody's subscription at another record: its owner has not read that."""
+def test_editing_for_another_person_doesnt_read_for_them(world: World, component: Component) -> None:
+    """A channel administrator points someone's subscription at another record, which its owner hasn't read."""
     install_component(world, "agent", "admin")
     agent, admin = world.person("agent"), world.connected("admin")
     form, values = for_record(agent, incident(world)["number"])

@@ -1,4 +1,4 @@
-"""Every action of a card against everything that can be in its way, by buttons and dialogs of old and new servers."""
+"""Every action of a card under every obstacle, with the buttons and dialogs of old and new servers."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from sandbox.client import MattermostClient
 from sandbox.dialog import OpenDialog
 from tests.acts import opened, row
-from tests.scenarios.plain.test_plain_cards import as_version
+from tests.scenarios.plain.test_plain_cards import set_version
 from tests.world import World
 
 Json = dict[str, Any]
@@ -18,7 +18,7 @@ TABLE = "/api/now/v2/table/incident"
 
 @dataclass(frozen=True)
 class Case:
-    """One action: its button, or its word in “More…”, and what is entered in its dialog; None where none opens."""
+    """One action: its button, or its entry in “More…”, and the values for its dialog (None if it opens none)."""
 
     word: str
     values: Json | None = field(default_factory=dict)
@@ -43,8 +43,8 @@ every_action = pytest.mark.parametrize("case", CASES, ids=str)
 
 @pytest.fixture(params=["9.11.0", "11.6.0"])
 def agent(world: World, request: pytest.FixtureRequest) -> MattermostClient:
-    """A connected agent on a server of that version."""
-    as_version(world, str(request.param))
+    """A connected agent on a server of the given version."""
+    set_version(world, str(request.param))
     return world.connected("agent")
 
 
@@ -55,8 +55,8 @@ def card(world: World, person: MattermostClient) -> Json:
     return world.mattermost.posts_in("service-desk")[-1]
 
 
-def ready(person: MattermostClient, post: Json, case: Case) -> OpenDialog | None:
-    """The action's dialog; None for one that is done at once."""
+def open_dialog(person: MattermostClient, post: Json, case: Case) -> OpenDialog | None:
+    """The action's dialog, or None for one that is done at once."""
     if case.values is None:
         return None
     pressed = person.press_action(post["id"], *(("More…", case.word) if case.more else (case.word,)))
@@ -65,13 +65,13 @@ def ready(person: MattermostClient, post: Json, case: Case) -> OpenDialog | None
 
 
 def finish(person: MattermostClient, post: Json, case: Case, dialog: OpenDialog | None) -> str:
-    """The last press; what is said to the person, "" where the dialog closes."""
+    """The last press; returns what the person is told, or "" if the dialog closes."""
     if dialog is None or case.values is None:
         pressed = person.press_action(post["id"], *(("More…", case.word) if case.more else (case.word,)))
         assert pressed.dialog is None
         return pressed.texts[0]
     answer = person.submit_dialog(dialog, case.values)
-    if answer.get("type") == "form":  # drawn anew, with what was entered
+    if answer.get("type") == "form":  # sent again with the same values
         return str(answer["form"]["introduction_text"])
     assert set(answer) <= {"error", "errors"}, answer
     assert set(answer.get("errors", {})) <= set(dialog.names)
@@ -79,16 +79,16 @@ def finish(person: MattermostClient, post: Json, case: Case, dialog: OpenDialog 
 
 
 def state_of(world: World) -> tuple[dict[str, str], int]:
-    """The record and how many journal entries it has."""
+    """The record and its number of journal entries."""
     found = row(world, NUMBER)
     return found, len(world.servicenow.store.journal(found["sys_id"], "comments", "work_notes"))
 
 
 @every_action
 def test_it_works(world: World, agent: MattermostClient, case: Case) -> None:
-    """The record is changed once, its card shows that state of it, and the thread says who did it."""
+    """The record is changed once, its card shows the new state, and the thread names who did it."""
     post, before = card(world, agent), state_of(world)
-    dialog = ready(agent, post, case)
+    dialog = open_dialog(agent, post, case)
     world.servicenow.clear_requests()
     finish(agent, post, case, dialog)
     assert len(world.asked(method="PATCH")) == 1
@@ -102,9 +102,9 @@ def test_it_works(world: World, agent: MattermostClient, case: Case) -> None:
 
 @every_action
 def test_not_connected(world: World, agent: MattermostClient, case: Case) -> None:
-    """Disconnected meanwhile: the way to connect, and nothing asked of ServiceNow."""
+    """After the person disconnected, the answer links to connecting, and nothing is sent to ServiceNow."""
     post = card(world, agent)
-    dialog = ready(agent, post, case)
+    dialog = open_dialog(agent, post, case)
     agent.command("disconnect")
     world.servicenow.clear_requests()
     assert "oauth2/remote/connect" in finish(agent, post, case, dialog)
@@ -112,19 +112,19 @@ def test_not_connected(world: World, agent: MattermostClient, case: Case) -> Non
 
 
 @every_action
-def test_the_record_is_gone(world: World, agent: MattermostClient, case: Case) -> None:
-    """Deleted meanwhile: said so."""
+def test_the_record_is_deleted(world: World, agent: MattermostClient, case: Case) -> None:
+    """The answer says so."""
     post = card(world, agent)
-    dialog = ready(agent, post, case)
+    dialog = open_dialog(agent, post, case)
     world.administer("DELETE", f"/api/now/table/incident/{row(world, NUMBER)['sys_id']}", {})
     assert "no such record, or your account may not see it" in finish(agent, post, case, dialog)
 
 
 @every_action
-def test_servicenow_is_silent(world: World, agent: MattermostClient, case: Case) -> None:
-    """Nothing is saved, the card stays as it is, and the same press works later."""
+def test_servicenow_doesnt_answer(world: World, agent: MattermostClient, case: Case) -> None:
+    """Nothing is saved, the card isn't changed, and the same press works later."""
     post, before = card(world, agent), state_of(world)
-    dialog = ready(agent, post, case)
+    dialog = open_dialog(agent, post, case)
     world.servicenow.fault("hibernating", TABLE)
     assert "asleep" in finish(agent, post, case, dialog)
     assert state_of(world) == before
@@ -133,10 +133,10 @@ def test_servicenow_is_silent(world: World, agent: MattermostClient, case: Case)
 
 
 @every_action
-def test_a_rule_of_the_instance_refuses(world: World, agent: MattermostClient, case: Case) -> None:
-    """A column that the instance demands: named by its label, nothing is saved."""
+def test_a_rule_of_the_instance_rejects_it(world: World, agent: MattermostClient, case: Case) -> None:
+    """The instance requires a column: the answer names its label, and nothing is saved."""
     post = card(world, agent)
-    dialog = ready(agent, post, case)
+    dialog = open_dialog(agent, post, case)
     column = {"name": "incident", "element": "business_impact", "column_label": "Business impact", "mandatory": "true"}
     world.administer("POST", "/api/now/table/sys_dictionary", column)
     before = state_of(world)
@@ -146,9 +146,9 @@ def test_a_rule_of_the_instance_refuses(world: World, agent: MattermostClient, c
 
 @every_action
 def test_the_answer_to_a_write_is_lost(world: World, agent: MattermostClient, case: Case) -> None:
-    """It was saved: found out by looking, not written twice, and the card shows it."""
+    """It was saved: a lookup confirms it, it isn't written twice, and the card shows it."""
     post, before = card(world, agent), state_of(world)
-    dialog = ready(agent, post, case)
+    dialog = open_dialog(agent, post, case)
     world.servicenow.clear_requests()
     world.servicenow.fault("500_after_commit", TABLE)
     finish(agent, post, case, dialog)
@@ -159,8 +159,8 @@ def test_the_answer_to_a_write_is_lost(world: World, agent: MattermostClient, ca
 
 
 @every_action
-def test_no_right_in_servicenow(world: World, agent: MattermostClient, case: Case) -> None:
-    """Somebody who may not see the record presses: words for that person alone, nothing changes."""
+def test_no_rights_in_servicenow(world: World, agent: MattermostClient, case: Case) -> None:
+    """Someone who can't see the record presses: only that person gets an answer, and nothing changes."""
     post, before = card(world, agent), state_of(world)
     requester = world.connected("requester")
     pressed = requester.press_action(post["id"], *(("More…", case.word) if case.more else (case.word,)))

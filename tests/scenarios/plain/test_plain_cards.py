@@ -15,8 +15,8 @@ from tests.world import World
 Json = dict[str, Any]
 
 
-def as_version(world: World, version: str) -> None:
-    """Let the server be of that version from its next answer on; the service remembers none yet."""
+def set_version(world: World, version: str) -> None:
+    """Change the server's version, which the service doesn't know yet."""
     answer = requests.post(f"{world.mattermost.url}/_sandbox/version", json={"version": version}, timeout=10)
     answer.raise_for_status()
 
@@ -33,8 +33,8 @@ def card_of(world: World, person: MattermostClient) -> tuple[Json, str]:
     return post, number
 
 
-def test_a_card_has_the_buttons_that_fit(world: World) -> None:
-    """Comment, State, Assign to me and More…; nothing of what a button carries reaches a client."""
+def test_a_card_has_the_buttons_of_its_state(world: World) -> None:
+    """Comment, State, Assign to me and More…; clients see nothing of what a button carries."""
     agent = world.connected("agent")
     post, _ = card_of(world, agent)
     actions = attachment(post)["actions"]
@@ -43,7 +43,7 @@ def test_a_card_has_the_buttons_that_fit(world: World) -> None:
 
 
 def test_assign_to_me_is_done_at_once(world: World) -> None:
-    """The record is the presser's, the card shows it, the thread says it, the presser is told."""
+    """The record is assigned to the presser, the card and the thread show it, and the presser is told."""
     world.connected("agent")
     post, number = card_of(world, world.person("agent"))
     other = world.connected("agent2")
@@ -62,9 +62,9 @@ def test_assign_to_me_is_done_at_once(world: World) -> None:
 
 @pytest.mark.parametrize("client", ["web", "mobile"])
 @pytest.mark.parametrize("version", ["9.11.0", "11.6.0"])
-def test_a_comment_by_a_dialog(world: World, version: str, client: Any) -> None:
-    """The dialog opens, its only button named by what it does; the comment lands in the record, the thread says so."""
-    as_version(world, version)
+def test_a_comment_is_added_with_a_dialog(world: World, version: str, client: Any) -> None:
+    """The dialog's only button is named after what it does; the comment is saved, and the thread says so."""
+    set_version(world, version)
     agent = world.connected("agent")
     post, number = card_of(world, agent)
     dialog = agent.press_action(post["id"], "Comment").dialog
@@ -85,9 +85,9 @@ CLIENTS: list[Any] = ["web", "mobile"]
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_resolving_on_an_old_server_names_what_is_missing(world: World, client: Any) -> None:
-    """One dialog holds everything, as optional; what was needed is said at its field and nothing is saved."""
-    as_version(world, "9.11.0")
+def test_resolving_on_an_old_server_names_missing_fields(world: World, client: Any) -> None:
+    """One dialog has all fields as optional; a missing one is reported at its field, and nothing is saved."""
+    set_version(world, "9.11.0")
     agent = world.connected("agent")
     post, number = card_of(world, agent)
     dialog = agent.press_action(post["id"], "State").dialog
@@ -106,9 +106,9 @@ def test_resolving_on_an_old_server_names_what_is_missing(world: World, client: 
     assert [action["name"] for action in card["actions"]][:3] == ["Comment", "Close", "Reopen"]
 
 
-def test_one_dialog_for_all_states_fills_in_nothing_of_an_earlier_one(world: World) -> None:
-    """Where every state's fields are shown at once, a record in none of them has them empty."""
-    as_version(world, "9.11.0")
+def test_a_dialog_for_all_states_has_no_values_of_an_earlier_state(world: World) -> None:
+    """If the fields of all states are shown at once, those of other states are empty."""
+    set_version(world, "9.11.0")
     agent = world.connected("agent")
     post, number = card_of(world, agent)
     old = {"hold_reason": "4", "close_code": "Duplicate", "close_notes": "As before"}
@@ -120,9 +120,9 @@ def test_one_dialog_for_all_states_fills_in_nothing_of_an_earlier_one(world: Wor
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_new_server_asks_for_more_when_the_state_is_chosen(world: World, client: Any) -> None:
-    """On Hold asks for its reason, as a required field, once it is chosen."""
-    as_version(world, "11.6.0")
+def test_a_new_server_adds_fields_when_a_state_is_chosen(world: World, client: Any) -> None:
+    """Choosing On Hold adds its reason as a required field."""
+    set_version(world, "11.6.0")
     agent = world.connected("agent")
     post, number = card_of(world, agent)
     dialog = agent.press_action(post["id"], "State").dialog
@@ -138,8 +138,8 @@ def test_a_new_server_asks_for_more_when_the_state_is_chosen(world: World, clien
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_assigning_from_the_select(world: World, version: str, client: Any) -> None:
-    """“More…” opens the dialog of what was chosen; a person is found by typing, as the server allows."""
-    as_version(world, version)
+    """“More…” opens the dialog of the chosen action; a person is found by typing, as far as the server allows."""
+    set_version(world, version)
     agent = world.connected("agent")
     post, number = card_of(world, agent)
     dialog = agent.press_action(post["id"], "More…", "assign").dialog
@@ -148,7 +148,7 @@ def test_assigning_from_the_select(world: World, version: str, client: Any) -> N
         chosen = "agent2"
     else:
         found = agent.look_up_dialog(dialog, "assigned_to", "agent2", {}, client=client)
-        # The mobile app asks once, without what is typed, and searches in the answer.
+        # The mobile app asks once, without the typed text, and searches in the answer.
         assert 1 <= len(found) <= 20
         assert len(found) == 1 or client == "mobile"
         chosen = next(one["value"] for one in found if "agent2" in one["text"])
@@ -159,8 +159,8 @@ def test_assigning_from_the_select(world: World, version: str, client: Any) -> N
 
 
 @pytest.mark.parametrize("button", ["Comment", "State", "Assign to me"])
-def test_a_press_by_somebody_not_connected_is_answered_privately(world: World, button: str) -> None:
-    """The way to connect, for the presser alone; nothing opens, nothing changes."""
+def test_a_press_without_a_connection_is_answered_privately(world: World, button: str) -> None:
+    """Only the presser gets a link to connect; nothing opens or changes."""
     post, number = card_of(world, world.connected("agent"))
     before = row(world, number)
     pressed = world.person("newcomer").press_action(post["id"], button)
@@ -169,8 +169,8 @@ def test_a_press_by_somebody_not_connected_is_answered_privately(world: World, b
     assert row(world, number) == before
 
 
-def test_a_press_without_the_right_is_answered_privately(world: World) -> None:
-    """ServiceNow's refusal in words; the record stays."""
+def test_a_press_without_rights_is_answered_privately(world: World) -> None:
+    """The answer gives ServiceNow's reason; the record doesn't change."""
     post, number = card_of(world, world.connected("agent"))
     before = row(world, number)
     pressed = world.connected("requester").press_action(post["id"], "Assign to me")
@@ -179,8 +179,8 @@ def test_a_press_without_the_right_is_answered_privately(world: World) -> None:
     assert row(world, number) == before
 
 
-def test_a_record_that_is_gone_is_said(world: World) -> None:
-    """The card outlives the record: a press says so."""
+def test_a_deleted_record_is_reported(world: World) -> None:
+    """The card remains after the record was deleted: a press says so."""
     agent = world.connected("agent")
     post, number = card_of(world, agent)
     world.servicenow.store.delete("incident", row(world, number)["sys_id"])
@@ -188,8 +188,8 @@ def test_a_record_that_is_gone_is_said(world: World) -> None:
     assert "no such record" in pressed.texts[0]
 
 
-def test_servicenows_silence_is_said(world: World) -> None:
-    """A press that ServiceNow does not answer opens nothing, or what needs no answer, and says it."""
+def test_servicenows_timeout_is_reported(world: World) -> None:
+    """A press that ServiceNow doesn't answer says so, and opens nothing that depends on the answer."""
     agent = world.connected("agent")
     post, _ = card_of(world, agent)
     world.servicenow.fault("500", times=20)
@@ -199,8 +199,8 @@ def test_servicenows_silence_is_said(world: World) -> None:
 
 
 @pytest.fixture
-def genuine(world: World) -> tuple[Json, MattermostClient]:
-    """A press as Mattermost forwards it, taken apart so that tests can change it."""
+def genuine_press(world: World) -> tuple[Json, MattermostClient]:
+    """A press as Mattermost forwards it, in parts that tests can change."""
     agent = world.connected("agent")
     post, _ = card_of(world, agent)
     stored = world.mattermost.state.posts[post["id"]]
@@ -220,22 +220,22 @@ def genuine(world: World) -> tuple[Json, MattermostClient]:
 
 
 def forward(world: World, body: Json) -> str:
-    """Post what Mattermost posts; the private answer."""
+    """Post what Mattermost posts; returns the private answer."""
     answer = requests.post(f"{world.config.app_url}/plain/press", json=body, timeout=20)
     assert answer.status_code == 200
     return str(answer.json()["ephemeral_text"])
 
 
-def assigned(world: World) -> str:
-    """Whose the card's incident is."""
+def assignee(world: World) -> str:
+    """The assignee of the card's incident."""
     return next(one["assigned_to"] for one in world.servicenow.rows("incident") if one["short_description"] == "Card")
 
 
-def test_the_same_press_counts_once(world: World, genuine: tuple[Json, MattermostClient]) -> None:
-    """Forwarded twice, done once; the second is told so."""
-    body, _ = genuine
+def test_the_same_press_counts_once(world: World, genuine_press: tuple[Json, MattermostClient]) -> None:
+    """Forwarded twice, it is done once; the second answer says so."""
+    body, _ = genuine_press
     assert "verified" not in forward(world, body)
-    assert assigned(world)
+    assert assignee(world)
     asked = len(world.asked())
     assert "pressed already" in forward(world, body)
     assert len(world.asked()) == asked
@@ -252,7 +252,7 @@ def other_card(world: World, person: MattermostClient) -> str:
 
 Changed = Callable[[World, MattermostClient], Json]
 
-# What is not as it was pressed, and the refusal that the log names.
+# What was changed in the press, and the rejection that the log names.
 CHANGES: dict[str, tuple[Changed, str]] = {
     "another person's trigger": (
         lambda world, _: {"trigger_id": world.mattermost.trigger_ids.create(world.person("admin").id)[1]},
@@ -293,28 +293,28 @@ def copied_card(world: World, person: MattermostClient) -> str:
 
 @pytest.mark.usefixtures("every_log_line")
 @pytest.mark.parametrize("what", CHANGES)
-def test_a_changed_press_is_refused(world: World, genuine: tuple[Json, MattermostClient], what: str) -> None:
-    """Each part belongs to the others: person, trigger, channel and post."""
-    body, agent = genuine
+def test_a_changed_press_is_rejected(world: World, genuine_press: tuple[Json, MattermostClient], what: str) -> None:
+    """Person, trigger, channel and post are bound to each other."""
+    body, agent = genuine_press
     changed, reason = CHANGES[what]
     changes = changed(world, agent)
     with capture_logs() as lines:
         assert "could not be verified" in forward(world, body | changes)
     told = [line["detail"] for line in lines if line["event"].startswith("refused")]
     assert [detail.startswith(reason) for detail in told] == [True], lines
-    assert assigned(world) == ""
+    assert assignee(world) == ""
 
 
-def test_an_old_press_is_refused(world: World, genuine: tuple[Json, MattermostClient]) -> None:
-    """After a minute it says so."""
-    body, _ = genuine
+def test_an_old_press_is_rejected(world: World, genuine_press: tuple[Json, MattermostClient]) -> None:
+    """After a minute the answer says so."""
+    body, _ = genuine_press
     world.offset += 61
     assert "too long" in forward(world, body)
-    assert assigned(world) == ""
+    assert assignee(world) == ""
 
 
-def test_a_dialog_of_another_person_is_refused(world: World) -> None:
-    """The state was made for who pressed."""
+def test_another_persons_dialog_is_rejected(world: World) -> None:
+    """The state is bound to the person who pressed."""
     agent, other = world.connected("agent"), world.connected("agent2")
     post, number = card_of(world, agent)
     dialog = agent.press_action(post["id"], "Comment").dialog
@@ -323,8 +323,8 @@ def test_a_dialog_of_another_person_is_refused(world: World) -> None:
     assert world.servicenow.store.journal(row(world, number)["sys_id"], "comments") == []
 
 
-def test_a_dialog_that_is_sent_twice_adds_once(world: World) -> None:
-    """A double submit of one dialog is one comment."""
+def test_a_dialog_submitted_twice_adds_once(world: World) -> None:
+    """A double submit of one dialog adds one comment."""
     agent = world.connected("agent")
     post, number = card_of(world, agent)
     dialog = agent.press_action(post["id"], "Comment").dialog
@@ -334,8 +334,8 @@ def test_a_dialog_that_is_sent_twice_adds_once(world: World) -> None:
     assert len(world.servicenow.store.journal(row(world, number)["sys_id"], "comments")) == 1
 
 
-def test_a_blank_comment_is_refused_at_its_field(world: World) -> None:
-    """Blanks are no comment; the dialog stays open."""
+def test_a_blank_comment_is_rejected_at_its_field(world: World) -> None:
+    """Spaces aren't a comment; the dialog remains open."""
     agent = world.connected("agent")
     post, _ = card_of(world, agent)
     dialog = agent.press_action(post["id"], "Comment").dialog
@@ -344,15 +344,15 @@ def test_a_blank_comment_is_refused_at_its_field(world: World) -> None:
     assert "comments" in answer["errors"]
 
 
-def test_guests_do_nothing_from_a_card(world: World) -> None:
-    """The policy holds behind buttons and in dialogs that are open already, until the setting lets guests in."""
+def test_guests_can_do_nothing_from_a_card(world: World) -> None:
+    """The policy applies to buttons and to dialogs that are already open, until the setting allows guests."""
     agent, admin = world.connected("agent"), world.person("admin")
     post, number = card_of(world, agent)
     dialog = agent.press_action(post["id"], "Comment").dialog
     assert dialog is not None
     role = {"roles": "system_guest"}
     admin.browser.put(f"{world.mattermost.url}/api/v4/users/{agent.id}/roles", json=role).raise_for_status()
-    world.advance(301)  # who people are is remembered for five minutes
+    world.advance(301)  # accounts are cached for five minutes
     world.servicenow.clear_requests()
     for action in (("Comment",), ("Assign to me",), ("More…", "subscribe"), ("More…", "refresh")):
         pressed = agent.press_action(post["id"], *action)
@@ -366,11 +366,13 @@ def test_guests_do_nothing_from_a_card(world: World) -> None:
 
 
 @pytest.mark.parametrize("seconds", [31, 45])
-def test_a_trigger_that_mattermost_no_longer_takes_is_said(
-    world: World, genuine: tuple[Json, MattermostClient], seconds: int
+def test_an_expired_trigger_is_reported(
+    world: World, genuine_press: tuple[Json, MattermostClient], seconds: int
 ) -> None:
-    """Mattermost opens dialogs for half a minute after a press: what came later is told to press again."""
-    body, _ = genuine
+    """
+    Mattermost opens dialogs for thirty seconds after a press: a later one is answered with a request to press again.
+    """
+    body, _ = genuine_press
     stored = world.mattermost.state.posts[body["post_id"]]
     [card] = stored["props"]["attachments"]
     context = next(action for action in card["actions"] if action["id"] == "comment")["integration"]["context"]
@@ -380,15 +382,15 @@ def test_a_trigger_that_mattermost_no_longer_takes_is_said(
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_channel_is_subscribed_from_a_card(world: World, version: str) -> None:
-    """“More…” → Subscribe: the record and the channel stand in the dialog; one press saves it."""
-    as_version(world, version)
+    """“More…” → Subscribe: the dialog shows record and channel, and one press saves it."""
+    set_version(world, version)
     install_component(world, "agent")
     agent = world.connected("agent")
     post, number = card_of(world, agent)
     dialog = agent.press_action(post["id"], "More…", "subscribe").dialog
     assert dialog is not None
     assert dialog.element("channel")["default"] == post["channel_id"]
-    assert dialog.element("channel")["help_text"] == "Now: Service Desk."  # clients know the id alone
+    assert dialog.element("channel")["help_text"] == "Now: Service Desk."  # clients see only the ID
     assert number in dialog.element("record")["default"]
     answer = agent.submit_dialog(dialog, {})
     assert not answer.get("error"), answer
@@ -396,8 +398,8 @@ def test_a_channel_is_subscribed_from_a_card(world: World, version: str) -> None
     assert (stored["record_id"], stored["channel_id"]) == (row(world, number)["sys_id"], post["channel_id"])
 
 
-def test_a_private_channels_name_is_for_its_members(world: World) -> None:
-    """A press that is forwarded for somebody outside the channel opens and does nothing, and asks nothing."""
+def test_a_private_channels_name_is_only_for_its_members(world: World) -> None:
+    """A press forwarded for someone outside the channel opens nothing, does nothing and sends nothing."""
     install_component(world, "admin", "agent")
     agent, admin = world.connected("agent"), world.connected("admin")
     form = opened(admin.command("incident create", channel="operations"))
@@ -406,7 +408,7 @@ def test_a_private_channels_name_is_for_its_members(world: World) -> None:
     stored = next(one for one in world.mattermost.state.posts.values() if "Secret" in str(one["props"]))
     actions = {one["id"]: one["integration"]["context"] for one in stored["props"]["attachments"][0]["actions"]}
     world.servicenow.clear_requests()
-    # A channel's name that looks like a direct or group message's opens nothing where the bot can tell who is in it.
+    # A channel name that looks like a direct or group message's opens nothing if the bot can see the members.
     names = ("operations", f"{admin.id}__{agent.id}", "0123456789abcdef" * 2 + "01234567")
     presses = ({**actions["more"], "selected_option": "subscribe"}, actions["comment"], actions["mine"])
     for name, context in zip(names, presses, strict=True):
@@ -428,8 +430,8 @@ def test_a_private_channels_name_is_for_its_members(world: World) -> None:
 
 
 def test_a_cookie_of_another_channel_opens_no_private_card(world: World) -> None:
-    """Mattermost 11.6 lets anybody press a private channel's card who has a cookie of a channel that they read."""
-    as_version(world, "11.6.0")
+    """Mattermost 11.6 lets people with a cookie of a channel they can read press a private channel's card."""
+    set_version(world, "11.6.0")
     agent, admin = world.connected("agent"), world.connected("admin")
     form = opened(admin.command("incident create", channel="operations"))
     assert admin.submit(form, {"short_description": "Secret"}, channel="operations")["type"] == "ok"
@@ -452,8 +454,8 @@ def test_a_cookie_of_another_channel_opens_no_private_card(world: World) -> None
     assert world.asked() == []
 
 
-def test_whoever_left_the_channel_finishes_no_dialog(world: World) -> None:
-    """The dialog was opened as a member; what is done in the channel is for its members."""
+def test_someone_who_left_the_channel_cant_submit_a_dialog(world: World) -> None:
+    """It was opened as a member; only members can act in the channel."""
     admin = world.connected("admin")
     form = opened(admin.command("incident create", channel="operations"))
     assert admin.submit(form, {"short_description": "Card"}, channel="operations")["type"] == "ok"

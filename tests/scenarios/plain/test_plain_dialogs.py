@@ -1,4 +1,4 @@
-"""Dialogs from the press to the end, on old servers and new: closed when done, nothing said twice, never a dead end."""
+"""Dialogs from press to submit, on old and new servers: closed when done, nothing reported twice, never a dead end."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from markdown_it import MarkdownIt
 from sandbox.client import MattermostClient
 from sandbox.dialog import Client, OpenDialog
 from tests.acts import attachment, facts, row
-from tests.scenarios.plain.test_plain_cards import as_version, card_of
+from tests.scenarios.plain.test_plain_cards import card_of, set_version
 from tests.scenarios.subscriptions.subscribing import install_component
 from tests.world import World
 
@@ -20,7 +20,7 @@ every_server = pytest.mark.parametrize("version", VERSIONS)
 every_client = pytest.mark.parametrize("client", CLIENTS)
 
 
-def pressed(person: MattermostClient, post: Json, *action: str) -> OpenDialog:
+def press(person: MattermostClient, post: Json, *action: str) -> OpenDialog:
     """The dialog that a press opens."""
     found = person.press_action(post["id"], *action)
     assert found.dialog is not None, found.texts
@@ -33,19 +33,19 @@ def journal(world: World, number: str) -> list[str]:
 
 
 def administer(world: World, number: str, **columns: str) -> None:
-    """Somebody changes the incident in ServiceNow."""
+    """Someone changes the incident in ServiceNow."""
     world.administer("PATCH", f"/api/now/table/incident/{row(world, number)['sys_id']}", columns)
 
 
 @every_client
 @every_server
 def test_a_comment_closes_its_dialog(world: World, version: str, client: Client) -> None:
-    """One button that says Add; the answer is empty, the thread says it, and nobody gets a message beside."""
-    as_version(world, version)
+    """Its one button says Add, the answer is empty, the thread shows it, and nobody gets another message."""
+    set_version(world, version)
     agent = world.connected("agent")
     post, number = card_of(world, agent)
     before = len(world.mattermost.state.posts)
-    dialog = pressed(agent, post, "Comment")
+    dialog = press(agent, post, "Comment")
     assert dialog.form["submit_label"] == "Add"
     assert not [name for name in dialog.names if name.startswith("action")]
     assert agent.submit_dialog(dialog, {"comments": "Once"}, client=client) == {}
@@ -56,13 +56,15 @@ def test_a_comment_closes_its_dialog(world: World, version: str, client: Client)
 
 @every_server
 def test_what_dialogs_cost_servicenow(world: World, version: str) -> None:
-    """One read before each opens; a comment is one write, a state a look for concurrent changes and a write."""
-    as_version(world, version)
+    """
+    Each reads once before it opens. A comment is one write; a state is a check for concurrent changes and a write.
+    """
+    set_version(world, version)
     agent = world.connected("agent")
     post, number = card_of(world, agent)
-    agent.submit_dialog(pressed(agent, post, "Comment"), {"comments": "Warm"})
-    pressed(agent, post, "State")
-    pressed(agent, post, "Comment")
+    agent.submit_dialog(press(agent, post, "Comment"), {"comments": "Warm"})
+    press(agent, post, "State")
+    press(agent, post, "Comment")
     world.servicenow.clear_requests()
 
     def asked() -> list[str]:
@@ -70,11 +72,11 @@ def test_what_dialogs_cost_servicenow(world: World, version: str) -> None:
         world.servicenow.clear_requests()
         return methods
 
-    comment = pressed(agent, post, "Comment")
+    comment = press(agent, post, "Comment")
     assert asked() == ["GET"]
     agent.submit_dialog(comment, {"comments": "Once"})
     assert asked() == ["PATCH"]
-    state = pressed(agent, post, "State")
+    state = press(agent, post, "State")
     assert asked() == ["GET"]
     if version == "11.6.0":
         state = agent.refresh_dialog(state, "state", {"state": "2"})
@@ -87,15 +89,17 @@ def test_what_dialogs_cost_servicenow(world: World, version: str) -> None:
 
 
 @every_client
-def test_older_comments_are_a_step_of_a_new_server_s_dialog(world: World, client: Client) -> None:
-    """Ten at a time; what is written then is added, though what earlier steps chose is sent again with it."""
-    as_version(world, "11.6.0")
+def test_older_comments_are_a_step_of_a_new_servers_dialog(world: World, client: Client) -> None:
+    """
+    Each step shows ten. What is written then is added, although the client sends the choices of earlier steps again.
+    """
+    set_version(world, "11.6.0")
     agent = world.connected("agent")
     post, number = card_of(world, agent)
     for count in range(22):
         world.servicenow.advance(60)
         administer(world, number, comments=f"Entry number {count}")
-    dialog = pressed(agent, post, "Comment")
+    dialog = press(agent, post, "Comment")
     for first in ("Entry number 11", "Entry number 1"):
         buttons = next(name for name in dialog.names if name.startswith("action"))
         assert [option["text"] for option in dialog.element(buttons)["options"]] == ["Older"]
@@ -110,15 +114,15 @@ def test_older_comments_are_a_step_of_a_new_server_s_dialog(world: World, client
 
 
 @every_client
-def test_a_button_of_an_earlier_step_is_not_pressed_again(world: World, client: Client) -> None:
-    """A client may leave out what is untouched, and sends what it sent in the step before."""
-    as_version(world, "11.6.0")
+def test_a_button_of_an_earlier_step_isnt_pressed_again(world: World, client: Client) -> None:
+    """A client can leave out untouched values and sends again what it sent in the step before."""
+    set_version(world, "11.6.0")
     agent = world.connected("agent")
     post, number = card_of(world, agent)
     for count in range(22):
         world.servicenow.advance(60)
         administer(world, number, comments=f"Entry number {count}")
-    dialog = pressed(agent, post, "Comment")
+    dialog = press(agent, post, "Comment")
     values = {next(name for name in dialog.names if name.startswith("action")): "older"}
     dialog = dialog.step(agent.submit_dialog(dialog, values, client=client), dialog.submission(values, client))
     sent = dialog.submission({"Comment": "between"}, client)
@@ -128,15 +132,15 @@ def test_a_button_of_an_earlier_step_is_not_pressed_again(world: World, client: 
     assert journal(world, number)[0] == "between"
 
 
-def test_an_old_server_s_dialog_links_to_older_comments(world: World) -> None:
+def test_an_old_servers_dialog_links_to_older_comments(world: World) -> None:
     """It can't show another step."""
-    as_version(world, "9.11.0")
+    set_version(world, "9.11.0")
     agent = world.connected("agent")
     post, number = card_of(world, agent)
     for count in range(12):
         world.servicenow.advance(60)
         administer(world, number, comments=f"Entry number {count}")
-    dialog = pressed(agent, post, "Comment")
+    dialog = press(agent, post, "Comment")
     assert "Older entries: [" in dialog.form["introduction_text"]
 
 
@@ -149,21 +153,21 @@ every_change = pytest.mark.parametrize(("action", "values", "column", "then"), C
 
 
 def shown(world: World, number: str, column: str) -> str:
-    """A column's value, a reference by its name."""
+    """A column's value; a reference by its name."""
     value = row(world, number)[column]
     return world.servicenow.store.display("sys_user_group", value) if column == "assignment_group" else value
 
 
 @every_client
 @every_change
-def test_a_concurrent_change_is_no_dead_end_on_an_old_server(
+def test_a_concurrent_change_isnt_a_dead_end_on_an_old_server(
     world: World, client: Client, action: tuple[str, ...], values: Json, column: str, then: str
 ) -> None:
-    """Who changed what, in plain words, and what to do; the same dialog never overwrites, a new press does."""
-    as_version(world, "9.11.0")
+    """The error says who changed what and what to do. The same dialog never overwrites; a new press does."""
+    set_version(world, "9.11.0")
     agent = world.connected("agent")
     post, number = card_of(world, agent)
-    dialog = pressed(agent, post, *action)
+    dialog = press(agent, post, *action)
     administer(world, number, description="Worse")
     for _ in range(2):
         told = agent.submit_dialog(dialog, values, client=client)["error"]
@@ -171,7 +175,7 @@ def test_a_concurrent_change_is_no_dead_end_on_an_old_server(
         assert "press the button again" in told
         assert "/servicenow" not in told
         assert shown(world, number, column) != then
-    assert agent.submit_dialog(pressed(agent, post, *action), values, client=client) == {}
+    assert agent.submit_dialog(press(agent, post, *action), values, client=client) == {}
     assert shown(world, number, column) == then
 
 
@@ -180,11 +184,11 @@ def test_a_concurrent_change_is_no_dead_end_on_an_old_server(
 def test_a_concurrent_change_is_a_step_on_a_new_server(
     world: World, client: Client, action: tuple[str, ...], values: Json, column: str, then: str
 ) -> None:
-    """The dialog stays with what was entered and says what changed; sent again it overwrites."""
-    as_version(world, "11.6.0")
+    """The dialog keeps the entered values and says what changed; submitted again it overwrites."""
+    set_version(world, "11.6.0")
     agent = world.connected("agent")
     post, number = card_of(world, agent)
-    dialog = pressed(agent, post, *action)
+    dialog = press(agent, post, *action)
     administer(world, number, description="Worse")
     answer = agent.submit_dialog(dialog, values, client=client)
     again = dialog.step(answer, dialog.submission(values, client))
@@ -195,12 +199,12 @@ def test_a_concurrent_change_is_a_step_on_a_new_server(
 
 
 @every_client
-def test_what_was_chosen_is_called_by_its_name_when_a_dialog_comes_back(world: World, client: Client) -> None:
-    """Dialogs send the value of a choice alone; the next step says whom it means. The mobile app may choose, too."""
-    as_version(world, "11.6.0")
+def test_a_choice_is_shown_by_name_when_a_dialog_comes_back(world: World, client: Client) -> None:
+    """Dialogs send only a choice's value; the next step shows its name, also if the mobile app chose it."""
+    set_version(world, "11.6.0")
     agent = world.connected("agent")
     post, number = card_of(world, agent)
-    dialog = pressed(agent, post, "More…", "assign")
+    dialog = press(agent, post, "More…", "assign")
     found = agent.look_up_dialog(dialog, "assigned_to", "aiko", {}, client=client)
     if client == "mobile":
         assert found[0]["text"] == "Amir Agent (agent)"
@@ -214,13 +218,16 @@ def test_what_was_chosen_is_called_by_its_name_when_a_dialog_comes_back(world: W
     assert world.servicenow.store.display("sys_user", row(world, number)["assigned_to"]) == "Aiko Agent"
 
 
-def test_errors_of_old_dialogs_are_plain_and_stand_where_an_element_is(world: World) -> None:
-    """Nothing ticked: the sentence is above, for a name that the dialog has not would close it without a word."""
-    as_version(world, "9.11.0")
+def test_errors_of_old_dialogs_are_plain_text_at_an_element(world: World) -> None:
+    """
+    If nothing is selected, the error is above the fields: an error for a missing element would close the dialog
+    silently.
+    """
+    set_version(world, "9.11.0")
     install_component(world, "agent")
     agent = world.connected("agent")
     post, _ = card_of(world, agent)
-    dialog = pressed(agent, post, "More…", "subscribe")
+    dialog = press(agent, post, "More…", "subscribe")
     nothing = {name: False for name in dialog.names if name.startswith("events__")}
     assert nothing
     answer = agent.submit_dialog(dialog, nothing)
@@ -237,17 +244,17 @@ def test_errors_of_old_dialogs_are_plain_and_stand_where_an_element_is(world: Wo
     ("action", "values", "column"),
     [("priority", {"impact": "1", "urgency": "1"}, "priority"), ("assign", {"assigned_to": "agent2"}, "assigned_to")],
 )
-def test_dialogs_of_more_open_though_servicenow_does_not_answer_in_time(
+def test_dialogs_of_more_open_although_servicenow_times_out(
     world: World, action: str, values: Json, column: str
 ) -> None:
-    """With static choices; what is left empty in one that could not show what is there stays as it is."""
-    as_version(world, "9.11.0")
+    """They have static choices; fields left empty keep their value, because the dialog couldn't show it."""
+    set_version(world, "9.11.0")
     agent = world.connected("agent")
     post, number = card_of(world, agent)
     group = world.servicenow.rows("sys_user_group")[0]["sys_id"]
     administer(world, number, assignment_group=group)
     world.servicenow.fault("slow", "/api/now/v2/table", times=3, seconds=8)
-    dialog = pressed(agent, post, "More…", action)
+    dialog = press(agent, post, "More…", action)
     world.servicenow.clear_faults()
     assert "did not answer in time" in dialog.form["introduction_text"]
     before = row(world, number)[column]
@@ -257,14 +264,14 @@ def test_dialogs_of_more_open_though_servicenow_does_not_answer_in_time(
 
 
 @pytest.mark.waits
-def test_a_change_s_state_opens_though_its_next_states_do_not_come(world: World) -> None:
-    """The base system's states stand in; ServiceNow decides when it is saved."""
+def test_a_changes_state_dialog_opens_without_its_next_states(world: World) -> None:
+    """The base system's states are offered; ServiceNow decides when it is saved."""
     agent = world.connected("agent")
     form = agent.command("share", {"record": "CHG0030001"}, channel="service-desk")["form"]
     assert agent.submit(form, {}, channel="service-desk")["type"] == "ok"
     post = world.mattermost.posts_in("service-desk")[-1]
     world.servicenow.fault("slow", "/api/sn_chg_rest", times=3, seconds=8)
-    dialog = pressed(agent, post, "State")
+    dialog = press(agent, post, "State")
     world.servicenow.clear_faults()
     assert "Assess" in [option["text"] for option in dialog.element("state")["options"]]
     assert agent.submit_dialog(dialog, {"state": "-4"}) == {}
@@ -273,8 +280,8 @@ def test_a_change_s_state_opens_though_its_next_states_do_not_come(world: World)
     assert attachment(post)
 
 
-def test_candidates_in_private_answers_are_text(world: World) -> None:
-    """Several records match: their texts mean nothing above the form and in an error."""
+def test_candidates_in_private_answers_are_escaped(world: World) -> None:
+    """If several records match, their text has no effect above the form or in an error."""
     agent = world.connected("agent")
     for number in ("INC0010001", "INC0010002"):
         administer(world, number, short_description=f"zebra [x](http://evil.example) @all **b** {number}")
@@ -287,15 +294,15 @@ def test_candidates_in_private_answers_are_text(world: World) -> None:
         assert {token.type for token in inline} <= {"text", "text_special", "softbreak"}
 
 
-def test_a_mistake_shows_no_reference(world: World) -> None:
-    """Someone who left out a field gets no code for administrators: not in a dialog, not after a command."""
-    as_version(world, "9.11.0")
+def test_an_input_error_has_no_reference_code(world: World) -> None:
+    """A missing field shows no code for administrators, neither in a dialog nor after a command."""
+    set_version(world, "9.11.0")
     agent = world.connected("agent")
     post, number = card_of(world, agent)
-    refused = agent.submit_dialog(pressed(agent, post, "State"), {"state": "3"})
+    refused = agent.submit_dialog(press(agent, post, "State"), {"state": "3"})
     assert refused["error"] == "Please correct what is marked below. Nothing was saved."
     assert refused["errors"] == {"hold_reason": "This state needs it."}
-    assert agent.submit_dialog(pressed(agent, post, "More…", "assign"), {"assigned_to": "@nobody"})["error"] == (
+    assert agent.submit_dialog(press(agent, post, "More…", "assign"), {"assigned_to": "@nobody"})["error"] == (
         "Please correct what is marked below. Nothing was saved."
     )
     answer = agent.command("incident create", {"short_description": "x", "urgency": "9"})
@@ -304,14 +311,16 @@ def test_a_mistake_shows_no_reference(world: World) -> None:
 
 
 @every_server
-def test_taking_somebody_elses_work_says_who_has_it(world: World, version: str) -> None:
-    """A card's button doesn't know what the card showed, so nobody is said to have changed the record meanwhile."""
-    as_version(world, version)
+def test_taking_someone_elses_work_names_the_assignee(world: World, version: str) -> None:
+    """
+    A card's button doesn't know what the card showed, so the answer doesn't claim that someone changed the record.
+    """
+    set_version(world, version)
     agent = world.connected("agent")
     post, number = card_of(world, agent)
     other = next(one["sys_id"] for one in world.servicenow.rows("sys_user") if one["user_name"] == "agent2")
     administer(world, number, assigned_to=other)
-    dialog = pressed(agent, post, "Assign to me")
+    dialog = press(agent, post, "Assign to me")
     told = f":warning: {number} is assigned to **Aiko Agent**. Submit to assign it to you instead."
     assert dialog.form["introduction_text"] == told
     assert row(world, number)["assigned_to"] == other

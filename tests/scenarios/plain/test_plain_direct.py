@@ -7,8 +7,8 @@ import requests
 
 from sandbox.client import MattermostClient
 from tests.acts import attachment, facts, field, opened, row
-from tests.scenarios.plain.test_plain_cards import as_version
-from tests.scenarios.plain.test_plain_dialogs import administer, journal, pressed
+from tests.scenarios.plain.test_plain_cards import set_version
+from tests.scenarios.plain.test_plain_dialogs import administer, journal, press
 from tests.scenarios.subscriptions.subscribing import install_component
 from tests.world import World
 
@@ -19,11 +19,11 @@ NUMBER = "INC0010001"
 @pytest.fixture
 def agent(world: World) -> MattermostClient:
     """A connected agent on a server of 11.6."""
-    as_version(world, "11.6.0")
+    set_version(world, "11.6.0")
     return world.connected("agent")
 
 
-def shared(world: World, person: MattermostClient, *with_: str) -> Json:
+def share(world: World, person: MattermostClient, *with_: str) -> Json:
     """The record's card in a direct or group message with these people."""
     ids = [person.id, *(world.person(name).id for name in with_)]
     channel = person.post(f"/api/v4/channels/{'direct' if len(ids) == 2 else 'group'}", ids)["id"]
@@ -33,8 +33,8 @@ def shared(world: World, person: MattermostClient, *with_: str) -> Json:
     return next(one for one in world.mattermost.state.posts.values() if one["channel_id"] == channel)
 
 
-def forwarded(world: World, post: Json, person: MattermostClient, action: str) -> str:
-    """What a press is answered that Mattermost forwards for somebody outside the conversation."""
+def forward_for(world: World, post: Json, person: MattermostClient, action: str) -> str:
+    """The answer to a press that Mattermost forwards for someone outside the conversation."""
     found = next(one for one in attachment(post)["actions"] if one["id"] == action)
     channel = world.mattermost.state.channels[post["channel_id"]]
     body = {
@@ -52,8 +52,8 @@ def forwarded(world: World, post: Json, person: MattermostClient, action: str) -
 
 @pytest.mark.parametrize("with_", [("agent2",), ("agent2", "requester")], ids=["direct", "group"])
 def test_a_press_updates_the_card(world: World, agent: MattermostClient, with_: tuple[str, ...]) -> None:
-    """By its own answer; the note, who shared it and the buttons stay, and the next press works as well."""
-    post = shared(world, agent, *with_)
+    """Its answer does. The note, the sharer and the buttons are kept, and the next press works too."""
+    post = share(world, agent, *with_)
     assert post["user_id"] == agent.id
     assert post["message"].startswith("Amir Agent shared [INC")
     assert post["message"].endswith("> Look at this")
@@ -76,11 +76,11 @@ def test_a_press_updates_the_card(world: World, agent: MattermostClient, with_: 
     assert again["message"] == post["message"]
 
 
-def test_a_dialog_leaves_the_card_and_says_it_directly(world: World, agent: MattermostClient) -> None:
-    """A dialog's answer can't update it: the card says when it was made, and the next press shows what is."""
-    post = shared(world, agent, "agent2")
-    assert agent.submit_dialog(pressed(agent, post, "Comment"), {"comments": "In private"}) == {}
-    assert agent.submit_dialog(pressed(agent, post, "State"), {"state": "2"}) == {}
+def test_a_dialog_doesnt_update_the_card_and_says_so(world: World, agent: MattermostClient) -> None:
+    """A dialog's answer can't: the card shows when it was made, and the next press updates it."""
+    post = share(world, agent, "agent2")
+    assert agent.submit_dialog(press(agent, post, "Comment"), {"comments": "In private"}) == {}
+    assert agent.submit_dialog(press(agent, post, "State"), {"state": "2"}) == {}
     world.settle()
     assert journal(world, NUMBER) == ["In private"]
     assert facts(agent.get(f"/api/v4/posts/{post['id']}"))["State"] == "New"
@@ -92,25 +92,25 @@ def test_a_dialog_leaves_the_card_and_says_it_directly(world: World, agent: Matt
     assert facts(agent.get(f"/api/v4/posts/{post['id']}"))["State"] == "In Progress"
 
 
-def test_a_direct_message_of_others_is_closed(world: World, agent: MattermostClient) -> None:
-    """The channel's name tells who is in it: a press that is forwarded for anybody else does nothing."""
-    post = shared(world, agent, "agent2")
+def test_other_peoples_direct_message_is_closed(world: World, agent: MattermostClient) -> None:
+    """The channel's name shows its members: a press forwarded for anyone else does nothing."""
+    post = share(world, agent, "agent2")
     admin = world.connected("admin")
     world.servicenow.clear_requests()
     for action in ("comment", "mine"):
-        assert "You aren't a member of this channel" in forwarded(world, post, admin, action)
+        assert "You aren't a member of this channel" in forward_for(world, post, admin, action)
     assert world.asked() == []
 
 
-def test_a_group_message_of_others_is_closed(world: World, agent: MattermostClient) -> None:
-    """Its cards name who is in it: a press that is forwarded for anybody else does nothing, also on a renewed card."""
-    post = shared(world, agent, "agent2", "requester")
+def test_other_peoples_group_message_is_closed(world: World, agent: MattermostClient) -> None:
+    """Its cards list the members: a press forwarded for anyone else does nothing, even on an updated card."""
+    post = share(world, agent, "agent2", "requester")
     admin = world.connected("admin")
     made = attachment(post)["footer"]
     for _ in range(2):
         world.servicenow.clear_requests()
         for action in ("comment", "mine"):
-            assert "You aren't a member of this channel" in forwarded(world, post, admin, action)
+            assert "You aren't a member of this channel" in forward_for(world, post, admin, action)
         assert world.asked() == []
         world.advance(120)
         assert "is up to date" in agent.press_action(post["id"], "More…", "refresh").texts[0]
@@ -118,8 +118,8 @@ def test_a_group_message_of_others_is_closed(world: World, agent: MattermostClie
 
 
 def test_members_of_another_group_message_prove_nothing(world: World, agent: MattermostClient) -> None:
-    """A card that says so of another channel, or in words of somebody's own, is refused."""
-    post, other = shared(world, agent, "agent2", "requester"), shared(world, agent, "agent2", "admin")
+    """A card whose list of members belongs to another channel, or was made up, is rejected."""
+    post, other = share(world, agent, "agent2", "requester"), share(world, agent, "agent2", "admin")
     admin = world.connected("admin")
     world.servicenow.clear_requests()
     [theirs, mine] = [
@@ -128,13 +128,15 @@ def test_members_of_another_group_message_prove_nothing(world: World, agent: Mat
     ]
     for members in (theirs["members"], mine["members"].replace(".", "x."), "made up"):
         mine["members"] = members
-        assert "could not be verified" in forwarded(world, post, admin, "mine")
+        assert "could not be verified" in forward_for(world, post, admin, "mine")
     assert world.asked() == []
 
 
-def test_a_group_message_s_card_without_members_is_not_updated(world: World, agent: MattermostClient) -> None:
-    """One of before does what is pressed, and says that it stays as it was: who presses can't be told."""
-    post = shared(world, agent, "agent2", "requester")
+def test_a_group_messages_card_without_members_isnt_updated(world: World, agent: MattermostClient) -> None:
+    """
+    A card from an earlier version does what was pressed and says that it wasn't updated: its members can't be checked.
+    """
+    post = share(world, agent, "agent2", "requester")
     for action in attachment(post)["actions"]:
         del action["integration"]["context"]["kept"]["members"]
     agent2 = world.connected("agent2")
@@ -143,8 +145,8 @@ def test_a_group_message_s_card_without_members_is_not_updated(world: World, age
     assert facts(agent2.get(f"/api/v4/posts/{post['id']}"))["Assigned to"] != "Aiko Agent"
 
 
-def test_a_card_that_can_t_be_updated_is_not_called_up_to_date(world: World, agent: MattermostClient) -> None:
-    """Mattermost does not take the bot's change: said so, with the record to open."""
+def test_a_card_that_cant_be_updated_isnt_called_current(world: World, agent: MattermostClient) -> None:
+    """Mattermost rejects the bot's change: the answer says so and links to the record."""
     form = opened(agent.command("share", {"record": NUMBER}, channel="service-desk"))
     assert agent.submit(form, {}, channel="service-desk")["type"] == "ok"
     post = world.mattermost.posts_in("service-desk")[-1]
@@ -158,12 +160,12 @@ def test_a_card_that_can_t_be_updated_is_not_called_up_to_date(world: World, age
 
 
 @pytest.mark.parametrize("version", ["9.11.0", "11.6.0"])
-def test_the_dialog_to_subscribe_shows_no_id(world: World, version: str) -> None:
-    """The bot can't read the conversation's name; nothing is said of it then."""
-    as_version(world, version)
+def test_the_subscription_dialog_shows_no_id(world: World, version: str) -> None:
+    """The bot can't read the conversation's name, so the dialog leaves it out."""
+    set_version(world, version)
     install_component(world, "agent")
     agent = world.connected("agent")
-    post = shared(world, agent, "agent2")
+    post = share(world, agent, "agent2")
     dialog = agent.press_action(post["id"], "More…", "subscribe").dialog
     assert dialog is not None
     assert dialog.element("channel")["default"] == post["channel_id"]

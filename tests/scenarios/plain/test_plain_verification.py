@@ -1,4 +1,6 @@
-"""Presses and dialogs without their proofs: refused with words, and nothing done (design §4, "Plain host")."""
+"""
+Presses and dialogs without their proofs are rejected with a message, and nothing is done (design §4, "Plain host").
+"""
 
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,12 @@ from storage.sealing import derive_keys
 from tests.world import World
 
 Json = dict[str, Any]
-# Those that a dialog's submit, refresh or look-up could reach.
+# Handlers that a dialog's submit, refresh or lookup could reach.
 ADMINISTRATORS = [one for one in calls.routes if one.needs is Requirement.ADMINISTRATOR and one.kind is not Kind.FORM]
 
 
 def post(world: World, path: str, body: Any) -> Json:
-    """What anybody can send who reaches the service."""
+    """What anyone who reaches the service can send."""
     answer = requests.post(world.config.app_url + path, json=body, timeout=20)
     assert answer.status_code == 200
     found: Json = answer.json()
@@ -29,7 +31,7 @@ def post(world: World, path: str, body: Any) -> Json:
 
 
 def signer(world: World) -> Signer:
-    """The service's own, as only its secret makes it."""
+    """The service's own signer, which needs its secret."""
     return Signer(derive_keys(world.config.app_secrets, "states"))
 
 
@@ -42,8 +44,8 @@ def context(world: World, channel_id: str) -> Json:
 
 
 @pytest.mark.parametrize("what", ["empty", "no trigger", "made-up trigger", "made-up token", "token as text"])
-def test_a_press_without_its_proofs_is_refused(world: World, what: str) -> None:
-    """Neither the server's signature alone nor our token alone is enough; ServiceNow is not asked."""
+def test_a_press_without_its_proofs_is_rejected(world: World, what: str) -> None:
+    """The server's signature alone isn't enough, and neither is our token alone. Nothing is sent to ServiceNow."""
     agent = world.connected("agent")
     world.servicenow.clear_requests()
     channel_id = agent.channel("town-square")
@@ -64,10 +66,10 @@ def test_a_press_without_its_proofs_is_refused(world: World, what: str) -> None:
 
 @pytest.mark.parametrize("kind", ["dialog_submission", "refresh", "dialog_lookup"])
 @pytest.mark.parametrize("what", ["no state", "made up", "of another person", "expired", "of a form"])
-def test_a_dialog_without_its_proof_is_refused(world: World, kind: str, what: str) -> None:
+def test_a_dialog_without_its_proof_is_rejected(world: World, kind: str, what: str) -> None:
     """
-    Only a state that we made for this person, for dialogs, within an hour, counts. A look-up gets nothing to choose
-    from instead of words: the web client would repeat it without a pause.
+    Only a state that we signed for this person and for dialogs within the last hour is valid. A lookup gets no items
+    instead of an error, because the web client would retry it without a pause.
     """
     agent, admin = world.connected("agent"), world.person("admin")
     world.servicenow.clear_requests()
@@ -95,8 +97,8 @@ def test_a_dialog_without_its_proof_is_refused(world: World, kind: str, what: st
 
 
 @pytest.mark.parametrize("route", ADMINISTRATORS, ids=lambda route: f"{route.path}/{route.kind}")
-def test_what_administrators_do_has_no_door_here(world: World, route: Route) -> None:
-    """A dialog knows nobody's roles, so not even a genuine state of an administrator opens their handlers."""
+def test_administrators_actions_arent_reachable_here(world: World, route: Route) -> None:
+    """A dialog carries no roles, so not even an administrator's genuine state opens their handlers."""
     admin = world.connected("admin")
     files = {
         path: path.read_bytes() for path in Path(world.config.storage_url.removeprefix("tinydb://")).glob("*.json")
@@ -118,8 +120,8 @@ def test_what_administrators_do_has_no_door_here(world: World, route: Route) -> 
 
 @pytest.mark.parametrize("body", [None, [], "text", 5, {"context": 5, "trigger_id": [], "user_id": {}}, {"state": {}}])
 @pytest.mark.parametrize("path", ["/plain/press", "/plain/dialog"])
-def test_odd_bodies_are_answered_with_words(world: World, path: str, body: Any) -> None:
-    """Whatever comes: HTTP 200, a sentence and a reference, no trace."""
+def test_malformed_bodies_are_answered_with_a_message(world: World, path: str, body: Any) -> None:
+    """The answer is HTTP 200 with a sentence and a reference code, never a traceback."""
     answer = post(world, path, body)
     words = answer.get("ephemeral_text") or answer["error"]
     assert "Reference" in words

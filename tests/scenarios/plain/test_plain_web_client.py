@@ -1,4 +1,4 @@
-"""Cards' dialogs as the real web client of 11.6 fills them: it encodes, repeats and omits values in its own way."""
+"""Dialogs of cards as the real web client of 11.6 submits them: it encodes, repeats and omits values in its own way."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ import requests
 from sandbox.client import MattermostClient
 from sandbox.dialog import OpenDialog
 from tests.acts import row
-from tests.scenarios.plain.test_plain_cards import as_version, card_of
-from tests.scenarios.plain.test_plain_dialogs import journal, pressed
+from tests.scenarios.plain.test_plain_cards import card_of, set_version
+from tests.scenarios.plain.test_plain_dialogs import journal, press
 from tests.scenarios.subscriptions.subscribing import install_component
 from tests.world import World
 
@@ -21,19 +21,19 @@ SUBSCRIPTIONS = "x_830655_mm_std_servicenow_for_mattermost_subscriptions"
 @pytest.fixture
 def agent(world: World) -> MattermostClient:
     """A connected agent on a server of 11.6."""
-    as_version(world, "11.6.0")
+    set_version(world, "11.6.0")
     return world.connected("agent")
 
 
 def texts(items: list[Json]) -> list[str]:
-    """What a look-up offers."""
+    """The items of a lookup."""
     return [one["text"] for one in items]
 
 
-def test_a_group_is_found_once_a_person_is_chosen(world: World, agent: MattermostClient) -> None:
-    """What was chosen comes as label and value beside a look-up; opened again, the names stand for whom they mean."""
+def test_a_group_is_found_after_a_person_is_chosen(world: World, agent: MattermostClient) -> None:
+    """A lookup carries what was chosen as label and value; opened again, the dialog shows the names."""
     post, number = card_of(world, agent)
-    dialog = pressed(agent, post, "More…", "assign")
+    dialog = press(agent, post, "More…", "assign")
     [aiko] = agent.look_up_dialog(dialog, "assigned_to", "aiko", {})
     chosen = {"assigned_to": aiko["value"]}
     beside = dialog.beside_look_up(chosen)
@@ -44,7 +44,7 @@ def test_a_group_is_found_once_a_person_is_chosen(world: World, agent: Mattermos
     now = row(world, number)
     assert (now["assigned_to"], now["assignment_group"]) == (aiko["value"], network["value"])
 
-    again = pressed(agent, post, "More…", "assign")
+    again = press(agent, post, "More…", "assign")
     assert again.submission({}) == {"assigned_to": "Aiko Agent", "assignment_group": "Network"}
     assert texts(agent.look_up_dialog(again, "assignment_group", "data", {})) == ["Database"]
     refused = again.step(agent.submit_dialog(again, {}), again.submission({}))
@@ -53,10 +53,10 @@ def test_a_group_is_found_once_a_person_is_chosen(world: World, agent: Mattermos
 
 
 def test_a_subscription_finds_records_and_keeps_its_channel(world: World, agent: MattermostClient) -> None:
-    """The channel is neither drawn nor sent, and yet it is the card's; another kind brings other fields."""
+    """The channel is neither shown nor sent, but it is the card's; another kind shows other fields."""
     install_component(world, "agent")
     post, number = card_of(world, agent)
-    dialog = pressed(agent, post, "More…", "subscribe")
+    dialog = press(agent, post, "More…", "subscribe")
     assert "channel" not in dialog.submission({})
     offered = texts(agent.look_up_dialog(dialog, "record", "INC00", {}))
     assert any(text.startswith("INC0010001") for text in offered)
@@ -66,7 +66,7 @@ def test_a_subscription_finds_records_and_keeps_its_channel(world: World, agent:
     assert table.element("channel")["help_text"] == "Now: Service Desk."
     assert texts(agent.look_up_dialog(table, "Assignment group", "netw", {})) == ["Network"]
     record = agent.refresh_dialog(table, "kind", {"kind": "record"})
-    # The client holds the record of the first step and would send it again, under its old name, for an empty box.
+    # The client still has the record of the first step and would send it, under its old name, for an empty field.
     assert not record.element("Record").get("default")
     assert record.element("Record")["name"] != "record"
     record = record.step(agent.submit_dialog(record, {}), record.submission({}))
@@ -77,11 +77,11 @@ def test_a_subscription_finds_records_and_keeps_its_channel(world: World, agent:
     assert (stored["record_id"], stored["channel_id"]) == (row(world, number)["sys_id"], post["channel_id"])
 
 
-def test_changing_the_table_drops_what_was_of_the_old_one(world: World, agent: MattermostClient) -> None:
-    """A refresh does not say which element asked for it: the one that is not as it was drawn."""
+def test_changing_the_table_drops_the_old_tables_values(world: World, agent: MattermostClient) -> None:
+    """A refresh doesn't say which element changed: it is the one that differs from what was sent."""
     install_component(world, "agent")
     post, _ = card_of(world, agent)
-    dialog = pressed(agent, post, "More…", "subscribe")
+    dialog = press(agent, post, "More…", "subscribe")
     assert dialog.element("record")["default"]
     change = agent.refresh_dialog(dialog, "table", {"table": "change_request"})
     assert change.element("Table")["default"] == "change_request"
@@ -90,10 +90,10 @@ def test_changing_the_table_drops_what_was_of_the_old_one(world: World, agent: M
     assert cleared.element("Table")["default"] == "change_request"  # the client can't send an empty one again
 
 
-def test_a_text_that_was_emptied_after_a_refresh_is_empty(world: World, agent: MattermostClient) -> None:
-    """The client sends the old text again, under the name of the element that is no longer there."""
+def test_a_text_cleared_after_a_refresh_is_empty(world: World, agent: MattermostClient) -> None:
+    """The client sends the old text again, under the name of an element that no longer exists."""
     post, number = card_of(world, agent)
-    dialog = agent.refresh_dialog(pressed(agent, post, "State"), "state", {"state": "2"})
+    dialog = agent.refresh_dialog(press(agent, post, "State"), "state", {"state": "2"})
     typed = agent.refresh_dialog(dialog, "state", {"state": "3", "comments": "Not for everybody"})
     assert typed.element("Comments")["default"] == "Not for everybody"
     values = {"Comments": "", "hold_reason": "4"}
@@ -103,10 +103,10 @@ def test_a_text_that_was_emptied_after_a_refresh_is_empty(world: World, agent: M
     assert journal(world, number) == []
 
 
-def test_what_was_emptied_after_an_error_is_empty(world: World, agent: MattermostClient) -> None:
-    """The client would send it again, so the form comes back with what was entered, what is wrong, and other names."""
+def test_a_text_cleared_after_an_error_is_empty(world: World, agent: MattermostClient) -> None:
+    """The client would send it again, so the form comes back with its values, the error, and new names."""
     post, number = card_of(world, agent)
-    dialog = agent.refresh_dialog(pressed(agent, post, "State"), "state", {"state": "2"})
+    dialog = agent.refresh_dialog(press(agent, post, "State"), "state", {"state": "2"})
     world.servicenow.fault("hibernating", "/api/now/v2/table/incident")
     values = {"comments": "Written in anger"}
     answer = agent.submit_dialog(dialog, values)
@@ -119,7 +119,7 @@ def test_what_was_emptied_after_an_error_is_empty(world: World, agent: Mattermos
     assert agent.submit_dialog(again, {"Comments": ""}) == {}
     assert (row(world, number)["state"], journal(world, number)) == ("2", [])
 
-    lookup = pressed(agent, post, "More…", "assign")
+    lookup = press(agent, post, "More…", "assign")
     [aiko] = agent.look_up_dialog(lookup, "assigned_to", "aiko", {})
     wrong = {"assigned_to": aiko["value"], "assignment_group": "Nowhere"}
     again = lookup.step(agent.submit_dialog(lookup, wrong), lookup.submission(wrong))
@@ -130,10 +130,12 @@ def test_what_was_emptied_after_an_error_is_empty(world: World, agent: Mattermos
     assert (row(world, number)["assigned_to"], row(world, number)["assignment_group"]) == ("", network["value"])
 
 
-def test_what_an_earlier_step_had_is_not_saved(world: World, agent: MattermostClient) -> None:
-    """Resolution code and notes were typed, then another state was chosen: they are sent, and nobody's."""
+def test_values_of_an_earlier_step_arent_saved(world: World, agent: MattermostClient) -> None:
+    """
+    Resolution code and notes were entered, then another state was chosen: the client sends them, and they are ignored.
+    """
     post, number = card_of(world, agent)
-    dialog = agent.refresh_dialog(pressed(agent, post, "State"), "state", {"state": "6"})
+    dialog = agent.refresh_dialog(press(agent, post, "State"), "state", {"state": "6"})
     filled = {"close_code": "Duplicate", "close_notes": "Not any more", "state": "2"}
     dialog = agent.refresh_dialog(dialog, "state", filled)
     assert dialog.submission({})["close_notes"] == "Not any more"
@@ -142,10 +144,13 @@ def test_what_an_earlier_step_had_is_not_saved(world: World, agent: MattermostCl
     assert (now["state"], now["close_notes"], now["close_code"]) == ("2", "", "")
 
 
-def test_typing_elsewhere_asks_servicenow_nothing(world: World, agent: MattermostClient) -> None:
-    """The client asks for every dynamic select at every key, wherever it is typed: one question each, then none."""
+def test_typing_elsewhere_sends_nothing_to_servicenow(world: World, agent: MattermostClient) -> None:
+    """
+    The client queries every dynamic select at each key, wherever it is typed: the first query sends one request, the
+    others none.
+    """
     post, _ = card_of(world, agent)
-    dialog = pressed(agent, post, "More…", "assign")
+    dialog = press(agent, post, "More…", "assign")
     world.servicenow.clear_requests()
     first = {name: agent.look_up_dialog(dialog, name, "", {}) for name in ("assigned_to", "assignment_group")}
     assert all(first.values())
@@ -160,7 +165,7 @@ def test_typing_elsewhere_asks_servicenow_nothing(world: World, agent: Mattermos
     assert len(world.asked()) == 3
     install_component(world, "agent")
     world.servicenow.clear_requests()
-    subscribe = pressed(agent, post, "More…", "subscribe")
+    subscribe = press(agent, post, "More…", "subscribe")
     world.servicenow.clear_requests()
     for count in range(4):
         assert agent.look_up_dialog(subscribe, "record", "INC00", {"name": "My name"[:count]})
@@ -170,30 +175,30 @@ def test_typing_elsewhere_asks_servicenow_nothing(world: World, agent: Mattermos
     assert all(text.startswith("CHG") for text in texts(changes))
 
 
-def test_what_was_not_found_is_looked_for_again(world: World, agent: MattermostClient) -> None:
-    """Nothing found is not remembered: a look-up that a newer one overtook is empty, too."""
+def test_an_empty_result_isnt_cached(world: World, agent: MattermostClient) -> None:
+    """A lookup that a newer one replaced is empty too."""
     post, _ = card_of(world, agent)
-    dialog = pressed(agent, post, "More…", "assign")
+    dialog = press(agent, post, "More…", "assign")
     assert agent.look_up_dialog(dialog, "assignment_group", "Zebra", {}) == []
     world.administer("POST", "/api/now/table/sys_user_group", {"name": "Zebra keepers"})
     assert texts(agent.look_up_dialog(dialog, "assignment_group", "Zebra", {})) == ["Zebra keepers"]
 
 
-def forwarded(dialog: OpenDialog, person: MattermostClient, **changes: Any) -> Json:
-    """A look-up as Mattermost hands it on."""
+def forward_lookup(dialog: OpenDialog, person: MattermostClient, **changes: Any) -> Json:
+    """A lookup as Mattermost forwards it."""
     submission = {"selected_field": "assignment_group", "query": "network"}
     body = {"type": "dialog_lookup", "callback_id": "x", "state": dialog.first_state, "submission": submission}
     return body | {"user_id": person.id, "channel_id": "", "team_id": "", "cancelled": False} | changes
 
 
-def test_a_look_up_never_fails(world: World, agent: MattermostClient) -> None:
-    """Whatever is wrong, it is answered with 200 and items: the client repeats a failed one without a pause."""
+def test_a_lookup_never_fails(world: World, agent: MattermostClient) -> None:
+    """It is answered with 200 and items whatever is wrong: the client retries a failed one without a pause."""
     post, _ = card_of(world, agent)
-    dialog = pressed(agent, post, "More…", "assign")
+    dialog = press(agent, post, "More…", "assign")
     other = world.person("admin")
 
     def answer(**changes: Any) -> Any:
-        body = forwarded(dialog, agent, **changes)
+        body = forward_lookup(dialog, agent, **changes)
         found = requests.post(f"{world.config.app_url}/plain/dialog", json=body, timeout=20)
         assert found.status_code == 200
         assert list(found.json()) == ["items"], found.text
@@ -209,7 +214,7 @@ def test_a_look_up_never_fails(world: World, agent: MattermostClient) -> None:
     world.servicenow.fault("hibernating", "/api/now")
     assert answer(submission={"selected_field": "assignment_group", "query": "hardw"}) == []
     world.servicenow.clear_faults()
-    # The failure is remembered for a moment, or every key typed elsewhere would ask again.
+    # The failure is cached for a moment, or every key typed elsewhere would send a request.
     asked = len(world.asked())
     assert answer(submission={"selected_field": "assignment_group", "query": "hardw"}) == []
     assert len(world.asked()) == asked
@@ -224,10 +229,10 @@ def test_a_look_up_never_fails(world: World, agent: MattermostClient) -> None:
     assert answer() == []
 
 
-def test_a_dialog_works_for_one_successful_submit(world: World, agent: MattermostClient) -> None:
-    """What failed may be sent again; what was done is not done twice, not by an earlier step either."""
+def test_a_dialog_succeeds_once(world: World, agent: MattermostClient) -> None:
+    """A failed submit can be sent again; a successful one isn't repeated, not even from an earlier step."""
     post, number = card_of(world, agent)
-    dialog = pressed(agent, post, "State")
+    dialog = press(agent, post, "State")
     first = OpenDialog(dialog.url, dialog.form, dialog.version, dialog.callback_id, dialog.first_state)
     held = agent.refresh_dialog(dialog, "state", {"state": "3"})
     world.servicenow.fault("hibernating", "/api/now/v2/table/incident")
@@ -241,13 +246,13 @@ def test_a_dialog_works_for_one_successful_submit(world: World, agent: Mattermos
     body = first.body({"state": "2"}, "web", first.form["source_url"]) | {"type": "refresh"} | channel
     assert "already submitted" in agent.post("/api/v4/actions/dialogs/submit", body)["error"]
     assert world.asked() == []
-    assert agent.submit_dialog(pressed(agent, post, "State"), {"state": "2"}) == {}
+    assert agent.submit_dialog(press(agent, post, "State"), {"state": "2"}) == {}
 
 
-def test_a_dialog_lives_one_hour(world: World, agent: MattermostClient) -> None:
-    """Later it says that it was open for too long; nothing is saved."""
+def test_a_dialog_expires_after_one_hour(world: World, agent: MattermostClient) -> None:
+    """The answer says that it was open for too long; nothing is saved."""
     post, number = card_of(world, agent)
-    dialog, other = pressed(agent, post, "Comment"), pressed(agent, post, "Comment")
+    dialog, other = press(agent, post, "Comment"), press(agent, post, "Comment")
     world.advance(3590)
     assert agent.submit_dialog(other, {"comments": "In time"}) == {}
     world.advance(11)
@@ -255,10 +260,10 @@ def test_a_dialog_lives_one_hour(world: World, agent: MattermostClient) -> None:
     assert journal(world, number) == ["In time"]
 
 
-def test_the_values_of_another_form_are_refused(world: World, agent: MattermostClient) -> None:
-    """The client sends what is on the screen where the newest dialog says."""
+def test_values_of_another_form_are_rejected(world: World, agent: MattermostClient) -> None:
+    """The client sends what is on the screen to the address of the newest dialog."""
     post, number = card_of(world, agent)
-    dialog = pressed(agent, post, "Comment")
+    dialog = press(agent, post, "Comment")
     where = {"channel_id": post["channel_id"], "team_id": agent.team_id}
     body = dialog.body({"a": "typed in another integration's dialog"}) | where
     told = agent.post("/api/v4/actions/dialogs/submit", body)["error"]

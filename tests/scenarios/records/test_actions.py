@@ -1,4 +1,4 @@
-"""Every action on a record against everything that can be in its way: right words, nothing half done."""
+"""Every action on a record under every obstacle: a correct message, and nothing half done."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ TABLE = "/api/now/v2/table/incident"
 
 @dataclass(frozen=True)
 class Case:
-    """One action: its button, what is entered, and whether it overwrites what somebody else may have changed."""
+    """One action: its button, its values, and whether it overwrites what someone else changed."""
 
     button: str
     values: Json = field(default_factory=dict)
@@ -47,8 +47,8 @@ def agent(world: World) -> MattermostClient:
     return world.connected("agent")
 
 
-def ready(person: MattermostClient, case: Case) -> Json:
-    """The form that the action's last press is in."""
+def open_form(person: MattermostClient, case: Case) -> Json:
+    """The form of the action's last press."""
     return opened(act(person, NUMBER, case.button)) if case.form else view(person, NUMBER)
 
 
@@ -58,16 +58,16 @@ def finish(person: MattermostClient, form: Json, case: Case) -> Json:
 
 
 def state_of(world: World) -> tuple[dict[str, str], int]:
-    """The record and how many journal entries it has."""
+    """The record and its number of journal entries."""
     found = row(world, NUMBER)
     return found, len(world.servicenow.store.journal(found["sys_id"], "comments", "work_notes"))
 
 
 @every_action
 def test_it_works(world: World, agent: MattermostClient, case: Case) -> None:
-    """Nothing in the way: the record is changed, once."""
+    """Without an obstacle, the record is changed once."""
     before = state_of(world)
-    form = ready(agent, case)
+    form = open_form(agent, case)
     world.servicenow.clear_requests()
     answer = finish(agent, form, case)
     assert answer["type"] == ("form" if case.button in {"comment", "note"} else "ok"), answer
@@ -77,8 +77,10 @@ def test_it_works(world: World, agent: MattermostClient, case: Case) -> None:
 
 @every_action
 def test_not_connected(world: World, agent: MattermostClient, case: Case) -> None:
-    """The account was disconnected meanwhile: the way to connect, and nothing asked of ServiceNow."""
-    form = ready(agent, case)
+    """
+    The account was disconnected in the meantime: the answer links to connecting, and nothing is sent to ServiceNow.
+    """
+    form = open_form(agent, case)
     agent.command("disconnect")
     world.servicenow.clear_requests()
     answer = finish(agent, form, case)
@@ -88,9 +90,9 @@ def test_not_connected(world: World, agent: MattermostClient, case: Case) -> Non
 
 
 @every_action
-def test_the_record_is_gone(world: World, agent: MattermostClient, case: Case) -> None:
-    """Deleted while the form was open: said so."""
-    form = ready(agent, case)
+def test_the_record_is_deleted(world: World, agent: MattermostClient, case: Case) -> None:
+    """It was deleted while the form was open: the answer says so."""
+    form = open_form(agent, case)
     world.administer("DELETE", f"/api/now/table/incident/{row(world, NUMBER)['sys_id']}", {})
     answer = finish(agent, form, case)
     assert answer["type"] == "error"
@@ -98,10 +100,10 @@ def test_the_record_is_gone(world: World, agent: MattermostClient, case: Case) -
 
 
 @every_action
-def test_servicenow_is_silent(world: World, agent: MattermostClient, case: Case) -> None:
-    """Nothing is saved; the form is as it was and works later."""
+def test_servicenow_doesnt_answer(world: World, agent: MattermostClient, case: Case) -> None:
+    """Nothing is saved; the form is unchanged and works later."""
     before = state_of(world)
-    form = ready(agent, case)
+    form = open_form(agent, case)
     world.servicenow.fault("hibernating", TABLE)
     answer = finish(agent, form, case)
     assert answer["type"] == "error"
@@ -112,9 +114,9 @@ def test_servicenow_is_silent(world: World, agent: MattermostClient, case: Case)
 
 
 @every_action
-def test_a_rule_of_the_instance_refuses(world: World, agent: MattermostClient, case: Case) -> None:
-    """A column that the instance demands and the record lacks: named by its label, nothing is saved."""
-    form = ready(agent, case)
+def test_a_rule_of_the_instance_rejects_it(world: World, agent: MattermostClient, case: Case) -> None:
+    """The instance requires a column that the record lacks: the answer names its label, and nothing is saved."""
+    form = open_form(agent, case)
     column = {"name": "incident", "element": "business_impact", "column_label": "Business impact", "mandatory": "true"}
     world.administer("POST", "/api/now/table/sys_dictionary", column)
     before = state_of(world)
@@ -125,9 +127,9 @@ def test_a_rule_of_the_instance_refuses(world: World, agent: MattermostClient, c
 
 
 @every_action
-def test_the_record_changed_meanwhile(world: World, agent: MattermostClient, case: Case) -> None:
-    """What overwrites shows first what it is now, and does it when sent again; what adds, adds."""
-    form = ready(agent, case)
+def test_the_record_was_changed_by_someone_else(world: World, agent: MattermostClient, case: Case) -> None:
+    """An action that overwrites first shows the current values and saves when submitted again; one that adds, adds."""
+    form = open_form(agent, case)
     sys_id = row(world, NUMBER)["sys_id"]
     world.administer("PATCH", f"/api/now/table/incident/{sys_id}", {"urgency": "1", "description": "Worse"})
     before = state_of(world)
@@ -146,14 +148,14 @@ def test_the_record_changed_meanwhile(world: World, agent: MattermostClient, cas
     ("case", "kind"),
     [
         *((case, "500_after_commit") for case in CASES),
-        # The first answer of all others is a read, which is repeated.
+        # For all others the first request is a read, which is retried.
         *((case, "truncated") for case in CASES if case.button in {"comment", "note"}),
     ],
     ids=str,
 )
 def test_the_answer_to_a_write_is_lost(world: World, agent: MattermostClient, case: Case, kind: str) -> None:
-    """It was saved: found out by looking, confirmed, and not written twice."""
-    form = ready(agent, case)
+    """It was saved: a lookup confirms it, and it isn't written twice."""
+    form = open_form(agent, case)
     before = state_of(world)
     world.servicenow.clear_requests()
     world.servicenow.fault(kind, TABLE)
@@ -171,8 +173,8 @@ def test_the_answer_to_a_write_is_lost(world: World, agent: MattermostClient, ca
         ("assign", {"assigned_to": "me"}),
     ],
 )
-def test_without_the_right_to_write(world: World, command: str, values: Json) -> None:
-    """An approver may read the change and not write it: ServiceNow's refusal in words, nothing saved."""
+def test_without_write_access(world: World, command: str, values: Json) -> None:
+    """An approver can read the change but not write it: the answer gives ServiceNow's reason, and nothing is saved."""
     approver = world.connected("approver")
     before = row(world, "CHG0030002")
     answer = approver.command(command, {"record": "CHG0030002", **values})
@@ -181,9 +183,9 @@ def test_without_the_right_to_write(world: World, command: str, values: Json) ->
     assert row(world, "CHG0030002") == before
 
 
-def test_a_refusal_stands_at_the_field_that_bears_its_label(world: World, agent: MattermostClient) -> None:
-    """The group may not be empty on this instance: said at the group."""
-    form = ready(agent, Case("assign"))
+def test_an_error_is_shown_at_the_field_with_its_label(world: World, agent: MattermostClient) -> None:
+    """This instance requires the group: the error is at the group."""
+    form = open_form(agent, Case("assign"))
     column = {"name": "incident", "element": "assignment_group", "column_label": "Assignment group"}
     world.administer("POST", "/api/now/table/sys_dictionary", column | {"mandatory": "true"})
     answer = agent.submit(form, {"assigned_to": "me"})
@@ -191,9 +193,9 @@ def test_a_refusal_stands_at_the_field_that_bears_its_label(world: World, agent:
     assert row(world, NUMBER)["assigned_to"] == ""
 
 
-def test_a_form_s_state_is_one_person_s(world: World, agent: MattermostClient) -> None:
-    """Sent by somebody else, or for another path: refused, nothing done."""
-    form = ready(agent, CASES[2])
+def test_a_forms_state_is_bound_to_one_person(world: World, agent: MattermostClient) -> None:
+    """Submitted by someone else, or for another path, it is rejected, and nothing is done."""
+    form = open_form(agent, CASES[2])
     other = world.connected("agent2")
     before = state_of(world)
     for person, path in ((other, "/record/state/submit"), (agent, "/record/assign/submit")):

@@ -1,4 +1,4 @@
-"""What becomes of a card: brought up to date by every action, never back, and nothing undone when it can't be."""
+"""Every action updates its record's cards, never to an older state; a failed update doesn't undo the action."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -21,38 +21,38 @@ def agent(world: World) -> MattermostClient:
     return world.connected("agent")
 
 
-def shared(world: World, person: MattermostClient, channel: str = "service-desk") -> Json:
+def share(world: World, person: MattermostClient, channel: str = "service-desk") -> Json:
     """A shared card, as its channel holds it."""
     form = opened(person.command("share", {"record": NUMBER}, channel=channel))
     assert person.submit(form, {}, channel=channel)["type"] == "ok"
     return world.mattermost.posts_in(channel)[-1]
 
 
-def now(person: MattermostClient, post: Json) -> Json:
+def current(person: MattermostClient, post: Json) -> Json:
     """The post as it is now."""
     found: Json = person.get(f"/api/v4/posts/{post['id']}")
     return found
 
 
 def thread(person: MattermostClient, post: Json) -> list[str]:
-    """What was said under a card."""
+    """The replies under a card."""
     posts = person.get(f"/api/v4/posts/{post['id']}/thread")["posts"].values()
     return [one["message"] for one in posts if one["root_id"]]
 
 
 def administer(world: World, **columns: str) -> None:
-    """The record is changed in ServiceNow."""
+    """Change the record in ServiceNow."""
     world.administer("PATCH", f"/api/now/table/incident/{row(world, NUMBER)['sys_id']}", columns)
 
 
-def test_refresh_shows_the_record_as_it_is(world: World, agent: MattermostClient) -> None:
-    """Changed in ServiceNow, refreshed here: fields and buttons follow, the rest of the post stays."""
-    post = shared(world, agent)
+def test_refresh_shows_the_current_record(world: World, agent: MattermostClient) -> None:
+    """After a change in ServiceNow, refreshing updates fields and buttons; the rest of the post is kept."""
+    post = share(world, agent)
     administer(world, state="6", close_code="Duplicate", close_notes="x")
-    assert facts(now(agent, post))["State"] == "New"
+    assert facts(current(agent, post))["State"] == "New"
     pressed = agent.press_action(post["id"], "More…", "refresh")
     assert "up to date" in pressed.texts[0]
-    card = now(agent, post)
+    card = current(agent, post)
     assert facts(card)["State"] == "Resolved"
     assert [action["name"] for action in attachment(card)["actions"]] == ["Comment", "Close", "Reopen", "More…"]
     assert card["props"]["from_bot"] == "true"
@@ -60,21 +60,21 @@ def test_refresh_shows_the_record_as_it_is(world: World, agent: MattermostClient
 
 
 def test_a_card_is_marked_as_edited_only_when_it_shows_something_new(world: World, agent: MattermostClient) -> None:
-    """Mattermost compares message and attachment: a comment changes neither, a new state changes the card alone."""
-    post = shared(world, agent)
+    """Mattermost compares message and attachment: a comment changes neither, a new state only the card."""
+    post = share(world, agent)
     agent.submit(opened(act(agent, NUMBER, "comment")), {"comments": "Seen", "action": "add"}, channel="service-desk")
     agent.press_action(post["id"], "More…", "refresh")
-    commented = now(agent, post)
+    commented = current(agent, post)
     assert commented["props"]["servicenow"] != post["props"]["servicenow"]
     assert commented["edit_at"] == 0
     agent.command("state", {"record": NUMBER, "state": "In Progress"}, channel="service-desk")
-    moved = now(agent, post)
+    moved = current(agent, post)
     assert moved["edit_at"] > 0
     assert moved["message"] == post["message"]
 
 
-def test_a_new_record_s_card_says_who_created_what(world: World, agent: MattermostClient) -> None:
-    """The line above the card is all that lists of threads and notifications show of it."""
+def test_a_new_records_card_says_who_created_what(world: World, agent: MattermostClient) -> None:
+    """Lists of threads and notifications show only the line above the card."""
     form = opened(agent.command("incident create", channel="service-desk"))
     agent.submit(form, {"short_description": "Printer *on* fire"}, channel="service-desk")
     post = world.mattermost.posts_in("service-desk")[-1]
@@ -86,35 +86,35 @@ def test_a_new_record_s_card_says_who_created_what(world: World, agent: Mattermo
 
 
 def test_a_card_never_goes_back(world: World, agent: MattermostClient) -> None:
-    """A card that shows a later state than the one read keeps it."""
-    post = shared(world, agent)
+    """A card that shows a later state than the one just read keeps it."""
+    post = share(world, agent)
     world.mattermost.state.posts[post["id"]]["props"]["servicenow"]["sys_mod_count"] = "99"
     administer(world, state="2")
     agent.press_action(post["id"], "More…", "refresh")
-    assert facts(now(agent, post))["State"] == "New"
+    assert facts(current(agent, post))["State"] == "New"
 
 
-def test_a_post_of_another_record_is_left_alone(world: World, agent: MattermostClient) -> None:
-    """What the post says about itself decides, not the button."""
-    post = shared(world, agent)
+def test_another_records_post_is_left_alone(world: World, agent: MattermostClient) -> None:
+    """The post's own props decide, not the button."""
+    post = share(world, agent)
     world.mattermost.state.posts[post["id"]]["props"]["servicenow"]["sys_id"] = "0" * 32
     administer(world, state="2")
     agent.press_action(post["id"], "More…", "refresh")
-    assert facts(now(agent, post))["State"] == "New"
+    assert facts(current(agent, post))["State"] == "New"
 
 
 def test_every_action_says_who_did_what(world: World, agent: MattermostClient) -> None:
-    """A line in the thread by the bot, with the person's name and never the text of a comment."""
-    post = shared(world, agent)
+    """The bot posts a line in the thread, with the person's name and never a comment's text."""
+    post = share(world, agent)
     agent.press_action(post["id"], "Assign to me")
     agent.press_action(post["id"], "More…", "watch")
     assert thread(agent, post)[0] == "Amir Agent set Assigned to N/A → Amir Agent"
     assert thread(agent, post)[1] == "Amir Agent watches this"
-    assert facts(now(agent, post))["Assigned to"] == "Amir Agent"
+    assert facts(current(agent, post))["Assigned to"] == "Amir Agent"
 
 
 def test_a_card_in_a_thread_is_answered_in_that_thread(world: World, agent: MattermostClient) -> None:
-    """The line follows the root, for a reply can't have replies."""
+    """The line replies to the root, because a reply can't have replies."""
     root = agent.say("service-desk", "The lift is stuck")
     form = agent.press("/post_menu", "Create ServiceNow incident", channel="service-desk", post_id=root["id"])["form"]
     agent.submit(form, {}, channel="service-desk", post_id=root["id"])
@@ -124,18 +124,18 @@ def test_a_card_in_a_thread_is_answered_in_that_thread(world: World, agent: Matt
     assert thread(agent, root)[-1].startswith("Amir Agent set Assigned to")
 
 
-def test_a_new_incident_s_card_is_updated_like_others(world: World, agent: MattermostClient) -> None:
+def test_a_new_incidents_card_is_updated_like_others(world: World, agent: MattermostClient) -> None:
     """It knows its record from the start."""
     form = opened(agent.command("incident create", channel="service-desk"))
     agent.submit(form, {"short_description": "Lift"}, channel="service-desk")
     card = world.mattermost.posts_in("service-desk")[-1]
     agent.press_action(card["id"], "Assign to me")
-    assert facts(now(agent, card))["Assigned to"] == "Amir Agent"
+    assert facts(current(agent, card))["Assigned to"] == "Amir Agent"
 
 
-def test_a_card_that_is_gone_undoes_nothing(world: World, agent: MattermostClient) -> None:
-    """The post was deleted while the dialog was open: the record is changed, the person is told."""
-    post = shared(world, agent)
+def test_a_deleted_card_undoes_nothing(world: World, agent: MattermostClient) -> None:
+    """The post was deleted while the dialog was open: the record is changed, and the person is told."""
+    post = share(world, agent)
     dialog = agent.press_action(post["id"], "Comment").dialog
     assert dialog is not None
     world.mattermost.state.posts[post["id"]]["delete_at"] = world.mattermost.state.now()
@@ -145,20 +145,20 @@ def test_a_card_that_is_gone_undoes_nothing(world: World, agent: MattermostClien
     assert [one["value"] for one in world.servicenow.store.journal(sys_id, "comments")] == ["Still there"]
 
 
-def test_mattermost_s_silence_undoes_nothing(world: World, agent: MattermostClient) -> None:
-    """The card can't be updated now; the record is changed all the same, and the next action catches up."""
-    post = shared(world, agent)
+def test_an_unavailable_mattermost_undoes_nothing(world: World, agent: MattermostClient) -> None:
+    """The card can't be updated now; the record is changed, and the next action updates the card."""
+    post = share(world, agent)
     world.mattermost.fault("500", f"/api/v4/posts/{post['id']}/patch")
     pressed = agent.press_action(post["id"], "Assign to me")
     assert NUMBER in pressed.texts[0]
     assert row(world, NUMBER)["assigned_to"]
     agent.press_action(post["id"], "More…", "refresh")
-    assert facts(now(agent, post))["Assigned to"] == "Amir Agent"
+    assert facts(current(agent, post))["Assigned to"] == "Amir Agent"
 
 
-def test_a_card_does_not_take_somebody_s_work_without_asking(world: World, agent: MattermostClient) -> None:
-    """It was assigned meanwhile: a dialog shows to whom, and sending it takes it."""
-    post = shared(world, agent)
+def test_a_card_doesnt_take_over_work_without_asking(world: World, agent: MattermostClient) -> None:
+    """The record was assigned to someone in the meantime: a dialog says to whom, and submitting it takes over."""
+    post = share(world, agent)
     other = next(one["sys_id"] for one in world.servicenow.rows("sys_user") if one["user_name"] == "agent2")
     administer(world, assigned_to=other)
     pressed = agent.press_action(post["id"], "Assign to me")
@@ -170,11 +170,9 @@ def test_a_card_does_not_take_somebody_s_work_without_asking(world: World, agent
 
 @pytest.mark.waits
 @pytest.mark.parametrize("button", ["Comment", "State"])
-def test_a_dialog_opens_though_servicenow_does_not_answer_in_time(
-    world: World, agent: MattermostClient, button: str
-) -> None:
-    """After three seconds with what is known without it; what is sent then is checked as ever."""
-    post = shared(world, agent)
+def test_a_dialog_opens_although_servicenow_times_out(world: World, agent: MattermostClient, button: str) -> None:
+    """After three seconds it opens with what is known; the submit is checked as always."""
+    post = share(world, agent)
     world.servicenow.fault("slow", "/api/now/v2/table", times=3, seconds=8)
     dialog = agent.press_action(post["id"], button).dialog
     world.servicenow.clear_faults()
@@ -188,55 +186,55 @@ def test_a_dialog_opens_though_servicenow_does_not_answer_in_time(
     assert (late == ["Late"]) if button == "Comment" else (found["state"] == "2")
 
 
-def test_a_command_updates_the_channel_s_cards_and_speaks_in_the_newest_thread(
+def test_a_command_updates_the_channels_cards_and_replies_in_the_newest_thread(
     world: World, agent: MattermostClient
 ) -> None:
-    """Both cards show the new state, the line stands once; who shared it still stands above the card."""
-    older, newer = shared(world, agent), shared(world, agent)
+    """Both cards show the new state, the line is posted once, and the sharer is still named above the card."""
+    older, newer = share(world, agent), share(world, agent)
     [card] = world.mattermost.state.posts[older["id"]]["props"]["attachments"]
-    card["pretext"] = "Shared by Amir Agent"  # as earlier versions said it
-    elsewhere = shared(world, agent, "town-square")
+    card["pretext"] = "Shared by Amir Agent"  # as earlier versions wrote it
+    elsewhere = share(world, agent, "town-square")
     answer = agent.command("state", {"record": NUMBER, "state": "In Progress"}, channel="service-desk")
     assert "New → In Progress" in answer["text"]
     for post in (older, newer):
-        assert facts(now(agent, post))["State"] == "In Progress"
-        assert now(agent, post)["message"].startswith("Amir Agent shared [INC")
-    assert attachment(now(agent, older))["pretext"] == "Shared by Amir Agent"
+        assert facts(current(agent, post))["State"] == "In Progress"
+        assert current(agent, post)["message"].startswith("Amir Agent shared [INC")
+    assert attachment(current(agent, older))["pretext"] == "Shared by Amir Agent"
     assert thread(agent, newer) == ["Amir Agent set State New → In Progress"]
     assert thread(agent, older) == []
-    assert facts(now(agent, elsewhere))["State"] == "New"
+    assert facts(current(agent, elsewhere))["State"] == "New"
 
 
-def test_cards_are_remembered_over_a_restart_and_forgotten_after_thirty_days(
+def test_cards_are_remembered_across_a_restart_and_forgotten_after_thirty_days(
     world: World, agent: MattermostClient
 ) -> None:
-    """A restarted service knows them; a month later they are left alone."""
-    post = shared(world, agent)
+    """A restarted service updates them; a month later it leaves them alone."""
+    post = share(world, agent)
     world.restart()
     agent.command("assign", {"record": NUMBER, "assigned_to": "me"}, channel="service-desk")
-    assert facts(now(agent, post))["Assigned to"] == "Amir Agent"
+    assert facts(current(agent, post))["Assigned to"] == "Amir Agent"
     world.advance(31 * 24 * 3600.0)
     agent.command("state", {"record": NUMBER, "state": "In Progress"}, channel="service-desk")
     assert row(world, NUMBER)["state"] == "2"
-    assert facts(now(agent, post))["State"] == "New"
+    assert facts(current(agent, post))["State"] == "New"
 
 
-def test_a_notice_brings_shared_cards_up_to_date(world: World, component: Component) -> None:
-    """The channel follows the record: its shared card changes with the notice, beside the notice's own."""
+def test_a_notice_updates_shared_cards(world: World, component: Component) -> None:
+    """The channel is subscribed to the record: its shared card is updated along with the notice's own."""
     [subscription] = stored(world, grant(world))
-    post = shared(world, world.person("agent"))
+    post = share(world, world.person("agent"))
     record = incident(world)
     number = attachment(post)["title"].partition(":")[0]
     assert record["number"] == number
     administer(world, state="2")
     component.changed(record, [subscription])
     pass_time(world, 2)
-    assert facts(now(world.person("agent"), post))["State"] == "In Progress"
+    assert facts(current(world.person("agent"), post))["State"] == "In Progress"
 
 
-def test_of_updates_at_once_the_newest_stands(world: World, agent: MattermostClient) -> None:
-    """Eight people's commands and presses end with the card that the record is."""
-    post = shared(world, agent)
+def test_the_newest_of_concurrent_updates_wins(world: World, agent: MattermostClient) -> None:
+    """Eight people's commands and presses end with a card that shows the record's final state."""
+    post = share(world, agent)
     other = world.connected("agent2")
 
     def press(number: int) -> object:
@@ -249,11 +247,11 @@ def test_of_updates_at_once_the_newest_stands(world: World, agent: MattermostCli
         list(pool.map(press, range(8)))
     found = row(world, NUMBER)
     assert int(found["sys_mod_count"]) > 4
-    assert now(agent, post)["props"]["servicenow"]["sys_mod_count"] == found["sys_mod_count"]
+    assert current(agent, post)["props"]["servicenow"]["sys_mod_count"] == found["sys_mod_count"]
 
 
-def test_a_notice_s_card_is_acted_on_and_follows(world: World, component: Component) -> None:
-    """Pressed, it shows what was done at once; the next notice brings it on, a late one not back."""
+def test_a_notices_card_has_buttons_and_is_updated(world: World, component: Component) -> None:
+    """A press updates it at once; the next notice updates it again, a late one doesn't revert it."""
     [subscription] = stored(world, grant(world))
     agent = world.person("agent")
     administer(world, state="2")
@@ -261,17 +259,17 @@ def test_a_notice_s_card_is_acted_on_and_follows(world: World, component: Compon
     pass_time(world, 2)
     post = next(one for one in reversed(world.mattermost.state.posts.values()) if one["props"].get("attachments"))
     assert agent.press_action(post["id"], "Assign to me").texts
-    assert facts(now(agent, post))["Assigned to"] == "Amir Agent"
-    assert now(agent, post)["message"] == post["message"]
+    assert facts(current(agent, post))["Assigned to"] == "Amir Agent"
+    assert current(agent, post)["message"] == post["message"]
     administer(world, state="3", hold_reason="4")
     component.changed(incident(world), [subscription])
     pass_time(world, 21)
-    assert facts(now(agent, post))["State"] == "On Hold"
-    assert now(agent, post)["message"] == post["message"]
+    assert facts(current(agent, post))["State"] == "On Hold"
+    assert current(agent, post)["message"] == post["message"]
 
 
-def test_approvals_that_a_step_asks_for_show_on_the_change_s_card(world: World, agent: MattermostClient) -> None:
-    """Leaving New requests them: the pressed card says so, with the new state."""
+def test_requested_approvals_show_on_the_changes_card(world: World, agent: MattermostClient) -> None:
+    """Leaving New requests them: the pressed card shows it with the new state."""
     form = opened(agent.command("share", {"record": "CHG0030001"}, channel="service-desk"))
     assert agent.submit(form, {}, channel="service-desk")["type"] == "ok"
     post = world.mattermost.posts_in("service-desk")[-1]
@@ -279,11 +277,11 @@ def test_approvals_that_a_step_asks_for_show_on_the_change_s_card(world: World, 
     dialog = agent.press_action(post["id"], "State").dialog
     assert dialog is not None
     assert agent.submit_dialog(dialog, {"state": "-4"}) == {}
-    assert (facts(now(agent, post))["State"], facts(now(agent, post))["Approval"]) == ("Assess", "Requested")
+    assert (facts(current(agent, post))["State"], facts(current(agent, post))["Approval"]) == ("Assess", "Requested")
 
 
-def test_one_s_own_actions_mention_nobody(world: World) -> None:
-    """Cards and thread lines name who acted, so that nobody finds mentions of what they did themselves."""
+def test_own_actions_mention_nobody(world: World) -> None:
+    """Cards and thread lines name the person without mentioning them."""
     agent = world.connected("agent")
     form = opened(agent.command("share", {"record": "INC0010001"}, channel="service-desk"))
     assert agent.submit(form, {"note": "For @agent"}, channel="service-desk")["type"] == "ok"

@@ -1,4 +1,6 @@
-"""Change requests: each type by its own door, dates in the person's zone, conflicts before anything is created."""
+"""
+Change requests: a command for each type, dates in the person's time zone, conflicts shown before anything is created.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,7 +18,7 @@ START, END = "2027-03-01 20:00", "2027-03-01 22:00"
 
 @pytest.fixture
 def agent(world: World) -> MattermostClient:
-    """A connected agent, in Berlin, whose choices are warm."""
+    """A connected agent in Berlin; the choices are cached."""
     person = next(one for one in world.servicenow.rows("sys_user") if one["user_name"] == "agent")
     world.administer("PATCH", f"/api/now/table/sys_user/{person['sys_id']}", {"time_zone": "Europe/Berlin"})
     agent = world.connected("agent")
@@ -32,12 +34,12 @@ def change_form(person: MattermostClient) -> Json:
 
 
 def created(world: World) -> list[dict[str, str]]:
-    """Changes beyond the four of the seed."""
+    """Changes, except the four of the seed."""
     return world.servicenow.rows("change_request")[4:]
 
 
-def test_opening_costs_servicenow_nothing(world: World, agent: MattermostClient) -> None:
-    """The three types, and what a change needs."""
+def test_opening_sends_nothing_to_servicenow(world: World, agent: MattermostClient) -> None:
+    """The form shows the three types and what a change needs."""
     form = change_form(agent)
     assert world.asked() == []
     assert labels(form, "type") == ["Normal", "Emergency", "Standard, from a template"]
@@ -57,8 +59,10 @@ def test_opening_costs_servicenow_nothing(world: World, agent: MattermostClient)
 
 
 @pytest.mark.parametrize("kind", ["Normal", "Emergency"])
-def test_a_change_holds_what_was_entered(world: World, agent: MattermostClient, kind: str) -> None:
-    """One request to the Change Management API; times are stored in UTC; the card has the change's fields."""
+def test_a_change_has_the_entered_values(world: World, agent: MattermostClient, kind: str) -> None:
+    """
+    One request to the Change Management API creates it; times are stored in UTC; the card has the change's fields.
+    """
     form = change_form(agent)
     [group] = agent.look_up(form, "assignment_group", "netw")["data"]["items"]
     world.servicenow.clear_requests()
@@ -93,8 +97,8 @@ def test_a_change_holds_what_was_entered(world: World, agent: MattermostClient, 
     assert shown["Approval"] == "Not Yet Requested"
 
 
-def test_a_standard_change_comes_from_its_template(world: World, agent: MattermostClient) -> None:
-    """The template appears with the type, is found by name, and fills in what it holds."""
+def test_a_standard_change_comes_from_a_template(world: World, agent: MattermostClient) -> None:
+    """The template field appears with the type, is found by name, and fills in its values."""
     form = change_form(agent)
     standard = choice(form, "type", "Standard, from a template")
     missing = agent.submit(form, {"type": standard, "short_description": "x"}, channel="service-desk")
@@ -121,15 +125,15 @@ def test_a_standard_change_comes_from_its_template(world: World, agent: Mattermo
         ({"start_date": "tomorrow"}, "start_date"),
         ({"start_date": END, "end_date": START}, "end_date"),
         ({"start_date": START, "end_date": START}, "end_date"),
-        ({"start_date": "2027-03-28 02:30"}, "start_date"),  # the clocks skip it
+        ({"start_date": "2027-03-28 02:30"}, "start_date"),  # skipped by daylight saving time
         ({"justification": "x" * 4001}, "justification"),
         ({"risk": {"label": "x", "value": "9"}}, "risk"),
     ],
 )
-def test_what_is_wrong_is_said_at_its_field(
+def test_invalid_values_are_reported_at_their_field(
     world: World, agent: MattermostClient, values: Json, field_name: str
 ) -> None:
-    """Nothing is asked of ServiceNow."""
+    """Nothing is sent to ServiceNow."""
     form = change_form(agent)
     answer = agent.submit(form, {"short_description": "Router", **values}, channel="service-desk")
     assert set(answer["data"]["errors"]) == {field_name}
@@ -137,7 +141,7 @@ def test_what_is_wrong_is_said_at_its_field(
 
 
 def test_a_conflict_is_shown_before_anything_is_created(world: World, agent: MattermostClient) -> None:
-    """The other change is named at the dates; another time, or a switch, creates it."""
+    """The error at the dates names the other change; another time, or a switch, creates it."""
     form = change_form(agent)
     [item] = agent.look_up(form, "cmdb_ci", "vpn gate")["data"]["items"]
     first = {"short_description": "One", "cmdb_ci": item, "start_date": START, "end_date": END}
@@ -156,8 +160,8 @@ def test_a_conflict_is_shown_before_anything_is_created(world: World, agent: Mat
     assert len(created(world)) == 2
 
 
-def test_a_conflict_that_the_person_accepts_is_created_and_told(world: World, agent: MattermostClient) -> None:
-    """ServiceNow's own check says so too; the record bears its result."""
+def test_an_accepted_conflict_is_created_and_shown(world: World, agent: MattermostClient) -> None:
+    """ServiceNow's own check finds it too, and the record has its result."""
     form = change_form(agent)
     [item] = agent.look_up(form, "cmdb_ci", "vpn gate")["data"]["items"]
     first = {"short_description": "One", "cmdb_ci": item, "start_date": START, "end_date": END}
@@ -169,8 +173,8 @@ def test_a_conflict_that_the_person_accepts_is_created_and_told(world: World, ag
     assert [row["conflict_status"] for row in created(world)] == ["No Conflict", "Conflict"]
 
 
-def test_one_form_makes_one_change(world: World, agent: MattermostClient) -> None:
-    """Ten parallel submits and an answer that was lost: one change, one card."""
+def test_one_form_creates_one_change(world: World, agent: MattermostClient) -> None:
+    """Ten parallel submits and one lost answer make one change and one card."""
     form = change_form(agent)
     world.servicenow.fault("truncated", "/api/sn_chg_rest")
     with ThreadPoolExecutor(10) as pool:
@@ -181,8 +185,8 @@ def test_one_form_makes_one_change(world: World, agent: MattermostClient) -> Non
     assert len(world.mattermost.posts_in("service-desk")) == 1
 
 
-def test_a_demand_of_the_instance_stands_at_its_field(world: World, agent: MattermostClient) -> None:
-    """The group is mandatory here: said at the group, and the form works when it is filled in."""
+def test_a_required_field_of_the_instance_is_reported_at_its_field(world: World, agent: MattermostClient) -> None:
+    """The group is mandatory here: the error is at the group, and the form works once it is filled in."""
     column = {"name": "change_request", "element": "assignment_group", "column_label": "Assignment group"}
     form = change_form(agent)
     world.administer("POST", "/api/now/table/sys_dictionary", column | {"mandatory": "true"})
@@ -193,8 +197,8 @@ def test_a_demand_of_the_instance_stands_at_its_field(world: World, agent: Matte
     assert agent.submit(form, values, channel="service-desk")["type"] == "ok"
 
 
-def test_people_without_role_are_refused_in_words(world: World) -> None:
-    """The Change Management API is closed to them; nothing is created."""
+def test_a_person_without_a_role_cant_create_a_change(world: World) -> None:
+    """The Change Management API rejects them; nothing is created."""
     requester = world.connected("requester")
     answer = requester.submit(change_form(requester), {"short_description": "Router"}, channel="service-desk")
     assert answer["type"] == "error"
@@ -202,8 +206,8 @@ def test_people_without_role_are_refused_in_words(world: World) -> None:
     assert created(world) == []
 
 
-def test_a_silent_servicenow_creates_nothing_and_the_form_works_later(world: World, agent: MattermostClient) -> None:
-    """Asleep at first."""
+def test_a_timeout_creates_nothing_and_the_form_works_later(world: World, agent: MattermostClient) -> None:
+    """ServiceNow doesn't answer at first."""
     form = change_form(agent)
     world.servicenow.fault("hibernating", "/api/sn_chg_rest")
     assert "asleep" in agent.submit(form, {"short_description": "Later"}, channel="service-desk")["text"]
@@ -212,7 +216,7 @@ def test_a_silent_servicenow_creates_nothing_and_the_form_works_later(world: Wor
 
 
 def test_a_change_in_one_line(world: World, agent: MattermostClient) -> None:
-    """Typed flags create it; without a text the modal opens with what was typed."""
+    """Typed flags create it; without a short description the form opens with what was typed."""
     form = opened(agent.command("change create", {"start_date": START}))
     assert default(form, "start_date") == START
     typed = {"short_description": "Router", "type": {"label": "emergency", "value": "emergency"}}

@@ -1,4 +1,4 @@
-"""Comments and work notes: the right journal, newest first, never one shown as the other; nothing lost or doubled."""
+"""Comments and work notes: saved in the right journal, shown newest first, never mixed up, lost or doubled."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -21,12 +21,12 @@ def agent(world: World) -> MattermostClient:
 
 
 def journal(world: World, number: str, element: str = "comments") -> list[str]:
-    """Entries as ServiceNow holds them, newest first."""
+    """Entries in ServiceNow, newest first."""
     return [entry["value"] for entry in world.servicenow.store.journal(row(world, number)["sys_id"], element)]
 
 
-def comment(world: World, number: str, text: str, element: str = "comments") -> None:
-    """Somebody writes in ServiceNow."""
+def insert_entry(world: World, number: str, text: str, element: str = "comments") -> None:
+    """Someone writes in ServiceNow."""
     sys_id = row(world, number)["sys_id"]
     world.administer("PATCH", f"/api/now/table/incident/{sys_id}", {element: text})
 
@@ -36,8 +36,8 @@ def entries(form: Json) -> str:
     return str(field(form, "entries")["description"])
 
 
-def test_a_comment_by_command_lands_in_the_journal(world: World, agent: MattermostClient) -> None:
-    """A number and the rest of the line: one read, one write, a private answer with the link."""
+def test_a_comment_by_command_is_added_to_the_journal(world: World, agent: MattermostClient) -> None:
+    """Number and text in one line: one read, one write, a private answer with the link."""
     answer = agent.command("comment", {"record": "INC0010001", "comments": "We are **on** it"})
     assert answer["type"] == "ok", answer
     assert "Added a comment to [INC0010001](" in answer["text"]
@@ -46,19 +46,19 @@ def test_a_comment_by_command_lands_in_the_journal(world: World, agent: Mattermo
     assert [entry["method"] for entry in world.asked()] == ["GET", "PATCH"]
 
 
-def test_a_note_by_command_lands_in_the_work_notes(world: World, agent: MattermostClient) -> None:
-    """A work note is no comment."""
+def test_a_note_by_command_is_added_to_the_work_notes(world: World, agent: MattermostClient) -> None:
+    """It isn't added as a comment."""
     answer = agent.command("note", {"record": "INC0010001", "work_notes": "Disk is full"})
     assert "Added a work note" in answer["text"]
     assert journal(world, "INC0010001", "work_notes") == ["Disk is full"]
     assert journal(world, "INC0010001") == []
 
 
-def test_the_form_shows_who_wrote_what_when_and_as_what(world: World, agent: MattermostClient) -> None:
-    """Newest first; kind, author, time and text of each; a work note is marked as one."""
-    comment(world, "INC0010001", "First words")
+def test_the_form_shows_author_time_kind_and_text(world: World, agent: MattermostClient) -> None:
+    """Entries are newest first, and work notes are marked."""
+    insert_entry(world, "INC0010001", "First words")
     world.servicenow.advance(60)
-    comment(world, "INC0010001", "For us alone", "work_notes")
+    insert_entry(world, "INC0010001", "For us alone", "work_notes")
     form = opened(agent.command("comment", {"record": "INC0010001"}))
     first, second, end = entries(form).split("\n\n")
     assert first.startswith("Work note · **Ada Admin** · ")
@@ -71,12 +71,12 @@ def test_the_form_shows_who_wrote_what_when_and_as_what(world: World, agent: Mat
     assert default(form, "element") == "comments"
 
 
-def test_times_are_in_the_reader_s_zone(world: World) -> None:
-    """The text of the journal and its rows say the same hour to somebody in New York."""
+def test_times_are_in_the_readers_time_zone(world: World) -> None:
+    """The journal's text and its rows show the same hour to someone in New York."""
     for username in ("agent", "admin"):
         person = next(one for one in world.servicenow.rows("sys_user") if one["user_name"] == username)
         world.administer("PATCH", f"/api/now/table/sys_user/{person['sys_id']}", {"time_zone": "America/New_York"})
-    comment(world, "INC0010001", "When?")
+    insert_entry(world, "INC0010001", "When?")
     agent, admin = world.connected("agent"), world.connected("admin")
     [read_as_text, read_as_rows] = [
         entries(opened(person.command("comment", {"record": "INC0010001"}))) for person in (agent, admin)
@@ -87,8 +87,10 @@ def test_times_are_in_the_reader_s_zone(world: World) -> None:
     assert shown[0].replace("\\", "") != stored[:16]
 
 
-def test_the_form_stays_open_after_a_comment_and_shows_it(world: World, agent: MattermostClient) -> None:
-    """The answer is the form again, box empty, the new entry first; the next comment goes the same way."""
+def test_the_form_remains_open_after_a_comment_and_shows_it(world: World, agent: MattermostClient) -> None:
+    """
+    The answer is the form again, with an empty field and the new entry first; the next comment works the same way.
+    """
     form = opened(agent.command("comment", {"record": "INC0010001"}))
     world.servicenow.clear_requests()
     again = opened(agent.submit(form, {"comments": "One", "action": "add"}))
@@ -102,7 +104,7 @@ def test_the_form_stays_open_after_a_comment_and_shows_it(world: World, agent: M
 
 
 def test_a_comment_costs_one_request_and_the_entries_another(world: World, agent: MattermostClient) -> None:
-    """Once it is known how this person reads journals."""
+    """Once it is known how this person can read journals."""
     form = opened(agent.submit(opened(agent.command("comment", {"record": "INC0010001"})), {"comments": "x"}))
     world.servicenow.clear_requests()
     opened(agent.submit(form, {"comments": "One", "action": "add"}))
@@ -110,8 +112,8 @@ def test_a_comment_costs_one_request_and_the_entries_another(world: World, agent
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t", "\u200b\u2060"])
-def test_a_blank_comment_is_refused_at_its_field(world: World, agent: MattermostClient, text: str) -> None:
-    """Nothing is sent; the form stays."""
+def test_a_blank_comment_is_rejected_at_its_field(world: World, agent: MattermostClient, text: str) -> None:
+    """Nothing is sent; the form remains open."""
     form = opened(agent.command("comment", {"record": "INC0010001"}))
     world.servicenow.clear_requests()
     answer = agent.submit(form, {"comments": text, "action": "add"})
@@ -120,16 +122,16 @@ def test_a_blank_comment_is_refused_at_its_field(world: World, agent: Mattermost
     assert written(world) == []
 
 
-def test_too_long_a_comment_is_refused(world: World, agent: MattermostClient) -> None:
-    """4,000 characters fit, one more does not."""
+def test_a_comment_that_is_too_long_is_rejected(world: World, agent: MattermostClient) -> None:
+    """4,000 characters fit; one more doesn't."""
     form = opened(agent.command("comment", {"record": "INC0010001"}))
     assert "4,000" in agent.submit(form, {"comments": "x" * 4001, "action": "add"})["data"]["errors"]["comments"]
     assert opened(agent.submit(form, {"comments": "x" * 4000, "action": "add"}))
     assert len(journal(world, "INC0010001")[0]) == 4000
 
 
-def test_a_work_note_is_added_from_the_same_form(world: World, agent: MattermostClient) -> None:
-    """The kind that is chosen decides, and stays chosen."""
+def test_a_work_note_is_added_with_the_same_form(world: World, agent: MattermostClient) -> None:
+    """The chosen kind decides and remains chosen."""
     form = opened(agent.command("comment", {"record": "INC0010001"}))
     note = {"label": "Work note", "value": "work_notes"}
     again = opened(agent.submit(form, {"comments": "Between us", "element": note, "action": "add"}))
@@ -137,11 +139,11 @@ def test_a_work_note_is_added_from_the_same_form(world: World, agent: Mattermost
     assert default(again, "element") == "work_notes"
 
 
-def test_older_entries_come_ten_at_a_time_and_keep_what_is_typed(world: World, agent: MattermostClient) -> None:
-    """Twenty-three entries: ten, ten, three; the button goes with the last."""
+def test_older_entries_come_ten_at_a_time_and_keep_the_typed_text(world: World, agent: MattermostClient) -> None:
+    """Twenty-three entries are shown as ten, ten and three; the last page has no button for more."""
     for number in range(23):
         world.servicenow.advance(60)
-        comment(world, "INC0010001", f"Entry number {number}.")
+        insert_entry(world, "INC0010001", f"Entry number {number}.")
     form = opened(agent.command("comment", {"record": "INC0010001"}))
     seen = []
     for last in (False, False, True):
@@ -157,10 +159,10 @@ def test_older_entries_come_ten_at_a_time_and_keep_what_is_typed(world: World, a
     assert len(journal(world, "INC0010001")) == 23
 
 
-def test_an_entry_with_blank_lines_is_one_entry_and_long_ones_are_cut(world: World, agent: MattermostClient) -> None:
-    """Blank lines part nothing; what is longer than 500 characters ends in an ellipsis."""
-    comment(world, "INC0010001", "First line\n\nthird line\n\n\nsixth")
-    comment(world, "INC0010001", "word " * 400)
+def test_blank_lines_dont_split_an_entry_and_long_entries_are_cut(world: World, agent: MattermostClient) -> None:
+    """Entries over 500 characters end with an ellipsis."""
+    insert_entry(world, "INC0010001", "First line\n\nthird line\n\n\nsixth")
+    insert_entry(world, "INC0010001", "word " * 400)
     form = opened(agent.command("comment", {"record": "INC0010001"}))
     assert entries(form).count("Comment · ") == 2
     assert "> First line\n>\n> third line" in entries(form)
@@ -169,10 +171,10 @@ def test_an_entry_with_blank_lines_is_one_entry_and_long_ones_are_cut(world: Wor
     assert len(longest) < 510
 
 
-def test_people_without_role_read_and_write_comments_alone(world: World, agent: MattermostClient) -> None:
-    """No work note is shown or offered, and one by command is refused."""
-    comment(world, "INC0010003", "Internal only", "work_notes")
-    comment(world, "INC0010003", "Dear caller")
+def test_a_person_without_a_role_reads_and_writes_only_comments(world: World, agent: MattermostClient) -> None:
+    """No work note is shown or offered, and one by command is rejected."""
+    insert_entry(world, "INC0010003", "Internal only", "work_notes")
+    insert_entry(world, "INC0010003", "Dear caller")
     requester = world.connected("requester")
     form = opened(requester.command("comment", {"record": "INC0010003"}))
     assert "Internal" not in str(form)
@@ -189,7 +191,7 @@ def test_people_without_role_read_and_write_comments_alone(world: World, agent: 
 
 
 def test_one_press_adds_one_comment_however_often_it_is_sent(world: World, agent: MattermostClient) -> None:
-    """Ten parallel submits of one form: one entry."""
+    """Ten parallel submits of one form add one entry."""
     form = opened(agent.command("comment", {"record": "INC0010001"}))
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(lambda _: agent.submit(form, {"comments": "Once", "action": "add"}), range(10)))
@@ -198,7 +200,7 @@ def test_one_press_adds_one_comment_however_often_it_is_sent(world: World, agent
 
 @pytest.mark.parametrize("kind", ["500_after_commit", "truncated"])
 def test_a_comment_whose_answer_was_lost_is_found(world: World, agent: MattermostClient, kind: str) -> None:
-    """It is there: confirmed, and not sent again."""
+    """It is in ServiceNow: it is confirmed and not sent again."""
     form = opened(agent.command("comment", {"record": "INC0010001"}))
     world.servicenow.fault(kind, "/api/now/v2/table/incident")
     again = opened(agent.submit(form, {"comments": "Kept", "action": "add"}))
@@ -207,7 +209,7 @@ def test_a_comment_whose_answer_was_lost_is_found(world: World, agent: Mattermos
 
 
 def answer_comments(world: World, times: int) -> None:
-    """The instance writes so many comments of its own after each, before anybody has an answer."""
+    """The instance adds this many comments of its own after each one, before anyone gets an answer."""
     rule = {
         "name": "Answer comments", "collection": "incident", "active": True, "when": "after", "order": 1,
         "action_update": True, "condition": "current.comments.changes() && current.comments != 'Noted'",
@@ -219,9 +221,9 @@ def answer_comments(world: World, times: int) -> None:
 
 @pytest.mark.parametrize("username", ["agent", "admin"])
 def test_a_comment_is_found_behind_many_newer_ones(world: World, username: str) -> None:
-    """Whatever came in before the answer did: it is confirmed, also where that answer was lost, and there once."""
+    """Whatever was added before the answer arrived, it is confirmed and saved once, even if that answer was lost."""
     writer = world.connected(username)
-    comment(world, "INC0010001", "So that it shows who may read rows of the journal")
+    insert_entry(world, "INC0010001", "So that it shows who may read rows of the journal")
     form = opened(writer.command("comment", {"record": "INC0010001"}))
     answer_comments(world, 60)
     form = opened(writer.submit(form, {"comments": "Behind", "action": "add"}))
@@ -233,8 +235,8 @@ def test_a_comment_is_found_behind_many_newer_ones(world: World, username: str) 
     assert journal(world, "INC0010001")[:122] == [*noted, "Farther behind", *noted, "Behind"]
 
 
-def test_a_comment_that_may_have_been_saved_is_told_so(world: World, agent: MattermostClient) -> None:
-    """202 says nothing: looked for, not there, and told with a link to the record."""
+def test_a_comment_that_might_be_saved_is_reported(world: World, agent: MattermostClient) -> None:
+    """A 202 says nothing: it is looked up, not found, and reported with a link to the record."""
     form = opened(agent.command("comment", {"record": "INC0010001"}))
     world.servicenow.fault("202", "/api/now/v2/table/incident")
     answer = agent.submit(form, {"comments": "Maybe", "action": "add"})
@@ -243,13 +245,13 @@ def test_a_comment_that_may_have_been_saved_is_told_so(world: World, agent: Matt
     assert "[Check the record](" in answer["text"]
 
 
-def test_articles_take_no_comments(agent: MattermostClient) -> None:
-    """Said in words; no form that can't be sent."""
+def test_articles_cant_be_commented(agent: MattermostClient) -> None:
+    """The answer says so instead of opening a form."""
     assert "no comments" in agent.command("comment", {"record": "KB0010001", "comments": "x"})["text"]
 
 
 def test_a_comment_without_a_record_asks_for_it_and_keeps_the_text(world: World, agent: MattermostClient) -> None:
-    """The modal is filled with what was typed; choosing the record adds it."""
+    """The form has the typed text; choosing the record adds it."""
     form = opened(agent.command("comment", {"comments": "Typed already"}))
     assert default(form, "comments") == "Typed already"
     [item] = agent.look_up(form, "record", "INC0010002")["data"]["items"]
@@ -257,9 +259,11 @@ def test_a_comment_without_a_record_asks_for_it_and_keeps_the_text(world: World,
     assert journal(world, "INC0010002") == ["Typed already"]
 
 
-def test_hostile_entries_are_drawn_as_text(world: World, agent: MattermostClient) -> None:
-    """Markdown, mentions and links of an entry do nothing in the form."""
-    comment(world, "INC0010001", "# Head\n[x](http://evil.example) @all ~town-square ![i](http://evil.example/i.png)")
+def test_hostile_entries_are_escaped(world: World, agent: MattermostClient) -> None:
+    """Markdown, mentions and links of an entry have no effect in the form."""
+    insert_entry(
+        world, "INC0010001", "# Head\n[x](http://evil.example) @all ~town-square ![i](http://evil.example/i.png)"
+    )
     shown = entries(opened(act(agent, "INC0010001", "comment")))
     assert "](http" not in shown
     assert "@all" not in shown

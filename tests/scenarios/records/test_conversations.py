@@ -1,4 +1,4 @@
-"""Direct and group messages: cards appear there, their buttons work, and everybody is told what came of a press."""
+"""Direct and group messages: cards are posted there, their buttons work, and everyone learns the result of a press."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ NUMBER = "INC0010001"
 
 
 def conversation(world: World, agent: MattermostClient, kind: str) -> str:
-    """A conversation of that kind that the agent is in."""
+    """A conversation of that kind with the agent."""
     other, third = world.person("agent2").id, world.person("requester").id
     bot = next(one["id"] for one in world.mattermost.state.users.values() if one["username"] == "servicenow")
     if kind == "group":
@@ -33,7 +33,7 @@ every_kind = pytest.mark.parametrize("kind", ["direct", "group", "with the bot"]
 
 @every_kind
 def test_an_incident_is_created_and_its_card_posted(world: World, kind: str) -> None:
-    """The bot's own where it takes part, else the person's."""
+    """The bot posts it if it is a member; otherwise the person does."""
     agent = world.connected("agent")
     channel_id = conversation(world, agent, kind)
     before = len(posts_in(world, channel_id))
@@ -47,8 +47,8 @@ def test_an_incident_is_created_and_its_card_posted(world: World, kind: str) -> 
 
 
 @every_kind
-def test_a_shared_card_s_buttons_work(world: World, kind: str) -> None:
-    """At once or by a dialog; where there is no thread line, the person is told directly."""
+def test_a_shared_cards_buttons_work(world: World, kind: str) -> None:
+    """They act at once or with a dialog; without a thread line, the person is told directly."""
     agent = world.connected("agent")
     channel_id = conversation(world, agent, kind)
     form = opened(agent.command("share", {"record": NUMBER}, channel_id=channel_id))
@@ -69,8 +69,8 @@ def test_a_shared_card_s_buttons_work(world: World, kind: str) -> None:
         assert facts(agent.get(f"/api/v4/posts/{card['id']}"))["Assigned to"] == "Amir Agent"
 
 
-def test_somebody_who_left_the_channel_speaks_there_no_more(world: World) -> None:
-    """The dialog was open: nothing is written, in ServiceNow or in the thread, and the person is told."""
+def test_someone_who_left_the_channel_cant_act_there(world: World) -> None:
+    """The dialog was open: nothing is written in ServiceNow or the thread, and the person is told."""
     agent = world.connected("agent")
     channel_id = agent.channel("service-desk")
     form = opened(agent.command("share", {"record": NUMBER}, channel="service-desk"))

@@ -1,4 +1,4 @@
-"""A record with hostile text, through every door at which it is shown; a Markdown parser is the judge."""
+"""A record with hostile text is shown in every place that shows records; a Markdown parser checks the result."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from markdown_it.token import Token
 
 from sandbox.client import MattermostClient
 from tests.acts import act, attachment, field, opened, row
-from tests.scenarios.plain.test_plain_cards import as_version
+from tests.scenarios.plain.test_plain_cards import set_version
 from tests.world import World
 
 Json = dict[str, Any]
@@ -30,14 +30,14 @@ TEXTS = (
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """All, those inside lines too."""
+    """All tokens, including inline ones."""
     for token in JUDGE.parse(text):
         yield token
         yield from token.children or []
 
 
 def check(world: World, text: str) -> None:
-    """Nothing of the record means anything: every link is ours, nobody is mentioned, no direction is turned."""
+    """The record's text has no effect: every link is ours, nobody is mentioned, no text direction changes."""
     found = list(tokens(text))
     assert {token.type for token in found} <= HARMLESS, text
     addresses = [str(token.attrs["href"]) for token in found if token.type == "link_open"]
@@ -53,7 +53,7 @@ def check(world: World, text: str) -> None:
 
 @pytest.fixture(params=TEXTS, ids=["marks", "signs", "blocks", "long"])
 def agent(world: World, request: pytest.FixtureRequest) -> MattermostClient:
-    """A connected agent; the record, its group and its journal hold the text."""
+    """A connected agent; the record, its group and its journal contain the hostile text."""
     text = str(request.param)
     sys_id = row(world, NUMBER)["sys_id"]
     group = world.servicenow.rows("sys_user_group")[0]["sys_id"]
@@ -81,8 +81,8 @@ def test_sharing_viewing_and_commenting(world: World, agent: MattermostClient) -
 
 @pytest.mark.parametrize("version", ["9.11.0", "11.6.0"])
 def test_dialogs_lines_and_warnings(world: World, agent: MattermostClient, version: str) -> None:
-    """What a dialog says above its fields, a warning about somebody else's change, the line in the thread."""
-    as_version(world, version)
+    """The text above a dialog's fields, a warning about someone else's change, and the line in the thread."""
+    set_version(world, version)
     form = opened(agent.command("share", {"record": NUMBER}, channel="service-desk"))
     agent.submit(form, {}, channel="service-desk")
     post = world.mattermost.posts_in("service-desk")[-1]

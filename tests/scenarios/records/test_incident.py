@@ -1,4 +1,4 @@
-"""Incidents: one form, one record, one card, whatever is typed and however often it is sent."""
+"""One form creates one incident and one card, whatever is entered and however often it is submitted."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 @pytest.fixture
 def agent(world: World) -> MattermostClient:
-    """A connected agent whose choices are warm."""
+    """A connected agent; the choices are cached."""
     agent = world.connected("agent")
     open_form(agent)
     world.servicenow.clear_requests()
@@ -32,23 +32,23 @@ def open_form(person: MattermostClient, channel: str = "service-desk") -> Json:
 
 
 def from_message(person: MattermostClient, post: Json, channel: str = "service-desk") -> Json:
-    """What the post menu answers."""
+    """The answer of the post menu."""
     return person.press("/post_menu", "Create ServiceNow incident", channel=channel, post_id=post["id"])
 
 
 def value(form: Json, name: str) -> Any:
-    """The default of a field."""
+    """A field's default."""
     found = next(field for field in form["fields"] if field["name"] == name).get("value")
     return found["value"] if isinstance(found, dict) else found
 
 
 def created(world: World) -> list[dict[str, str]]:
-    """Incidents beyond the three of the seed."""
+    """Incidents, except the three of the seed."""
     return world.servicenow.rows("incident")[3:]
 
 
-def test_the_result_of_another_person_s_form_is_not_told(world: World, agent: MattermostClient) -> None:
-    """A stored result with the same form id, of somebody else, is neither answered nor taken for this form's record."""
+def test_another_persons_form_result_isnt_shown(world: World, agent: MattermostClient) -> None:
+    """Someone else's stored result with the same form ID is neither answered nor used for this form."""
     form = open_form(agent)
     payload = form["submit"]["state"].partition(".")[0]
     content = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["c"]
@@ -69,8 +69,8 @@ def test_the_result_of_another_person_s_form_is_not_told(world: World, agent: Ma
 
 
 @pytest.mark.parametrize("length", [1, 50, 75, 76, 120, 160, 161, 400])
-def test_a_message_is_prefilled_without_loss(world: World, agent: MattermostClient, length: int) -> None:
-    """The title is its first words, at most 160 characters; the description the whole, with its permalink."""
+def test_a_message_is_prefilled_completely(world: World, agent: MattermostClient, length: int) -> None:
+    """The title is its first words, at most 160 characters; the description is the whole text with its permalink."""
     message = ("word and more " * 40)[:length].strip() or "x"
     post = agent.say("service-desk", message)
     form = from_message(agent, post)["form"]
@@ -81,8 +81,8 @@ def test_a_message_is_prefilled_without_loss(world: World, agent: MattermostClie
     assert description.endswith(f"@agent: {world.mattermost.url}/sandbox/pl/{post['id']}")
 
 
-def test_opening_a_form_costs_servicenow_nothing(world: World, agent: MattermostClient) -> None:
-    """With warm choices a form opens without a round trip, and a submit takes one."""
+def test_opening_a_form_sends_nothing_to_servicenow(world: World, agent: MattermostClient) -> None:
+    """With cached choices a form opens without a round trip, and a submit takes one."""
     form = open_form(agent)
     assert world.asked() == []
     answer = agent.submit(form, {"short_description": "Disk full"}, channel="service-desk")
@@ -90,8 +90,8 @@ def test_opening_a_form_costs_servicenow_nothing(world: World, agent: Mattermost
     assert [(entry["method"], entry["path"]) for entry in world.asked()] == [("POST", "/api/now/v2/table/incident")]
 
 
-def test_the_record_holds_what_was_entered(world: World, agent: MattermostClient) -> None:
-    """Values, not labels, arrive; the answer has number and link; the card stands in the thread."""
+def test_the_record_has_the_entered_values(world: World, agent: MattermostClient) -> None:
+    """Values arrive, not labels; the answer has number and link; the card is in the thread."""
     post = agent.say("service-desk", "**Printer** on fire\nplease hurry")
     form = from_message(agent, post)["form"]
     [group] = agent.look_up(form, "assignment_group", "netw")["data"]["items"]
@@ -121,7 +121,7 @@ def test_the_record_holds_what_was_entered(world: World, agent: MattermostClient
     }
 
 
-def test_a_reply_s_card_stands_in_the_same_thread(world: World, agent: MattermostClient) -> None:
+def test_a_replys_card_is_posted_in_the_same_thread(world: World, agent: MattermostClient) -> None:
     """A card made from a reply is a reply to the thread's root."""
     root = agent.say("service-desk", "Anything broken?")
     reply = agent.say("service-desk", "Yes: the lift", root_id=root["id"])
@@ -129,8 +129,8 @@ def test_a_reply_s_card_stands_in_the_same_thread(world: World, agent: Mattermos
     assert world.mattermost.posts_in("service-desk")[-1]["root_id"] == root["id"]
 
 
-def test_one_form_makes_one_record_however_often_it_is_sent(world: World, agent: MattermostClient) -> None:
-    """Ten parallel submits and one more later: one record, one card, the same answer."""
+def test_one_form_creates_one_record_however_often_it_is_sent(world: World, agent: MattermostClient) -> None:
+    """Ten parallel submits and one later: one record, one card, the same answer."""
     form = open_form(agent)
     with ThreadPoolExecutor(10) as pool:
         answers = list(
@@ -145,16 +145,16 @@ def test_one_form_makes_one_record_however_often_it_is_sent(world: World, agent:
 
 
 @pytest.mark.parametrize("title", ["   ", "\u200b", "\u200b \u2060\ufeff"])
-def test_an_empty_title_is_refused_at_its_field(world: World, agent: MattermostClient, title: str) -> None:
-    """Blanks and invisible characters are no title; the modal stays with the sentence at the field."""
+def test_an_empty_title_is_rejected_at_its_field(world: World, agent: MattermostClient, title: str) -> None:
+    """Spaces and invisible characters aren't a title; the form comes back with the error at the field."""
     answer = agent.submit(open_form(agent), {"short_description": title, "description": "typed"})
     assert answer["type"] == "error"
     assert "short_description" in answer["data"]["errors"]
     assert created(world) == []
 
 
-def test_a_title_over_160_characters_is_impossible(world: World, agent: MattermostClient) -> None:
-    """The field takes 160, and a client that sends more is refused."""
+def test_a_title_over_160_characters_is_rejected(world: World, agent: MattermostClient) -> None:
+    """The field accepts 160, and a client that sends more is rejected."""
     form = open_form(agent)
     field = next(field for field in form["fields"] if field["name"] == "short_description")
     assert field["max_length"] == 160
@@ -163,8 +163,8 @@ def test_a_title_over_160_characters_is_impossible(world: World, agent: Mattermo
     assert created(world) == []
 
 
-def test_the_caller_is_me_or_whom_i_find(world: World, agent: MattermostClient) -> None:
-    """The default is the connected person; two letters find others; one letter asks ServiceNow nothing."""
+def test_the_caller_is_me_or_someone_i_find(world: World, agent: MattermostClient) -> None:
+    """The default is the connected person. Two letters find others; one letter sends nothing to ServiceNow."""
     form = open_form(agent)
     amir = next(row for row in world.servicenow.rows("sys_user") if row["user_name"] == "agent")
     assert value(form, "caller_id") == amir["sys_id"]
@@ -180,8 +180,8 @@ def test_the_caller_is_me_or_whom_i_find(world: World, agent: MattermostClient) 
     assert row["caller_id"] == luke["value"]
 
 
-def test_a_cleared_caller_is_refused_unless_allowed(world: World, agent: MattermostClient) -> None:
-    """By default somebody has to be the caller; the setting allows nobody."""
+def test_a_cleared_caller_is_rejected_unless_allowed(world: World, agent: MattermostClient) -> None:
+    """A caller is required by default; the setting makes it optional."""
     answer = agent.submit(open_form(agent), {"short_description": "x", "caller_id": None})
     assert "caller_id" in answer["data"]["errors"]
     world.restart(caller_optional=True)
@@ -191,22 +191,23 @@ def test_a_cleared_caller_is_refused_unless_allowed(world: World, agent: Matterm
 
 
 def subcategories(form: Json) -> list[str]:
-    """What the form offers."""
+    """The choices in the form."""
     return [
         option["value"] for field in form["fields"] if field["name"] == "subcategory" for option in field["options"]
     ]
 
 
 def carried(form: Json) -> Any:
-    """What the form's state carries; when it expires is another matter."""
+    """The contents of the form's state, except its expiry."""
     text = form["submit"]["state"].partition(".")[0]
     return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))["c"]
 
 
-# Who knows what depends on what, and how: the component's role, `sys_choice`, or neither and the base system's list.
+# Where dependencies between choices come from: the component's role, `sys_choice`, or neither, with the base system's
+# list.
 @pytest.mark.parametrize("order", [("admin", "agent", "requester"), ("requester", "agent", "admin")])
-def test_subcategories_follow_the_category(world: World, order: tuple[str, ...]) -> None:
-    """Choosing a category shows its subcategories, to everybody and whoever was first; a stale one goes."""
+def test_subcategories_depend_on_the_category(world: World, order: tuple[str, ...]) -> None:
+    """Choosing a category shows its subcategories, whoever asked first, and removes one that no longer fits."""
     install_component(world, "agent")
     for name in order:
         person = world.connected(name)
@@ -229,10 +230,10 @@ def test_subcategories_follow_the_category(world: World, order: tuple[str, ...])
 
 
 @pytest.mark.parametrize("order", [("admin", "agent", "requester"), ("requester", "agent", "admin")])
-def test_a_subcategory_of_the_instance_s_own_is_found(world: World, order: tuple[str, ...]) -> None:
+def test_a_custom_subcategory_is_found(world: World, order: tuple[str, ...]) -> None:
     """
-    By the component for those with its role and by `sys_choice` for those who may read it. For everybody else nobody
-    says where it belongs, so all are offered.
+    The component returns it to people with its role, and `sys_choice` to people who can read it. Others can't see where
+    it belongs, so all subcategories are offered.
     """
     install_component(world, "agent")
     own = {"name": "incident", "element": "subcategory", "value": "drone", "label": "Drone", "language": "en"}
@@ -247,8 +248,8 @@ def test_a_subcategory_of_the_instance_s_own_is_found(world: World, order: tuple
             assert offered == ["dhcp", "dns", "vpn", "wireless", "drone"], name
 
 
-def test_a_form_that_was_open_for_long_is_checked_by_the_instance_s_choices(world: World) -> None:
-    """What memory forgot is asked for again: a value of the instance's own is no invention."""
+def test_a_form_that_was_open_for_long_is_checked_against_the_instances_choices(world: World) -> None:
+    """Expired choices are read again, so a custom value isn't rejected."""
     own = {"name": "incident", "element": "urgency", "value": "9", "label": "9 - Whenever", "language": "en"}
     world.administer("POST", "/api/now/table/sys_choice", own | {"sequence": "9"})
     agent = world.connected("agent")
@@ -259,16 +260,16 @@ def test_a_form_that_was_open_for_long_is_checked_by_the_instance_s_choices(worl
     assert created(world)[0]["urgency"] == "9"
 
 
-def test_a_person_reads_choices_in_the_own_language(world: World) -> None:
-    """Labels are ServiceNow's in the person's language; values stay."""
+def test_choices_are_in_the_persons_language(world: World) -> None:
+    """Labels come from ServiceNow in the person's language; values are the same."""
     german = world.connected("agent2")
     form = open_form(german)
     urgency = next(field for field in form["fields"] if field["name"] == "urgency")
     assert {"label": "1 - Hoch", "value": "1"} in urgency["options"]
 
 
-def test_a_command_creates_at_once_or_asks_for_what_is_missing(world: World, agent: MattermostClient) -> None:
-    """With a title it is done; without, the modal opens with what was typed; nothing is required in the line."""
+def test_a_command_creates_at_once_or_asks_for_whats_missing(world: World, agent: MattermostClient) -> None:
+    """With a title it creates; without one the form opens with what was typed. Nothing is required in the line."""
     leaf = agent.entries("/command")["servicenow incident create"]
     assert not any(field.get("is_required") for field in leaf["form"]["fields"])
     assert leaf["form"]["fields"][0]["label"] == "short_description"
@@ -284,8 +285,8 @@ def test_a_command_creates_at_once_or_asks_for_what_is_missing(world: World, age
     assert len(created(world)) == 1
 
 
-def test_what_a_command_names_is_found_or_named(world: World, agent: MattermostClient) -> None:
-    """Text behind a look-up flag must fit exactly one; else the line says which fit."""
+def test_a_name_in_a_command_must_match_exactly_one(world: World, agent: MattermostClient) -> None:
+    """A lookup flag's text must match exactly one item; otherwise the answer lists the matches."""
     group = {"label": "Netw", "value": "Netw"}
     answer = agent.command("incident create", {"short_description": "x", "assignment_group": group})
     assert answer["type"] == "ok"
@@ -300,8 +301,8 @@ def test_what_a_command_names_is_found_or_named(world: World, agent: MattermostC
     assert len(created(world)) == 1
 
 
-def test_servicenow_s_demand_lands_at_its_field(world: World, agent: MattermostClient) -> None:
-    """A mandatory column of the form is marked there; one that the form lacks is named; both keep the modal."""
+def test_servicenows_requirement_is_shown_at_its_field(world: World, agent: MattermostClient) -> None:
+    """A mandatory column of the form is marked there, and one without a field is named; both keep the form open."""
     form = open_form(agent)
     demand = {"name": "incident", "element": "category", "column_label": "Category", "mandatory": "true"}
     row = world.administer("POST", "/api/now/table/sys_dictionary", demand | {"internal_type": "string"})
@@ -316,8 +317,8 @@ def test_servicenow_s_demand_lands_at_its_field(world: World, agent: MattermostC
     assert created(world) == []
 
 
-def test_a_direct_message_gets_its_card_as_the_person_s_own(world: World, agent: MattermostClient) -> None:
-    """Two people's direct channel has no place for the bot."""
+def test_a_direct_message_gets_the_card_as_the_persons_own_post(world: World, agent: MattermostClient) -> None:
+    """The bot can't join the direct channel of two people."""
     requester = world.person("requester")
     channel = agent.post("/api/v4/channels/direct", [agent.id, requester.id])["id"]
     menu = agent.call(agent.entries("/channel_header")["ServiceNow"]["submit"], channel_id=channel, channel=None)[
@@ -331,8 +332,8 @@ def test_a_direct_message_gets_its_card_as_the_person_s_own(world: World, agent:
     assert card["user_id"] == agent.id
 
 
-def test_the_bot_joins_a_private_channel_with_the_person_s_rights(world: World) -> None:
-    """A member's card appears in a private channel; the bot was not there before."""
+def test_the_bot_joins_a_private_channel_with_the_persons_rights(world: World) -> None:
+    """A member's card appears in a private channel that the bot wasn't in."""
     approver = world.connected("approver")
     form = open_form(approver, "operations")
     answer = approver.submit(form, {"short_description": "Quietly"}, channel="operations")
@@ -340,8 +341,11 @@ def test_the_bot_joins_a_private_channel_with_the_person_s_rights(world: World) 
     assert world.mattermost.posts_in("operations")[-1]["props"]["attachments"][0]["title"].endswith("Quietly")
 
 
-def test_no_right_to_post_means_no_card_but_the_incident(world: World, agent: MattermostClient) -> None:
-    """An archived channel and a channel role without the right: made, and said that no card was posted."""
+def test_without_the_right_to_post_the_incident_has_no_card(world: World, agent: MattermostClient) -> None:
+    """
+    In an archived channel, or without the channel permission, it is created, and the answer says that no card was
+    posted.
+    """
     answer = agent.submit(open_form(agent, "archive"), {"short_description": "In the archive"}, channel="archive")
     assert "archived" in answer["text"]
     channel = agent.channel("service-desk")
@@ -355,8 +359,8 @@ def test_no_right_to_post_means_no_card_but_the_incident(world: World, agent: Ma
     assert not [post for post in cards if "attachments" in post["props"]]
 
 
-def test_guests_create_nothing_unless_they_are_let_in(world: World, agent: MattermostClient) -> None:
-    """The policy is the setting's, and the same at every door: a form that is open already creates nothing either."""
+def test_guests_can_create_nothing_unless_allowed(world: World, agent: MattermostClient) -> None:
+    """The setting applies everywhere: a form that is already open creates nothing either."""
     admin, form = world.person("admin"), open_form(agent)
     role = {"roles": "system_guest"}
     admin.browser.put(f"{world.mattermost.url}/api/v4/users/{agent.id}/roles", json=role).raise_for_status()
@@ -379,8 +383,8 @@ def test_guests_create_nothing_unless_they_are_let_in(world: World, agent: Matte
 HOSTILE = "**b** @all @channel ~town-square [x](javascript:alert(1)) <b> `c` | \u202eevil 🎫 http://evil.example"
 
 
-def test_hostile_text_is_text(world: World, agent: MattermostClient) -> None:
-    """Whatever a message holds, nobody is mentioned, nothing is formatted, and the record has it whole."""
+def test_hostile_text_is_escaped(world: World, agent: MattermostClient) -> None:
+    """Whatever a message contains, nobody is mentioned, nothing is formatted, and the record has the whole text."""
     form = open_form(agent)
     answer = agent.submit(form, {"short_description": HOSTILE}, channel="service-desk")
     assert created(world)[0]["short_description"] == HOSTILE
@@ -394,8 +398,8 @@ def test_hostile_text_is_text(world: World, agent: MattermostClient) -> None:
     assert "http://evil" not in answer["text"]
 
 
-def test_a_system_message_is_answered_politely(world: World, agent: MattermostClient) -> None:
-    """There is nothing to make an incident from, and the answer says what else works."""
+def test_a_system_message_is_rejected_politely(world: World, agent: MattermostClient) -> None:
+    """It can't become an incident, and the answer suggests what works instead."""
     post = agent.say("service-desk", "gone")
     world.mattermost.state.posts[post["id"]]["message"] = ""
     answer = from_message(agent, post)
@@ -403,8 +407,8 @@ def test_a_system_message_is_answered_politely(world: World, agent: MattermostCl
     assert "no text" in answer["text"]
 
 
-def test_a_mobile_client_s_encodings_mean_the_same(world: World, agent: MattermostClient) -> None:
-    """Untouched fields come as empty text there; the record is what the web client would have made."""
+def test_a_mobile_clients_encodings_mean_the_same(world: World, agent: MattermostClient) -> None:
+    """It sends untouched fields as empty text; the record is the same as from the web client."""
     form = open_form(agent)
     entered: Json = {field["name"]: field.get("value", "") for field in form["fields"]}
     entered |= {"short_description": "From a phone", "urgency": {"label": "1 - High", "value": "1"}}
@@ -414,8 +418,10 @@ def test_a_mobile_client_s_encodings_mean_the_same(world: World, agent: Mattermo
     assert (row["urgency"], row["category"], row["assignment_group"]) == ("1", "inquiry", "")
 
 
-def test_a_very_long_message_is_cut_with_its_permalink_kept(world: World, agent: MattermostClient) -> None:
-    """A message may have 16,383 characters, a description 4,000: the permalink to the whole is always there."""
+def test_a_very_long_message_is_cut_and_keeps_its_permalink(world: World, agent: MattermostClient) -> None:
+    """
+    A message can have 16,383 characters, a description 4,000: the permalink to the whole message is always included.
+    """
     post = agent.say("service-desk", "long words " * 1480)
     description = value(from_message(agent, post)["form"], "description")
     assert len(description) <= 4000

@@ -1,4 +1,4 @@
-"""The incident form asks for columns that the instance made mandatory, with a field for their type."""
+"""The incident form has a field of the right type for each column that the instance made mandatory."""
 
 from typing import Any
 from urllib.parse import unquote
@@ -25,7 +25,7 @@ def incident_form(person: MattermostClient) -> Json:
 
 
 def created(world: World) -> list[dict[str, str]]:
-    """Incidents beyond the three of the seed."""
+    """Incidents, except the three of the seed."""
     return world.servicenow.rows("incident")[3:]
 
 
@@ -44,7 +44,7 @@ def created(world: World) -> list[dict[str, str]]:
 def test_a_mandatory_column_has_a_field_for_its_type(
     world: World, element: str, kind: str, more: dict[str, str], drawn: str, entered: Any, stored: str
 ) -> None:
-    """The field is there, required; without it nothing is sent; with it the record holds it."""
+    """The field is required; without it nothing is sent; with it the record has the value."""
     make_mandatory(world, element, "Demanded here", kind, **more)
     agent = world.connected("agent")
     form = incident_form(agent)
@@ -70,7 +70,7 @@ def test_a_mandatory_column_has_a_field_for_its_type(
     ],
 )
 def test_a_mandatory_reference_is_looked_up_in_its_table(world: World, table: str, query: str, label: str) -> None:
-    """By name, number or whatever stands for its rows."""
+    """By name, number or display value."""
     make_mandatory(world, "u_other", "Other", "reference", reference=table)
     agent = world.connected("agent")
     form = incident_form(agent)
@@ -89,7 +89,7 @@ def test_a_mandatory_reference_is_looked_up_in_its_table(world: World, table: st
         ("contact_type", "string", {"label": "x", "value": "smoke signals"}, "Choose one of the list."),
     ],
 )
-def test_what_does_not_fit_the_type_is_said_at_the_field(
+def test_a_value_of_the_wrong_type_is_reported_at_the_field(
     world: World, element: str, kind: str, entered: Any, sentence: str
 ) -> None:
     """Nothing is sent."""
@@ -100,8 +100,8 @@ def test_what_does_not_fit_the_type_is_said_at_the_field(
     assert created(world) == []
 
 
-def test_a_label_of_any_length_and_one_that_is_taken(world: World) -> None:
-    """Labels are cut to what a dialog takes, and stay unique."""
+def test_long_and_duplicate_labels_work(world: World) -> None:
+    """Labels are cut to a dialog's limit and remain unique."""
     make_mandatory(world, "u_one", "A label that is far too long for any dialog")
     make_mandatory(world, "u_two", "Description")
     form = incident_form(world.connected("agent"))
@@ -109,8 +109,8 @@ def test_a_label_of_any_length_and_one_that_is_taken(world: World) -> None:
     assert field(form, "u_two")["modal_label"] == "Description 2"
 
 
-def test_what_can_not_be_asked_for_is_linked_filled_in(world: World) -> None:
-    """A type without a field: its label is told with a link to ServiceNow's own form."""
+def test_a_type_without_a_field_links_to_servicenow(world: World) -> None:
+    """The message names the column and links to ServiceNow's own form with the values filled in."""
     make_mandatory(world, "u_list", "Involved people", "glide_list")
     agent = world.connected("agent")
     post = agent.say("town-square", "Lift is stuck^NQactive=true")
@@ -122,8 +122,11 @@ def test_what_can_not_be_asked_for_is_linked_filled_in(world: World) -> None:
     assert "short_description=Lift is stuck NQactive=true" in link
 
 
-def test_a_column_that_becomes_mandatory_while_the_form_is_open_is_added_to_it(world: World) -> None:
-    """ServiceNow refuses by a label that the form lacks: the form comes back with its field and all that was typed."""
+def test_a_column_that_becomes_mandatory_while_the_form_is_open_is_added(world: World) -> None:
+    """
+    ServiceNow's error names a label that the form lacks: the form comes back with its field and everything that was
+    typed.
+    """
     make_mandatory(world, "u_floor", "Floor")
     [row] = [one for one in world.servicenow.rows("sys_dictionary") if one["element"] == "u_floor"]
     world.administer("PATCH", f"/api/now/table/sys_dictionary/{row['sys_id']}", {"mandatory": "false"})
@@ -140,7 +143,7 @@ def test_a_column_that_becomes_mandatory_while_the_form_is_open_is_added_to_it(w
 
 
 def test_a_command_without_a_mandatory_column_opens_the_form(world: World) -> None:
-    """With what was typed."""
+    """The form has what was typed."""
     make_mandatory(world, "u_floor", "Floor")
     agent = world.connected("agent")
     form = opened(agent.command("incident create", {"short_description": "Lift"}))

@@ -1,4 +1,4 @@
-"""Messages, threads and files go into a record: whole, once, with author, time and link."""
+"""Messages, threads and files are added to a record completely and once, with author, time and link."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ def agent(world: World) -> MattermostClient:
     return agent
 
 
-def pressed(person: MattermostClient, post: Json) -> Json:
-    """The form of the post's menu."""
+def open_form(person: MattermostClient, post: Json) -> Json:
+    """The form from the post's menu."""
     return opened(person.press("/post_menu", MENU, channel="service-desk", post_id=post["id"]))
 
 
@@ -31,7 +31,7 @@ def send(person: MattermostClient, form: Json, **values: Any) -> Json:
 
 
 def entries(world: World, number: str, element: str) -> list[str]:
-    """Journal texts of a record, newest first."""
+    """A record's journal texts, newest first."""
     row = next(row for row in world.servicenow.rows("task") if row["number"] == number)
     return [entry["value"] for entry in world.servicenow.store.journal(row["sys_id"], element)]
 
@@ -40,30 +40,30 @@ NUMBER = "INC0010001"
 
 
 def test_a_message_that_names_a_record_offers_it_first(world: World, agent: MattermostClient) -> None:
-    """The number stands in the form; opening asks ServiceNow nothing; the default is internal."""
+    """The form has the number; opening it sends nothing to ServiceNow; work notes are the default."""
     post = agent.say("service-desk", f"Same as {NUMBER.lower()}, it seems")
-    form = pressed(agent, post)
+    form = open_form(agent, post)
     assert field(form, "record")["value"]["value"] == NUMBER
     assert field(form, "kind")["value"]["value"] == "work_notes"
     assert names(form) == ["record", "kind"]
     assert world.asked() == []
 
 
-def test_a_table_that_an_administrator_added_has_its_numbers_too(world: World, agent: MattermostClient) -> None:
-    """They are offered as those of the seven tables are, and not before."""
+def test_numbers_of_an_added_table_are_recognized(world: World, agent: MattermostClient) -> None:
+    """After an administrator adds the table, they are offered like those of the seven tables."""
     post = agent.say("service-desk", "Same as RITM0010001, it seems")
-    assert field(pressed(agent, post), "record").get("value") is None
+    assert field(open_form(agent, post), "record").get("value") is None
     world.restart(shared_tables=("sc_req_item",))
-    assert field(pressed(agent, post), "record")["value"]["value"] == "RITM0010001"
+    assert field(open_form(agent, post), "record")["value"]["value"] == "RITM0010001"
 
 
 @pytest.mark.parametrize(("kind", "word"), [("work_notes", "work note"), ("comments", "comment")])
 def test_a_message_becomes_an_entry(world: World, agent: MattermostClient, kind: str, word: str) -> None:
-    """Author, time, link and text, in the right journal and in no other."""
+    """Author, time, link and text are saved in the chosen journal and no other."""
     other = "comments" if kind == "work_notes" else "work_notes"
     before = entries(world, NUMBER, other)
     post = agent.say("service-desk", f"Seen on {NUMBER}: **two** lines\nand [code]<b>this</b>[/code]")
-    answer = send(agent, pressed(agent, post), kind={"label": "x", "value": kind})
+    answer = send(agent, open_form(agent, post), kind={"label": "x", "value": kind})
     assert answer["type"] == "ok"
     assert f"as a {word}" in answer["text"]
     assert NUMBER in answer["text"]
@@ -76,12 +76,12 @@ def test_a_message_becomes_an_entry(world: World, agent: MattermostClient, kind:
 
 
 def test_the_whole_thread_is_one_entry(world: World, agent: MattermostClient) -> None:
-    """All messages in order, each with its author; the switch says how many, and is off unless pressed."""
+    """All messages are in order, each with its author; the switch shows how many and is off by default."""
     other = world.person("requester")
     root = agent.say("service-desk", "First")
     other.say("service-desk", "Second", root["id"])
     reply = agent.say("service-desk", "Third", root["id"])
-    form = pressed(agent, reply)
+    form = open_form(agent, reply)
     assert "All 3 messages" in field(form, "whole_thread")["description"]
     answer = send(agent, form, record={"label": NUMBER, "value": NUMBER}, whole_thread=True)
     assert "3 messages are in" in answer["text"]
@@ -92,31 +92,31 @@ def test_the_whole_thread_is_one_entry(world: World, agent: MattermostClient) ->
         ("@requester", "Second"),
         ("@agent", "Third"),
     ]
-    send(agent, pressed(agent, reply), record={"label": NUMBER, "value": NUMBER})
+    send(agent, open_form(agent, reply), record={"label": NUMBER, "value": NUMBER})
     assert entries(world, NUMBER, "work_notes")[0].endswith("\nThird")
 
 
 def test_a_form_sent_twice_adds_once(world: World, agent: MattermostClient) -> None:
     """The second submit gets the first one's answer."""
-    form = pressed(agent, agent.say("service-desk", f"Once, {NUMBER}"))
+    form = open_form(agent, agent.say("service-desk", f"Once, {NUMBER}"))
     first, second = send(agent, form), send(agent, form)
     assert first["text"] == second["text"]
     assert len([text for text in entries(world, NUMBER, "work_notes") if "Once, " in text]) == 1
 
 
-def test_an_unanswered_entry_is_looked_for(world: World, agent: MattermostClient) -> None:
-    """ServiceNow saved it and failed to say so: it is found, not written again."""
-    form = pressed(agent, agent.say("service-desk", f"Lost answer, {NUMBER}"))
+def test_an_unconfirmed_entry_is_looked_up(world: World, agent: MattermostClient) -> None:
+    """ServiceNow saved it but its answer was lost: it is found, not written again."""
+    form = open_form(agent, agent.say("service-desk", f"Lost answer, {NUMBER}"))
     world.servicenow.fault("500_after_commit", "/api/now/v2/table/incident/", method="PATCH")
     answer = send(agent, form)
     assert answer["type"] == "ok", answer
     assert len([text for text in entries(world, NUMBER, "work_notes") if "Lost answer" in text]) == 1
 
 
-def test_what_cant_be_added_is_said(world: World, agent: MattermostClient) -> None:
-    """No record, an unknown number, an article: the sentence stands at the field and nothing is written."""
+def test_what_cant_be_added_is_reported(world: World, agent: MattermostClient) -> None:
+    """No record, an unknown number, an article: the error is at the field, and nothing is written."""
     post = agent.say("service-desk", "Nothing named here")
-    form = pressed(agent, post)
+    form = open_form(agent, post)
     for value, words in [(None, "Choose the record"), ("INC9999999", "no record"), ("KB0010001", "no comments")]:
         record = {"label": value, "value": value} if value else None
         answer = send(agent, form, record=record)
@@ -125,26 +125,26 @@ def test_what_cant_be_added_is_said(world: World, agent: MattermostClient) -> No
     assert not world.asked(method="PATCH")
 
 
-def test_a_person_without_role_writes_comments_alone(world: World) -> None:
-    """A work note that ServiceNow drops without a word is reported, not claimed."""
+def test_a_person_without_a_role_can_only_add_comments(world: World) -> None:
+    """A work note that ServiceNow drops silently is reported, not confirmed."""
     requester = world.connected("requester")
     form = opened(requester.command("incident create"))
     requester.submit(form, {"short_description": "Mine"})
     number = next(row for row in world.servicenow.rows("incident") if row["short_description"] == "Mine")["number"]
     post = requester.say("service-desk", f"About {number}")
-    refused = send(requester, pressed(requester, post))
+    refused = send(requester, open_form(requester, post))
     assert refused["type"] == "error"
     assert entries(world, number, "work_notes") == []
-    told = send(requester, pressed(requester, post), kind={"label": "Comment", "value": "comments"})
+    told = send(requester, open_form(requester, post), kind={"label": "Comment", "value": "comments"})
     assert told["type"] == "ok", told
     assert len(entries(world, number, "comments")) == 1
 
 
-def test_a_thread_longer_than_an_entry_is_several(world: World, agent: MattermostClient) -> None:
-    """Nothing is cut: what an entry does not hold goes on in the next one, in order."""
+def test_a_thread_longer_than_an_entry_becomes_several(world: World, agent: MattermostClient) -> None:
+    """Nothing is cut: what doesn't fit in an entry continues in the next, in order."""
     root = agent.say("service-desk", "Start")
     agent.say("service-desk", "".join(f"{number:05}" for number in range(2000)), root["id"])
-    answer = send(agent, pressed(agent, root), record={"label": NUMBER, "value": NUMBER}, whole_thread=True)
+    answer = send(agent, open_form(agent, root), record={"label": NUMBER, "value": NUMBER}, whole_thread=True)
     assert "2 messages are in" in answer["text"]
     written = [text for text in reversed(entries(world, NUMBER, "work_notes")) if "/pl/" in text]
     assert all(len(text) <= 4000 for text in written)
@@ -153,23 +153,23 @@ def test_a_thread_longer_than_an_entry_is_several(world: World, agent: Mattermos
     assert digits == "".join(f"{number:05}" for number in range(2000))
 
 
-def test_a_thread_without_end_is_cut_with_a_link(world: World, agent: MattermostClient) -> None:
-    """Twelve entries at most; the last one says that there is more, and where."""
+def test_an_endless_thread_is_cut_with_a_link(world: World, agent: MattermostClient) -> None:
+    """There are at most twelve entries; the last one says that there is more, with a link."""
     root = agent.say("service-desk", "Start")
     for _ in range(4):
         agent.say("service-desk", "x" * 16_000, root["id"])
-    send(agent, pressed(agent, root), record={"label": NUMBER, "value": NUMBER}, whole_thread=True)
+    send(agent, open_form(agent, root), record={"label": NUMBER, "value": NUMBER}, whole_thread=True)
     newest, *others = (text for text in entries(world, NUMBER, "work_notes") if "/pl/" in text)
     assert len(others) == 11
     assert len(newest) <= 4000
     assert "… more than fits here: " in newest
 
 
-def test_a_first_entry_that_is_refused_leaves_nothing(world: World, agent: MattermostClient) -> None:
-    """ServiceNow is busy: nothing is written, the form can be sent again."""
+def test_a_rejected_first_entry_leaves_nothing(world: World, agent: MattermostClient) -> None:
+    """ServiceNow is busy: nothing is written, and the form can be sent again."""
     root = agent.say("service-desk", "Start")
     agent.say("service-desk", "x" * 9_000, root["id"])
-    form = pressed(agent, root)
+    form = open_form(agent, root)
     values = {"record": {"label": NUMBER, "value": NUMBER}, "whole_thread": True}
     world.servicenow.fault("429_bare", "/api/now/v2/table/incident/", times=1, method="PATCH")
     refused = send(agent, form, **values)
@@ -180,10 +180,10 @@ def test_a_first_entry_that_is_refused_leaves_nothing(world: World, agent: Matte
 
 
 def test_a_thread_that_stops_in_the_middle_is_continued(world: World, agent: MattermostClient) -> None:
-    """The second part is refused: the answer says what is there, and the form, sent again, adds the rest alone."""
+    """The second part is rejected: the answer says what was added, and submitting again adds only the rest."""
     root = agent.say("service-desk", "Start")
     agent.say("service-desk", "x" * 9_000, root["id"])
-    form = pressed(agent, root)
+    form = open_form(agent, root)
     values = {"record": {"label": NUMBER, "value": NUMBER}, "whole_thread": True}
     world.servicenow.fault("slow", "/api/now/v2/table/incident/", seconds=0, method="PATCH")
     world.servicenow.fault("429_bare", "/api/now/v2/table/incident/", method="PATCH")
@@ -196,10 +196,10 @@ def test_a_thread_that_stops_in_the_middle_is_continued(world: World, agent: Mat
     assert len(written) == len(set(written)) == 4
 
 
-def test_a_deleted_message_is_said(world: World, agent: MattermostClient) -> None:
-    """Gone between opening and sending: nothing is written."""
+def test_a_deleted_message_is_reported(world: World, agent: MattermostClient) -> None:
+    """It was deleted between opening and submitting: nothing is written."""
     post = agent.say("service-desk", f"Soon gone {NUMBER}")
-    form = pressed(agent, post)
+    form = open_form(agent, post)
     agent.browser.delete(f"{agent.url}/api/v4/posts/{post['id']}").raise_for_status()
     answer = send(agent, form)
     assert answer["type"] == "error"
@@ -227,9 +227,9 @@ def with_files(person: MattermostClient, message: str, **files: bytes) -> Json:
 
 
 def test_files_become_attachments(world: World, agent: MattermostClient) -> None:
-    """Each by its name and media type; the entry names them; the switch is on."""
+    """Each has its name and media type; the entry lists them; the switch is on."""
     post = with_files(agent, f"Log of {NUMBER}", trace__txt=b"stack", screen__png=b"\x89PNG\r\n")
-    form = pressed(agent, post)
+    form = open_form(agent, post)
     assert field(form, "files")["value"] is True
     answer = send(agent, form)
     assert "2 files attached." in answer["text"]
@@ -237,21 +237,21 @@ def test_files_become_attachments(world: World, agent: MattermostClient) -> None
     assert entries(world, NUMBER, "work_notes")[0].endswith("Files: trace.txt, screen.png")
 
 
-def test_files_stay_behind_when_asked(world: World, agent: MattermostClient) -> None:
-    """The switch off: text alone."""
-    form = pressed(agent, with_files(agent, f"Log of {NUMBER}", trace__txt=b"stack"))
+def test_files_can_be_left_out(world: World, agent: MattermostClient) -> None:
+    """With the switch off, only the text is added."""
+    form = open_form(agent, with_files(agent, f"Log of {NUMBER}", trace__txt=b"stack"))
     answer = send(agent, form, files=False)
     assert "attached" not in answer["text"]
     assert files_of(world, NUMBER) == {}
 
 
-def test_a_refused_file_is_named_and_the_others_go(world: World, agent: MattermostClient) -> None:
-    """The instance allows some extensions alone: each refusal is named with what to do."""
+def test_a_rejected_file_is_named_and_the_others_are_attached(world: World, agent: MattermostClient) -> None:
+    """The instance allows only some extensions: each rejection is listed with what to do."""
     world.administer(
         "POST", "/api/now/table/sys_properties", {"name": "glide.attachment.extensions", "value": "txt,png"}
     )
     post = with_files(agent, f"Log of {NUMBER}", trace__txt=b"stack", tool__exe=b"MZ")
-    answer = send(agent, pressed(agent, post))
+    answer = send(agent, open_form(agent, post))
     assert answer["type"] == "ok"
     assert "1 file attached." in answer["text"]
     assert "tool\\.exe: ServiceNow does not take it: files of this type" in answer["text"]
@@ -259,27 +259,29 @@ def test_a_refused_file_is_named_and_the_others_go(world: World, agent: Mattermo
 
 
 def test_a_file_over_the_instances_limit_is_named(world: World, agent: MattermostClient) -> None:
-    """Its limit is smaller than ours: said as what it is, and the small file goes."""
+    """The instance's limit is smaller than ours: the error says so, and the small file is attached."""
     limit = {"name": "com.glide.attachment.max_size", "value": "0.0001"}
     world.administer("POST", "/api/now/table/sys_properties", limit)
     post = with_files(agent, f"Log of {NUMBER}", big__txt=b"x" * 1000, small__txt=b"x")
-    answer = send(agent, pressed(agent, post))
+    answer = send(agent, open_form(agent, post))
     assert "big\\.txt: it is larger than this ServiceNow takes" in answer["text"]
     assert set(files_of(world, NUMBER)) == {"small.txt"}
 
 
-def test_a_file_without_the_right_is_named(world: World) -> None:
-    """An approver reads the change and may not write it: the entry and the file are refused, with whose right it is."""
+def test_a_file_without_write_access_is_named(world: World) -> None:
+    """An approver can read the change but not write it: entry and file are rejected with the reason."""
     approver = world.connected("approver")
     post = with_files(approver, "Log of CHG0030002", trace__txt=b"stack")
-    answer = send(approver, pressed(approver, post))
+    answer = send(approver, open_form(approver, post))
     assert answer["type"] == "error"
     assert "your account may not" in answer["text"]
     assert files_of(world, "CHG0030002") == {}
 
 
-def test_an_incident_takes_its_thread_along(world: World, agent: MattermostClient) -> None:
-    """From the message menu: the thread as work notes, its files as attachments, the card in the thread."""
+def test_an_incident_takes_its_thread(world: World, agent: MattermostClient) -> None:
+    """
+    From the message menu, the thread becomes work notes, its files become attachments, and the card is in the thread.
+    """
     root = with_files(agent, "The printer is on fire", photo__png=b"\x89PNG")
     world.person("requester").say("service-desk", "Confirmed", root["id"])
     form = opened(agent.press("/post_menu", "Create ServiceNow incident", channel="service-desk", post_id=root["id"]))
@@ -300,7 +302,7 @@ def test_an_incident_takes_its_thread_along(world: World, agent: MattermostClien
 
 
 def test_a_requesters_thread_becomes_comments(world: World) -> None:
-    """Who may write no work notes has it as comments, and is told."""
+    """Someone who can't write work notes gets comments instead and is told."""
     requester = world.connected("requester")
     root = requester.say("service-desk", "My screen flickers")
     requester.say("service-desk", "Since Monday", root["id"])

@@ -64,8 +64,8 @@ def test_words_find_the_record(agent: MattermostClient) -> None:
     ("typed", "told"),
     [("INC9999999", "no record INC9999999, or your account may not see it"), ("nothing like this", "no record for")],
 )
-def test_what_is_not_there_is_asked_for_again(agent: MattermostClient, typed: str, told: str) -> None:
-    """A form with the reason, in which a record can be chosen."""
+def test_a_missing_record_is_asked_for_again(agent: MattermostClient, typed: str, told: str) -> None:
+    """The form shows the reason and lets the person choose a record."""
     form = opened(agent.command("open", {"record": typed}))
     assert told in form["header"]
     assert names(form) == ["record"]
@@ -90,13 +90,13 @@ def test_a_record_of_a_table_that_is_not_shared_is_refused(world: World, agent: 
     assert "fan" not in str(answer)
 
 
-def test_nothing_typed_asks_for_the_record(agent: MattermostClient) -> None:
+def test_without_text_it_asks_for_the_record(agent: MattermostClient) -> None:
     """A form with one field."""
     assert names(opened(agent.command("open", {}))) == ["record"]
 
 
-def test_open_is_offered_to_connected_people_alone(world: World) -> None:
-    """A menu of someone who isn't connected lacks it; a client that still has the old one gets the link to connect."""
+def test_open_is_offered_only_to_connected_people(world: World) -> None:
+    """The menu of someone who isn't connected lacks it; a client with an older menu gets the link to connect."""
     newcomer = world.person("newcomer")
     assert "servicenow open" not in newcomer.entries("/command", "town-square")
     submit = world.connected("agent").entries("/command", "town-square")["servicenow open"]["form"]["submit"]

@@ -1,4 +1,4 @@
-"""What a person does leaves that person without a mention, wherever it was done; whom a notice is for has one."""
+"""People aren't mentioned for their own actions, wherever they act; a notice mentions its assignee."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from sandbox.client import MattermostClient
 from tests.acts import act, opened, row
 from tests.reports import Component, grant, incident, pass_time, stored
 from tests.scenarios.plain.test_plain_actions import CASES as CARD_CASES
-from tests.scenarios.plain.test_plain_actions import finish, ready
+from tests.scenarios.plain.test_plain_actions import finish, open_dialog
 from tests.scenarios.records.test_actions import CASES as FORM_CASES
 from tests.scenarios.subscriptions import subscribing
 from tests.world import World
@@ -25,13 +25,13 @@ def mentions(person: MattermostClient) -> dict[str, int]:
 
 
 def read_everything(person: MattermostClient) -> None:
-    """As after a look at every channel."""
+    """Read every channel."""
     for one in person.get(f"/api/v4/users/me/teams/{person.team_id}/channels"):
         person.post("/api/v4/channels/members/me/view", {"channel_id": one["id"]})
 
 
 def shared(world: World, person: MattermostClient, number: str, note: str = "") -> Json:
-    """The record's card, shared by the person, who wrote under it and so follows its thread."""
+    """The record's card, shared by the person, who replied to it and so follows its thread."""
     form = opened(person.command("share", {"record": number}, channel=DESK))
     assert person.submit(form, {"note": note}, channel=DESK)["type"] == "ok"
     post = world.mattermost.posts_in(DESK)[-1]
@@ -46,12 +46,15 @@ def told(person: MattermostClient, post: Json) -> int:
 
 
 def resolving_last(word: str) -> bool:
-    """What is resolved offers less."""
+    """A resolved record offers fewer actions."""
     return word == "resolve"
 
 
 def test_nobody_is_mentioned_for_their_own_actions(world: World) -> None:
-    """Every action by button and dialog, by form and by command, subscribing and creating, in threads one follows."""
+    """
+    Every action by button, dialog, form and command, including subscribing and creating, in threads that the person
+    follows.
+    """
     subscribing.install_component(world, "agent")
     agent = world.connected("agent")
     read_everything(agent)
@@ -59,7 +62,7 @@ def test_nobody_is_mentioned_for_their_own_actions(world: World) -> None:
     post = shared(world, agent, "INC0010001", "For @agent, who has it")
     assert mentions(agent) == {}, "share"
     for case in sorted(CARD_CASES, key=lambda one: resolving_last(one.word)):
-        finish(agent, post, case, ready(agent, post, case))
+        finish(agent, post, case, open_dialog(agent, post, case))
         assert mentions(agent) == {}, f"{case} by button"
     assert told(agent, post) == len(CARD_CASES)
 
@@ -97,8 +100,10 @@ COMMANDS: dict[str, Json] = {
 }
 
 
-def test_a_notice_mentions_its_assignee_alone(world: World, component: Component) -> None:
-    """With the option it does, in the channel first and then in the thread; who did it, and others, have no mention."""
+def test_a_notice_mentions_only_its_assignee(world: World, component: Component) -> None:
+    """
+    With the option it mentions them, first in the channel and then in the thread; the author and others get no mention.
+    """
     agent, agent2 = world.connected("agent"), world.connected("agent2")
     for person in (agent, agent2):
         read_everything(person)

@@ -1,4 +1,4 @@
-"""Find a record and share it: the right ones, best first; its card where the sharer may post, and nowhere else."""
+"""Find a record and share it: the best matches first, and its card only where the sharer can post."""
 
 from typing import Any
 from urllib.parse import parse_qs
@@ -27,28 +27,28 @@ def share_form(person: MattermostClient, channel: str = "service-desk") -> Json:
 
 
 def offered(person: MattermostClient, form: Json, query: str, values: Json | None = None) -> list[str]:
-    """What the record field offers."""
+    """The items of the record field."""
     items = person.look_up(form, "record", query, values, channel="service-desk")["data"]["items"]
     return [item["label"] for item in items]
 
 
-def chosen(person: MattermostClient, form: Json, query: str, **values: Any) -> tuple[Json, Json]:
-    """Choose the first record found; the form with its preview, and the choice."""
+def choose(person: MattermostClient, form: Json, query: str, **values: Any) -> tuple[Json, Json]:
+    """Choose the first record found; returns the form with its preview, and the choice."""
     option = person.look_up(form, "record", query, values, channel="service-desk")["data"]["items"][0]
     answer = person.refresh(form, "record", {**values, "record": option}, channel="service-desk")
     return opened(answer), option
 
 
 def queries(world: World) -> list[str]:
-    """The encoded queries that ServiceNow was asked."""
+    """The encoded queries that ServiceNow received."""
     return [parse_qs(entry["query"])["sysparm_query"][0] for entry in world.asked()]
 
 
 @pytest.mark.parametrize("kind", ["every", "incident"])
-def test_a_class_that_is_not_shared_is_not_found_where_servicenow_drops_the_condition(
+def test_a_class_that_isnt_shared_isnt_found_if_servicenow_drops_the_condition(
     world: World, agent: MattermostClient, kind: str
 ) -> None:
-    """A record of a class that extends incident stays out, and the incidents themselves are found."""
+    """A record of a class that extends incident is left out, and the incidents themselves are found."""
     store = world.servicenow.store
     store.insert("u_facility_incident", {"short_description": "Zebra in the lobby", "u_building": "North"}, "admin")
     store.insert("incident", {"short_description": "Zebra in the yard"}, "admin")
@@ -59,8 +59,8 @@ def test_a_class_that_is_not_shared_is_not_found_where_servicenow_drops_the_cond
     assert [label.partition(": ")[2] for label in offered(agent, form, "zebra", chosen_kind)] == ["Zebra in the yard"]
 
 
-def test_the_record_types_are_those_of_the_design(agent: MattermostClient) -> None:
-    """Seven tables, all of them at once unless one is chosen."""
+def test_the_record_types_match_the_design(agent: MattermostClient) -> None:
+    """Seven tables, all searched at once unless one is chosen."""
     form = share_form(agent)
     assert labels(form, "table") == [
         "All types",
@@ -86,12 +86,12 @@ def test_the_record_types_are_those_of_the_design(agent: MattermostClient) -> No
     ],
 )
 def test_numbers_and_words_find_records_of_all_tables(agent: MattermostClient, query: str, first: str) -> None:
-    """A number goes to its table; words search every table."""
+    """A number searches its table; words search every table."""
     assert offered(agent, share_form(agent), query)[0] == first
 
 
-def test_a_number_asks_its_table_alone(world: World, agent: MattermostClient) -> None:
-    """One request, to the table whose numbers begin like that; words ask tasks and articles."""
+def test_a_number_searches_only_its_table(world: World, agent: MattermostClient) -> None:
+    """One request goes to the table whose numbers have that prefix; words search tasks and articles."""
     form = share_form(agent)
     world.servicenow.clear_requests()
     offered(agent, form, "CHG0030001")
@@ -104,7 +104,7 @@ def test_a_number_asks_its_table_alone(world: World, agent: MattermostClient) ->
 
 
 def test_the_exact_number_comes_first_then_active_then_new(world: World, agent: MattermostClient) -> None:
-    """A number that others begin with stands before them, though they are newer; closed ones stand last."""
+    """An exact match comes before newer numbers that start with it; closed records come last."""
     for number, text in (("INC00100017", "Older"), ("INC00100019", "Newer"), ("INC00100018", "Closed")):
         world.servicenow.advance(60)
         world.administer("POST", "/api/now/table/incident", {"number": number, "short_description": text})
@@ -119,8 +119,8 @@ def test_the_exact_number_comes_first_then_active_then_new(world: World, agent: 
     ]
 
 
-def test_words_are_looked_for_inside_texts_when_the_index_has_none(world: World, agent: MattermostClient) -> None:
-    """The text index comes first; a part of a word is found by looking inside short descriptions."""
+def test_words_are_searched_inside_texts_if_the_index_finds_none(world: World, agent: MattermostClient) -> None:
+    """The text index comes first; part of a word is found inside short descriptions."""
     form = share_form(agent)
     values = {"table": choice(form, "table", "Incident")}
     world.servicenow.clear_requests()
@@ -128,8 +128,8 @@ def test_words_are_looked_for_inside_texts_when_the_index_has_none(world: World,
     assert [query.split("^")[0] for query in queries(world)] == ["123TEXTQUERY321=zzqq", "short_descriptionLIKEzzqq"]
 
 
-def test_a_word_that_looks_like_a_number_is_a_word_too(world: World, agent: MattermostClient) -> None:
-    """No number begins like that, so texts are searched."""
+def test_a_word_that_looks_like_a_number_is_searched_as_a_word(world: World, agent: MattermostClient) -> None:
+    """No table has that prefix, so texts are searched."""
     world.administer("POST", "/api/now/table/incident", {"short_description": "Roll out Win11 in the office"})
     assert [label.partition(": ")[2] for label in offered(agent, share_form(agent), "win11")] == [
         "Roll out Win11 in the office"
@@ -137,8 +137,8 @@ def test_a_word_that_looks_like_a_number_is_a_word_too(world: World, agent: Matt
 
 
 @pytest.mark.parametrize("query", ["e", " ", "^"])
-def test_too_short_a_query_asks_nothing(world: World, agent: MattermostClient, query: str) -> None:
-    """Under two characters ServiceNow is not asked."""
+def test_a_short_query_sends_nothing(world: World, agent: MattermostClient, query: str) -> None:
+    """ServiceNow isn't queried below two characters."""
     form = share_form(agent)
     world.servicenow.clear_requests()
     assert offered(agent, form, query) == []
@@ -146,13 +146,13 @@ def test_too_short_a_query_asks_nothing(world: World, agent: MattermostClient, q
 
 
 @pytest.mark.parametrize("query", ["email^NQactive=true", "email^ORsys_idISNOTEMPTY", "javascript:gs.getUserID()"])
-def test_what_is_typed_changes_no_query(agent: MattermostClient, query: str) -> None:
-    """Separators and scripts are words like others, and such words are in no record."""
+def test_typed_text_cant_change_the_query(agent: MattermostClient, query: str) -> None:
+    """Separators and scripts are searched as words, and no record contains them."""
     assert offered(agent, share_form(agent), query) == []
 
 
 def test_at_most_twenty_are_offered_and_the_field_says_so(world: World, agent: MattermostClient) -> None:
-    """Twenty of twenty-five, with a hint to type more."""
+    """Twenty of twenty-five are shown, with a hint to type more."""
     for number in range(25):
         world.administer("POST", "/api/now/table/incident", {"short_description": f"Flood in cellar {number}"})
     form = share_form(agent)
@@ -161,7 +161,7 @@ def test_at_most_twenty_are_offered_and_the_field_says_so(world: World, agent: M
 
 
 def test_two_records_with_the_same_text_are_both_offered(world: World, agent: MattermostClient) -> None:
-    """Labels begin with the number, so clients drop neither."""
+    """Labels start with the number, so clients drop neither."""
     for _ in range(2):
         world.administer("POST", "/api/now/table/incident", {"short_description": "Twins"})
     found = offered(agent, share_form(agent), "twins")
@@ -169,9 +169,9 @@ def test_two_records_with_the_same_text_are_both_offered(world: World, agent: Ma
     assert len(set(found)) == 2
 
 
-def test_another_type_forgets_the_record(agent: MattermostClient) -> None:
-    """The choice of a record is cleared with its type, and so is the preview."""
-    form, option = chosen(agent, share_form(agent), "INC0010001")
+def test_another_type_clears_the_record(agent: MattermostClient) -> None:
+    """Changing the type clears the chosen record and its preview."""
+    form, option = choose(agent, share_form(agent), "INC0010001")
     values = {"table": choice(form, "table", "Problem"), "record": option}
     again = opened(agent.refresh(form, "table", values, channel="service-desk"))
     assert default(again, "record") is None
@@ -181,13 +181,13 @@ def test_another_type_forgets_the_record(agent: MattermostClient) -> None:
     ]
 
 
-def test_the_preview_shows_the_fields_of_the_table(agent: MattermostClient) -> None:
-    """Tasks and articles have their own; what is empty is N/A."""
-    form, _ = chosen(agent, share_form(agent), "INC0010001")
+def test_the_preview_shows_the_tables_fields(agent: MattermostClient) -> None:
+    """Tasks and articles have their own fields; empty ones are N/A."""
+    form, _ = choose(agent, share_form(agent), "INC0010001")
     preview = field(form, "preview")["description"]
     assert "Email is slow in the morning" in preview
     assert "- State: New\n- Priority: 4 \\- Low\n- Assigned to: N/A\n- Assignment group: N/A" in preview
-    form, _ = chosen(agent, share_form(agent), "connect to the vpn")
+    form, _ = choose(agent, share_form(agent), "connect to the vpn")
     preview = field(form, "preview")["description"]
     assert [line.split(":")[0] for line in preview.splitlines()[2:]] == [
         "- Knowledge base",
@@ -199,8 +199,8 @@ def test_the_preview_shows_the_fields_of_the_table(agent: MattermostClient) -> N
 
 
 def test_sharing_reads_the_record_once_and_posts_its_card(world: World, agent: MattermostClient) -> None:
-    """One read after the search; the bot's card with the sharer's name and note; a private answer."""
-    form, option = chosen(agent, share_form(agent), "INC0010003")
+    """One read after the search; the bot's card has the sharer's name and note; the answer is private."""
+    form, option = choose(agent, share_form(agent), "INC0010003")
     world.servicenow.clear_requests()
     answer = agent.submit(form, {"record": option, "note": "Please **look**, @all"}, channel="service-desk")
     assert answer["type"] == "ok", answer
@@ -219,9 +219,9 @@ def test_sharing_reads_the_record_once_and_posts_its_card(world: World, agent: M
     assert "Service Desk" in answer["text"]
 
 
-def test_a_change_s_card_has_its_own_fields(world: World, agent: MattermostClient) -> None:
-    """Type, risk, planned times and approval; times say that they are UTC."""
-    form, option = chosen(agent, share_form(agent), "CHG0030002")
+def test_a_changes_card_has_its_own_fields(world: World, agent: MattermostClient) -> None:
+    """Type, risk, planned times and approval; times are marked as UTC."""
+    form, option = choose(agent, share_form(agent), "CHG0030002")
     agent.submit(form, {"record": option}, channel="service-desk")
     shown = facts(world.mattermost.posts_in("service-desk")[-1])
     assert list(shown) == [
@@ -240,9 +240,9 @@ def test_a_change_s_card_has_its_own_fields(world: World, agent: MattermostClien
     assert shown["Approval"] == "Requested"
 
 
-def test_an_article_s_card_is_shared_too(world: World, agent: MattermostClient) -> None:
-    """Knowledge has its own four fields."""
-    form, option = chosen(agent, share_form(agent), "connect to the vpn")
+def test_an_articles_card_has_its_own_fields(world: World, agent: MattermostClient) -> None:
+    """Knowledge articles have four."""
+    form, option = choose(agent, share_form(agent), "connect to the vpn")
     agent.submit(form, {"record": option}, channel="service-desk")
     card = world.mattermost.posts_in("service-desk")[-1]
     assert list(facts(card)) == ["Knowledge base", "Workflow", "Category", "Author"]
@@ -250,8 +250,8 @@ def test_an_article_s_card_is_shared_too(world: World, agent: MattermostClient) 
 
 
 def test_a_person_gets_it_as_a_direct_message(world: World, agent: MattermostClient) -> None:
-    """A chosen person goes before the channel that was only the default; the card is the sharer's own post."""
-    form, option = chosen(agent, share_form(agent), "INC0010001")
+    """A chosen person wins over the default channel; the card is the sharer's own post."""
+    form, option = choose(agent, share_form(agent), "INC0010001")
     requester = world.person("requester")
     person = {"label": "requester", "value": requester.id}
     answer = agent.submit(form, {"record": option, "person": person}, channel="service-desk")
@@ -265,9 +265,9 @@ def test_a_person_gets_it_as_a_direct_message(world: World, agent: MattermostCli
 
 
 @pytest.mark.parametrize("channel", ["operations", "archive"])
-def test_where_the_sharer_may_not_post_nothing_is_shared(world: World, agent: MattermostClient, channel: str) -> None:
-    """A channel that one is not in, or that is archived: refused at the field, with no card anywhere."""
-    form, option = chosen(agent, share_form(agent), "INC0010001")
+def test_nothing_is_shared_where_the_sharer_cant_post(world: World, agent: MattermostClient, channel: str) -> None:
+    """A channel that the sharer isn't in, or that is archived, is rejected at the field, and no card is posted."""
+    form, option = choose(agent, share_form(agent), "INC0010001")
     target = next(one for one in world.mattermost.state.channels.values() if one["name"] == channel)
     where = {"label": channel, "value": target["id"]}
     answer = agent.submit(form, {"record": option, "channel": where}, channel="service-desk")
@@ -277,9 +277,9 @@ def test_where_the_sharer_may_not_post_nothing_is_shared(world: World, agent: Ma
     assert not [p for p in world.mattermost.state.posts.values() if p["props"].get("attachments")]
 
 
-def test_a_place_is_needed_and_only_one(agent: MattermostClient) -> None:
-    """Neither channel nor person, or both: said at the field."""
-    form, option = chosen(agent, share_form(agent), "INC0010001")
+def test_exactly_one_destination_is_required(agent: MattermostClient) -> None:
+    """Neither channel nor person, or both, is an error at the field."""
+    form, option = choose(agent, share_form(agent), "INC0010001")
     neither = agent.submit(form, {"record": option, "channel": None}, channel="service-desk")
     assert "channel" in neither["data"]["errors"]
     person = {"label": "agent", "value": agent.id}
@@ -289,8 +289,8 @@ def test_a_place_is_needed_and_only_one(agent: MattermostClient) -> None:
 
 
 def test_one_form_shares_once(world: World, agent: MattermostClient) -> None:
-    """Sent twice, one card."""
-    form, option = chosen(agent, share_form(agent), "INC0010001")
+    """Submitted twice, it posts one card."""
+    form, option = choose(agent, share_form(agent), "INC0010001")
     first = agent.submit(form, {"record": option}, channel="service-desk")
     second = agent.submit(form, {"record": option}, channel="service-desk")
     assert first["text"] == second["text"]
@@ -298,7 +298,7 @@ def test_one_form_shares_once(world: World, agent: MattermostClient) -> None:
 
 
 def test_a_typed_number_opens_the_form_with_its_preview(world: World, agent: MattermostClient) -> None:
-    """The record is chosen, the channel is the one being viewed; one press shares it."""
+    """The record is chosen, and the channel is the current one; one press shares it."""
     form = opened(agent.command("share", {"record": "inc0010002"}, channel="service-desk"))
     assert default(form, "record").startswith("incident.")
     assert default(form, "channel") == agent.channel("service-desk")
@@ -306,8 +306,8 @@ def test_a_typed_number_opens_the_form_with_its_preview(world: World, agent: Mat
     assert attachment(world.mattermost.posts_in("service-desk")[-1])["title"].startswith("INC0010002")
 
 
-def test_typed_words_that_fit_several_name_them(agent: MattermostClient) -> None:
-    """The form opens and says which; nothing typed opens it empty."""
+def test_typed_words_with_several_matches_list_them(agent: MattermostClient) -> None:
+    """The form opens and lists them; without text it opens empty."""
     form = opened(agent.command("share", {"record": "vpn"}, channel="service-desk"))
     assert "INC0010003" in form["header"]
     assert "PRB0040001" in form["header"]
@@ -315,12 +315,12 @@ def test_typed_words_that_fit_several_name_them(agent: MattermostClient) -> None
     assert "header" not in opened(agent.command("share", {}, channel="service-desk"))
 
 
-def test_a_record_that_the_sharer_may_not_see_is_not_shared(world: World, agent: MattermostClient) -> None:
-    """Found by an agent, sent by somebody who may not read it: the refusal is named, nothing is posted."""
-    _, option = chosen(agent, share_form(agent), "INC0010001")
+def test_a_record_that_the_sharer_cant_see_isnt_shared(world: World, agent: MattermostClient) -> None:
+    """An agent found it, and someone without access submits it: the answer gives the reason, and nothing is posted."""
+    _, option = choose(agent, share_form(agent), "INC0010001")
     requester = world.connected("requester")
     assert offered(requester, share_form(requester), "INC0010001") == []
-    form, mine = chosen(requester, share_form(requester), "INC0010003")
+    form, mine = choose(requester, share_form(requester), "INC0010003")
     assert mine["label"].startswith("INC0010003")
     answer = requester.submit(form, {"record": option}, channel="service-desk")
     assert answer["type"] == "error"
@@ -328,15 +328,15 @@ def test_a_record_that_the_sharer_may_not_see_is_not_shared(world: World, agent:
     assert world.mattermost.posts_in("service-desk") == []
 
 
-def test_a_class_that_nobody_shares_is_neither_found_nor_shared(world: World, agent: MattermostClient) -> None:
-    """A child of incident stays out of searches and of cards until an administrator names its table."""
+def test_a_class_that_isnt_shared_is_neither_found_nor_shared(world: World, agent: MattermostClient) -> None:
+    """A child class of incident appears in searches and cards only after an administrator adds its table."""
     made = world.administer(
         "POST", "/api/now/table/u_facility_incident", {"short_description": "Secret leak", "u_building": "B1"}
     ).json()["result"]
     form = share_form(agent)
     assert offered(agent, form, "secret leak") == []
     assert offered(agent, form, "secret leak", {"table": choice(form, "table", "Incident")}) == []
-    form, _ = chosen(agent, form, "INC0010001")
+    form, _ = choose(agent, form, "INC0010001")
     smuggled = {"label": "x", "value": f"incident.{made['sys_id']}"}
     answer = agent.submit(form, {"record": smuggled}, channel="service-desk")
     assert "SHARED_TABLES" in answer["text"]
@@ -346,10 +346,10 @@ def test_a_class_that_nobody_shares_is_neither_found_nor_shared(world: World, ag
 
 
 @pytest.mark.parametrize("table", ["sys_user", "u_facility_incident", "sn_hr_core_case"])
-def test_a_table_that_is_not_shared_is_not_even_read(world: World, agent: MattermostClient, table: str) -> None:
-    """A record that no form offers is refused by its table's name, before ServiceNow is asked."""
+def test_a_table_that_isnt_shared_isnt_read(world: World, agent: MattermostClient, table: str) -> None:
+    """A record that no form offers is rejected by its table's name, before any request to ServiceNow."""
     sys_id = world.servicenow.rows("sys_user")[0]["sys_id"]
-    form, _ = chosen(agent, share_form(agent), "INC0010001")
+    form, _ = choose(agent, share_form(agent), "INC0010001")
     smuggled = {"label": "x", "value": f"{table}.{sys_id}"}
     world.servicenow.clear_requests()
     for answer in (
@@ -360,18 +360,18 @@ def test_a_table_that_is_not_shared_is_not_even_read(world: World, agent: Matter
     assert world.asked() == []
 
 
-def test_links_lead_to_the_workspace_where_that_is_set(world: World, agent: MattermostClient) -> None:
-    """Records open in the workspace; articles, which it has not, in the classic frame."""
+def test_links_lead_to_the_workspace_if_set(world: World, agent: MattermostClient) -> None:
+    """Records open in the workspace; articles, which it doesn't support, open in the classic frame."""
     world.restart(record_links="workspace")
     for query, path in (("INC0010001", "/now/sow/record/incident/"), ("connect to the vpn", "/nav_to.do?uri=kb_")):
-        form, option = chosen(agent, share_form(agent), query)
+        form, option = choose(agent, share_form(agent), query)
         agent.submit(form, {"record": option}, channel="service-desk")
         assert path in attachment(world.mattermost.posts_in("service-desk")[-1])["title_link"]
 
 
-def test_a_silent_servicenow_shares_nothing_and_says_so(world: World, agent: MattermostClient) -> None:
-    """The form stays, and works as soon as ServiceNow does."""
-    form, option = chosen(agent, share_form(agent), "INC0010001")
+def test_a_timeout_shares_nothing_and_is_reported(world: World, agent: MattermostClient) -> None:
+    """The form remains open and works as soon as ServiceNow does."""
+    form, option = choose(agent, share_form(agent), "INC0010001")
     world.servicenow.fault("hibernating", "/api/now/v2/table/incident")
     answer = agent.submit(form, {"record": option}, channel="service-desk")
     assert answer["type"] == "error"
@@ -380,9 +380,9 @@ def test_a_silent_servicenow_shares_nothing_and_says_so(world: World, agent: Mat
     assert agent.submit(form, {"record": option}, channel="service-desk")["type"] == "ok"
 
 
-def test_nobody_shares_without_a_connected_account(world: World, agent: MattermostClient) -> None:
-    """The command is not offered; an open form is answered with the way to connect."""
-    form, option = chosen(agent, share_form(agent), "INC0010001")
+def test_sharing_requires_a_connected_account(world: World, agent: MattermostClient) -> None:
+    """The command isn't offered; an open form is answered with a link to connect."""
+    form, option = choose(agent, share_form(agent), "INC0010001")
     agent.command("disconnect")
     answer = agent.submit(form, {"record": option}, channel="service-desk")
     assert answer["type"] == "error"
@@ -391,7 +391,7 @@ def test_nobody_shares_without_a_connected_account(world: World, agent: Mattermo
 
 
 def test_it_works_in_a_direct_message(world: World, agent: MattermostClient) -> None:
-    """The conversation being viewed is the default, though no list of channels holds it."""
+    """The current conversation is the default, although no list of channels contains it."""
     requester = world.person("requester")
     direct = agent.post("/api/v4/channels/direct", [agent.id, requester.id])["id"]
     form = opened(agent.command("share", {"record": "INC0010001"}, channel_id=direct))
@@ -416,8 +416,8 @@ ODD: list[Any] = [
 
 
 @pytest.mark.parametrize("kind", ["form", "refresh", "submit"])
-def test_a_record_that_is_none_is_refused_in_words(world: World, agent: MattermostClient, kind: str) -> None:
-    """What no look-up offers is searched for, and the answer says what is wrong with it."""
+def test_an_invalid_record_is_rejected_with_a_message(world: World, agent: MattermostClient, kind: str) -> None:
+    """A value that no lookup offered is searched for, and the answer says what is wrong with it."""
     expand = {"acting_user": "+summary", "channel": "summary", "acting_user_access_token": "all"}
     for record in ODD:
         answer = agent.call({"path": f"/record/share/{kind}", "expand": expand}, values={"record": record})

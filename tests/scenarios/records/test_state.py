@@ -1,4 +1,4 @@
-"""States: what can follow, what each demands, and nothing overwritten unseen."""
+"""States: which ones can follow, which fields each requires, and nothing is overwritten unseen."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ DONE = {"state": "6", "close_code": "Duplicate", "close_notes": "x"}
 
 @pytest.fixture
 def agent(world: World) -> MattermostClient:
-    """A connected agent whose choices are warm."""
+    """A connected agent; the choices are cached."""
     agent = world.connected("agent")
     state_form(agent)
     world.servicenow.clear_requests()
@@ -35,26 +35,26 @@ def with_state(person: MattermostClient, form: Json, label: str, **values: Any) 
 
 
 def administer(world: World, number: str, table: str = "incident", **columns: str) -> None:
-    """Somebody changes the record in ServiceNow."""
+    """Someone changes the record in ServiceNow."""
     world.administer("PATCH", f"/api/now/table/{table}/{row(world, number)['sys_id']}", columns)
 
 
 def test_states_are_in_order_with_the_current_one_chosen(agent: MattermostClient) -> None:
-    """All active ones, as ServiceNow lists them."""
+    """All active states, in ServiceNow's order."""
     form = state_form(agent)
     assert labels(form, "state") == INCIDENT_STATES
     assert default(form, "state") == "1"
 
 
-def test_states_are_in_the_person_s_language(world: World, agent: MattermostClient) -> None:
-    """A German account reads German; the value is the same."""
+def test_states_are_in_the_persons_language(world: World, agent: MattermostClient) -> None:
+    """A German account sees German labels; the value is the same."""
     form = state_form(world.connected("agent2"))
     assert labels(form, "state")[:3] == ["Neu", "In Bearbeitung", "Zurückgestellt"]
     assert default(form, "state") == "1"
 
 
-def test_an_inactive_state_is_not_offered(world: World) -> None:
-    """What an administrator switched off stays away."""
+def test_an_inactive_state_isnt_offered(world: World) -> None:
+    """An administrator deactivated it."""
     for one in world.servicenow.rows("sys_choice"):
         if (one["name"], one["element"], one["value"]) == ("incident", "state", "8"):
             world.administer("PATCH", f"/api/now/table/sys_choice/{one['sys_id']}", {"inactive": "true"})
@@ -62,7 +62,7 @@ def test_an_inactive_state_is_not_offered(world: World) -> None:
 
 
 def test_opening_costs_one_request_and_saving_two(world: World, agent: MattermostClient) -> None:
-    """A refresh asks nothing; the first request of a save looks for a concurrent change."""
+    """A refresh sends none; a save first checks for a concurrent change."""
     form = opened(act(agent, "INC0010001", "state"))
     assert [entry["method"] for entry in world.asked()] == ["GET", "GET"]  # the view, then the form
     world.servicenow.clear_requests()
@@ -76,8 +76,8 @@ def test_opening_costs_one_request_and_saving_two(world: World, agent: Mattermos
 
 
 @pytest.mark.parametrize("label", ["Resolved", "Closed"])
-def test_a_resolution_needs_code_and_notes(world: World, agent: MattermostClient, label: str) -> None:
-    """The fields appear when the state is chosen; without them nothing is asked of ServiceNow."""
+def test_a_resolution_requires_code_and_notes(world: World, agent: MattermostClient, label: str) -> None:
+    """The fields appear when the state is chosen; without them nothing is sent to ServiceNow."""
     form = with_state(agent, state_form(agent), label)
     assert names(form) == ["state", "close_code", "close_notes"]
     assert field(form, "close_code")["is_required"]
@@ -96,8 +96,8 @@ def test_a_resolution_needs_code_and_notes(world: World, agent: MattermostClient
     )
 
 
-def test_on_hold_needs_its_reason_and_a_word_to_the_caller(world: World, agent: MattermostClient) -> None:
-    """Awaiting the caller, the caller is told what for; other reasons need no comment."""
+def test_on_hold_requires_its_reason_and_a_comment_for_the_caller(world: World, agent: MattermostClient) -> None:
+    """Awaiting Caller requires a comment that tells the caller why; other reasons don't."""
     form = with_state(agent, state_form(agent), "On Hold")
     assert names(form) == ["state", "hold_reason", "comments"]
     assert set(agent.submit(form, {})["data"]["errors"]) == {"hold_reason"}
@@ -113,15 +113,15 @@ def test_on_hold_needs_its_reason_and_a_word_to_the_caller(world: World, agent: 
     assert agent.submit(form, {"hold_reason": vendor})["type"] == "ok"
 
 
-def test_what_is_entered_stays_when_the_state_changes_and_comes_back(agent: MattermostClient) -> None:
-    """Fields of the chosen state are shown with what they hold."""
+def test_entered_values_survive_a_change_of_the_chosen_state(agent: MattermostClient) -> None:
+    """The fields of the chosen state are shown with their values."""
     form = with_state(agent, state_form(agent), "Resolved", close_notes="Half a sentence")
     assert default(form, "close_notes") == "Half a sentence"
     assert default(form, "state") == "6"
 
 
-def test_what_an_earlier_state_left_behind_is_not_filled_in(world: World, agent: MattermostClient) -> None:
-    """An old reason and resolution aren't filled in again: a state's fields are those of a record that is in it."""
+def test_values_left_by_an_earlier_state_arent_filled_in(world: World, agent: MattermostClient) -> None:
+    """An old hold reason or resolution isn't filled in: a state's fields are filled in only if the record is in it."""
     number = "INC0010001"
     administer(world, number, hold_reason="4", close_code="Duplicate", close_notes="As INC0010002")
     for label, fields in (("On Hold", ["hold_reason"]), ("Resolved", ["close_code", "close_notes"])):
@@ -139,8 +139,8 @@ def test_what_an_earlier_state_left_behind_is_not_filled_in(world: World, agent:
     assert [default(closed, name) for name in ("close_code", "close_notes")] == ["Duplicate", "As INC0010002"]
 
 
-def test_a_problem_s_cause_and_fix_are_filled_in_while_it_is_worked_on(world: World, agent: MattermostClient) -> None:
-    """Cause and fix are written down on the way, a resolution at the end; on a new problem both are old."""
+def test_a_problems_cause_and_fix_are_filled_in_while_it_is_in_progress(world: World, agent: MattermostClient) -> None:
+    """They are written before the resolution; on a new problem both are outdated."""
     number = "PRB0040001"
     administer(world, number, "problem", cause_notes="Old firmware", resolution_code="fix_applied")
     form = with_state(agent, opened(act(agent, number, "state")), "Resolved")
@@ -159,10 +159,10 @@ def test_a_problem_s_cause_and_fix_are_filled_in_while_it_is_worked_on(world: Wo
         ("CHG0030004", ["Canceled", "Implement"]),
     ],
 )
-def test_a_change_offers_only_what_may_follow(
+def test_a_change_offers_only_its_next_states(
     world: World, agent: MattermostClient, number: str, states: list[str]
 ) -> None:
-    """What ServiceNow says can follow by hand, and the current state, chosen; approvals are not offered."""
+    """The states that ServiceNow says can follow manually, and the current one, chosen; approvals aren't offered."""
     form = state_form(agent, number)
     assert set(labels(form, "state")) == set(states)
     assert default(form, "state") == row(world, number)["state"]
@@ -170,7 +170,7 @@ def test_a_change_offers_only_what_may_follow(
 
 
 def test_a_change_leaves_new_with_its_group(world: World, agent: MattermostClient) -> None:
-    """The group is mandatory and preselected; the state changes."""
+    """The group is required and preselected; the state changes."""
     form = with_state(agent, state_form(agent, "CHG0030001"), "Assess")
     assert names(form) == ["state", "assignment_group"]
     assert default(form, "assignment_group") == row(world, "CHG0030001")["assignment_group"]
@@ -178,14 +178,16 @@ def test_a_change_leaves_new_with_its_group(world: World, agent: MattermostClien
     assert row(world, "CHG0030001")["state"] == "-4"
 
 
-def test_a_problem_s_own_fields_are_mandatory(world: World, agent: MattermostClient) -> None:
-    """Resolving asks for code, cause and fix."""
+def test_a_problems_own_fields_are_required(world: World, agent: MattermostClient) -> None:
+    """Resolving requires code, cause and fix."""
     form = with_state(agent, state_form(agent, "PRB0040001"), "Resolved")
     assert names(form) == ["state", "assigned_to", "resolution_code", "cause_notes", "fix_notes"]
 
 
-def test_a_problem_s_state_that_servicenow_leaves_is_told(world: World, agent: MattermostClient) -> None:
-    """The Table API moves no problem: the person reads it, may choose again, and nothing else changed."""
+def test_a_problem_whose_state_servicenow_left_is_reported(world: World, agent: MattermostClient) -> None:
+    """
+    The Table API doesn't change a problem's state: the person is told and can choose again, and nothing else changed.
+    """
     form = with_state(agent, state_form(agent, "PRB0040001"), "Root Cause Analysis")
     before = row(world, "PRB0040001")
     answer = agent.submit(form, {})
@@ -195,8 +197,8 @@ def test_a_problem_s_state_that_servicenow_leaves_is_told(world: World, agent: M
     assert row(world, "PRB0040001") == before
 
 
-def test_fields_that_were_saved_without_the_state_are_told(world: World, agent: MattermostClient) -> None:
-    """Resolving a problem saves code and notes alone: the person and the thread read it, and the card is current."""
+def test_fields_saved_without_the_state_are_reported(world: World, agent: MattermostClient) -> None:
+    """Resolving a problem saves only code and notes: the person and the thread are told, and the card is current."""
     here = {"channel": "service-desk"}
     shared = opened(agent.command("share", {"record": "PRB0040001"}, **here))
     assert agent.submit(shared, {}, **here)["type"] == "ok"
@@ -222,7 +224,7 @@ def test_fields_that_were_saved_without_the_state_are_told(world: World, agent: 
 
 
 def test_a_concurrent_change_is_shown_before_it_is_overwritten(world: World, agent: MattermostClient) -> None:
-    """Who changed what it is now; nothing is saved at first, and sent again it is."""
+    """The form says who changed it and the current value. Nothing is saved at first; submitted again, it is."""
     form = with_state(agent, state_form(agent), "In Progress")
     administer(world, "INC0010001", state="3", hold_reason="4")
     world.servicenow.clear_requests()
@@ -235,8 +237,8 @@ def test_a_concurrent_change_is_shown_before_it_is_overwritten(world: World, age
     assert row(world, "INC0010001")["state"] == "2"
 
 
-def test_a_state_it_has_already_changes_nothing(world: World, agent: MattermostClient) -> None:
-    """Said so; no write."""
+def test_the_current_state_changes_nothing(world: World, agent: MattermostClient) -> None:
+    """The answer says so, and nothing is written."""
     form = state_form(agent)
     world.servicenow.clear_requests()
     assert "already" in agent.submit(form, {})["text"]
@@ -252,22 +254,22 @@ def test_a_typed_state_is_set_at_once(world: World, agent: MattermostClient, typ
     assert row(world, "INC0010001")["state"] == "2"
 
 
-def test_a_typed_state_that_needs_more_opens_the_form(agent: MattermostClient) -> None:
-    """The state is chosen, its fields are there."""
+def test_a_typed_state_that_requires_fields_opens_the_form(agent: MattermostClient) -> None:
+    """The state is chosen, and its fields are shown."""
     form = opened(agent.command("state", {"record": "INC0010001", "state": "resolved"}))
     assert default(form, "state") == "6"
     assert names(form) == ["state", "close_code", "close_notes"]
 
 
-def test_a_typed_state_that_is_none_names_those_that_are(agent: MattermostClient) -> None:
-    """Above the form."""
+def test_an_unknown_typed_state_lists_the_valid_ones(agent: MattermostClient) -> None:
+    """The list is above the form."""
     form = opened(agent.command("state", {"record": "INC0010001", "state": "Sleeping"}))
     assert "Sleeping" in form["header"]
     assert "On Hold" in form["header"]
 
 
 def test_resolving_by_command(world: World, agent: MattermostClient) -> None:
-    """The form asks for code and notes; typed in full it is done at once; a change is not resolved."""
+    """The form asks for code and notes; with both in the line it resolves at once; a change can't be resolved."""
     form = opened(agent.command("resolve", {"record": "INC0010001"}))
     assert names(form) == ["close_code", "close_notes"]
     done = {"close_code": choice(form, "close_code", "Duplicate"), "close_notes": "Done"}
@@ -279,8 +281,8 @@ def test_resolving_by_command(world: World, agent: MattermostClient) -> None:
 
 
 @pytest.mark.parametrize(("action", "state"), [("close", "7"), ("reopen", "2")])
-def test_the_caller_of_a_resolved_incident_closes_or_reopens_it(world: World, action: str, state: str) -> None:
-    """Without any role: code and notes are there already, a word can be added."""
+def test_the_caller_can_close_or_reopen_a_resolved_incident(world: World, action: str, state: str) -> None:
+    """No role is needed: code and notes are already there, and a comment can be added."""
     administer(world, "INC0010003", **DONE)
     requester = world.connected("requester")
     assert {"Close", "Reopen"} <= set(labels(view(requester, "INC0010003"), "action"))
@@ -293,8 +295,8 @@ def test_the_caller_of_a_resolved_incident_closes_or_reopens_it(world: World, ac
         assert world.servicenow.store.journal(saved["sys_id"], "comments")[0]["value"] == "Broken again"
 
 
-def test_what_an_instance_demands_beyond_the_form_is_named_above_it(world: World, agent: MattermostClient) -> None:
-    """A data policy that the form did not know: the label is told, nothing is half done."""
+def test_a_field_that_only_the_instance_requires_is_named_above_the_form(world: World, agent: MattermostClient) -> None:
+    """The form didn't know of a data policy: the error names the label, and nothing is half done."""
     form = with_state(agent, state_form(agent, "PRB0040001"), "Closed")
     assert names(form) == ["state", "resolution_code", "close_notes"]
     code = field(form, "resolution_code")["options"][0]
@@ -306,8 +308,8 @@ def test_what_an_instance_demands_beyond_the_form_is_named_above_it(world: World
     assert row(world, "PRB0040001")["state"] == "102"
 
 
-def test_an_illegal_step_of_a_change_is_refused_in_words(world: World, agent: MattermostClient) -> None:
-    """The change moved on while the form was open: the rule's name is told, nothing is half done."""
+def test_an_invalid_transition_of_a_change_is_rejected_with_the_reason(world: World, agent: MattermostClient) -> None:
+    """The change moved on while the form was open: the error names the rule, and nothing is half done."""
     form = with_state(agent, state_form(agent, "CHG0030001"), "Assess")
     administer(world, "CHG0030001", "change_request", state="4")
     shown = opened(agent.submit(form, {}))
@@ -317,8 +319,8 @@ def test_an_illegal_step_of_a_change_is_refused_in_words(world: World, agent: Ma
     assert row(world, "CHG0030001")["state"] == "4"
 
 
-def test_a_made_up_state_is_refused(world: World, agent: MattermostClient) -> None:
-    """Only what was offered can be chosen."""
+def test_an_invented_state_is_rejected(world: World, agent: MattermostClient) -> None:
+    """Only offered states can be chosen."""
     form = state_form(agent)
     world.servicenow.clear_requests()
     answer = agent.submit(form, {"state": {"label": "x", "value": "99"}})
@@ -327,12 +329,12 @@ def test_a_made_up_state_is_refused(world: World, agent: MattermostClient) -> No
 
 
 def test_articles_have_no_state(agent: MattermostClient) -> None:
-    """Said in words."""
+    """The answer says so."""
     assert "no state" in agent.command("state", {"record": "KB0010001"})["text"]
 
 
-def test_base_states_stand_in_where_an_instance_tells_nothing(world: World) -> None:
-    """Without metadata and choices the base system's states are offered."""
+def test_base_states_are_used_if_an_instance_returns_none(world: World) -> None:
+    """Without metadata and choices, the base system's states are offered."""
     agent = world.connected("agent")
     world.servicenow.fault("meta_refused", "/api/now/ui/meta", times=100)
     assert labels(state_form(agent), "state") == INCIDENT_STATES

@@ -1,4 +1,4 @@
-"""A record for whoever asks alone: its fields, its link, and what can be done with it as buttons."""
+"""View a record privately: its fields, its link, and buttons for the available actions."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ def agent(world: World) -> MattermostClient:
     return agent
 
 
-def test_a_view_shows_fields_and_link_to_the_asker_alone(world: World, agent: MattermostClient) -> None:
-    """One request; a form with the fields above and no post anywhere."""
+def test_only_the_asker_sees_fields_and_link(world: World, agent: MattermostClient) -> None:
+    """One request; a form shows the fields, and nothing is posted."""
     form = view(agent, "inc0010003")
     assert [entry["path"] for entry in world.asked()] == ["/api/now/v2/table/incident"]
     incident = row(world, "INC0010003")
@@ -40,16 +40,16 @@ def test_a_view_shows_fields_and_link_to_the_asker_alone(world: World, agent: Ma
         ("KB0010001", []),
     ],
 )
-def test_the_buttons_fit_the_table(agent: MattermostClient, number: str, actions: list[str]) -> None:
-    """An article can be refreshed and nothing else; the rest is what the table can do."""
+def test_the_buttons_depend_on_the_table(agent: MattermostClient, number: str, actions: list[str]) -> None:
+    """An article can only be refreshed; other tables have their actions."""
     offered = labels(view(agent, number), "action")
     others = {"Refresh", "Subscribe this channel"}
     assert [label for label in offered if label not in others] == actions
     assert "Refresh" in offered
 
 
-def test_the_buttons_fit_the_state(world: World, agent: MattermostClient) -> None:
-    """A resolved incident waits for close or reopen; a closed one takes comments and a new state."""
+def test_the_buttons_depend_on_the_state(world: World, agent: MattermostClient) -> None:
+    """A resolved incident can be closed or reopened; a closed one can be commented and its state changed."""
     sys_id = row(world, "INC0010001")["sys_id"]
     done = {"state": "6", "close_code": "Duplicate", "close_notes": "x"}
     world.administer("PATCH", f"/api/now/table/incident/{sys_id}", done)
@@ -73,21 +73,21 @@ def test_the_buttons_fit_the_state(world: World, agent: MattermostClient) -> Non
         ("priority", "Priority of INC0010001"),
     ],
 )
-def test_a_button_leads_to_its_form_in_the_same_modal(agent: MattermostClient, action: str, title: str) -> None:
-    """The title names the record where a dialog's title has room for it."""
+def test_a_button_opens_its_form_in_the_same_modal(agent: MattermostClient, action: str, title: str) -> None:
+    """The title names the record if it fits in a dialog's title."""
     expected = title if len(title) <= 24 else title.rpartition(" ")[0]
     assert opened(act(agent, "INC0010001", action))["title"] == expected
 
 
-def test_a_refreshed_view_shows_the_record_as_it_is(world: World, agent: MattermostClient) -> None:
-    """In the same modal."""
+def test_a_refreshed_view_shows_the_current_record(world: World, agent: MattermostClient) -> None:
+    """It is updated in the same modal."""
     form = view(agent, "INC0010001")
     world.administer("PATCH", f"/api/now/table/incident/{row(world, 'INC0010001')['sys_id']}", {"state": "2"})
     assert "- State: In Progress" in opened(agent.submit(form, {"action": "refresh"}))["header"]
 
 
-def test_words_find_the_record_and_several_are_named(agent: MattermostClient) -> None:
-    """One match is shown; several are named with their numbers, and the form asks which."""
+def test_words_find_the_record_and_several_are_listed(agent: MattermostClient) -> None:
+    """One match is shown; several are listed with their numbers, and the form asks which."""
     assert view(agent, "badge reader")["title"] == "Incident INC0010002"
     form = opened(agent.command("view", {"record": "vpn"}))
     assert names(form) == ["record"]
@@ -96,23 +96,23 @@ def test_words_find_the_record_and_several_are_named(agent: MattermostClient) ->
 
 
 @pytest.mark.parametrize("typed", ["INC9999999", "nothing like this", "x"])
-def test_what_is_not_there_is_said_and_asked_for_again(agent: MattermostClient, typed: str) -> None:
-    """The modal opens with the reason above, and a look-up to choose from."""
+def test_a_missing_record_is_reported_and_asked_for_again(agent: MattermostClient, typed: str) -> None:
+    """The form opens with the reason and a lookup."""
     form = opened(agent.command("view", {"record": typed}))
     assert form["header"]
     [item] = agent.look_up(form, "record", "INC0010002")["data"]["items"]
     assert opened(agent.submit(form, {"record": item}))["title"] == "Incident INC0010002"
 
 
-def test_nothing_typed_asks_for_the_record(agent: MattermostClient) -> None:
-    """The modal with its one field, from the command and from the app bar."""
+def test_without_text_it_asks_for_the_record(agent: MattermostClient) -> None:
+    """The form has one field, from the command and from the app bar."""
     assert names(opened(agent.command("view", {}))) == ["record"]
     menu = agent.press("/channel_header", "ServiceNow")["form"]
     assert names(opened(agent.submit(menu, {"action": "view"}))) == ["record"]
 
 
-def test_somebody_else_s_record_is_not_shown_to_people_without_role(world: World, agent: MattermostClient) -> None:
-    """The requester sees the own incident, and of another one only that it is hidden or not there."""
+def test_someone_elses_record_isnt_shown_to_a_person_without_a_role(world: World, agent: MattermostClient) -> None:
+    """The requester sees their own incident; another one is hidden or doesn't exist."""
     requester = world.connected("requester")
     assert view(requester, "INC0010003")["title"] == "Incident INC0010003"
     form = opened(requester.command("view", {"record": "INC0010001"}))
@@ -120,8 +120,8 @@ def test_somebody_else_s_record_is_not_shown_to_people_without_role(world: World
     assert "Email" not in str(form)
 
 
-def test_watching_and_stopping_leave_the_rest_of_the_list(world: World, agent: MattermostClient) -> None:
-    """The own name comes and goes; others stay on the list."""
+def test_watching_and_unwatching_keep_the_rest_of_the_list(world: World, agent: MattermostClient) -> None:
+    """Only the person's own entry is added and removed."""
     incident = row(world, "INC0010001")
     other = row(world, "INC0010003")["caller_id"]
     world.administer("PATCH", f"/api/now/table/incident/{incident['sys_id']}", {"watch_list": other})
@@ -134,7 +134,7 @@ def test_watching_and_stopping_leave_the_rest_of_the_list(world: World, agent: M
 
 
 def test_taking_a_record_assigns_it(world: World, agent: MattermostClient) -> None:
-    """Assign to me, from the view, with one read and one write."""
+    """Assign to me works from the view, with one read and one write."""
     form = view(agent, "INC0010001")
     world.servicenow.clear_requests()
     answer = agent.submit(form, {"action": "mine"})
@@ -144,10 +144,8 @@ def test_taking_a_record_assigns_it(world: World, agent: MattermostClient) -> No
     assert "already" in act(agent, "INC0010001", "mine")["text"]
 
 
-def test_what_somebody_else_took_meanwhile_is_shown_before_it_is_taken_away(
-    world: World, agent: MattermostClient
-) -> None:
-    """The view is old: who has it now is shown, and a second press takes it."""
+def test_a_record_taken_by_someone_else_is_shown_before_it_is_reassigned(world: World, agent: MattermostClient) -> None:
+    """The view is outdated: the current assignee is shown, and a second press takes over."""
     form = view(agent, "INC0010001")
     incident = row(world, "INC0010001")
     other = next(one["sys_id"] for one in world.servicenow.rows("sys_user") if one["user_name"] == "agent2")
@@ -160,7 +158,7 @@ def test_what_somebody_else_took_meanwhile_is_shown_before_it_is_taken_away(
 
 
 def test_priority_follows_from_impact_and_urgency(world: World, agent: MattermostClient) -> None:
-    """Both are preselected as they are; ServiceNow makes the priority of them."""
+    """Both current values are preselected; ServiceNow computes the priority."""
     form = opened(act(agent, "INC0010001", "priority"))
     assert (default(form, "impact"), default(form, "urgency")) == ("3", "2")
     answer = agent.submit(form, {"impact": {"label": "1 - High", "value": "1"}})
@@ -170,8 +168,8 @@ def test_priority_follows_from_impact_and_urgency(world: World, agent: Mattermos
 
 
 @pytest.mark.parametrize("who", ["me", "@agent2", "Aiko Agent", "aiko", "agent2", "Aiko Agent (agent2)"])
-def test_a_record_is_assigned_to_somebody_by_command(world: World, agent: MattermostClient, who: str) -> None:
-    """Me, somebody here whose account is connected or bears the same name, or a name in ServiceNow."""
+def test_a_record_is_assigned_by_command(world: World, agent: MattermostClient, who: str) -> None:
+    """To me, to a Mattermost user who is connected or has the same name, or to a name in ServiceNow."""
     answer = agent.command("assign", {"record": "INC0010001", "assigned_to": who})
     assert answer["type"] == "ok", answer
     wanted = "Amir Agent" if who == "me" else "Aiko Agent"
@@ -179,7 +177,7 @@ def test_a_record_is_assigned_to_somebody_by_command(world: World, agent: Matter
 
 
 def test_an_ambiguous_name_is_answered_with_its_candidates(world: World, agent: MattermostClient) -> None:
-    """Nothing is written; both are named."""
+    """Nothing is written; both are listed."""
     answer = agent.command("assign", {"record": "INC0010001", "assigned_to": "age"})
     assert answer["type"] == "error"
     assert "Amir Agent" in answer["text"]
@@ -190,7 +188,7 @@ def test_an_ambiguous_name_is_answered_with_its_candidates(world: World, agent: 
 
 
 def test_an_exact_user_name_wins(world: World, agent: MattermostClient) -> None:
-    """Others whose name or user name contains it don't make it ambiguous; with an `@` it is found while typing."""
+    """Longer names that contain it don't make it ambiguous; with an `@` it is found while typing."""
     answer = agent.command("assign", {"record": "INC0010001", "assigned_to": "agent"})
     assert answer["type"] == "ok", answer
     assert world.servicenow.store.display("sys_user", row(world, "INC0010001")["assigned_to"]) == "Amir Agent"
@@ -200,15 +198,15 @@ def test_an_exact_user_name_wins(world: World, agent: MattermostClient) -> None:
 
 
 def test_the_connected_account_counts_whatever_its_name(world: World, agent: MattermostClient) -> None:
-    """Somebody here who connected as another ServiceNow user is that user."""
+    """A Mattermost user who connected as another ServiceNow user is assigned as that user."""
     other = world.person("agent2")
     assert "Completed connecting" in other.connect(as_user="newcomer").text
     agent.command("assign", {"record": "INC0010001", "assigned_to": "@agent2"})
     assert world.servicenow.store.display("sys_user", row(world, "INC0010001")["assigned_to"]) == "Nora Newcomer"
 
 
-def test_a_group_is_assigned_in_the_form_and_a_cleared_person_is_cleared(world: World, agent: MattermostClient) -> None:
-    """The form holds who has it; clearing the person and choosing a group writes both."""
+def test_a_group_is_assigned_and_a_cleared_person_is_unassigned(world: World, agent: MattermostClient) -> None:
+    """The form shows the assignee; clearing the person and choosing a group writes both."""
     agent.command("assign", {"record": "INC0010001", "assigned_to": "me"})
     form = opened(agent.command("assign", {"record": "INC0010001"}))
     assert default(form, "assigned_to") == row(world, "INC0010001")["assigned_to"]
@@ -221,8 +219,8 @@ def test_a_group_is_assigned_in_the_form_and_a_cleared_person_is_cleared(world: 
     )
 
 
-def test_a_shared_card_is_what_a_view_shows(world: World, agent: MattermostClient) -> None:
-    """Card and view name the same fields with the same texts."""
+def test_a_shared_card_shows_the_same_as_a_view(world: World, agent: MattermostClient) -> None:
+    """Card and view have the same fields and texts."""
     form = opened(agent.command("share", {"record": "INC0010003"}, channel="service-desk"))
     agent.submit(form, {}, channel="service-desk")
     shown = facts(world.mattermost.posts_in("service-desk")[-1])

@@ -1,4 +1,4 @@
-"""What the scenarios of subscriptions share: an instance with the component, and the forms as people use them."""
+"""Helpers for the subscription scenarios: an instance with the component, and the forms as people use them."""
 
 import json
 from pathlib import Path
@@ -34,13 +34,13 @@ def install(world: World, update_set: bytes) -> None:
 
 
 def give_role(world: World, name: str) -> None:
-    """Let somebody subscribe."""
+    """Give someone the role that subscribing requires."""
     user = next(row["sys_id"] for row in world.servicenow.rows("sys_user") if row["user_name"] == name)
     world.administer("POST", "/api/now/table/sys_user_has_role", {"user": user, "role": ROLE_ID})
 
 
 def make_key(world: World) -> None:
-    """Give the component something to sign with."""
+    """Give the component a key to sign with."""
     response = requests.post(
         f"{world.servicenow.url}/api/now/table/{AUTH_TABLE}?sysparm_input_display_value=true",
         json={"server_url": world.config.app_url, "key_id": KEY_ID, "signing_secret": SECRET},
@@ -57,7 +57,7 @@ def rows(world: World) -> list[dict[str, str]]:
 
 
 def foreign_row(world: World, who: str = "agent", **columns: str) -> str:
-    """A row that somebody wrote past us; its sys_id."""
+    """A row that someone wrote directly in ServiceNow; returns its sys_id."""
     row = {
         "type": "object",
         "record_type": "incident",
@@ -69,7 +69,7 @@ def foreign_row(world: World, who: str = "agent", **columns: str) -> str:
 
 
 def grants(world: World) -> list[Json]:
-    """What the service keeps beside them, read from its disk."""
+    """The grants on the service's disk."""
     path = Path(urlsplit(world.config.storage_url).path) / "channel_grants.json"
     tables = json.loads(path.read_text()) if path.exists() else {}
     return [grant for table in tables.values() for grant in table.values()]
@@ -114,12 +114,12 @@ def press(person: MattermostClient, form: Json, action: str, values: Json | None
 
 
 def subscribe(person: MattermostClient, values: Json | None = None, **where: Any) -> Json:
-    """Fill the form in and save it; the answer. Without *values* the form as it opens."""
+    """Fill in the form and save it; returns the answer. Without *values* it submits the defaults."""
     return press(person, opened(person, **where), "save", values, **where)
 
 
 def for_record(person: MattermostClient, number: str, **where: Any) -> tuple[Json, Json]:
-    """The form switched to one record, and that record chosen: form and values."""
+    """The form switched to one record, with that record chosen: form and values."""
     form = opened(person, **where)
     kind = option(form, "kind", "record")
     form = person.refresh(form, "kind", {"kind": kind}, **(where or HERE))["form"]
@@ -128,6 +128,6 @@ def for_record(person: MattermostClient, number: str, **where: Any) -> tuple[Jso
 
 
 def only(world: World) -> dict[str, str]:
-    """The one subscription that there is."""
+    """The only subscription."""
     [row] = rows(world)
     return row

@@ -1,4 +1,4 @@
-"""Subscribing: one form makes one subscription, with the rights of whoever asks."""
+"""One form makes one subscription, with the person's own rights."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -30,7 +30,7 @@ ROWS = f"/api/now/v2/table/{TABLE}"
 
 @pytest.fixture
 def agent(world: World) -> MattermostClient:
-    """A connected agent who may subscribe, at an instance with the component; columns are warm."""
+    """A connected agent who can subscribe, on an instance with the component; columns are cached."""
     install_component(world, "agent", "agent2", "newcomer")
     agent = world.connected("agent")
     opened(agent)
@@ -38,7 +38,7 @@ def agent(world: World) -> MattermostClient:
     return agent
 
 
-def test_the_form_as_it_opens_subscribes_the_channel(world: World, agent: MattermostClient) -> None:
+def test_the_form_subscribes_the_channel_by_default(world: World, agent: MattermostClient) -> None:
     """Defaults: this channel, the whole table, state, priority and comments, threads, comment text shown."""
     form = opened(agent)
     assert field(form, "channel")["value"] == {"label": "Service Desk", "value": agent.channel("service-desk")}
@@ -73,15 +73,15 @@ def test_the_form_as_it_opens_subscribes_the_channel(world: World, agent: Matter
 
 
 def test_it_takes_two_round_trips(world: World, agent: MattermostClient) -> None:
-    """The form opens without one; saving inserts, then looks for an older twin."""
+    """The form opens without one; saving inserts, then looks for an older duplicate."""
     form = opened(agent)
     assert world.asked() == []
     press(agent, form, "save")
     assert [(entry["method"], entry["path"]) for entry in world.asked()] == [("POST", ROWS), ("GET", ROWS)]
 
 
-def test_the_channel_is_told_who_did_it(world: World, agent: MattermostClient) -> None:
-    """A post of the bot names the person, what is followed, the events and the id; nobody is mentioned."""
+def test_the_channel_learns_who_subscribed(world: World, agent: MattermostClient) -> None:
+    """The bot's post names the person, the record, the events and the ID, and mentions nobody."""
     subscribe(agent, {"name": "All of *it* @all"})
     post = world.mattermost.posts_in("service-desk")[-1]
     assert world.mattermost.state.users[post["user_id"]]["username"] == "servicenow"
@@ -95,7 +95,7 @@ def test_the_channel_is_told_who_did_it(world: World, agent: MattermostClient) -
 
 
 def test_a_record_is_found_by_its_number(world: World, agent: MattermostClient) -> None:
-    """Choosing one record brings a look-up, takes the filter and “created” away, and costs no more to save."""
+    """Choosing one record shows a lookup, hides the filter and “created”, and costs no more to save."""
     form, values = for_record(agent, "INC0010001")
     assert "record" in names(form)
     assert not {"priority", "assignment_group", "text", "filter"} & set(names(form))
@@ -110,8 +110,8 @@ def test_a_record_is_found_by_its_number(world: World, agent: MattermostClient) 
     assert len(world.asked()) == 2
 
 
-def test_created_is_dropped_when_a_record_is_chosen(agent: MattermostClient) -> None:
-    """What was ticked for the table and means nothing for a record goes with the change; the rest stays."""
+def test_created_is_dropped_if_a_record_is_chosen(agent: MattermostClient) -> None:
+    """An event that means nothing for a single record is dropped; the others are kept."""
     form = opened(agent)
     values = {"events": options(form, "events", "created", "state"), "name": "Mine", "text": "VPN"}
     form = agent.refresh(form, "kind", values | {"kind": option(form, "kind", "record")}, **HERE)["form"]
@@ -121,8 +121,8 @@ def test_created_is_dropped_when_a_record_is_chosen(agent: MattermostClient) -> 
     assert "value" not in field(form, "text")
 
 
-def test_created_is_refused_for_a_record(world: World, agent: MattermostClient) -> None:
-    """Even from a client that sends it nevertheless: it would never happen."""
+def test_created_is_rejected_for_a_record(world: World, agent: MattermostClient) -> None:
+    """A client that sends it anyway gets an error: a record is created only once."""
     form, values = for_record(agent, "INC0010001")
     values["events"] = [{"label": "New record created", "value": "created"}]
     answer = press(agent, form, "save", values)
@@ -131,7 +131,7 @@ def test_created_is_refused_for_a_record(world: World, agent: MattermostClient) 
 
 
 def test_another_table_clears_what_no_longer_fits(agent: MattermostClient) -> None:
-    """A chosen record goes, a query on columns that the new table lacks goes, events that it has stay."""
+    """A chosen record and a filter on missing columns are cleared; events that the new table has are kept."""
     form = opened(agent)
     values = {"table": option(form, "table", "kb_knowledge"), "filter": "caller_idISNOTEMPTY"}
     form = agent.refresh(form, "table", values, **HERE)["form"]
@@ -143,8 +143,8 @@ def test_another_table_clears_what_no_longer_fits(agent: MattermostClient) -> No
     assert "value" not in field(form, "record")
 
 
-def test_everything_that_was_entered_is_stored(world: World, agent: MattermostClient) -> None:
-    """Filter, name and options arrive in their columns; the grant says the same."""
+def test_everything_entered_is_stored(world: World, agent: MattermostClient) -> None:
+    """Filter, name and options are in their columns, and the grant has the same."""
     form = opened(agent)
     [group] = agent.look_up(form, "assignment_group", "netw", **HERE)["data"]["items"]
     values = {
@@ -180,8 +180,8 @@ def test_everything_that_was_entered_is_stored(world: World, agent: MattermostCl
     assert "priority 2 \\- High or above" in only_fact
 
 
-def test_a_label_that_a_client_made_up_is_told_nobody(world: World, agent: MattermostClient) -> None:
-    """Only the id of a choice counts: its name is ServiceNow's, whatever the client calls it."""
+def test_a_label_made_up_by_a_client_is_ignored(world: World, agent: MattermostClient) -> None:
+    """Only a choice's ID counts: its name comes from ServiceNow."""
     form = opened(agent)
     [group] = agent.look_up(form, "assignment_group", "netw", **HERE)["data"]["items"]
     press(agent, form, "save", {"assignment_group": group | {"label": "The board"}})
@@ -206,10 +206,10 @@ def test_a_label_that_a_client_made_up_is_told_nobody(world: World, agent: Matte
         ("assignment_group", {"label": "Nobody", "value": "No such group"}, "assignment_group"),
     ],
 )
-def test_what_does_not_fit_is_said_at_its_field(
+def test_invalid_values_are_reported_at_their_field(
     world: World, agent: MattermostClient, name: str, entered: object, at: str
 ) -> None:
-    """The form stays open with what was typed; nothing is stored and nothing posted."""
+    """The form remains open with what was typed; nothing is stored or posted."""
     before = len(world.mattermost.posts_in("service-desk"))
     answer = subscribe(agent, {name: entered})
     assert answer["type"] == "error"
@@ -219,8 +219,8 @@ def test_what_does_not_fit_is_said_at_its_field(
     assert len(world.mattermost.posts_in("service-desk")) == before
 
 
-def test_a_record_that_one_may_not_see_is_refused(world: World, agent: MattermostClient) -> None:
-    """A foreign id that was never offered is read first; hidden and missing look alike."""
+def test_a_record_without_access_is_rejected(world: World, agent: MattermostClient) -> None:
+    """An ID that was never offered is read first; hidden and missing records get the same answer."""
     form, _ = for_record(agent, "INC0010001")
     answer = press(agent, form, "save", {"record": {"label": "INC0000000", "value": "f" * 32}})
     assert "may not see it" in answer["data"]["errors"]["record"]
@@ -228,7 +228,7 @@ def test_a_record_that_one_may_not_see_is_refused(world: World, agent: Mattermos
 
 
 def test_one_form_makes_one_subscription_however_often_it_is_sent(world: World, agent: MattermostClient) -> None:
-    """Eight parallel submits and one more later: one row, one post, the same answer."""
+    """Eight parallel submits and one later: one row, one post, the same answer."""
     form = opened(agent)
     before = len(world.mattermost.posts_in("service-desk"))
     with ThreadPoolExecutor(8) as pool:
@@ -241,7 +241,7 @@ def test_one_form_makes_one_subscription_however_often_it_is_sent(world: World, 
 
 
 def test_two_people_at_once_make_one(world: World, agent: MattermostClient) -> None:
-    """Whoever comes second is shown the first one's, or asked to wait; there is never a second row."""
+    """The second is shown the first one's subscription, or asked to wait; there is never a second row."""
     other = world.connected("agent2")
     forms = [(person, opened(person)) for person in (agent, other) for _ in range(3)]
     with ThreadPoolExecutor(6) as pool:
@@ -251,8 +251,8 @@ def test_two_people_at_once_make_one(world: World, agent: MattermostClient) -> N
     assert [answer["type"] for answer in answers].count("ok") == 1
 
 
-def test_the_same_once_more_offers_the_first_one(world: World, agent: MattermostClient) -> None:
-    """Another form with the same channel, table and filter shows what there is, with its buttons."""
+def test_a_duplicate_offers_the_existing_one(world: World, agent: MattermostClient) -> None:
+    """Another form with the same channel, table and filter shows the existing subscription with its buttons."""
     subscribe(agent)
     answer = subscribe(world.connected("agent2"))
     assert answer["type"] == "form"
@@ -262,8 +262,8 @@ def test_the_same_once_more_offers_the_first_one(world: World, agent: Mattermost
     assert len(rows(world)) == 1
 
 
-def test_an_older_twin_of_another_tool_wins(world: World, agent: MattermostClient) -> None:
-    """A row that its owner wrote in ServiceNow counts as well: ours is removed again, and nothing is posted."""
+def test_an_older_duplicate_from_another_tool_wins(world: World, agent: MattermostClient) -> None:
+    """A row that its owner wrote in ServiceNow counts too: ours is removed again, and nothing is posted."""
     agent2 = world.connected("agent2")
     theirs = foreign_row(world, "agent2", channel_id=agent.channel("service-desk"), user_id=agent2.id)
     world.advance(2)
@@ -276,10 +276,8 @@ def test_an_older_twin_of_another_tool_wins(world: World, agent: MattermostClien
 
 
 @pytest.mark.parametrize("named", ["agent", "nobody"])
-def test_a_row_in_another_s_name_keeps_nobody_from_subscribing(
-    world: World, agent: MattermostClient, named: str
-) -> None:
-    """Somebody with the role writes the same row in another's name: it posts nothing, so it's no reason to give way."""
+def test_a_row_in_another_persons_name_blocks_nobody(world: World, agent: MattermostClient, named: str) -> None:
+    """Someone with the role writes the same row in another person's name: it posts nothing, so it isn't a duplicate."""
     user_id = {"agent": agent.id, "nobody": ""}[named]
     planted = foreign_row(world, "agent2", channel_id=agent.channel("service-desk"), user_id=user_id)
     world.advance(2)
@@ -290,8 +288,8 @@ def test_a_row_in_another_s_name_keeps_nobody_from_subscribing(
     assert len(rows(world)) == 2
 
 
-def test_a_name_that_was_offered_is_remembered_for_that_person_alone(world: World, agent: MattermostClient) -> None:
-    """Another person who sends the same id gets the name that this person's own account reads."""
+def test_an_offered_name_is_remembered_only_for_that_person(world: World, agent: MattermostClient) -> None:
+    """Another person who sends the same ID gets the name that their own account can read."""
     [group] = agent.look_up(opened(agent), "assignment_group", "netw", **HERE)["data"]["items"]
     world.administer("PATCH", f"/api/now/table/sys_user_group/{group['value']}", {"name": "Renamed"})
     agent2 = world.connected("agent2")
@@ -302,8 +300,8 @@ def test_a_name_that_was_offered_is_remembered_for_that_person_alone(world: Worl
     assert facts["Only"] == "assignment group Renamed"
 
 
-def test_a_lost_answer_is_not_mistaken_for_a_row_in_one_s_name(world: World, agent: MattermostClient) -> None:
-    """The insert fails, and somebody else's row that names this person is there: nothing of it is taken for saved."""
+def test_a_lost_answer_isnt_confirmed_by_someone_elses_row(world: World, agent: MattermostClient) -> None:
+    """The insert fails, and someone else's row names this person: it isn't taken for theirs."""
     foreign_row(world, "agent2", channel_id=agent.channel("service-desk"), user_id=agent.id)
     world.servicenow.fault("500", ROWS, method="POST")
     answer = subscribe(agent)
@@ -319,7 +317,9 @@ def test_another_filter_is_another_subscription(world: World, agent: MattermostC
 
 
 def test_testing_keeps_the_form_open(world: World, agent: MattermostClient) -> None:
-    """How many records of the last day match, with three samples; what was entered stays, nothing is saved."""
+    """
+    It shows how many records of the last day match, with three samples; entered values are kept, and nothing is saved.
+    """
     for number in range(5):
         world.administer("POST", "/api/now/table/incident", {"short_description": f"*Zebra* {number}"})
     world.administer("POST", "/api/now/table/incident", {"short_description": "Printer"})
@@ -340,14 +340,17 @@ def test_testing_keeps_the_form_open(world: World, agent: MattermostClient) -> N
 
 
 def test_a_test_without_a_match_says_so(world: World, agent: MattermostClient) -> None:
-    """Changes of two days ago are no changes of the last 24 hours."""
+    """Changes from two days ago are outside the last 24 hours."""
     world.advance(2 * 86_400)
     answer = press(agent, opened(agent), "test")
     assert "none of the records" in answer["form"]["header"]
 
 
-def test_the_switch_of_the_incident_form_subscribes_to_the_new_incident(world: World, agent: MattermostClient) -> None:
-    """One record subscription with the five events; the answer tells both, a second submit makes nothing new."""
+def test_the_incident_forms_switch_subscribes_to_the_new_incident(world: World, agent: MattermostClient) -> None:
+    """
+    It creates a subscription to the record with the five events; the answer reports both, and a second submit creates
+    nothing.
+    """
     menu = agent.press("/channel_header", "ServiceNow", **HERE)["form"]
     form = agent.submit(menu, {"action": "incident"}, **HERE)["form"]
     values = {"short_description": "Disk full", "subscribe": True}
@@ -362,8 +365,8 @@ def test_the_switch_of_the_incident_form_subscribes_to_the_new_incident(world: W
     assert again["text"] == answer["text"]
 
 
-def test_a_refused_subscription_does_not_hide_the_new_incident(world: World, agent: MattermostClient) -> None:
-    """Without the role the incident is made, and the answer says what was not done and why."""
+def test_a_rejected_subscription_doesnt_hide_the_new_incident(world: World, agent: MattermostClient) -> None:
+    """Without the role the incident is created, and the answer says why the subscription wasn't."""
     requester = world.connected("requester")
     menu = requester.press("/channel_header", "ServiceNow", **HERE)["form"]
     form = requester.submit(menu, {"action": "incident"}, **HERE)["form"]

@@ -1,4 +1,4 @@
-"""Looking after a subscription: edit, pause, resume, delete, test; by whom, and what becomes of the row."""
+"""Edit, pause, resume, delete and test a subscription: who can do it, and what happens to the row."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ WORDS = ("edit", "delete", "pause", "resume", "test")
 
 @pytest.fixture
 def agent(world: World) -> MattermostClient:
-    """A connected agent who may subscribe and has subscribed the channel to urgent incidents."""
+    """A connected agent who can subscribe and has subscribed the channel to urgent incidents."""
     install_component(world, "agent", "agent2", "approver")
     agent = world.connected("agent")
     answer = subscribe(agent, {"filter": "priority=1", "name": "Urgent"})
@@ -49,19 +49,19 @@ def run(person: MattermostClient, word: str, sys_id: str, **where: Any) -> Json:
 
 
 def make_channel_admin(world: World, name: str, channel: str = "service-desk") -> None:
-    """Somebody administrates a channel."""
+    """Make someone a channel administrator."""
     person = world.person(name)
     member = world.mattermost.state.members[person.channel(channel), person.id]
     member["roles"] = "channel_user channel_admin"
 
 
-def posted(world: World, channel: str = "service-desk") -> list[str]:
-    """The headlines of what the bot told a channel of subscriptions."""
+def headlines(world: World, channel: str = "service-desk") -> list[str]:
+    """The headlines of the bot's posts about subscriptions in a channel."""
     return [post["message"] for post in world.mattermost.posts_in(channel) if post["props"].get("attachments")]
 
 
-def test_editing_shows_what_is_stored(world: World, agent: MattermostClient) -> None:
-    """Every field has its value, references their names; what was looked up a moment ago is not read again."""
+def test_editing_shows_the_stored_values(world: World, agent: MattermostClient) -> None:
+    """Every field has its value, references have their names, and recently read names aren't read again."""
     [group] = agent.look_up(opened(agent), "assignment_group", "netw", **HERE)["data"]["items"]
     subscribe(
         agent,
@@ -86,7 +86,7 @@ def test_editing_shows_what_is_stored(world: World, agent: MattermostClient) -> 
 
 
 def test_an_edit_sends_only_what_changed(world: World, agent: MattermostClient) -> None:
-    """One column goes out, the grant follows, the channel is told; a second submit changes nothing more."""
+    """One column is written, the grant has the same, and the channel is told; a second submit changes nothing."""
     sys_id = only(world)["sys_id"]
     form = run(agent, "edit", sys_id)["form"]
     world.servicenow.clear_requests()
@@ -99,12 +99,12 @@ def test_an_edit_sends_only_what_changed(world: World, agent: MattermostClient) 
     assert only(world)["sys_mod_count"] == "1"
     [grant] = grants(world)
     assert (grant["name"], grant["owner_id"], grant["version"]) == ("Most urgent", agent.id, 2)
-    assert posted(world).count("**Amir Agent** changed a subscription of this channel") == 1
+    assert headlines(world).count("**Amir Agent** changed a subscription of this channel") == 1
     assert [entry["method"] for entry in world.asked(path=ROWS)] == ["GET", "PATCH", "GET"]
 
 
-def test_a_direct_message_is_told_of_a_conversation(world: World, agent: MattermostClient) -> None:
-    """Whatever happens to its subscription, a direct message is no channel to people."""
+def test_a_direct_message_is_called_a_conversation(world: World, agent: MattermostClient) -> None:
+    """Messages about its subscription don't call it a channel."""
     answer = subscribe(agent, {"direct": True, "name": "Mine"})
     assert answer["type"] == "ok", answer
     row = next(one for one in rows(world) if one["name"] == "Mine")
@@ -119,7 +119,7 @@ def test_a_direct_message_is_told_of_a_conversation(world: World, agent: Matterm
     to_channel = {"direct": False, "channel": {"label": "Town Square", "value": agent.channel("town-square")}}
     press(agent, run(agent, "edit", row["sys_id"])["form"], "save", to_channel)
     assert headline() == "**Amir Agent** moved a subscription away from this conversation"
-    assert posted(world, "town-square")[-1] == "**Amir Agent** changed a subscription of this channel"
+    assert headlines(world, "town-square")[-1] == "**Amir Agent** changed a subscription of this channel"
     press(agent, run(agent, "edit", row["sys_id"])["form"], "save", {"direct": True})
     form = run(agent, "delete", row["sys_id"])["form"]
     assert form["header"].endswith("Its conversation gets no more notifications, and a message there says so.")
@@ -128,29 +128,29 @@ def test_a_direct_message_is_told_of_a_conversation(world: World, agent: Matterm
 
 
 def test_an_edit_without_a_change_writes_nothing(world: World, agent: MattermostClient) -> None:
-    """Saved as it is: no write, no post."""
+    """Saved unchanged, it makes no write and no post."""
     form = run(agent, "edit", only(world)["sys_id"])["form"]
-    before = posted(world)
+    before = headlines(world)
     answer = press(agent, form, "save")
     assert "Nothing was changed" in answer["text"]
     assert only(world)["sys_mod_count"] == "0"
-    assert posted(world) == before
+    assert headlines(world) == before
 
 
 def test_a_subscription_moves_to_another_channel(world: World, agent: MattermostClient) -> None:
-    """Row and grant follow, the bot comes along, both channels are told."""
+    """Row and grant move, the bot joins, and both channels are told."""
     form = run(agent, "edit", only(world)["sys_id"])["form"]
     town = agent.channel("town-square")
     answer = press(agent, form, "save", {"channel": {"label": "Town Square", "value": town}})
     assert answer["type"] == "ok"
     assert only(world)["channel_id"] == town
     assert grants(world)[0]["channel_id"] == town
-    assert posted(world, "town-square")[-1] == "**Amir Agent** changed a subscription of this channel"
-    assert posted(world)[-1] == "**Amir Agent** moved a subscription away from this channel"
+    assert headlines(world, "town-square")[-1] == "**Amir Agent** changed a subscription of this channel"
+    assert headlines(world)[-1] == "**Amir Agent** moved a subscription away from this channel"
 
 
-def test_an_edit_needs_the_right_to_write_in_the_old_and_the_new_channel(world: World, agent: MattermostClient) -> None:
-    """A channel where one may not write is refused, whichever it is; row and grant stay."""
+def test_an_edit_needs_write_access_in_the_old_and_the_new_channel(world: World, agent: MattermostClient) -> None:
+    """Without it in either channel the edit is rejected, and row and grant are unchanged."""
     before = only(world)
     form = run(agent, "edit", before["sys_id"])["form"]
     secret = world.person("approver").channel("operations")
@@ -165,8 +165,8 @@ def test_an_edit_needs_the_right_to_write_in_the_old_and_the_new_channel(world: 
     assert grants(world)[0]["channel_id"] == before["channel_id"]
 
 
-def test_an_edit_that_makes_a_twin_is_refused(world: World, agent: MattermostClient) -> None:
-    """The one that is there is shown instead."""
+def test_an_edit_that_makes_a_duplicate_is_rejected(world: World, agent: MattermostClient) -> None:
+    """The existing one is shown instead."""
     subscribe(agent, {"filter": "priority=2"})
     first, second = rows(world)
     form = run(agent, "edit", second["sys_id"])["form"]
@@ -178,10 +178,8 @@ def test_an_edit_that_makes_a_twin_is_refused(world: World, agent: MattermostCli
 
 @pytest.mark.parametrize("word", WORDS)
 @pytest.mark.parametrize("sys_id", ["", "x", "F" * 32, "f" * 31, f"{'f' * 32}/../incident", f"x{'f' * 32}", "f" * 33])
-def test_an_id_is_32_hex_digits_from_start_to_end(
-    world: World, agent: MattermostClient, word: str, sys_id: str
-) -> None:
-    """Anything else is refused in words, and ServiceNow is not asked."""
+def test_an_id_has_exactly_32_hex_digits(world: World, agent: MattermostClient, word: str, sys_id: str) -> None:
+    """Anything else is rejected with a message, and nothing is sent to ServiceNow."""
     answer = run(agent, word, sys_id)
     assert answer["type"] == "error"
     assert "/servicenow subscriptions list" in answer["text"]
@@ -189,16 +187,16 @@ def test_an_id_is_32_hex_digits_from_start_to_end(
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_an_unknown_id_is_said(world: World, agent: MattermostClient, word: str) -> None:
-    """No such row, and one of somebody without the role, are answered alike."""
+def test_an_unknown_id_is_reported(world: World, agent: MattermostClient, word: str) -> None:
+    """A missing row and one that a person without the role asks for get the same answer."""
     answer = run(agent, word, "f" * 32)
     assert answer["type"] == "error"
     assert "no such subscription" in answer["text"]
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_others_may_do_nothing_with_it(world: World, agent: MattermostClient, word: str) -> None:
-    """A member of the channel with the role in ServiceNow who did not make it, whatever `user_id` says."""
+def test_other_members_cant_change_it(world: World, agent: MattermostClient, word: str) -> None:
+    """A channel member with the role in ServiceNow who didn't create it has no rights, whatever `user_id` says."""
     before = only(world)
     other = world.connected("agent2")
     world.servicenow.clear_requests()
@@ -209,8 +207,8 @@ def test_others_may_do_nothing_with_it(world: World, agent: MattermostClient, wo
     assert only(world) == before
 
 
-def test_a_stolen_user_id_gives_no_rights(world: World, agent: MattermostClient) -> None:
-    """A row that names somebody as its maker is that person's only when ServiceNow says so, too."""
+def test_a_forged_user_id_gives_no_rights(world: World, agent: MattermostClient) -> None:
+    """A row that names someone as its creator is theirs only if ServiceNow confirms it."""
     other = world.connected("agent2")
     channel = agent.channel("service-desk")
     sys_id = foreign_row(world, "agent", channel_id=channel, user_id=other.id, record_type="problem")
@@ -218,16 +216,16 @@ def test_a_stolen_user_id_gives_no_rights(world: World, agent: MattermostClient)
     assert "Paused" in run(agent, "pause", sys_id)["text"]
 
 
-def test_a_role_whose_name_begins_like_an_administrator_s_is_none(world: World, agent: MattermostClient) -> None:
-    """Roles count by their whole names."""
+def test_a_role_that_starts_like_an_administrators_gives_no_rights(world: World, agent: MattermostClient) -> None:
+    """Roles are compared by their full names."""
     other = world.connected("agent2")
     world.mattermost.state.users[other.id]["roles"] = "system_user system_admin_assistant"
     world.mattermost.state.members[agent.channel("service-desk"), other.id]["roles"] = "channel_user channel_admins"
     assert "may change it" in run(other, "pause", only(world)["sys_id"])["text"]
 
 
-def test_an_administrator_of_both_may_edit_and_delete(world: World, agent: MattermostClient) -> None:
-    """The system administrator, who is ServiceNow's too: the maker stays the owner of what is posted."""
+def test_an_administrator_of_both_systems_can_edit_and_delete(world: World, agent: MattermostClient) -> None:
+    """A system administrator who is also ServiceNow's administrator: the creator still owns the notices."""
     admin = world.connected("admin")
     sys_id = only(world)["sys_id"]
     answer = press(admin, run(admin, "edit", sys_id)["form"], "save", {"name": "By the administrator"})
@@ -238,13 +236,13 @@ def test_an_administrator_of_both_may_edit_and_delete(world: World, agent: Matte
     assert answer["text"].startswith("Deleted")
     assert rows(world) == []
     assert grants(world) == []
-    assert posted(world)[-1] == "**Ada Admin** removed a subscription of this channel"
+    assert headlines(world)[-1] == "**Ada Admin** removed a subscription of this channel"
 
 
-def test_a_channel_administrator_may_stop_what_servicenow_does_not_let_go(
-    world: World, agent: MattermostClient
-) -> None:
-    """ServiceNow lets only the maker write the row: an edit is refused in words, a pause stops the posts here."""
+def test_a_channel_administrator_can_stop_what_servicenow_protects(world: World, agent: MattermostClient) -> None:
+    """
+    ServiceNow lets only the creator write the row: an edit is rejected with a message, a pause stops the posts here.
+    """
     boss = world.connected("agent2")
     make_channel_admin(world, "agent2")
     sys_id = only(world)["sys_id"]
@@ -267,8 +265,8 @@ def test_a_channel_administrator_may_stop_what_servicenow_does_not_let_go(
     assert "Aiko Agent, who administrates the channel, stopped it" in text
 
 
-def test_a_channel_administrator_s_delete_stops_it_as_well(world: World, agent: MattermostClient) -> None:
-    """Also a row that nobody set up through us, which would else be posted as its maker's own work."""
+def test_a_channel_administrators_delete_stops_it_too(world: World, agent: MattermostClient) -> None:
+    """Even a row written directly in ServiceNow, which would otherwise be adopted as its creator's."""
     boss = world.connected("agent2")
     make_channel_admin(world, "agent2")
     sys_id = foreign_row(world, "agent", channel_id=agent.channel("service-desk"), user_id=agent.id)
@@ -282,7 +280,7 @@ def test_a_channel_administrator_s_delete_stops_it_as_well(world: World, agent: 
 
 
 def test_pause_and_resume(world: World, agent: MattermostClient) -> None:
-    """The row and the grant say the same; a paused one is listed as paused and offers to go on."""
+    """Row and grant agree; a paused subscription is listed as paused and can be resumed."""
     sys_id = only(world)["sys_id"]
     assert "Paused" in run(agent, "pause", sys_id)["text"]
     assert (only(world)["status"], only(world)["is_active"]) == ("paused", "false")
@@ -298,8 +296,8 @@ def test_pause_and_resume(world: World, agent: MattermostClient) -> None:
     assert grants(world)[0]["status"] == "active"
 
 
-def test_an_edited_pause_stays_a_pause(world: World, agent: MattermostClient) -> None:
-    """Changing a name wakes nothing up."""
+def test_editing_a_paused_one_keeps_it_paused(world: World, agent: MattermostClient) -> None:
+    """Changing the name doesn't resume it."""
     sys_id = only(world)["sys_id"]
     run(agent, "pause", sys_id)
     press(agent, run(agent, "edit", sys_id)["form"], "save", {"name": "Quiet"})
@@ -307,8 +305,8 @@ def test_an_edited_pause_stays_a_pause(world: World, agent: MattermostClient) ->
     assert grants(world)[0]["status"] == "paused"
 
 
-def test_deleting_asks_first_wherever_it_comes_from(world: World, agent: MattermostClient) -> None:
-    """By command, by the old word and by the button: a question with what it is about; Keep keeps."""
+def test_deleting_always_asks_first(world: World, agent: MattermostClient) -> None:
+    """By command, by the legacy command and by button: a confirmation describes the subscription, and Keep keeps it."""
     sys_id = only(world)["sys_id"]
     by_command = run(agent, "delete", sys_id)["form"]
     by_old_word = agent.command("unsubscribe", {"subscription": sys_id}, **HERE)["form"]
@@ -324,13 +322,13 @@ def test_deleting_asks_first_wherever_it_comes_from(world: World, agent: Matterm
     assert answer["text"].startswith("Deleted: every [Incident](")
     assert rows(world) == []
     assert grants(world) == []
-    assert posted(world)[-1] == "**Amir Agent** removed a subscription of this channel"
+    assert headlines(world)[-1] == "**Amir Agent** removed a subscription of this channel"
     again = press(agent, by_command, "delete")
     assert "no such subscription" in again["text"]
 
 
-def test_a_broken_one_comes_back_with_one_press(world: World, agent: MattermostClient) -> None:
-    """While the channel is archived Try again is refused; afterwards row and grant are active again."""
+def test_a_broken_one_is_resumed_with_one_press(world: World, agent: MattermostClient) -> None:
+    """While the channel is archived Try again is rejected; afterwards row and grant are active again."""
     sys_id = only(world)["sys_id"]
     world.servicenow.store.update(TABLE, sys_id, {"status": "broken", "status_reason": "The channel is archived."}, "x")
     channel = world.mattermost.state.channels[agent.channel("service-desk")]
@@ -349,8 +347,8 @@ def test_a_broken_one_comes_back_with_one_press(world: World, agent: MattermostC
     assert grants(world)[0]["status"] == "active"
 
 
-def test_a_record_that_is_gone_can_t_be_resumed(world: World, agent: MattermostClient) -> None:
-    """The rights are checked anew: what one can't read can't be followed."""
+def test_a_subscription_to_a_deleted_record_cant_be_resumed(world: World, agent: MattermostClient) -> None:
+    """Rights are checked again: a record that the person can't read can't be subscribed to."""
     form, values = for_record(agent, "INC0010001")
     press(agent, form, "save", values)
     row = rows(world)[1]
@@ -361,18 +359,16 @@ def test_a_record_that_is_gone_can_t_be_resumed(world: World, agent: MattermostC
     assert rows(world)[1]["status"] == "paused"
 
 
-def test_a_row_of_one_s_own_that_was_made_elsewhere_is_taken_over_by_a_change(
-    world: World, agent: MattermostClient
-) -> None:
-    """Its maker edits it here, and from then on it is as good as set up here."""
+def test_editing_ones_own_row_from_servicenow_adopts_it(world: World, agent: MattermostClient) -> None:
+    """Its creator edits it here, and from then on it is granted."""
     sys_id = foreign_row(world, "agent", channel_id=agent.channel("service-desk"), user_id=agent.id)
     press(agent, run(agent, "edit", sys_id)["form"], "save", {"name": "Mine"})
     grant = next(one for one in grants(world) if one["sys_id"] == sys_id)
     assert (grant["owner_id"], grant["name"], grant["status"]) == (agent.id, "Mine", "active")
 
 
-def test_events_and_options_of_later_versions_stay(world: World, agent: MattermostClient) -> None:
-    """An edit keeps what this version does not know."""
+def test_events_and_options_of_later_versions_are_kept(world: World, agent: MattermostClient) -> None:
+    """An edit keeps what this version doesn't know."""
     sys_id = foreign_row(
         world,
         channel_id=agent.channel("service-desk"),
@@ -385,8 +381,8 @@ def test_events_and_options_of_later_versions_stay(world: World, agent: Mattermo
     assert (row["subscription_events"], row["options"]) == ("state,escalated", "in_channel,loud")
 
 
-def test_subscriptions_are_offered_behind_commands(world: World, agent: MattermostClient) -> None:
-    """The person's own, by name or table, without asking ServiceNow; other people's are not offered."""
+def test_commands_suggest_subscriptions(world: World, agent: MattermostClient) -> None:
+    """The person's own, by name or table, without a request to ServiceNow; other people's aren't suggested."""
     [leaf] = [one for words, one in agent.entries("/command").items() if words == "servicenow subscriptions edit"]
     found = agent.look_up(leaf["form"], "subscription", "", **HERE)["data"]["items"]
     assert [one["value"] for one in found] == [f"Urgent · {only(world)['sys_id'][-6:]}"]
@@ -398,7 +394,7 @@ def test_subscriptions_are_offered_behind_commands(world: World, agent: Mattermo
 
 
 def test_a_test_goes_through_servicenow(world: World, agent: MattermostClient) -> None:
-    """The component is asked once, with this subscription; its outbox holds the report."""
+    """The component is called once with this subscription; its outbox has the report."""
     make_key(world)
     world.administer("POST", "/api/now/table/incident", {"short_description": "Fire", "impact": "1", "urgency": "1"})
     answer = run(agent, "test", only(world)["sys_id"])
@@ -407,7 +403,7 @@ def test_a_test_goes_through_servicenow(world: World, agent: MattermostClient) -
 
 
 def test_a_test_without_a_matching_record_says_so(world: World, agent: MattermostClient) -> None:
-    """Nothing matches, or the component has no key yet: what to do instead."""
+    """If nothing matches, or the component has no key yet, the answer says what to do instead."""
     assert "has no key" in run(agent, "test", only(world)["sys_id"])["text"]
     make_key(world)
     subscribe(agent, {"filter": "short_description=nothing has this title"})
@@ -417,7 +413,7 @@ def test_a_test_without_a_matching_record_says_so(world: World, agent: Mattermos
 
 
 def test_editing_a_table_that_is_no_longer_offered(world: World, agent: MattermostClient) -> None:
-    """It is shown as what it is and can't be saved so; nothing is taken for another table."""
+    """It is shown with its name and can't be saved; no other table takes its place."""
     sys_id = foreign_row(world, channel_id=agent.channel("service-desk"), user_id=agent.id, record_type="sc_task")
     form = run(agent, "edit", sys_id)["form"]
     assert field(form, "table")["value"]["value"] == "sc_task"

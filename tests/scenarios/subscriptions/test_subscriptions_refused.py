@@ -1,4 +1,4 @@
-"""Subscribing where something is missing: in ServiceNow, in Mattermost, or an answer in between."""
+"""Subscribing fails with a clear message if ServiceNow or Mattermost lacks something or an answer is lost."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ NEW_COLUMNS = {"name", "filter_query", "options", "status", "status_reason", "fi
 
 @pytest.fixture
 def agent(world: World) -> MattermostClient:
-    """A connected agent who may subscribe, at an instance with the component; columns are warm."""
+    """A connected agent who can subscribe, on an instance with the component; columns are cached."""
     install_component(world, "agent", "agent2")
     agent = world.connected("agent")
     opened(agent)
@@ -40,7 +40,7 @@ def agent(world: World) -> MattermostClient:
 
 
 def as_version_2_1(xml: bytes) -> bytes:
-    """The update set without the columns that came later."""
+    """The update set without the columns of later versions."""
     tree = etree.fromstring(xml, etree.XMLParser(strip_cdata=False, huge_tree=True))
     for row in tree.findall("sys_update_xml"):
         payload = etree.fromstring((row.findtext("payload") or "").encode())
@@ -53,8 +53,10 @@ def as_version_2_1(xml: bytes) -> bytes:
 # --- ServiceNow
 
 
-def test_without_the_component_people_are_told_whom_to_ask(world: World) -> None:
-    """Saving and listing: an ordinary person is sent to an administrator, an administrator to the setup."""
+def test_without_the_component_people_learn_whom_to_contact(world: World) -> None:
+    """
+    When saving and listing, people are told to contact an administrator, and administrators are sent to the setup.
+    """
     agent, admin = world.connected("agent"), world.connected("admin")
     for person, word in ((agent, "Ask a Mattermost system administrator"), (admin, "/servicenow setup")):
         for answer in (subscribe(person), person.command("subscriptions list", {}, **HERE)):
@@ -63,8 +65,8 @@ def test_without_the_component_people_are_told_whom_to_ask(world: World) -> None
             assert word in answer["text"]
 
 
-def test_an_older_component_is_named_and_leaves_nothing(world: World) -> None:
-    """What its table has no column for would be lost: the row is removed again, and people are told what to do."""
+def test_an_older_component_is_named_and_keeps_nothing(world: World) -> None:
+    """Its table would lose columns: the row is removed again, and people are told what to do."""
     install(world, as_version_2_1(build(RELEASE)))
     give_role(world, "agent")
     agent = world.connected("agent")
@@ -76,22 +78,22 @@ def test_an_older_component_is_named_and_leaves_nothing(world: World) -> None:
     assert grants(world) == []
 
 
-def test_without_the_role_people_are_told_which(world: World, agent: MattermostClient) -> None:
-    """Nothing is saved; the words name the role, and to an administrator the way to give it."""
+def test_without_the_role_people_learn_its_name(world: World, agent: MattermostClient) -> None:
+    """Nothing is saved; the message names the role, and tells administrators how to grant it."""
     newcomer = world.connected("newcomer")
     answer = subscribe(newcomer)
     assert answer["type"] == "error"
     assert "x_830655_mm_std.user" in answer["text"]
     assert "403" not in answer["text"]
     assert rows(world) == []
-    listed = newcomer.command("subscriptions list", {}, **HERE)  # the table is closed to them, not only its rows
+    listed = newcomer.command("subscriptions list", {}, **HERE)  # they can't access the table at all, not only its rows
     assert listed["type"] == "error"
     assert "x_830655_mm_std.user" in listed["text"]
     assert "403" not in listed["text"]
 
 
 def test_a_lost_role_is_noticed_at_every_step(world: World, agent: MattermostClient) -> None:
-    """What one made stays, and can't be changed any more; the grant stays as it was."""
+    """Existing subscriptions and their grants remain and can't be changed anymore."""
     subscribe(agent)
     sys_id = only(world)["sys_id"]
     form = agent.command("subscriptions edit", {"subscription": sys_id}, **HERE)["form"]
@@ -118,8 +120,8 @@ UNSAVED = {
 
 
 @pytest.mark.parametrize("kind", UNSAVED)
-def test_a_failed_insert_leaves_nothing_and_may_be_sent_again(world: World, agent: MattermostClient, kind: str) -> None:
-    """The form stays open with what happened; the very same form works afterwards, once."""
+def test_a_failed_insert_leaves_nothing_and_can_be_sent_again(world: World, agent: MattermostClient, kind: str) -> None:
+    """The form remains open with the reason; the same form then succeeds once."""
     form = opened(agent)
     world.servicenow.fault(kind, ROWS, times=2 if kind == "401" else 1, method="POST")
     answer = press(agent, form, "save")
@@ -127,7 +129,7 @@ def test_a_failed_insert_leaves_nothing_and_may_be_sent_again(world: World, agen
     assert UNSAVED[kind] in answer["text"]
     assert rows(world) == []
     if kind == "401":
-        agent = world.connected("agent")  # twice refused: asked to connect anew
+        agent = world.connected("agent")  # rejected twice: asked to reconnect
     assert press(agent, form, "save")["type"] == "ok"
     assert len(rows(world)) == 1
     assert len(grants(world)) == 1
@@ -135,7 +137,7 @@ def test_a_failed_insert_leaves_nothing_and_may_be_sent_again(world: World, agen
 
 @pytest.mark.parametrize("kind", ["500_after_commit", "403_after_insert", "truncated"])
 def test_an_insert_whose_answer_is_lost_is_found(world: World, agent: MattermostClient, kind: str) -> None:
-    """The row is there all the same: it is looked for, granted and told, and there is one of it."""
+    """The row exists: it is looked up, granted and announced, and there is only one."""
     world.servicenow.fault(kind, ROWS, method="POST")
     answer = subscribe(agent)
     assert answer["type"] == "ok", answer
@@ -143,8 +145,8 @@ def test_an_insert_whose_answer_is_lost_is_found(world: World, agent: Mattermost
     assert grants(world)[0]["sys_id"] == only(world)["sys_id"]
 
 
-def test_where_nothing_can_be_found_out_it_says_so(world: World, agent: MattermostClient) -> None:
-    """“May have been saved”, with the list; the same form sent again finds the row instead of making another."""
+def test_an_unconfirmed_insert_is_reported(world: World, agent: MattermostClient) -> None:
+    """“May have been saved”, with the list; the same form sent again finds the row instead of inserting another."""
     form = opened(agent)
     world.servicenow.fault("500_after_commit", ROWS, method="POST")
     world.servicenow.fault("hibernating", ROWS, times=5, method="GET")
@@ -159,16 +161,16 @@ def test_where_nothing_can_be_found_out_it_says_so(world: World, agent: Mattermo
 
 
 @pytest.mark.parametrize("kind", ["hibernating", "500", "html_login"])
-def test_silence_after_the_insert_loses_nothing(world: World, agent: MattermostClient, kind: str) -> None:
-    """Twins can't be looked for: two alike would be harmless, a lost one not."""
+def test_a_timeout_after_the_insert_loses_nothing(world: World, agent: MattermostClient, kind: str) -> None:
+    """Duplicates can't be looked for: two equal rows would do no harm, a lost one would."""
     world.servicenow.fault(kind, ROWS, times=5, method="GET")
     assert subscribe(agent)["type"] == "ok"
     assert len(rows(world)) == 1
     assert len(grants(world)) == 1
 
 
-def test_a_twin_that_can_t_be_removed_is_told(world: World, agent: MattermostClient) -> None:
-    """The younger row should go and ServiceNow refuses: the id is named, nothing is posted of it."""
+def test_a_duplicate_that_cant_be_removed_is_reported(world: World, agent: MattermostClient) -> None:
+    """ServiceNow refuses to delete the younger row: the answer names its ID, and nothing is posted for it."""
     agent2 = world.connected("agent2")
     foreign_row(world, "agent2", channel_id=agent.channel("service-desk"), user_id=agent2.id)
     world.advance(2)
@@ -181,8 +183,8 @@ def test_a_twin_that_can_t_be_removed_is_told(world: World, agent: MattermostCli
 
 
 @pytest.mark.parametrize("kind", ["429", "500", "hibernating"])
-def test_a_failed_change_leaves_all_as_it_was(world: World, agent: MattermostClient, kind: str) -> None:
-    """Neither the grant nor the row changes; the same form works afterwards."""
+def test_a_failed_change_leaves_everything_unchanged(world: World, agent: MattermostClient, kind: str) -> None:
+    """Neither grant nor row changes; the same form then succeeds."""
     subscribe(agent)
     before = only(world)
     form = agent.command("subscriptions edit", {"subscription": before["sys_id"]}, **HERE)["form"]
@@ -195,8 +197,8 @@ def test_a_failed_change_leaves_all_as_it_was(world: World, agent: MattermostCli
     assert (only(world)["name"], grants(world)[0]["name"]) == ("New", "New")
 
 
-def test_a_change_that_may_have_been_saved_says_so(world: World, agent: MattermostClient) -> None:
-    """Where looking is no help the grant waits for the row: sent again, both say the same."""
+def test_an_unconfirmed_change_says_so(world: World, agent: MattermostClient) -> None:
+    """If a lookup doesn't help, the grant waits for the row: sent again, both have the same values."""
     subscribe(agent)
     form = agent.command("subscriptions edit", {"subscription": only(world)["sys_id"]}, **HERE)["form"]
     world.servicenow.fault("202", ROWS, method="PATCH")
@@ -207,7 +209,7 @@ def test_a_change_that_may_have_been_saved_says_so(world: World, agent: Mattermo
 
 
 def test_a_change_whose_answer_is_lost_is_found(world: World, agent: MattermostClient) -> None:
-    """The row says what was wanted: it was saved, whatever the answer was."""
+    """The row has the new values: it was saved, whatever the answer was."""
     subscribe(agent)
     form = agent.command("subscriptions edit", {"subscription": only(world)["sys_id"]}, **HERE)["form"]
     world.servicenow.fault("500_after_commit", ROWS, method="PATCH")
@@ -216,8 +218,8 @@ def test_a_change_whose_answer_is_lost_is_found(world: World, agent: MattermostC
 
 
 @pytest.mark.parametrize("word", ["edit", "delete", "pause", "resume", "test"])
-def test_silence_is_said_and_changes_nothing(world: World, agent: MattermostClient, word: str) -> None:
-    """While ServiceNow does not answer, every command says so."""
+def test_a_timeout_is_reported_and_changes_nothing(world: World, agent: MattermostClient, word: str) -> None:
+    """While ServiceNow doesn't answer, every command says so."""
     subscribe(agent)
     before = only(world)
     world.servicenow.fault("hibernating", ROWS, times=5)
@@ -229,8 +231,8 @@ def test_silence_is_said_and_changes_nothing(world: World, agent: MattermostClie
     assert grants(world)[0]["status"] == "active"
 
 
-def test_a_list_without_titles_is_still_a_list(world: World, agent: MattermostClient) -> None:
-    """Records that can't be read are called so; the rest of the page stays."""
+def test_a_list_without_titles_is_still_shown(world: World, agent: MattermostClient) -> None:
+    """Records that can't be read are marked; the rest of the page is shown."""
     record = world.servicenow.rows("incident")[0]["sys_id"]
     row = {"channel_id": agent.channel("service-desk"), "user_id": agent.id, "type": "record", "record_id": record}
     foreign_row(world, **row)
@@ -243,8 +245,8 @@ def test_a_list_without_titles_is_still_a_list(world: World, agent: MattermostCl
 # --- Mattermost
 
 
-def test_guests_are_refused(world: World, agent: MattermostClient) -> None:
-    """At opening, listing and by id; nothing is asked of ServiceNow."""
+def test_guests_are_rejected(world: World, agent: MattermostClient) -> None:
+    """When opening, listing and by ID; nothing is sent to ServiceNow."""
     subscribe(agent)
     form = opened(agent)
     world.mattermost.state.users[agent.id]["roles"] = "system_guest"
@@ -261,8 +263,8 @@ def test_guests_are_refused(world: World, agent: MattermostClient) -> None:
 
 
 @pytest.mark.parametrize("how", ["archived", "left", "reader", "other"])
-def test_a_channel_where_one_may_not_write_is_refused(world: World, agent: MattermostClient, how: str) -> None:
-    """Archived, left, without the right, or one's own no more: said at the field, nothing is stored."""
+def test_a_channel_without_write_access_is_rejected(world: World, agent: MattermostClient, how: str) -> None:
+    """Archived, left, without the permission, or someone else's: the error is at the field, and nothing is stored."""
     state, channel = world.mattermost.state, agent.channel("service-desk")
     chosen = {"label": "Service Desk", "value": channel}
     form = opened(agent, channel="town-square")
@@ -280,8 +282,8 @@ def test_a_channel_where_one_may_not_write_is_refused(world: World, agent: Matte
     assert rows(world) == []
 
 
-def test_the_bot_joins_with_the_person_s_rights(world: World, agent: MattermostClient) -> None:
-    """A private channel in which only the person is: the bot comes in, and posts there."""
+def test_the_bot_joins_with_the_persons_rights(world: World, agent: MattermostClient) -> None:
+    """In a private channel that only the person is in, the bot joins and posts."""
     state = world.mattermost.state
     made = agent.post("/api/v4/channels", {"team_id": agent.team_id, "name": "lab", "display_name": "Lab", "type": "P"})
     answer = subscribe(agent, channel="lab")
@@ -291,8 +293,8 @@ def test_the_bot_joins_with_the_person_s_rights(world: World, agent: MattermostC
     assert world.mattermost.posts_in("lab")[-1]["user_id"] == bot
 
 
-def test_where_the_bot_can_t_join_nothing_is_saved(world: World, agent: MattermostClient) -> None:
-    """The words say who has to do what; afterwards the very same form works."""
+def test_if_the_bot_cant_join_nothing_is_saved(world: World, agent: MattermostClient) -> None:
+    """The message says who has to do what; afterwards the same form succeeds."""
     agent.post("/api/v4/channels", {"team_id": agent.team_id, "name": "lab", "display_name": "Lab", "type": "P"})
     form = opened(agent, channel="lab")
     world.mattermost.fault("500", f"/api/v4/channels/{agent.channel('lab')}/members", method="POST")
@@ -303,8 +305,8 @@ def test_where_the_bot_can_t_join_nothing_is_saved(world: World, agent: Mattermo
     assert press(agent, form, "save", channel="lab")["type"] == "ok"
 
 
-def test_a_direct_message_of_two_people_is_no_place(world: World, agent: MattermostClient) -> None:
-    """Opened there, the form offers the person alone; a client that insists is refused in words."""
+def test_a_direct_message_of_two_people_cant_be_subscribed(world: World, agent: MattermostClient) -> None:
+    """Opened there, the form offers only the person themselves; a client that sends the channel anyway is rejected."""
     other = world.person("agent2")
     direct = agent.post("/api/v4/channels/direct", [agent.id, other.id])["id"]
     form = opened(agent, channel=None, channel_id=direct)
@@ -316,7 +318,7 @@ def test_a_direct_message_of_two_people_is_no_place(world: World, agent: Matterm
     assert rows(world) == []
 
 
-def test_a_channel_that_can_t_be_told_is_said(world: World, agent: MattermostClient) -> None:
+def test_a_channel_that_cant_be_told_is_reported(world: World, agent: MattermostClient) -> None:
     """The subscription works; the answer says that its post is missing."""
     world.mattermost.fault("500", "/api/v4/posts", times=5)
     answer = subscribe(agent)
@@ -327,8 +329,8 @@ def test_a_channel_that_can_t_be_told_is_said(world: World, agent: MattermostCli
 
 
 @pytest.mark.parametrize("path", ["/api/v4/channels", "/api/v4/roles"])
-def test_mattermost_s_silence_saves_nothing(world: World, agent: MattermostClient, path: str) -> None:
-    """Where rights can't be checked nothing is done."""
+def test_an_unavailable_mattermost_saves_nothing(world: World, agent: MattermostClient, path: str) -> None:
+    """Without a permission check nothing is done."""
     form = opened(agent)
     world.mattermost.fault("down", path, times=20)
     answer = press(agent, form, "save")
@@ -338,11 +340,11 @@ def test_mattermost_s_silence_saves_nothing(world: World, agent: MattermostClien
     assert press(agent, form, "save")["type"] == "ok"
 
 
-# --- what travels through the client
+# --- form states
 
 
-def test_a_form_of_somebody_else_or_changed_is_refused(world: World, agent: MattermostClient) -> None:
-    """The state is bound to person and path: neither another person nor another form may use it."""
+def test_another_persons_or_a_changed_form_is_rejected(world: World, agent: MattermostClient) -> None:
+    """The state is bound to person and path."""
     subscribe(agent)
     other = world.connected("agent2")
     form = agent.command("subscriptions edit", {"subscription": only(world)["sys_id"]}, **HERE)["form"]
@@ -358,7 +360,7 @@ def test_a_form_of_somebody_else_or_changed_is_refused(world: World, agent: Matt
     assert only(world) == before
 
 
-def test_a_form_that_was_open_for_too_long_is_refused(world: World, agent: MattermostClient) -> None:
+def test_a_form_open_for_too_long_is_rejected(world: World, agent: MattermostClient) -> None:
     """After twelve hours it has to be opened again."""
     form = opened(agent)
     world.advance(13 * 3600)
