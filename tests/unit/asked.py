@@ -1,4 +1,4 @@
-"""ServiceNow and the bot as far as owners are asked about subscriptions of theirs: in memory, with a list of calls."""
+"""ServiceNow and the bot in memory, for the verification of owners' rows, with a list of calls."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from tests.unit.noticing import CHANNEL, OWNER, RECORD, SUBSCRIPTION
 
 
 def row(sys_id: str = SUBSCRIPTION, **more: str) -> dict[str, str]:
-    """A row of the subscriptions table, as `noticing.MATCH` tells of it."""
+    """A row of the subscriptions table that fits `noticing.MATCH`."""
     return {
         "sys_id": sys_id,
         "name": "Written there",
@@ -55,15 +55,15 @@ class Asked:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def put(self, *rows: dict[str, str]) -> None:
-        """Rows of the subscriptions table."""
+        """Add rows to the subscriptions table."""
         self.rows |= {(TABLE, one["sys_id"]): one for one in rows}
 
     def put_record(self, sys_class_name: str, read_as: str = "incident") -> None:
-        """The record that the reports are of."""
+        """Add the reported record."""
         self.rows[read_as, RECORD] = {"sys_class_name": sys_class_name}
 
     def servicenow_for(self, person_id: str, deadline: Deadline) -> ServiceNowClient:
-        """With the rights of a person."""
+        """ServiceNow with a person's rights."""
         self.seconds.append(deadline.left())
         return cast("ServiceNowClient", _As(self, person_id))
 

@@ -1,4 +1,4 @@
-"""What unit tests of notices share: a signed report and what stands in the storage around it."""
+"""Helpers for unit tests of notices: a signed report, and the stored data that belongs to it."""
 
 import base64
 import hashlib
@@ -66,7 +66,7 @@ ACCOUNT = Account(
 
 
 @dataclass
-class Moment:
+class ManualClock:
     """A clock that is set by hand."""
 
     now: float = NOW
@@ -77,7 +77,7 @@ class Moment:
 
 @dataclass
 class Keys:
-    """`core.storage_ports.WebhookKeys`, which remembers what was used."""
+    """`core.storage_ports.WebhookKeys` that remembers which keys were used."""
 
     keys: Sequence[WebhookKey] = (replace(KEY, key_id="k2", secret="another secret of thirty-two letters."), KEY)
     seen: list[str] = field(default_factory=list)
@@ -93,14 +93,14 @@ class Unflushed(Disk):
     """A disk that doesn't flush, because no power fails in these tests."""
 
     def fsync(self, descriptor: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def fsync_folder(self, folder: Path) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
-def opened(folder: Path, clock: Moment) -> Stores:
-    """The storage of every day, empty at first."""
+def open_stores(folder: Path, clock: ManualClock) -> Stores:
+    """The embedded storage, empty at first."""
     keys = partial(derive_keys, ("a secret of thirty-two characters",))
     return open_storage(f"tinydb://{folder}/data", keys, clock=clock, disk=Unflushed())
 

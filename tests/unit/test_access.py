@@ -1,4 +1,6 @@
-"""Who may post and who may manage: what Mattermost says of the channel, its team, the members and their roles."""
+"""
+Who can post and who can manage: from what Mattermost says about the channel, its team, the members and their roles.
+"""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -24,7 +26,7 @@ MEMBER, TEAM_MEMBER = f"{CHANNEL_PATH}/members/{PERSON}", f"/api/v4/teams/{TEAM}
 
 @dataclass
 class Server:
-    """What Mattermost answers, and what it was asked."""
+    """Mattermost's answers, and the requests it received."""
 
     channel: Json = field(default_factory=lambda: {"id": CHANNEL, "delete_at": 0, "team_id": TEAM, "type": "O"})
     member: Json = field(default_factory=lambda: {"roles": "channel_user"})
@@ -56,7 +58,7 @@ class Server:
         return checked(Access(guests, PARALLEL), self)
 
     def refusal(self, *, guests: bool = False) -> str:
-        """Why the person may not post."""
+        """Why the person can't post."""
         with pytest.raises(MayNotPost) as refused:
             self.may_post(guests=guests)
         return str(refused.value)
@@ -67,7 +69,7 @@ def checked(access: Access, server: Server) -> MayPost:
     return access.may_post(access.reads(server.ask, PERSON), CHANNEL)
 
 
-def test_a_member_with_the_right_may_post() -> None:
+def test_a_member_with_the_permission_can_post() -> None:
     """The proof names channel, person, team and the channel's type."""
     assert Server().may_post() == MayPost(CHANNEL, PERSON, TEAM, "O")
     assert Server({"id": CHANNEL, "team_id": "", "type": "D"}).may_post() == MayPost(CHANNEL, PERSON, "", "D")
@@ -75,15 +77,15 @@ def test_a_member_with_the_right_may_post() -> None:
 
 
 @pytest.mark.parametrize("role", ["channel_user", "system_user", "team_user"])
-def test_the_right_comes_from_any_of_the_roles(role: str) -> None:
-    """Of the channel, the system or the team; without it nobody posts, however much else a role permits."""
+def test_any_of_the_roles_can_grant_the_permission(role: str) -> None:
+    """Channel, system or team roles can; without it nobody posts, whatever else a role permits."""
     server = Server(permissions={"channel_user": ["read"], "system_user": ["create_posts"], "team_user": None})
     assert server.refusal() == "no create_post"
     server.permissions[role] = ["read", "create_post"]
     assert server.may_post().person_id == PERSON
 
 
-def test_a_team_is_asked_about_where_there_is_one() -> None:
+def test_a_team_is_requested_if_there_is_one() -> None:
     """Direct and group channels have none."""
     server = Server(
         {"id": CHANNEL, "team_id": ""},
@@ -94,20 +96,20 @@ def test_a_team_is_asked_about_where_there_is_one() -> None:
     assert sorted(server.roles_asked[0]) == ["channel_user", "system_user"]
 
 
-def test_roles_that_mattermost_does_not_know_permit_nothing() -> None:
-    """Nor do members without roles."""
+def test_unknown_roles_grant_nothing() -> None:
+    """Members without roles have no permissions either."""
     assert Server(permissions={}).refusal() == "no create_post"
     assert Server(member={"roles": None}, user={}, team_member={"roles": ""}).refusal() == "no create_post"
 
 
 def test_nobody_posts_in_an_archived_channel() -> None:
-    """Whatever the roles permit; the person is told."""
+    """Whatever the roles permit, the person is told."""
     server = Server({"id": CHANNEL, "delete_at": 5, "team_id": TEAM, "type": "O"})
     assert server.refusal() == "archived channel"
 
 
-def test_guests_post_where_the_setting_lets_them() -> None:
-    """And by the same rule as everybody else then."""
+def test_guests_post_if_the_setting_allows_it() -> None:
+    """The same rules as for everyone else apply then."""
     permissions: dict[str, list[str] | None] = {"system_guest": None, "channel_guest": ["create_post"]}
     server = Server(
         member={"roles": "channel_guest"}, user={"roles": "system_guest"}, team_member={}, permissions=permissions
@@ -120,21 +122,21 @@ def test_guests_post_where_the_setting_lets_them() -> None:
 
 
 @pytest.mark.parametrize("path", [USER, CHANNEL_PATH, MEMBER, TEAM_MEMBER, "/api/v4/roles/names"])
-def test_what_cannot_be_found_out_is_refused(path: str) -> None:
-    """Whichever of the answers that are needed is missing."""
+def test_a_failed_request_is_a_rejection(path: str) -> None:
+    """Whichever of the required answers is missing."""
     permissions: dict[str, list[str] | None] = {"channel_user": None, "system_user": None, "team_user": ["create_post"]}
     assert Server(refuses=path, permissions=permissions).refusal() == "not readable: not found"
 
 
-def test_the_team_is_only_asked_where_its_roles_decide() -> None:
-    """As in Mattermost, where a role of the channel or the system is enough."""
+def test_the_team_is_only_requested_if_its_roles_decide() -> None:
+    """As in Mattermost, a channel or system role can be enough."""
     server = Server(refuses=TEAM_MEMBER)
     assert server.may_post().team_id == TEAM
     assert TEAM_MEMBER not in server.asked
 
 
-def test_each_thing_is_read_once_in_a_call() -> None:
-    """However often the call checks, also where the answer was a refusal; what the call carries isn't read at all."""
+def test_each_object_is_read_once_per_call() -> None:
+    """However often the call checks, and after a rejection too; what the call carries isn't read at all."""
     server, access = Server(), Access(False, PARALLEL)
     reads = access.reads(server.ask, PERSON)
     for _ in range(3):
@@ -155,7 +157,7 @@ def test_each_thing_is_read_once_in_a_call() -> None:
 
 
 class Lazy(Future[Any]):
-    """Does its work when somebody wants the result."""
+    """Does its work when the result is requested."""
 
     def __init__(self, parallel: "LazyParallel", work: Callable[[], Any]) -> None:
         super().__init__()
@@ -173,7 +175,7 @@ class Lazy(Future[Any]):
 
 
 class LazyParallel(Parallel):
-    """Without threads, so nothing depends on which one is faster. ``most`` were waiting at once."""
+    """Runs without threads, so no thread's speed matters. ``most`` is the highest number that waited at once."""
 
     def __init__(self) -> None:
         super().__init__(1)
@@ -186,13 +188,13 @@ class LazyParallel(Parallel):
         return Lazy(self, work)
 
 
-def test_requests_of_a_check_are_sent_at_the_same_time() -> None:
-    """What ordinary roles permit is read with the rest. Only an unusual role costs a second round trip."""
+def test_a_checks_requests_are_sent_at_the_same_time() -> None:
+    """Permissions of ordinary roles are read along with the rest. Only an unusual role costs a second round trip."""
     server, parallel = Server(member={"roles": "channel_user special"}), LazyParallel()
     access = Access(False, parallel)
     assert checked(access, server).person_id == PERSON
     assert server.roles_asked == [["channel_user", "system_user"], ["special"]]
-    assert parallel.most == 3  # of four; the last one is sent in the thread of the call
+    assert parallel.most == 3  # of four; the last is sent in the call's thread
 
     parallel.most = 0
     with pytest.raises(NotYours):
@@ -200,24 +202,24 @@ def test_requests_of_a_check_are_sent_at_the_same_time() -> None:
     assert parallel.most == 1  # of two, the channel and the member
 
 
-def in_own_name(server: Server, **carried: Any) -> MayPost:
-    """The check of a post with the person's own session."""
+def as_own_post(server: Server, **carried: Any) -> MayPost:
+    """The check of a post made with the person's own session."""
     access = Access(False, PARALLEL)
     return access.may_post_in_own_name(access.reads(server.ask, PERSON, **carried), CHANNEL)
 
 
-def test_a_post_in_the_persons_own_name_is_checked_by_mattermost() -> None:
-    """Only what Mattermost doesn't check is asked for: archived channels, and guests."""
+def test_a_persons_own_post_is_checked_by_mattermost() -> None:
+    """Only what Mattermost doesn't check is requested: archived channels, and guests."""
     server = Server(member={"roles": ""})
-    assert in_own_name(server) == MayPost(CHANNEL, PERSON, TEAM, "O")
+    assert as_own_post(server) == MayPost(CHANNEL, PERSON, TEAM, "O")
     assert sorted(server.asked) == sorted([USER, CHANNEL_PATH])
     with pytest.raises(MayNotPost, match="archived channel"):
-        in_own_name(Server({"id": CHANNEL, "delete_at": 5}))
+        as_own_post(Server({"id": CHANNEL, "delete_at": 5}))
     with pytest.raises(MayNotPost, match="guest"):
-        in_own_name(Server(user={"roles": "system_guest"}))
+        as_own_post(Server(user={"roles": "system_guest"}))
     for path in (USER, CHANNEL_PATH):
         with pytest.raises(MayNotPost, match="not readable: not found"):
-            in_own_name(Server(refuses=path))
+            as_own_post(Server(refuses=path))
 
 
 @pytest.mark.parametrize(
@@ -227,22 +229,22 @@ def test_a_post_in_the_persons_own_name_is_checked_by_mattermost() -> None:
         ({"roles": "system_user", "channel": Channel(id=CHANNEL, type="O", archived=True)}, "archived channel"),
     ],
 )
-def test_what_the_call_carries_refuses_too(carried: Json, refusal: str) -> None:
+def test_data_in_the_call_can_reject_too(carried: Json, refusal: str) -> None:
     """A guest, and an archived channel."""
     access = Access(False, PARALLEL)
     with pytest.raises(MayNotPost, match=refusal):
         access.may_post(access.reads(Server().ask, PERSON, **carried), CHANNEL)
 
 
-def test_a_channel_of_which_a_call_carries_the_id_alone_is_read() -> None:
+def test_a_channel_with_only_an_id_in_the_call_is_read() -> None:
     """Such an expansion doesn't say whether it is archived."""
     server, access = Server({"id": CHANNEL, "delete_at": 5, "type": "O"}), Access(False, PARALLEL)
     with pytest.raises(MayNotPost, match="archived"):
         access.may_post(access.reads(server.ask, PERSON, channel=Channel(id=CHANNEL)), CHANNEL)
 
 
-def test_without_a_free_thread_requests_go_one_by_one() -> None:
-    """Threads are limited, whatever Mattermost does: the check runs in the call's own thread then."""
+def test_without_a_free_thread_requests_are_sequential() -> None:
+    """Threads are limited: the check then runs in the call's own thread."""
     parallel, server, stalled = Parallel(2), Server(), threading.Event()
     waiting = [parallel.start(stalled.wait) for _ in range(2)]
     before = threading.active_count()
@@ -259,8 +261,8 @@ def test_without_a_free_thread_requests_go_one_by_one() -> None:
     assert checked(access, server).person_id == PERSON  # a call that outlives the service's pool
 
 
-def test_permissions_are_remembered_for_five_minutes() -> None:
-    """And only those; what Mattermost says of the members is asked each time."""
+def test_permissions_are_cached_for_five_minutes() -> None:
+    """Nothing else is: members are requested each time."""
     now = 0.0
     server, access = Server(), Access(False, PARALLEL, lambda: now)
     checked(access, server)
@@ -274,8 +276,8 @@ def test_permissions_are_remembered_for_five_minutes() -> None:
     assert len(server.roles_asked) == 2
 
 
-def test_a_role_without_permissions_is_remembered_too() -> None:
-    """Only what is not known is asked about, and other people's roles are used from memory."""
+def test_a_role_without_permissions_is_cached_too() -> None:
+    """Only unknown roles are requested, and other people's are taken from the cache."""
     server, access = Server(), Access(False, PARALLEL)
     checked(access, server)
     server.user["roles"] = "system_user system_other"
@@ -284,7 +286,7 @@ def test_a_role_without_permissions_is_remembered_too() -> None:
 
 
 def manages(server: Server) -> str:
-    """ "" for whoever may manage, and why not."""
+    """ "" if the person can manage; otherwise why not."""
     try:
         access = Access(False, PARALLEL)
         access.may_manage(access.reads(server.ask, PERSON), CHANNEL)
@@ -293,7 +295,7 @@ def manages(server: Server) -> str:
     return ""
 
 
-def test_an_administrator_of_system_channel_or_team_manages() -> None:
+def test_system_channel_and_team_administrators_can_manage() -> None:
     """By the role's exact name, or by the scheme."""
     assert manages(Server()) == "administrates neither channel nor team"
     assert manages(Server(user={"roles": "system_user system_admin"}, refuses=CHANNEL_PATH)) == ""
@@ -314,19 +316,19 @@ def test_an_administrator_of_system_channel_or_team_manages() -> None:
         Server(member={"roles": "channel_user", "scheme_admin": False}),
     ],
 )
-def test_other_roles_manage_nothing(server: Server) -> None:
-    """A role of another place, or one whose name only begins like it."""
+def test_other_roles_cant_manage(server: Server) -> None:
+    """A role of another place, or one whose name only starts like it."""
     assert manages(server) == "administrates neither channel nor team"
 
 
-def test_the_administrator_of_a_team_manages_the_channels_of_it_alone() -> None:
-    """A channel without a team has no team's administrator."""
+def test_a_team_administrator_manages_only_the_teams_channels() -> None:
+    """A channel without a team has no team administrator."""
     server = Server({"id": CHANNEL, "team_id": ""}, team_member={"roles": "team_admin"})
     assert manages(server) == "administrates neither channel nor team"
     assert TEAM_MEMBER not in server.asked
 
 
 @pytest.mark.parametrize("path", [CHANNEL_PATH, MEMBER, TEAM_MEMBER])
-def test_whom_mattermost_does_not_show_manages_nothing(path: str) -> None:
-    """Whichever answer is refused."""
+def test_a_person_whom_mattermost_doesnt_show_cant_manage(path: str) -> None:
+    """Whichever request is rejected."""
     assert manages(Server(refuses=path)) == "not readable: not found"

@@ -1,4 +1,4 @@
-"""A matching row held against its grant: the decision, without anything around it."""
+"""A matching row compared with its grant: only the decision, without storage or network."""
 
 from dataclasses import replace
 
@@ -42,30 +42,30 @@ ROW = Match(
 )
 
 
-def test_a_row_as_it_was_granted_is_granted() -> None:
-    """Also after an administrator touched it, or while its owner is not connected."""
+def test_an_unchanged_row_is_granted() -> None:
+    """Even after an administrator touched it, or while its owner isn't connected."""
     assert authorize(ROW, GRANT, OWNER, ["state"]) == Granted()
     assert authorize(replace(ROW, updated_by="admin"), GRANT, OWNER, ["state"]) == Granted()
     assert authorize(ROW, replace(GRANT, created_by="abel.tuter"), None, ["state"]) == Granted()
 
 
-def test_without_an_account_the_grant_knows_who_created_the_row() -> None:
-    """Another creator is foreign; a grant of an older version, which names nobody, gets nothing."""
+def test_without_an_account_the_grant_names_the_rows_creator() -> None:
+    """A row with another creator is foreign; a grant of an older version, which names nobody, gets nothing."""
     named = replace(GRANT, created_by="abel.tuter")
     assert isinstance(authorize(replace(ROW, created_by="mallory"), named, None, ["state"]), Foreign)
     assert authorize(ROW, GRANT, None, ["state"]) == Ignored()
 
 
 def test_events_come_from_the_grant() -> None:
-    """A row that names more gets no more; a test needs no event."""
+    """Additional events in the row are ignored; a test needs no event."""
     assert authorize(replace(ROW, events=("commented",)), GRANT, OWNER, ["commented"]) == Ignored()
     assert authorize(ROW, GRANT, OWNER, ["commented", "priority"]) == Granted()
     assert authorize(ROW, GRANT, OWNER, [], test=True) == Granted()
 
 
 @pytest.mark.parametrize("status", ["paused", "broken"])
-def test_what_is_paused_or_broken_is_not_wanted(status: str) -> None:
-    """A test makes no difference."""
+def test_a_paused_or_broken_subscription_isnt_wanted(status: str) -> None:
+    """Not even for a test."""
     assert authorize(ROW, replace(GRANT, status=status), OWNER, ["state"], test=True) == Ignored()
 
 
@@ -79,7 +79,7 @@ CHANGED = [
 
 @pytest.mark.parametrize("row", CHANGED)
 def test_a_changed_row_is_its_owners_claim_or_foreign(row: Match) -> None:
-    """Whoever changed it last has to be the owner; no account, no claim."""
+    """The owner must have changed it last; without an account there is no claim."""
     assert authorize(row, GRANT, OWNER, ["state"]) == Claimed("owner")
     assert isinstance(authorize(replace(row, updated_by="mallory"), GRANT, OWNER, ["state"]), Foreign)
     assert isinstance(authorize(row, GRANT, None, ["state"]), Foreign)
@@ -94,31 +94,31 @@ def test_a_changed_row_is_its_owners_claim_or_foreign(row: Match) -> None:
         replace(ROW, user_id="mallory"),
     ],
 )
-def test_a_row_without_a_grant_needs_its_owner_in_every_place(row: Match) -> None:
-    """Made and last changed by the linked account of the person it names."""
+def test_a_row_without_a_grant_needs_its_owner_everywhere(row: Match) -> None:
+    """It is created and last changed by the linked account of the person it names."""
     assert authorize(ROW, None, OWNER, ["state"]) == Claimed("owner")
     assert isinstance(authorize(row, None, OWNER, ["state"]), Foreign)
 
 
-def test_an_account_that_names_nobody_owns_nothing() -> None:
-    """Where ServiceNow does not let an account read itself, an empty user name is no proof."""
+def test_an_account_without_a_name_owns_nothing() -> None:
+    """If ServiceNow doesn't let an account read itself, an empty user name proves nothing."""
     unknown = replace(OWNER, identity=Identity())
     assert isinstance(authorize(replace(ROW, created_by="", updated_by=""), None, unknown, ["state"]), Foreign)
 
 
-def test_a_row_made_again_under_a_granted_id_is_foreign() -> None:
-    """Everything as granted but its maker."""
+def test_a_recreated_row_with_a_granted_id_is_foreign() -> None:
+    """Everything is as granted except its creator."""
     assert isinstance(authorize(replace(ROW, created_by="mallory"), GRANT, OWNER, ["state"]), Foreign)
 
 
 def test_a_connected_owner_without_a_name_keeps_an_older_grant() -> None:
-    """Nothing tells who created the row, but the record is read with the owner's own token."""
+    """Nothing shows who created the row, but the record is read with the owner's own token."""
     unknown = replace(OWNER, identity=Identity())
     assert authorize(ROW, GRANT, unknown, ["state"]) == Granted()
 
 
-def test_administrators_are_told_what_happened_to_a_row() -> None:
-    """Made or changed; by somebody else, or for somebody without an account."""
+def test_administrators_learn_what_happened_to_a_row() -> None:
+    """Created or changed; by someone else, or for someone without an account."""
     changed = replace(ROW, filter_digest="", updated_by="mallory")
     assert authorize(changed, GRANT, OWNER, ["state"]) == Foreign(
         "The row was changed in ServiceNow by somebody else than its owner."
@@ -128,8 +128,8 @@ def test_administrators_are_told_what_happened_to_a_row() -> None:
     )
 
 
-def test_a_report_from_before_our_own_change_is_not_wanted() -> None:
-    """It waited in ServiceNow while somebody else than the owner changed the subscription through us."""
+def test_a_report_from_before_our_own_change_isnt_wanted() -> None:
+    """It waited in ServiceNow while someone other than the owner changed the subscription through our form."""
     before = replace(ROW, filter_digest="", updated_by="admin", updated_on="2020-01-01 00:00:00")
     assert authorize(before, GRANT, OWNER, ["state"]) == Ignored()
 

@@ -1,4 +1,4 @@
-"""Which token the bot uses: the lasting one, the newest session of it, or one that a wake-up brings."""
+"""Which token the bot uses: the access token, its newest session, or one from a wake-up."""
 
 import threading
 from collections.abc import Callable
@@ -21,7 +21,7 @@ WEBHOOK = "/plugins/com.mattermost.apps/apps/servicenow/webhook/wake-up"
 
 
 class Framework(MattermostClient):
-    """The framework's webhook: what it was asked, and what happens then."""
+    """The framework's webhook: which requests it got, and what happens then."""
 
     def __init__(self) -> None:
         super().__init__("http://127.0.0.1:1")
@@ -37,7 +37,7 @@ class Framework(MattermostClient):
         return self.then()
 
 
-class Memory:
+class FakeInstallations:
     """`core.storage_ports.Installations` without a disk, which can be full."""
 
     full = False
@@ -63,7 +63,7 @@ class Bot:
 
     def __init__(self, lasting: str = "", wait: float = 0.0) -> None:
         self.now = 1000.0
-        self.memory = Memory()
+        self.memory = FakeInstallations()
         self.framework = Framework()
         self.tokens = BotTokens(self.framework, self.memory, lambda: self.now, lasting, wait)
 
@@ -76,14 +76,14 @@ class Bot:
         self.memory.row = replace(self.row, **columns)
 
     def missing(self, ask: Callable[[], object] | None = None) -> str:
-        """Why no token can be had."""
+        """Why no token is available."""
         with pytest.raises(NoBotToken) as missing:
             (ask or self.tokens.current)()
         return str(missing.value)
 
 
 def refuse(status: int) -> Callable[[], object]:
-    """An answer of the framework."""
+    """Make the framework answer with an error."""
 
     def answer() -> object:
         raise MattermostRefused("so", status=status)
@@ -91,8 +91,8 @@ def refuse(status: int) -> Callable[[], object]:
     return answer
 
 
-def test_the_lasting_token_comes_first_until_it_is_refused() -> None:
-    """A refused one may be good again later; that shows in the health meanwhile."""
+def test_the_access_token_comes_first_until_it_is_rejected() -> None:
+    """A rejected one may work again later; until then the health shows it."""
     bot = Bot(lasting="lasting")
     assert bot.tokens.current() == "lasting"
     assert bot.tokens.health() == BotTokenHealth(lasting=True, refused=False, seen_at=1000.0, trouble="")
@@ -103,8 +103,8 @@ def test_the_lasting_token_comes_first_until_it_is_refused() -> None:
     assert Bot().tokens.health() == BotTokenHealth(lasting=False, refused=False, seen_at=1000.0, trouble="")
 
 
-def test_a_refused_lasting_token_is_logged_once(every_log_line: None) -> None:
-    """And a refused session, which happens every day, not at all."""
+def test_a_rejected_access_token_is_logged_once(every_log_line: None) -> None:
+    """A rejected session, which happens every day, isn't logged."""
     bot = Bot(lasting="lasting")
     for token, lines in (("stored", 0), ("lasting", 1), ("lasting", 0)):
         with capture_logs() as logged:
@@ -113,7 +113,7 @@ def test_a_refused_lasting_token_is_logged_once(every_log_line: None) -> None:
 
 
 def test_a_session_is_used_for_nine_minutes() -> None:
-    """Not one that was refused, and not one from the future, as after a clock was set back."""
+    """Not if it was rejected, and not if it is from the future, as after a clock was set back."""
     bot = Bot()
     for now in (1000.0, 1539.5):
         bot.now = now
@@ -124,13 +124,13 @@ def test_a_session_is_used_for_nine_minutes() -> None:
     bot.now = 1000.0
     bot.tokens.refused("stored")
     assert bot.missing() == "the framework did not call back"
-    bot.change(bot_token="")  # no key opens the stored one any more
+    bot.change(bot_token="")  # no key opens the stored one anymore
     assert bot.missing() == "the framework did not call back"
     assert len(bot.framework.asked) == 4
 
 
 def test_the_newest_session_is_stored_and_used() -> None:
-    """Each call carries one; the same again is no reason to write."""
+    """Each call carries one; the same one isn't written again."""
     bot = Bot()
     bot.now = 1500.0
     bot.tokens.refused("newest")
@@ -146,8 +146,8 @@ def test_the_newest_session_is_stored_and_used() -> None:
     assert bot.row.webhook_secret == "hook"
 
 
-def test_what_another_process_stored_later_is_newer() -> None:
-    """Of what was seen here and what is stored, the later one counts."""
+def test_a_session_stored_later_by_another_process_is_newer() -> None:
+    """The later one of the seen and the stored session counts."""
     bot = Bot()
     bot.tokens.seen("seen")
     bot.change(bot_token="later", bot_token_seen_at=1001.0)
@@ -155,8 +155,8 @@ def test_what_another_process_stored_later_is_newer() -> None:
     assert bot.tokens.current() == "later"
 
 
-def test_a_full_disk_keeps_no_session_out() -> None:
-    """It is used from memory; turning the app off or on is told to whoever does it."""
+def test_a_full_disk_blocks_no_session() -> None:
+    """It is used from memory; turning the app on or off reports the error to the administrator."""
     bot = Bot()
     bot.memory.full = True
     bot.tokens.seen("newest")
@@ -173,7 +173,7 @@ def test_a_full_disk_keeps_no_session_out() -> None:
 
 
 def test_without_an_installation_there_is_no_bot() -> None:
-    """Nothing is stored for it, nothing is checked against it, and the service is not ready."""
+    """Nothing is stored or checked for it, and the service isn't ready."""
     bot = Bot()
     assert bot.tokens.bot_user_id == "bot"
     for check in bot.tokens.checks.values():
@@ -199,7 +199,7 @@ def test_without_an_installation_there_is_no_bot() -> None:
 
 
 def test_a_wake_up_brings_the_newest_session() -> None:
-    """The framework is asked with its secret and nobody's session, and calls back; what it carries is the answer."""
+    """The framework gets its secret and no session, and calls back; the session in that call is used."""
     bot = Bot()
     bot.framework.then = lambda: bot.tokens.seen("woken")
     bot.now = 5000.0
@@ -211,7 +211,7 @@ def test_a_wake_up_brings_the_newest_session() -> None:
 
 
 def test_a_wake_up_waits_for_the_call() -> None:
-    """It comes on another thread, a little later than the framework's answer."""
+    """It arrives on another thread, shortly after the framework's answer."""
     bot = Bot(wait=20.0)
     bot.now = 5000.0
     answered = threading.Event()
@@ -224,8 +224,8 @@ def test_a_wake_up_waits_for_the_call() -> None:
         assert waking.result(20) == "woken"
 
 
-def test_why_a_wake_up_fails_is_told_until_a_call_comes() -> None:
-    """No secret, refused, no call, a session that was refused before, or a silent server."""
+def test_a_failed_wake_up_shows_its_reason_until_a_call_arrives() -> None:
+    """No secret, rejected, no call, a session that was rejected before, or a timeout."""
     bot = Bot()
     bot.now = 5000.0
     check = bot.tokens.checks["bot token"]
@@ -259,7 +259,7 @@ def test_why_a_wake_up_fails_is_told_until_a_call_comes() -> None:
 
 
 def test_a_bot_without_a_token_is_logged_once(every_log_line: None) -> None:
-    """Until a call comes."""
+    """Until a call arrives."""
     bot = Bot()
     bot.now = 5000.0
     for _ in range(2):
@@ -272,7 +272,7 @@ def test_a_bot_without_a_token_is_logged_once(every_log_line: None) -> None:
 
 
 def test_while_the_app_is_off_there_is_no_token() -> None:
-    """Not even the lasting one, and nobody is woken up; the moment is kept that it was turned off first."""
+    """Not even the access token, and no wake-up; the time when it was first turned off is kept."""
     bot = Bot(lasting="lasting")
     bot.tokens.turn(on=True)
     assert bot.memory.puts == 0
@@ -302,8 +302,8 @@ def test_while_the_app_is_off_there_is_no_token() -> None:
         ("bot", "Secret=hook", "hook", "another secret"),
     ],
 )
-def test_a_call_of_the_webhook_is_our_own(named: str, query: str, stored: str, words: str) -> None:
-    """In the bot's name and with the secret that only the framework and the app know."""
+def test_a_webhook_call_is_verified(named: str, query: str, stored: str, words: str) -> None:
+    """It is in the bot's name and has the secret that only the framework and the app know."""
     bot = Bot()
     bot.change(webhook_secret=stored)
     if not words:
@@ -315,7 +315,7 @@ def test_a_call_of_the_webhook_is_our_own(named: str, query: str, stored: str, w
 
 
 def test_a_new_webhook_secret_is_stored() -> None:
-    """And the one that is known is no reason to write."""
+    """The known one isn't written again."""
     bot = Bot()
     bot.tokens.webhook_secret("hook")
     assert bot.memory.puts == 0
@@ -323,8 +323,11 @@ def test_a_new_webhook_secret_is_stored() -> None:
     assert (bot.row.webhook_secret, bot.row.bot_token, bot.memory.puts) == ("other", "stored", 1)
 
 
-def test_the_framework_says_whether_the_app_is_there() -> None:
-    """A dead or unknown app is refused with 403 or 404; another refusal says nothing of it, silence is passed on."""
+def test_the_framework_says_whether_the_app_is_enabled() -> None:
+    """
+    A disabled or unknown app is rejected with 403 or 404; another rejection says nothing about it, and a timeout is
+    passed on.
+    """
     bot = Bot()
     for status, refuses in ((403, True), (404, True), (400, False), (401, False)):
         bot.framework.then = refuse(status)

@@ -1,4 +1,4 @@
-"""Owners are told of broken subscriptions without undoing what happens to those subscriptions meanwhile."""
+"""Owners are told of broken subscriptions without undoing concurrent changes to those subscriptions."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ from tests.contract.storing import NEW, Moment
 
 
 class Messages:
-    """The bot, of which only direct messages are needed; the first one does *meanwhile* before it is sent."""
+    """The bot's direct messages; before the first one is sent, *meanwhile* runs."""
 
     def __init__(self, meanwhile: Callable[[], None]) -> None:
         self._meanwhile: Callable[[], None] | None = meanwhile
@@ -45,13 +45,11 @@ def _owners(stores: Stores, clock: Moment, bot: Messages) -> BrokenSubscriptions
 
 @pytest.mark.parametrize("silent", [False, True])
 @pytest.mark.parametrize("then", ["resumed", "deleted"])
-def test_a_message_about_one_subscription_does_not_undo_a_change_of_another(
-    tmp_path: Path, then: str, silent: bool
-) -> None:
+def test_a_message_about_one_subscription_keeps_a_change_of_another(tmp_path: Path, then: str, silent: bool) -> None:
     """
-    A subscription resumed or deleted while messages are sent stays so, also if sending fails.
+    A subscription resumed or deleted while messages are being sent keeps that state, even if sending fails.
 
-    The time of the message isn't stored with a resumed one: it would put off the message that asks to connect.
+    The time of the message isn't stored with a resumed one: it would delay the message that asks to connect.
     """
     clock = Moment()
     stores = open_storage(f"tinydb://{tmp_path}", lambda purpose: derive_keys([NEW], purpose), clock=clock, wait=1)

@@ -1,4 +1,4 @@
-"""Buttons prove which card they belong to; forms survive the way through a dialog."""
+"""Buttons prove which card they belong to; forms keep their content through a dialog."""
 
 from typing import Any
 
@@ -34,13 +34,13 @@ TABLES = ("incident", "problem", "change_request", "task", "change_task", "cert_
 
 
 def context_of(action_id: str) -> dict[str, Any]:
-    """What Mattermost sends back of a button."""
+    """What Mattermost sends back for a button."""
     [action] = [one for one in BUTTONS.write(CARD, table_of("incident").offer("1")) if one["id"] == action_id]
     context: dict[str, Any] = action["integration"]["context"]
     return context
 
 
-# As this version's first release wrote it into channels, where it stays for years.
+# As this version's first release wrote it into channels, where it remains for years.
 OLD_TOKEN = (
     "eyJjIjp7ImFjdGlvbnMiOlsiY29tbWVudCJdLCJjYXJkIjp7InRhYmxlIjoiaW5jaWRlbnQiLCJzeXNfaWQiOiJhYWFhYWFhYWFhYWFhYWFhYWFhYWFh"
     "YWFhYWFhYWFhYSIsIm51bWJlciI6IklOQzAwMTAwMDEiLCJjaGFubmVsX2lkIjoiY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2MifX0sInUiOiIiLCJw"
@@ -49,13 +49,13 @@ OLD_TOKEN = (
 
 
 def test_cards_of_earlier_versions_can_be_pressed() -> None:
-    """A change of what is signed would kill every card that was ever posted."""
+    """A change of what is signed would break every card ever posted."""
     pressed = BUTTONS.read({"card": OLD_TOKEN})
     assert (pressed.action, pressed.card) == (COMMENT, CARD)
 
 
 def test_buttons_are_written_as_mattermost_reads_them() -> None:
-    """Three buttons and a select of the rest, each with its id, name and where it is sent."""
+    """Three buttons and a select for the rest, each with its ID, name and URL."""
     *buttons, more = BUTTONS.write(CARD, table_of("incident").offer("1"))
     assert [(one["id"], one["type"], one["name"]) for one in buttons] == [
         ("comment", "button", "Comment"),
@@ -74,22 +74,22 @@ def test_buttons_are_written_as_mattermost_reads_them() -> None:
         ({"actions": ["note"], "card": vars(CARD)}, "incident/create", "another person or path"),
     ],
 )
-def test_what_else_we_signed_is_no_button(content: dict[str, Any], path: str, reason: str) -> None:
-    """An action that a later version dropped, and the state of a form, which is signed with the same key."""
+def test_other_signed_data_isnt_a_button(content: dict[str, Any], path: str, reason: str) -> None:
+    """An action that a later version dropped, and a form's state, which is signed with the same key."""
     token = Signer([b"k" * 32]).sign(content, person="", path=path, expires_at=2.0**53)
     with pytest.raises(NotVerified, match=reason):
         BUTTONS.read({"card": token, "selected_option": "gone"})
 
 
 def test_a_button_names_its_action_and_card() -> None:
-    """What is pressed is what was written; of the select, what was chosen."""
+    """A press returns what was written, and for the select, what was chosen."""
     assert BUTTONS.read(context_of("comment")).action == COMMENT
     pressed = BUTTONS.read(context_of("more") | {"selected_option": "note"})
     assert (pressed.action, pressed.card) == (NOTE, CARD)
 
 
 @pytest.mark.parametrize("chosen", [None, "", "comment", "nonsense", 5, ["note"]])
-def test_a_choice_that_was_not_offered_is_refused(chosen: Any) -> None:
+def test_a_choice_that_wasnt_offered_is_rejected(chosen: Any) -> None:
     """The client says what was chosen; only what the card offered counts."""
     with pytest.raises(NotVerified, match="not among those offered"):
         BUTTONS.read(context_of("more") | {"selected_option": chosen})
@@ -107,22 +107,22 @@ def test_a_choice_that_was_not_offered_is_refused(chosen: Any) -> None:
         ({"card": "a.b"}, "bad signature"),
     ],
 )
-def test_a_made_up_context_is_refused(forged: Any, reason: str) -> None:
+def test_a_forged_context_is_rejected(forged: Any, reason: str) -> None:
     """Without our token there is no card."""
     with pytest.raises(NotVerified, match=reason):
         BUTTONS.read(forged)
 
 
-def test_an_action_that_is_gone_is_refused() -> None:
-    """A card of an earlier version may offer what this one does not know."""
+def test_a_removed_action_is_rejected() -> None:
+    """A card of an earlier version may offer an action that this one doesn't know."""
     content = {"actions": ["gone"], "card": vars(CARD)}
     token = Signer([b"k" * 32]).sign(content, person="", path="card", expires_at=9e9)
     with pytest.raises(NotVerified, match="not among those offered"):
         BUTTONS.read({"card": token})
 
 
-def test_another_key_or_a_changed_token_is_refused() -> None:
-    """A token of another service, and one of ours with another record in it."""
+def test_another_key_or_a_changed_token_is_rejected() -> None:
+    """A token of another service, and one of ours with another record."""
     with pytest.raises(NotVerified, match="bad signature"):
         CardButtons(Signer([b"x" * 32]), "").read(context_of("comment"))
     token = context_of("comment")["card"]
@@ -130,8 +130,8 @@ def test_another_key_or_a_changed_token_is_refused() -> None:
         BUTTONS.read({"card": token.replace(token[10:14], "AAAA")})
 
 
-def test_a_form_state_is_no_button() -> None:
-    """Tokens of forms, which clients see, open no card."""
+def test_a_form_state_isnt_a_button() -> None:
+    """Clients see form tokens, which open no card."""
     state = Signer([b"k" * 32]).sign({"actions": ["comment"]}, person="p", path="record/comment", expires_at=9e9)
     with pytest.raises(NotVerified, match="another person or path"):
         BUTTONS.read({"card": state})
@@ -140,7 +140,7 @@ def test_a_form_state_is_no_button() -> None:
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("state", ["", "-5", "1", "3", "6", "7", "106", "107"])
 def test_every_card_fits_a_phone(table: str, state: str) -> None:
-    """At most four buttons; ids are letters alone; nothing stands twice."""
+    """It has at most four buttons, IDs of letters only, and no duplicates."""
     offered = table_of(table).offer(state)
     words = [action.word for action in (*offered.buttons, *offered.more)]
     assert 1 <= len(offered.buttons) <= MOST_BUTTONS
@@ -148,8 +148,8 @@ def test_every_card_fits_a_phone(table: str, state: str) -> None:
     assert all(word.isalpha() for word in words)
 
 
-def test_words_and_labels_are_unique() -> None:
-    """A word is an id, a label is what people choose by."""
+def test_action_words_and_labels_are_unique() -> None:
+    """A word is an ID; a label is what people choose by."""
     assert len({action.word for action in ALL}) == len({action.label for action in ALL}) == len(ALL)
 
 
@@ -183,8 +183,8 @@ def elements(abilities: Abilities) -> dict[str, dict[str, Any]]:
     return {element["name"]: element for element in dialog["elements"]}
 
 
-def test_an_old_server_gets_only_what_it_knows() -> None:
-    """No look-up, no choice of several, no date, no refresh; each has its stand-in."""
+def test_an_old_server_gets_only_supported_elements() -> None:
+    """Lookup, multiselect, date and refresh are replaced."""
     dialog = write_dialog(FORM, OLD, state="outer", url="https://app/plain/dialog")
     drawn = elements(OLD)
     assert {element["type"] for element in drawn.values()} == {"text", "textarea", "select", "bool"}
@@ -198,8 +198,8 @@ def test_an_old_server_gets_only_what_it_knows() -> None:
     assert "number" not in drawn
 
 
-def test_a_new_server_gets_all() -> None:
-    """Look-ups, several choices, dates and refresh, with the addresses that they need."""
+def test_a_new_server_gets_all_elements() -> None:
+    """Lookups, multiselects, dates and refresh, with the URLs that they need."""
     dialog = write_dialog(FORM, NEW, state="outer", url="https://app/plain/dialog")
     drawn = elements(NEW)
     assert dialog["source_url"] == drawn["assigned_to"]["data_source_url"] == "https://app/plain/dialog"
@@ -219,7 +219,7 @@ NINE = {key: value for key, value in WEB.items() if key != "events"} | {
 
 
 @pytest.mark.parametrize(("sent", "abilities"), [(WEB, NEW), (MOBILE, NEW), (NINE, OLD)])
-def test_every_client_says_the_same(sent: dict[str, Any], abilities: Abilities) -> None:
+def test_every_client_means_the_same(sent: dict[str, Any], abilities: Abilities) -> None:
     """Web, mobile and an old server encode values differently; a handler sees no difference."""
     assert read_submission(sent, shape_of(FORM, abilities)) == Values(
         {
@@ -235,22 +235,22 @@ def test_every_client_says_the_same(sent: dict[str, Any], abilities: Abilities) 
     )
 
 
-def test_what_the_dialog_did_not_have_is_not_read() -> None:
-    """Names that we did not draw, and the values of read-only fields, are nobody's."""
+def test_values_of_unknown_elements_are_ignored() -> None:
+    """Names that we didn't send, and values of read-only fields."""
     sent = {"number": "INC9", "sys_id": "x", "comments": "y", "channel": ""}
     assert dict(read_submission(sent, shape_of(FORM, NEW))) == {"comments": "y"}
 
 
-def test_values_of_another_form_are_refused() -> None:
-    """Not one name is ours: a client sent what is on its screen where the newest dialog says."""
+def test_values_of_another_form_are_rejected() -> None:
+    """None of the names is ours: a client sent what was on its screen to the URL of the newest dialog."""
     with pytest.raises(ForeignForm):
         read_submission({"a": "typed in A"}, shape_of(FORM, NEW))
-    assert dict(read_submission({"a": "of step one"}, shape_of(FORM, NEW, {"a"}))) != {}  # the presets
+    assert dict(read_submission({"a": "of step one"}, shape_of(FORM, NEW, {"a"}))) != {}  # the defaults
 
 
 @pytest.mark.parametrize("value", [{"a": 1}, ["x"], "y" * 100_001])
-def test_values_of_no_element_are_refused_at_their_field(value: Any) -> None:
-    """An object, a list where one value goes, a text without end."""
+def test_values_of_the_wrong_type_are_rejected_at_their_field(value: Any) -> None:
+    """An object, a list for a single value, an endless text."""
     with pytest.raises(InvalidInput) as refused:
         read_submission({"comments": value}, shape_of(FORM, NEW))
     assert list(refused.value.fields) == ["comments"]

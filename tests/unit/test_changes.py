@@ -1,4 +1,4 @@
-"""The Change Management API's own shapes (API reference §6.1), as recorded and as documented."""
+"""The Change Management API's own formats (API reference §6.1), as recorded and as documented."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from servicenow.changes import read_change, read_next_states
 
 
 def transition(to: str, *, available: bool, automatic: bool = False) -> dict[str, Any]:
-    """One move of a change."""
+    """One transition of a change."""
     return {"to_state": to, "transition_available": available, "automatic_transition": automatic, "conditions": []}
 
 
-def test_next_states_are_those_that_can_be_reached_by_hand() -> None:
-    """The current state has no move; one of two moves to a state is enough; what only happens by itself is left out."""
+def test_next_states_are_those_with_a_manual_transition() -> None:
+    """The current state needs none; one of two transitions to a state is enough; automatic ones are left out."""
     result = {
         "available_states": ["0", "4", "-2", "-1"],
         "state_transitions": [
@@ -32,7 +32,7 @@ def test_next_states_are_those_that_can_be_reached_by_hand() -> None:
 
 
 def test_a_change_reads_like_a_row_of_the_table_api() -> None:
-    """Numbers and truths become texts, zero included; times are raw, whatever the display's order of days."""
+    """Numbers and booleans become texts, zero included; times are raw, whatever the display's date format."""
     record = read_change(
         {
             "sys_id": {"display_value": "a" * 32, "value": "a" * 32},
@@ -59,13 +59,13 @@ def test_a_change_reads_like_a_row_of_the_table_api() -> None:
 
 
 def test_a_list_of_one_is_its_row() -> None:
-    """The documentation prints lists where instances answer one object; both are read."""
+    """The documentation shows lists where instances answer one object; both are read."""
     row = {"sys_id": {"display_value": "x", "value": "x"}}
     assert read_change([row]).sys_id == read_change(row).sys_id == "x"
 
 
 @pytest.mark.parametrize("result", [None, [], {}, "x", {"number": {"value": "CHG1"}}, [{"__meta": {}}]])
-def test_what_is_no_change_is_said(result: Any) -> None:
+def test_a_malformed_change_is_reported(result: Any) -> None:
     """Nothing is guessed."""
     with pytest.raises(Broken):
         read_change(result)

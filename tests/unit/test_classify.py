@@ -1,4 +1,4 @@
-"""One table: what every kind of answer of an instance means (API reference §3)."""
+"""A table of what each kind of answer from an instance means (API reference §3)."""
 
 import json
 from pathlib import Path
@@ -41,7 +41,7 @@ RULE = (
 
 
 def failure(message: str | None, detail: Any = None) -> str:
-    """The envelope of every refusal."""
+    """The body of every error."""
     return json.dumps({"error": {"message": message, "detail": detail}, "status": "failure"})
 
 
@@ -106,18 +106,18 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("method", "status", "headers", "body", "kind"), ANSWERS)
-def test_an_answer_means_one_thing(
+def test_each_answer_has_one_meaning(
     method: str, status: int, headers: dict[str, str], body: str, kind: type[ServiceNowError]
 ) -> None:
-    """Each answer is exactly one class of error, whatever its status and content type pretend."""
+    """Each answer is exactly one class of error, whatever its status and content type claim."""
     with pytest.raises(ServiceNowError) as caught:
         read_answer(method, status, CaseInsensitiveDict(headers), body.encode())
     assert type(caught.value) is kind
     assert "http" not in str(caught.value)
 
 
-def test_good_answers_are_returned() -> None:
-    """200 and 201 with a result, and 204 with nothing."""
+def test_successful_answers_are_returned() -> None:
+    """200 and 201 with a result, and 204 without one."""
     assert read_answer("GET", 200, {}, b'{"result": []}') == {"result": []}
     assert read_answer("POST", 201, {}, b'{"result": {"sys_id": "1"}}') == {"result": {"sys_id": "1"}}
     assert read_answer("DELETE", 204, {}, b"") is None
@@ -134,7 +134,7 @@ def test_good_answers_are_returned() -> None:
     ],
 )
 def test_a_data_policy_names_its_fields(detail: str, labels: tuple[str, ...]) -> None:
-    """The form labels come out, old wording or new; a capability maps them to its fields."""
+    """The labels are extracted from the old and the new wording; a capability maps them to its fields."""
     with pytest.raises(Refused) as caught:
         read_answer("POST", 403, {}, failure("Operation Failed", detail).encode())
     assert caught.value.labels == labels
@@ -142,7 +142,7 @@ def test_a_data_policy_names_its_fields(detail: str, labels: tuple[str, ...]) ->
 
 
 def test_a_business_rule_is_named_without_its_id() -> None:
-    """The rule that refused, not those it was called from."""
+    """The rule that aborted, not those that called it."""
     with pytest.raises(Refused) as caught:
         read_answer("PATCH", 403, {}, failure("Operation Failed", RULE).encode())
     assert caught.value.rule == "Check the caller"
@@ -156,8 +156,8 @@ def test_a_business_rule_is_named_without_its_id() -> None:
         *((InsertHidden, True), (CutShort, True), (GatewayFailed, True), (Dropped, True), (Broken, True)),
     ],
 )
-def test_only_what_may_have_been_saved_is_looked_for(error: type[ServiceNowError], saved: bool) -> None:
-    """A write is looked for where its fate is open, and its refusal believed where it is sure."""
+def test_only_what_might_have_been_saved_is_looked_up(error: type[ServiceNowError], saved: bool) -> None:
+    """A write is looked up if its result is unknown, and a definite rejection is believed."""
     assert error("x").may_have_been_saved is saved
     assert issubclass(GatewayFailed, Unanswered)
 
@@ -166,7 +166,7 @@ def test_only_what_may_have_been_saved_is_looked_for(error: type[ServiceNowError
     ("value", "seconds"), [("7", 7.0), ("0", 0.0), ("", None), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("²", None)]
 )
 def test_a_pause_is_taken_from_the_header(value: str, seconds: float | None) -> None:
-    """`Retry-After` in seconds; anything else counts as not given."""
+    """`Retry-After` in seconds; anything else is ignored."""
     with pytest.raises(Busy) as caught:
         read_answer("GET", 429, CaseInsensitiveDict({"retry-after": value}), b"")
     assert caught.value.retry_after == seconds
@@ -186,8 +186,8 @@ REFUSED = json.dumps({"error_description": "access_denied", "error": "server_err
         (200, json.dumps({"error": "invalid_grant"}), False),
     ],
 )
-def test_the_token_endpoint_gives_or_refuses(status: int, body: str, good: bool) -> None:
-    """Only JSON with 400 or 401, or an error instead of a token, is a refusal."""
+def test_the_token_endpoint_grants_or_rejects(status: int, body: str, good: bool) -> None:
+    """Only JSON with 400 or 401, or an error instead of a token, is a rejection."""
     assert read_token_answer(status, {}, body.encode()) is good
 
 
@@ -200,15 +200,15 @@ def test_the_token_endpoint_gives_or_refuses(status: int, body: str, good: bool)
         *((202, "", Dropped), (403, REFUSED, AccessDenied), (404, "<html>", NotInstalled)),
     ],
 )
-def test_what_says_nothing_of_a_token_is_no_refusal(status: int, body: str, kind: type[ServiceNowError]) -> None:
-    """A page, a fault or silence of the instance must never suspend an account."""
+def test_an_answer_about_something_else_is_no_rejection(status: int, body: str, kind: type[ServiceNowError]) -> None:
+    """A page, an error or a timeout of the instance must never suspend an account."""
     with pytest.raises(ServiceNowError) as caught:
         read_token_answer(status, {}, body.encode())
     assert isinstance(caught.value, kind)
 
 
-def test_a_revocation_behind_a_page_did_not_happen() -> None:
-    """An instance asleep answers 200 to everything."""
+def test_a_revocation_answered_by_a_page_didnt_happen() -> None:
+    """A hibernating instance answers 200 to everything."""
     assert read_plain_answer(200, {}, b"")
     assert read_plain_answer(200, {}, b"{}")
     assert not read_plain_answer(401, {}, b"")
@@ -218,7 +218,7 @@ def test_a_revocation_behind_a_page_did_not_happen() -> None:
         read_plain_answer(302, {"Location": "/login.do"}, b"")
 
 
-# Statuses of recorded refusals and what they have to become.
+# Statuses of recorded errors and the classes they must become.
 KINDS: dict[int, tuple[type[ServiceNowError], ...]] = {
     200: (Asleep, Refused, Misdirected, CutShort),
     400: (NotInstalled, ServiceNowError),
@@ -233,8 +233,8 @@ KINDS: dict[int, tuple[type[ServiceNowError], ...]] = {
 
 @pytest.mark.skipif(not RECORDED.is_dir(), reason="recordings are not at hand; the table above restates them")
 @pytest.mark.parametrize("name", ["table_errors", "auth_errors", "hibernation"])
-def test_recorded_refusals_are_understood(name: str) -> None:
-    """Every recorded error of a real instance falls into the class that its status and text demand."""
+def test_recorded_errors_are_classified(name: str) -> None:
+    """Every recorded error of a real instance becomes the class that its status and text require."""
     for entry in json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8")):
         response, body = entry["response"], entry["response"]["body"]
         if (response["status"] == 200 and body is None) or "woff2" in str(body):
@@ -249,8 +249,8 @@ def test_recorded_refusals_are_understood(name: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["\N{SNOWMAN}", "two words", "a\nb", "", None, 5])
-def test_a_token_that_fits_no_header_is_none(token: object) -> None:
-    """An access token of other than visible ASCII is a broken answer, before it is stored or sent."""
+def test_a_token_that_fits_no_header_is_rejected(token: object) -> None:
+    """An access token with anything but visible ASCII is a malformed answer, before it is stored or sent."""
     body = json.dumps({"access_token": token, "token_type": "Bearer"}).encode()
     with pytest.raises(Broken, match="neither token nor error"):
         read_token_answer(200, {}, body)

@@ -1,4 +1,4 @@
-"""Settings: all problems in one message, files for secrets, nothing secret shown."""
+"""Settings: all problems in one message, secrets from files, and no secret shown."""
 
 from pathlib import Path
 
@@ -19,14 +19,14 @@ GOOD = {
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Exactly the good settings."""
+    """Only the valid settings."""
     for name, value in GOOD.items():
         monkeypatch.setenv(name, value)
     return monkeypatch
 
 
-def test_good_settings_are_read(environment: pytest.MonkeyPatch) -> None:
-    """Addresses lose their slash, secrets become a list, defaults stand."""
+def test_valid_settings_are_read(environment: pytest.MonkeyPatch) -> None:
+    """Addresses lose their trailing slash, secrets become a list, and defaults apply."""
     config = Config.from_env()
     assert config.app_url == "https://servicenow.example.org"
     assert config.app_secrets == ("a" * 32, "b" * 32)
@@ -35,14 +35,14 @@ def test_good_settings_are_read(environment: pytest.MonkeyPatch) -> None:
     assert config.rate_limits
 
 
-def test_no_secret_shows(environment: pytest.MonkeyPatch) -> None:
-    """Whoever prints the settings sees none of them."""
+def test_no_secret_is_shown(environment: pytest.MonkeyPatch) -> None:
+    """Printing the settings shows none of them."""
     environment.setenv("MATTERMOST_BOT_TOKEN", "bot-token-text")
     text = repr(Config.from_env())
     assert not [secret for secret in ("aaaa", "jjjj", "hush-hush", "bot-token-text") if secret in text]
 
 
-def test_all_problems_come_together_without_their_values(environment: pytest.MonkeyPatch) -> None:
+def test_all_problems_are_reported_together_without_values(environment: pytest.MonkeyPatch) -> None:
     """One message names each setting and what is wrong."""
     environment.delenv("APP_URL")
     environment.setenv("APP_SECRET", "short-secret")
@@ -58,8 +58,8 @@ def test_all_problems_come_together_without_their_values(environment: pytest.Mon
     assert "short-secret" not in text
 
 
-def test_a_secret_may_come_from_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`NAME_FILE` names it; the line end does not belong to the secret."""
+def test_a_secret_can_come_from_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`NAME_FILE` names it; the line break isn't part of the secret."""
     path = tmp_path / "secret"
     path.write_text("f" * 32 + "\n")
     environment.delenv("MATTERMOST_APP_JWT_SECRET")
@@ -68,7 +68,7 @@ def test_a_secret_may_come_from_a_file(environment: pytest.MonkeyPatch, tmp_path
 
 
 def test_tables_are_shared_by_exact_name(environment: pytest.MonkeyPatch) -> None:
-    """Names alone: a wildcard would open tables that nobody thought of."""
+    """A wildcard would share tables that nobody considered."""
     environment.setenv("SHARED_TABLES", "u_facility_request, sn_hr_core_case")
     assert Config.from_env().shared_tables == ("u_facility_request", "sn_hr_core_case")
     for wrong in ("sn_hr_*", "incident^active=true", "Incident"):
@@ -93,10 +93,8 @@ def test_tables_are_shared_by_exact_name(environment: pytest.MonkeyPatch) -> Non
         ("ftp://acme.service-now.com", "", False),
     ],
 )
-def test_only_instances_that_are_named_are_taken(
-    environment: pytest.MonkeyPatch, url: str, hosts: str, good: bool
-) -> None:
-    """`https://*.service-now.com`, or an origin of SERVICENOW_HOSTS."""
+def test_only_named_instances_are_accepted(environment: pytest.MonkeyPatch, url: str, hosts: str, good: bool) -> None:
+    """`https://*.service-now.com`, or an origin in SERVICENOW_HOSTS."""
     environment.setenv("SERVICENOW_URL", url)
     environment.setenv("SERVICENOW_HOSTS", hosts)
     if good:
@@ -106,15 +104,15 @@ def test_only_instances_that_are_named_are_taken(
             Config.from_env()
 
 
-def test_what_is_missing_to_connect_is_no_reason_not_to_start(environment: pytest.MonkeyPatch) -> None:
-    """The service runs and tells administrators."""
+def test_the_service_starts_without_the_settings_for_connecting(environment: pytest.MonkeyPatch) -> None:
+    """It tells administrators what is missing."""
     for name in ("SERVICENOW_URL", "SERVICENOW_CLIENT_ID", "SERVICENOW_CLIENT_SECRET"):
         environment.delenv(name)
     assert Config.from_env().instance.missing == ("SERVICENOW_URL", "SERVICENOW_CLIENT_ID", "SERVICENOW_CLIENT_SECRET")
 
 
 def test_webhook_keys_are_pairs(environment: pytest.MonkeyPatch) -> None:
-    """`key id:secret`, newest first; a secret may hold a colon, and never stands in a message or `repr`."""
+    """`key id:secret`, newest first; a secret can contain a colon and never appears in a message or `repr`."""
     environment.setenv("WEBHOOK_SECRETS", f"new-1:{'n' * 40}:x, old:{'o' * 32}")
     config = Config.from_env()
     assert [(key.key_id, key.secret) for key in config.webhook_keys] == [("new-1", f"{'n' * 40}:x"), ("old", "o" * 32)]

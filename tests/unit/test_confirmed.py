@@ -40,7 +40,7 @@ def failing(error: Exception) -> Callable[[], str]:
     return fail
 
 
-def test_an_answered_write_is_not_looked_for() -> None:
+def test_an_answered_write_isnt_looked_up() -> None:
     """One request is enough."""
     assert confirmed(lambda: "saved", failing(AssertionError("looked")), LIST) == "saved"
 
@@ -48,8 +48,8 @@ def test_an_answered_write_is_not_looked_for() -> None:
 @pytest.mark.parametrize(
     "error", [Busy("x"), Unreachable("x"), AccessDenied("x"), caused(AccessDenied("x"), Busy("y")), ValueError("x")]
 )
-def test_a_write_that_surely_saved_nothing_is_not_looked_for(error: Exception) -> None:
-    """The reason reaches the person as it is."""
+def test_a_definitely_unsaved_write_isnt_looked_up(error: Exception) -> None:
+    """The person gets the reason unchanged."""
     with pytest.raises(type(error)) as raised:
         confirmed(failing(error), failing(AssertionError("looked")), LIST)
     assert raised.value is error
@@ -81,13 +81,13 @@ def test_what_an_unanswered_write_saved_is_returned(error: Exception, found: str
         (caused(AccessDenied("x"), ValueError("y")), False),
     ],
 )
-def test_the_cause_decides_about_a_reworded_refusal_alone(error: Exception, saved: bool) -> None:
-    """A capability can word a refusal for people. Other errors know by themselves."""
+def test_only_a_reworded_error_is_judged_by_its_cause(error: Exception, saved: bool) -> None:
+    """A capability can reword an error for people. Other errors are judged themselves."""
     assert may_be_saved(error) is saved
 
 
 @pytest.mark.parametrize("error", [Unanswered("x"), InsertHidden("x")])
-def test_without_a_trace_it_stays_open_whether_it_was_saved(error: ServiceNowError) -> None:
+def test_without_a_trace_the_result_is_unknown(error: ServiceNowError) -> None:
     """ServiceNow may still be working on it."""
     with pytest.raises(MayBeSaved, match=r"^no answer, nothing found: x$") as raised:
         confirmed(failing(error), lambda: None, LIST)
@@ -106,8 +106,8 @@ def test_a_failed_transaction_without_a_trace_saved_nothing() -> None:
 
 
 @pytest.mark.parametrize("error", [Unanswered("x"), Broken("x")])
-def test_a_failed_lookup_tells_nothing(error: ServiceNowError) -> None:
-    """The person gets the address to check, by the name that the caller gives it."""
+def test_a_failed_lookup_proves_nothing(error: ServiceNowError) -> None:
+    """The person gets the address to check, with the caller's name for it."""
     with pytest.raises(MayBeSaved, match=r"^looking failed: later$") as raised:
         confirmed(failing(error), failing(Busy("later")), LIST, "the record")
     assert raised.value.__cause__ is error
@@ -115,8 +115,8 @@ def test_a_failed_lookup_tells_nothing(error: ServiceNowError) -> None:
     assert may_be_saved(raised.value)
 
 
-def test_a_mistake_of_our_own_in_a_lookup_is_not_hidden() -> None:
-    """Only errors that are raised on purpose leave it open."""
+def test_our_own_error_in_a_lookup_isnt_hidden() -> None:
+    """Only errors that are raised on purpose leave the result unknown."""
     with pytest.raises(KeyError):
         confirmed(failing(Unanswered("x")), failing(KeyError("ours")), LIST)
 
@@ -133,8 +133,8 @@ def test_a_mistake_of_our_own_in_a_lookup_is_not_hidden() -> None:
         (3600.5, " Sending this form again only checks whether it was saved."),
     ],
 )
-def test_the_person_is_told_how_long_the_form_is_held(held: float, more: str) -> None:
-    """In whole minutes, and without a number for a form that is never sent to ServiceNow again."""
+def test_the_person_learns_how_long_the_form_is_held(held: float, more: str) -> None:
+    """In whole minutes, and without a number for a form that is never sent again."""
     error = MayBeSaved("x", LIST, held=held)
     assert isinstance(error, AppError)
     assert error.user_message == UNSURE + more

@@ -1,4 +1,4 @@
-"""Forms refuse, when they are built, what a client would silently drop."""
+"""A form that a client would silently cut can't be built."""
 
 import pytest
 
@@ -48,15 +48,15 @@ def _text(name: str = "short_description", label: str = "Short description") -> 
         (lambda: Form(path="p/q", title="T", fields=[_text(), _text(name="b")]), "label twice"),
     ],
 )
-def test_a_broken_limit_is_named(build: object, named: str) -> None:
-    """Each limit of either host stops the form with the limit in the text."""
+def test_an_exceeded_limit_is_named(build: object, named: str) -> None:
+    """Each limit of either host is reported by name."""
     assert callable(build)
     with pytest.raises(FormLimit, match=named):
         build()
 
 
-def test_two_sets_of_submit_buttons_are_refused() -> None:
-    """The Apps framework draws one."""
+def test_two_sets_of_submit_buttons_are_rejected() -> None:
+    """The Apps framework shows one."""
     one = SelectField(name="a", label="A", options=[HIGH], buttons=True)
     two = SelectField(name="b", label="B", options=[HIGH], buttons=True)
     with pytest.raises(FormLimit, match="two sets"):
@@ -64,6 +64,6 @@ def test_two_sets_of_submit_buttons_are_refused() -> None:
 
 
 def test_a_form_within_all_limits_is_built() -> None:
-    """What both hosts take stays as it was given."""
+    """It isn't changed."""
     form = Form(path="p/q", title="x" * 24, fields=[_text(), LookupField(name="caller_id", label="Caller")])
     assert [field.name for field in form.fields] == ["short_description", "caller_id"]

@@ -1,4 +1,4 @@
-"""The registry, the command table and the type-ahead, by themselves."""
+"""The handler registry, the command table and the lookups, by themselves."""
 
 import threading
 
@@ -19,7 +19,7 @@ def _answer(call: Call, context: Context) -> Reply:
     return Text("")
 
 
-def test_two_handlers_for_one_path_stop_the_start() -> None:
+def test_two_handlers_for_one_path_prevent_the_start() -> None:
     """The second registration raises."""
     registry = Registry()
     registry.submit("a/b", needs=Requirement.NOTHING)(_answer)
@@ -28,8 +28,8 @@ def test_two_handlers_for_one_path_stop_the_start() -> None:
         registry.submit("a/b", needs=Requirement.NOTHING)(_answer)
 
 
-def test_an_unknown_path_names_the_registration_that_is_missing() -> None:
-    """The log helps the developer, the words help the person."""
+def test_an_unknown_path_names_the_missing_registration() -> None:
+    """The log helps the developer, the message helps the person."""
     with pytest.raises(UnknownRequest) as problem:
         calls.route("incident/crate", "submit")
     assert '@calls.submit("incident/crate"' in str(problem.value)
@@ -42,8 +42,8 @@ def standing(*, configured: bool = True, connected: bool = False, administrator:
 
 
 @pytest.mark.parametrize("connected", [False, True])
-def test_help_names_exactly_what_the_menus_offer(connected: bool) -> None:
-    """One table feeds both, in the same order (spec D-47)."""
+def test_help_lists_exactly_what_the_menus_offer(connected: bool) -> None:
+    """One table defines both, in the same order (spec D-47)."""
     here = standing(connected=connected)
     offered = [" ".join(command.words) for command in menus_of(here, {}).commands]
     helped = [line.removeprefix("- `/servicenow ") for line in help_lines(here)]
@@ -53,13 +53,13 @@ def test_help_names_exactly_what_the_menus_offer(connected: bool) -> None:
 
 
 def test_nothing_that_needs_an_account_is_offered_without_one() -> None:
-    """Not configured: help alone. Not connected: connect and help."""
+    """Without a configuration only help is offered; without a connection, connect and help."""
     assert [" ".join(c.words) for c in menus_of(standing(configured=False), {}).commands] == ["help"]
     assert [" ".join(c.words) for c in menus_of(standing(), {}).commands] == ["connect", "help"]
 
 
-def test_overtaken_look_ups_answer_empty_without_asking() -> None:
-    """Of those that wait while one runs, only the newest asks."""
+def test_replaced_lookups_are_empty_without_a_request() -> None:
+    """Of those that wait while one runs, only the newest sends a request."""
     lookups = LatestOnly()
     asked: list[str] = []
     running, go_on = threading.Event(), threading.Event()
@@ -91,8 +91,8 @@ def test_overtaken_look_ups_answer_empty_without_asking() -> None:
     assert lookups.newest("ann", "caller_id") == 0  # nothing is kept
 
 
-def test_too_short_a_query_asks_nothing() -> None:
-    """Under two characters nothing is asked."""
+def test_a_short_query_sends_nothing() -> None:
+    """No request is sent below two characters."""
 
     def find(query: str) -> list[Option]:
         raise AssertionError(query)
@@ -100,6 +100,6 @@ def test_too_short_a_query_asks_nothing() -> None:
     assert LatestOnly().run("ann", "caller_id", " a ", find) == ()
 
 
-def test_kinds_are_what_paths_end_in() -> None:
+def test_paths_end_in_a_kind() -> None:
     """Every registered path answers at /path/kind."""
     assert {route.kind for route in calls.routes} == set(Kind)

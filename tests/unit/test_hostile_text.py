@@ -1,4 +1,4 @@
-"""Whatever stands in a record is drawn as text, wherever it is shown; a Markdown parser is the judge."""
+"""A record's text is escaped wherever it is shown; a Markdown parser checks it."""
 
 import string
 
@@ -50,7 +50,7 @@ def records(draw: st.DrawFn) -> Record:
 
 
 def tokens(text: str) -> list[Token]:
-    """All tokens, those inside lines too."""
+    """All tokens, including inline ones."""
     found: list[Token] = []
     for token in JUDGE.parse(text):
         found.append(token)
@@ -59,7 +59,7 @@ def tokens(text: str) -> list[Token]:
 
 
 def types(text: str) -> set[str]:
-    """What kinds of Markdown a parser sees."""
+    """The kinds of Markdown that a parser finds."""
     return {token.type for token in tokens(text)}
 
 
@@ -76,8 +76,8 @@ LIST = {"bullet_list_open", "list_item_open", "list_item_close", "bullet_list_cl
 QUOTE = {"blockquote_open", "blockquote_close"}
 
 
-def harmless(text: str) -> None:
-    """Mentions nobody and no channel, turns no writing direction."""
+def assert_harmless(text: str) -> None:
+    """It mentions nobody and no channel, and changes no text direction."""
     for sign in "@~":
         assert all(part.startswith("\u200b") for part in text.split(sign)[1:]), text
     assert not set(STEERING) & set(text)
@@ -85,14 +85,14 @@ def harmless(text: str) -> None:
 
 @given(records())
 def test_a_card(record: Record) -> None:
-    """Title and fallback are one plain line, fields have no formatting, everything has a length."""
+    """Title and fallback are one plain line, fields have no formatting, and everything has a maximum length."""
     card = record_card(record, ADDRESS, "example.service-now.com")
     for text in (card["title"], card["fallback"]):
-        harmless(text)
+        assert_harmless(text)
         assert "\n" not in text
     assert len(card["title"].replace("\u200b", "")) <= 200
     for one in card["fields"]:
-        harmless(one["value"])
+        assert_harmless(one["value"])
         assert types(one["value"]) <= PLAIN
         assert "\n" not in one["value"]
     assert [one["title"] for one in card["fields"]] == [label for _, label in table_of(record.table).card]
@@ -101,9 +101,12 @@ def test_a_card(record: Record) -> None:
 
 @given(records())
 def test_a_view_and_a_preview(record: Record) -> None:
-    """One link, ours; one line per field, whatever line breaks the texts have; the form keeps both hosts' limits."""
+    """
+    There is one link, ours; one line per field, whatever line breaks the texts have; and the form keeps both hosts'
+    limits.
+    """
     text = record_summary(record, ADDRESS)
-    harmless(text)
+    assert_harmless(text)
     assert links(text) == [ADDRESS]
     assert types(text) <= PLAIN | LINK | STRONG | LIST
     assert sum(token.type == "list_item_open" for token in tokens(text)) == len(table_of(record.table).card)
@@ -113,9 +116,9 @@ def test_a_view_and_a_preview(record: Record) -> None:
 
 @given(records(), records())
 def test_lines_and_warnings(before: Record, after: Record) -> None:
-    """What is said in threads and above forms."""
+    """The lines in threads and above forms."""
     for text in (change_text("State", before, after, "state"), stale_text(after)):
-        harmless(text)
+        assert_harmless(text)
         assert types(text) <= PLAIN | STRONG
         assert links(text) == []
     assert links(record_link(after, ADDRESS)) == [ADDRESS]
@@ -128,9 +131,9 @@ def test_lines_and_warnings(before: Record, after: Record) -> None:
     )
 )
 def test_comments(entries: list[JournalEntry]) -> None:
-    """Every entry is a heading of ours and a quotation; nothing leaves the quotation, nothing is a link."""
+    """Every entry is our heading and a quotation; nothing breaks out of the quotation, and nothing is a link."""
     text = entries_text(Entries(entries, older=True, work_notes=True))
-    harmless(text)
+    assert_harmless(text)
     assert links(text) == []
     assert types(text) <= PLAIN | STRONG | QUOTE
     assert sum(token.type == "blockquote_open" for token in tokens(text)) <= len(entries)
@@ -141,9 +144,9 @@ def test_comments(entries: list[JournalEntry]) -> None:
 @example("a heading\n===")
 @example("a rule\n---")
 def test_a_note(text: str) -> None:
-    """A quotation keeps lines, and everything stays inside."""
+    """A quotation keeps its lines, and everything stays inside."""
     found = quoted(text, 1000)
-    harmless(found)
+    assert_harmless(found)
     assert types(found) <= PLAIN | QUOTE
     outside = [token for token in JUDGE.parse(found) if token.level == 0]
     assert {token.type for token in outside} <= QUOTE
@@ -151,7 +154,7 @@ def test_a_note(text: str) -> None:
 
 @given(records())
 def test_a_choice(record: Record) -> None:
-    """One line with a length, never empty."""
+    """It is one line with a maximum length, never empty."""
     option = record_option(Record(record.table, record.sys_id, {**record.cells, "number": Cell("INC1", "INC1")}))
     assert "\n" not in option.label
     assert 0 < len(option.label) <= MOST_LABEL

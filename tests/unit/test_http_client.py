@@ -1,4 +1,4 @@
-"""One HTTP exchange: which failures leave a request unsent, and what is never kept between two requests."""
+"""One HTTP exchange: which failures mean that nothing was sent, and what is never kept between two requests."""
 
 import gzip
 import inspect
@@ -46,7 +46,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def stack() -> Iterator[ExitStack]:
-    """What ends with the test."""
+    """Closes what a test opened."""
     with ExitStack() as one:
         yield one
 
@@ -97,14 +97,14 @@ def ask(url: str, seconds: float = 5.0) -> HttpResponse:
 
 
 def failure(url: str, seconds: float = 5.0) -> Failure:
-    """How one GET fails."""
+    """The error of one GET."""
     with pytest.raises(ExchangeError) as caught:
         ask(url, seconds)
     return caught.value.failure
 
 
 def classes(module: object) -> list[type[BaseException]]:
-    """Every exception that a library defines; warnings are none here."""
+    """Every exception that a library defines, except warnings."""
     return [
         kind
         for _, kind in inspect.getmembers(module, inspect.isclass)
@@ -114,25 +114,25 @@ def classes(module: object) -> list[type[BaseException]]:
 
 @pytest.mark.parametrize("library", [requests.exceptions, urllib3.exceptions])
 def test_every_exception_of_the_libraries_has_a_row(library: object) -> None:
-    """A new one of a newer version has to be looked at, unless its base class says all there is to say."""
+    """A newer version's exception must be classified, unless its base class already says enough."""
     found = set(classes(library)) - GROUPS
     assert len(found) > 15
     rows = {kind: next((base for base in kind.__mro__ if base in FAILURES), OSError) for kind in found}
     assert [kind.__name__ for kind, row in rows.items() if row is OSError] == []
 
 
-def test_no_row_is_for_a_group_alone() -> None:
-    """A row of the base class would give every new exception the same meaning unseen."""
+def test_no_row_is_only_for_a_base_class() -> None:
+    """Such a row would give every new exception the same meaning unnoticed."""
     assert GROUPS & FAILURES.keys() == set()
 
 
-def test_a_failure_says_what_became_of_the_request() -> None:
-    """Only a request that wasn't sent can't have been saved."""
+def test_a_failure_says_what_happened_to_the_request() -> None:
+    """Only an unsent request can't have been saved."""
     assert {one for one in Failure if not one.may_have_been_saved} == {Failure.NOT_SENT}
 
 
-def test_a_failure_is_of_the_exception_itself_unless_it_only_wraps_one() -> None:
-    """What happened before an exception says nothing about it, and a wrapper without a reason counts itself."""
+def test_a_wrapper_is_classified_by_its_cause() -> None:
+    """Other exceptions are classified by themselves, whatever happened before, and so is a wrapper without a cause."""
     error = urllib3.exceptions.ProtocolError("broke")
     error.__context__ = urllib3.exceptions.NewConnectionError(None, "refused")  # type: ignore[arg-type]
     assert failure_of(error) is Failure.CONNECTION_LOST
@@ -141,7 +141,7 @@ def test_a_failure_is_of_the_exception_itself_unless_it_only_wraps_one() -> None
 
 
 def test_a_request_carries_what_it_is_given(stack: ExitStack) -> None:
-    """A body as JSON, as a form or as a file, and the headers that the servers' operators look for."""
+    """A body as JSON, form or file, and the headers that the servers' operators look for."""
     server = serve(stack)
     client = HttpClient(server.url, 4)
 
@@ -167,10 +167,10 @@ def test_a_request_carries_what_it_is_given(stack: ExitStack) -> None:
     ("left", "timeouts"),
     [([60.0], (3.0, 10.0)), ([5.0], (3.0, 5.0)), ([2.0], (2.0, 2.0)), ([5.0, 0.0], (0.001, 0.001))],
 )
-def test_a_server_has_three_seconds_to_connect_and_ten_to_answer(
+def test_timeouts_are_three_seconds_to_connect_and_ten_to_answer(
     monkeypatch: pytest.MonkeyPatch, left: list[float], timeouts: tuple[float, float]
 ) -> None:
-    """Less if less is left, and never 0, which the libraries refuse. The body is read as it comes."""
+    """Less if less is left, and never 0, which the libraries reject. The body is streamed."""
     asked: dict[str, Any] = {}
 
     def send(*_: object, **given: Any) -> NoReturn:
@@ -189,20 +189,20 @@ def test_a_server_has_three_seconds_to_connect_and_ten_to_answer(
 
 
 @pytest.mark.parametrize(("calls", "kept"), [(20, 20), (1, 1), (0, 1)])
-def test_a_connection_is_kept_for_each_concurrent_call(calls: int, kept: int) -> None:
-    """A call never waits for another one's connection, and reuses one that is idle."""
+def test_each_concurrent_call_has_a_connection(calls: int, kept: int) -> None:
+    """A call never waits for another's connection and reuses an idle one."""
     pools = HttpClient("http://127.0.0.1:9", calls)._adapter.poolmanager.connection_pool_kw
     assert (pools["maxsize"], pools["block"]) == (kept, False)
 
 
-def test_a_closed_port_is_not_sent() -> None:
-    """Connection refused."""
+def test_a_closed_port_is_unsent() -> None:
+    """The connection is refused."""
     with ReservedPort() as closed:
         assert failure(f"http://127.0.0.1:{closed.number}") is Failure.NOT_SENT
 
 
-def test_a_connection_that_never_comes_about_is_not_sent(stack: ExitStack) -> None:
-    """The server's queue of connections is full, so that connecting takes too long."""
+def test_a_connection_timeout_is_unsent(stack: ExitStack) -> None:
+    """The server's queue of connections is full, so connecting times out."""
     listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
     address = listening.getsockname()
     for _ in range(4):
@@ -213,14 +213,14 @@ def test_a_connection_that_never_comes_about_is_not_sent(stack: ExitStack) -> No
 
 
 def test_nothing_is_sent_after_the_deadline(stack: ExitStack) -> None:
-    """Not even a connection is made."""
+    """Not even a connection is opened."""
     server = serve(stack)
     assert failure(server.url, 0.0) is Failure.NOT_SENT
     assert ask(server.url).status == 200
     assert len(server.asked) == 1
 
 
-def test_what_cannot_be_a_header_is_not_sent(stack: ExitStack) -> None:
+def test_an_invalid_header_is_unsent(stack: ExitStack) -> None:
     """A token with a line break would add a header."""
     server = serve(stack)
     with pytest.raises(ExchangeError) as caught:
@@ -248,16 +248,16 @@ LOST: dict[str, Script] = {
 
 
 @pytest.mark.parametrize("how", LOST)
-def test_a_broken_answer_leaves_open_what_happened(stack: ExitStack, how: str) -> None:
-    """The request was sent; the connection ended, or what came can't be read."""
+def test_after_a_broken_answer_the_result_is_unknown(stack: ExitStack, how: str) -> None:
+    """The request was sent; the connection ended, or the answer can't be read."""
     server = serve(stack, LOST[how])
     assert failure(server.url) is Failure.CONNECTION_LOST
     assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize("trickles", [False, True])
-def test_silence_ends_with_the_deadline(stack: ExitStack, trickles: bool) -> None:
-    """No answer, or a byte now and then."""
+def test_waiting_ends_with_the_deadline(stack: ExitStack, trickles: bool) -> None:
+    """No answer arrives, or a byte now and then."""
     server = serve(stack)
 
     def slowly(connection: socket.socket) -> None:
@@ -272,7 +272,7 @@ def test_silence_ends_with_the_deadline(stack: ExitStack, trickles: bool) -> Non
     assert time.monotonic() - began < 2
 
 
-def test_an_answer_over_the_limit_is_dropped_while_it_comes(stack: ExitStack) -> None:
+def test_an_answer_over_the_limit_is_dropped_while_it_arrives(stack: ExitStack) -> None:
     """The unpacked size counts."""
     server = serve(
         stack, lambda connection: connection.sendall(ok(gzip.compress(b" " * 10_000_000), "Content-Encoding: gzip"))
@@ -283,17 +283,17 @@ def test_an_answer_over_the_limit_is_dropped_while_it_comes(stack: ExitStack) ->
 
 
 def test_a_redirect_is_returned(stack: ExitStack) -> None:
-    """A token goes to the one host and nowhere else."""
+    """A token goes only to its own host."""
     server = serve(stack)
     server.script = lambda connection: connection.sendall(ok(b"x", f"Location: {server.url}/y", status="302 Found"))
     assert ask(server.url).status == 302
     assert len(server.asked) == 1
 
 
-def test_the_environment_names_the_certificate_authority(
+def test_the_environment_sets_the_certificate_authority(
     stack: ExitStack, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Companies have one of their own; without it nothing is sent."""
+    """Companies have their own; without it nothing is sent."""
     server = serve(stack, certificate=certificate)
     assert failure(server.url) is Failure.NOT_SENT
     assert server.asked == []
@@ -302,8 +302,8 @@ def test_the_environment_names_the_certificate_authority(
     assert failure(server.url.replace("127.0.0.1", "localhost")) is Failure.NOT_SENT
 
 
-def test_a_handshake_that_fails_is_not_sent(stack: ExitStack) -> None:
-    """The server doesn't speak TLS, ends the connection, or says nothing."""
+def test_a_failed_handshake_is_unsent(stack: ExitStack) -> None:
+    """The server doesn't speak TLS, closes the connection, or doesn't answer."""
     server = serve(stack)
     url = server.url.replace("http://", "https://")
     assert failure(url) is Failure.NOT_SENT
@@ -320,10 +320,10 @@ def garbage(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("script", [garbage, reset, lambda connection: None])
-def test_tls_that_fails_after_the_handshake_was_sent(
+def test_a_tls_failure_after_the_handshake_is_sent(
     stack: ExitStack, certificate: Path, monkeypatch: pytest.MonkeyPatch, script: Script
 ) -> None:
-    """The words of the error are those of a failed handshake, but the request has arrived."""
+    """The error reads like a failed handshake, but the request has arrived."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     server = serve(stack, script, certificate)
     assert failure(server.url) is Failure.CONNECTION_LOST
@@ -331,9 +331,7 @@ def test_tls_that_fails_after_the_handshake_was_sent(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_cannot_be_reached_is_not_sent(
-    stack: ExitStack, monkeypatch: pytest.MonkeyPatch, scheme: str
-) -> None:
+def test_an_unreachable_proxy_is_unsent(stack: ExitStack, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     """It refuses the connection."""
     closed = stack.enter_context(ReservedPort())
     monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://127.0.0.1:{closed.number}")
@@ -343,17 +341,15 @@ def test_a_proxy_that_cannot_be_reached_is_not_sent(
 @pytest.mark.parametrize(
     "script", [lambda connection: connection.sendall(ok(b"", status="503 Unavailable")), reset, LOST["no HTTP"]]
 )
-def test_a_proxy_that_makes_no_tunnel_is_not_sent(
-    stack: ExitStack, monkeypatch: pytest.MonkeyPatch, script: Script
-) -> None:
-    """It can't reach the server, ends the connection, or is no proxy."""
+def test_a_proxy_without_a_tunnel_is_unsent(stack: ExitStack, monkeypatch: pytest.MonkeyPatch, script: Script) -> None:
+    """It can't reach the server, closes the connection, or isn't a proxy."""
     proxy = serve(stack, script)
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     assert failure("https://acme.service-now.test") is Failure.NOT_SENT
     assert proxy.asked[0].startswith(b"CONNECT acme.service-now.test:443 ")
 
 
-def test_a_tunnel_that_breaks_after_the_request_leaves_open_what_happened(
+def test_after_a_broken_tunnel_the_result_is_unknown(
     stack: ExitStack, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The proxy was connected and the server has the request, although urllib3 blames the connection to the proxy."""
@@ -373,10 +369,10 @@ def test_a_tunnel_that_breaks_after_the_request_leaves_open_what_happened(
     assert requests_in_the_tunnel[0].startswith(b"GET /api/x ")
 
 
-def test_a_proxy_that_loses_the_answer_leaves_open_what_happened(
+def test_after_a_proxy_loses_the_answer_the_result_is_unknown(
     stack: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without TLS a proxy gets the request itself, and may have passed it on."""
+    """Without TLS a proxy gets the request itself and may have forwarded it."""
     proxy = serve(stack, reset)
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     assert failure("http://acme.service-now.test") is Failure.CONNECTION_LOST
@@ -384,7 +380,7 @@ def test_a_proxy_that_loses_the_answer_leaves_open_what_happened(
 
 
 def test_nothing_is_kept_between_requests(stack: ExitStack) -> None:
-    """No cookie, and a failed request doesn't break the next one."""
+    """No cookie is, and a failed request doesn't break the next one."""
     server = serve(stack, lambda connection: connection.sendall(ok(b"{}", "Set-Cookie: JSESSIONID=1; Path=/")))
     client = HttpClient(server.url, 4)
     for token in ("ann", ""):
@@ -407,7 +403,7 @@ MATTERMOST: dict[str, tuple[Callable[[ScriptedServer], Script], type[MattermostE
 
 
 def trickle(connection: socket.socket, server: ScriptedServer) -> None:
-    """A body that comes byte by byte."""
+    """A body that arrives byte by byte."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
     while not server.stopping.wait(0.05):
         connection.sendall(b" ")
@@ -415,7 +411,7 @@ def trickle(connection: socket.socket, server: ScriptedServer) -> None:
 
 @pytest.mark.parametrize("how", MATTERMOST)
 def test_mattermost_has_an_error_for_each_failure(stack: ExitStack, how: str) -> None:
-    """The path is in the log, the ids in it aren't."""
+    """The log has the path without its IDs."""
     script, kind, words = MATTERMOST[how]
     server = serve(stack)
     server.script = script(server)

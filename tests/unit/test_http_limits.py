@@ -1,4 +1,4 @@
-"""Few calls at once, fewer a person, and none while ServiceNow does not answer."""
+"""A few calls run at once, fewer per person, and none while ServiceNow doesn't answer."""
 
 import threading
 import time
@@ -12,8 +12,8 @@ from http_client import call_limits
 from http_client.call_limits import FAILURES, PAUSE_SECONDS, PER_PERSON, WAIT_SECONDS, WINDOW_SECONDS, CallLimits
 
 
-class Time:
-    """A clock that stands still until it is told."""
+class ManualClock:
+    """A clock that is set by hand."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -29,15 +29,15 @@ def call(limit: CallLimits, error: Exception | None = None, person: str | None =
             raise error
 
 
-def silent(limit: CallLimits, times: int) -> None:
-    """Unanswered calls."""
+def time_out(limit: CallLimits, times: int) -> None:
+    """Calls that time out."""
     for _ in range(times):
         with pytest.raises(Unanswered):
             call(limit, Unanswered("x"))
 
 
-def test_a_person_has_three_places() -> None:
-    """The fourth call of one person waits, then is refused; another person's passes."""
+def test_a_person_has_three_slots() -> None:
+    """A person's fourth call waits, then is rejected; another person's passes."""
     limit = CallLimits(total=10)
     held = [limit.call("ann") for _ in range(PER_PERSON)]
     for one in held:
@@ -49,8 +49,8 @@ def test_a_person_has_three_places() -> None:
     call(limit)
 
 
-def test_all_together_have_the_places_there_are() -> None:
-    """More persons than places: the last waits, then is refused; sign-ins count, too."""
+def test_everyone_shares_the_total_slots() -> None:
+    """With more people than slots, the last waits, then is rejected; sign-ins count too."""
     limit = CallLimits(total=2)
     with limit.call("ann"), limit.call(None):
         with pytest.raises(CallLimitReached):
@@ -60,8 +60,8 @@ def test_all_together_have_the_places_there_are() -> None:
     call(limit, person="bob")
 
 
-def test_whoever_waits_gets_the_place_that_becomes_free() -> None:
-    """A waiting call starts when another ends, without being refused."""
+def test_a_waiting_call_gets_a_freed_slot() -> None:
+    """It starts when another ends, without being rejected."""
     limit = CallLimits(total=1)
     entered, done = threading.Event(), threading.Event()
 
@@ -78,11 +78,11 @@ def test_whoever_waits_gets_the_place_that_becomes_free() -> None:
     thread.join(5)
 
 
-def test_after_five_unanswered_calls_none_is_made() -> None:
-    """The circuit opens: calls fail at once, for a quarter of a minute."""
-    time = Time()
+def test_after_five_timeouts_no_call_is_made() -> None:
+    """The circuit opens: calls fail at once, for 15 seconds."""
+    time = ManualClock()
     limit = CallLimits(10, time)
-    silent(limit, FAILURES)
+    time_out(limit, FAILURES)
     with pytest.raises(CircuitOpen):
         call(limit)
     time.now += PAUSE_SECONDS - 0.1
@@ -91,18 +91,18 @@ def test_after_five_unanswered_calls_none_is_made() -> None:
 
 
 def test_one_probe_decides() -> None:
-    """After the pause a single call is let through; its silence opens the circuit again, its answer closes it."""
-    time = Time()
+    """After the pause one call is let through; its timeout opens the circuit again, its answer closes it."""
+    time = ManualClock()
     limit = CallLimits(10, time)
-    silent(limit, FAILURES)
+    time_out(limit, FAILURES)
     time.now += PAUSE_SECONDS
     with limit.call("ann"), pytest.raises(CircuitOpen):
         call(limit, person="bob")
     call(limit, person="bob")
 
-    silent(limit, FAILURES)
+    time_out(limit, FAILURES)
     time.now += PAUSE_SECONDS + WINDOW_SECONDS
-    silent(limit, 1)
+    time_out(limit, 1)
     with pytest.raises(CircuitOpen):
         call(limit)
     time.now += PAUSE_SECONDS
@@ -110,11 +110,11 @@ def test_one_probe_decides() -> None:
     call(limit)
 
 
-def test_a_probe_that_we_break_ourselves_decides_nothing() -> None:
-    """A mistake of our own neither closes the circuit nor blocks the next probe."""
-    time = Time()
+def test_our_own_error_in_a_probe_decides_nothing() -> None:
+    """It neither closes the circuit nor blocks the next probe."""
+    time = ManualClock()
     limit = CallLimits(10, time)
-    silent(limit, FAILURES)
+    time_out(limit, FAILURES)
     time.now += PAUSE_SECONDS
     with pytest.raises(KeyError):
         call(limit, KeyError("ours"))
@@ -128,28 +128,28 @@ def test_a_probe_that_we_break_ourselves_decides_nothing() -> None:
         lambda limit, time: setattr(time, "now", time.now + WINDOW_SECONDS + 1),
     ],
 )
-def test_only_silence_in_a_row_and_in_a_short_time_counts(between: Callable[[CallLimits, Time], None]) -> None:
-    """An answer in between, or enough time, and the count begins anew."""
-    time = Time()
+def test_only_consecutive_timeouts_in_a_short_time_count(between: Callable[[CallLimits, ManualClock], None]) -> None:
+    """An answer in between, or enough time, resets the count."""
+    time = ManualClock()
     limit = CallLimits(10, time)
-    silent(limit, FAILURES - 1)
+    time_out(limit, FAILURES - 1)
     between(limit, time)
-    silent(limit, 1)
+    time_out(limit, 1)
     call(limit)
 
 
-def test_an_error_of_the_instance_is_no_silence() -> None:
-    """Whoever answers with an error has answered."""
-    limit = CallLimits(10, Time())
+def test_an_error_from_the_instance_isnt_a_timeout() -> None:
+    """An instance that returns an error has answered."""
+    limit = CallLimits(10, ManualClock())
     for _ in range(FAILURES + 1):
         with pytest.raises(Broken):
             call(limit, Broken("500"))
     call(limit)
 
 
-def test_places_are_given_back_after_errors() -> None:
-    """No call keeps its place for ever."""
-    limit = CallLimits(1, Time())
+def test_slots_are_released_after_errors() -> None:
+    """No call keeps its slot."""
+    limit = CallLimits(1, ManualClock())
     for error in (Broken("x"), KeyError("x"), Unanswered("x")):
         with pytest.raises(type(error)):
             call(limit, error)
@@ -157,25 +157,25 @@ def test_places_are_given_back_after_errors() -> None:
 
 
 def hold(stack: ExitStack, limit: CallLimits, *people: str | None) -> None:
-    """Calls that go on until the stack is closed."""
+    """Calls that run until the stack is closed."""
     for person in people:
         stack.enter_context(limit.call(person, 0.0))
 
 
-def test_the_limits_are_those_of_the_design() -> None:
-    """Three calls a person, waiting one second; five unanswered ones within 30 s stop all calls for 15 s."""
+def test_the_limits_are_the_designs() -> None:
+    """Three calls per person, with a wait of one second; five timeouts within 30 s stop all calls for 15 s."""
     assert WAIT_SECONDS == 1.0
-    clock = Time()
+    clock = ManualClock()
     limit = CallLimits(10, clock)
     with ExitStack() as stack:
         hold(stack, limit, "ann", "ann", "ann")
         with pytest.raises(CallLimitReached):
             call(limit)
-    silent(limit, 4)
+    time_out(limit, 4)
     call(limit)
-    silent(limit, 1)
+    time_out(limit, 1)
     clock.now += 30
-    silent(limit, 4)
+    time_out(limit, 4)
     clock.now += 14.9
     with pytest.raises(CircuitOpen):
         call(limit)
@@ -183,26 +183,26 @@ def test_the_limits_are_those_of_the_design() -> None:
     call(limit)
 
 
-def test_the_window_begins_with_the_first_of_the_five() -> None:
-    """Four of them close together and one long before are no reason to stop."""
-    time = Time()
+def test_the_window_starts_with_the_first_of_the_five() -> None:
+    """Four close together and one long before don't open the circuit."""
+    time = ManualClock()
     limit = CallLimits(10, time)
-    silent(limit, 1)
+    time_out(limit, 1)
     time.now += 30.1
-    silent(limit, FAILURES - 1)
+    time_out(limit, FAILURES - 1)
     call(limit)
 
 
-def test_sign_ins_take_nobodys_share() -> None:
-    """As many at once as there are places."""
+def test_sign_ins_use_nobodys_share() -> None:
+    """Up to the total number of slots run at once."""
     limit = CallLimits(total=PER_PERSON + 2)
     with ExitStack() as stack:
         hold(stack, limit, *[None] * (PER_PERSON + 1))
         call(limit, person=None)
 
 
-def test_a_place_is_given_back_once() -> None:
-    """After many calls, one after the other, there are as many places as before, in all and for each person."""
+def test_a_slot_is_released_once() -> None:
+    """After many sequential calls there are as many slots as before, in total and for each person."""
     limit = CallLimits(total=PER_PERSON + 1)
     for _ in range(3):
         call(limit)
@@ -218,14 +218,14 @@ def test_a_place_is_given_back_once() -> None:
 
 
 def start_waiting(thread: threading.Thread, limit: CallLimits) -> None:
-    """Start it, and return once it waits for a place."""
+    """Start it, and return once it waits for a slot."""
     thread.start()
     while thread.is_alive() and not limit._bulkhead._released._waiters:  # type: ignore[attr-defined]
         threading.Event().wait(0.01)
 
 
-def test_whoever_waits_is_woken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The end of a call lets a waiting one go on at once, not when its patience ends."""
+def test_a_waiting_call_is_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It continues at once when another ends, not when its wait times out."""
     monkeypatch.setattr(call_limits, "WAIT_SECONDS", 60.0)
     limit = CallLimits(total=1)
     done = threading.Event()
@@ -241,10 +241,10 @@ def test_whoever_waits_is_woken(monkeypatch: pytest.MonkeyPatch) -> None:
     thread.join(5)
 
 
-def test_whoever_waits_while_the_circuit_opens_is_refused() -> None:
-    """The place becomes free because ServiceNow went silent: the waiting call is not made."""
-    limit = CallLimits(1, Time())
-    silent(limit, FAILURES - 1)
+def test_a_waiting_call_is_rejected_when_the_circuit_opens() -> None:
+    """The slot is free because ServiceNow timed out: the waiting call isn't made."""
+    limit = CallLimits(1, ManualClock())
+    time_out(limit, FAILURES - 1)
     refused: list[Exception] = []
 
     def wait() -> None:
@@ -267,11 +267,11 @@ def test_whoever_waits_while_the_circuit_opens_is_refused() -> None:
     assert len(refused) == 1
 
 
-def test_an_open_circuit_is_told_before_a_full_one() -> None:
-    """While the probe takes the only place, others are told of the silence; nobody waits for a place."""
-    time = Time()
+def test_an_open_circuit_is_reported_before_full_slots() -> None:
+    """While the probe has the only slot, others learn of the timeout; nobody waits for a slot."""
+    time = ManualClock()
     limit = CallLimits(1, time)
-    silent(limit, FAILURES)
+    time_out(limit, FAILURES)
     time.now += PAUSE_SECONDS
     with limit.call("ann"), pytest.raises(CircuitOpen):
         call(limit, person="bob")
@@ -279,14 +279,14 @@ def test_an_open_circuit_is_told_before_a_full_one() -> None:
 
 def test_an_answer_to_an_older_call_closes_the_circuit() -> None:
     """ServiceNow answers again: calls pass at once, not after the pause."""
-    limit = CallLimits(10, Time())
+    limit = CallLimits(10, ManualClock())
     with limit.call("ann"):
-        silent(limit, FAILURES)
+        time_out(limit, FAILURES)
     call(limit)
 
 
-def test_a_call_without_time_does_not_wait_for_a_place() -> None:
-    """What has no time left is refused at once."""
+def test_a_call_without_time_doesnt_wait_for_a_slot() -> None:
+    """It is rejected at once."""
     limit = CallLimits(1)
     with limit.call("ann"):
         began = time.monotonic()

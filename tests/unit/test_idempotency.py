@@ -1,4 +1,4 @@
-"""One form makes each write once: what is stored when, and what a form that is sent again does."""
+"""One form makes each write once: what is stored when, and what a resubmitted form does."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ HIDDEN = 86_400.0
 
 @dataclass
 class FakeFormResults:
-    """Form results in memory. ``puts`` is everything that was stored, in order."""
+    """Form results in memory. ``puts`` has everything that was stored, in order."""
 
     kept: dict[str, FormResult] = field(default_factory=dict)
     puts: list[FormResult] = field(default_factory=list)
@@ -103,8 +103,8 @@ class World:
         """Send a form of one write; its answer is the write's result."""
         return self.submit(lambda attempt: Text(self.write(attempt, content))).text
 
-    def unsure(self, content: str = "content") -> MayBeSaved:
-        """Send a form of one write whose result stays unknown."""
+    def submit_unanswered(self, content: str = "content") -> MayBeSaved:
+        """Send a form of one write whose result remains unknown."""
         with pytest.raises(MayBeSaved) as raised:
             self.submit_write(content)
         return raised.value
@@ -112,7 +112,7 @@ class World:
     def lose_answer(self) -> None:
         """Send the form; its write gets no answer and is not found."""
         self.error = Unanswered("no answer")
-        self.unsure()
+        self.submit_unanswered()
         self.error = None
         self.sent.clear()
         self.looked.clear()
@@ -147,8 +147,8 @@ def test_a_form_sent_again_gets_the_first_answer(world: World) -> None:
     assert world.submit(never) == Text("Created.")
 
 
-def test_another_person_does_not_get_the_answer(world: World) -> None:
-    """A form id that somebody else sends is a form of theirs."""
+def test_another_person_doesnt_get_the_answer(world: World) -> None:
+    """A form ID that someone else sends is a form of theirs."""
     world.submit(lambda attempt: Text("For ann."))
     world.now += 1
     since: list[float] = []
@@ -162,8 +162,8 @@ def test_another_person_does_not_get_the_answer(world: World) -> None:
     assert world.stored.person_id == "bob"
 
 
-def test_two_submits_of_a_form_do_not_run_at_once(world: World) -> None:
-    """The second one is refused while the first one runs, even if that one fails later."""
+def test_two_submits_of_a_form_dont_run_at_once(world: World) -> None:
+    """The second is rejected while the first runs, even if the first fails later."""
 
     def work(attempt: Attempt) -> Text:
         with pytest.raises(StillWorking):
@@ -176,9 +176,9 @@ def test_two_submits_of_a_form_do_not_run_at_once(world: World) -> None:
 
 
 def test_the_attempt_is_stored_before_the_write_is_sent(world: World) -> None:
-    """Whoever finds it after a crash knows what may have been sent, and how long to wait."""
+    """After a crash it shows what may have been sent, and how long to wait."""
     world.error = Unanswered("no answer")
-    world.unsure()
+    world.submit_unanswered()
     assert world.sent == ["content"]
     assert [one.unanswered for one in world.results.puts] == [
         json.dumps({"entry": (digest_of("content"), NOW + HOLD_SECONDS)})
@@ -186,7 +186,7 @@ def test_the_attempt_is_stored_before_the_write_is_sent(world: World) -> None:
     assert HOLD_SECONDS == 360.0
 
 
-def test_nothing_is_sent_if_the_attempt_cannot_be_stored(world: World) -> None:
+def test_nothing_is_sent_if_the_attempt_cant_be_stored(world: World) -> None:
     """Otherwise a second submit could write it twice."""
     world.results.full = True
     with pytest.raises(StorageFailed):
@@ -213,7 +213,7 @@ def test_completed_writes_are_stored_with_the_answer(world: World) -> None:
 
 
 def test_a_form_resumes_with_what_is_stored(world: World) -> None:
-    """The record that it made, the time of the first submit, and the writes that are done or may be."""
+    """The record that it made, the time of the first submit, and the writes that are or may be done."""
 
     def stop(attempt: Attempt) -> Text:
         assert (attempt.record_id, attempt.since, attempt.form_id) == ("", NOW, "form")
@@ -241,8 +241,8 @@ def test_a_form_resumes_with_what_is_stored(world: World) -> None:
     )
 
 
-def test_a_refused_write_leaves_no_trace(world: World) -> None:
-    """The person corrects the form and sends it again at once."""
+def test_a_rejected_write_leaves_no_trace(world: World) -> None:
+    """The person corrects the form and submits it again at once."""
     world.error = Refused("mandatory")
     with pytest.raises(Refused, match="mandatory"):
         world.submit_write()
@@ -252,8 +252,8 @@ def test_a_refused_write_leaves_no_trace(world: World) -> None:
     assert world.looked == []
 
 
-def test_a_refused_write_leaves_the_others_as_they_are(world: World) -> None:
-    """What is done stays done, and what may have been sent is still looked for."""
+def test_a_rejected_write_leaves_the_others_unchanged(world: World) -> None:
+    """Completed writes remain completed, and what may have been sent is still looked up."""
 
     def after_one(attempt: Attempt) -> Text:
         world.write(attempt, name="first")
@@ -276,8 +276,8 @@ def test_a_refused_write_leaves_the_others_as_they_are(world: World) -> None:
     assert world.unanswered == {"first": [digest_of("text"), NOW + 5.0]}
 
 
-def test_a_write_can_be_taken_back_after_it_was_done(world: World) -> None:
-    """It turned out that nothing was saved: the next submit sends it again, and no other."""
+def test_a_write_can_be_undone_after_it_was_completed(world: World) -> None:
+    """It turned out that nothing was saved: the next submit sends only this write again."""
 
     def work(attempt: Attempt) -> Text:
         attempt.finish("first")
@@ -291,7 +291,7 @@ def test_a_write_can_be_taken_back_after_it_was_done(world: World) -> None:
 
 
 def test_an_answer_ends_the_form(world: World) -> None:
-    """Nothing is looked for after it."""
+    """Nothing is looked up after it."""
 
     def work(attempt: Attempt) -> Text:
         attempt.begin("card")
@@ -301,10 +301,10 @@ def test_an_answer_ends_the_form(world: World) -> None:
     assert world.stored.unanswered == ""
 
 
-def test_a_write_without_an_answer_is_held(world: World) -> None:
-    """The person is told for how long, and where to check."""
+def test_an_unanswered_write_is_held(world: World) -> None:
+    """The person learns for how long, and where to check."""
     world.error = Unanswered("no answer")
-    error = world.unsure()
+    error = world.submit_unanswered()
     assert str(error) == "no answer, nothing found: no answer"
     assert "[Check the list](https://acme.service-now.com/incident_list.do)" in error.user_message
     assert "For the next 6 minutes" in error.user_message
@@ -320,17 +320,17 @@ def test_the_callers_name_for_the_place_to_check_is_used(world: World) -> None:
 
 
 @pytest.mark.parametrize(("passed", "minutes"), [(0.0, "6 minutes"), (120.0, "4 minutes"), (359.0, "minute")])
-def test_during_the_hold_the_form_is_not_sent_again(world: World, passed: float, minutes: str) -> None:
+def test_a_form_isnt_sent_again_during_the_hold(world: World, passed: float, minutes: str) -> None:
     """ServiceNow may still be working on the first request."""
     world.lose_answer()
     world.now += passed
-    error = world.unsure("other content")
+    error = world.submit_unanswered("other content")
     assert str(error) == "an earlier submit is unanswered, and nothing is there yet"
     assert f"For the next {minutes}, " in error.user_message
     assert (world.sent, world.looked) == ([], [digest_of("content")])
 
 
-def test_after_the_hold_the_form_is_sent_again(world: World) -> None:
+def test_a_form_is_sent_again_after_the_hold(world: World) -> None:
     """ServiceNow has given up the first request. The caller learns that it was the second one."""
     world.lose_answer()
     world.now += HOLD_SECONDS
@@ -345,12 +345,12 @@ def test_what_the_first_submit_saved_is_found(world: World, passed: float) -> No
     world.lose_answer()
     world.now += passed
     world.found = "saved"
-    assert world.submit_write(" content\n") == "saved"  # blanks are no edit
+    assert world.submit_write(" content\n") == "saved"  # whitespace is no edit
     assert (world.sent, world.looked) == ([], [digest_of("content")])
     assert (world.stored.done, world.stored.unanswered) == ("entry", "")
 
 
-def test_the_person_is_told_that_an_edit_was_not_saved(world: World) -> None:
+def test_the_person_learns_that_an_edit_wasnt_saved(world: World) -> None:
     """ServiceNow has the text of the first submit; the answer says so each time."""
     world.lose_answer()
     world.found = "saved"
@@ -364,35 +364,35 @@ def test_a_failed_lookup_sends_nothing(world: World) -> None:
     world.lose_answer()
     world.now += HOLD_SECONDS - 30
     world.found = Busy("later")
-    error = world.unsure()
+    error = world.submit_unanswered()
     assert str(error) == "looking failed: later"
     assert "For the next minute" in error.user_message
     world.now += HOLD_SECONDS
-    world.unsure()
+    world.submit_unanswered()
     assert world.sent == []
 
 
-def test_a_row_that_its_creator_cannot_see_is_never_sent_again(world: World) -> None:
+def test_a_row_that_its_creator_cant_see_is_never_sent_again(world: World) -> None:
     """Each further submit would make another one."""
     world.error = InsertHidden("403")
-    error = world.unsure()
+    error = world.submit_unanswered()
     assert error.user_message.endswith("again. Sending this form again only checks whether it was saved.")
     assert world.unanswered == {"entry": [digest_of("content"), NOW + HIDDEN]}
     world.error = None
     world.now += HIDDEN - 1
-    world.unsure()
+    world.submit_unanswered()
     assert world.sent == ["content"]
 
 
-def test_a_lookup_without_permission_after_silence_is_an_ordinary_hold(world: World) -> None:
+def test_a_lookup_without_permission_after_a_timeout_is_an_ordinary_hold(world: World) -> None:
     """ServiceNow didn't say that the row was hidden, so the form can be sent again."""
     world.error, world.found = Unanswered("no answer"), AccessDenied("no list")
-    world.unsure()
+    world.submit_unanswered()
     assert world.unanswered == {"entry": [digest_of("content"), NOW + HOLD_SECONDS]}
 
 
-def test_a_stored_digest_holds_no_text_and_ignores_blanks() -> None:
-    """Digests of an earlier release still count, and any text has one, even half of a surrogate pair."""
+def test_a_stored_digest_has_no_text_and_ignores_whitespace() -> None:
+    """Digests of an earlier release are still valid, and any text has one, even half of a surrogate pair."""
     assert digest_of("a  b\n") == digest_of("a b") == hashlib.sha256(b"a b").hexdigest()
     assert digest_of("ab") != digest_of("a b")
     assert digest_of("") == ""

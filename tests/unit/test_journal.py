@@ -1,4 +1,4 @@
-"""A journal's text is split at its headings alone; times are read in whatever format the instance uses."""
+"""A journal's text is split only at its headings; times are read in the instance's format."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,15 +23,15 @@ older
 NOTES = "2026-07-28 23:00:00 - Beth Anglin (Work notes)\nbetween\n\n"
 
 
-def test_blank_lines_belong_to_an_entry() -> None:
-    """Two entries, however many empty lines stand in them."""
+def test_blank_lines_are_part_of_an_entry() -> None:
+    """Two entries remain two, however many empty lines they contain."""
     first, second = split(COMMENTS, "comments")
     assert (first.author, first.text) == ("Abel Tuter", "text, with\n\nblank lines")
     assert (second.author, second.text) == ("System Administrator", "older")
 
 
-def test_the_kind_is_the_column_s_and_the_order_that_of_time() -> None:
-    """Comments and work notes are merged, newest first; nothing in a heading decides which is which."""
+def test_the_column_gives_the_kind_and_time_the_order() -> None:
+    """Comments and work notes are merged, newest first; headings don't decide the kind."""
     merged = split_columns({"comments": COMMENTS, "work_notes": NOTES})
     assert [(e.element, e.at) for e in merged] == [
         ("comments", "2026-07-28 23:46"),
@@ -46,17 +46,21 @@ def test_the_kind_is_the_column_s_and_the_order_that_of_time() -> None:
         ("28/07/2026 23:46:48", "27/07/2026 22:10:03", "2026-07-28 23:46"),
         ("07/28/2026 11:46:48 PM", "07/27/2026 10:10:03 PM", "2026-07-28 23:46"),
         ("28.07.2026 23:46", "27.07.2026 22:10", "2026-07-28 23:46"),
-        ("05/07/2026 10:00:00", "04/12/2026 10:00:00", "2026-05-07 10:00"),  # newest first: so month before day
+        (
+            "05/07/2026 10:00:00",
+            "04/12/2026 10:00:00",
+            "2026-05-07 10:00",
+        ),  # newest first, so the month comes before the day
     ],
 )
-def test_times_are_read_in_the_instance_s_format(first: str, second: str, shown: str) -> None:
-    """Of the formats that fit, the one in which entries stand newest first."""
+def test_times_are_read_in_the_instances_format(first: str, second: str, shown: str) -> None:
+    """Of the formats that fit, the one in which entries are newest first is used."""
     text = f"{first} - A B (Comments)\none\n\n{second} - A B (Comments)\ntwo\n\n"
     assert split_columns({"comments": text})[0].at == shown
 
 
-def test_what_looks_like_a_heading_inside_an_entry_is_text() -> None:
-    """Another label, or no empty line before it: part of the entry."""
+def test_a_fake_heading_inside_an_entry_is_text() -> None:
+    """With another label, or without an empty line before it, it is part of the entry."""
     text = (
         "2026-07-28 23:46:48 - Abel Tuter (Comments)\n"
         "they wrote:\n2026-07-01 10:00:00 - Boss (Comments)\nyes\n\n2026-07-01 10:00:00 - Boss (Work notes)\nno\n\n"
@@ -65,8 +69,8 @@ def test_what_looks_like_a_heading_inside_an_entry_is_text() -> None:
     assert entry.text.endswith("no")
 
 
-def test_an_unknown_format_is_shown_as_it_stands() -> None:
-    """Nothing is guessed and nothing lost: columns follow one another."""
+def test_an_unknown_format_is_shown_unchanged() -> None:
+    """Nothing is guessed and nothing lost: one column follows the other."""
     text = "31-31-2026 23:46:48 - A B (Comments)\none\n\n"
     assert [e.at for e in split_columns({"comments": text, "work_notes": NOTES})] == [
         "31-31-2026 23:46:48",
@@ -78,13 +82,13 @@ def test_an_unknown_format_is_shown_as_it_stands() -> None:
 
 
 @dataclass
-class Answering:
-    """ServiceNow, which answers a write with a column of its own."""
+class FakeServiceNow:
+    """ServiceNow, which answers a write with the journal column."""
 
     column: str
 
     def update(self, table: str, sys_id: str, *_: Any) -> Record:
-        """Yes, and the column as it is."""
+        """Succeed, and return the column as it is."""
         return Record(table, sys_id, {"comments": Cell("", self.column)})
 
 
@@ -97,10 +101,10 @@ class Answering:
         ("2026-11-24 13:00:10 - Bo Agent", False),
     ],
 )
-def test_behind_newer_entries_only_one_s_own_of_that_time_is_proof(heading: str, kept: bool) -> None:
-    """Ten newer ones hide it; the same words of somebody else, or of an earlier time, say nothing of this write."""
+def test_only_ones_own_entry_of_that_time_is_proof(heading: str, kept: bool) -> None:
+    """Ten newer ones hide it; the same text from someone else, or from earlier, says nothing about this write."""
     newer = "2026-11-24 13:00:20 - Bo Agent (Comments)\nMeanwhile\n\n" * 10
-    answering = cast(TableApi, Answering(f"{newer}{heading} (Comments)\nDone\n\n"))
+    answering = cast(TableApi, FakeServiceNow(f"{newer}{heading} (Comments)\nDone\n\n"))
     ann = Identity(sys_id="a" * 32, user_name="ann", name="Ann Agent")
     began = datetime(2026, 11, 24, 13, 0, 0, tzinfo=UTC).timestamp()
     journal = JournalClient(answering, "UTC", ann)

@@ -1,4 +1,4 @@
-"""Webhook keys: two at most, retired when replaced, never while ServiceNow may still sign with them."""
+"""Webhook keys: at most two, retired when replaced, never while ServiceNow may still sign with them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,8 +12,8 @@ from handlers.live_settings import KeyRing, KeysFromEnvironment
 DAY = 86_400.0
 
 
-class Memory:
-    """`SavedSettings` without a disk; counts writes, and fails when told to."""
+class FakeSettings:
+    """`SavedSettings` without a disk; it counts writes and fails on request."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Mapping[str, Any]] = {}
@@ -21,7 +21,7 @@ class Memory:
         self.full = False
 
     def get(self, name: str) -> Mapping[str, Any]:
-        """What was put."""
+        """Return what was put."""
         return self.rows.get(name, {})
 
     def put(self, name: str, content: Mapping[str, Any]) -> None:
@@ -32,8 +32,8 @@ class Memory:
         self.rows[name] = content
 
 
-class Time:
-    """A clock that is set."""
+class ManualClock:
+    """A clock that is set by hand."""
 
     now = 1_000_000.0
 
@@ -42,24 +42,24 @@ class Time:
 
 
 @pytest.fixture
-def memory() -> Memory:
+def memory() -> FakeSettings:
     """An empty store."""
-    return Memory()
+    return FakeSettings()
 
 
 @pytest.fixture
-def time() -> Time:
-    """A clock of the test's own."""
-    return Time()
+def time() -> ManualClock:
+    """The test's own clock."""
+    return ManualClock()
 
 
 def ids(ring: KeyRing) -> list[str]:
-    """Accepted key ids, newest first."""
+    """Accepted key IDs, newest first."""
     return [key.key_id for key in ring.accepted()]
 
 
-def test_a_new_key_is_accepted_beside_the_one_in_use(memory: Memory, time: Time) -> None:
-    """Both are, also after a restart; the secret is 64 hex digits and in no repr."""
+def test_a_new_key_is_accepted_beside_the_current_one(memory: FakeSettings, time: ManualClock) -> None:
+    """Both are, even after a restart; the secret has 64 hex digits and is in no repr."""
     ring = KeyRing((), memory, time)
     assert ring.newest is None
     first = ring.make("")
@@ -69,7 +69,7 @@ def test_a_new_key_is_accepted_beside_the_one_in_use(memory: Memory, time: Time)
     assert second.secret not in repr(second)
 
 
-def test_a_third_key_drops_the_one_that_servicenow_does_not_sign_with(memory: Memory, time: Time) -> None:
+def test_a_third_key_replaces_the_one_that_servicenow_doesnt_use(memory: FakeSettings, time: ManualClock) -> None:
     """Whichever of the two that is."""
     ring = KeyRing((), memory, time)
     first = ring.make("")
@@ -79,10 +79,10 @@ def test_a_third_key_drops_the_one_that_servicenow_does_not_sign_with(memory: Me
 
 
 @pytest.mark.parametrize("new_used", [False, True])
-def test_the_old_key_goes_a_day_after_its_last_use_if_the_new_one_is_in_use(
-    memory: Memory, time: Time, new_used: bool
+def test_the_old_key_expires_a_day_after_its_last_use_if_the_new_one_is_used(
+    memory: FakeSettings, time: ManualClock, new_used: bool
 ) -> None:
-    """Without a sign that ServiceNow has the new key, the old one stays however long."""
+    """Without a sign that ServiceNow has the new key, the old one is kept."""
     ring = KeyRing((), memory, time)
     old = ring.make("")
     new = ring.make(old.key_id)
@@ -95,8 +95,8 @@ def test_the_old_key_goes_a_day_after_its_last_use_if_the_new_one_is_in_use(
     assert ids(ring) == ([new.key_id] if new_used else [new.key_id, old.key_id])
 
 
-def test_uses_survive_a_restart_and_cost_a_write_in_ten_minutes(memory: Memory, time: Time) -> None:
-    """A thousand requests within ten minutes are one write; a full disk stops none of them."""
+def test_uses_survive_a_restart_and_cost_a_write_per_ten_minutes(memory: FakeSettings, time: ManualClock) -> None:
+    """A thousand requests within ten minutes are one write; a full disk rejects none of them."""
     ring = KeyRing((), memory, time)
     key = ring.make("")
     before = memory.writes
@@ -110,8 +110,8 @@ def test_uses_survive_a_restart_and_cost_a_write_in_ten_minutes(memory: Memory, 
     assert ring.accepted()[0].used_at == time.now
 
 
-def test_a_full_disk_leaves_the_keys_as_they_were(memory: Memory, time: Time) -> None:
-    """The new key is not accepted either, for it would be gone after a restart."""
+def test_a_full_disk_leaves_the_keys_unchanged(memory: FakeSettings, time: ManualClock) -> None:
+    """The new key isn't accepted either, because a restart would lose it."""
     ring = KeyRing((), memory, time)
     first = ring.make("")
     memory.full = True
@@ -120,8 +120,8 @@ def test_a_full_disk_leaves_the_keys_as_they_were(memory: Memory, time: Time) ->
     assert ids(ring) == [first.key_id]
 
 
-def test_keys_of_the_environment_win_and_are_changed_there(memory: Memory, time: Time) -> None:
-    """Ours stay accepted beside them, but none is made."""
+def test_keys_of_the_environment_win_and_are_changed_there(memory: FakeSettings, time: ManualClock) -> None:
+    """Ours are accepted beside them, but none is created."""
     ours = KeyRing((), memory, time).make("")
     outside = WebhookKey(key_id="outside", secret="s" * 32, from_environment=True)
     ring = KeyRing((outside,), memory, time)

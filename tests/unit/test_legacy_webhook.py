@@ -1,4 +1,4 @@
-"""Hints of update set v2.1: what is let in, and what little of it is believed."""
+"""Hints of update set v2.1: what is accepted, and how little of it is trusted."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from core.outbox import Content, Queued
 from core.storage_ports import Outbox, Stores
 from notifications.health import Rejections
 from notifications.legacy_webhook import PATH, LegacyWebhook, report_of_hint
-from tests.unit.noticing import CHANNEL, GRANT, NOW, OWNER, RECORD, SUBSCRIPTION, Moment, opened
+from tests.unit.noticing import CHANNEL, GRANT, NOW, OWNER, RECORD, SUBSCRIPTION, ManualClock, open_stores
 
 HINT = {
     "sys_id": SUBSCRIPTION,
@@ -36,59 +36,59 @@ class Switch:
 
 
 @dataclass
-class Door:
-    """Hints into a storage of its own; ``calls`` is how often somebody was to look at what is stored."""
+class Setup:
+    """Hints into a storage of its own; ``calls`` counts how often the worker was woken."""
 
     stores: Stores
     switch: Switch = field(default_factory=Switch)
     calls: list[None] = field(default_factory=list)
-    rejections: Rejections = field(default_factory=lambda: Rejections(Moment()))
+    rejections: Rejections = field(default_factory=lambda: Rejections(ManualClock()))
     outbox: Outbox | None = None  # instead of the storage's
 
     def send(self, body: Any, secret: str = "a secret/of v2.1") -> bool:
-        """A request; *body* as bytes or as JSON."""
+        """Send a request; *body* as bytes or as JSON."""
         old = LegacyWebhook(
             self.switch,
             self.rejections,
             outbox=self.outbox or self.stores.outbox,
             grants=self.stores.grants,
-            clock=Moment(),
+            clock=ManualClock(),
             stored=lambda: self.calls.append(None),
         )
         return old.receive(secret, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Iterator[Door]:
-    """No grants."""
-    stores = opened(tmp_path, Moment())
-    yield Door(stores)
+def setup(tmp_path: Path) -> Iterator[Setup]:
+    """There are no grants."""
+    stores = open_stores(tmp_path, ManualClock())
+    yield Setup(stores)
     stores.close()
 
 
-def test_the_address_is_that_of_the_plugin() -> None:
-    """Update set v2.1 can send nowhere else."""
+def test_the_address_is_the_plugins() -> None:
+    """Update set v2.1 can't send anywhere else."""
     assert PATH == "/plugins/mattermost-plugin-servicenow/api/v1/notification"
 
 
 @pytest.mark.parametrize("secret", ["a secret/of v2.1", "a%20secret%2Fof%20v2.1"])
-def test_a_hint_waits_for_the_person_whom_it_names(door: Door, secret: str) -> None:
-    """No more of it is kept than where to look; its secret may be encoded once too often."""
-    assert door.send(HINT | {"number": "INC1", "state": "a lie"}, secret) is True
-    [row] = door.stores.outbox.waiting()
+def test_a_hint_waits_for_the_person_it_names(setup: Setup, secret: str) -> None:
+    """Only where to look is stored; its secret can be encoded twice."""
+    assert setup.send(HINT | {"number": "INC1", "state": "a lie"}, secret) is True
+    [row] = setup.stores.outbox.waiting()
     assert (row.channel_id, row.held_for, row.table, row.record_id) == ("d" * 26, "n" * 26, "incident", RECORD)
     assert (row.stored_at, row.batch_id, len(row.event_id)) == (NOW, "", 32)
     assert row.key == f"{row.event_id}/{'d' * 26}/{'n' * 26}"
-    assert door.stores.outbox.opened([row.key]) == {row.key: {"hint": HINT}}
-    assert (len(door.calls), door.rejections.counts()) == (1, {})
+    assert setup.stores.outbox.opened([row.key]) == {row.key: {"hint": HINT}}
+    assert (len(setup.calls), setup.rejections.counts()) == (1, {})
 
 
-def test_channel_owner_and_table_come_from_the_grant(door: Door) -> None:
-    """What the hint says of them is not believed; of two hints neither is known before."""
-    door.stores.grants.put(replace(GRANT, table="problem"))
-    assert door.send(HINT) is True
-    assert door.send(HINT) is True
-    rows = door.stores.outbox.waiting()
+def test_channel_owner_and_table_come_from_the_grant(setup: Setup) -> None:
+    """The hint's own values are ignored; two hints about the same change are separate."""
+    setup.stores.grants.put(replace(GRANT, table="problem"))
+    assert setup.send(HINT) is True
+    assert setup.send(HINT) is True
+    rows = setup.stores.outbox.waiting()
     assert [(row.channel_id, row.held_for, row.table) for row in rows] == [(CHANNEL, OWNER, "problem")] * 2
     assert [row.key for row in rows] == [f"{row.event_id}/{CHANNEL}/{OWNER}" for row in rows]
 
@@ -105,13 +105,13 @@ def test_channel_owner_and_table_come_from_the_grant(door: Door) -> None:
         ("a%20b", "a b"),
     ],
 )
-def test_nothing_is_let_in_with_another_secret_or_while_it_is_off(door: Door, wanted: str, given: str) -> None:
-    """It is counted and not even read; "" is no secret."""
-    door.switch.wanted = wanted
-    assert door.send(b"{", given) is False
-    assert door.send(HINT, given) is False
-    assert (door.stores.outbox.waiting(), door.calls) == ([], [])
-    assert door.rejections.counts() == {"legacy_webhook": 2}
+def test_nothing_is_accepted_with_another_secret_or_while_off(setup: Setup, wanted: str, given: str) -> None:
+    """It is counted and not even parsed; "" isn't a secret."""
+    setup.switch.wanted = wanted
+    assert setup.send(b"{", given) is False
+    assert setup.send(HINT, given) is False
+    assert (setup.stores.outbox.waiting(), setup.calls) == ([], [])
+    assert setup.rejections.counts() == {"legacy_webhook": 2}
 
 
 SYS_ID, TABLE, MATTERMOST = "Not a sys_id.", "Not a table's name.", "Not an id of Mattermost."
@@ -129,28 +129,28 @@ WRONG: dict[str, tuple[str, Any, str]] = {
 
 
 @pytest.mark.parametrize("how", WRONG)
-def test_a_hint_of_another_shape_is_malformed(door: Door, how: str) -> None:
-    """Each key is needed and has its form; the answer names the key and never the value."""
+def test_a_hint_with_missing_or_invalid_keys_is_malformed(setup: Setup, how: str) -> None:
+    """The answer names the key and never the value."""
     key, value, said = WRONG[how]
     without = {name: known for name, known in HINT.items() if name != key}
     for body, words in ((HINT | {key: value}, said), (without, "Missing data for required field.")):
         with pytest.raises(InvalidInput) as caught:
-            door.send(body)
+            setup.send(body)
         assert caught.value.fields == {key: str([words])}
-    assert (door.stores.outbox.waiting(), door.calls) == ([], [])
-    assert door.rejections.counts() == {"malformed": 2}
+    assert (setup.stores.outbox.waiting(), setup.calls) == ([], [])
+    assert setup.rejections.counts() == {"malformed": 2}
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
-def test_what_is_no_json_is_malformed(door: Door, raw: bytes) -> None:
-    """And says so."""
+def test_a_body_that_isnt_json_is_malformed(setup: Setup, raw: bytes) -> None:
+    """The answer says so."""
     with pytest.raises(InvalidInput) as caught:
-        door.send(raw)
+        setup.send(raw)
     assert caught.value.fields == {"": "Not JSON."}
 
 
-def test_a_hint_says_no_more_than_that_its_record_may_have_changed() -> None:
-    """Of the granted table; for a subscription to one record only of that one, and never where there is a filter."""
+def test_a_hint_only_says_that_its_record_may_have_changed() -> None:
+    """For the granted table; a subscription to one record accepts only that record, and one with a filter nothing."""
     record = ReportedRecord(table="incident", sys_id=RECORD, number="")
     whole = Report(event_id="", occurred_at=0.0, component="", server_url="", record=record)
     assert report_of_hint(GRANT, HINT) == whole
@@ -197,11 +197,11 @@ CROWDS: dict[str, list[Queued]] = {
 
 
 @pytest.mark.parametrize("crowd", CROWDS)
-def test_only_so_many_hints_wait_for_their_owners_permissions(door: Door, crowd: str) -> None:
+def test_only_so_many_hints_wait_for_their_owners_permissions(setup: Setup, crowd: str) -> None:
     """500 for one owner, and 5,000 in all. Signed reports that wait to be posted don't count."""
     outbox = CrowdedOutbox([*CROWDS[crowd], *[held("")] * 6000])
-    door.outbox = cast("Outbox", outbox)
+    setup.outbox = cast("Outbox", outbox)
     before = len(outbox.rows)
-    assert [door.send(HINT) for _ in range(4)] == [True, True, False, False]
-    assert (len(outbox.rows) - before, len(door.calls)) == (2, 2)
-    assert door.rejections.counts() == {"too_many": 2}
+    assert [setup.send(HINT) for _ in range(4)] == [True, True, False, False]
+    assert (len(outbox.rows) - before, len(setup.calls)) == (2, 2)
+    assert setup.rejections.counts() == {"too_many": 2}

@@ -1,4 +1,4 @@
-"""When a thread runs its next round: at once, after a wait, when it is woken, and never after it was closed."""
+"""When a thread runs its next round: at once, after a wait, when woken, and never after it was closed."""
 
 import queue
 import threading
@@ -64,8 +64,8 @@ def rounds() -> Iterator[Rounds]:
     made.loop.close(SECONDS)
 
 
-def test_rounds_follow_each_other_until_one_asks_to_wait(rounds: Rounds) -> None:
-    """Its seconds are waited, but never more than thirty."""
+def test_rounds_follow_each_other_until_one_waits(rounds: Rounds) -> None:
+    """It waits the returned seconds, at most thirty."""
     for result in (0.0, 0.0, 7.0):
         rounds.results.put(result)
     assert rounds.waited() == 7.0
@@ -76,8 +76,8 @@ def test_rounds_follow_each_other_until_one_asks_to_wait(rounds: Rounds) -> None
         assert rounds.waited() == waited
 
 
-def test_who_is_woken_during_a_round_runs_another_one_at_once(rounds: Rounds) -> None:
-    """The round that was running may have missed the reason."""
+def test_waking_during_a_round_runs_another_one_at_once(rounds: Rounds) -> None:
+    """The running round may have missed the reason."""
     assert rounds.begun.get(timeout=SECONDS) == 1
     rounds.loop.wake()
     rounds.results.put(5.0)
@@ -90,10 +90,10 @@ def test_who_is_woken_during_a_round_runs_another_one_at_once(rounds: Rounds) ->
     ("error", "logged"),
     [(StorageFailed("disk full"), ("reason", "disk full")), (ValueError("why"), ("exc_info", "why"))],
 )
-def test_a_round_that_fails_is_logged_and_followed_by_another_after_a_second(
+def test_a_failed_round_is_logged_and_followed_by_another_after_a_second(
     rounds: Rounds, error: Exception, logged: tuple[str, str]
 ) -> None:
-    """Whatever it raises, the thread goes on."""
+    """Whatever it raises, the thread keeps running."""
     with structlog.testing.capture_logs() as logs:
         rounds.results.put(error)
         assert rounds.waited() == 1.0
@@ -130,8 +130,8 @@ def test_settling_waits_for_an_idle_round_that_starts_later(rounds: Rounds) -> N
     thread.join()
 
 
-def test_settling_ends_after_its_seconds(rounds: Rounds) -> None:
-    """Nobody waits for ever for a thread that hangs, or that hasn't started."""
+def test_settling_times_out(rounds: Rounds) -> None:
+    """Nobody waits forever for a thread that hangs or hasn't started."""
     assert rounds.begun.get(timeout=SECONDS) == 1
     assert not rounds.loop.settle(0.01)
     assert rounds.count == 1
@@ -140,7 +140,7 @@ def test_settling_ends_after_its_seconds(rounds: Rounds) -> None:
 
 @pytest.mark.parametrize("result", [0.0, 9.0])
 def test_a_loop_ends_after_its_round(rounds: Rounds, result: float) -> None:
-    """A round that runs is finished, nothing follows, not even a wait, and whoever settles is let go."""
+    """A running round is finished, nothing follows, not even a wait, and callers of settle return."""
     assert rounds.begun.get(timeout=SECONDS) == 1
     rounds.loop.close(0.01)
     assert rounds.loop._thread is not None
@@ -164,7 +164,7 @@ def test_closing_during_a_round_starts_no_wait(rounds: Rounds) -> None:
 
 
 def test_closing_ends_a_wait(rounds: Rounds) -> None:
-    """Also of a thread that never started."""
+    """Even of a thread that never started."""
     rounds.results.put(9.0)
     assert rounds.waited() == 9.0
     rounds.loop.close(SECONDS)

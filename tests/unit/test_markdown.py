@@ -1,4 +1,4 @@
-"""Other people's text in our Markdown is drawn as text; a message becomes a title without its Markdown."""
+"""Other people's text is escaped in our Markdown; a message becomes a title without its Markdown."""
 
 import re
 import sys
@@ -15,7 +15,7 @@ JUDGE = MarkdownIt("commonmark", {"linkify": False}).enable(["table", "strikethr
 
 
 def _inline(text: str) -> list[str]:
-    """Token types that a Markdown parser sees in *text*."""
+    """Token types that a Markdown parser finds in *text*."""
     types = []
     for token in JUDGE.parse(text):
         types.append(token.type)
@@ -25,12 +25,12 @@ def _inline(text: str) -> list[str]:
 
 @given(st.text(max_size=300))
 def test_escaped_text_has_no_formatting(text: str) -> None:
-    """A Markdown parser finds one paragraph of text in it, whatever was in the record."""
+    """A Markdown parser finds one paragraph of text, whatever the record contains."""
     types = set(_inline(escaped(text, 300)))
     assert types <= {"paragraph_open", "inline", "text", "text_special", "paragraph_close"}
 
 
-# What means something to Mattermost, and signs that make meanings of their neighbours.
+# What Mattermost interprets, and characters that change the meaning of their neighbors.
 PIECES = (
     "@", "@all", "~", "~town-square", "#", "#tag", ":", ":smile:", ":)", ";)", ":-/", "x-d", "X-D", "<3", "</3",
     "<", ">", "<b>", "</a>", "<!--", "http://", "https://evil.example/x", "www.", "evil.com/", "a@b.com",
@@ -53,7 +53,7 @@ AROUND: tuple[tuple[str, str, list[str]], ...] = (
 
 
 def one_line(text: str) -> str:
-    """*text* as it should be seen in one line."""
+    """*text* as one line should show it."""
     for unseen in (*"\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069", "\u200b"):
         text = text.replace(unseen, "")
     text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text)
@@ -65,8 +65,8 @@ def one_line(text: str) -> str:
 @example("Abel <abel@example.com>", AROUND[0])
 @example("]: :", AROUND[-1])
 @example("\\", AROUND[4])
-def test_escaped_text_is_drawn_as_it_stands(text: str, around: tuple[str, str, list[str]]) -> None:
-    """Mattermost's client shows exactly the text and finds nothing in it, wherever in a line of ours it is."""
+def test_escaped_text_is_shown_unchanged(text: str, around: tuple[str, str, list[str]]) -> None:
+    """Mattermost's client shows exactly the text, wherever in our line it is."""
     before, after, ours = around
     words = one_line(text)
     found = drawn(before + escaped(text, 300) + after)
@@ -80,8 +80,8 @@ def test_escaped_text_is_drawn_as_it_stands(text: str, around: tuple[str, str, l
 @given(st.lists(meaningful, min_size=1, max_size=4).map("\n".join))
 @example("a\n==\n--")
 @example("a\n\n    b")
-def test_a_quotation_is_drawn_as_it_stands(text: str) -> None:
-    """One quotation with the lines of the text, and nothing in it means anything."""
+def test_a_quotation_is_shown_unchanged(text: str) -> None:
+    """One quotation has the text's lines, and nothing in it is formatted."""
     lines = [words for line in text.splitlines() if (words := one_line(line))]
     if lines:
         found = drawn(quoted(text, 1000))
@@ -91,8 +91,8 @@ def test_a_quotation_is_drawn_as_it_stands(text: str) -> None:
 
 @given(st.one_of(meaningful, st.text(max_size=200)), st.integers(10, 60))
 @example("x-d\u00e9", 10)
-def test_what_is_left_alone_means_nothing(text: str, most: int) -> None:
-    """`harmless` leaves a text without its backslashes only where it means nothing inside a sentence."""
+def test_unescaped_text_has_no_meaning(text: str, most: int) -> None:
+    """`harmless` leaves out backslashes only where the text has no meaning inside a sentence."""
     words = one_line(text)
     if words and len(words) <= most:
         found = drawn(f"No match for “{harmless(text, most)}”.")
@@ -112,8 +112,8 @@ def test_what_is_left_alone_means_nothing(text: str, most: int) -> None:
         (r"C:\Windows", r"C:\Windows"),
     ],
 )
-def test_text_without_a_meaning_is_hardly_changed(text: str, markdown: str) -> None:
-    """No sign is added that copying would bring along, and no backslash that Mattermost would show."""
+def test_plain_text_is_hardly_changed(text: str, markdown: str) -> None:
+    """No character is added that copying would include, and no backslash that Mattermost would show."""
     assert escaped(text, 100) == markdown
     assert seen(markdown) == text
 
@@ -137,15 +137,15 @@ def test_text_without_a_meaning_is_hardly_changed(text: str, markdown: str) -> N
         ("[a]: http://b", "", ["definition"]),
     ],
 )
-def test_the_judge_draws_as_mattermost_does(markdown: str, text: str, meanings: list[str]) -> None:
-    """What was seen on a real server, and what the rules of its parser say (findings on 9.11 and 11.6)."""
+def test_the_oracle_renders_like_mattermost(markdown: str, text: str, meanings: list[str]) -> None:
+    """It matches what was seen on a real server and its parser's rules (findings on 9.11 and 11.6)."""
     found = drawn(markdown)
     assert (found.text, found.meanings) == (text, meanings)
 
 
 @given(st.text(alphabet="@~allhere ch:*_[](){}<>`#\n\u202e", max_size=80))
 def test_escaped_text_mentions_nobody(text: str) -> None:
-    """No `@word` and no `~word` is left, nor a mark that turns the writing direction."""
+    """No `@word` and no `~word` is left, and no mark that changes the text direction."""
     result = escaped(text, 80)
     for sign in "@~":
         for part in result.split(sign)[1:]:
@@ -171,21 +171,21 @@ def test_escaped_text_mentions_nobody(text: str) -> None:
     ],
 )
 def test_the_title_is_the_first_line_without_markdown(message: str, title: str) -> None:
-    """The first words that people read, not their markup."""
+    """It has the first words that people read, not their markup."""
     assert first_words(message, 160) == title
 
 
 @given(st.text(max_size=500), st.integers(10, 160))
-def test_a_title_never_grows_over_its_limit(message: str, most: int) -> None:
-    """At most the given number of characters, on one line."""
+def test_a_title_never_exceeds_its_limit(message: str, most: int) -> None:
+    """It has at most the given number of characters, on one line."""
     words = first_words(message, most)
     assert len(words) <= most
     assert "\n" not in words
 
 
 @pytest.mark.parametrize("piece", ["![", "[", "[a](", "*a _", "`a``", "> ", "- ", "<a ", "~~a", "&a;", "\\"])
-def test_the_work_for_a_title_has_a_bound(piece: str) -> None:
-    """Only the beginning of a message is parsed, because some of its signs cost the square of their number."""
+def test_the_work_for_a_title_is_bounded(piece: str) -> None:
+    """Only the start of a message is parsed, because some characters cost the square of their number."""
     calls = 0
 
     def count(_frame: object, event: str, _argument: object) -> None:
@@ -207,18 +207,18 @@ def test_the_work_for_a_title_has_a_bound(piece: str) -> None:
     assert work(16_000) < 200_000
 
 
-def test_a_title_may_begin_behind_a_long_address() -> None:
-    """The words behind a link are still found."""
+def test_a_title_can_start_after_a_long_address() -> None:
+    """The words after a link are still found."""
     assert first_words(f"[wiki](https://example.com/{'x' * 700}) is down", 160) == "wiki is down"
 
 
 def test_text_is_cut_at_a_word() -> None:
-    """The cut shows, and no word is halved where that can be helped."""
+    """The cut is visible, and words are kept whole if possible."""
     assert shortened("one two three four", 12) == "one two…"
     assert shortened("x" * 20, 10) == "x" * 9 + "…"
     assert shortened("short", 10) == "short"
 
 
-def test_plain_text_keeps_its_signs() -> None:
-    """Places without Markdown show what is there, defused."""
+def test_plain_text_keeps_its_characters() -> None:
+    """Places without Markdown show the text without effect."""
     assert plain("**a** @all\nb", 50) == "**a** @\u200ball b"

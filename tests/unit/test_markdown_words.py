@@ -1,4 +1,4 @@
-"""Text without its Markdown, and text that is cut: what remains, to the character."""
+"""Text without its Markdown, and text that is cut: the exact remaining characters."""
 
 import pytest
 
@@ -17,27 +17,27 @@ from mattermost.markdown import escaped, first_words, quoted, shortened, unmarke
         ("abcdef ghijklmno", 10, "abcdef…"),
     ],
 )
-def test_text_is_cut_between_words_unless_half_of_it_would_go(text: str, most: int, cut: str) -> None:
-    """The limit includes the ellipsis; a word that just fits stays."""
+def test_text_is_cut_between_words_unless_that_removes_half(text: str, most: int, cut: str) -> None:
+    """The limit includes the ellipsis; a word that just fits is kept."""
     assert shortened(text, most) == cut
 
 
 def test_a_quotation_is_cut_at_its_limit() -> None:
-    """To the character."""
+    """The cut is exact to the character."""
     assert quoted("abcde", 5) == "> abcde"
     assert quoted("abcdef", 5) == "> abcd…"
     assert quoted("ab\ncdefgh", 6) == "> ab\n> cd…"
 
 
-def test_a_backslash_before_a_letter_of_another_alphabet_is_escaped() -> None:
-    """Before one of ASCII it is shown as it stands."""
+def test_a_backslash_before_a_non_ascii_letter_is_escaped() -> None:
+    """Before an ASCII letter it is shown unchanged."""
     assert escaped(r"\ä", 10) == r"\\ä"
     assert escaped(r"\a", 10) == r"\a"
 
 
 @pytest.mark.parametrize(("text", "seen"), [("a", True), ("\u200ba", True), ("", False), ("\u200b\u00ad", False)])
-def test_only_what_is_drawn_is_visible(text: str, seen: bool) -> None:
-    """Blanks, format characters and control characters are not."""
+def test_only_printed_characters_are_visible(text: str, seen: bool) -> None:
+    """Spaces, format characters and control characters aren't."""
     assert visible(text) is seen
     assert visible(f" \t\u00a0\u3000\x00\x07{text}") is seen
 
@@ -51,8 +51,8 @@ def test_only_what_is_drawn_is_visible(text: str, seen: bool) -> None:
         ("![one [two](http://x)](http://y)", "one two"),
     ],
 )
-def test_markdown_of_ours_becomes_text_with_addresses(text: str, plain: str) -> None:
-    """One line; a picture is its description."""
+def test_our_markdown_becomes_text_with_addresses(text: str, plain: str) -> None:
+    """It is one line; an image becomes its description."""
     assert unmarked(text) == plain
 
 

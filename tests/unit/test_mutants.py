@@ -1,4 +1,4 @@
-"""The mutants of `make mutate`: what is changed, what is left alone, and how tests are run against them."""
+"""The mutants of `make mutate`: what is changed, what is left alone, and how tests run against them."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ from tests.mutation.table import MODULES, WITH_CONFTEST
     ],
 )
 def test_each_place_is_changed_in_each_way(source: str, changed: list[str]) -> None:
-    """One change a mutant, and the rest of the source as it was."""
+    """Each mutant has one change, and the rest of the source is unchanged."""
     encoded = source.encode()
     assert [one.apply(encoded).decode() for one in mutants(encoded)] == changed
 
@@ -46,21 +46,21 @@ def test_each_place_is_changed_in_each_way(source: str, changed: list[str]) -> N
         "x = f'{a}…'",
     ],
 )
-def test_words_and_types_are_left_alone(source: str) -> None:
-    """Docstrings, log lines, annotations, sentences; and nothing that changes no behavior."""
+def test_text_and_types_are_left_alone(source: str) -> None:
+    """Docstrings, log lines, annotations, sentences, and whatever changes no behavior."""
     assert mutants(source.encode()) == []
 
 
-def test_a_name_outlives_moved_lines_and_tells_twins_apart() -> None:
-    """The list of survivors goes by names."""
+def test_a_mutants_name_survives_moved_lines_and_is_unique() -> None:
+    """The list of survivors uses names."""
     source = b"def f():\n    x = 1\n    y = 1\n"
     names = [one.name for one in mutants(source)]
     assert names == ["f: 1 → 2", "f: 1 → 2 #2"]
     assert [one.name for one in mutants(b"\n\n" + source)] == names
 
 
-def test_the_tables_name_files_that_exist() -> None:
-    """A renamed module or test is renamed there, too, and each module with known survivors is in the table."""
+def test_the_tables_name_existing_files() -> None:
+    """A renamed module or test is renamed there too, and each module with known survivors is in the table."""
     tests = {one for several in MODULES.values() for one in several}
     assert [one for one in {*MODULES, *tests, *WITH_CONFTEST} if not (ROOT / one).exists()] == []
     assert {module for module, _ in listed()} <= set(MODULES)
@@ -107,11 +107,10 @@ for test in ("test_counting.py", "test_failing.py"):
 """
 
 
-def test_each_mutant_is_run_alone(tmp_path: Path) -> None:
+def test_each_mutant_runs_alone(tmp_path: Path) -> None:
     """
-    A mutant leaves nothing in memory or in temporary files for the next one, and one that hangs is ended.
-
-    Only the modules that need the changed one are imported again for each mutant.
+    A mutant leaves nothing in memory or temporary files for the next one, and one that hangs is ended. Only the modules
+    that need the changed one are imported again for each mutant.
     """
     files = {
         "counting.py": COUNTING,

@@ -19,7 +19,19 @@ from notifications.delivery import Delivery
 from notifications.notice import Notice
 from notifications.schema import packed
 from servicenow.client import ServiceNowClient
-from tests.unit.noticing import ACCOUNT, CHANNEL, GRANT, MATCH, NOW, OWNER, RECORD, REPORT, SUBSCRIPTION, Moment, opened
+from tests.unit.noticing import (
+    ACCOUNT,
+    CHANNEL,
+    GRANT,
+    MATCH,
+    NOW,
+    OWNER,
+    RECORD,
+    REPORT,
+    SUBSCRIPTION,
+    ManualClock,
+    open_stores,
+)
 
 OTHER = "b" * 26
 BATCH = Batch(batch_id="batch", channel_id=CHANNEL, table="incident", record_id=RECORD, claimed_at=NOW)
@@ -103,7 +115,7 @@ class Desk:
     """Delivery on a storage of its own."""
 
     stores: Stores
-    moment: Moment
+    moment: ManualClock
     around: Around = field(default_factory=Around)
 
     def __post_init__(self) -> None:
@@ -167,8 +179,8 @@ def content(*grants: Grant, claimed: Sequence[Match] = (), **more: Any) -> dict[
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """The owner is connected, has one grant and sees the record."""
-    moment = Moment()
-    stores = opened(tmp_path, moment)
+    moment = ManualClock()
+    stores = open_stores(tmp_path, moment)
     stores.accounts.put(ACCOUNT)
     stores.grants.put(GRANT)
     made = Desk(stores, moment)

@@ -16,13 +16,13 @@ from core.storage_ports import Stores
 from core.upstream_errors import MattermostSilent
 from notifications.health import Health, ReceivedTests, Rejections
 from notifications.publisher import PostedLookup
-from tests.unit.noticing import CHANNEL, NOW, RECORD, Moment, opened
+from tests.unit.noticing import CHANNEL, NOW, RECORD, ManualClock, open_stores
 
 
 @pytest.fixture
 def stores(tmp_path: Path) -> Iterator[Stores]:
     """Empty."""
-    opened_ = opened(tmp_path, Moment())
+    opened_ = open_stores(tmp_path, ManualClock())
     yield opened_
     opened_.close()
 
@@ -53,12 +53,12 @@ def batch(batch_id: str, claimed_at: float, reason: str) -> Batch:
 
 def test_nothing_has_happened_at_first(stores: Stores) -> None:
     """No counts, no times."""
-    assert Health(stores.outbox, Moment()).health() == DeliveryHealth()
+    assert Health(stores.outbox, ManualClock()).health() == DeliveryHealth()
 
 
 def test_everything_that_happened_is_told(stores: Stores) -> None:
     """Counted; of the batches that failed the reason of the oldest."""
-    moment = Moment()
+    moment = ManualClock()
     health = Health(stores.outbox, moment)
     for number, at in enumerate((NOW + 5, NOW + 3, NOW + 4)):
         assert stores.outbox.add(f"e{number}", [(queued(f"e{number}", at), {})])
@@ -94,7 +94,7 @@ def test_everything_that_happened_is_told(stores: Stores) -> None:
 @pytest.mark.usefixtures("every_log_line")
 def test_refusals_are_counted_and_their_lines_limited() -> None:
     """Anybody can send rubbish: a line a second at most, and every one counted."""
-    moment = Moment()
+    moment = ManualClock()
     refusals = Rejections(moment)
     assert (refusals.counts(), refusals.at, refusals.reason, refusals.clock_offset) == ({}, 0.0, "", 0.0)
     with structlog.testing.capture_logs() as logs:

@@ -15,7 +15,7 @@ from core.subscriptions import Grant
 from core.upstream_errors import MattermostRefused, RootGone
 from notifications.notice import Notice, NoticeRow, OwnerView
 from notifications.publisher import Publisher, may_be_named
-from tests.unit.noticing import ACCOUNT, CHANNEL, GRANT, NOW, RECORD, REPORT, Moment, opened
+from tests.unit.noticing import ACCOUNT, CHANNEL, GRANT, NOW, RECORD, REPORT, ManualClock, open_stores
 
 BATCH = Batch(batch_id="batch", channel_id=CHANNEL, table="incident", record_id=RECORD, claimed_at=NOW - 5)
 CARD = Card({"title": "t"}, {"sys_id": RECORD})
@@ -58,7 +58,7 @@ class Desk:
     """Publisher on a storage of its own."""
 
     stores: Stores
-    moment: Moment
+    moment: ManualClock
     bot: Bot = field(default_factory=Bot)
     drawn: list[tuple[str, str]] = field(default_factory=list)
 
@@ -102,8 +102,8 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """The channel knows nothing of the record."""
-    moment = Moment()
-    stores = opened(tmp_path, moment)
+    moment = ManualClock()
+    stores = open_stores(tmp_path, moment)
     yield Desk(stores, moment)
     stores.close()
 

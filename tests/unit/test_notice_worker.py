@@ -15,7 +15,7 @@ from core.upstream_errors import MattermostRefused, MattermostSilent
 from notifications.health import Health
 from notifications.notice import Notice
 from notifications.worker import BATCHES, Worker
-from tests.unit.noticing import CHANNEL, NOW, Moment, opened
+from tests.unit.noticing import CHANNEL, NOW, ManualClock, open_stores
 
 DAY = 86_400.0
 DOWN = MattermostSilent("down")
@@ -85,7 +85,7 @@ class Desk:
     """A worker on a storage of its own, whose rounds a test runs itself."""
 
     stores: Stores
-    moment: Moment
+    moment: ManualClock
     around: Around = field(default_factory=Around)
     muted: bool = False
     count: int = 0
@@ -138,8 +138,8 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """Nothing waits."""
-    moment = Moment()
-    stores = opened(tmp_path, moment)
+    moment = ManualClock()
+    stores = open_stores(tmp_path, moment)
     yield Desk(stores, moment)
     stores.close()
 

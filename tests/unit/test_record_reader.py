@@ -14,7 +14,7 @@ from core.times import Deadline
 from core.upstream_errors import AccessDenied, Busy, NotInstalled, Unanswered, Unreachable
 from notifications.record_reader import Cooldowns, NotReadable, RecordReader, RetryLater, Unconnected
 from servicenow.client import ServiceNowClient
-from tests.unit.noticing import GRANT, NOW, OWNER, RECORD, REPORT, Moment
+from tests.unit.noticing import GRANT, NOW, OWNER, RECORD, REPORT, ManualClock
 
 OTHER = "f" * 32
 TASK_COLUMNS = ["number", "short_description", "priority", "state", "assigned_to", "assignment_group", "sys_class_name"]
@@ -77,7 +77,7 @@ def record(sys_class_name: str = "incident", **more: Cell) -> Record:
 
 def reader(instance: Instance, cooldowns: Cooldowns | None = None) -> RecordReader:
     """Of a round; incidents and articles are shared."""
-    return RecordReader(instance.servicenow_for, cooldowns or Cooldowns(Moment()), ("incident", "kb_knowledge"))
+    return RecordReader(instance.servicenow_for, cooldowns or Cooldowns(ManualClock()), ("incident", "kb_knowledge"))
 
 
 def of(sys_id: str, table: str = "incident", **more: Any) -> Report:
@@ -161,7 +161,7 @@ def test_a_busy_servicenow_says_how_long() -> None:
 
 def test_what_did_not_answer_is_left_alone_for_half_a_minute() -> None:
     """For that owner and table; once it answers, or the clock is set back, it is asked again."""
-    moment = Moment()
+    moment = ManualClock()
     cooldowns, instance = Cooldowns(moment), Instance({RECORD: record()}, fails=Unanswered("late"))
     assert reader(instance, cooldowns).answer(GRANT, REPORT) == RetryLater("late", 30.0)
     instance.fails = None

@@ -5,7 +5,7 @@ import pytest
 from core.errors import StorageFailed
 from core.instance import Instance
 from handlers.live_settings import LiveInstance
-from tests.unit.test_keys import Memory
+from tests.unit.test_keys import FakeSettings
 
 URL = "https://acme.service-now.com"
 WHOLE = Instance(url=URL, client_id="id", client_secret="hidden")
@@ -13,7 +13,7 @@ WHOLE = Instance(url=URL, client_id="id", client_secret="hidden")
 
 def test_what_is_set_is_in_force_at_once_and_after_a_restart() -> None:
     """Parts are built for it anew; those of a call under way stay as they were."""
-    memory = Memory()
+    memory = FakeSettings()
     live = LiveInstance(Instance(), memory, lambda instance: [instance])
     before = live.current
     live.set(WHOLE)
@@ -25,7 +25,7 @@ def test_what_is_set_is_in_force_at_once_and_after_a_restart() -> None:
 
 def test_the_environment_wins_part_by_part() -> None:
     """What it sets is not stored either, so it is gone when the environment no longer sets it."""
-    memory = Memory()
+    memory = FakeSettings()
     outside = Instance(client_id="outside")
     live = LiveInstance(outside, memory, lambda instance: instance)
     live.set(WHOLE)
@@ -35,7 +35,7 @@ def test_the_environment_wins_part_by_part() -> None:
 
 def test_a_full_disk_changes_nothing() -> None:
     """What is in force stays what a restart would find."""
-    memory = Memory()
+    memory = FakeSettings()
     live = LiveInstance(Instance(), memory, lambda instance: instance)
     memory.full = True
     with pytest.raises(StorageFailed):

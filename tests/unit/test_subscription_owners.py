@@ -12,7 +12,7 @@ from core.storage_ports import Stores
 from core.subscriptions import Grant, Status
 from core.upstream_errors import MattermostRefused, MattermostSilent
 from notifications.broken_subscriptions import BrokenSubscriptions
-from tests.unit.noticing import ACCOUNT, CHANNEL, GRANT, NOW, OWNER, Moment, opened
+from tests.unit.noticing import ACCOUNT, CHANNEL, GRANT, NOW, OWNER, ManualClock, open_stores
 
 ADMIN, OTHER = "a" * 26, "n" * 26
 DAY = 86_400.0
@@ -43,7 +43,7 @@ class Desk:
     """`BrokenSubscriptions` with its own storage."""
 
     stores: Stores
-    moment: Moment
+    moment: ManualClock
     bot: Bot = field(default_factory=Bot)
     administrator: str = ADMIN
 
@@ -79,8 +79,8 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """Nothing is granted, nobody is connected."""
-    moment = Moment()
-    stores = opened(tmp_path, moment)
+    moment = ManualClock()
+    stores = open_stores(tmp_path, moment)
     yield Desk(stores, moment)
     stores.close()
 

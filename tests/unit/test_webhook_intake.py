@@ -30,8 +30,8 @@ from tests.unit.noticing import (
     REPORT,
     SUBSCRIPTION,
     Keys,
-    Moment,
-    opened,
+    ManualClock,
+    open_stores,
     signed,
 )
 
@@ -44,7 +44,7 @@ class Door:
     """Intake on a storage of its own; ``calls`` is how often somebody was to look at what is stored."""
 
     stores: Stores
-    moment: Moment
+    moment: ManualClock
     calls: list[None] = field(default_factory=list)
     received_tests: ReceivedTests = field(default_factory=ReceivedTests)
 
@@ -87,8 +87,8 @@ class Door:
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Door]:
     """The owner is connected, and has one grant."""
-    moment = Moment()
-    stores = opened(tmp_path, moment)
+    moment = ManualClock()
+    stores = open_stores(tmp_path, moment)
     stores.accounts.put(ACCOUNT)
     stores.grants.put(GRANT)
     yield Door(stores, moment)

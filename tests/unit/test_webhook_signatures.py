@@ -3,7 +3,7 @@
 import pytest
 
 from notifications.webhook import HEADERS, ReportRefused, Signatures
-from tests.unit.noticing import KEY, NOW, Keys, Moment, signed
+from tests.unit.noticing import KEY, NOW, Keys, ManualClock, signed
 
 BODY = b'{"a": 1}'
 STAMP = str(int(NOW))
@@ -12,7 +12,7 @@ STAMP = str(int(NOW))
 def refusal(headers: dict[str, str], body: bytes = BODY, keys: Keys | None = None) -> ReportRefused:
     """What is said to a request that is not believed."""
     with pytest.raises(ReportRefused) as caught:
-        Signatures(keys or Keys(), Moment()).check(headers, body)
+        Signatures(keys or Keys(), ManualClock()).check(headers, body)
     return caught.value
 
 
@@ -26,14 +26,14 @@ def test_a_true_signature_of_any_accepted_key_is_taken_and_the_key_remembered(ke
     """Newest or not; the answer is how far the sender's clock is ahead."""
     keys = Keys()
     [one] = [known for known in keys.keys if known == key]
-    assert Signatures(keys, Moment()).check(signed(BODY, str(int(NOW) + 7), one), BODY) == 7.0
+    assert Signatures(keys, ManualClock()).check(signed(BODY, str(int(NOW) + 7), one), BODY) == 7.0
     assert keys.seen == [one.key_id]
 
 
 @pytest.mark.parametrize("ahead", [-300, 300])
 def test_five_minutes_either_way_are_the_limit(ahead: int) -> None:
     """A second more is stale, and tells how far the clock is off; the key was used all the same."""
-    assert Signatures(Keys(), Moment()).check(signed(BODY, str(int(NOW) + ahead)), BODY) == ahead
+    assert Signatures(Keys(), ManualClock()).check(signed(BODY, str(int(NOW) + ahead)), BODY) == ahead
     beyond = ahead + ahead // 300
     keys = Keys()
     stale = refusal(signed(BODY, str(int(NOW) + beyond)), keys=keys)
