@@ -25,11 +25,11 @@ Errors that people see. An error without a description here is defined in the on
     + NoAdministrator
   x TooManyRequests         too many submits or lookups per minute                 retryable
   x StillWorking            the same form is being saved right now                 retryable
-    + SavedBySomebody
+    + BeingSaved
   x MayBeSaved              no answer to a write, and the lookup failed (`handlers/confirmed.py`)
   x StorageFailed           the disk rejected a change
     + Damaged, InUse, Unreadable
-  x AlreadyThere, Declined, HalfDone, PartlyAdded, SignInFailed, UnknownSignIn, _TooBig
+  x AlreadySubscribed, Declined, HalfDone, PartlyAdded, SignInFailed, UnknownSignIn, _TooBig
 
 `core/upstream_errors.py` lists MattermostError and ServiceNowError.
 

@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """
-    The settings that handlers read and that stay while the service runs.
+    The settings that handlers read and that don't change while the service runs.
 
     Args:
-        remote: The framework's ``…/oauth2/remote``, under which people connect and come back.
+        remote: The framework's ``…/oauth2/remote``, under which people connect their accounts.
         mattermost_url: Site URL, for permalinks.
         app_url: Where ServiceNow reaches us; the ``server_url`` of our rows there.
-        servicenow_hosts: Origins beside ``https://*.service-now.com`` that may be the instance.
-        caller_optional: Whether an incident may have no caller.
-        guests: Whether Mattermost guests may use the app.
-        shared_tables: Tables beside `core.tables.TABLES` that may be shared and subscribed to.
+        servicenow_hosts: Allowed origins of the instance, in addition to ``https://*.service-now.com``.
+        caller_optional: Whether an incident can have no caller.
+        guests: Whether Mattermost guests can use the app.
+        shared_tables: Tables that can be shared and subscribed to, in addition to `core.tables.TABLES`.
     """
 
     remote: str
@@ -48,21 +48,21 @@ class Settings:
 
     @property
     def connect_address(self) -> str:
-        """Where a person starts to connect; shown as the target of links only."""
+        """Where a person starts to connect. Show it only as the target of links."""
         return f"{self.remote}/connect"
 
     @property
     def redirect_address(self) -> str:
-        """Where ServiceNow sends people back to; registered there to the letter."""
+        """Where ServiceNow redirects people to. It must be registered there exactly like this."""
         return f"{self.remote}/complete"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
     """
-    The parts that live as long as the process.
+    The objects that live as long as the process.
 
-    ``live.current`` is ServiceNow as it is configured now: take it once and keep it for the whole call.
+    ``live.current`` are the clients of the configured instance. Read it once, and use them for the whole call.
     """
 
     settings: Settings
@@ -87,7 +87,7 @@ class Context:
         person: Who is asking. The host verified it.
         account: Their ServiceNow account as stored, even if it is suspended. None if there is none.
         standing: Whether they are connected, an administrator, and so on.
-        display_name: How a channel reads about them.
+        display_name: Their name in posts.
         servicenow: ServiceNow with their permissions.
         mattermost: Mattermost with the bot's session, and with theirs if the call carries one.
         stores: What is stored: ``accounts``, ``sign_ins``, ``installations``, ``form_results``, ``settings``,
@@ -132,7 +132,6 @@ class Context:
 
     @cached_property
     def account(self) -> Account | None:
-        """Read from the storage once per call."""
         return self.stores.accounts.get(self.person.id)
 
     @property
@@ -147,12 +146,11 @@ class Context:
 
     @cached_property
     def servicenow(self) -> ServiceNowClient:
-        """Created on first use."""
         return self._clients.servicenow_for(self.person.id, self.deadline)
 
 
 def standing_of(account: Account | None, clients: InstanceClients, person: Person) -> Standing:
-    """Where *person* with *account* stands. Reads nothing else, so bindings can afford it."""
+    """The standing of *person* with *account*. Reads nothing else, because every request for bindings needs it."""
     connected = (
         account is not None
         and account.instance == clients.instance.url

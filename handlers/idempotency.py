@@ -68,7 +68,7 @@ class Attempt:
 
     @property
     def record_id(self) -> str:
-        """The sys_id passed to `made`; "" before that."""
+        """The sys_id passed to `set_record`; "" before that."""
         return self._stored.sys_id
 
     def has_done(self, name: str) -> bool:
@@ -79,8 +79,8 @@ class Attempt:
         """Whether an earlier submit was about to send *name* and didn't store the result."""
         return name in self._unanswered
 
-    def made(self, record: Record) -> None:
-        """Remember the record. It is stored with the next write or the answer."""
+    def set_record(self, record: Record) -> None:
+        """Remember the record of this form. It is stored with the next write or the answer."""
         self._stored = replace(self._stored, table=record.table, sys_id=record.sys_id, number=record.number)
 
     def begin(self, name: str, content: str = "", hold: float = 0.0) -> None:
@@ -131,7 +131,7 @@ class Attempt:
                     self.notes.append(EDITED)
                 self.finish(name)
                 return found
-            if self._left(name) > 0:
+            if self._hold_left(name) > 0:
                 raise self._unsure(name, "an earlier submit is unanswered, and nothing is there yet", address, what)
         self.begin(name, content, HOLD_SECONDS)
         try:
@@ -142,12 +142,12 @@ class Attempt:
                 self.begin(name, content, _HIDDEN_SECONDS)
             raise self._unsure(name, str(unsure), address, what) from unsure
         except AppError:
-            self.undone(name)
+            self.discard(name)
             raise
         self.finish(name)
         return result if before is None else again(result)
 
-    def undone(self, name: str) -> None:
+    def discard(self, name: str) -> None:
         """Forget the write *name*, which saved nothing, so that it can be sent again. Raises StorageFailed."""
         self._unanswered.pop(name, None)
         self._done = [one for one in self._done if one != name]
@@ -162,11 +162,11 @@ class Attempt:
         self._stored = replace(self._stored, text=text)
         self._store()
 
-    def _left(self, name: str) -> float:
+    def _hold_left(self, name: str) -> float:
         return self._unanswered[name].held_until - self._context.clock()
 
     def _unsure(self, name: str, log_message: str, address: str, what: str) -> MayBeSaved:
-        return MayBeSaved(log_message, address, what, held=self._left(name))
+        return MayBeSaved(log_message, address, what, held=self._hold_left(name))
 
     def _store(self) -> None:
         unanswered = {name: (one.digest, one.held_until) for name, one in self._unanswered.items()}

@@ -18,7 +18,7 @@ from core.storage_ports import SavedSettings
 from core.times import Clock
 
 UNUSED_SECONDS = 86_400.0  # after which an old key is retired
-_NOTED_SECONDS = 600.0  # how exact the time of last use on disk is
+_USE_STORED_SECONDS = 600.0  # how often the time of last use is stored
 LEGACY_SECONDS = 30 * 86_400.0  # until the legacy webhook turns off by itself
 _INSTANCE_SETTING = "instance"
 _KEYS_SETTING = "webhook_keys"
@@ -36,8 +36,8 @@ class LiveInstance(Generic[Parts]):
     started with, so a token never goes to another origin.
 
     Args:
-        environment: Set from outside; what it has can't be changed here.
-        build: Makes the parts for an instance; runs at the start and at each change.
+        environment: Settings from the environment, which can't be changed here.
+        build: Makes the objects for an instance. Called at the start and at each change.
     """
 
     def __init__(self, environment: Instance, saved: SavedSettings, build: Callable[[Instance], Parts]) -> None:
@@ -49,7 +49,7 @@ class LiveInstance(Generic[Parts]):
 
     def set(self, instance: Instance) -> None:
         """
-        Store *instance* and use it from now on, but for what the environment sets.
+        Store *instance* and use it from now on, except for what the environment sets.
 
         Raises:
             StorageFailed: Not stored, and nothing changed.
@@ -70,7 +70,7 @@ class LiveInstance(Generic[Parts]):
 
 
 class KeysFromEnvironment(NotPermitted):
-    """The keys are set from outside and can't be changed here."""
+    """The keys are set in the environment and can't be changed here."""
 
     user_message = (
         "The webhook keys are set by `WEBHOOK_SECRETS` in the service's environment, and that is where they "
@@ -87,7 +87,7 @@ class KeyRing:
     any order.
 
     Args:
-        environment: Keys set from outside, newest first; accepted as long as they are set.
+        environment: Keys set in the environment, newest first. They are always accepted.
     """
 
     def __init__(self, environment: Sequence[WebhookKey], saved: SavedSettings, clock: Clock) -> None:
@@ -97,7 +97,7 @@ class KeyRing:
         self._lock = threading.Lock()
         content = saved.get(_KEYS_SETTING)
         self._used: dict[str, float] = dict(content.get("used", {}))
-        self._noted = dict(self._used)
+        self._stored_use = dict(self._used)
         self._own = [WebhookKey(**row) for row in content.get("keys", [])]
 
     def accepted(self) -> Sequence[WebhookKey]:
@@ -108,10 +108,10 @@ class KeyRing:
         """Record that a request was signed with this key. Stored every ten minutes; if the disk fails, in memory."""
         now = self._clock()
         self._used[key_id] = now
-        if now - self._noted.get(key_id, 0.0) < _NOTED_SECONDS:
+        if now - self._stored_use.get(key_id, 0.0) < _USE_STORED_SECONDS:
             return
         with self._lock:
-            self._noted[key_id] = now
+            self._stored_use[key_id] = now
             try:
                 self._store(self._live())
             except StorageFailed:
@@ -119,18 +119,18 @@ class KeyRing:
 
     @property
     def newest(self) -> WebhookKey | None:
-        """The key that ServiceNow ought to sign with; None before the first was made."""
+        """The key that ServiceNow should sign with; None if there is none yet."""
         return next(iter(self.accepted()), None)
 
     def make(self, keep: str) -> WebhookKey:
         """
-        Make a key and accept it from now on, beside one older key at most.
+        Create a key and accept it from now on, together with at most one older key.
 
         Args:
-            keep: Id of the key that ServiceNow signs with, so that it is the one that stays; "" for none.
+            keep: Id of the older key, which is the one that ServiceNow signs with; "" for none.
 
         Raises:
-            KeysFromEnvironment: Keys are set from outside.
+            KeysFromEnvironment: The keys are set in the environment.
             StorageFailed: Nothing changed.
         """
         if self._environment:
@@ -145,7 +145,7 @@ class KeyRing:
         return key
 
     def _live(self) -> list[WebhookKey]:
-        """Ours without those that a newer one has replaced for good."""
+        """Our keys without the retired ones."""
         now, live = self._clock(), self._own[:1]
         for key in self._own[1:]:
             newest = live[0]

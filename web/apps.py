@@ -1,4 +1,4 @@
-"""The Apps framework as a host: calls, and what else the framework asks for."""
+"""The Apps framework as a host: calls, menus, OAuth, and the app's lifecycle."""
 
 import json
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class AppsHost:
     Answers the framework's requests.
 
     Attributes:
-        reminders: When to look for connections that expire soon.
+        reminders: How often to look for connections that expire soon.
     """
 
     verifier: Verifier
@@ -68,36 +68,24 @@ class AppsHost:
         return write(handler(call, self._context(caller, SECONDS[Kind.SUBMIT])))
 
     def bindings(self, request: Request) -> bytes:
-        """The person's menus, as JSON."""
         caller = self.verifier.bindings(request)
         services = self.dispatcher.services
         account = services.stores.accounts.get(caller.person.id)
         return _bindings(standing_of(account, services.live.current, caller.person))
 
-    def install(self, request: Request) -> dict[str, Any]:
-        """The app was installed."""
-        return self._installed(self.verifier.installation(request))
-
-    def enable(self, request: Request) -> dict[str, Any]:
-        """The app was enabled again."""
-        return self._installed(self.verifier.turned_on(request))
-
-    def _installed(self, caller: Caller) -> dict[str, Any]:
-        missing = self._context(caller, SECONDS[Kind.SUBMIT]).instance.missing
-        if not missing:
-            return write(
-                Text(
-                    "ServiceNow is ready: people connect with `/servicenow connect`. For notices in channels, go on "
-                    "with `/servicenow setup`."
-                )
-            )
-        names = ", ".join(f"`{name}`" for name in missing)
-        return write(
-            Text(
+    def next_steps(self) -> dict[str, Any]:
+        """What to do after the app was installed or enabled."""
+        text = (
+            "ServiceNow is ready: people connect with `/servicenow connect`. For notices in channels, go on "
+            "with `/servicenow setup`."
+        )
+        if missing := self.dispatcher.services.live.current.instance.missing:
+            names = ", ".join(f"`{name}`" for name in missing)
+            text = (
                 f"ServiceNow is installed, but these settings are missing: {names}. Set them with "
                 "`/servicenow configure`."
             )
-        )
+        return write(Text(text))
 
     def _parse(self, caller: Caller, path: str, kind: Kind) -> Call:
         """
@@ -137,14 +125,14 @@ class AppsHost:
         return self.dispatcher.context(caller.person, deadline, reads, as_bot=as_bot, as_person=as_person)
 
     def _remind(self) -> None:
-        """Remind people whose connection expires soon. The bot has a live session: this call brought it."""
+        """Remind people whose connection expires soon. The bot has a session now, because this call contained it."""
         services = self.dispatcher.services
         accounts, connect_address = services.stores.accounts, services.settings.connect_address
         remind_of_expiry(accounts, self.dispatcher.bot.send_direct_message, connect_address, services.clock())
 
 
 def apps_blueprint(host: AppsHost, app_url: str) -> Blueprint:
-    """The routes that the manifest names, and those that the framework takes for granted."""
+    """The routes in the manifest, and those that the framework expects."""
     blueprint = Blueprint("apps", __name__)
 
     @blueprint.get("/manifest.json")
@@ -161,7 +149,8 @@ def apps_blueprint(host: AppsHost, app_url: str) -> Blueprint:
 
     @blueprint.post("/lifecycle/install")
     def install() -> ResponseReturnValue:
-        return jsonify(host.install(request))
+        host.verifier.installation(request)
+        return jsonify(host.next_steps())
 
     @blueprint.post("/lifecycle/uninstall")
     def uninstall() -> ResponseReturnValue:
@@ -170,7 +159,8 @@ def apps_blueprint(host: AppsHost, app_url: str) -> Blueprint:
 
     @blueprint.post("/lifecycle/enable")
     def enable() -> ResponseReturnValue:
-        return jsonify(host.enable(request))
+        host.verifier.turned_on(request)
+        return jsonify(host.next_steps())
 
     @blueprint.post("/lifecycle/disable")
     def disable() -> ResponseReturnValue:
@@ -211,6 +201,6 @@ def _manifest(app_url: str) -> dict[str, object]:
 
 @lru_cache(maxsize=64)
 def _bindings(standing: Standing) -> bytes:
-    """Cached as bytes, because menus depend on nothing else."""
+    """The menus as JSON. They depend only on *standing*, so they are cached."""
     menus = write_bindings(menus_of(standing, table_of("incident").base_columns))
     return json.dumps({"type": "ok", "data": menus}, separators=(",", ":")).encode()

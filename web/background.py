@@ -1,4 +1,4 @@
-"""Small errands after an answer: direct messages that nobody waits for."""
+"""Tasks that run after a request was answered, such as direct messages."""
 
 import queue
 import threading
@@ -11,11 +11,11 @@ from core.times import Clock
 
 log = structlog.get_logger(__name__)
 
-Errand = Callable[[], None]
+Task = Callable[[], None]
 
 
 class Every:
-    """Says once in *seconds* of the clock that it is time."""
+    """Limits how often something is done: at most once every *seconds* of the clock."""
 
     def __init__(self, seconds: float, clock: Clock) -> None:
         self._seconds = seconds
@@ -35,26 +35,26 @@ class Every:
 
 class Background:
     """
-    One thread that runs errands in order, started with the first errand and thus after a fork.
+    One thread that runs tasks in order. The first task starts it, so that it runs in the forked worker process.
 
-    An errand that fails is logged and dropped: nothing here may be what somebody relies on.
+    A task that fails is logged and not repeated, so submit only tasks that can be lost.
     """
 
     def __init__(self, most: int = 1000) -> None:
-        self._errands: queue.Queue[Errand | None] = queue.Queue(most)
+        self._tasks: queue.Queue[Task | None] = queue.Queue(most)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def submit(self, errand: Errand) -> None:
-        """Run *errand* soon. With more waiting than anybody needs, it is dropped and logged."""
+    def submit(self, task: Task) -> None:
+        """Run *task* soon. If the queue is full, the task is dropped, and that is logged."""
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="background", daemon=True)
                 self._thread.start()
         try:
-            self._errands.put_nowait(errand)
+            self._tasks.put_nowait(task)
         except queue.Full:
-            log.error("errand dropped: too many wait")
+            log.error("background task dropped: queue full")
 
     def settle(self, seconds: float = 30.0) -> None:
         """Return once everything submitted so far is done."""
@@ -63,18 +63,18 @@ class Background:
         done.wait(seconds)
 
     def close(self, seconds: float = 5.0) -> None:
-        """Finish what waits, at most *seconds*."""
+        """Finish the waiting tasks, for at most *seconds*."""
         with self._lock:
             thread, self._thread = self._thread, None
         if thread is not None:
-            self._errands.put(None)
+            self._tasks.put(None)
             thread.join(seconds)
 
     def _run(self) -> None:
-        while (errand := self._errands.get()) is not None:
+        while (task := self._tasks.get()) is not None:
             try:
-                errand()
+                task()
             except AppError as error:
-                log.warning("errand failed", error=type(error).__name__, detail=error.log_message)
+                log.warning("background task failed", error=type(error).__name__, detail=error.log_message)
             except Exception as error:
-                log.error("errand failed", exc_info=error)
+                log.error("background task failed", exc_info=error)

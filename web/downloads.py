@@ -1,4 +1,4 @@
-"""What browsers download: the update set, for whoever follows a link that an administrator just got."""
+"""The download of the update set, for anyone who has a link that an administrator was just given."""
 
 from collections.abc import Callable
 
@@ -19,12 +19,7 @@ _GONE = "This link does not work any more. Get a new one with /servicenow setup 
 
 
 def downloads_blueprint(signer: Signer, clock: Clock, build: Callable[[], bytes]) -> Blueprint:
-    """
-    ``GET /update-set?token=…``.
-
-    Args:
-        build: Makes the file.
-    """
+    """``GET /update-set?token=…``. *build* makes the file."""
     blueprint = Blueprint("downloads", __name__)
 
     @blueprint.get(f"/{PATH}")
@@ -41,5 +36,5 @@ def downloads_blueprint(signer: Signer, clock: Clock, build: Callable[[], bytes]
     return blueprint
 
 
-# The address holds the token.
+# The address contains the token.
 _HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}

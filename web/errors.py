@@ -1,4 +1,4 @@
-"""Errors as answers, always HTTP 200: a sentence and a reference for the person, the cause for the log."""
+"""Answers for errors, always HTTP 200: a sentence and a reference for the person, the cause for the log."""
 
 import secrets
 from collections.abc import Callable
@@ -14,18 +14,18 @@ from web.tally import Tally
 
 log = structlog.get_logger(__name__)
 
-# An administrator who tries out a wrong secret finds every attempt.
-_unproved = Tally(log, "refused unproved calls", full=10)
+# The first ten per minute are logged in full, so that an administrator who tries a wrong secret finds each attempt.
+_unverified = Tally(log, "refused unverified calls", full=10)
 
 WriteError = Callable[[AppError, str], dict[str, Any]]
 
 
 def answer_errors(scaffold: Flask | Blueprint, write: WriteError) -> None:
     """
-    Answer every exception. A client shows any other status raw, or nothing at all.
+    Answer every exception with HTTP 200. For any other status, clients show the raw body or nothing.
 
     Args:
-        write: Writes a host's answer for an error and the reference under which the log has its cause.
+        write: Writes a host's answer for an error and its reference in the log.
     """
 
     @scaffold.errorhandler(AppError)
@@ -46,17 +46,17 @@ def answer_errors(scaffold: Flask | Blueprint, write: WriteError) -> None:
         return _known(AppError(f"unexpected {type(error).__name__}"))
 
 
-def proved() -> None:
-    """Remember that it is proved who sent this request, so nobody else can flood the log with it."""
-    g.proved = True
+def mark_verified() -> None:
+    """Note that this request's sender is verified, so its errors are logged without a limit."""
+    g.verified = True
 
 
 def log_refusal(error: AppError) -> str:
-    """Log the cause and return its reference. Requests that prove nothing are counted once there are many."""
+    """Log the cause and return its reference. Of many unverified requests, only the number is logged."""
     reference = secrets.token_hex(4)
     kind = type(error).__name__
-    if not g.get("proved", False):
-        _unproved.count(kind, reference=reference, detail=error.log_message)
+    if not g.get("verified", False):
+        _unverified.count(kind, reference=reference, detail=error.log_message)
         return reference
     level = "info" if isinstance(error, InvalidInput) else "warning"
     getattr(log, level)("refused", reference=reference, error=kind, detail=error.log_message, retryable=error.retryable)
@@ -64,10 +64,10 @@ def log_refusal(error: AppError) -> str:
 
 
 def count_refusals(app: Flask) -> None:
-    """Log the counts with the next request after their minute is over."""
-    app.before_request(_unproved.flush)
+    """Before each request, log the counts of the last minute."""
+    app.before_request(_unverified.flush)
 
 
 def write_counts() -> None:
     """Log the counts before the process ends."""
-    _unproved.flush(everything=True)
+    _unverified.flush(everything=True)

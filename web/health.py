@@ -1,4 +1,4 @@
-"""`/healthz`: the process answers. `/readyz`: it can do its work. Names of failing parts, and no more."""
+"""`/healthz`: the process answers. `/readyz`: it can do its work. They return only the names of failing parts."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,8 +13,8 @@ Check = Callable[[], None]
 def health_blueprint(checks: Mapping[str, Check]) -> Blueprint:
     """
     Args:
-        checks: Name of a part, and what raises an AppError while it does not work. Cheap and local:
-            whoever starts us asks every few seconds.
+        checks: By name of the part, a function that raises AppError if the part doesn't work. It must be cheap and
+            local, because it is called every few seconds.
     """
     blueprint = Blueprint("health", __name__)
 

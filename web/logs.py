@@ -1,4 +1,4 @@
-"""Logs: one line an event, as JSON or for a console, with the request's id; never a token or record text."""
+"""Logs: one line per event, as JSON or for a console, with the request's id. They contain no token or record text."""
 
 import logging
 import random
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class _Loggers:
-    """Loggers of the standard library, by the names of our modules, at our level."""
+    """Creates the standard library's loggers for our modules, at the configured level."""
 
     def __init__(self, level: int) -> None:
         self._level = level
@@ -32,15 +32,15 @@ class _Loggers:
 
 
 def _without_queries(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """A library's line names addresses; what stands behind the question mark may be what somebody typed."""
+    """Remove query strings from libraries' log lines, because they can contain what somebody typed."""
     event["event"] = _QUERY.sub("?…", str(event["event"]))
     return event
 
 
 def configure_logs(level: str, form: str) -> None:
     """
-    Set the logs up for the process; lines go to standard error. Libraries write the same lines, from
-    warnings up: at lower levels they show what they send.
+    Set up the logs of the process, on standard error. Libraries log in the same format, only warnings and errors,
+    because at lower levels they log what they send.
 
     Args:
         form: ``json`` or ``console``.
@@ -51,7 +51,7 @@ def configure_logs(level: str, form: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # The console's renderer draws tracebacks itself.
+    # The console's renderer formats tracebacks itself.
     render: list[structlog.typing.Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if form == "json"
@@ -79,7 +79,7 @@ def configure_logs(level: str, form: str) -> None:
 
 
 def log_everything() -> None:
-    """For a process that is ours alone: warnings and what ends it or a thread become lines as well."""
+    """Also log Python's warnings and uncaught exceptions. Only for a process that runs nothing else."""
     logging.captureWarnings(True)
     sys.excepthook = lambda kind, error, trace: log.critical("ended", exc_info=(kind, error, trace))
 
@@ -91,9 +91,9 @@ def log_everything() -> None:
 
 
 def log_requests(app: Flask) -> None:
-    """Bind an id to each request and log what became of it: method, route, status, milliseconds."""
+    """Bind an id to each request, and log its method, route, status, and milliseconds."""
 
-    # Ids only tell requests apart. Asking the system for each one makes other threads run in the middle of a request.
+    # Ids only tell requests apart. A system call for each one would let other threads run in the middle of a request.
     numbers = random.Random(secrets.randbits(128))
 
     @app.before_request
@@ -107,7 +107,7 @@ def log_requests(app: Flask) -> None:
     @app.after_request
     def _end(response: Response) -> Response:
         milliseconds = round((time.monotonic() - g.began) * 1000, 1)
-        # The rule, not the path: a path may hold what somebody typed.
+        # The rule, not the path, because a path can contain what somebody typed.
         rule = request.url_rule.rule if request.url_rule else "(none)"
         log.debug("answered", method=request.method, rule=rule, status=response.status_code, ms=milliseconds)
         return response

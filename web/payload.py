@@ -14,14 +14,14 @@ def payload(request: Request) -> Mapping[str, Any]:
     The JSON object of the body.
 
     Raises:
-        InvalidInput: No JSON, no object, or nested too deep to read.
+        InvalidInput: It isn't a JSON object, or it is nested too deeply.
     """
     try:
-        # UTF-8 and nothing else: given bytes, the library takes UTF-16 as well, and surrogates in either.
+        # Only UTF-8. From bytes, `json` would also read UTF-16, and surrogates in both.
         text = request.get_data().decode()
         body = json.loads(text)
         if "\\ud" in text.lower():
-            # Half a character (a lone surrogate) is legal JSON and breaks every encoder behind us.
+            # A lone surrogate is valid JSON, but no encoder accepts it.
             body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError) as error:
         raise _no_json(type(error).__name__) from error

@@ -1,4 +1,4 @@
-"""Every Mattermost server as a host: presses of cards' buttons, and dialogs (design §4, "Plain host")."""
+"""Plain Mattermost as a host: buttons on cards, and dialogs (design §4, "Plain host")."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -33,7 +33,7 @@ from mattermost.plain_values import chosen_field, field_of, read_lookup, read_su
 from mattermost.server import Server
 from mattermost.triggers import Triggers
 from web.dispatch import SECONDS, Dispatcher
-from web.errors import answer_errors, log_refusal, proved
+from web.errors import answer_errors, log_refusal, mark_verified
 from web.payload import payload
 from web.plain_dialogs import Dialogs
 from web.plain_memory import LookupCache, OfferedOptions, People, UsedDialogs
@@ -73,7 +73,7 @@ class PlainHost:
         """Run a button's action or open its dialog: verify, parse, dispatch, respond."""
         button = self._buttons.read(body.get("context"))
         self._triggers.check(body.get("trigger_id"), body.get("user_id"))
-        proved()
+        mark_verified()
         self._check_on()
         pressed, card, kind = read_press(body), button.card, button.action.kind
         if card.channel_id != pressed.channel_id:
@@ -111,7 +111,7 @@ class PlainHost:
     def dialog(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """A dialog's submit, refresh, or lookup: verify, parse, dispatch, respond."""
         opened = self._dialogs.states.read(body.get("state"), body.get("user_id"))
-        proved()
+        mark_verified()
         sent = read_dialog(body)
         if sent.cancelled:
             return {}
@@ -167,7 +167,7 @@ class PlainHost:
             return write_options(Options())
         options = reply.options if isinstance(reply, Options) else ()
         self._offered.remember(sent.user_id, options)
-        if options or sent.unsearched:  # a lookup that a newer one overtook is empty, too
+        if options or sent.unsearched:  # don't keep the empty answer of a lookup that a newer one replaced
             self._lookups.keep(key, options)
         return write_options(Options(options))
 
@@ -188,12 +188,12 @@ class PlainHost:
         )
 
     def _check_on(self) -> None:
-        """Refuse while the app is disabled or uninstalled: administrators were told that nobody can use it."""
+        """Raise TurnedOff while the app is disabled or uninstalled."""
         if self._tokens.turned_off_at:
             raise TurnedOff("turned off by an administrator")
 
     def _reads(self, person_id: str, seconds: float) -> PermissionReads:
-        """What this request reads about the person. Checking the place has its own time."""
+        """What this request reads about the person's permissions. Checking the card's place has extra time."""
         as_bot = self._dispatcher.session(self._bot_token(), Deadline(seconds + _PLACE_SECONDS))
         return self._dispatcher.access.reads(as_bot, person_id)
 
@@ -211,7 +211,7 @@ class PlainHost:
         return self._dispatcher.dispatch(call, context)
 
     def _confirm(self, reply: Reply, context: Context) -> None:
-        """Send a dialog's result as a direct message, because its answer has no text. Not if the thread has it."""
+        """Send a dialog's result as a direct message, because its answer has no text. Not if a thread shows it."""
         if isinstance(reply, Text) and reply.text and not reply.announced:
             text = reply.text
             self._dispatcher.background.submit(lambda: context.mattermost.send_direct_message(context.person.id, text))
@@ -224,7 +224,7 @@ class PlainHost:
 
 
 def plain_blueprint(host: PlainHost) -> Blueprint:
-    """The two addresses in cards and dialogs."""
+    """The routes to which Mattermost sends presses and dialogs."""
     blueprint = Blueprint("plain", __name__)
     answer_errors(blueprint, _write_error)
 
@@ -240,7 +240,7 @@ def plain_blueprint(host: PlainHost) -> Blueprint:
 
 
 def _write_error(error: AppError, reference: str) -> dict[str, Any]:
-    """Any other shape closes a dialog without a word, and a press shows nothing (recorded)."""
+    """The answer of the same kind as the request. Any other closes a dialog silently, or shows nothing (recorded)."""
     if request.path.endswith(PRESS_PATH):
         return write_press_error(error, reference)
     try:

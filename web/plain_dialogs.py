@@ -1,4 +1,4 @@
-"""Draws forms as dialogs: the first step after a press, further steps, and a step again after an error."""
+"""Shows forms as dialogs: the first step after a press, further steps, and a step again after an error."""
 
 from dataclasses import replace
 from typing import Any
@@ -28,7 +28,7 @@ class Dialogs:
     """
     Args:
         url: Where dialogs send what was entered.
-        offered: What the person chose from, for the labels of choices.
+        offered: For the labels of the person's choices.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How often one person may ask (design §4): far above what people do, far below what scripts can."""
+"""Limits per person (design §4): far above what people do, far below what scripts can do."""
 
 from limits import RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.storage import MemoryStorage
@@ -12,7 +12,7 @@ _LOOKUPS = RateLimitItemPerSecond(20)
 
 
 class PersonLimits:
-    """Counted per verified person; forged requests never get here and use nobody's share up."""
+    """Counts requests per verified person. Forged requests are rejected before and aren't counted."""
 
     def __init__(self, enabled: bool) -> None:
         self._enabled = enabled

@@ -1,4 +1,4 @@
-"""The server process: gunicorn manages one worker, in which waitress serves. A reload loses no request."""
+"""The server process: gunicorn manages one worker process, in which waitress serves. A reload loses no request."""
 
 import gc
 import logging
@@ -22,14 +22,14 @@ log = structlog.get_logger(__name__)
 
 class Server(BaseApplication):  # type: ignore[misc]
     """
-    gunicorn, wired from Python. It keeps the socket, starts the worker and hands on signals.
+    gunicorn, configured from Python. It keeps the socket, starts the worker, and forwards signals.
 
-    The application is made in the worker, after the fork: the storage's lock belongs to the process
-    that uses it. At a reload (SIGHUP) the new worker waits for that lock until the old one has
-    finished its calls, and callers wait in the socket's queue.
+    The application is created in the worker, after the fork, because the storage's lock belongs to the process
+    that uses it. On a reload (SIGHUP), the new worker waits for that lock until the old one has finished its
+    calls, and clients wait in the socket's queue.
 
     Args:
-        build: Makes the application; its second value ends it (closes storage, finishes errands).
+        build: Creates the application, and a function that closes it.
         request_timeout: Seconds for a client to send a complete request, and to read its answer.
         connections_per_peer: Maximum number of open connections per address.
     """
@@ -65,12 +65,12 @@ class Server(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def load_config(self) -> None:
-        """gunicorn's hook: our options instead of a file or a command line."""
+        """Called by gunicorn: use our options instead of a file or a command line."""
         for name, value in self._options.items():
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        """gunicorn's hook, called in the worker."""
+        """Called by gunicorn in the worker."""
         app, self._end = self._build()
         log.info("serving", listen=self._options["bind"], threads=self._options["threads"])
         return app

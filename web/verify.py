@@ -1,7 +1,7 @@
 """
-Every door checks here who is asking, before anything else is read or looked up.
+Verify who sent a request of the Apps framework, before anything else of it is used.
 
-Nothing of a request is believed before both proofs hold; then the plugin itself filled in the context.
+Two proofs are required (design §4). If both are valid, the framework itself filled in the request's context.
 """
 
 import hmac
@@ -19,7 +19,7 @@ from mattermost.bot_tokens import BotTokens
 from mattermost.proofs import HEADER, acting_user_id
 from mattermost.token_owners import TokenOwners
 from web.background import Background, Every
-from web.errors import proved
+from web.errors import mark_verified
 from web.payload import payload
 
 _INSTALL_AGAIN = (
@@ -34,14 +34,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Caller:
-    """A verified person, the checked request, and the sessions that came with it."""
+    """A verified person, and the request with its sessions."""
 
     person: Person
     request: CallRequest = field(repr=False)
 
 
 class Verifier:
-    """Design §4, "Who is asking", for the Apps host."""
+    """Verifies requests as described in design §4, "Apps host"."""
 
     def __init__(
         self, jwt_secret: str, owners: TokenOwners, tokens: BotTokens, background: Background, clock: Clock
@@ -55,27 +55,27 @@ class Verifier:
         self._clock = clock
 
     def bindings(self, request: Request) -> Caller:
-        """The framework's token alone: menus tell only what a person has, and change nothing."""
-        person_id = self._named(request)
+        """Require only the framework's token, because menus reveal and change nothing else."""
+        person_id = self._token_person_id(request)
         return self._caller(person_id, read_asker(payload(request)))
 
     def call(self, request: Request) -> Caller:
         """
-        Both proofs, for everything that shows or changes something.
+        Require both proofs, for everything that shows or changes something.
 
         Raises:
-            NotVerified: One of them is missing or false, or no bot is pinned yet.
-            MattermostSilent, TooManyRequests: Mattermost could not be asked whose token it is.
+            NotVerified: One of them is missing or invalid, or no bot is pinned yet.
+            MattermostSilent, TooManyRequests: Mattermost couldn't be asked for the token's owner.
         """
-        person_id = self._named(request)
+        person_id = self._token_person_id(request)
         caller = self._caller(person_id, read(payload(request)))
         token = caller.request.bot_access_token
         self._check_bot(token, person_id)
-        proved()
+        mark_verified()
         self._tokens.seen(token)
         off_at = self._tokens.turned_off_at
         if off_at and self._clock() - off_at > _ENABLED_SECONDS:
-            # A bot whose app is off has no session: the app was enabled while this service was down.
+            # The bot of a disabled app has no session, so the app was enabled while this service wasn't running.
             self._tokens.turn(on=True)
         if caller.person.administrator and caller.request.webhook_secret:
             self._tokens.webhook_secret(caller.request.webhook_secret)
@@ -94,21 +94,21 @@ class Verifier:
         """
         An administrator disabled the app, or *removed* it.
 
-        These calls name nobody, for a disabled app can't be uninstalled if anything is to be expanded. The
-        framework makes them for administrators only and keeps everybody else from their exact paths, so what
-        proves them is the bot's session and the path. Of an app that is disabled already the session is dead;
-        then the framework itself is asked.
+        These calls have no acting user, because a disabled app can't be uninstalled if its calls expand anything. The
+        framework makes them only for administrators and blocks their exact paths for everyone else, so the proofs are
+        the bot's session and the path. If the app was already disabled, the session has ended, and the framework is
+        asked instead.
 
         Raises:
-            AdministratorsOnly: Somebody is named, and is none.
+            AdministratorsOnly: There is an acting user, who isn't an administrator.
             NotVerified, UnknownRequest: As `framework`.
         """
         named = acting_user_id(request.headers.get(HEADER, ""), self._jwt_secret, self._clock(), nobody=True)
         incoming = read(payload(request))
         _check_path(request, incoming)
-        # Somebody is named where the app was installed with an older manifest.
-        anybody = named or incoming.acting_user is not None
-        caller = self._caller(named, incoming) if anybody else None
+        # An app that was installed with an older manifest sends an acting user.
+        has_acting_user = named or incoming.acting_user is not None
+        caller = self._caller(named, incoming) if has_acting_user else None
         try:
             self._check_bot(incoming.bot_access_token, named)
         except NotVerified:
@@ -121,10 +121,10 @@ class Verifier:
 
     def framework(self, request: Request) -> Caller:
         """
-        A call that the framework makes of itself (OAuth): both proofs, and nobody chose its path.
+        Require both proofs for a path that only the framework itself calls, such as OAuth.
 
         Raises:
-            UnknownRequest: A person had the framework call it, by another spelling of its path.
+            UnknownRequest: A person made the framework call it, with another spelling of the path.
         """
         caller = self.call(request)
         _check_path(request, caller.request)
@@ -132,13 +132,13 @@ class Verifier:
 
     def installation(self, request: Request) -> Caller:
         """
-        The first installation, or a new one: pin the bot.
+        Pin the bot at an installation.
 
-        The acting user's own session must be a system administrator's, as Mattermost says; that is
-        what an ordinary person who knows the JWT secret cannot show.
+        Mattermost must say that the acting user's session is a system administrator's. Ordinary users can know the JWT
+        secret, but have no such session.
         """
         try:
-            person_id = self._named(request)
+            person_id = self._token_person_id(request)
         except OtherSecret as error:
             raise OtherSecret(error.log_message, _INSTALL_AGAIN) from error
         caller = self._caller(person_id, read(payload(request)))
@@ -146,9 +146,9 @@ class Verifier:
         owner = self._owners.owner(caller.request.acting_user_access_token, asker=person_id, fresh=True)
         if owner.user_id != person_id or owner.is_bot or not owner.administrator:
             raise AdministratorsOnly("installation without an administrator's session")
-        # Sessions from before may be dead now. An administrator's is worth further questions.
+        # Earlier sessions may have ended, so don't use cached answers.
         self._owners.forget()
-        proved()
+        mark_verified()
         bot = self._owners.owner(caller.request.bot_access_token, asker=person_id, trusted=True)
         if not bot.is_bot:
             raise NotVerified("the bot's token is no bot's")
@@ -166,20 +166,20 @@ class Verifier:
 
     def wake_up(self, request: Request) -> None:
         """
-        Our own call of the framework's webhook, which comes back with a live session of the bot.
+        The framework's call in answer to our request of its webhook. It contains a live session of the bot.
 
-        There is no acting user: the framework's token names the bot, and the secret in the address was ours.
+        There is no acting user. The framework's token names the bot, and the address contains our secret.
         """
         if self._installations.get() is None:
             raise NotVerified("nothing is installed")
-        named = self._named(request)
+        named = self._token_person_id(request)
         incoming = read(payload(request))
         self._tokens.check_wake_up(named, str(incoming.values.get("rawQuery", "")))
         token = incoming.bot_access_token
-        # Our own secret came back, so this token is checked however many others are sent.
+        # The request contains our secret, so its token is checked even during a flood of other tokens.
         if self._owners.owner(token, asker=named, trusted=True).user_id != named:
             raise NotVerified("not the pinned bot's token")
-        proved()
+        mark_verified()
         self._tokens.seen(token)
 
     def _check_bot(self, token: str, person_id: str) -> None:
@@ -191,14 +191,14 @@ class Verifier:
         try:
             owner = self._owners.owner(token, asker=person_id, trusted=stored)
         except TooManyRequests:
-            # Somebody may be flooding us while the bot has a new session. A wake-up brings it past the flood.
+            # This may be the bot's new session during a flood of false ones. A wake-up call isn't limited.
             if self._renewals.due():
                 self._background.submit(self._tokens.renew)
             raise
         if owner.user_id != installation.bot_user_id:
             raise NotVerified("not the pinned bot's token")
 
-    def _named(self, request: Request) -> str:
+    def _token_person_id(self, request: Request) -> str:
         return acting_user_id(request.headers.get(HEADER, ""), self._jwt_secret, self._clock())
 
     @staticmethod
@@ -218,11 +218,11 @@ class Verifier:
 
 def _check_path(request: Request, call: CallRequest) -> None:
     """
-    Refuse a call of one of the framework's own paths that a person had it make.
+    Reject a call of one of the framework's own paths that a person made it send.
 
-    The framework keeps people from these paths by comparing to the letter, and then decodes, cleans and
-    cuts what it asks for: `/oauth2/connec%74` and `/oauth2/connect#x` both arrive as `/oauth2/connect`. What
-    it compared stands in the body. The raw target of the request catches what a server in front changed.
+    The framework compares what people call with these paths exactly, and decodes and cuts it only afterwards:
+    `/oauth2/connec%74` and `/oauth2/connect#x` both arrive as `/oauth2/connect`. The body contains what it compared.
+    The request's raw target shows what a proxy changed.
     """
     rule = str(request.url_rule)
     targets = [request.environ[name] for name in ("RAW_URI", "REQUEST_URI") if name in request.environ]

@@ -1,7 +1,6 @@
 """
-ServiceNow's reports, answered with HTTP statuses, for a script reads them: 202 stored, 200 known, 400 with
-what is wrong, 401 with the reason, 413 too large; and 5xx for everything else that goes wrong here, so
-that ServiceNow sends again (design §9).
+ServiceNow's reports (design §9). A script reads the answers, so they are HTTP statuses: 202 stored, 200 already known,
+400 with the errors, 401 with the reason, 413 too large, and 5xx for all other failures, so that ServiceNow retries.
 """
 
 import structlog
@@ -19,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 def reports_blueprint(intake: Intake, legacy: LegacyWebhook) -> Blueprint:
-    """The routes for ServiceNow; each checks its proof before it reads anything else."""
+    """The routes for ServiceNow. Each verifies the request before it reads the body."""
     blueprint = Blueprint("reports", __name__)
 
     @blueprint.post("/webhooks/servicenow")
@@ -31,12 +30,12 @@ def reports_blueprint(intake: Intake, legacy: LegacyWebhook) -> Blueprint:
     @blueprint.post(LEGACY_PATH)
     def legacy_report() -> ResponseReturnValue:
         if not legacy.receive(request.args.get("secret", ""), _body()):
-            return _said("refused", 403)
+            return _error_answer("refused", 403)
         return jsonify({"stored": True}), 202
 
     @blueprint.errorhandler(ReportRefused)
     def refused(refusal: ReportRefused) -> ResponseReturnValue:
-        return _said(refusal.reason, 401)
+        return _error_answer(refusal.reason, 401)
 
     @blueprint.errorhandler(InvalidInput)
     def malformed(error: InvalidInput) -> ResponseReturnValue:
@@ -45,24 +44,24 @@ def reports_blueprint(intake: Intake, legacy: LegacyWebhook) -> Blueprint:
     @blueprint.errorhandler(RequestEntityTooLarge)
     def too_large(_error: RequestEntityTooLarge) -> ResponseReturnValue:
         intake.rejections.refused("too_large")
-        return _said("too_large", 413)
+        return _error_answer("too_large", 413)
 
     @blueprint.errorhandler(AppError)
     def not_stored(error: AppError) -> ResponseReturnValue:
         log.error("report not stored", error=type(error).__name__, detail=error.log_message)
-        return _said("not_stored", 503)
+        return _error_answer("not_stored", 503)
 
     @blueprint.errorhandler(Exception)
     def failed(error: Exception) -> ResponseReturnValue:
         log.error("unexpected", exc_info=error)
-        return _said("failed", 500)
+        return _error_answer("failed", 500)
 
     return blueprint
 
 
 def _body() -> bytes:
     """The raw bytes. Raises RequestEntityTooLarge."""
-    # A body without a length in front is cut at the limit without a word: one byte more shows it.
+    # Werkzeug cuts a body without Content-Length at the limit silently. One more byte shows that it was longer.
     request.max_content_length = MOST_BYTES + 1
     body = request.get_data()
     if len(body) > MOST_BYTES:
@@ -70,5 +69,5 @@ def _body() -> bytes:
     return body
 
 
-def _said(reason: str, status: int) -> ResponseReturnValue:
+def _error_answer(reason: str, status: int) -> ResponseReturnValue:
     return jsonify({"error": reason}), status

@@ -16,24 +16,27 @@ from web.logs import log_requests
 MOST_BODY = 1024 * 1024  # bytes of a request
 
 
-class Works(Protocol):
-    """A thread behind the answers."""
+class BackgroundWorker(Protocol):
+    """A thread of the service."""
 
     def settle(self) -> None:
-        """Return once what is to be done now is done."""
+        """Return when the work that is due is done."""
         ...
 
     def close(self) -> None:
-        """Finish what is under way and end."""
+        """Finish the current work and stop."""
         ...
 
 
 @dataclass(frozen=True)
 class Service:
     """
-    The WSGI application; how to wait for its errands; how to end it and give the storage back.
+    The WSGI application and its background work.
 
-    ``services`` is what its handlers use, for whoever runs it inside another process.
+    Attributes:
+        services: What its handlers use, for a process that runs it together with something else.
+        settle: Waits until the background work that is due is done.
+        close: Stops everything and releases the storage.
     """
 
     app: Flask
@@ -42,8 +45,10 @@ class Service:
     close: Callable[[], None]
 
     @classmethod
-    def of(cls, app: Flask, services: Services, workers: Sequence[Works], release: Callable[[], None]) -> "Service":
-        """*app* with what works behind it; workers end before the storage is given back."""
+    def of(
+        cls, app: Flask, services: Services, workers: Sequence[BackgroundWorker], release: Callable[[], None]
+    ) -> "Service":
+        """*app* with its *workers*, which are closed before *release* releases the storage."""
 
         def settle() -> None:
             for worker in workers:
@@ -61,7 +66,7 @@ class Service:
 def web_app(checks: Mapping[str, Check], *blueprints: Blueprint) -> Flask:
     """
     Args:
-        checks: What `/readyz` asks, by name of the part.
+        checks: For `/readyz`, by name of the part.
         blueprints: The hosts and other routes. Each verifies its requests.
     """
     app = Flask(__name__, static_folder=str(Path(__file__).parent.parent / "static"))

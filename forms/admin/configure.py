@@ -1,4 +1,4 @@
-"""The form of ``/servicenow configure``. Pure. It never contains a secret."""
+"""The form of ``/servicenow configure``. It never contains the secret."""
 
 from collections.abc import Mapping
 
@@ -24,20 +24,16 @@ def configure_form(
     state: str,
 ) -> Form:
     """
-    Build the form.
-
     Args:
         instance: The current settings.
         environment: Settings from the environment. They are shown and can't be changed.
         redirect_address: Must be registered in ServiceNow exactly like this.
         legacy_webhook_until: Day until which requests of update set v2.1 are accepted; "" if they are rejected.
     """
-    fields: list[AnyField] = []
-    for part in SETTING_NAMES:
-        if getattr(environment, part):
-            fields.append(_from_environment(part, instance))
-        else:
-            fields.append(_text(part, instance))
+    fields: list[AnyField] = [
+        _from_environment(part, instance) if getattr(environment, part) else _text(part, instance)
+        for part in SETTING_NAMES
+    ]
     until = f"On until {legacy_webhook_until}; saving renews it. " if legacy_webhook_until else ""
     fields.append(
         SwitchField(

@@ -1,4 +1,4 @@
-"""The forms of ``/servicenow setup``. Pure."""
+"""The forms of ``/servicenow setup``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ MIGRATION_PATH = "setup/takeover"
 
 
 class Mark(StrEnum):
-    """The result of a step, as a sign that every font has."""
+    """The result of a step, as a character that every font has."""
 
     DONE = "✓"
     TO_DO = "✗"
-    WAITS = "…"  # for an earlier step
+    WAITS = "…"  # depends on an earlier step
     NOTE = "–"
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step. ``text`` says what was found, and the exact fix if there is something to do."""
+    """``text`` says what was found, and the exact fix if there is something to do."""
 
     title: str
     mark: Mark
@@ -29,7 +29,7 @@ class Step:
 
 
 class Button(StrEnum):
-    """The buttons, by the value that comes back."""
+    """The buttons, by their values."""
 
     CHECK = "check"
     WRITE_KEY = "write_key"

@@ -52,7 +52,7 @@ def open_connect(call: Call, context: Context) -> Reply:
 
 @calls.submit("account/connect", needs=Requirement.CONFIGURED)
 def connect(call: Call, context: Context) -> Reply:
-    """Show the link. Browsers may block a tab that a command opens."""
+    """Show the link, because browsers can block a tab that a command opens."""
     address = context.settings.connect_address
     if context.account is not None and context.standing.connected:
         return Text(
@@ -66,7 +66,7 @@ def authorize(call: Call, context: Context) -> Reply:
     """
     Return the address of ServiceNow's consent page.
 
-    The sign-in is stored first; `complete` accepts only one that this person started.
+    The sign-in is stored first, because `complete` accepts only one that this person started.
 
     Raises:
         NotConfigured: There is no instance.
@@ -111,7 +111,7 @@ def complete(call: Call, context: Context) -> Reply:
     try:
         identity = context.oauth.identify(tokens)
     except ServiceNowError:
-        _revoke_unused(context, tokens)
+        _revoke(context, tokens)
         raise
     before = context.account
     account = Account(
@@ -127,7 +127,7 @@ def complete(call: Call, context: Context) -> Reply:
             stored = context.stores.accounts.get(call.person.id)
             account = replace(account, version=(stored.version if stored else 0) + 1)
     except StorageFailed:
-        _revoke_unused(context, tokens)
+        _revoke(context, tokens)
         raise
     log.info("connected", person=call.person.id, identified=identity.known)
     _refresh_menus(context, connected=True)
@@ -140,26 +140,17 @@ def disconnect(call: Call, context: Context) -> Reply:
     """Revoke the tokens in ServiceNow, and delete the account here."""
     account = context.account
     assert account is not None  # the requirement was checked
-    revoked = account.instance == context.instance.url
-    if revoked:
-        try:
-            context.oauth.revoke(account.tokens)
-        except (ServiceNowError, OAuthRefused) as error:
-            log.warning("revocation failed", person=call.person.id, reason=error.log_message)
-            revoked = False
+    revoked = account.instance == context.instance.url and _revoke(context, account.tokens)
     context.stores.accounts.delete(call.person.id)
     _refresh_menus(context, connected=False)
     log.info("disconnected", person=call.person.id, revoked=revoked)
-    text = "Disconnected: your ServiceNow tokens are deleted here"
-    text += (
+    outcome = (
         " and revoked at ServiceNow."
         if revoked
-        else (
-            ". ServiceNow did not confirm that it revoked them; they expire by themselves, at the latest "
-            "after 100 days. Your ServiceNow administrator can revoke them at once."
-        )
+        else ". ServiceNow did not confirm that it revoked them; they expire by themselves, at the latest "
+        "after 100 days. Your ServiceNow administrator can revoke them at once."
     )
-    return Text(text, refresh_menus=True)
+    return Text(f"Disconnected: your ServiceNow tokens are deleted here{outcome}", refresh_menus=True)
 
 
 @calls.submit("account/me", needs=Requirement.LINKED)
@@ -167,34 +158,35 @@ def me(call: Call, context: Context) -> Reply:
     """Show the connected account, and until when the connection lasts."""
     account = context.account
     assert account is not None  # the requirement was checked
-    ends = account.tokens.ends_at
     rows = [
         ("Mattermost", f"`{call.person.username}`"),
         ("ServiceNow", person_line(account.identity)),
         ("Instance", account.instance),
-        ("State", _health(context)),
+        ("State", _state_text(context)),
         ("Connected since", day_text(account.connected_at)),
-        ("Connect again before", day_text(ends)),
+        ("Connect again before", day_text(account.tokens.ends_at)),
     ]
     return Text("\n".join(["| | |", "|:--|:--|", *(f"| **{name}** | {value} |" for name, value in rows)]))
 
 
-def _revoke_unused(context: Context, tokens: Tokens) -> None:
-    """Revoke tokens that are not stored. If that fails, they expire."""
+def _revoke(context: Context, tokens: Tokens) -> bool:
+    """Return whether ServiceNow confirmed it. If not, the tokens expire by themselves."""
     try:
         context.oauth.revoke(tokens)
     except (ServiceNowError, OAuthRefused) as error:
-        log.warning("unused grant not revoked", reason=error.log_message)
+        log.warning("revocation failed", person=context.person.id, reason=error.log_message)
+        return False
+    return True
 
 
-def _health(context: Context) -> str:
+def _state_text(context: Context) -> str:
     if context.standing.connected:
         return "works"
     return f"ServiceNow no longer accepts it; [connect again]({context.settings.connect_address})"
 
 
 def _refresh_menus(context: Context, *, connected: bool) -> None:
-    """Show the right menus at once. If that fails, they change at the next channel switch."""
+    """Update the person's menus now. If that fails, they change at the next channel switch."""
     try:
         context.mattermost.show_connected(connected)
     except MattermostError as error:
@@ -202,7 +194,7 @@ def _refresh_menus(context: Context, *, connected: bool) -> None:
 
 
 def _welcome(call: Call, context: Context, account: Account) -> None:
-    """Send a direct message that says who is connected and what to do next. It may fail."""
+    """Send a direct message that says who is connected and what to do next."""
     mail = escaped(account.identity.email, 100)
     lines = [
         "#### Your ServiceNow account is connected",

@@ -18,7 +18,7 @@ DAY = 86_400.0
 ENDING_NOTICE = 7 * DAY  # before the refresh token expires
 SUSPENSION_PAUSE = DAY  # at most one message per person in this time
 
-Tell = Callable[[str, str], None]  # person id, text: a direct message from the bot
+SendDirectMessage = Callable[[str, str], None]  # person id and text
 
 
 def expiring(accounts: Iterable[Account], now: float) -> list[Account]:
@@ -32,27 +32,27 @@ def expiring(accounts: Iterable[Account], now: float) -> list[Account]:
     ]
 
 
-def remind_of_expiry(accounts: Accounts, tell: Tell, connect: str, now: float) -> None:
+def remind_of_expiry(accounts: Accounts, send: SendDirectMessage, connect: str, now: float) -> None:
     """Remind everyone whose connection expires within seven days, once."""
     for account in expiring(accounts.all(), now):
         marked = replace(account, ending_told_at=now, version=account.version + 1)
         if not accounts.put(marked):
-            continue  # it was just changed; the next round looks again
+            continue  # it was just changed; the next round checks it again
         days = max(1, round((account.tokens.ends_at - now) / DAY))
-        tell(
+        send(
             account.person_id,
             f"ServiceNow ends your connection in {days} day{'s' if days > 1 else ''}: it lets every sign-in "
             f"last 100 days. [Connect again]({connect}) now, and nothing is interrupted.",
         )
 
 
-def remind_of_suspension(accounts: Accounts, tell: Tell, person_id: str, connect: str, now: float) -> None:
+def remind_of_suspension(accounts: Accounts, send: SendDirectMessage, person_id: str, connect: str, now: float) -> None:
     """Ask the owner of a suspended account to connect again, at most once in 24 hours."""
     account = accounts.get(person_id)
     if account is None or now - account.suspension_told_at < SUSPENSION_PAUSE:
         return
     if accounts.put(replace(account, suspension_told_at=now, version=account.version + 1)):
-        tell(
+        send(
             person_id,
             f"ServiceNow no longer accepts your connection. [Connect again]({connect}); what you had set up "
             "here is kept.",

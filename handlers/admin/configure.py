@@ -24,15 +24,14 @@ OLD_PLUGIN = "mattermost-plugin-servicenow"
 def open_settings(call: Call, context: Context) -> Reply:
     """Show the current settings, without the secret."""
     ends_at = context.services.legacy_webhook.ends_at
-    return ShowForm(
-        configure_form(
-            context.instance,
-            context.services.live.environment,
-            redirect_address=context.settings.redirect_address,
-            legacy_webhook_until=day_text(ends_at) if ends_at else "",
-            state=FormState.of(call).signed(context, PATH),
-        )
+    form = configure_form(
+        context.instance,
+        context.services.live.environment,
+        redirect_address=context.settings.redirect_address,
+        legacy_webhook_until=day_text(ends_at) if ends_at else "",
+        state=FormState.of(call).signed(context, PATH),
     )
+    return ShowForm(form)
 
 
 @calls.submit(PATH, needs=Requirement.ADMINISTRATOR)
@@ -43,14 +42,14 @@ def save_settings(call: Call, context: Context) -> Reply:
     services = context.services
     with context.stores.form_results.claim(PATH):  # one administrator at a time
         entered = _read_instance(call, context)
-        dialect = call.values.flag("old_dialect")
-        if dialect:
+        legacy = call.values.flag("old_dialect")
+        if legacy:
             _check_plugin_is_off(context)
         proof = _probe(context, entered)
         before = context.instance
         if entered != before:
             services.live.set(entered)
-        if dialect:
+        if legacy:
             services.legacy_webhook.switch_on()
         elif services.legacy_webhook.ends_at:
             services.legacy_webhook.switch_off()
@@ -59,7 +58,7 @@ def save_settings(call: Call, context: Context) -> Reply:
         by=call.person.id,
         instance_changed=entered.url != before.url,
         client_changed=entered != before,
-        old_dialect=dialect,
+        old_dialect=legacy,
     )
     return Text(_summary(context, before, entered, proof), refresh_menus=True)
 
@@ -85,7 +84,7 @@ def _read_instance(call: Call, context: Context) -> Instance:
     moved = parts["url"] != before.url or parts["client_id"] != before.client_id
     retyped = call.values.text("client_secret").strip()
     if before.client_secret and moved and not environment.client_secret and not retyped:
-        # The secret is sent to the instance: never send one instance's secret to another.
+        # The secret is sent to the instance. Never send one instance's secret to another.
         form.refuse("client_secret", "Enter the secret anew, for the address or the client id changes.")
     form.finish()
     return Instance(**parts)
@@ -121,11 +120,11 @@ def _probe(context: Context, instance: Instance) -> Proof:
 
 
 def _own_tokens(context: Context, instance: Instance) -> Tokens | None:
-    """The administrator's own tokens, if they are of this instance and client."""
+    """The administrator's own tokens, if they were issued by this instance to this client."""
     account = context.account
-    same = account is not None and account.instance == instance.url
-    same = same and context.instance.client_id == instance.client_id
-    return account.tokens if account is not None and same and not account.suspended else None
+    if account is None or account.suspended or account.instance != instance.url:
+        return None
+    return account.tokens if context.instance.client_id == instance.client_id else None
 
 
 def _summary(context: Context, before: Instance, after: Instance, proof: Proof) -> str:

@@ -1,11 +1,11 @@
 """
-Migrate the plugin's subscriptions: their rows stay and report to us, and their creators get grants.
+Migrate the plugin's subscriptions: their rows report to us from then on, and their creators get grants.
 
-Rows are noted before they are moved, so that all of them can be moved back no matter what failed.
+Rows are stored before they are moved, so that all of them can be moved back no matter what failed.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -21,8 +21,8 @@ from mattermost.markdown import escaped
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 200  # subscriptions per press; each is a request to ServiceNow
-_LEAST_SECONDS = 6.0  # needed for another one and the answer
+AT_ONCE = 200  # subscriptions per button press; each takes a request to ServiceNow
+_LEAST_SECONDS = 6.0  # needed to move another one and to answer
 _SAVED_AS = "takeover"
 _NAMED = 10
 _COLUMNS = (
@@ -51,7 +51,7 @@ class Outcome:
 
     @property
     def summary(self) -> str:
-        """For the administrator."""
+        """Markdown for the administrator."""
         lines = [f"**Taken over: {self.moved:,}**, of which {self.granted:,} go on as before."]
         lines += [f"- {count:,} wait: {reason}" for reason, count in self.waiting.most_common(_NAMED)]
         if (rest := len(self.waiting) - _NAMED) > 0:
@@ -65,22 +65,22 @@ class Outcome:
 
 
 def migrated(context: Context) -> Mapping[str, str]:
-    """What was migrated: the creators' ServiceNow user names by sys_id."""
+    """The migrated rows: the creators' ServiceNow user names by sys_id."""
     return dict(context.stores.settings.get(_SAVED_AS).get("rows", {}))
 
 
 def waiting_count(context: Context) -> int:
-    """How many of them have no grant, so nothing of them is posted."""
+    """How many migrated rows have no grant and therefore post nothing."""
     return sum(context.stores.grants.get(sys_id) is None for sys_id in migrated(context))
 
 
 def migrate(context: Context) -> Outcome:
     """
-    Move what is reported to the plugin, and grant each row to its creator if possible.
+    Move the rows that report to the plugin, and grant each one to its creator if possible.
 
     Raises:
-        StorageFailed: Only rows that were noted were moved.
-        ServiceNowError: The rows could not be read, so nothing was moved.
+        StorageFailed: Only rows that were stored were moved.
+        ServiceNowError: The rows couldn't be read, so nothing was moved.
     """
     component, outcome = context.servicenow.component(), Outcome()
     rows = component.foreign_rows(context.settings.mattermost_url, AT_ONCE)
@@ -125,9 +125,12 @@ def revert(context: Context) -> str:
     component, noted = context.servicenow.component(), dict(migrated(context))
     back_to = str(context.stores.settings.get(_SAVED_AS).get("from", ""))
     given, problem = 0, ""
-    for sys_id, row in _read_rows(context, list(noted)[:AT_ONCE]).items():
+    batch = list(noted)[:AT_ONCE]
+    rows = context.servicenow.read_records(TABLE, batch, ("server_url",))
+    for sys_id in batch:
         if context.deadline.left() < _LEAST_SECONDS:
             break
+        row = rows.get(sys_id)
         try:
             if row is not None and row.value("server_url") == context.settings.app_url:
                 component.move(sys_id, back_to)
@@ -147,7 +150,7 @@ def revert(context: Context) -> str:
 
 
 class _Granter:
-    """Grants rows to their creators, and remembers people and channels during one press."""
+    """Grants rows to their creators. Checks each person and channel once."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -158,7 +161,7 @@ class _Granter:
                 self._people.setdefault(account.identity.user_name, []).append(account)
 
     def grant(self, row: ForeignRow, outcome: Outcome) -> None:
-        """Grant it, or count the reason why not."""
+        """Grant the row, or count the reason why it waits."""
         owner, who = self._owner(row), escaped(row.created_by, 60) or "nobody"
         if owner is None:
             outcome.waiting[f"their creator {who} has no connected account here"] += 1
@@ -189,7 +192,7 @@ class _Granter:
         outcome.granted += 1
 
     def _owner(self, row: ForeignRow) -> Account | None:
-        """The column ``user_id`` proves nothing. It only chooses between several accounts of one creator."""
+        """The creator's account. ``user_id`` can't be trusted; it only selects among the creator's accounts."""
         people = self._people.get(row.created_by, [])
         named = [account for account in people if account.person_id == row.user_id]
         return (named or people)[0] if len(named or people) == 1 else None
@@ -204,11 +207,6 @@ class _Granter:
             log.warning("not granted", person=person_id, reason=error.log_message)
             return "Mattermost did not answer; press **Grant waiting ones** later"
         return ""
-
-
-def _read_rows(context: Context, sys_ids: Sequence[str]) -> Mapping[str, Record | None]:
-    found = context.servicenow.read_records(TABLE, sys_ids, ("server_url",))
-    return {sys_id: found.get(sys_id) for sys_id in sys_ids}
 
 
 def _foreign_row(record: Record) -> ForeignRow:

@@ -19,9 +19,9 @@ from handlers.registry import calls
 
 log = structlog.get_logger(__name__)
 
-# Two administrators who make keys or move rows at the same time would undo each other's work.
-_ONE_AT_A_TIME = "setup"
-_TEST_SECONDS = 8.0  # of the call's 20; a later report shows at the next press
+# Two administrators who create keys or move rows at the same time would undo each other's work.
+_LOCK = "setup"
+_TEST_SECONDS = 8.0  # of the call's 20; a report that arrives later is shown by "Check again"
 
 
 class PluginRuns(NotPermitted):
@@ -41,7 +41,7 @@ def open_steps(call: Call, context: Context) -> Reply:
 
 @calls.submit(PATH, needs=Requirement.ADMINISTRATOR)
 def press(call: Call, context: Context) -> Reply:
-    """Do what was pressed, then check everything again. The result is shown above the steps."""
+    """Handle a button, then check everything again. The result is shown above the steps."""
     pressed = call.values.text("action")
     if not call.state or pressed in {"", Button.CHECK}:
         return _show(call, context, "")
@@ -50,7 +50,7 @@ def press(call: Call, context: Context) -> Reply:
     action = _ACTIONS.get(pressed)
     if action is None:
         raise InvalidInput({}, "Press one of the buttons.")
-    with context.stores.form_results.claim(_ONE_AT_A_TIME):
+    with context.stores.form_results.claim(_LOCK):
         notice = action(context)
     return _show(call, context, notice)
 
@@ -60,7 +60,7 @@ def decide(call: Call, context: Context) -> Reply:
     """Migrate the plugin's subscriptions, or undo that, after it was confirmed."""
     if not call.state:
         return _show(call, context, "")
-    with context.stores.form_results.claim(_ONE_AT_A_TIME):
+    with context.stores.form_results.claim(_LOCK):
         match call.values.text("action"):
             case Button.TAKE_OVER:
                 _check_plugin_is_off(context)
@@ -98,11 +98,9 @@ def _buttons(context: Context, found: Findings) -> list[tuple[Button, str]]:
 
 
 def _new_key(context: Context) -> str:
-    component = context.servicenow.component()
+    component, old_secret = context.servicenow.component(), context.services.legacy_webhook.secret()
     try:
-        key = rotate(
-            component, context.services.keys, context.settings.app_url, context.services.legacy_webhook.secret()
-        )
+        key = rotate(component, context.services.keys, context.settings.app_url, old_secret)
     except NotWritten as error:
         return f"{error.user_message} Press **Write key** to try again."
     return f"ServiceNow signs with the new key `{key.key_id}` from now on; the former one is retired after a day."
@@ -110,21 +108,16 @@ def _new_key(context: Context) -> str:
 
 def _write_key(context: Context) -> str:
     component, address = context.servicenow.component(), context.settings.app_url
-    write_key(
-        component,
-        context.services.keys,
-        address,
-        find_row(component, address),
-        context.services.legacy_webhook.secret(),
-    )
-    newest = context.services.keys.newest
+    keys, old_secret = context.services.keys, context.services.legacy_webhook.secret()
+    write_key(component, keys, address, find_row(component, address), old_secret)
+    newest = keys.newest
     return (
         f"ServiceNow signs with `{newest.key_id}` from now on." if newest else "The old component's secret is written."
     )
 
 
 def _test(context: Context) -> str:
-    """Send a report with a nonce through the component, its outbox and our webhook."""
+    """Have the component send a report with a nonce, and wait until our webhook receives it."""
     nonce = secrets.token_hex(16)
     context.servicenow.component().send_test(context.settings.app_url, nonce)
     if context.services.test_reports.arrived(nonce, context.deadline.within(_TEST_SECONDS)):
@@ -152,7 +145,7 @@ _ACTIONS: Mapping[str, Callable[[Context], str]] = {
 
 
 def _confirm(call: Call, context: Context, button: Button) -> Reply:
-    """Ask for confirmation, with the number of subscriptions. It is counted again when they are moved."""
+    """Ask for confirmation. The number of subscriptions can change before they are moved."""
     state = FormState.of(call).signed(context, MIGRATION_PATH)
     cancel = (Button.CANCEL, "Cancel")
     if button is Button.GIVE_BACK:

@@ -35,7 +35,7 @@ _IMPORT = (
 class Findings:
     """
     Args:
-        version: The component's version; "" if there is none or it is unknown.
+        version: The component's version; "" if it is missing or unknown.
         may_write_keys: Whether the account can read and write the component's keys.
         row: Our row among them.
         to_write: Whether ServiceNow lacks a key or a secret that we have.
@@ -57,7 +57,6 @@ class Findings:
         return version_of(self.version) >= version_of(VERSION)
 
     def add(self, title: str, mark: Mark, text: str) -> None:
-        """Add a step."""
         self.steps.append(Step(title, mark, text))
 
 
@@ -69,32 +68,24 @@ def check_setup(context: Context) -> Findings:
         found.add("Instance and OAuth client", Mark.TO_DO, f"missing are {names}. Run `/servicenow configure`.")
         return found
     found.add("Instance and OAuth client", Mark.DONE, f"{context.instance.url}, set.")
-    connect = context.settings.connect_address
     try:
         component = context.servicenow.component()
         found.version = component.version()
+        found.add("OAuth works", Mark.DONE, "ServiceNow answers with your account.")
+        for check in (_component, _role, _key, _webhook, _plugin):
+            check(context, found, component)
     except NotConnected:
+        connect = context.settings.connect_address
         text = f"[connect your account]({connect}), one that is an administrator in ServiceNow, then come back."
         found.add("OAuth works", Mark.TO_DO, text)
-        return found
     except ServiceNowError as error:
-        log.warning("setup can't ask", error=type(error).__name__, reason=error.log_message)
+        log.warning("setup not checked", error=type(error).__name__, reason=error.log_message)
         found.add("ServiceNow answers", Mark.TO_DO, error.user_message)
-        return found
-    found.add("OAuth works", Mark.DONE, "ServiceNow answers with your account.")
-    _component(context, found)
-    for check in (_role, _key, _webhook, _plugin):
-        try:
-            check(context, found, component)
-        except ServiceNowError as error:
-            log.warning("setup can't ask", error=type(error).__name__, reason=error.log_message)
-            found.add("ServiceNow answers", Mark.TO_DO, error.user_message)
-            break
     return found
 
 
 def version_of(version: str) -> tuple[int, ...]:
-    """A version to compare with. One of an unknown form is older than all others."""
+    """A version to compare with others. An unknown format is older than all others."""
     parts = version.split(".")
     return tuple(int(part) for part in parts) if all(part.isascii() and part.isdecimal() for part in parts) else ()
 
@@ -107,14 +98,12 @@ def update_set_link(context: Context) -> str:
     return f"[the update set]({context.settings.app_url}/{DOWNLOAD_PATH}?token={token}) (the link lasts 10 minutes)"
 
 
-def _component(context: Context, found: Findings) -> None:
-    title = "Component in ServiceNow"
-    how = f"download {update_set_link(context)}; {_IMPORT}"
+def _component(context: Context, found: Findings, _component: ComponentClient) -> None:
+    title, link = "Component in ServiceNow", update_set_link(context)
+    how = f"download {link}; {_IMPORT}"
     if found.current:
         newer = "" if found.version == VERSION else f", newer than this service's {VERSION}"
-        found.add(
-            title, Mark.DONE, f"version {found.version}{newer}. To import it elsewhere: {update_set_link(context)}."
-        )
+        found.add(title, Mark.DONE, f"version {found.version}{newer}. To import it elsewhere: {link}.")
     elif not found.version:
         found.add(title, Mark.TO_DO, f"it is not installed. To install it: {how}")
     else:
@@ -204,7 +193,7 @@ def _plugin(context: Context, found: Findings, component: ComponentClient) -> No
         try:
             found.foreign = len(component.foreign_rows(context.settings.mattermost_url, MOST_COUNTED))
         except (AccessDenied, NotInstalled):
-            pass  # the role is missing, which another step says
+            pass  # the role is missing, as another step says
     count = count_text(found.foreign)
     if found.plugin_runs and context.services.legacy_webhook.ends_at:
         text = (

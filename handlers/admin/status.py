@@ -18,8 +18,7 @@ from mattermost.markdown import escaped
 
 log = structlog.get_logger(__name__)
 
-PATH = "status/show"
-_LISTED = 10  # broken subscriptions; the rest is counted
+_LISTED = 10  # broken and waiting subscriptions; the others are only counted
 _REASONS = {
     "stale": "its time was more than 5 minutes off",
     "unknown_key": "signed with a key that does not count here",
@@ -27,9 +26,9 @@ _REASONS = {
 }
 
 
-@calls.submit(PATH, needs=Requirement.ADMINISTRATOR)
+@calls.submit("status/show", needs=Requirement.ADMINISTRATOR)
 def show_status(call: Call, context: Context) -> Reply:
-    """Show all parts. A part that can't be read says so."""
+    """Show all parts, also if one of them can't be read."""
     parts: Sequence[tuple[str, Callable[[Context], list[str]]]] = (
         ("Notices", _notices),
         ("Reports from ServiceNow", _reports),
@@ -38,20 +37,14 @@ def show_status(call: Call, context: Context) -> Reply:
         ("Accounts", _accounts),
         ("This service", _service),
     )
-    sections = []
-    for title, lines_of in parts:
-        lines = "\n".join(f"- {line}" for line in lines_of(context))
-        sections.append(f"#### {title}\n{lines}")
+    sections = ["\n- ".join((f"#### {title}", *lines_of(context))) for title, lines_of in parts]
     return Text("\n\n".join(sections))
 
 
 def _notices(context: Context) -> list[str]:
     health = context.services.deliveries.health()
     since = f", the oldest since {time_text(health.oldest_at)}" if health.waiting and health.oldest_at else ""
-    lines = [
-        f"Waiting to be posted: {health.waiting:,}{since}",
-        f"Last one posted: {_when(health.delivered_at)}",
-    ]
+    lines = [f"Waiting to be posted: {health.waiting:,}{since}", f"Last one posted: {_when(health.delivered_at)}"]
     if health.trouble:
         lines.append(f"Tried again, for the last try failed: {escaped(health.trouble, 200)}")
     if health.given_up:
@@ -90,10 +83,10 @@ def _component(context: Context) -> list[str]:
     except ServiceNowError as error:
         log.warning("component's status not readable", error=type(error).__name__, reason=error.log_message)
         return [f"Not to be found out: {error.user_message} See `/servicenow setup`."]
+    oldest = f", the oldest since {health.oldest_queued} (UTC)" if health.queued else ""
     lines = [
         f"Version {escaped(health.version, 20)}",
-        f"Waiting there: {health.queued:,}"
-        + (f", the oldest since {health.oldest_queued} (UTC)" if health.queued else ""),
+        f"Waiting there: {health.queued:,}{oldest}",
         f"Given up there: {health.dead:,}",
     ]
     if health.last_status or health.last_error:

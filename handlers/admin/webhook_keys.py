@@ -1,4 +1,4 @@
-"""Install the webhook key that the component signs with, and replace it without an outage."""
+"""Write the webhook key that the component signs with, and replace it without an outage."""
 
 from __future__ import annotations
 
@@ -53,15 +53,13 @@ def find_row(component: ComponentClient, server_url: str) -> AuthRow | None:
 
 
 def choose_row(rows: Sequence[AuthRow]) -> AuthRow | None:
-    """Of the rows with one address, the one with a key, or else the oldest."""
+    """The row with a key, or else the oldest."""
     return next((row for row in rows if row.key_id), None) or next(iter(rows), None)
 
 
 def rotate(component: ComponentClient, keys: KeyRing, server_url: str, old_secret: str = "") -> WebhookKey:
     """
-    Make a key, accept it, then have the component sign with it.
-
-    Both keys are accepted meanwhile, also if the write gets no answer.
+    Create a key, accept it, then write it to ServiceNow. The former key is still accepted, also if the write fails.
 
     Raises:
         KeyAccessDenied, KeysFromEnvironment, StorageFailed, ServiceNowError: Nothing changed.
@@ -81,7 +79,7 @@ def rotate(component: ComponentClient, keys: KeyRing, server_url: str, old_secre
 
 
 def write_key(component: ComponentClient, keys: KeyRing, server_url: str, row: AuthRow | None, old_secret: str) -> None:
-    """Have the component sign with the newest key. Raises KeyAccessDenied or ServiceNowError."""
+    """Write the newest key to ServiceNow. Raises KeyAccessDenied or ServiceNowError."""
     try:
         component.put_key(server_url, row, keys.newest, old_secret)
     except AccessDenied as error:

@@ -102,7 +102,7 @@ def post_card_once(
     except MattermostSilent:
         raise
     except (MattermostError, NotPermitted):
-        attempt.undone(_CARD)
+        attempt.discard(_CARD)
         raise
     attempt.finish(_CARD)
     try:

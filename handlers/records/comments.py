@@ -95,7 +95,7 @@ def _add(call: Call, context: Context, state: CommentsState) -> Text:
 
     def work(attempt: Attempt) -> Text:
         after = add_entry(context, attempt, state.table, state.sys_id, element, text)
-        attempt.made(after)
+        attempt.set_record(after)
         log.info("journal entry added", table=state.table, sys_id=state.sys_id, element=element)
         words = _WORDS[element]
         return announce(call, context, after, f"added {words}", f"Added {words} to {link_to(context, after)}.")

@@ -78,7 +78,7 @@ def _insert(
         address=context.links.list(table),
         again=lambda record: _oldest(context, attempt, record),
     )
-    attempt.made(record)
+    attempt.set_record(record)
     return record
 
 

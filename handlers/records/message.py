@@ -61,7 +61,7 @@ def add(call: Call, context: Context) -> Reply:
             raise InvalidInput({RECORD: "Choose the record: type its number, or words of its text."})
         if not table_of(record.table).is_task:
             raise InvalidInput({RECORD: "Knowledge articles take no comments."})
-        attempt.made(record)
+        attempt.set_record(record)
         text = _add(call, context, attempt, state.post_id, record, element)
         log.info("message added", table=record.table, sys_id=record.sys_id, person=context.person.id)
         return Text(text)

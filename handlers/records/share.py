@@ -95,7 +95,7 @@ def share(call: Call, context: Context) -> Reply:
         except NotFound as error:
             raise InvalidInput({RECORD: error.user_message}, error.user_message) from error
         assert record is not None  # the field is filled
-        attempt.made(record)
+        attempt.set_record(record)
         text = _post(context, attempt, state, record, destination, note)
         log.info("record shared", table=record.table, sys_id=record.sys_id, person=context.person.id)
         return Text(text)

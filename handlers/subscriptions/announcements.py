@@ -27,11 +27,11 @@ def announce(
     context: Context, subscription: Subscription, did: str, description: Description, pending_post_id: str
 ) -> str:
     """
-    Tell the channel who did what. Return "", or a sentence for the person if the channel could not be told.
+    Post who did what. Return "", or a sentence for the person if it couldn't be posted.
 
     Args:
-        did: What the person did, after the name. ``{place}`` stands for channel or conversation.
-        pending_post_id: Makes a second try of the same form post nothing.
+        did: What the person did, after the name. ``{place}`` is replaced by "channel" or "conversation".
+        pending_post_id: Keeps Mattermost from posting it twice.
     """
     place = place_word(context, subscription.channel_id)
     did = did.format(place=place)

@@ -1,7 +1,7 @@
 """
 Change a stored subscription.
 
-The grant is stored first: until the row says the same, nothing is posted. If the row can't be changed, the grant is
+The grant is stored first, and nothing is posted until the row matches it. If the row can't be changed, the grant is
 restored.
 """
 
@@ -15,17 +15,17 @@ from handlers.confirmed import MayBeSaved, confirmed
 from handlers.context import Context
 from handlers.idempotency import Attempt, once
 from handlers.subscriptions.announcements import Description, announce
-from handlers.subscriptions.duplicates import AlreadyThere, find_twins, one_at_a_time
-from handlers.subscriptions.permissions import NotTheCreator, check_may_manage, grant_of, rows_of
+from handlers.subscriptions.duplicates import AlreadySubscribed, find_duplicates, one_at_a_time
+from handlers.subscriptions.permissions import NotTheCreator, check_may_manage, new_grant, rows_of
 from handlers.subscriptions.text import events_text
 
 
 def change(context: Context, before: Subscription, after: Subscription, description: Description, form_id: str) -> str:
     """
-    Save what differs. Return the confirmation. Raises as `create` does, and:
+    Save what differs and return the confirmation.
 
     Raises:
-        NotYours, NotTheCreator: The person can't change it.
+        NotYours, NotTheCreator: The person can't change it. Otherwise as `create`.
     """
 
     def work(_attempt: Attempt) -> Text:
@@ -37,9 +37,9 @@ def change(context: Context, before: Subscription, after: Subscription, descript
             return Text("Nothing was changed.")
         with one_at_a_time(context, after):
             if not after.same_as(before):
-                others = [one for one in find_twins(context, after) if one.sys_id != after.sys_id]
+                others = [one for one in find_duplicates(context, after) if one.sys_id != after.sys_id]
                 if others:
-                    raise AlreadyThere(others[0])
+                    raise AlreadySubscribed(others[0])
             update(context, before, after, creator=creator, record_read=True)
         post_id = f"{context.person.id}:{form_id}"
         problem = announce(context, after, "changed a subscription of this {place}", description, post_id)
@@ -54,7 +54,7 @@ def update(
     context: Context, before: Subscription, after: Subscription, *, creator: bool, record_read: bool = False
 ) -> Subscription:
     """
-    Store the grant and send what differs. If the row can't be changed, the grant is restored.
+    Store the grant and send what differs.
 
     Args:
         creator: Whether the person created the subscription.
@@ -63,11 +63,11 @@ def update(
     grants = context.stores.grants
     granted = grants.get(before.sys_id)
     if granted is not None or creator:
-        grants.put(grant_of(context, after, granted, creator=creator, record_read=record_read))
+        grants.put(new_grant(context, after, granted, creator=creator, record_read=record_read))
     try:
         return confirmed(
-            send=lambda: _patch(context, before, after),
-            look=lambda: _patched(context, before, after),
+            send=lambda: _update_row(context, before, after),
+            look=lambda: _find_update(context, before, after),
             address=context.links.list(TABLE),
         )
     except MayBeSaved:
@@ -82,17 +82,17 @@ def update(
         raise
 
 
-def _patch(context: Context, before: Subscription, after: Subscription) -> Subscription:
+def _update_row(context: Context, before: Subscription, after: Subscription) -> Subscription:
     with rows_of(context) as rows:
         return rows.update(before, after)
 
 
-def _patched(context: Context, before: Subscription, after: Subscription) -> Subscription | None:
+def _find_update(context: Context, before: Subscription, after: Subscription) -> Subscription | None:
     """
-    The row if it is as *after*; None if it is still as *before*.
+    The row if it equals *after*; None if it still equals *before*.
 
     Raises:
-        MayBeSaved: It is neither, so nobody can tell whose change it shows.
+        MayBeSaved: It equals neither, because somebody else changed it.
     """
     with rows_of(context) as rows:
         found = rows.get(before.sys_id)

@@ -1,8 +1,8 @@
 """
-Create a subscription: its row in ServiceNow, the grant beside it, and the announcement in its channel.
+Create a subscription: its row in ServiceNow, its grant in our storage, and the announcement in its channel.
 
-A form creates one subscription (`handlers/idempotency.py`). The row is inserted first and twins are looked up
-afterwards, because only ServiceNow knows all rows; the younger twin is removed.
+A form creates one subscription (`handlers/idempotency.py`). Duplicates are looked up after the row is inserted, because
+only ServiceNow knows all rows. The newer duplicate is deleted.
 """
 
 from dataclasses import astuple
@@ -19,19 +19,19 @@ from handlers.confirmed import MayBeSaved
 from handlers.context import Context
 from handlers.idempotency import Attempt, once
 from handlers.subscriptions.announcements import Description, announce, place_word
-from handlers.subscriptions.duplicates import AlreadyThere, find_twins, one_at_a_time, refuse_granted_twin
-from handlers.subscriptions.permissions import grant_of, rows_of
+from handlers.subscriptions.duplicates import AlreadySubscribed, check_granted, find_duplicates, one_at_a_time
+from handlers.subscriptions.permissions import new_grant, rows_of
 from handlers.subscriptions.text import events_text, subject
 
 log = structlog.get_logger(__name__)
 
-# Events of a record that somebody creates and follows in one step (spec §7.4).
+# For an incident whose form also subscribes the channel (spec §7.4).
 _EVENTS_OF_NEW_RECORD = (Event.STATE, Event.PRIORITY, Event.COMMENTED, Event.ASSIGNED_TO, Event.ASSIGNMENT_GROUP)
 _CLOCK_MARGIN = 300.0  # seconds that the instance's clock may be behind ours
 
 
 class HalfDone(AppError):
-    """A row is in ServiceNow that could be neither used nor removed."""
+    """ServiceNow has a row that could be neither granted nor deleted."""
 
     def __init__(self, log_message: str, sys_id: str) -> None:
         super().__init__(
@@ -43,11 +43,11 @@ class HalfDone(AppError):
 
 def create(context: Context, wanted: Subscription, description: Description, form_id: str) -> str:
     """
-    Save *wanted*, which was checked. Return the confirmation.
+    Save *wanted*, which was checked, and return the confirmation.
 
     Raises:
-        AlreadyThere: The same subscription exists.
-        MayNotPost, BotNotIn: The channel is closed to the person or the bot; nothing was saved.
+        AlreadySubscribed: The same subscription exists.
+        MayNotPost, BotNotIn: The person or the bot can't post in the channel; nothing was saved.
         NotSetUp, NotAuthorized, OldComponent, ServiceNowError: Nothing was saved.
         MayBeSaved: ServiceNow didn't answer, and the lookup couldn't tell.
         HalfDone: Not saved, but a row remains.
@@ -56,19 +56,19 @@ def create(context: Context, wanted: Subscription, description: Description, for
     def work(attempt: Attempt) -> Text:
         context.mattermost.let_bot_in(wanted.channel_id)
         with one_at_a_time(context, wanted):
-            refuse_granted_twin(context, wanted)
+            check_granted(context, wanted)
             stored = attempt.write(
                 "row",
                 send=lambda: _insert(context, wanted),
-                look=lambda _digest: _inserted_before(context, wanted, attempt.since),
+                look=lambda _digest: _find_inserted(context, wanted, attempt.since),
                 content="\n".join(map(str, astuple(wanted))),
                 address=context.links.list(TABLE),
             )
             try:
-                _give_way(context, stored)
+                _check_oldest(context, stored)
                 _grant(context, stored)
             except AppError:
-                attempt.undone("row")
+                attempt.discard("row")
                 raise
         problem = announce(context, stored, "subscribed this {place}", description, f"{context.person.id}:{form_id}")
         log.info("subscribed", subscription=stored.sys_id, person=context.person.id)
@@ -104,39 +104,39 @@ def _insert(context: Context, wanted: Subscription) -> Subscription:
         with rows_of(context) as rows:
             return rows.insert(wanted)
     except OldComponent as error:
-        _remove(context, error.sys_id)
+        _delete(context, error.sys_id)
         raise
 
 
-def _inserted_before(context: Context, wanted: Subscription, first_sent: float) -> Subscription | None:
+def _find_inserted(context: Context, wanted: Subscription, first_sent: float) -> Subscription | None:
     """The row that an earlier submit of this form inserted."""
     since = raw_of(first_sent - _CLOCK_MARGIN)
-    twins = find_twins(context, wanted)
-    return next((one for one in twins if one.user_id == context.person.id and one.created_on >= since), None)
+    found = find_duplicates(context, wanted)
+    return next((one for one in found if one.user_id == context.person.id and one.created_on >= since), None)
 
 
-def _give_way(context: Context, stored: Subscription) -> None:
-    """Remove *stored* if there is an older twin."""
+def _check_oldest(context: Context, stored: Subscription) -> None:
+    """If there is an older duplicate, delete *stored* and raise AlreadySubscribed."""
     try:
-        oldest = next(iter(find_twins(context, stored)), stored)
+        oldest = next(iter(find_duplicates(context, stored)), stored)
     except ServiceNowError as error:
-        # Twins are harmless: a record has one notice in a channel, no matter how many subscriptions match.
-        log.warning("twins not looked for", subscription=stored.sys_id, reason=type(error).__name__)
+        # Duplicates are harmless: a channel gets one post per change, no matter how many subscriptions match.
+        log.warning("duplicates not looked up", subscription=stored.sys_id, reason=type(error).__name__)
         return
     if oldest.sys_id != stored.sys_id:
-        _remove(context, stored.sys_id)
-        raise AlreadyThere(oldest)
+        _delete(context, stored.sys_id)
+        raise AlreadySubscribed(oldest)
 
 
 def _grant(context: Context, stored: Subscription) -> None:
     try:
-        context.stores.grants.put(grant_of(context, stored, record_read=True))
+        context.stores.grants.put(new_grant(context, stored, record_read=True))
     except StorageFailed:
-        _remove(context, stored.sys_id)
+        _delete(context, stored.sys_id)
         raise
 
 
-def _remove(context: Context, sys_id: str) -> None:
+def _delete(context: Context, sys_id: str) -> None:
     try:
         with rows_of(context) as rows:
             rows.delete(sys_id)

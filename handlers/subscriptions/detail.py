@@ -8,24 +8,12 @@ from handlers.context import Context
 from handlers.subscriptions.lookups import names_in, read_title
 from handlers.subscriptions.permissions import current_status, owner_of, status_text
 from handlers.subscriptions.states import DetailState
-from handlers.subscriptions.text import (
-    channel_text_of,
-    creator_text,
-    events_text,
-    filter_text,
-    options_text,
-    subject,
-)
+from handlers.subscriptions.text import channel_text_of, creator_text, events_text, filter_text, options_text, subject
 from mattermost.markdown import escaped
 
 
 def show_detail(call: Call, context: Context, subscription: Subscription, *, note: str = "") -> Reply:
-    """
-    Show *subscription*, with the way back to the list where it was picked.
-
-    Args:
-        note: Markdown above it.
-    """
+    """*note* is Markdown, shown above the subscription."""
     status, _ = current_status(context, subscription)
     rows = context.servicenow.subscriptions(context.settings.app_url)
     wanted = rows.decode(subscription.filter_query, subscription.table)

@@ -12,23 +12,20 @@ from handlers.registry import calls
 from handlers.subscriptions.change import change
 from handlers.subscriptions.create import create
 from handlers.subscriptions.detail import show_detail
-from handlers.subscriptions.duplicates import AlreadyThere
+from handlers.subscriptions.duplicates import AlreadySubscribed
 from handlers.subscriptions.form import open_new, open_stored, show_form
-from handlers.subscriptions.lookups import find_records, own_subscriptions, remembered, tables_of, typed_id
+from handlers.subscriptions.lookups import find_records, own_subscriptions, remember_labels, tables_of, typed_id
 from handlers.subscriptions.permissions import rows_of
 from handlers.subscriptions.reader import read_form
 from handlers.subscriptions.states import EditState
 from mattermost.markdown import escaped
 
-_TESTED_SECONDS = 86_400.0
-_MOST_TESTED = 200
+_TEST_SECONDS = 86_400.0
+_TEST_RECORDS = 200
 _SAMPLES = 3
 
 
-@calls.form(ADD, needs=Requirement.CONNECTED)
-def open_add(call: Call, context: Context) -> Reply:
-    """Open the form for the channel that the person views."""
-    return open_new(call, context)
+calls.form(ADD, needs=Requirement.CONNECTED)(open_new)
 
 
 @calls.submit(ADD, needs=Requirement.CONNECTED)
@@ -41,8 +38,8 @@ def add(call: Call, context: Context) -> Reply:
         return show_form(call, context, ADD, call.values, header=_would_have_matched(context, wanted))
     try:
         return Text(create(context, wanted, description, EditState.of(call).form_id))
-    except AlreadyThere as error:
-        return show_detail(call, context, error.twin, note=error.user_message)
+    except AlreadySubscribed as error:
+        return show_detail(call, context, error.existing, note=error.user_message)
 
 
 @calls.submit(EDIT, needs=Requirement.CONNECTED)
@@ -72,12 +69,11 @@ def edit(call: Call, context: Context) -> Reply:
     )
     try:
         return Text(change(context, before, after, description, state.form_id))
-    except AlreadyThere as error:
-        return show_detail(call, context, error.twin, note=error.user_message)
+    except AlreadySubscribed as error:
+        return show_detail(call, context, error.existing, note=error.user_message)
 
 
-@calls.refresh(ADD, needs=Requirement.CONNECTED)
-@calls.refresh(EDIT, needs=Requirement.CONNECTED)
+@calls.refresh(ADD, EDIT, needs=Requirement.CONNECTED)
 def refresh(call: Call, context: Context) -> Reply:
     """Build the form again without the values that no longer fit the table or the kind."""
     values: dict[str, Value] = dict(call.values)
@@ -85,7 +81,7 @@ def refresh(call: Call, context: Context) -> Reply:
         values.pop("record", None)
         values.pop("category", None)
         table = chosen_table(call.values, tables_of(context))
-        if "filter" in values and not _fits(context, call.values.text("filter"), table):
+        if "filter" in values and not _has_columns(context, table, call.values.text("filter")):
             del values["filter"]
     if call.selected_field == "kind":
         for name in (*FILTER_FIELDS, "record"):
@@ -93,18 +89,19 @@ def refresh(call: Call, context: Context) -> Reply:
     return show_form(call, context, call.path, Values(values), sys_id=EditState.of(call).sys_id)
 
 
-@calls.lookup(ADD, needs=Requirement.CONNECTED)
-@calls.lookup(EDIT, needs=Requirement.CONNECTED)
+@calls.lookup(ADD, EDIT, needs=Requirement.CONNECTED)
 def look_up(call: Call, context: Context) -> Reply:
     """Offer records, groups or configuration items; for a command, the person's own subscriptions."""
     if call.selected_field == "subscription":
         return own_subscriptions(call, context)
     if call.selected_field == "record":
         return Options(answer_lookup(call, lambda words: find_records(call, context, words)))
-    return Options(remembered(context, look_up_reference(call, context, LOOKUPS)))
+    options = look_up_reference(call, context, LOOKUPS)
+    remember_labels(context, options)
+    return Options(options)
 
 
-def _fits(context: Context, query: str, table: str) -> bool:
+def _has_columns(context: Context, table: str, query: str) -> bool:
     """Whether *table* has all columns that an encoded query names."""
     columns = context.servicenow.columns(table)
     names = {part.removeprefix("OR") for part in query.split("^")}
@@ -115,11 +112,11 @@ def _would_have_matched(context: Context, wanted: Subscription) -> str:
     """How many records of the last 24 hours it would have matched, with samples."""
     created = wanted.events == (Event.CREATED.value,)
     rows = context.servicenow.subscriptions(context.settings.app_url)
-    found = rows.changed(wanted, context.clock() - _TESTED_SECONDS, _MOST_TESTED, created=created)
+    found = rows.changed(wanted, context.clock() - _TEST_SECONDS, _TEST_RECORDS, created=created)
     did = "were created" if created else "changed"
     if not found:
         return f"**Test:** none of the records that you may see and that {did} in the last 24 hours matches."
-    many = f"{_MOST_TESTED} or more" if len(found) >= _MOST_TESTED else str(len(found))
+    many = f"{_TEST_RECORDS} or more" if len(found) >= _TEST_RECORDS else str(len(found))
     lines = [f"**Test:** {many} matching record{'s' if len(found) > 1 else ''} {did} in the last 24 hours, such as"]
     for record in found[:_SAMPLES]:
         link = f"[{escaped(record.number, 60)}]({context.links.record(record.table, record.sys_id)})"

@@ -12,7 +12,7 @@ from forms.subscriptions.edit import ADD, EDIT, ONE_RECORD, WHOLE_TABLE, chosen_
 from handlers.context import Context
 from handlers.form_state import RecordRef
 from handlers.subscriptions.lookups import REFERENCED_TABLES, names_in, read_title, tables_of
-from handlers.subscriptions.permissions import managed
+from handlers.subscriptions.permissions import read_managed
 from handlers.subscriptions.states import EditState
 
 _PREFILLED = ("table", "kind", "record", "name")
@@ -23,12 +23,12 @@ def open_new(call: Call, context: Context) -> Reply:
     values: dict[str, Value] = {name: value for name, value in call.values.items() if name in _PREFILLED}
     if (ref := RecordRef.of(call)) is not None:
         values |= {"kind": ONE_RECORD, "table": ref.table, "record": Option(ref.number, ref.sys_id)}
-    return show_form(call, context, ADD, Values({**_here(context, call.channel), **values}), fresh=True)
+    return show_form(call, context, ADD, Values({**_current_channel(context, call.channel), **values}), fresh=True)
 
 
 def open_stored(call: Call, context: Context, sys_id: str) -> Reply:
     """Open the form of a stored subscription that the person can manage."""
-    stored, _ = managed(context, sys_id)
+    stored, _ = read_managed(context, sys_id)
     return show_form(call, context, EDIT, _entered_values(context, stored), sys_id=sys_id)
 
 
@@ -43,12 +43,9 @@ def show_form(
     header: str = "",
 ) -> ShowForm:
     """
-    Show the form at *path* with *values*.
-
     Args:
-        sys_id: The subscription that is changed.
-        fresh: Whether the form opens now, so that empty fields get their defaults.
-        header: Markdown above the fields.
+        sys_id: The subscription to change.
+        fresh: Whether the form is opened now, so that empty fields get their defaults.
     """
     tables = tables_of(context)
     if path == EDIT and (table := values.text("table")) and table not in tables:
@@ -64,7 +61,7 @@ def show_form(
     return ShowForm(form)
 
 
-def _here(context: Context, channel: Channel | None) -> dict[str, Value]:
+def _current_channel(context: Context, channel: Channel | None) -> dict[str, Value]:
     """The channel that the person views; direct messages if that is a direct or group message."""
     if channel is not None and not channel.type:  # a card's button sends only the id
         with suppress(MattermostError):  # the id is enough
@@ -73,7 +70,7 @@ def _here(context: Context, channel: Channel | None) -> dict[str, Value]:
         return {}
     if channel.type in {"D", "G"}:
         return {"direct": True}
-    return _chosen(channel)
+    return _as_value(channel)
 
 
 def _stored_channel(context: Context, channel_id: str) -> dict[str, Value]:
@@ -84,15 +81,15 @@ def _stored_channel(context: Context, channel_id: str) -> dict[str, Value]:
             return {"direct": True}
     except MattermostError:
         return {}
-    return _chosen(channel)
+    return _as_value(channel)
 
 
-def _chosen(channel: Channel) -> dict[str, Value]:
+def _as_value(channel: Channel) -> dict[str, Value]:
     return {"channel": Option(channel.display_name or channel.name or channel.id, channel.id)}
 
 
 def _entered_values(context: Context, subscription: Subscription) -> Values:
-    """A stored subscription as it would have been entered. Asks ServiceNow for the record and names in the filter."""
+    """The form's values for a stored subscription. Reads its record and the names in its filter from ServiceNow."""
     stored: dict[str, Value] = {
         "kind": ONE_RECORD if subscription.record_id else WHOLE_TABLE,
         "table": subscription.table,

@@ -1,6 +1,6 @@
 """List subscriptions, and open one of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, replace
 
 import structlog
@@ -34,7 +34,7 @@ _REASON_CHARACTERS = 100
 @calls.form(LIST, needs=Requirement.CONNECTED)
 def open_list(call: Call, context: Context) -> Reply:
     """Show everyone's subscriptions of this channel."""
-    return _show_first(call, context, _state(call).filtered(ListFilter(owner=ANYONE)))
+    return _show(call, context, _state(call).filtered(ListFilter(owner=ANYONE)), SubscriptionPages.first)
 
 
 @calls.submit(LIST, needs=Requirement.CONNECTED)
@@ -46,36 +46,27 @@ def list_subscriptions(call: Call, context: Context) -> Reply:
         case "add":
             return open_new(call, context)
         case "open":
-            return _open(call, context, state)
+            return _open_picked(call, context, state)
         case "next" if unchanged:
-            pages = SubscriptionPages(call, context, state)
-            return _show(context, state, pages, pages.next())
+            return _show(call, context, state, SubscriptionPages.next)
         case "previous" if unchanged:
-            pages = SubscriptionPages(call, context, state)
-            return _show(context, state, pages, pages.previous())
+            return _show(call, context, state, SubscriptionPages.previous)
         case _:
-            return _show_first(call, context, state.filtered(chosen))
+            return _show(call, context, state.filtered(chosen), SubscriptionPages.first)
 
 
 def back_to_list(call: Call, context: Context) -> Reply:
     """Show the page where a subscription was picked."""
-    state = _state(call)
-    pages = SubscriptionPages(call, context, state)
-    return _show(context, state, pages, pages.current())
+    return _show(call, context, _state(call), SubscriptionPages.current)
 
 
-def _show_first(call: Call, context: Context, state: ListState) -> Reply:
-    pages = SubscriptionPages(call, context, state)
-    return _show(context, state, pages, pages.first())
-
-
-def _open(call: Call, context: Context, state: ListState) -> Reply:
+def _open_picked(call: Call, context: Context, state: ListState) -> Reply:
     sys_id = call.values.text("pick")
     if sys_id not in state.ids:
         raise InvalidInput({"pick": "Choose one of the list."}, "Choose a subscription first.")
     with rows_of(context) as rows:
         stored = rows.get(sys_id)
-    return show_detail(call, context, _with_known_status(context, stored))
+    return show_detail(call, context, _copy_broken_status(context, stored))
 
 
 def _state(call: Call) -> ListState:
@@ -85,10 +76,7 @@ def _state(call: Call) -> ListState:
 
 
 def _chosen_filter(call: Call, context: Context) -> ListFilter:
-    """
-    Raises:
-        InvalidInput: A word that is none of the choices.
-    """
+    """Raises InvalidInput if a value is none of the choices."""
     owner, where = call.values.text("owner") or ME, call.values.text("where") or THIS_CHANNEL
     if owner not in {ME, ANYONE}:
         raise InvalidInput({"owner": "Choose me or anyone."}, "The list knows `me` and `anyone`.")
@@ -101,7 +89,9 @@ def _chosen_filter(call: Call, context: Context) -> ListFilter:
     return ListFilter(owner=owner, where=where, table=table.replace(ANY, ""), status=status.replace(ANY, ""))
 
 
-def _show(context: Context, state: ListState, pages: SubscriptionPages, page: Page) -> ShowForm:
+def _show(call: Call, context: Context, state: ListState, turn_to: Callable[[SubscriptionPages], Page]) -> ShowForm:
+    pages = SubscriptionPages(call, context, state)
+    page = turn_to(pages)
     titles = read_titles(context, page.rows)
     creators = _creators(context, page.rows)
     channels = pages.channels_of(page)
@@ -162,11 +152,11 @@ def _creators(context: Context, rows: list[Subscription]) -> Mapping[str, str]:
     return {sys_id: names[owner] for sys_id, owner in owners.items() if owner in names}
 
 
-def _with_known_status(context: Context, stored: Subscription) -> Subscription:
+def _copy_broken_status(context: Context, stored: Subscription) -> Subscription:
     """
-    *stored*, updated in ServiceNow if only our grant knows that it is broken and the reader created it.
+    If only our grant says that *stored* is broken, write that to its row, where other tools read it.
 
-    Other tools read the status there. If the update fails, the next reader tries again.
+    Only its creator can. If the update fails, it is tried again when the subscription is next opened.
     """
     grant = context.stores.grants.get(stored.sys_id)
     if grant is None or grant.status != Status.BROKEN or not is_creator(context, stored):

@@ -18,7 +18,7 @@ from handlers.reference_fields import as_offered, is_reference, list_names
 TITLE_COLUMNS = ("number", "short_description", "sys_class_name")
 REFERENCED_TABLES = {"assignment_group": "sys_user_group", "cmdb_ci": "cmdb_ci"}
 _MOST_OFFERED = 20
-# Names that a person was offered a moment ago. The label that a client sends with an id proves nothing.
+# Labels that a person was offered recently, because the label that a client sends with an id can't be trusted.
 _offered: TTLCache[tuple[str, str], str] = TTLCache(maxsize=5000, ttl=900)
 _lock = threading.Lock()
 
@@ -42,12 +42,11 @@ def find_records(call: Call, context: Context, query: str) -> Sequence[Option]:
     return [Option(label, sys_id) for label, sys_id in labels.items()]
 
 
-def remembered(context: Context, options: Sequence[Option]) -> tuple[Option, ...]:
-    """*options*, remembered so that `names_in` doesn't have to ask ServiceNow for the one that is chosen."""
+def remember_labels(context: Context, options: Sequence[Option]) -> None:
+    """Remember the labels of *options*, so that `names_in` doesn't have to ask ServiceNow for them."""
     with _lock:
         for option in options:
             _offered[context.person.id, option.value] = option.label
-    return tuple(options)
 
 
 def names_in(context: Context, wanted: Filter) -> dict[str, str]:
@@ -69,7 +68,7 @@ def names_in(context: Context, wanted: Filter) -> dict[str, str]:
 
 
 def read_title(context: Context, subscription: Subscription) -> Record | None:
-    """Number and title of the one record; None if there is none, or the person can't see it."""
+    """Number and title of the record. None if the subscription has none, or the person can't see it."""
     return read_titles(context, [subscription]).get((subscription.table, subscription.record_id))
 
 
@@ -97,7 +96,9 @@ def is_shared(context: Context, record: Record) -> bool:
 def own_subscriptions(call: Call, context: Context) -> Reply:
     """Offer the subscriptions that the person created through this app, without asking ServiceNow."""
     words = call.query.casefold().split()
-    found = [one for one in _own(context) if all(word in f"{one.label} {one.value}".casefold() for word in words)]
+    found = [
+        one for one in _own_options(context) if all(word in f"{one.label} {one.value}".casefold() for word in words)
+    ]
     return Options(as_offered(call, found[:_MOST_OFFERED]))
 
 
@@ -112,7 +113,7 @@ def typed_id(call: Call, context: Context) -> str:
     if is_reference(Option(typed, typed)):
         return typed
     wanted = typed.casefold()
-    mine = _own(context) if typed else []
+    mine = _own_options(context) if typed else []
     found = [one for one in mine if wanted == one.label.casefold()]
     match found or [one for one in mine if wanted == unmarked(one.label)[0].casefold()]:
         case [one]:
@@ -125,7 +126,7 @@ def typed_id(call: Call, context: Context) -> str:
     raise InvalidInput({"subscription": problem}, problem)
 
 
-def _own(context: Context) -> list[Option]:
+def _own_options(context: Context) -> list[Option]:
     """The person's subscriptions, newest first."""
     tables = tables_of(context)
     grants = [grant for grant in context.stores.grants.all() if grant.owner_id == context.person.id]

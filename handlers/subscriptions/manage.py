@@ -1,6 +1,7 @@
-"""Pause, resume, test and delete a subscription: by the buttons of its detail, or by commands with its id."""
+"""Pause, resume, test, and delete a subscription, with the buttons of its detail form or with commands."""
 
 import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import structlog
@@ -19,7 +20,7 @@ from handlers.subscriptions.detail import show_detail
 from handlers.subscriptions.form import open_stored
 from handlers.subscriptions.list import back_to_list
 from handlers.subscriptions.lookups import own_subscriptions, read_title, typed_id
-from handlers.subscriptions.permissions import NotTheCreator, grant_of, managed, rows_of
+from handlers.subscriptions.permissions import NotTheCreator, new_grant, read_managed, rows_of
 from handlers.subscriptions.reader import check_allowed
 from handlers.subscriptions.states import DetailState
 from handlers.subscriptions.text import channel_text_of, subject
@@ -28,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class NothingMatches(NotFound):
-    """A test needs a record to be about."""
+    """No record matches the subscription, so there is nothing to send."""
 
     user_message = (
         "No record matches this subscription yet, so there is nothing to test it with. "
@@ -37,7 +38,7 @@ class NothingMatches(NotFound):
 
 
 class TestDenied(AccessDenied):
-    """The component sends tests for a row's creator and for ServiceNow administrators."""
+    """The component sends tests only for the row's creator and for ServiceNow administrators."""
 
     user_message = "ServiceNow sends a test only for who made the subscription, or for a ServiceNow administrator."
 
@@ -62,17 +63,13 @@ class NoKey(ServiceNowError):
 
 @calls.submit(SHOW, needs=Requirement.CONNECTED)
 def press(call: Call, context: Context) -> Reply:
-    """Do what a button of the detail says."""
+    """Handle the buttons of the detail form."""
     state = DetailState.of(call)
     match call.values.text("action"):
         case "edit":
             return open_stored(call, context, state.sys_id)
-        case "pause":
-            stored, note = _pause(context, state.sys_id)
-        case "resume":
-            stored, note = _resume(context, state.sys_id)
-        case "test":
-            stored, note = _test(context, state.sys_id)
+        case "pause" | "resume" | "test" as action:
+            stored, note = _ACTIONS[action](context, state.sys_id)
         case "delete":
             return _confirm(call, context, state.sys_id)
         case "previous" | "next" as way:
@@ -85,22 +82,11 @@ def press(call: Call, context: Context) -> Reply:
     return show_detail(call, context, stored, note=note)
 
 
-@calls.submit(PAUSE, needs=Requirement.CONNECTED)
-def pause(call: Call, context: Context) -> Reply:
-    """Post nothing until it is resumed."""
-    return Text(_pause(context, typed_id(call, context))[1])
-
-
-@calls.submit(RESUME, needs=Requirement.CONNECTED)
-def resume(call: Call, context: Context) -> Reply:
-    """Post again if the person has the permissions, also if it is broken."""
-    return Text(_resume(context, typed_id(call, context))[1])
-
-
-@calls.submit(SEND_TEST, needs=Requirement.CONNECTED)
-def send_test(call: Call, context: Context) -> Reply:
-    """Have ServiceNow report the newest record that it matches."""
-    return Text(_test(context, typed_id(call, context))[1])
+@calls.submit(PAUSE, RESUME, SEND_TEST, needs=Requirement.CONNECTED)
+def run_command(call: Call, context: Context) -> Reply:
+    """Pause, resume, or test the subscription that a command names."""
+    action = _ACTIONS[call.path.rpartition("/")[2]]
+    return Text(action(context, typed_id(call, context))[1])
 
 
 @calls.submit(DELETE, needs=Requirement.CONNECTED)
@@ -114,29 +100,26 @@ def delete(call: Call, context: Context) -> Reply:
     return Text("The subscription stays as it is.")
 
 
-@calls.lookup(PAUSE, needs=Requirement.CONNECTED)
-@calls.lookup(RESUME, needs=Requirement.CONNECTED)
-@calls.lookup(SEND_TEST, needs=Requirement.CONNECTED)
-@calls.lookup(DELETE, needs=Requirement.CONNECTED)
-def look_up(call: Call, context: Context) -> Reply:
-    """Offer the person's own subscriptions."""
-    return own_subscriptions(call, context)
+calls.lookup(PAUSE, RESUME, SEND_TEST, DELETE, needs=Requirement.CONNECTED)(own_subscriptions)
+
+
+# The next three functions return the stored subscription and a sentence that says what was done.
 
 
 def _pause(context: Context, sys_id: str) -> tuple[Subscription, str]:
-    """The subscription as stored, and what was done; likewise below."""
-    stored, creator = managed(context, sys_id)
+    stored, creator = read_managed(context, sys_id)
     after = replace(stored, status=Status.PAUSED, is_active=False, status_reason="")
     try:
         paused = update(context, stored, after, creator=creator)
     except NotTheCreator:
-        return stored, _stop(context, stored)
+        return stored, _stop_posts(context, stored)
     log.info("subscription paused", subscription=sys_id, person=context.person.id)
     return paused, "Paused: nothing of it is posted until it is resumed."
 
 
 def _resume(context: Context, sys_id: str) -> tuple[Subscription, str]:
-    stored, creator = managed(context, sys_id)
+    """Also for a broken subscription, because the person's permissions are checked."""
+    stored, creator = read_managed(context, sys_id)
     context.mattermost.let_bot_in(stored.channel_id)
     if stored.record_id and read_title(context, stored) is None:
         raise InvalidInput({}, "You may not see its record any more, or it is gone: delete this subscription.")
@@ -150,7 +133,8 @@ def _resume(context: Context, sys_id: str) -> tuple[Subscription, str]:
 
 
 def _test(context: Context, sys_id: str) -> tuple[Subscription, str]:
-    stored, _ = managed(context, sys_id)
+    """Have ServiceNow report the newest record that the subscription matches."""
+    stored, _ = read_managed(context, sys_id)
     try:
         context.servicenow.subscriptions(context.settings.app_url).send_test(sys_id, uuid.uuid4().hex)
     except NotFound as error:
@@ -165,15 +149,22 @@ def _test(context: Context, sys_id: str) -> tuple[Subscription, str]:
     return stored, f"A test is on its way to {place}: ServiceNow reports the newest record that it matches."
 
 
+_ACTIONS: Mapping[str, Callable[[Context, str], tuple[Subscription, str]]] = {
+    "pause": _pause,
+    "resume": _resume,
+    "test": _test,
+}
+
+
 def _confirm(call: Call, context: Context, sys_id: str) -> Reply:
-    stored, _ = managed(context, sys_id)
+    stored, _ = read_managed(context, sys_id)
     about = subject(context, stored, read_title(context, stored))
     state = DetailState.of(call).about(sys_id).signed(context, DELETE)
     return ShowForm(confirm_form(about, place_word(context, stored.channel_id), state=state))
 
 
 def _delete(context: Context, state: DetailState) -> str:
-    stored, creator = managed(context, state.sys_id)
+    stored, creator = read_managed(context, state.sys_id)
     description = Description(subject(context, stored, read_title(context, stored)))
     try:
         with rows_of(context) as rows:
@@ -181,7 +172,7 @@ def _delete(context: Context, state: DetailState) -> str:
     except AccessDenied:
         if creator:
             raise
-        return _stop(context, stored)
+        return _stop_posts(context, stored)
     try:
         context.stores.grants.delete(state.sys_id)
     except StorageFailed as error:
@@ -192,10 +183,10 @@ def _delete(context: Context, state: DetailState) -> str:
     return f"Deleted: {description.subject}.{problem}"
 
 
-def _stop(context: Context, stored: Subscription) -> str:
-    """Stop its posts. A channel's administrator can do this even if ServiceNow protects the row."""
+def _stop_posts(context: Context, stored: Subscription) -> str:
+    """Stop its posts with the grant, because ServiceNow doesn't let a channel's administrator change the row."""
     granted = context.stores.grants.get(stored.sys_id)
-    grant = granted or grant_of(context, stored, creator=False)
+    grant = granted or new_grant(context, stored, creator=False)
     reason = f"{context.display_name}, who administrates the channel, stopped it."
     context.stores.grants.put(replace(grant, status=Status.BROKEN.value, reason=reason, told_at=0.0))
     log.info("subscription stopped", subscription=stored.sys_id, person=context.person.id)

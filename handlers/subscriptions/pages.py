@@ -50,14 +50,14 @@ class SubscriptionPages:
         )
 
     def first(self) -> Page:
-        return self._after(None, 1)
+        return self._page_after(None, 1)
 
     def current(self) -> Page:
         """The page of the state, as it is now."""
-        return self._after(cursor_of(self._state.before), self._state.start)
+        return self._page_after(cursor_of(self._state.before), self._state.start)
 
     def next(self) -> Page:
-        return self._after(cursor_of(self._state.last), self._state.start + PAGE_SIZE)
+        return self._page_after(cursor_of(self._state.last), self._state.start + PAGE_SIZE)
 
     def previous(self) -> Page:
         start, first = self._state.start - PAGE_SIZE, cursor_of(self._state.first)
@@ -72,7 +72,7 @@ class SubscriptionPages:
         others = {row.channel_id for row in page.rows} - self._channels.keys()
         return {**self._channels, **self._context.mattermost.visible_channels(others)}
 
-    def _after(self, cursor: Cursor | None, start: int) -> Page:
+    def _page_after(self, cursor: Cursor | None, start: int) -> Page:
         found = self._read(cursor, back=False)
         return Page(found[:PAGE_SIZE], cursor, start, has_next=len(found) > PAGE_SIZE)
 
@@ -82,14 +82,14 @@ class SubscriptionPages:
         for limit in _REQUESTS:
             with rows_of(self._context) as rows:
                 batch = rows.page(self._filter, limit, beyond=cursor, back=back)
-            found += [row for row in batch if self._shows(row)]
+            found += [row for row in batch if self._is_visible(row)]
             if len(found) > PAGE_SIZE or len(batch) < limit:
                 break
             cursor = batch[-1].cursor
         return found[: PAGE_SIZE + 1]
 
-    def _shows(self, row: Subscription) -> bool:
-        """People see rows of their channels and their own ones; system administrators see all."""
+    def _is_visible(self, row: Subscription) -> bool:
+        """Whether the row is of one of the person's channels or their own, and has the status of the filter."""
         grant = self._context.stores.grants.get(row.sys_id)
         mine = self._person.id == (grant.owner_id if grant else row.user_id)
         if row.channel_id not in self._channels and not mine and not self._person.administrator:

@@ -1,4 +1,4 @@
-"""Who can do what with a subscription, whether it posts, and what ServiceNow's refusals mean here."""
+"""Who can manage a subscription, whether it posts, and what ServiceNow's refusals mean for subscriptions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mattermost.markdown import escaped
 if TYPE_CHECKING:
     from servicenow.subscriptions import SubscriptionsClient
 
-WAITING = "waiting"  # shown as a status: the row was created or changed in ServiceNow, and nothing is posted yet
+WAITING = "waiting"  # the row was created or changed in ServiceNow, and nothing is posted yet
 STATUSES = (*(status.value for status in Status), WAITING)
 
 
@@ -30,7 +30,7 @@ class NotSetUp(NotInstalled):
 
 
 class NotAuthorized(AccessDenied):
-    """The account lacks the role."""
+    """The ServiceNow account lacks the role."""
 
     user_message = (
         f"Your ServiceNow account may not manage subscriptions. Ask your ServiceNow administrator for the role "
@@ -63,7 +63,7 @@ class Gone(NotFound):
 @contextmanager
 def rows_of(context: Context) -> Iterator[SubscriptionsClient]:
     """
-    The subscriptions table, with the person's permissions. Its refusals are raised as what they mean here.
+    The subscriptions table, with the person's permissions. In the block, its refusals become specific errors.
 
     Raises:
         NotSetUp, NotAuthorized, Gone: Instead of NotInstalled, AccessDenied and NotFound.
@@ -93,15 +93,15 @@ def is_creator(context: Context, subscription: Subscription) -> bool:
     return account is not None and account.identity.known and subscription.created_by == account.identity.user_name
 
 
-def grant_for(context: Context, subscription: Subscription) -> Grant | None:
-    """The grant that covers the row as it is now; None if nothing of it is posted."""
+def valid_grant(context: Context, subscription: Subscription) -> Grant | None:
+    """The grant that matches the row as it is now. Without one, nothing is posted."""
     grant = context.stores.grants.get(subscription.sys_id)
     if grant is None or not grant.same_as(subscription) or grant.created_by not in {"", subscription.created_by}:
         return None
     return grant
 
 
-def grant_of(
+def new_grant(
     context: Context,
     subscription: Subscription,
     granted: Grant | None = None,
@@ -110,10 +110,10 @@ def grant_of(
     record_read: bool = False,
 ) -> Grant:
     """
-    The grant for *subscription*.
+    The grant to store for *subscription*.
 
     Args:
-        granted: The grant so far; its owner stays.
+        granted: The grant so far, whose owner is kept.
         creator: Whether the person created the subscription, and so owns it if nobody does.
         record_read: Whether the person could read its record just now.
     """
@@ -142,17 +142,18 @@ def grant_of(
 
 
 def owner_of(context: Context, subscription: Subscription) -> str:
-    """Mattermost id of who created it through this app, even if it was changed since; "" if somebody else did."""
+    """Mattermost id of the person who created it through this app, or ""."""
     grant = context.stores.grants.get(subscription.sys_id)
     return grant.owner_id if grant is not None and grant.created_by in {"", subscription.created_by} else ""
 
 
-def counts(context: Context, subscription: Subscription) -> bool:
+def is_effective(context: Context, subscription: Subscription) -> bool:
     """
-    Whether a row posts, or will when its owner was checked. Anyone with the role can write rows in another's
-    name. Those post nothing, so they must not keep anyone from subscribing.
+    Whether a row posts, or will after its owner's permissions are checked.
+
+    Anyone with the role can write rows in another person's name. Those never post, so they aren't duplicates.
     """
-    if grant_for(context, subscription) is not None:
+    if valid_grant(context, subscription) is not None:
         return True
     account = context.stores.accounts.get(subscription.user_id)
     return account is not None and account.identity.known and account.identity.user_name == subscription.created_by
@@ -175,12 +176,12 @@ def check_may_manage(context: Context, subscription: Subscription) -> bool:
     return False
 
 
-def managed(context: Context, sys_id: str) -> tuple[Subscription, bool]:
+def read_managed(context: Context, sys_id: str) -> tuple[Subscription, bool]:
     """
     A stored subscription that the person can manage, and whether the person created it.
 
     Raises:
-        Gone, NotYours: There is none, or it is somebody else's.
+        Gone, NotYours: It doesn't exist, or the person can't manage it.
     """
     with rows_of(context) as rows:
         stored = rows.get(sys_id)
@@ -188,7 +189,7 @@ def managed(context: Context, sys_id: str) -> tuple[Subscription, bool]:
 
 
 def current_status(context: Context, subscription: Subscription) -> tuple[Status, str]:
-    """Its status, and why it is broken. A broken grant is newer than what the row says."""
+    """Its status, and why it is broken. A broken grant takes precedence over the row."""
     grant = context.stores.grants.get(subscription.sys_id)
     if grant is not None and grant.status == Status.BROKEN:
         return Status.BROKEN, grant.reason or subscription.status_reason
@@ -202,7 +203,7 @@ def current_status(context: Context, subscription: Subscription) -> tuple[Status
 def shown_status(context: Context, subscription: Subscription) -> tuple[str, str]:
     """One of `STATUSES`, and the reason if it is broken or waiting."""
     status, reason = current_status(context, subscription)
-    if status is Status.ACTIVE and grant_for(context, subscription) is None:
+    if status is Status.ACTIVE and valid_grant(context, subscription) is None:
         granted = context.stores.grants.get(subscription.sys_id) is not None
         what = "changed in ServiceNow, not through this app" if granted else "not created through this app"
         return WAITING, f"{what}; nothing is posted until its owner's permissions are checked"

@@ -1,4 +1,4 @@
-"""Read the form of a subscription, and check what is stored against what the form allows."""
+"""Read the form of a subscription, and check that a stored subscription has nothing that the form forbids."""
 
 from core.calls import Call, is_mattermost_id
 from core.errors import InvalidInput, MayNotPost, NotShared
@@ -24,11 +24,11 @@ from handlers.subscriptions.text import filter_text, subject
 
 def read_form(call: Call, context: Context, before: Subscription | None = None) -> tuple[Subscription, Description]:
     """
-    The subscription that was entered, and how it reads. *before* is the one that is changed.
+    The subscription that was entered, and its description. *before* is the subscription to change.
 
     Raises:
-        InvalidInput: Sentences at the fields.
-        MattermostError, ServiceNowError: A lookup failed; nothing was saved.
+        InvalidInput: With all problems, each at its field.
+        MattermostError, ServiceNowError: A lookup failed.
     """
     form = FormReader(call, context)
     channel_id = _channel(form)
@@ -56,7 +56,7 @@ def read_form(call: Call, context: Context, before: Subscription | None = None) 
 
 def check_allowed(context: Context, stored: Subscription) -> None:
     """
-    Check a row that may not have been written by the form.
+    Check a row that may have been written in ServiceNow.
 
     Raises:
         NotShared: Its table is not shared here.
@@ -122,7 +122,7 @@ def _options(form: FormReader, before: Subscription | None) -> tuple[str, ...]:
 
 
 def _filter(form: FormReader, table: str) -> tuple[str, str]:
-    """The encoded query and how it reads."""
+    """The encoded query, and its description."""
     context = form.context
     columns = context.servicenow.columns(table)
     ids = {field: form.reference(field, finder(context, field)) for field in REFERENCED_TABLES}

@@ -1,4 +1,4 @@
-"""What the forms of subscriptions carry."""
+"""The signed states of subscription forms."""
 
 import uuid
 from dataclasses import asdict, dataclass, replace
@@ -10,7 +10,7 @@ from handlers.form_state import FormState
 
 @dataclass(frozen=True, kw_only=True)
 class EditState(FormState):
-    """The form that changes the subscription ``sys_id``; "" while it is being looked for."""
+    """``sys_id``: the subscription to change; "" for a new one."""
 
     sys_id: str = ""
 
@@ -22,7 +22,7 @@ class ListState(FormState):
 
     Args:
         owner, where, table, status: As in `ListFilter`.
-        before, first, last: Cursors of the row before the page, its first and its last one; () for none.
+        before, first, last: Cursors of the row before the page, its first row, and its last row; () for none.
         start: Number of the first row, from 1.
         ids: Rows of the page.
     """
@@ -42,7 +42,7 @@ class ListState(FormState):
         return ListFilter(owner=self.owner, where=self.where, table=self.table, status=self.status)
 
     def filtered(self, chosen: ListFilter) -> "ListState":
-        """A list of the same place that shows what *chosen* lets through, before its first page was read."""
+        """The state of a list at the same place with another filter, before its first page."""
         return ListState(channel_id=self.channel_id, root_id=self.root_id, **asdict(chosen))
 
 
@@ -53,11 +53,11 @@ class DetailState(ListState):
     sys_id: str = ""
 
     def about(self, sys_id: str) -> "DetailState":
-        """A new form about another subscription, or about the same one."""
+        """The state of a new form about the subscription *sys_id*."""
         return replace(self, form_id=uuid.uuid4().hex, sys_id=sys_id)
 
     def neighbor(self, step: int) -> str:
-        """The row *step* further on the page, or the same one at its end."""
+        """The row *step* rows further on the page, or the last one in that direction."""
         if self.sys_id not in self.ids:
             return self.sys_id
         return self.ids[min(max(self.ids.index(self.sys_id) + step, 0), len(self.ids) - 1)]

@@ -1,4 +1,4 @@
-"""How a subscription reads in lists, details and announcements: Markdown, with record text escaped."""
+"""Subscriptions described in Markdown, with record text escaped."""
 
 from collections.abc import Mapping
 

@@ -217,7 +217,7 @@ def test_a_form_resumes_with_what_is_stored(world: World) -> None:
 
     def stop(attempt: Attempt) -> Text:
         assert (attempt.record_id, attempt.since, attempt.form_id) == ("", NOW, "form")
-        attempt.made(Record("incident", "1" * 32, {"number": Cell("INC1", "INC1")}))
+        attempt.set_record(Record("incident", "1" * 32, {"number": Cell("INC1", "INC1")}))
         attempt.finish("first")
         attempt.finish("second")
         attempt.begin("third")
@@ -282,7 +282,7 @@ def test_a_write_can_be_undone_after_it_was_completed(world: World) -> None:
     def work(attempt: Attempt) -> Text:
         attempt.finish("first")
         attempt.finish("second")
-        attempt.undone("second")
+        attempt.discard("second")
         raise Busy("x")
 
     with pytest.raises(Busy):

@@ -70,7 +70,7 @@ class Doors:
         self.app = Flask(__name__)
         for rule in ("/lifecycle/install", "/some/path"):
             self.app.add_url_rule(rule, rule, methods=["POST"])
-        self.was_proved = False
+        self.was_verified = False
 
     def clock(self) -> float:
         return self.now
@@ -134,7 +134,7 @@ class Doors:
             try:
                 return check(request, **arguments)
             finally:
-                self.was_proved = g.get("proved", False)
+                self.was_verified = g.get("verified", False)
 
     def refused(self, kind: type[AppError], check: Callable[..., Any], person: str = "", **how: Any) -> str:
         """Why a request is refused, which is by *kind* and no class below it."""
@@ -171,7 +171,7 @@ def test_a_caller_is_who_both_proofs_name(doors: Doors) -> None:
     assert (caller.person.administrator, caller.person.guest) == (False, False)
     assert caller.request.path == "/some/path"
     assert "request" not in repr(caller)
-    assert doors.was_proved
+    assert doors.was_verified
     for roles, administrates, guest in (
         ("system_user system_admin", True, False),
         ("system_guest", False, True),
@@ -196,7 +196,7 @@ def test_a_call_without_a_proof_is_refused(doors: Doors) -> None:
     for owner in (doors.agent, doors.other_bot):
         context = {"bot_access_token": doors.session(owner)}
         assert doors.refused(NotVerified, call, doors.agent, context=context) == "not the pinned bot's token"
-        assert not doors.was_proved
+        assert not doors.was_verified
     assert doors.row.bot_token == doors.bot_token
     doors.memory.row = None
     assert doors.refused(NotVerified, call, doors.agent) == "nothing is installed"
@@ -346,7 +346,7 @@ def test_an_installation_pins_the_bot(doors: Doors) -> None:
     sent = installing(doors)
     caller = doors.send(doors.verifier.installation, **sent)
     assert caller.person.id == doors.admin
-    assert doors.was_proved
+    assert doors.was_verified
     assert doors.row == Installation(
         bot_user_id=doors.bot,
         installed_by=doors.admin,
@@ -367,7 +367,7 @@ def test_an_installation_asks_about_the_administrators_session_again(doors: Door
     doors.owners.owner(sent["context"]["acting_user_access_token"], asker=doors.admin)
     doors.mattermost.state.users[doors.admin]["roles"] = "system_user"
     assert doors.refused(AdministratorsOnly, doors.verifier.installation, **sent)
-    assert not doors.was_proved
+    assert not doors.was_verified
     assert doors.row == before
 
 
@@ -419,7 +419,7 @@ def test_our_own_wake_up_brings_a_session_of_the_bot(doors: Doors) -> None:
         doors.send(doors.verifier.wake_up, "", named=doors.bot, context={"bot_access_token": fresh}, more=values)
         is None
     )
-    assert doors.was_proved
+    assert doors.was_verified
     assert doors.row.bot_token == fresh
 
 
@@ -434,7 +434,7 @@ def test_no_other_call_of_the_webhook_is_taken(doors: Doors) -> None:
     other = {"bot_access_token": doors.session(doors.agent)}
     words = "not the pinned bot's token"
     assert doors.refused(NotVerified, wake_up, "", named=doors.bot, context=other, more=right) == words
-    assert not doors.was_proved
+    assert not doors.was_verified
     assert doors.row.bot_token == doors.bot_token
 
 
