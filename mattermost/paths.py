@@ -76,15 +76,5 @@ class Ask(Protocol):
 
 
 def _path(prefix: str, segments: tuple[str, ...]) -> Path:
-    shapes = [_shape(segment) for segment in segments]
+    shapes = ["{id}" if isinstance(one, Id) else "{name}" if isinstance(one, Name) else one for one in segments]
     return Path("/".join([prefix, *(quote(one, safe="") for one in segments)]), "/".join([prefix, *shapes]))
-
-
-def _shape(segment: str) -> str:
-    match segment:
-        case Id():
-            return "{id}"
-        case Name():
-            return "{name}"
-        case _:
-            return segment

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from core.calls import Channel, is_mattermost_id
@@ -101,15 +101,26 @@ class PermissionReads:
 
     def member_path(self, channel_id: str) -> Path:
         """Of the person's membership in a channel."""
-        return api("channels", Id(channel_id), "members", Id(self.person_id))
+        return _member_path(channel_id, self.person_id)
 
     def user_path(self) -> Path:
         """Of the person's account."""
-        return api("users", Id(self.person_id))
+        return _user_path(self.person_id)
 
 
+@lru_cache(maxsize=1000)
 def _channel_path(channel_id: str) -> Path:
     return api("channels", Id(channel_id))
+
+
+@lru_cache(maxsize=1000)
+def _member_path(channel_id: str, person_id: str) -> Path:
+    return api("channels", Id(channel_id), "members", Id(person_id))
+
+
+@lru_cache(maxsize=1000)
+def _user_path(person_id: str) -> Path:
+    return api("users", Id(person_id))
 
 
 def split_roles(*texts: str | None) -> set[str]:
