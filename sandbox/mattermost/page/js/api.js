@@ -1,5 +1,5 @@
 /**
- * REST v4 and the Apps plugin of the same origin, as the real web client asks them.
+ * Requests to REST API v4 and the Apps plugin of the same origin, as the real web client sends them.
  * https://developers.mattermost.com/api-documentation/
  */
 

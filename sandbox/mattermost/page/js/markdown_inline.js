@@ -1,6 +1,6 @@
 /**
- * Markdown inside a line, as nodes: emphasis, strike, code, links, images, addresses. What remains is text, in which
- * @people, ~channels, #tags and emoji are looked for once its backslashes are gone, as the web client does.
+ * Markdown inside a line, as nodes: emphasis, strikethrough, code, links, images, URLs. The rest is text, which is
+ * searched for @mentions, ~channels, #tags and emoji after its backslashes are removed, as in the web client.
  * https://docs.mattermost.com/collaborate/format-messages.html
  */
 

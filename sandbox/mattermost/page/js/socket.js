@@ -5,9 +5,9 @@ const LONGEST_PAUSE = 15000;
 /**
  * Listen to the server's events.
  *
- * `onEvent(event, data, broadcast)` gets each; `onBack(first)` is called whenever a connection stands, when
- * what may have been missed has to be read anew; `onChange(up, version)` tells each change.
- * Returns a function that hangs up.
+ * `onEvent(event, data, broadcast)` gets each one. `onBack(first)` is called after each connect, to reload what may
+ * have been missed. `onChange(up, version)` reports each change of the connection.
+ * Returns a function that closes it.
  */
 export function listen({ onEvent, onBack, onChange }) {
   let socket = null;

@@ -1,6 +1,6 @@
 /**
- * What apps offer in the open channel: fetched at load, at every channel switch and when the plugin says so,
- * and cleaned by the rules that the real client repeats.
+ * The bindings of the open channel: fetched on load, on every channel switch and when the plugin requests it, and
+ * cleaned by the rules of the real client.
  */
 
 import { api } from "../api.js";

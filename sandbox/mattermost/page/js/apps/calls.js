@@ -69,10 +69,10 @@ const NO_FORM = "Response type is `form`, but no form was included in response."
 const NO_ADDRESS = "Response type is `navigate`, but no url was included in response.";
 
 /**
- * Act on an answer to a submit or to a form's source.
+ * Handle the response to a submit or to a form's source.
  *
- * `openForm(form, context)` opens a modal. Returns the error text to show, or "" when all is done. Where
- * the answer was of type error without a text, the text is the client's own.
+ * `openForm(form, context)` opens a modal. Returns the error text to show, or "" on success. For
+ * a response of type error without a text, it is the client's own.
  */
 export function react(answer, context, openForm) {
   switch (answer.type) {

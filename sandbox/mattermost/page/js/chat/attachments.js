@@ -93,7 +93,7 @@ function fields(list) {
 }
 
 /**
- * Buttons and selects. In 9.11 a press that fails shows nothing (recorded); since 11.5 its reason stands under them.
+ * Buttons and selects. In 9.11 a failed action shows nothing (recorded); since 11.5 its error is shown below.
  */
 function actions(post, list) {
   if (!list.length) return null;

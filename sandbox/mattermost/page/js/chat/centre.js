@@ -1,4 +1,4 @@
-/** The middle: the open channel's header, messages and composer. */
+/** The center: the open channel's header, messages and composer. */
 
 import { h } from "../dom.js";
 import { icon } from "../icons.js";
@@ -11,8 +11,8 @@ import { postList } from "./post_list.js";
 const SIGNS = { O: "hash", P: "lock", G: "people" };
 
 /**
- * Build the middle; `update()` draws what changed. `onMenu` opens the sidebar on narrow screens, `onProblem(text)`
- * hears of a refused change to the channel, `onLeft()` that it was left.
+ * Build the center; `update()` draws what changed. `onMenu` opens the sidebar on narrow screens, `onProblem(text)` is
+ * called when a change of the channel fails, `onLeft()` when the channel was left.
  */
 export function centre({ onReply, onMenu, onProblem, onLeft }) {
   const list = postList("channel", onReply, "Messages");

@@ -1,6 +1,6 @@
 /**
- * Where messages and commands are written. Enter sends, Shift+Enter breaks the line; a command that fails leaves
- * its draft and one line of plain text under the box, as in the real client.
+ * The composer for messages and commands. Enter sends, Shift+Enter starts a new line. A command that fails keeps its
+ * draft and shows one line of plain text below the box, as in the real client.
  */
 
 import { api } from "../api.js";
@@ -35,7 +35,7 @@ function unknownCommand(line) {
  * Build a composer for `place` ("channel" or "thread").
  *
  * `rootId()` is the thread's root or "". `update(key, placeholder, refusal)` switches to another conversation,
- * whose draft comes back; a *refusal* says why nothing can be written.
+ * and restores its draft; *refusal* is the reason why nobody can post there.
  */
 export function composer(place, rootId) {
   const drafts = new Map();

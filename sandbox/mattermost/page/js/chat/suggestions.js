@@ -10,8 +10,8 @@ import { store } from "../store.js";
 const NAME = /(?:^|\s)@([a-z0-9._-]*)$/i;
 
 /**
- * Build the list for *input*. `typed()` asks anew, `pressed(event)` handles a key and says whether it did,
- * `hide()` closes. `choose(entry)` gets what was chosen; `roots()` are the apps' commands.
+ * Build the list for *input*. `typed()` refreshes it, `pressed(event)` handles a key and returns whether it did,
+ * `hide()` closes it. `choose(entry)` gets the chosen entry; `roots()` returns the apps' commands.
  */
 export function suggestions({ input, testId, rootId, roots, choose }) {
   const listId = freshId("suggestions");

@@ -1,8 +1,8 @@
 /**
  * Interactive dialogs: opened by an event, submitted to the server, which asks the integration.
  *
- * 9.11 closes on whatever it does not understand (recorded); since 11.1 an answer may be the next form, elements may
- * refresh the form, and failures are told.
+ * 9.11 closes the dialog on any response it does not understand (recorded). Since 11.1 a response can be the next form,
+ * elements can refresh the form, and failures are shown.
  */
 
 import { api } from "../api.js";
@@ -21,8 +21,8 @@ export function openDialog({ url, dialog }) {
 }
 
 /**
- * Any dialog that is opened for this person, here or in another session. In 11.x the one on the screen is then submitted
- * to the newer one's address, under its callback id, with its own state and values (recorded).
+ * A dialog was opened for this user, here or in another session. In 11.x the one on the screen is then submitted to the
+ * newer one's URL, under its callback ID, with its own state and values (recorded).
  */
 export function overheard({ url, dialog }) {
   if (!current || current.settled || !atLeast(11, 0)) return;

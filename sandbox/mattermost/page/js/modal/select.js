@@ -11,8 +11,8 @@ const HIGHEST = 300; // pixels; a list that has not its height below the box ope
  *
  * `search(query)` gives options, or a promise of them; rejected promises reach `onFailure(text)`. An option is
  * `{label, value, text?, picture?}`, where `text` is drawn instead of the label. `onChange(value)` gets an
- * option, a list (with `multi`), or null. Slow answers that newer ones have overtaken are thrown away.
- * Returns `{element, input, load()}`; `load` asks with an empty query, as the real client does at opening.
+ * option, a list (with `multi`), or null. Outdated responses are discarded.
+ * Returns `{element, input, load()}`; `load` searches with an empty query, as the real client does on opening.
  */
 export function select({ name, id, label, hint, multi, readonly, value, search, onChange, onFailure, describedBy }) {
   let chosen = multi ? (Array.isArray(value) ? [...value] : []) : isOption(value) ? value : null;

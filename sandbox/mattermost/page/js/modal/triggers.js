@@ -1,6 +1,6 @@
 /**
- * Which dialog may open: the one whose trigger is the latest that this client learned, in either order of its two
- * halves, the answer to a press and the event. A newer press drops an older dialog.
+ * Decides which dialog opens: the one with the latest trigger ID. The response to the action and the event can arrive
+ * in either order. A newer action discards an older dialog.
  */
 
 let latest = "";

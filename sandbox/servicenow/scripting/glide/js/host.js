@@ -1,4 +1,4 @@
-/* The way to the host, and the texts that Java would make. Evaluated first; the other parts share the one object `sandbox`. */
+/* Calls to the host, and text formatting as in Java. Evaluated first; the other parts share the object `sandbox`. */
 this.sandbox = (function (global) {
   "use strict";
   var parse = JSON.parse, write = JSON.stringify, RealDate = Date, symbols = Symbol, Wrapper = Proxy, construct = Reflect.construct;
@@ -31,12 +31,12 @@ this.sandbox = (function (global) {
   };
   Object.defineProperty(global, "__sandboxTick", { enumerable: false, writable: false });
 
-  /* As Java would turn it into text. */
+  /* Convert a value to text as Java does. */
   function text(value) {
     return value === null || value === undefined ? "" : String(value);
   }
 
-  /* java.text.MessageFormat; a pattern that it cannot read stays as it is, and the arguments are lost. */
+  /* java.text.MessageFormat. An invalid pattern is returned unchanged, without the arguments. */
   function format(pattern, values) {
     var out = "", quoted = false, i = 0, end, number;
     if (!values.length) return pattern;
@@ -56,7 +56,7 @@ this.sandbox = (function (global) {
     return out;
   }
 
-  /* The instance's clock, also for `new Date()`. */
+  /* The instance's clock, also used by `new Date()`. */
   function now() {
     return call("now");
   }

@@ -319,7 +319,7 @@
     toString: function () { return this[STATE].table; }
   };
 
-  /* A record as the host hands it over: `current`, `previous`. */
+  /* A record that the host passes in: `current`, `previous`. */
   sandbox.record = function (given) {
     if (!given) return null;
     var state = blank(given.table);

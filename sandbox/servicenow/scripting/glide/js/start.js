@@ -1,4 +1,4 @@
-/* Last: takes away what ES5 mode does not have, puts the variables in, and keeps the way back for the host. */
+/* Evaluated last: removes what ES5 mode does not have, sets the variables, and lets the host call back. */
 (function (global, sandbox) {
   "use strict";
   var GONE = ["Map", "Set", "WeakMap", "WeakSet", "WeakRef", "FinalizationRegistry", "Promise", "Proxy", "Reflect", "Symbol", "BigInt",

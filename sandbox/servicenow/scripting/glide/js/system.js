@@ -1,4 +1,4 @@
-/* gs and the helper classes that scoped scripts may use; what is not here does not exist for them either. */
+/* gs and the helper classes of scoped scripts. What is missing here is also missing in scoped scripts. */
 (function (global, sandbox) {
   "use strict";
   var call = sandbox.call, text = sandbox.text;
