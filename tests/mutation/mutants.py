@@ -27,6 +27,7 @@ _ARITHMETIC: dict[type[ast.operator], str] = {
     ast.BitOr: "&",
     ast.BitAnd: "|",
 }
+_GENERICS = {"Callable", "dict", "list", "tuple"}
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -111,6 +112,10 @@ class _Finder(ast.NodeVisitor):
             self._change(node, "pass")
         self.generic_visit(node)
 
+    def visit_Assign(self, node: ast.Assign) -> None:
+        if not _is_type(node.value):
+            self.generic_visit(node)
+
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         if node.value is not None:
             self.visit(node.value)
@@ -125,6 +130,8 @@ class _Finder(ast.NodeVisitor):
             self.visit(node.value)
 
     def visit_If(self, node: ast.If) -> None:
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return
         self._negated(node.test)
         self.generic_visit(node)
 
@@ -209,6 +216,11 @@ def _short(text: str) -> str:
 
 def _named(keyword: ast.keyword) -> str:
     return f"{keyword.arg}=" if keyword.arg else "**"
+
+
+def _is_type(node: ast.expr) -> bool:
+    """Whether it is the value of a type alias, which can contain forward references."""
+    return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in _GENERICS
 
 
 def _is_log(node: ast.expr) -> bool:

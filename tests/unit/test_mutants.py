@@ -42,6 +42,8 @@ def test_each_place_is_changed_in_each_way(source: str, changed: list[str]) -> N
         '"""What it is."""',
         "log.warning('x', a=1)",
         "def f() -> 'str': ...",
+        "Place = Callable[[str], 'Record']",
+        "if TYPE_CHECKING:\n    from a import b",
         "user_message = 'Nothing was saved. Try again.'",
         "x = f'{a}…'",
     ],
