@@ -1,4 +1,4 @@
-"""What scenarios about records share: forms by name, values of fields, rows by number, cards."""
+"""Helpers for scenarios about records: forms by name, values of fields, rows by number, cards."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def view(person: MattermostClient, number: str, channel: str = "service-desk") -
 
 
 def act(person: MattermostClient, number: str, action: str, channel: str = "service-desk") -> Json:
-    """Press a button of a record's view; the answer."""
+    """Press a button of a record's view; returns the answer."""
     return person.submit(view(person, number, channel), {"action": action}, channel=channel)
 
 
@@ -57,12 +57,12 @@ def opened(answer: Json) -> Json:
 
 
 def row(world: World, number: str, table: str = "task") -> dict[str, str]:
-    """A row as ServiceNow holds it."""
+    """A row in ServiceNow."""
     return next(one for one in world.servicenow.rows(table) if one["number"] == number)
 
 
 def change(world: World, table: str, sys_id: str, **columns: str) -> None:
-    """Somebody else changes a row meanwhile."""
+    """Someone else changes a row."""
     world.administer("PATCH", f"/api/now/table/{table}/{sys_id}", columns)
 
 
@@ -78,5 +78,5 @@ def facts(post: Json) -> dict[str, str]:
 
 
 def written(world: World) -> list[Json]:
-    """What ServiceNow was asked to change."""
+    """Write requests that ServiceNow received."""
     return [entry for entry in world.servicenow.requests() if entry["method"] in {"POST", "PATCH", "PUT", "DELETE"}]

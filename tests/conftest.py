@@ -1,4 +1,4 @@
-"""Fixtures: the doubles, and the world around the service."""
+"""Fixtures: the doubles and the world around the service."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,19 +16,19 @@ from web.logs import configure_logs
 
 __all__ = ["every_log_line"]
 
-# How long one example takes says more about the machine than about us.
+# How long one example takes depends more on the machine than on us.
 settings.register_profile("ours", deadline=None)
 settings.load_profile("ours")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits comes first in its file, so that it is not what everybody waits for at the end."""
+    """Run the tests that wait first in their file, so that nobody waits for them at the end."""
     items.sort(key=lambda item: item.get_closest_marker("waits") is None)
 
 
 @pytest.fixture(scope="session")
 def doubles() -> Iterator[tuple[MattermostDouble, ServiceNowDouble]]:
-    """One of each for the whole run; reset before every world."""
+    """One of each for the whole run, reset before every world."""
     configure_logs("error", "console")
     with MattermostDouble() as mattermost, ServiceNowDouble() as servicenow:
         yield mattermost, servicenow
@@ -36,7 +36,7 @@ def doubles() -> Iterator[tuple[MattermostDouble, ServiceNowDouble]]:
 
 @pytest.fixture
 def empty_world(doubles: tuple[MattermostDouble, ServiceNowDouble], tmp_path: Path) -> Iterator[World]:
-    """The service runs, its OAuth client is registered; nothing is installed in Mattermost yet."""
+    """The service runs and its OAuth client is registered, but nothing is installed in Mattermost."""
     mattermost, servicenow = doubles
     world = World.begin(mattermost, servicenow, tmp_path)
     yield world
@@ -54,7 +54,7 @@ def world(empty_world: World) -> World:
 
 @pytest.fixture
 def component(world: World) -> Component:
-    """ServiceNow's sender, whose key the service knows; `agent` is connected, the bot is in two channels."""
+    """ServiceNow as a sender with a known key; `agent` is connected, and the bot is in two channels."""
     world.connected("agent")
     invite_bot(world, "service-desk", "town-square")
     world.restart(webhook_keys=(WebhookKey(key_id=KEY_ID, secret=SECRET, from_environment=True),))

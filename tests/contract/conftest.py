@@ -1,4 +1,4 @@
-"""A ServiceNow double for the modules of this folder; each test begins with a fresh instance."""
+"""A ServiceNow double for this folder's modules; each test starts with a new instance."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -22,7 +22,7 @@ def started() -> Iterator[ServiceNowDouble]:
 
 @pytest.fixture
 def double(started: ServiceNowDouble) -> ServiceNowDouble:
-    """As after the start."""
+    """The double as after its start."""
     started.reset()
     return started
 
@@ -35,7 +35,7 @@ def moment() -> Moment:
 
 @pytest.fixture(params=["tinydb"])
 def open_(request: pytest.FixtureRequest, tmp_path: Path, moment: Moment) -> Iterator[Open]:
-    """Opens the same storage again and again, as a restarted process does."""
+    """Opens the same storage repeatedly, as a restarted process does."""
     urls = {"tinydb": f"tinydb://{tmp_path}/data"}
     opened: list[Stores] = []
 

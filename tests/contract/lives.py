@@ -1,4 +1,4 @@
-"""The service in processes that die, one after the other: the other side of `tests/contract/crashing.py`."""
+"""Run the service in processes that die one after the other; `tests/contract/crashing.py` is the process."""
 
 import pickle
 import subprocess
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 class Lives:
-    """Starts the service again and again."""
+    """Starts the service repeatedly."""
 
     def __init__(self, world: World, folder: Path) -> None:
         self._world = world
@@ -24,19 +24,19 @@ class Lives:
         self._address = f"{world.config.app_url}/healthz"
 
     def begin(self, point: str = "-", number: int = 0) -> int:
-        """Begin a life; its process id."""
+        """Start a life; returns its process ID."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(f"{point} {number} {self._world.offset}\n")
         return int(self.process.stdout.readline())
 
     def ended(self) -> int:
-        """Wait for its end; how it ended."""
+        """Wait for its end; returns how it ended."""
         assert self.process.stdout is not None
         return int(self.process.stdout.readline())
 
     def close(self) -> None:
-        """No further life."""
+        """Start no more lives."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()

@@ -1,4 +1,4 @@
-"""What of a batch may be shown, for whom it is, and where it is told."""
+"""What parts of a batch can be shown, whom they are for, and where they are posted."""
 
 from dataclasses import replace
 from typing import Any
@@ -32,12 +32,12 @@ def grant(events: str, owner_id: str = "a", options: str = "") -> Grant:
 
 
 def view(*grants: Grant, sees: tuple[str, ...] = SEEN, changes: tuple[Change, ...] = (STATE, PRIORITY)) -> OwnerView:
-    """A record of which an owner sees columns."""
+    """A record with the columns that an owner can see."""
     return OwnerView(list(grants), Record("incident", RECORD, {name: Cell("x") for name in sees}), changes)
 
 
 def row(*views: OwnerView, **more: Any) -> NoticeRow:
-    """A row that these see."""
+    """A row that these owners see."""
     made = NoticeRow(REPORTED, [one for each in views for one in each.grants], "e1", views=list(views))
     return replace(made, **more)
 
@@ -45,34 +45,34 @@ def row(*views: OwnerView, **more: Any) -> NoticeRow:
 EVERYTHING = grant("state,priority,commented,work_notes")
 
 
-def test_everything_is_shown_to_who_asked_for_it_and_sees_it() -> None:
-    """With who did it."""
+def test_everything_is_shown_to_owners_who_asked_for_it_and_see_it() -> None:
+    """The post names who did it."""
     whole = Save(list(REPORTED.events), [STATE, PRIORITY], [PUBLIC, PRIVATE], REPORTED.actor, "e1")
     assert row(view(EVERYTHING)).save(True) == whole
 
 
-def test_nothing_is_shown_where_nobody_sees_the_record() -> None:
-    """Only that something changed, by a mark."""
+def test_nothing_is_shown_if_nobody_sees_the_record() -> None:
+    """The post only says that something changed."""
     unread = NoticeRow(REPORTED, [EVERYTHING], "e1")
     assert unread.save(True) == Save((), mark="e1")
     assert (unread.hint, unread.bare, unread.record) == (False, False, None)
 
 
-def test_texts_are_shown_where_a_reader_sees_their_journal_and_wants_them() -> None:
-    """And work notes only where the setting lets them into channels at all."""
+def test_texts_are_shown_if_a_reader_sees_and_wants_them() -> None:
+    """Work notes also need the setting that allows them in channels."""
     assert list(row(view(EVERYTHING)).save(False).comments) == [PUBLIC]
     assert list(row(view(EVERYTHING, sees=("comments",))).save(True).comments) == [PUBLIC]
     assert list(row(view(EVERYTHING, sees=("work_notes",))).save(True).comments) == [PRIVATE]
     assert list(row(view(EVERYTHING, sees=("state",))).save(True).comments) == []
     assert list(row(view(grant("state,commented"))).save(True).comments) == [PUBLIC]
     assert list(row(view(grant("commented,work_notes", options="hide_comment"))).save(True).comments) == []
-    # One who sees no work notes and one who did not ask for them: together they show none.
+    # One can't see work notes and one didn't ask for them: together they show none.
     blind = view(grant("work_notes"), sees=("state", "comments"))
     assert list(row(blind, view(grant("commented", "b"))).save(True).comments) == [PUBLIC]
 
 
-def test_only_columns_that_a_reader_sees_are_shown() -> None:
-    """In the words of the first; in the order of the report."""
+def test_only_visible_columns_are_shown() -> None:
+    """With the first reader's labels and values, in the report's order."""
     other = replace(STATE, new="Offen")
     first, second = view(EVERYTHING, changes=(PRIORITY,)), view(grant("state", "b"), changes=(other,))
     assert list(row(first).save(True).changes) == [PRIORITY]
@@ -80,14 +80,14 @@ def test_only_columns_that_a_reader_sees_are_shown() -> None:
     assert list(row(view(EVERYTHING), second).save(True).changes) == [STATE, PRIORITY]
 
 
-def test_only_events_that_a_reader_asked_for_are_told() -> None:
-    """In the order of the report."""
+def test_only_requested_events_are_posted() -> None:
+    """In the report's order."""
     assert list(row(view(grant("priority,state,closed"))).save(True).events) == ["state", "priority"]
     assert list(row(view(grant("state")), view(grant("commented", "b"))).save(True).events) == ["state", "commented"]
 
 
-def test_a_post_is_for_its_readers_and_without_any_for_all_who_subscribed() -> None:
-    """The first reader's eyes are the card's."""
+def test_a_post_is_for_its_readers_or_else_for_all_subscribers() -> None:
+    """The card shows what the first reader sees."""
     first, second = view(EVERYTHING), view(grant("state", "b"))
     both = row(first, second, grants=[EVERYTHING])
     assert both.shown_for() == [*first.grants, *second.grants]
@@ -95,17 +95,17 @@ def test_a_post_is_for_its_readers_and_without_any_for_all_who_subscribed() -> N
     assert NoticeRow(REPORTED, [EVERYTHING], "e1").shown_for() == [EVERYTHING]
 
 
-def test_as_few_owners_as_are_needed_are_read_for() -> None:
-    """A second one only for a part that those before do not ask for; each once, in order."""
+def test_as_few_owners_as_needed_are_read_for() -> None:
+    """A second one only for a part that those before don't ask for; each once, in order."""
     state, again, comment = grant("state"), grant("state", "b"), grant("commented", "c")
     assert list(NoticeRow(REPORTED, [state, again, comment, grant("priority")], "e1").readers()) == ["a", "c"]
-    # What an owner asks for counts with each of this owner's subscriptions.
+    # What an owner asks for counts for each of this owner's subscriptions.
     assert list(NoticeRow(REPORTED, [state, grant("priority"), grant("priority", "b")], "e1").readers()) == ["a"]
     assert list(NoticeRow(REPORTED, [grant("closed"), again], "e1").readers()) == ["a", "b"]
 
 
-def test_a_part_is_an_event_of_the_report_or_a_text_that_it_has() -> None:
-    """Who hides texts asks for less."""
+def test_a_part_is_an_event_or_a_text_of_the_report() -> None:
+    """An owner who hides texts asks for less."""
     either = NoticeRow(REPORTED, [], "e1")
     hides, shows = grant("commented", options="hide_comment"), grant("commented", "b")
     assert either.adds(shows, [hides]) is True
@@ -117,14 +117,14 @@ def test_a_part_is_an_event_of_the_report_or_a_text_that_it_has() -> None:
 
 
 def test_journals_follow_from_events() -> None:
-    """And from nothing else; none where texts are hidden."""
+    """None is read where texts are hidden."""
     assert shown_journals(grant("state,commented,work_notes,of_later")) == {"comments", "work_notes"}
     assert shown_journals(grant("state,commented")) == {"comments"}
     assert shown_journals(grant("commented", options="in_channel,hide_comment")) == set()
 
 
-def test_an_option_counts_where_a_reader_has_it() -> None:
-    """Not where only somebody has it for whom nothing is shown."""
+def test_an_option_counts_if_a_reader_has_it() -> None:
+    """Not if only someone has it for whom nothing is shown."""
     loud = grant("state", "b", "in_channel")
     assert has_option(PostOption.IN_CHANNEL, [row(view(loud))]) is True
     assert has_option(PostOption.MENTION_ASSIGNEE, [row(view(loud))]) is False
@@ -151,22 +151,22 @@ RAISED: dict[str, tuple[Change, bool]] = {
 
 
 @pytest.mark.parametrize("how", RAISED)
-def test_a_raised_priority_is_told_in_the_channel_itself(how: str) -> None:
-    """By the values; in reports without them by the first digit of the words."""
+def test_a_raised_priority_is_posted_in_the_channel_itself(how: str) -> None:
+    """Values are compared; in reports without them, the first digit of the text."""
     change, urgent = RAISED[how]
     report = replace(REPORTED, changes=[STATE, change], events=("priority",))
     assert in_channel([row(view(EVERYTHING), report=report)]) is urgent
 
 
-def test_a_reopened_record_is_told_in_the_channel_itself() -> None:
+def test_a_reopened_record_is_posted_in_the_channel_itself() -> None:
     """Whatever else changed."""
     assert (
         in_channel([row(view(EVERYTHING), report=replace(REPORTED, events=("state", "reopened"), changes=[]))]) is True
     )
 
 
-def test_a_count_of_saves_is_a_number() -> None:
-    """0 where there is none to read."""
+def test_a_modification_count_is_a_number() -> None:
+    """It is 0 if it can't be read."""
     assert mod_count_of(Record("incident", RECORD, {"sys_mod_count": Cell("12", "x")})) == 12
     assert mod_count_of(Record("incident", RECORD, {"sys_mod_count": Cell("1,2")})) == 0
     assert (mod_count_of(Record("incident", RECORD)), mod_count_of(None)) == (0, 0)
@@ -192,8 +192,8 @@ def test_a_removed_subscription_gets_no_post_of_any_event() -> None:
     assert [one.grants for one in notice.rows] == [[stays], []]
 
 
-def test_a_batch_waits_as_long_as_the_other_side_asks() -> None:
-    """The longest of several; without a wish for no time at all."""
+def test_a_batch_waits_as_long_as_the_server_asks() -> None:
+    """For the longest of several; without a request it doesn't wait."""
     notice = Notice(Batch(batch_id="b", channel_id=CHANNEL, table="incident", record_id=RECORD, claimed_at=NOW))
     assert (notice.place, notice.post_count, notice.retry_after) == ((CHANNEL, RECORD), 0, 0.0)
     notice.postpone(MattermostSilent("down"))

@@ -1,4 +1,4 @@
-"""What administrators learn about notices, what was refused at the door, and what an earlier process posted."""
+"""What administrators see about notices, which reports were rejected, and what an earlier process posted."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ def queued(event_id: str, stored_at: float, channel_id: str = CHANNEL) -> Queued
 
 
 def batch(batch_id: str, claimed_at: float, reason: str) -> Batch:
-    """One that failed, or not yet."""
+    """A batch that failed, or not yet."""
     return Batch(
         batch_id=batch_id,
         channel_id=CHANNEL,
@@ -51,13 +51,13 @@ def batch(batch_id: str, claimed_at: float, reason: str) -> Batch:
     )
 
 
-def test_nothing_has_happened_at_first(stores: Stores) -> None:
+def test_the_status_is_empty_at_first(stores: Stores) -> None:
     """No counts, no times."""
     assert Health(stores.outbox, ManualClock()).health() == DeliveryHealth()
 
 
-def test_everything_that_happened_is_told(stores: Stores) -> None:
-    """Counted; of the batches that failed the reason of the oldest."""
+def test_everything_that_happened_is_counted(stores: Stores) -> None:
+    """Of the failed batches, the oldest one's reason is shown."""
     moment = ManualClock()
     health = Health(stores.outbox, moment)
     for number, at in enumerate((NOW + 5, NOW + 3, NOW + 4)):
@@ -92,8 +92,8 @@ def test_everything_that_happened_is_told(stores: Stores) -> None:
 
 
 @pytest.mark.usefixtures("every_log_line")
-def test_refusals_are_counted_and_their_lines_limited() -> None:
-    """Anybody can send rubbish: a line a second at most, and every one counted."""
+def test_rejections_are_counted_and_their_log_lines_limited() -> None:
+    """Anyone can send invalid reports: at most one line per second, and every one is counted."""
     moment = ManualClock()
     refusals = Rejections(moment)
     assert (refusals.counts(), refusals.at, refusals.reason, refusals.clock_offset) == ({}, 0.0, "", 0.0)
@@ -106,8 +106,8 @@ def test_refusals_are_counted_and_their_lines_limited() -> None:
     assert [(line["reason"], line["detail"]) for line in logs] == [("bad_mac", "why")]
 
 
-def test_who_waits_for_a_test_is_woken_by_it() -> None:
-    """Also where it came before; another one wakes nobody."""
+def test_a_test_report_wakes_the_waiting_administrator() -> None:
+    """Even if it came first; another one wakes nobody."""
     arrivals = ReceivedTests()
     assert arrivals.arrived("n1", 0) is False
     arrivals.note("n0")
@@ -122,7 +122,7 @@ def test_who_waits_for_a_test_is_woken_by_it() -> None:
 
 @dataclass
 class Bot:
-    """What channels hold."""
+    """What channels contain."""
 
     fails: Exception | None = None
     asked: list[tuple[str, float]] = field(default_factory=list)
@@ -134,8 +134,8 @@ class Bot:
         return {f"in {channel_id}": Posted("p1")}
 
 
-def test_a_channel_is_looked_through_once_for_what_was_left_behind() -> None:
-    """From the oldest row on; not for rows that came since."""
+def test_each_channel_is_searched_once_for_earlier_posts() -> None:
+    """From the oldest row on; not for rows that arrived since."""
     bot = Bot()
     left = [queued("e1", NOW + 5), queued("e2", NOW + 3), queued("e3", NOW + 4, "d" * 26)]
     earlier = PostedLookup(left, cast("Any", bot))
@@ -146,8 +146,8 @@ def test_a_channel_is_looked_through_once_for_what_was_left_behind() -> None:
     assert bot.asked == [(CHANNEL, NOW + 3), ("d" * 26, NOW + 4)]
 
 
-def test_a_closed_channel_holds_nothing_and_a_silent_mattermost_is_asked_again() -> None:
-    """Publisher finds out that it is closed."""
+def test_an_archived_channel_has_none_and_an_unavailable_mattermost_is_asked_again() -> None:
+    """The publisher notices that it is archived."""
     bot = Bot(ChannelClosed("archived"))
     one = queued("e1", NOW)
     earlier = PostedLookup([one], cast("Any", bot))

@@ -1,4 +1,4 @@
-"""How a batch becomes posts: with a card or under it, in how many, and what the channel has of the record then."""
+"""How a batch becomes posts: with a card or as a reply, how many, and what is stored about the channel's thread."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ ROOT = "root"
 
 @dataclass
 class Bot:
-    """What was posted and shown; ``gone`` are roots that were deleted."""
+    """What was posted and shown; ``gone`` has deleted roots."""
 
     posts: list[tuple[str, str, Card | None, str, Mark]] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
@@ -54,8 +54,8 @@ class Bot:
 
 
 @dataclass
-class Desk:
-    """Publisher on a storage of its own."""
+class Setup:
+    """The publisher on its own storage."""
 
     stores: Stores
     moment: ManualClock
@@ -80,7 +80,7 @@ class Desk:
         return CARD
 
     def known(self, **more: Any) -> Thread:
-        """The channel has a thread of the record."""
+        """Store a thread of the record in the channel."""
         made = Thread(
             channel_id=CHANNEL,
             table="incident",
@@ -100,16 +100,16 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """The channel knows nothing of the record."""
+def desk(tmp_path: Path) -> Iterator[Setup]:
+    """The channel doesn't know the record."""
     moment = ManualClock()
     stores = open_stores(tmp_path, moment)
-    yield Desk(stores, moment)
+    yield Setup(stores, moment)
     stores.close()
 
 
 def row(event_id: str = "e1", grant: Grant = GRANT, count: str = "4", cells: Any = None, **more: Any) -> NoticeRow:
-    """A row that the owner sees."""
+    """A row that the owner can see."""
     record = Record("incident", RECORD, {"sys_mod_count": Cell(count), "comments": Cell("x"), **(cells or {})})
     report = replace(REPORT, **({"actor": Actor("d" * 32, "aiko", "Aiko")} | more))
     return NoticeRow(report, [grant], event_id, views=[OwnerView([grant], record)])
@@ -126,15 +126,15 @@ NEW = Thread(
 )
 
 
-def test_the_first_post_of_a_record_has_its_card(desk: Desk) -> None:
+def test_the_first_post_of_a_record_has_its_card(desk: Setup) -> None:
     """Later ones reply to it."""
     assert desk.publisher.post(notice(row())) == NEW
     assert desk.bot.posts == [(CHANNEL, "**State changed** by Aiko", CARD, "", Mark("batch", ("e1",)))]
     assert (desk.drawn, desk.bot.shown) == ([(RECORD, CHANNEL)], [])
 
 
-def test_a_later_post_replies_and_renews_the_card_where_it_is_older(desk: Desk) -> None:
-    """And every card that people shared; drawn once."""
+def test_a_later_post_replies_and_updates_an_older_card(desk: Setup) -> None:
+    """And every card that people shared; it is rendered once."""
     known = desk.known()
     desk.stores.cards.add(CHANNEL, RECORD, "shared")
     assert desk.publisher.post(notice(row())) == replace(known, last_at=NOW, mod_count=4)
@@ -142,8 +142,8 @@ def test_a_later_post_replies_and_renews_the_card_where_it_is_older(desk: Desk) 
     assert (desk.bot.shown, len(desk.drawn)) == ([ROOT, "shared"], 1)
 
 
-def test_a_card_that_is_as_new_is_left_alone(desk: Desk) -> None:
-    """And not even drawn; one that can't be renewed stays what it was."""
+def test_a_current_card_is_left_alone(desk: Setup) -> None:
+    """It isn't even rendered; one that can't be updated keeps its content."""
     known = desk.known(mod_count=4)
     assert desk.publisher.post(notice(row())) == replace(known, last_at=NOW)
     assert (desk.bot.shown, desk.drawn) == ([], [])
@@ -152,8 +152,8 @@ def test_a_card_that_is_as_new_is_left_alone(desk: Desk) -> None:
     assert desk.publisher.post(notice(row())) == replace(known, last_at=NOW)
 
 
-def test_a_thread_ends_after_thirty_days(desk: Desk) -> None:
-    """To the second."""
+def test_a_thread_ends_after_thirty_days(desk: Setup) -> None:
+    """Exact to the second."""
     desk.known(root_at=NOW - THREAD_LIFE + 1)
     desk.publisher.post(notice(row()))
     desk.known(root_at=NOW - THREAD_LIFE)
@@ -163,15 +163,15 @@ def test_a_thread_ends_after_thirty_days(desk: Desk) -> None:
     assert desk.publisher.thread_of(BATCH, Posted("p2")) == replace(NEW, root_id="p2", mod_count=0)
 
 
-def test_what_is_told_in_the_channel_has_a_card_and_leaves_the_thread(desk: Desk) -> None:
-    """The next replies go under the older root."""
+def test_a_post_in_the_channel_itself_has_a_card_and_keeps_the_thread(desk: Setup) -> None:
+    """The next replies go to the older root."""
     known = desk.known()
     assert desk.publisher.post(notice(row(grant=LOUD))) == replace(known, last_at=NOW, mod_count=4)
     assert [(card, root_id) for _, _, card, root_id, _ in desk.bot.posts] == [(CARD, "")]
     assert desk.bot.shown == [ROOT]
 
 
-def test_a_root_that_was_deleted_is_replaced(desk: Desk) -> None:
+def test_a_deleted_root_is_replaced(desk: Setup) -> None:
     """By a new post with the card; later ones reply to that."""
     desk.known()
     desk.bot.gone = {ROOT}
@@ -188,8 +188,8 @@ def long(**more: Any) -> NoticeRow:
     return row(grant=WRITES, events=("commented",), comments=LONG, **more)
 
 
-def test_a_long_notice_goes_on_under_its_first_post(desk: Desk) -> None:
-    """Numbered; each but the last says that more comes."""
+def test_a_long_notice_continues_under_its_first_post(desk: Setup) -> None:
+    """Posts are numbered; each except the last says that more follows."""
     desk.publisher.post(notice(long()))
     marks = [mark for *_, mark in desk.bot.posts]
     assert len(marks) == 3
@@ -202,20 +202,20 @@ def test_a_long_notice_goes_on_under_its_first_post(desk: Desk) -> None:
     assert (told[-1], len(set(told))) == ("e1", len(told))
 
 
-def test_the_first_of_two_posts_says_that_more_comes(desk: Desk) -> None:
-    """So that a process that dies between them goes on."""
+def test_the_first_of_two_posts_says_that_more_follows(desk: Setup) -> None:
+    """So if the process dies between them, the next one continues."""
     desk.publisher.post(notice(row(grant=WRITES, events=("commented",), comments=LONG[:2])))
     assert [mark.more for *_, mark in desk.bot.posts] == [True, False]
 
 
-def test_a_batch_is_shown_as_the_last_row_that_can_be_read(desk: Desk) -> None:
-    """Where another row of it can't be."""
+def test_a_batch_shows_the_last_readable_row(desk: Setup) -> None:
+    """If another of its rows can't be read."""
     assert desk.publisher.post(notice(row(), *unread("e2"))) == NEW
     assert desk.bot.posts[0][2] is CARD
 
 
-def test_a_long_notice_goes_on_where_an_earlier_try_stopped(desk: Desk) -> None:
-    """Under the thread's root where its first post is a reply; in the channel where that was deleted meanwhile."""
+def test_a_long_notice_continues_after_an_earlier_attempt(desk: Setup) -> None:
+    """Under the thread's root if its first post is a reply; in the channel if that was deleted in the meantime."""
     desk.publisher.post(notice(long()))
     first, *others = [mark for *_, mark in desk.bot.posts]
     desk.bot.posts.clear()
@@ -232,8 +232,8 @@ def test_a_long_notice_goes_on_where_an_earlier_try_stopped(desk: Desk) -> None:
     ]
 
 
-def test_what_was_told_already_is_not_posted_again(desk: Desk) -> None:
-    """The thread is that of the post that was found; nothing at all is said where there is none."""
+def test_what_was_already_posted_isnt_posted_again(desk: Setup) -> None:
+    """The thread is that of the post that was found; without one nothing is posted."""
     done = notice(row(), posted_events={"e1"}, posted=Posted("p1", "r1"))
     assert desk.publisher.post(done) == replace(NEW, root_id="r1", mod_count=0)
     assert desk.publisher.post(replace(done, posted=None)) is None
@@ -243,8 +243,8 @@ def test_what_was_told_already_is_not_posted_again(desk: Desk) -> None:
     assert desk.bot.posts == []
 
 
-def test_an_earlier_try_is_looked_for_from_the_claim_on(desk: Desk) -> None:
-    """By the batch's id."""
+def test_an_earlier_attempt_is_searched_for_since_its_claim(desk: Setup) -> None:
+    """By the batch's ID."""
     found = Found(Posted("p1"), frozenset({"e1"}), 1, True)
     desk.bot.left = found
     assert desk.publisher.found(BATCH) is found
@@ -256,8 +256,8 @@ def unread(*event_ids: str, grant: Grant = GRANT) -> list[NoticeRow]:
     return [NoticeRow(REPORT, [grant], event_id, bare=True) for event_id in event_ids]
 
 
-def test_a_record_that_nobody_can_read_now_is_said_to_have_changed(desk: Desk) -> None:
-    """No more than that, by a link; without what was told, and without a card."""
+def test_a_record_that_nobody_can_read_now_is_reported_as_changed(desk: Setup) -> None:
+    """Only with a link, without parts that were already posted, and without a card."""
     known = desk.known()
     told = notice(*unread("e1", "e2"), posted_events={"e1"})
     assert desk.publisher.post(told) == replace(known, last_at=NOW)
@@ -273,8 +273,8 @@ def test_a_record_that_nobody_can_read_now_is_said_to_have_changed(desk: Desk) -
     assert (desk.bot.shown, desk.drawn) == ([], [])
 
 
-def test_a_record_that_nobody_can_read_now_is_not_named_anew(desk: Desk) -> None:
-    """Once the card is deleted by which the channel knew it; unless its subscriber could read it alone."""
+def test_a_record_that_nobody_can_read_now_isnt_named_again(desk: Setup) -> None:
+    """After the card that made it known to the channel was deleted; unless its subscriber could read it alone."""
     desk.known()
     desk.bot.gone = {ROOT}
     assert desk.publisher.post(notice(*unread("e1"))) is None
@@ -291,8 +291,8 @@ ASSIGNED = {"assigned_to": Cell("9" * 32)}
 CALLS = replace(GRANT, options="mention_assignee")
 
 
-def mentions(desk: Desk, *rows: NoticeRow) -> bool:
-    """Whether the assignee is called."""
+def mentions(desk: Setup, *rows: NoticeRow) -> bool:
+    """Whether the assignee is mentioned."""
     desk.bot.posts.clear()
     desk.publisher.post(notice(*rows))
     [(_, text, _, _, _)] = desk.bot.posts
@@ -300,8 +300,8 @@ def mentions(desk: Desk, *rows: NoticeRow) -> bool:
     return "@name-p" in text
 
 
-def test_an_assignee_who_is_linked_is_called_where_a_subscription_wants_it(desk: Desk) -> None:
-    """Not for what they did themselves, not somebody else, and nobody where nobody is assigned."""
+def test_a_linked_assignee_is_mentioned_if_a_subscription_wants_it(desk: Setup) -> None:
+    """Not for their own work, not someone else, and nobody if the record is unassigned."""
     desk.stores.accounts.put(replace(ACCOUNT, identity=Identity("8" * 32)))
     assert mentions(desk, row(grant=CALLS, cells=ASSIGNED)) is False
     desk.stores.accounts.put(replace(ACCOUNT, person_id="p", identity=Identity("9" * 32)))
@@ -315,7 +315,7 @@ def test_an_assignee_who_is_linked_is_called_where_a_subscription_wants_it(desk:
     assert mentions(desk, row(grant=CALLS)) is False
 
 
-def test_a_test_says_that_it_is_one(desk: Desk) -> None:
+def test_a_test_says_that_it_is_one(desk: Setup) -> None:
     """In its first line."""
     desk.publisher.post(notice(row(test="nonce")))
     assert desk.bot.posts[0][1].startswith("*This is a test that somebody asked for; nothing has changed.*\n")

@@ -1,4 +1,4 @@
-"""What is due and in what batches, whatever arrives, fails, and however the clock is set."""
+"""What is due and in which batches, whatever arrives or fails, and however the clock is set."""
 
 import itertools
 from dataclasses import replace
@@ -23,7 +23,7 @@ NOW = 1_800_000_000.0
 
 
 class Simulation:
-    """An outbox in memory, driven by the decisions under test."""
+    """An outbox in memory, driven by the decisions that are tested."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -56,7 +56,7 @@ class Simulation:
         return due(rows, batches, self.last_post, self.now, limit=50, new_id=lambda: f"batch-{next(self.ids)}")
 
     def round(self, fails: bool = False) -> None:
-        """One round of the worker: claim, and post or fail."""
+        """One round of the worker: claim, then post or fail."""
         plan = self.plan()
         for claim in plan.claims:
             self.batches[claim.batch.batch_id] = claim.batch
@@ -72,7 +72,7 @@ class Simulation:
                 self.post(batch)
 
     def post(self, batch: Batch) -> None:
-        """Deliver and settle."""
+        """Deliver and acknowledge."""
         keys = [row.key for row in self.rows.values() if row.batch_id == batch.batch_id]
         self.posts.append((self.now, batch.channel_id, batch.record_id, keys))
         self.last[batch.channel_id, batch.record_id] = self.now
@@ -81,7 +81,7 @@ class Simulation:
             del self.rows[key]
 
     def last_post(self, channel: str, record: str) -> float:
-        """As threads tell it."""
+        """The time of the last post, as threads store it."""
         return self.last.get((channel, record), 0.0)
 
     def finish(self) -> None:
@@ -109,7 +109,7 @@ STEPS = st.lists(
 
 
 def run(steps: list[tuple[object, ...]], back: bool) -> Simulation:
-    """A run of the worker's rounds between arrivals, and to its end."""
+    """Run the worker's rounds between arrivals, until the end."""
     simulation = Simulation()
     for step in steps:
         match step:
@@ -127,8 +127,8 @@ def run(steps: list[tuple[object, ...]], back: bool) -> Simulation:
 
 @settings(max_examples=120, deadline=None)
 @given(STEPS)
-def test_nothing_is_lost_or_told_twice_however_the_clock_is_set(steps: list[tuple[object, ...]]) -> None:
-    """Every event is in exactly one post, within a bounded time, also when the clock is set back at any moment."""
+def test_nothing_is_lost_or_posted_twice_however_the_clock_is_set(steps: list[tuple[object, ...]]) -> None:
+    """Every event is in exactly one post, within a bounded time, even if the clock is set back at any moment."""
     simulation = run(steps, back=True)
     told = [key for _, _, _, keys in simulation.posts for key in keys]
     assert sorted(told) == sorted(simulation.stored)
@@ -139,7 +139,7 @@ def test_nothing_is_lost_or_told_twice_however_the_clock_is_set(steps: list[tupl
 @settings(max_examples=120, deadline=None)
 @given(STEPS)
 def test_a_record_keeps_its_order_in_a_channel(steps: list[tuple[object, ...]]) -> None:
-    """Of one record in one channel, events are told in the order in which they came, through failures too."""
+    """Events of one record in one channel are posted in order of arrival, even after failures."""
     simulation = run(steps, back=True)
     order = {key: number for number, key in enumerate(simulation.stored)}
     for place in {(channel, record) for _, channel, record, _ in simulation.posts}:
@@ -176,8 +176,8 @@ def test_the_first_event_is_due_at_once_and_later_ones_are_collected() -> None:
         assert plan(last_post) == Due([], [], last_post + 20)
 
 
-def test_what_is_saved_at_once_for_two_channels_is_two_posts() -> None:
-    """Channels have batches of their own, and a batch of theirs that fails holds no other channel up."""
+def test_changes_for_two_channels_at_once_are_two_posts() -> None:
+    """Each channel has its own batches, and a failing one delays no other channel."""
     simulation = Simulation()
     simulation.arrive("A", "x")
     simulation.arrive("B", "x")
@@ -186,8 +186,8 @@ def test_what_is_saved_at_once_for_two_channels_is_two_posts() -> None:
     assert sorted((channel, len(keys)) for _, channel, _, keys in simulation.posts) == [("A", 2), ("B", 1)]
 
 
-def test_a_failed_batch_is_tried_again_as_it_was() -> None:
-    """What arrives meanwhile goes into the next batch."""
+def test_a_failed_batch_is_retried_unchanged() -> None:
+    """What arrives in the meantime goes into the next batch."""
     simulation = Simulation()
     simulation.arrive("A", "x")
     simulation.round(fails=True)
@@ -196,8 +196,8 @@ def test_a_failed_batch_is_tried_again_as_it_was() -> None:
     assert [keys for _, _, _, keys in simulation.posts] == [["event-0"], ["event-1"]]
 
 
-def test_pauses_double_from_a_second_to_a_quarter_of_an_hour_for_a_day() -> None:
-    """1, 2, 4 … 900 seconds; longer where the other side asks for it; given up after 24 hours."""
+def test_pauses_double_from_a_second_to_fifteen_minutes_for_a_day() -> None:
+    """1, 2, 4 … 900 seconds; longer if the server asks for it; given up after 24 hours."""
     batch: Batch | None = Batch(batch_id="b", channel_id="c", table="t", record_id="r", claimed_at=NOW)
     now = NOW
     pauses: list[float] = []
@@ -231,7 +231,7 @@ def waiting(key: str, record: str = "x", number: int = 0, stored_at: float = NOW
 
 
 def failed(batch_id: str, retry_at: float, claimed_at: float = NOW - 50, attempts: int = 1) -> Batch:
-    """A batch that is to be tried again."""
+    """A batch to be retried."""
     return Batch(
         batch_id=batch_id,
         channel_id="A",
@@ -244,20 +244,22 @@ def failed(batch_id: str, retry_at: float, claimed_at: float = NOW - 50, attempt
 
 
 def decided(rows: list[Queued], batches: list[Batch], most: int = 50) -> tuple[list[str], list[tuple[str, ...]]]:
-    """Batches to be tried again, and the rows of each new one."""
+    """Batches to be retried, and the rows of each new one."""
     ids = itertools.count()
     plan = due(rows, batches, lambda *_: 0.0, NOW, limit=most, new_id=lambda: f"new-{next(ids)}")
     return [one.batch_id for one in plan.retries], [one.keys for one in plan.claims]
 
 
-def test_times_and_limits_are_those_of_the_design() -> None:
-    """Twenty seconds; fifty rows; a second to a quarter of an hour, for a day and at least twenty tries."""
+def test_times_and_limits_are_the_designs() -> None:
+    """Twenty seconds; fifty rows; a second to fifteen minutes, for a day and at least twenty tries."""
     assert (COLLECT_SECONDS, BATCH_ROWS) == (20, 50)
     assert (FIRST_RETRY, LONGEST_RETRY, GIVE_UP_SECONDS, MIN_ATTEMPTS) == (1, 900, 86_400, 20)
 
 
-def test_only_batches_whose_pause_is_over_are_tried_again() -> None:
-    """Those that wait longest come first, then the older ones; a time that no pause reaches is of another clock."""
+def test_only_batches_whose_pause_is_over_are_retried() -> None:
+    """
+    Those that wait longest come first, then the older ones; a time that no pause reaches belongs to another clock.
+    """
     batches = [
         failed("later", NOW + 1),
         failed("now", NOW),
@@ -269,8 +271,8 @@ def test_only_batches_whose_pause_is_over_are_tried_again() -> None:
     assert decided([], batches) == (["older", "newer", "now", "other clock"], [])
 
 
-def test_a_round_takes_no_more_than_its_limit_and_old_batches_first() -> None:
-    """Rows in their order of arrival, whatever the clock said, and batches by how long they have waited."""
+def test_a_round_takes_at_most_its_limit_and_old_batches_first() -> None:
+    """Rows in order of arrival, whatever the clock said, and batches by how long they have waited."""
     rows = [waiting("b", "y", 1, NOW - 20), waiting("a", "x", 2, NOW - 30), waiting("c", "z", 3, NOW - 10)]
     batches = [failed("one", NOW - 1), failed("two", NOW - 2), failed("three", NOW - 3)]
     assert decided(rows, [], 2) == ([], [("b",), ("a",)])
@@ -290,15 +292,15 @@ def test_a_round_at_its_limit_is_followed_by_another_at_once_if_something_is_lef
     assert (next_at(3, retry), next_at(2, retry)) == (None, NOW)
 
 
-def test_a_row_that_is_held_claimed_or_behind_a_batch_is_not_claimed() -> None:
-    """Nothing is posted that an owner was not asked about."""
+def test_a_row_that_is_held_claimed_or_behind_a_batch_isnt_claimed() -> None:
+    """Nothing is posted that an owner wasn't asked about."""
     rows = [waiting("held", held_for="owner"), waiting("claimed", "y", batch_id="b"), waiting("behind", "busy")]
     assert decided(rows, [failed("busy", NOW + 5)]) == ([], [])
     assert decided([*rows, waiting("free")], [failed("busy", NOW + 5)]) == ([], [("free",)])
 
 
 def test_a_batch_is_given_up_after_a_day_and_twenty_tries() -> None:
-    """Not before either; its reason is kept meanwhile."""
+    """Not before both; its reason is kept until then."""
     for claimed_at, attempts in ((NOW - GIVE_UP_SECONDS, 100), (NOW - GIVE_UP_SECONDS - 1, 19)):
         kept = after_failure(failed("b", 0.0, claimed_at, attempts), NOW, "why")
         assert kept is not None

@@ -1,4 +1,4 @@
-"""What must never reach a client of the plain host: an answer of no known shape, a form that breaks a limit."""
+"""What must never reach a client of the plain host: a malformed answer, a form that exceeds a limit."""
 
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from web.plain import DIALOG_PATH, PRESS_PATH, PlainHost, plain_blueprint
 
 
 class _Failing:
-    """A host with a mistake in it."""
+    """A host with a bug."""
 
     def press(self, _body: Any) -> Any:
         raise ZeroDivisionError("a mistake of ours")
@@ -28,8 +28,8 @@ class _Failing:
 
 
 @pytest.mark.parametrize(("path", "key"), [(PRESS_PATH, "ephemeral_text"), (DIALOG_PATH, "error")])
-def test_a_mistake_of_ours_is_said(path: str, key: str) -> None:
-    """Any other answer closes a dialog as if all went well, and leaves a press without a word."""
+def test_our_own_error_is_reported(path: str, key: str) -> None:
+    """Any other answer closes a dialog as if it had succeeded, and leaves a press without an answer."""
     app = Flask(__name__)
     app.register_blueprint(plain_blueprint(cast(PlainHost, _Failing())))
     answer = app.test_client().post(path, json={})
@@ -40,8 +40,8 @@ def test_a_mistake_of_ours_is_said(path: str, key: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "key"), [(PRESS_PATH, "ephemeral_text"), (DIALOG_PATH, "error")])
-def test_a_request_that_is_too_large_is_answered_in_the_same_shape(path: str, key: str) -> None:
-    """The limit of the whole application has an answer for the framework, which a press or dialog can't show."""
+def test_a_request_that_is_too_large_is_answered_in_the_hosts_format(path: str, key: str) -> None:
+    """The whole application's limit answers in the framework's format, which a press or dialog can't show."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = 1000
     answer_errors(app, write_error)
@@ -57,8 +57,8 @@ def about(table: str, columns: dict[str, Column], states: list[Option]) -> State
 
 
 @given(st.lists(st.text("状態保留中解決済みé ab", min_size=1, max_size=60), min_size=3, max_size=3, unique=True))
-def test_states_of_any_name_fit_an_old_server_s_dialog(labels: list[str]) -> None:
-    """Hints that name states are cut to what a dialog takes, in bytes."""
+def test_state_hints_fit_an_old_servers_dialog(labels: list[str]) -> None:
+    """Hints that name states are cut to a dialog's limit, in bytes."""
     states = [Option(label.strip() or "-", value) for label, value in zip(labels, ("1", "6", "7"), strict=True)]
     states = list({option.label: option for option in states}.values())
     form = state_form(about("incident", {}, states), Values({"state": "1"}), state="", steps=False)
@@ -66,8 +66,8 @@ def test_states_of_any_name_fit_an_old_server_s_dialog(labels: list[str]) -> Non
     assert all(len(hint.encode()) <= TEXT_DEFAULT_BYTES for hint in hints)
 
 
-def test_columns_that_an_instance_calls_alike_stay_apart() -> None:
-    """Two fields of one label would be dropped by the clients, so one is numbered."""
+def test_columns_with_the_same_label_stay_distinct() -> None:
+    """Clients would drop the second, so it is numbered."""
     columns = {name: Column(name, "State", "string") for name in ("cause_notes", "fix_notes")}
     form = state_form(
         about("problem", columns, [Option("New", "101")]), Values({"state": "101"}), state="", steps=False
@@ -79,8 +79,8 @@ def test_columns_that_an_instance_calls_alike_stay_apart() -> None:
 
 
 @given(st.text(max_size=200) | st.text("[](@all)~*_`<>#|!:.www/ \n", max_size=60))
-def test_candidates_mean_nothing(text: str) -> None:
-    """Whatever a record is called, inside a sentence of ours it is text."""
+def test_candidates_are_escaped(text: str) -> None:
+    """Whatever a record is called, inside our sentence it is text."""
     sentence = f"Several match: {harmless(text, 100)}, and more."
     tokens = [one for block in MarkdownIt("commonmark").parse(sentence) for one in (block, *(block.children or []))]
     assert {one.type for one in tokens} <= {"paragraph_open", "inline", "text", "text_special", "paragraph_close"}
@@ -88,7 +88,7 @@ def test_candidates_mean_nothing(text: str) -> None:
         assert all(part.startswith("\u200b") for part in sentence.split(sign)[1:])
 
 
-def test_an_ordinary_name_keeps_its_looks() -> None:
+def test_an_ordinary_name_isnt_escaped() -> None:
     """Brackets, dots and dashes of names need no backslash, which a place without Markdown would show."""
     assert (
         harmless("INC0010003: VPN (Berlin-Mitte) drops, 2.4 GHz", 100)
@@ -96,7 +96,7 @@ def test_an_ordinary_name_keeps_its_looks() -> None:
     )
 
 
-def test_words_of_ours_without_markdown() -> None:
-    """Emphasis goes, escapes go, links keep their address."""
+def test_our_text_without_markdown() -> None:
+    """Emphasis and escapes are removed, links keep their address."""
     text = "**admin** changed INC\\-1. [Connect it](https://example.com/x), then `try` again."
     assert unmarked(text) == "admin changed INC-1. Connect it (https://example.com/x), then try again."

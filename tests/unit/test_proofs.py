@@ -1,4 +1,4 @@
-"""The framework's token, claim by claim, on a clock of our own."""
+"""The framework's token, claim by claim, on a clock of its own."""
 
 import json
 
@@ -13,21 +13,21 @@ NOW = 1_000_000.0
 
 
 def bearer(claims: object, *, secret: str = SECRET, algorithm: str = "HS256") -> str:
-    """The header's value around any claims."""
+    """The header's value for any claims."""
     algorithms = [algorithm]
     token = jwt.PyJWS(algorithms=algorithms).encode(json.dumps(claims).encode(), secret, algorithm=algorithm)
     return f"Bearer {token}"
 
 
 def refusal(authorization: str, *, nobody: bool = False) -> str:
-    """Why a token is refused."""
+    """Why a token is rejected."""
     with pytest.raises(NotVerified) as refused:
         acting_user_id(authorization, SECRET, NOW, nobody=nobody)
     return str(refused.value)
 
 
-def test_the_person_is_the_one_that_the_token_names() -> None:
-    """The header is the framework's; a whole number and a fraction both count as an expiry, and so does 0 or 1."""
+def test_the_token_names_the_person() -> None:
+    """The header is the framework's; integer and fractional expiries are valid, and so is 0 or 1."""
     assert HEADER == "Mattermost-App-Authorization"
     for expiry in (NOW, NOW + 0.5, int(NOW)):
         assert acting_user_id(bearer({"exp": expiry, "acting_user_id": "agent"}), SECRET, NOW) == "agent"
@@ -35,8 +35,8 @@ def test_the_person_is_the_one_that_the_token_names() -> None:
         assert acting_user_id(bearer({"exp": expiry, "acting_user_id": "agent"}), SECRET, now) == "agent"
 
 
-def test_a_token_is_good_for_a_minute_after_its_expiry() -> None:
-    """To the second, for clocks that differ."""
+def test_a_token_is_valid_for_a_minute_after_its_expiry() -> None:
+    """Exact to the second, for clocks that differ."""
     assert acting_user_id(bearer({"exp": NOW - 60, "acting_user_id": "agent"}), SECRET, NOW) == "agent"
     assert refusal(bearer({"exp": NOW - 60.5, "acting_user_id": "agent"})) == "framework token: expired"
 
@@ -45,26 +45,26 @@ def test_a_token_is_good_for_a_minute_after_its_expiry() -> None:
     "expiry", [None, True, "9999999999", [], {}, float("nan"), float("inf"), float("-inf")], ids=repr
 )
 def test_an_expiry_is_a_finite_number(expiry: object) -> None:
-    """A text, a truth value and what never comes are none."""
+    """A text, a boolean and infinity are invalid."""
     assert refusal(bearer({"exp": expiry, "acting_user_id": "agent"})) == "framework token: no expiry"
 
 
 @pytest.mark.parametrize("claims", [[], "exp", 5, None, ["exp", "acting_user_id"], {}, {"acting_user_id": "agent"}])
-def test_claims_without_an_expiry_are_refused(claims: object) -> None:
-    """Whatever a token holds instead of an object with claims."""
+def test_claims_without_an_expiry_are_rejected(claims: object) -> None:
+    """Whatever a token contains instead of an object with claims."""
     assert refusal(bearer(claims)) == "framework token: no expiry"
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer ", "Basic x", "bearer x", "x"])
-def test_a_header_without_a_bearer_token_is_refused(authorization: str) -> None:
-    """Nothing is decoded then, also where another scheme brings a good token."""
+def test_a_header_without_a_bearer_token_is_rejected(authorization: str) -> None:
+    """Nothing is decoded then, even if another scheme carries a valid token."""
     assert refusal(authorization) == "no framework token"
     good = bearer({"exp": NOW, "acting_user_id": "agent"}).removeprefix("Bearer ")
     assert refusal(f"Basic {good}") == refusal(good) == "no framework token"
 
 
-def test_another_secret_is_told_apart_from_what_is_no_token() -> None:
-    """An administrator who entered the wrong secret is told so; garbage and other algorithms are just refused."""
+def test_another_secret_is_told_apart_from_an_invalid_token() -> None:
+    """An administrator who entered the wrong secret is told so; garbage and other algorithms are only rejected."""
     claims = {"exp": NOW, "acting_user_id": "agent"}
     with pytest.raises(OtherSecret, match="signed with another secret"):
         acting_user_id(bearer(claims, secret="another secret that is long enough"), SECRET, NOW)
@@ -81,7 +81,7 @@ def test_another_secret_is_told_apart_from_what_is_no_token() -> None:
 
 @pytest.mark.parametrize("person", [None, "", 5, True, ["agent"], {"id": "agent"}])
 def test_a_person_is_named_by_a_text(person: object) -> None:
-    """Calls without an acting user may name nobody, and nothing else that is no text."""
+    """Calls without an acting user can name nobody, but not by another type."""
     token = bearer({"exp": NOW, "acting_user_id": person})
     assert refusal(token) == "framework token names nobody"
     if person == "":
@@ -90,8 +90,8 @@ def test_a_person_is_named_by_a_text(person: object) -> None:
         assert refusal(token, nobody=True) == "framework token names nobody"
 
 
-def test_only_where_it_is_allowed_a_token_names_nobody() -> None:
-    """A person who is named all the same is the answer."""
+def test_a_token_without_a_person_is_valid_only_where_allowed() -> None:
+    """If it names a person, that person is returned."""
     token = bearer({"exp": NOW})
     with pytest.raises(NotVerified, match="names nobody"):
         acting_user_id(token, SECRET, NOW)

@@ -1,8 +1,6 @@
 """
-No value that a person types changes a query's meaning.
-
-The judge is a parser of its own, written from the grammar (API reference §2.1 and §2.2): it reads the
-finished text as an instance would, and must find exactly the conditions that were asked for.
+No typed value changes a query's meaning. A parser written from the grammar (API reference §2.1 and §2.2) checks it: it
+reads the finished text as an instance would, and must find exactly the requested conditions.
 """
 
 import re
@@ -30,7 +28,7 @@ from servicenow.queries import (
     text_matches,
 )
 
-# Longest first, as a reader has to try them.
+# Longest first, as a parser must try them.
 OPERATORS = sorted(
     [
         *("=", "!=", "<", ">", "<=", ">=", "LIKE", "*", "CONTAINS", "NOT LIKE", "!*", "NOTLIKE", "DOES NOT CONTAIN"),
@@ -55,7 +53,7 @@ class Read:
 
 
 def read(text: str) -> Read:
-    """Read an encoded query by the grammar alone."""
+    """Parse an encoded query by the grammar alone."""
     result = Read()
     for part in text.split("^"):
         if part.startswith("ORDERBY"):
@@ -91,8 +89,8 @@ TYPED = st.lists(NASTY | st.text(max_size=8), max_size=6).map("".join)
 
 @settings(deadline=None)
 @given(TYPED)
-def test_what_a_person_searches_for_stays_a_value(typed: str) -> None:
-    """Whatever is typed into a look-up, the query has our conditions, our sort order and nothing else."""
+def test_a_typed_value_remains_a_value(typed: str) -> None:
+    """Whatever is typed into a lookup, the query has our conditions, our sort order and nothing else."""
     query = (
         Query()
         .where(equals("active", "true"))
@@ -116,15 +114,15 @@ def test_what_a_person_searches_for_stays_a_value(typed: str) -> None:
 
 @settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=1, max_size=30))
-def test_ordinary_words_are_searched_for_as_typed(typed: str) -> None:
-    """Nothing but separators, control characters and scripts is touched."""
+def test_ordinary_words_are_searched_as_typed(typed: str) -> None:
+    """Only separators, control characters and scripts are changed."""
     assert read(str(Query().where(contains("name", typed)))).groups == [[("name", "LIKE", typed)]]
 
 
 @settings(deadline=None)
 @given(TYPED)
-def test_an_exact_value_is_taken_whole_or_refused(typed: str) -> None:
-    """There is no third way: a changed value would find another record."""
+def test_an_exact_value_is_used_unchanged_or_rejected(typed: str) -> None:
+    """A changed value would find another record."""
     try:
         query = Query().where(equals("correlation_id", typed)).where(is_me("opened_by"))
     except UnsafeValue:
@@ -137,8 +135,8 @@ def test_an_exact_value_is_taken_whole_or_refused(typed: str) -> None:
 
 @settings(deadline=None)
 @given(st.lists(TYPED, max_size=4))
-def test_a_list_holds_exactly_its_values_or_is_refused(values: list[str]) -> None:
-    """No value widens a list or turns its operator into another."""
+def test_a_list_has_exactly_its_values_or_is_rejected(values: list[str]) -> None:
+    """No value extends a list or turns its operator into another."""
     try:
         query = Query().where(one_of("element", values))
     except UnsafeValue:
@@ -149,15 +147,15 @@ def test_a_list_holds_exactly_its_values_or_is_refused(values: list[str]) -> Non
 
 
 @pytest.mark.parametrize("value", ["STANCEOFtask", "_HIERARCHYx", "a,b", "", "x^NQy", "javascript:1"])
-def test_a_list_value_that_would_mean_something_else_is_refused(value: str) -> None:
-    """`IN` followed by some words is another operator; commas have no escape."""
+def test_an_ambiguous_list_value_is_rejected(value: str) -> None:
+    """`IN` followed by some words is another operator; commas can't be escaped."""
     with pytest.raises(UnsafeValue):
         one_of("element", [value])
 
 
 @settings(deadline=None)
 @given(TYPED)
-def test_a_query_survives_the_address(typed: str) -> None:
+def test_a_query_survives_the_url(typed: str) -> None:
     """Percent-encoded once by the HTTP client, it arrives as it was built."""
     query = str(Query().where(contains("name", typed)))
     request = requests.Request("GET", "https://x.example/t", params={"sysparm_query": query}).prepare()
@@ -165,8 +163,8 @@ def test_a_query_survives_the_address(typed: str) -> None:
 
 
 @pytest.mark.parametrize("column", ["", "Name", "name^ORx", "name=", "na me", "name.", "1name", "näme", "name\n"])
-def test_columns_are_names_and_nothing_else(column: str) -> None:
-    """A column comes from our own code; anything else is a mistake there."""
+def test_columns_are_only_names(column: str) -> None:
+    """A column comes from our own code; anything else is a bug there."""
     for build in (lambda: equals(column, "x"), lambda: contains(column, "x"), lambda: Query().order_by(column)):
         with pytest.raises(ValueError, match="column name"):
             build()
@@ -177,14 +175,14 @@ def test_times_are_raw_utc() -> None:
     assert str(Query().where(at_or_after("sys_created_on", 0.0))) == "sys_created_on>=1970-01-01 00:00:00"
 
 
-def test_a_search_for_nothing_finds_nothing() -> None:
-    """What is empty once it is cleaned must not match every row."""
+def test_an_empty_search_finds_nothing() -> None:
+    """A value that is empty after cleaning must not match every row."""
     for typed in ("", " ", "^", "javascript:", "\n^\t"):
         assert str(Query().where(contains("name", typed))) == f"nameLIKE{NOTHING}"
 
 
 def test_a_group_needs_a_condition() -> None:
-    """An empty group would be dropped, and so widen the query."""
+    """An empty group would be dropped and so widen the query."""
     with pytest.raises(ValueError, match="group"):
         Query().where()
 
@@ -192,19 +190,19 @@ def test_a_group_needs_a_condition() -> None:
 @pytest.mark.parametrize(
     ("value", "good"), [("0" * 32, True), ("0" * 32 + "\n", False), ("G" * 32, False), ("", False)]
 )
-def test_a_sys_id_is_32_hex_digits_from_start_to_end(value: str, good: bool) -> None:
-    """A line break at the end is not let through either."""
+def test_a_sys_id_has_exactly_32_hex_digits(value: str, good: bool) -> None:
+    """A line break at the end is rejected too."""
     assert is_sys_id(value) is good
 
 
-def test_a_comparison_takes_known_operators_alone() -> None:
-    """What is no operator of ours is refused before it reaches a query."""
+def test_a_comparison_takes_only_known_operators() -> None:
+    """Anything else is rejected before it reaches a query."""
     with pytest.raises(UnsafeValue, match="no operator"):
         compare("state", "SAMEAS", "1")
 
 
 def test_queries_joined_as_alternatives_are_two() -> None:
-    """Each part keeps its own conditions; the order is the first one's."""
+    """Each part keeps its own conditions; the sort order is the first one's."""
     joined = Query().where(equals("state", "1")).or_else(Query().where(equals("state", "2")))
     understood = read(str(joined.order_by("number", descending=True)))
     assert understood.new_queries == 1
@@ -212,14 +210,14 @@ def test_queries_joined_as_alternatives_are_two() -> None:
     assert understood.order == ["ORDERBYDESCnumber"]
 
 
-def test_words_are_looked_for_in_the_text_index() -> None:
-    """The index is asked by a column of its own; what a person types can only be words."""
+def test_words_are_searched_in_the_text_index() -> None:
+    """The index has its own column; what a person types can only be words."""
     query = Query().where(text_matches("printer^active=true on fire"))
     assert str(query) == "123TEXTQUERY321=printer active=true on fire"
 
 
-def test_windows_that_meet_begin_before_the_end_and_end_after_the_start() -> None:
-    """Both conditions hold, including for windows that only touch."""
+def test_overlapping_windows_start_before_the_end_and_end_after_the_start() -> None:
+    """Both conditions apply, including for windows that only touch."""
     first, last = overlapping("start_date", "end_date", "2036-01-01 08:00:00", "2036-01-01 10:00:00")
     query = Query().where(first).where(last)
     assert str(query) == "start_date<=2036-01-01 10:00:00^end_date>=2036-01-01 08:00:00"

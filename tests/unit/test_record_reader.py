@@ -1,4 +1,4 @@
-"""What owners may see of reported records: one question for many, and what each answer means."""
+"""What owners can see of reported records: one request for many, and what each answer means."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ NO_RECORDS = "ServiceNow shows its owner no record of this table any more."
 
 @dataclass
 class Instance:
-    """ServiceNow in memory: records by sys_id, of which each owner sees all."""
+    """ServiceNow in memory: records by sys_id, all visible to each owner."""
 
     records: dict[str, Record] = field(default_factory=dict)
     fails: Exception | None = None
@@ -39,7 +39,7 @@ class Instance:
     together: threading.Barrier | None = None
 
     def servicenow_for(self, person_id: str, deadline: Deadline) -> ServiceNowClient:
-        """With the rights of a person."""
+        """ServiceNow with a person's rights."""
         self.seconds.append(deadline.left())
         return cast("ServiceNowClient", _As(self, person_id))
 
@@ -76,49 +76,49 @@ def record(sys_class_name: str = "incident", **more: Cell) -> Record:
 
 
 def reader(instance: Instance, cooldowns: Cooldowns | None = None) -> RecordReader:
-    """Of a round; incidents and articles are shared."""
+    """A round's reader; incidents and articles are shared."""
     return RecordReader(instance.servicenow_for, cooldowns or Cooldowns(ManualClock()), ("incident", "kb_knowledge"))
 
 
-def of(sys_id: str, table: str = "incident", **more: Any) -> Report:
-    """A report of a record."""
+def report_of(sys_id: str, table: str = "incident", **more: Any) -> Report:
+    """A report about a record."""
     return replace(REPORT, record=ReportedRecord(table=table, sys_id=sys_id, number=""), **more)
 
 
 ONE = replace(GRANT, record_id=RECORD)
 
 
-def test_a_record_that_the_owner_sees_is_the_answer() -> None:
-    """Read once, however often it is asked for; with eight seconds for it."""
+def test_a_visible_record_is_returned() -> None:
+    """It is read once, however often it is requested, with a limit of eight seconds."""
     instance = Instance({RECORD: record()})
     asked = reader(instance)
     for _ in range(2):
         assert asked.answer(GRANT, REPORT) == record()
     assert instance.reads == [(OWNER, "incident", [RECORD], TASK_COLUMNS)]
     assert all(7 < seconds <= 8 for seconds in instance.seconds)
-    assert asked.answer(GRANT, of(OTHER)) == NotReadable("")
+    assert asked.answer(GRANT, report_of(OTHER)) == NotReadable("")
     assert asked.answer(GRANT, REPORT) == record()
     assert [sys_ids for _, _, sys_ids, _ in instance.reads] == [[RECORD], [OTHER]]
 
 
 def test_a_report_without_a_record_shows_nothing() -> None:
-    """Nobody is asked."""
+    """No request is sent."""
     instance = Instance()
     assert reader(instance).answer(GRANT, replace(REPORT, record=None)) == NotReadable("")
     assert instance.reads == []
 
 
 @pytest.mark.parametrize("sys_class_name", ["sn_hr_core_case", ""])
-def test_a_record_of_a_class_that_is_not_shared_is_refused(sys_class_name: str) -> None:
-    """A subscription to that one record is told why; one to the table loses nothing."""
+def test_a_record_of_a_class_that_isnt_shared_is_rejected(sys_class_name: str) -> None:
+    """A subscription to that one record learns why; one to the table isn't affected."""
     instance = Instance({RECORD: record(sys_class_name)})
     assert reader(instance).answer(ONE, REPORT) == NotReadable(NOT_SHARED)
     assert reader(instance).answer(GRANT, REPORT) == NotReadable("")
 
 
-def test_a_record_that_the_owner_can_not_see_is_refused() -> None:
+def test_a_hidden_record_is_rejected() -> None:
     """
-    A subscription to it is told why; one to the table goes on where its owner sees any record of it, which is asked
+    A subscription to it learns why; one to the table continues if its owner sees any record of it, which is checked
     once.
     """
     instance = Instance()
@@ -144,23 +144,23 @@ ANSWERS: list[tuple[Exception, object]] = [
 
 
 @pytest.mark.parametrize(("error", "answer"), ANSWERS, ids=lambda one: type(one).__name__)
-def test_each_failure_has_its_answer(error: Exception, answer: object) -> None:
-    """For all records of that owner's table in the round; asked once."""
+def test_each_failure_has_its_result(error: Exception, answer: object) -> None:
+    """For all records of that owner's table in the round; requested once."""
     instance = Instance(fails=error)
     asked = reader(instance)
     assert [asked.answer(GRANT, REPORT) for _ in range(2)] == [answer] * 2
     assert len(instance.reads) == 1
 
 
-def test_a_busy_servicenow_says_how_long() -> None:
-    """And is left alone so long."""
+def test_a_busy_servicenow_says_how_long_to_wait() -> None:
+    """No request is sent until then."""
     busy = Busy("later")
     busy.retry_after = 7.0
     assert reader(Instance(fails=busy)).answer(GRANT, REPORT) == RetryLater("later", 7.0)
 
 
-def test_what_did_not_answer_is_left_alone_for_half_a_minute() -> None:
-    """For that owner and table; once it answers, or the clock is set back, it is asked again."""
+def test_after_a_timeout_nothing_is_requested_for_thirty_seconds() -> None:
+    """For that owner and table; once it answers, or the clock is set back, requests resume."""
     moment = ManualClock()
     cooldowns, instance = Cooldowns(moment), Instance({RECORD: record()}, fails=Unanswered("late"))
     assert reader(instance, cooldowns).answer(GRANT, REPORT) == RetryLater("late", 30.0)
@@ -180,24 +180,30 @@ def test_what_did_not_answer_is_left_alone_for_half_a_minute() -> None:
     assert reader(instance, cooldowns).answer(replace(GRANT, owner_id="b"), REPORT) == record()
 
 
-def test_records_are_read_ahead_in_one_request_for_each_owner_and_table() -> None:
-    """Each record once, with all that any of its reports tells; owners at the same time."""
+def test_records_are_read_ahead_in_one_request_per_owner_and_table() -> None:
+    """Each record once, with everything that any of its reports shows; owners at the same time."""
     instance = Instance({RECORD: record()}, together=threading.Barrier(2))
     asked = reader(instance)
-    told = of(RECORD, changes=[Change("u_room", "", "", "")], comments=[Comment("work_notes", "")])
-    wanted = [("a", told), ("a", of(OTHER)), ("a", told), ("b", of(RECORD)), ("b", replace(REPORT, record=None))]
+    told = report_of(RECORD, changes=[Change("u_room", "", "", "")], comments=[Comment("work_notes", "")])
+    wanted = [
+        ("a", told),
+        ("a", report_of(OTHER)),
+        ("a", told),
+        ("b", report_of(RECORD)),
+        ("b", replace(REPORT, record=None)),
+    ]
     asked.fetch(wanted)
     assert sorted(instance.reads) == [
         ("a", "incident", [RECORD, OTHER], [*TASK_COLUMNS, "u_room", "work_notes"]),
         ("b", "incident", [RECORD], TASK_COLUMNS),
     ]
     assert asked.answer(replace(GRANT, owner_id="a"), told) == record()
-    assert asked.answer(replace(GRANT, owner_id="b"), of(RECORD)) == record()
+    assert asked.answer(replace(GRANT, owner_id="b"), report_of(RECORD)) == record()
     assert len(instance.reads) == 2
 
 
 def test_one_owner_needs_no_threads() -> None:
-    """And a round without owners asks nobody."""
+    """A round without owners sends no request."""
     instance = Instance({RECORD: record()})
     asked = reader(instance)
     asked.fetch([])
@@ -206,10 +212,10 @@ def test_one_owner_needs_no_threads() -> None:
     assert len(instance.reads) == 1
 
 
-def test_of_an_article_its_own_columns_are_read() -> None:
+def test_an_articles_own_columns_are_read() -> None:
     """It has no state, no priority and no class of its own."""
     instance = Instance()
-    reader(instance).fetch([(OWNER, of(RECORD, "kb_knowledge"))])
+    reader(instance).fetch([(OWNER, report_of(RECORD, "kb_knowledge"))])
     [(_, _, _, columns)] = instance.reads
     assert columns == [
         "number", "short_description", "kb_knowledge_base", "workflow_state", "kb_category", "author"
@@ -220,36 +226,36 @@ STATE = Change("state", "Etat", "Nouveau", "En cours", "1", "2")
 KNOWN = {"state": Column("state", "State", choices=[Choice("New", "1"), Choice("Open", "2"), Choice("Held", "3")])}
 
 
-def words(change: Change, of_record: Record | None = None, **more: Any) -> Change:
-    """A change in the owner's words."""
+def texts(change: Change, of_record: Record | None = None, **more: Any) -> Change:
+    """A change with the owner's labels and values."""
     return reader(Instance(**({"known": KNOWN} | more))).localized(OWNER, "incident", change, of_record or record())
 
 
-def test_a_change_is_told_in_the_words_of_its_reader() -> None:
-    """The newest value as the owner reads it, others by their choices; what is not known in the words of the report."""
-    assert words(STATE) == replace(STATE, label="State", old="New", new="Open")
-    assert words(STATE, record(state=Cell("2", "Offen"))) == replace(STATE, label="State", old="New", new="Offen")
-    assert words(STATE, record(state=Cell("3", "Halt"))) == replace(STATE, label="State", old="New", new="Open")
+def test_a_change_has_its_readers_labels_and_values() -> None:
+    """The newest value as the owner reads it, others from the choices; unknown ones as in the report."""
+    assert texts(STATE) == replace(STATE, label="State", old="New", new="Open")
+    assert texts(STATE, record(state=Cell("2", "Offen"))) == replace(STATE, label="State", old="New", new="Offen")
+    assert texts(STATE, record(state=Cell("3", "Halt"))) == replace(STATE, label="State", old="New", new="Open")
     odd = replace(STATE, old_value="8", new_value="9")
-    assert words(odd) == replace(odd, label="State")
-    assert words(STATE, known={}) == STATE
-    assert words(STATE, known={"state": Column("state", "")}) == STATE
-    assert words(STATE, fails=Unreachable("down")) == STATE
-    assert words(STATE, fails=NotConnected("no", "x")) == STATE
+    assert texts(odd) == replace(odd, label="State")
+    assert texts(STATE, known={}) == STATE
+    assert texts(STATE, known={"state": Column("state", "")}) == STATE
+    assert texts(STATE, fails=Unreachable("down")) == STATE
+    assert texts(STATE, fails=NotConnected("no", "x")) == STATE
 
 
-def test_a_report_without_values_is_told_as_it_is() -> None:
-    """Older components tell only words; a column that was or became empty has one value."""
+def test_a_report_without_values_is_shown_unchanged() -> None:
+    """Older components send only text; a column that was or became empty has one value."""
     bare = replace(STATE, old_value="", new_value="")
     instance = Instance(known=KNOWN)
     assert reader(instance).localized(OWNER, "incident", bare, record()) == bare
     assert instance.looks == []
     filled, emptied = replace(STATE, old="", old_value=""), replace(STATE, new="", new_value="")
-    assert words(filled) == replace(filled, label="State", new="Open")
-    assert words(emptied) == replace(emptied, label="State", old="New")
+    assert texts(filled) == replace(filled, label="State", new="Open")
+    assert texts(emptied) == replace(emptied, label="State", old="New")
 
 
-def test_columns_are_asked_for_once_in_a_round() -> None:
+def test_columns_are_requested_once_per_round() -> None:
     """For each owner and table."""
     instance = Instance(known=KNOWN)
     asked = reader(instance)

@@ -11,7 +11,7 @@ from web.server import Server
 
 @pytest.fixture
 def unfrozen() -> Iterator[None]:
-    """Let this process collect garbage again."""
+    """Enable garbage collection in this process again."""
     yield
     gc.unfreeze()
 

@@ -1,4 +1,4 @@
-"""A person's access token: refreshed once, stored first, and never lost to a refusal that may mean anything."""
+"""A person's access token: refreshed once, stored first, and never lost to an ambiguous rejection."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ class FakeAccounts:
         return True
 
     def delete(self, person_id: str) -> None:
-        """Gone."""
+        """Delete it."""
         self.kept.pop(person_id, None)
 
     def person_of(self, user_sys_id: str) -> str:
@@ -115,19 +115,19 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    """Everything anew."""
+    """A new world for each test."""
     return World()
 
 
-def test_a_live_token_is_used_as_it_is(world: World) -> None:
-    """No refresh while more than a minute is left."""
+def test_a_live_token_is_used_unchanged(world: World) -> None:
+    """There is no refresh while more than a minute is left."""
     world.connect("ann", life=EARLY_SECONDS + 1)
     assert world.bearer() == "access-0"
     assert world.oauth.asked == 0
 
 
-def test_a_dying_token_is_refreshed_and_stored_first(world: World) -> None:
-    """A minute before its end it is replaced; what is handed out is on disk, under a new version."""
+def test_an_expiring_token_is_refreshed_and_stored_first(world: World) -> None:
+    """It is replaced a minute before it expires; the returned one is on disk, with a new version."""
     world.connect("ann", life=EARLY_SECONDS)
     assert world.bearer() == "access-1"
     stored = world.accounts.kept["ann"]
@@ -137,7 +137,7 @@ def test_a_dying_token_is_refreshed_and_stored_first(world: World) -> None:
 
 
 def test_ten_parallel_calls_make_one_refresh(world: World) -> None:
-    """Whoever comes while a refresh runs gets its token."""
+    """Calls during a refresh get its token."""
     waiting = threading.Event()
     world.oauth.during = lambda: waiting.wait(5)
     found: list[str] = []
@@ -151,8 +151,8 @@ def test_ten_parallel_calls_make_one_refresh(world: World) -> None:
     assert world.oauth.asked == 1
 
 
-def test_nobody_waits_longer_for_another_ones_refresh_than_the_call_may_take(world: World) -> None:
-    """A look-up of three seconds does not hang on a refresh of ten."""
+def test_a_call_doesnt_wait_for_a_refresh_beyond_its_deadline(world: World) -> None:
+    """A lookup of three seconds doesn't wait for a refresh of ten."""
     entered, leave = threading.Event(), threading.Event()
 
     def during() -> None:
@@ -169,8 +169,8 @@ def test_nobody_waits_longer_for_another_ones_refresh_than_the_call_may_take(wor
     thread.join(5)
 
 
-def test_people_do_not_wait_for_each_other(world: World) -> None:
-    """One lock per account: bob refreshes while ann's refresh hangs."""
+def test_people_dont_wait_for_each_other(world: World) -> None:
+    """Each account has its own lock: bob refreshes while ann's refresh hangs."""
     entered, leave = threading.Event(), threading.Event()
 
     def during() -> None:
@@ -187,16 +187,16 @@ def test_people_do_not_wait_for_each_other(world: World) -> None:
     thread.join(5)
 
 
-def test_a_refused_token_is_renewed_once_for_all(world: World) -> None:
-    """401 to a token that should live: refreshed; whoever was refused the same token gets the new one."""
+def test_a_rejected_token_is_refreshed_once_for_all(world: World) -> None:
+    """After a 401 to a live token it is refreshed; calls rejected with the same token get the new one."""
     world.connect("ann", life=1000)
     assert world.manager.renew("ann", "access-0", Deadline(5)) == "access-1"
     assert world.manager.renew("ann", "access-0", Deadline(5)) == "access-1"
     assert world.oauth.asked == 1
 
 
-def test_a_full_disk_does_not_stop_the_person(world: World) -> None:
-    """The new token works from memory until storage is back; then the next refresh is stored."""
+def test_a_full_disk_doesnt_stop_the_person(world: World) -> None:
+    """The new token works from memory until storage recovers; then the next refresh is stored."""
     world.accounts.full = True
     assert world.bearer() == "access-1"
     assert world.bearer() == "access-1"
@@ -207,8 +207,8 @@ def test_a_full_disk_does_not_stop_the_person(world: World) -> None:
     assert world.accounts.kept["ann"].tokens.access_token == "access-2"
 
 
-def test_a_new_connection_beats_a_token_from_memory(world: World) -> None:
-    """What could not be stored is forgotten once the person connects again or disconnects."""
+def test_a_new_connection_wins_over_a_token_in_memory(world: World) -> None:
+    """What couldn't be stored is forgotten once the person reconnects or disconnects."""
     world.accounts.full = True
     world.bearer()
     world.connect("ann", life=1000, version=3, token="new")
@@ -218,8 +218,8 @@ def test_a_new_connection_beats_a_token_from_memory(world: World) -> None:
         world.bearer()
 
 
-def test_a_refused_refresh_suspends_and_keeps_the_tokens(world: World) -> None:
-    """Nothing is deleted; the person is shown the way; ServiceNow is not asked again."""
+def test_a_rejected_refresh_suspends_and_keeps_the_tokens(world: World) -> None:
+    """Nothing is deleted, the person is asked to reconnect, and ServiceNow isn't asked again."""
     world.oauth.error = OAuthRefused("401")
     with pytest.raises(Suspended) as caught:
         world.bearer()
@@ -233,8 +233,8 @@ def test_a_refused_refresh_suspends_and_keeps_the_tokens(world: World) -> None:
     assert world.oauth.asked == 1
 
 
-def test_a_suspended_account_is_tried_again_with_another_client(world: World) -> None:
-    """After the administrator corrected the OAuth client everybody is back without doing anything."""
+def test_a_suspended_account_is_retried_with_another_client(world: World) -> None:
+    """After the administrator corrected the OAuth client, all connections work again without further action."""
     world.oauth.error = OAuthRefused("401")
     with pytest.raises(Suspended):
         world.bearer()
@@ -244,8 +244,8 @@ def test_a_suspended_account_is_tried_again_with_another_client(world: World) ->
     assert not world.accounts.kept["ann"].suspended
 
 
-def test_silence_changes_nothing(world: World) -> None:
-    """An unanswered refresh is told as what it is, and the account stays as it was."""
+def test_a_timeout_changes_nothing(world: World) -> None:
+    """An unanswered refresh is reported as such, and the account is unchanged."""
     before = world.accounts.kept["ann"]
     world.oauth.error = Unanswered("timeout")
     with pytest.raises(Unanswered):
@@ -255,8 +255,8 @@ def test_silence_changes_nothing(world: World) -> None:
     assert world.bearer() == "access-2"
 
 
-def test_another_process_was_faster(world: World) -> None:
-    """A refusal is checked against what is stored now: a newer token there is used."""
+def test_a_token_stored_by_another_process_is_used(world: World) -> None:
+    """A rejection is compared with what is stored now: a newer token there is used."""
     world.oauth.error = OAuthRefused("401")
     world.oauth.during = lambda: world.connect("ann", life=1000, version=2, token="theirs")
     assert world.bearer() == "theirs"
@@ -264,14 +264,14 @@ def test_another_process_was_faster(world: World) -> None:
 
 
 def test_a_lost_race_uses_the_token_that_won(world: World) -> None:
-    """Write-if-newer: who comes second hands out what is stored."""
+    """Write-if-newer: the second one returns what is stored."""
     world.oauth.during = lambda: world.connect("ann", life=1000, version=2, token="theirs")
     assert world.bearer() == "theirs"
 
 
 @pytest.mark.parametrize("error", [None, OAuthRefused("401")])
-def test_a_disconnect_during_a_refresh_stays_one(world: World, error: ServiceNowError | None) -> None:
-    """Neither a good nor a refused refresh brings a deleted account back."""
+def test_a_disconnect_during_a_refresh_wins(world: World, error: ServiceNowError | None) -> None:
+    """Neither a successful nor a rejected refresh restores a deleted account."""
     world.oauth.error = error
     world.oauth.during = lambda: world.accounts.delete("ann")
     with pytest.raises(NotConnected):
@@ -279,8 +279,11 @@ def test_a_disconnect_during_a_refresh_stays_one(world: World, error: ServiceNow
     assert "ann" not in world.accounts.kept
 
 
-def test_only_refusals_over_minutes_suspend(world: World) -> None:
-    """401s to fresh tokens pass; they suspend after `SUSPEND_AFTER`, unless the person connected again meanwhile."""
+def test_only_rejections_over_minutes_suspend(world: World) -> None:
+    """
+    401s to fresh tokens are temporary at first; they suspend after `SUSPEND_AFTER`, unless the person reconnected in
+    the meantime.
+    """
     token = world.bearer()
     for seconds in (0, SUSPEND_AFTER - 1):
         world.now = NOW + seconds
@@ -297,8 +300,8 @@ def test_only_refusals_over_minutes_suspend(world: World) -> None:
 
 
 @pytest.mark.parametrize("between", ["an accepted call", "a day"])
-def test_refusals_that_do_not_belong_together_do_not_suspend(world: World, between: str) -> None:
-    """An accepted call, or a long time, between two 401s: the second one is the first of its own run."""
+def test_unrelated_rejections_dont_suspend(world: World, between: str) -> None:
+    """An accepted call, or a long time, between two 401s starts a new series."""
     token = world.bearer()
     world.manager.refused_again("ann", token)
     if between == "an accepted call":
@@ -310,8 +313,8 @@ def test_refusals_that_do_not_belong_together_do_not_suspend(world: World, betwe
     assert not world.accounts.kept["ann"].suspended
 
 
-def test_tokens_go_to_no_other_instance(world: World) -> None:
-    """Another `SERVICENOW_URL` suspends all, without a word to it."""
+def test_tokens_are_sent_to_no_other_instance(world: World) -> None:
+    """Another `SERVICENOW_URL` suspends everyone without sending it anything."""
     account = world.accounts.kept["ann"]
     world.accounts.kept["ann"] = replace(account, instance="https://old.service-now.com")
     with pytest.raises(Suspended):
@@ -319,15 +322,15 @@ def test_tokens_go_to_no_other_instance(world: World) -> None:
     assert world.oauth.asked == 0
 
 
-def test_nobody_without_an_account_has_a_token(world: World) -> None:
-    """The answer is the way to connect."""
+def test_without_an_account_there_is_no_token(world: World) -> None:
+    """The answer is a link to connect."""
     with pytest.raises(NotConnected) as caught:
         world.bearer("eve")
     assert CONNECT in caught.value.user_message
 
 
-def test_two_refusals_in_a_row_point_at_the_client(world: World) -> None:
-    """Two people before their hundredth day, no success between: administrators are told, once."""
+def test_two_consecutive_rejections_point_at_the_client(world: World) -> None:
+    """Two people before their hundredth day, no success in between: administrators are told once."""
     world.connect("cid")
     world.oauth.error = OAuthRefused("401")
     for person, told in (("ann", 0), ("bob", 1), ("cid", 1)):
@@ -336,8 +339,8 @@ def test_two_refusals_in_a_row_point_at_the_client(world: World) -> None:
         assert world.told == told
 
 
-def test_a_success_between_two_refusals_clears_the_client(world: World) -> None:
-    """Then each refusal was the person's own."""
+def test_a_success_between_two_rejections_clears_the_client(world: World) -> None:
+    """Then each rejection concerns only that person."""
     world.connect("cid")
     for person, error in (("ann", OAuthRefused("401")), ("bob", None), ("cid", OAuthRefused("401"))):
         world.oauth.error = error
@@ -349,8 +352,8 @@ def test_a_success_between_two_refusals_clears_the_client(world: World) -> None:
     assert world.told == 0
 
 
-def test_the_hundredth_day_is_nobodys_fault(world: World) -> None:
-    """Refresh tokens that ended by themselves say nothing about the client."""
+def test_the_hundredth_day_doesnt_count(world: World) -> None:
+    """Refresh tokens that expired say nothing about the client."""
     world.now += 100 * 86400 + 1
     world.oauth.error = OAuthRefused("401")
     for person in ("ann", "bob"):
@@ -360,16 +363,16 @@ def test_the_hundredth_day_is_nobodys_fault(world: World) -> None:
     assert all(account.suspended for account in world.accounts.all())
 
 
-def test_a_token_is_used_until_a_minute_before_its_end(world: World) -> None:
-    """To the second."""
+def test_a_token_is_used_until_a_minute_before_it_expires(world: World) -> None:
+    """Exact to the second."""
     world.connect("ann", life=60.5)
     assert world.bearer() == "access-0"
     world.connect("ann", life=60.0)
     assert world.bearer() == "access-1"
 
 
-def test_refusals_belong_together_for_half_an_hour_and_suspend_after_three_minutes(world: World) -> None:
-    """Then the next one begins anew, also for an account that is gone meanwhile."""
+def test_rejections_within_half_an_hour_belong_together_and_suspend_after_three_minutes(world: World) -> None:
+    """Then the next one starts a new series, even for an account deleted in the meantime."""
     for first, second, kind in ((0, 180.0, Suspended), (10_000, 1800.0, Suspended), (20_000, 1800.5, TokenRefused)):
         world.now = NOW + first
         assert type(world.manager.refused_again("ann", "another token")) is TokenRefused
@@ -383,7 +386,7 @@ def test_refusals_belong_together_for_half_an_hour_and_suspend_after_three_minut
 
 
 def test_a_suspension_ends_with_the_next_refresh(world: World) -> None:
-    """Nothing of it remains; a live token from before it is not used."""
+    """Nothing of it remains; a live token from before it isn't used."""
     tokens = Tokens("access-0", "refresh", NOW + 1000, NOW)
     account = replace(world.accounts.kept["ann"], tokens=tokens, suspended=True, suspended_client="another client")
     world.accounts.kept["ann"] = account
@@ -394,8 +397,8 @@ def test_a_suspension_ends_with_the_next_refresh(world: World) -> None:
     assert world.bearer() == "access-1"
 
 
-def test_what_could_not_be_stored_is_forgotten_with_its_account(world: World) -> None:
-    """After a disconnect, and where another process stored as new a version, its token is used no more."""
+def test_an_unstored_token_is_forgotten_with_its_account(world: World) -> None:
+    """After a disconnect, and if another process stored a version as new, its token is no longer used."""
     world.accounts.full = True
     assert world.bearer() == "access-1"
     world.accounts.delete("ann")
@@ -408,8 +411,8 @@ def test_what_could_not_be_stored_is_forgotten_with_its_account(world: World) ->
     assert world.bearer("bob") == "theirs"
 
 
-def test_a_refused_refresh_is_no_reason_to_use_what_was_refused(world: World) -> None:
-    """Neither the same account's token, however long it should live, nor a newer one that has ended."""
+def test_after_a_rejected_refresh_the_rejected_token_isnt_used(world: World) -> None:
+    """Neither the same account's token, whatever its lifetime, nor a newer one that has expired."""
     world.oauth.error = OAuthRefused("401")
     world.connect("ann", life=1000)
     with pytest.raises(Suspended):
@@ -420,8 +423,8 @@ def test_a_refused_refresh_is_no_reason_to_use_what_was_refused(world: World) ->
         world.bearer("bob")
 
 
-def test_administrators_are_told_of_the_client_once_between_two_successes(world: World) -> None:
-    """However many people are refused; a refresh that works, and then two that do not, are news again."""
+def test_administrators_hear_about_the_client_once_between_two_successes(world: World) -> None:
+    """However many people are rejected; a successful refresh and two more rejections make another message."""
     for person in ("cid", "dan", "eve", "fay", "gus"):
         world.connect(person)
     for person, error, told in (
@@ -442,8 +445,8 @@ def test_administrators_are_told_of_the_client_once_between_two_successes(world:
         assert world.told == told
 
 
-def test_the_last_second_of_the_hundredth_day_is_nobodys_fault_either(world: World) -> None:
-    """A refresh token ends at that moment, not after it."""
+def test_the_last_second_of_the_hundredth_day_doesnt_count_either(world: World) -> None:
+    """A refresh token expires at that moment, not after it."""
     world.now += 100 * 86400
     world.oauth.error = OAuthRefused("401")
     for person in ("ann", "bob"):

@@ -1,4 +1,4 @@
-"""One request: bounded in time and size, without cookies, `.netrc` or redirects; every silence named."""
+"""One request: limited in time and size, without cookies, `.netrc` or redirects, and every timeout classified."""
 
 import gzip
 import socket
@@ -33,8 +33,8 @@ def ask(url: str, *, seconds: float = 5.0, token: str = "secret-token") -> HttpR
     )
 
 
-def test_an_answer_comes_whole(server: ScriptedServer) -> None:
-    """Status, headers without regard to case, and the body unpacked."""
+def test_an_answer_is_returned_completely(server: ScriptedServer) -> None:
+    """Status, headers without regard to case, and the unpacked body."""
     server.script = lambda connection: connection.sendall(
         ok(gzip.compress(b'{"result": 1}'), "Content-Encoding: gzip", "X-Transaction-ID: abc")
     )
@@ -44,17 +44,17 @@ def test_an_answer_comes_whole(server: ScriptedServer) -> None:
     assert b"Authorization: Bearer secret-token" in server.asked[0]
 
 
-def test_the_transaction_is_found_where_a_401_has_it() -> None:
-    """A 401 names it in `Server-Timing` alone (recorded)."""
+def test_the_transaction_is_found_in_a_401() -> None:
+    """A 401 names it only in `Server-Timing` (recorded)."""
     timing = {"Server-Timing": 't;desc="0a1b2c3d4e5f", sem_wait;dur=0'}
     assert transaction_of(HttpResponse(401, timing, b"")) == "0a1b2c3d4e5f"
     assert transaction_of(HttpResponse(401, {}, b"")) == ""
 
 
-def test_a_netrc_does_not_replace_the_token(
+def test_a_netrc_doesnt_replace_the_token(
     server: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither our token nor the lack of one is overwritten by what lies in the home folder."""
+    """A file in the home folder neither overwrites our token nor adds one."""
     netrc = tmp_path / ".netrc"
     netrc.write_text("machine 127.0.0.1 login intruder password wrong\n")
     netrc.chmod(0o600)
@@ -78,15 +78,15 @@ def test_a_proxy_from_the_environment_is_used(server: ScriptedServer, monkeypatc
     assert server.asked[0].startswith(b"GET http://acme.service-now.test/api/x?")
 
 
-def test_a_redirect_is_not_followed(server: ScriptedServer) -> None:
-    """A token goes to the instance and nowhere else; a body of a redirect is bounded like any other."""
+def test_a_redirect_isnt_followed(server: ScriptedServer) -> None:
+    """A token goes only to the instance; a redirect's body is limited like any other."""
     server.script = lambda connection: connection.sendall(ok(b"x", f"Location: {server.url}/y", status="302 Found"))
     assert ask(server.url).status == 302
     assert len(server.asked) == 1
 
 
 def test_cookies_are_never_sent_back(server: ScriptedServer) -> None:
-    """Whatever is set, the next request is without."""
+    """Whatever is set, the next request has none."""
     server.script = lambda connection: connection.sendall(ok(b"{}", "Set-Cookie: JSESSIONID=1; Path=/"))
     one = Transport(server.url, 4)
     for person in ("ann", "bob"):
@@ -96,7 +96,7 @@ def test_cookies_are_never_sent_back(server: ScriptedServer) -> None:
 
 
 def test_a_trickling_body_ends_with_the_deadline(server: ScriptedServer) -> None:
-    """Bytes that keep coming do not keep a call alive."""
+    """Arriving bytes don't extend a call."""
 
     def trickle(connection: socket.socket) -> None:
         connection.sendall(ok(b"")[:-2].replace(b"Content-Length: 0", b"Content-Length: 1000") + b"\r\n")
@@ -110,8 +110,8 @@ def test_a_trickling_body_ends_with_the_deadline(server: ScriptedServer) -> None
     assert time.monotonic() - began < 2
 
 
-def test_silence_ends_with_the_deadline(server: ScriptedServer) -> None:
-    """Sent and never answered: nobody knows what became of it."""
+def test_a_timeout_ends_with_the_deadline(server: ScriptedServer) -> None:
+    """The request was sent and never answered: its result is unknown."""
     server.script = lambda connection: server.stopping.wait(5)
     began = time.monotonic()
     with pytest.raises(Unanswered) as caught:
@@ -122,8 +122,8 @@ def test_silence_ends_with_the_deadline(server: ScriptedServer) -> None:
     assert caught.value.may_have_been_saved
 
 
-def test_too_much_is_not_kept(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer over the limit is dropped while it comes, unpacked size counted."""
+def test_an_answer_over_the_limit_isnt_kept(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is dropped while it arrives, by its unpacked size."""
     monkeypatch.setattr(transport, "MOST_BYTES", 100_000)
     server.script = lambda connection: connection.sendall(
         ok(gzip.compress(b" " * 10_000_000), "Content-Encoding: gzip")
@@ -133,23 +133,23 @@ def test_too_much_is_not_kept(server: ScriptedServer, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("part", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", b"HTTP", b"\x00\x01"])
-def test_a_connection_that_breaks_leaves_open_what_happened(server: ScriptedServer, part: bytes) -> None:
-    """Before the answer, in its head or in its body: it was sent, so it may have been done."""
+def test_after_a_broken_connection_the_result_is_unknown(server: ScriptedServer, part: bytes) -> None:
+    """Before the answer, in its headers or in its body: the request was sent, so it may have been executed."""
     server.script = lambda connection: connection.sendall(part)
     with pytest.raises(ConnectionLost) as caught:
         ask(server.url)
     assert caught.value.may_have_been_saved
 
 
-def test_a_closed_port_was_never_reached() -> None:
+def test_a_closed_port_is_unsent() -> None:
     """Nothing was sent, so nothing can have been saved."""
     with ReservedPort() as closed, pytest.raises(Unreachable) as caught:
         ask(f"http://127.0.0.1:{closed.number}")
     assert not caught.value.may_have_been_saved
 
 
-def test_an_unknown_name_was_never_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mistyped instance, or a reclaimed one."""
+def test_an_unknown_name_is_unsent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistyped instance, or a retired one."""
 
     def nobody(*_: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
@@ -159,7 +159,7 @@ def test_an_unknown_name_was_never_reached(monkeypatch: pytest.MonkeyPatch) -> N
         ask("http://nobody.invalid")
 
 
-def test_a_server_without_tls_was_never_reached(server: ScriptedServer) -> None:
+def test_a_server_without_tls_is_unsent(server: ScriptedServer) -> None:
     """The handshake fails before anything is sent."""
     server.script = lambda connection: connection.sendall(ok(b"{}", status="400 Bad Request"))
     with pytest.raises(Unreachable):
@@ -167,7 +167,7 @@ def test_a_server_without_tls_was_never_reached(server: ScriptedServer) -> None:
 
 
 def test_without_time_nothing_is_sent(server: ScriptedServer) -> None:
-    """A call whose deadline is over asks nothing, and does not count as ServiceNow's silence."""
+    """A call after its deadline sends nothing and doesn't count as a timeout."""
     one = Transport(server.url, 4)
     for _ in range(6):
         with pytest.raises(Unreachable):

@@ -1,4 +1,4 @@
-"""The instance in force: the environment wins part by part, and a failed write changes nothing."""
+"""The effective instance: the environment wins part by part, and a failed write changes nothing."""
 
 import pytest
 
@@ -11,8 +11,8 @@ URL = "https://acme.service-now.com"
 WHOLE = Instance(url=URL, client_id="id", client_secret="hidden")
 
 
-def test_what_is_set_is_in_force_at_once_and_after_a_restart() -> None:
-    """Parts are built for it anew; those of a call under way stay as they were."""
+def test_saved_settings_apply_at_once_and_after_a_restart() -> None:
+    """New clients are built for them; a call in progress keeps its own."""
     memory = FakeSettings()
     live = LiveInstance(Instance(), memory, lambda instance: [instance])
     before = live.current
@@ -24,7 +24,7 @@ def test_what_is_set_is_in_force_at_once_and_after_a_restart() -> None:
 
 
 def test_the_environment_wins_part_by_part() -> None:
-    """What it sets is not stored either, so it is gone when the environment no longer sets it."""
+    """Its values aren't stored, so they are gone once the environment no longer sets them."""
     memory = FakeSettings()
     outside = Instance(client_id="outside")
     live = LiveInstance(outside, memory, lambda instance: instance)
@@ -34,7 +34,7 @@ def test_the_environment_wins_part_by_part() -> None:
 
 
 def test_a_full_disk_changes_nothing() -> None:
-    """What is in force stays what a restart would find."""
+    """The effective settings remain those that a restart would find."""
     memory = FakeSettings()
     live = LiveInstance(Instance(), memory, lambda instance: instance)
     memory.full = True

@@ -1,4 +1,4 @@
-"""Caches that threads share: 24 threads use each while its entries expire, and nobody sees a half-made answer."""
+"""Caches shared by threads: 24 threads use each while its entries expire, and nobody sees a partial answer."""
 
 import itertools
 import sys
@@ -20,7 +20,7 @@ PERSON, CHANNEL = "p" * 26, "c" * 26
 
 @pytest.fixture(autouse=True)
 def eager_switches() -> Iterator[None]:
-    """Threads take turns as often as the interpreter allows."""
+    """Threads switch as often as the interpreter allows."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -28,19 +28,19 @@ def eager_switches() -> Iterator[None]:
 
 
 def running_clock(step: float) -> Callable[[], float]:
-    """A clock that moves *step* seconds whenever it is read."""
+    """A clock that advances *step* seconds whenever it is read."""
     ticks = itertools.count()
     return lambda: next(ticks) * step
 
 
 def in_threads(work: Callable[[int], object]) -> None:
-    """Run *work* in every thread at the same time; the first exception is raised here."""
+    """Run *work* in every thread at the same time; raises the first exception."""
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(work, [number % THREADS for number in range(THREADS * ROUNDS)]))
 
 
-def test_an_expiring_role_refuses_nobody() -> None:
-    """Permissions expire between two looks at the cache; a person with the right is still let in."""
+def test_an_expiring_role_rejects_nobody() -> None:
+    """Permissions expire between two reads of the cache; a person with the permission is still accepted."""
     answers: dict[str, Any] = {
         f"/api/v4/channels/{CHANNEL}": {"id": CHANNEL, "delete_at": 0, "team_id": "", "type": "O"},
         f"/api/v4/channels/{CHANNEL}/members/{PERSON}": {"roles": "channel_user"},
@@ -59,7 +59,7 @@ def test_an_expiring_role_refuses_nobody() -> None:
 
 
 def test_found_records_survive_expiry() -> None:
-    """Searches of many people fill the memory while its entries expire; a look at it raises nothing."""
+    """Many people's searches fill the cache while its entries expire; reading it raises nothing."""
     found = FoundRecords(running_clock(5.0))
     records = [Record("incident", f"{n:032x}", {"number": Cell(f"INC{n:07}", f"INC{n:07}")}) for n in range(20)]
 

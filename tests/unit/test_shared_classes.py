@@ -1,4 +1,4 @@
-"""Which reported records may be posted at all."""
+"""Which reported records can be posted at all."""
 
 from dataclasses import replace
 
@@ -9,29 +9,29 @@ from tests.unit.noticing import MATCH, RECORD, REPORT
 TABLES = ("incident", "task", "kb_knowledge")
 
 
-def of(table: str, *subscribed: str) -> Report:
-    """A report of a record of *table* that subscriptions to other tables match."""
+def report_of(table: str, *subscribed: str) -> Report:
+    """A report about a record of *table* that matched subscriptions to other tables."""
     record = ReportedRecord(table=table, sys_id=RECORD, number="N1")
     return replace(REPORT, record=record, matches=[replace(MATCH, table=one) for one in subscribed])
 
 
-def test_a_shared_class_is_posted_as_it_is() -> None:
-    """Whatever matched it; and a test of the way has no record."""
-    report = of("incident", "task")
+def test_a_shared_class_is_posted() -> None:
+    """Whatever matched it; a connection test has no record."""
+    report = report_of("incident", "task")
     assert shared(report, TABLES) is report
     alone = replace(report, record=None)
     assert shared(alone, TABLES) is alone
 
 
-def test_a_class_that_nobody_named_is_not_posted_for_a_subscription_to_what_it_extends() -> None:
-    """A case of HR is a task, and stays in ServiceNow."""
-    assert shared(of("sn_hr_core_case", "task", "incident"), TABLES) is None
-    assert shared(of("sn_hr_core_case"), TABLES) is None
+def test_a_class_that_isnt_shared_isnt_posted_for_its_parent() -> None:
+    """An HR case is a task, and isn't posted."""
+    assert shared(report_of("sn_hr_core_case", "task", "incident"), TABLES) is None
+    assert shared(report_of("sn_hr_core_case"), TABLES) is None
 
 
 def test_a_template_of_articles_counts_as_an_article() -> None:
-    """Where articles are shared; the rest of the report stays."""
-    report = of("kb_template_how_to", "task", "kb_knowledge")
+    """If articles are shared; the rest of the report is unchanged."""
+    report = report_of("kb_template_how_to", "task", "kb_knowledge")
     found = shared(report, TABLES)
     assert found is not None
     assert report.record is not None

@@ -1,4 +1,4 @@
-"""The folder of the embedded storage: its lock, its modes, what stands in it, and what it refuses."""
+"""The embedded storage's folder: its lock, its modes, its contents, and what it rejects."""
 
 import json
 import stat
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent.parent
 KEYS = partial(derive_keys, ("a secret of thirty-two characters",))
 NOW = 1_800_000_000.0
 
-# Opens the storage, says so, and lets go when its input ends.
+# Opens the storage, says so, and closes it when its input ends.
 HOLDER = """
 import sys
 from functools import partial
@@ -39,7 +39,7 @@ stores.close()
 
 
 def account(person_id: str = "ann", instance: str = "https://acme.service-now.com") -> Account:
-    """A linked account with tokens that are easily found in a file."""
+    """A linked account with tokens that are easy to find in a file."""
     return Account(
         person_id=person_id,
         instance=instance,
@@ -50,7 +50,7 @@ def account(person_id: str = "ann", instance: str = "https://acme.service-now.co
 
 
 def url(folder: Path) -> str:
-    """Its storage address; the folder is not there yet."""
+    """Its storage address; the folder doesn't exist yet."""
     return f"tinydb://{folder}/data"
 
 
@@ -71,7 +71,7 @@ RESULTS = f"form_results/{int(NOW // 900)}"
 
 
 def edit(folder: Path, table: str, row: dict[str, Any]) -> None:
-    """Merge *row* into every row of a table's file, as a careless or a malicious hand would."""
+    """Merge *row* into every row of a table's file, as a careless or malicious edit would."""
     path = folder / "data" / f"{table}.json"
     tables = json.loads(path.read_text())
     for one in tables[path.stem].values():
@@ -80,8 +80,8 @@ def edit(folder: Path, table: str, row: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("stores")
-def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
-    """Mode 0700 for the folder and 0600 for everything in it, the lock included."""
+def test_only_the_owner_can_read_the_files(tmp_path: Path) -> None:
+    """Mode 0700 for the folder and 0600 for everything in it, including the lock."""
     folder = tmp_path / "data"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     modes = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in folder.iterdir()}
@@ -91,14 +91,14 @@ def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("stores")
-def test_nothing_secret_stands_in_the_files(tmp_path: Path) -> None:
+def test_the_files_contain_no_secret(tmp_path: Path) -> None:
     """Tokens and secrets are sealed; who is connected to what is readable."""
     content = {path.name: path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()}
     assert not [name for name, data in content.items() if b"plain-" in data]
     assert b"abel.tuter" in content["accounts.json"]
 
 
-def test_a_row_moved_to_another_person_does_not_open(stores: Stores, tmp_path: Path) -> None:
+def test_a_row_moved_to_another_person_doesnt_open(stores: Stores, tmp_path: Path) -> None:
     """Sealed tokens are bound to their owner: the copy is nobody's account."""
     stores.close()
     path = tmp_path / "data" / "accounts.json"
@@ -111,8 +111,8 @@ def test_a_row_moved_to_another_person_does_not_open(stores: Stores, tmp_path: P
     again.close()
 
 
-def test_tokens_do_not_open_for_another_instance(stores: Stores, tmp_path: Path) -> None:
-    """Whoever edits the address cannot have the tokens sent there."""
+def test_tokens_dont_open_for_another_instance(stores: Stores, tmp_path: Path) -> None:
+    """Editing the address doesn't send the tokens there."""
     stores.close()
     edit(tmp_path, "accounts", {"instance": "https://evil.example"})
     again = open_storage(url(tmp_path), KEYS)
@@ -134,10 +134,10 @@ def test_tokens_do_not_open_for_another_instance(stores: Stores, tmp_path: Path)
         (RESULTS, {"stored_at": "today"}, "stored_at is of another type"),
     ],
 )
-def test_rows_that_can_not_be_right_stop_the_start(
+def test_invalid_rows_prevent_the_start(
     stores: Stores, tmp_path: Path, table: str, row: dict[str, Any], words: str
 ) -> None:
-    """A damaged row is found at the start and named, not at somebody's call; the lock is let go."""
+    """A damaged row is found and named at the start, not during a call; the lock is released."""
     stores.close()
     path = tmp_path / "data" / f"{table}.json"
     good = path.read_bytes()
@@ -149,7 +149,7 @@ def test_rows_that_can_not_be_right_stop_the_start(
 
 
 def test_form_results_of_an_older_version_are_moved(tmp_path: Path) -> None:
-    """What one file held is found, even after a crash in between; that file and expired results are gone."""
+    """What one file contained is found, even after a crash in between; that file and expired results are deleted."""
     stored = [FormResult(f"f{number}", "ann", "", "", "", "Done", NOW - number * 3600) for number in range(30)]
     rows = {one.form_id: asdict(one) for one in stored}
     old = tmp_path / "data" / "form_results.json"
@@ -164,7 +164,7 @@ def test_form_results_of_an_older_version_are_moved(tmp_path: Path) -> None:
 
 
 def test_a_form_result_is_written_without_those_of_other_times(tmp_path: Path) -> None:
-    """A write touches one file, of the quarter of an hour in which its form was first sent."""
+    """A write changes one file, for the quarter of an hour in which its form was first sent."""
     moment = NOW
     opened = open_storage(url(tmp_path), KEYS, clock=lambda: moment)
     for number in range(3):
@@ -183,7 +183,7 @@ def test_a_form_result_is_written_without_those_of_other_times(tmp_path: Path) -
 
 
 def test_rows_of_an_older_version_are_read(stores: Stores, tmp_path: Path) -> None:
-    """A column that has a default may be missing; whole numbers do for times."""
+    """A column with a default can be missing; integers are accepted as times."""
     stores.close()
     path = tmp_path / "data" / "accounts.json"
     tables = json.loads(path.read_text())
@@ -195,8 +195,8 @@ def test_rows_of_an_older_version_are_read(stores: Stores, tmp_path: Path) -> No
     again.close()
 
 
-def test_a_second_process_is_kept_out_until_the_first_lets_go(tmp_path: Path) -> None:
-    """Refused at once without waiting; who waits gets the folder when the first process ends."""
+def test_a_second_process_waits_for_the_lock(tmp_path: Path) -> None:
+    """Without waiting it is rejected at once; otherwise it gets the folder when the first process ends."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, url(tmp_path)],
         stdin=subprocess.PIPE,
@@ -217,8 +217,8 @@ def test_a_second_process_is_kept_out_until_the_first_lets_go(tmp_path: Path) ->
         open_storage(url(tmp_path), KEYS, wait=30).close()
 
 
-def test_a_closed_storage_takes_no_writes(stores: Stores, tmp_path: Path) -> None:
-    """A late thread of the old process can't write over the new one's files."""
+def test_a_closed_storage_accepts_no_writes(stores: Stores, tmp_path: Path) -> None:
+    """A late thread of the old process can't overwrite the new one's files."""
     stores.close()
     again = open_storage(url(tmp_path), KEYS)
     with pytest.raises(StorageFailed):
@@ -227,8 +227,8 @@ def test_a_closed_storage_takes_no_writes(stores: Stores, tmp_path: Path) -> Non
     assert "bob" not in (tmp_path / "data" / "accounts.json").read_text()
 
 
-def test_the_check_sees_a_full_disk_and_its_end(tmp_path: Path) -> None:
-    """After a failed write it tries again itself, so a service without writes gets ready again."""
+def test_the_check_notices_a_full_disk_and_its_end(tmp_path: Path) -> None:
+    """After a failed write it tries again itself, so a service without writes becomes ready again."""
 
     class Full(Disk):
         full = False
@@ -253,7 +253,7 @@ def test_the_check_sees_a_full_disk_and_its_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("put_back", [True, False])
-def test_the_check_sees_that_the_folder_is_gone_or_another(stores: Stores, tmp_path: Path, put_back: bool) -> None:
+def test_the_check_notices_a_missing_or_replaced_folder(stores: Stores, tmp_path: Path, put_back: bool) -> None:
     """An unmounted volume, or a second one in its place, whose lock we don't hold."""
     (tmp_path / "data").rename(tmp_path / "moved")
     if put_back:
@@ -275,20 +275,20 @@ def test_the_check_sees_that_the_folder_is_gone_or_another(stores: Stores, tmp_p
         ("", "tinydb:///absolute/folder"),
     ],
 )
-def test_other_addresses_are_refused_with_words(address: str, words: str) -> None:
-    """The sentence names the setting and what it should be."""
+def test_other_addresses_are_rejected_with_a_message(address: str, words: str) -> None:
+    """The message names the setting and what it should be."""
     with pytest.raises(ValueError, match=rf"STORAGE_URL.*{words}"):
         open_storage(address, KEYS)
 
 
-def test_blanks_in_the_folder_are_percent_encoded(tmp_path: Path) -> None:
+def test_spaces_in_the_folder_are_percent_encoded(tmp_path: Path) -> None:
     """As in every address."""
     open_storage(f"tinydb://{tmp_path}/my%20data", KEYS).close()
     assert (tmp_path / "my data" / "lock").exists()
 
 
-def test_a_folder_that_can_not_be_made_is_refused_with_words(tmp_path: Path) -> None:
-    """A file stands where the folder should be."""
+def test_a_folder_that_cant_be_created_is_rejected_with_a_message(tmp_path: Path) -> None:
+    """A file is where the folder should be."""
     (tmp_path / "data").write_text("")
     with pytest.raises(StorageFailed, match=r"exists|[Nn]ot a directory"):
         open_storage(url(tmp_path), KEYS)

@@ -1,4 +1,4 @@
-"""Table files: whole after every failure, shared flushes, and never empty instead of damaged."""
+"""Table files: complete after every failure, with shared flushes, and never empty instead of damaged."""
 
 import os
 import threading
@@ -16,7 +16,7 @@ STEPS = ["open", "write", "fsync", "rename", "fsync_folder"]
 
 
 class Failing(Disk):
-    """A disk that fails at the steps in ``broken``, a write after half of the data."""
+    """A disk that fails at the steps in ``broken``; a write fails after half of the data."""
 
     def __init__(self) -> None:
         self.broken: set[str] = set()
@@ -28,35 +28,35 @@ class Failing(Disk):
             raise OSError(28, "No space left on device")
 
     def open(self, path: Path) -> int:
-        """As the disk, or not."""
+        """Open, or fail."""
         self._step("open")
         return super().open(path)
 
     def write(self, descriptor: int, data: bytes) -> None:
-        """As the disk, or half of it."""
+        """Write everything, or half of it."""
         if "write" in self.broken:
             os.write(descriptor, data[: len(data) // 2])
         self._step("write")
         super().write(descriptor, data)
 
     def fsync(self, descriptor: int) -> None:
-        """As the disk, or not."""
+        """Flush, or fail."""
         self._step("fsync")
         super().fsync(descriptor)
 
     def rename(self, source: Path, target: Path) -> None:
-        """As the disk, or not."""
+        """Rename, or fail."""
         self._step("rename")
         super().rename(source, target)
 
     def fsync_folder(self, folder: Path) -> None:
-        """As the disk, or not."""
+        """Flush, or fail."""
         self._step("fsync_folder")
         super().fsync_folder(folder)
 
 
 def anything(_key: str, _row: Row) -> None:
-    """Every row is right."""
+    """Accept every row."""
 
 
 def table(folder: Path, disk: Disk | None = None, check: Callable[[str, Row], None] = anything) -> TableFile:
@@ -70,13 +70,13 @@ def put(file: TableFile, key: str, value: Any) -> None:
 
 
 def on_disk(folder: Path) -> dict[str, Any]:
-    """What a process that starts now would find: key to value."""
+    """What a process that starts now would find, by key."""
     file = table(folder)
     return {str(row["value"]): file.get(str(row["value"])) for row in file.rows()}
 
 
-def test_steps_of_a_commit_come_in_the_safe_order(tmp_path: Path) -> None:
-    """Data is flushed before it gets its name, and the name before the caller hears of it."""
+def test_a_commits_steps_are_in_a_safe_order(tmp_path: Path) -> None:
+    """Data is flushed before it is renamed, and renamed before the caller returns."""
     disk = Failing()
     put(table(tmp_path, disk), "a", "a")
     assert disk.calls == STEPS
@@ -85,7 +85,7 @@ def test_steps_of_a_commit_come_in_the_safe_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("step", STEPS)
 def test_a_failed_write_changes_nothing(tmp_path: Path, step: str, before: bool) -> None:
-    """Whichever step fails, with or without an earlier commit: told, and memory and disk as before."""
+    """Whichever step fails, with or without an earlier commit: it raises, and memory and disk are unchanged."""
     disk = Failing()
     file = table(tmp_path, disk)
     if before:
@@ -105,8 +105,8 @@ def test_a_failed_write_changes_nothing(tmp_path: Path, step: str, before: bool)
     assert on_disk(tmp_path) == {**kept, "c": {"value": "c"}}
 
 
-def test_a_disk_that_fails_in_the_rescue_is_put_right_by_the_check(tmp_path: Path) -> None:
-    """New content may stay visible when nothing works any more; the next check that can, takes it back."""
+def test_a_failed_rollback_is_completed_by_the_check(tmp_path: Path) -> None:
+    """New content may remain visible while nothing works; the next successful check reverts it."""
 
     class Broken(Failing):
         def fsync_folder(self, folder: Path) -> None:
@@ -128,8 +128,8 @@ def test_a_disk_that_fails_in_the_rescue_is_put_right_by_the_check(tmp_path: Pat
 
 
 @pytest.mark.parametrize("commit", [True, False])
-def test_closing_puts_the_last_committed_state_back(tmp_path: Path, commit: bool) -> None:
-    """As `check` does, for a process that stops right after the failure; before any commit: no file."""
+def test_closing_restores_the_last_committed_state(tmp_path: Path, commit: bool) -> None:
+    """Like `check`, for a process that stops right after the failure; before any commit there is no file."""
     disk = Failing()
     file = table(tmp_path, disk)
     if commit:
@@ -143,8 +143,8 @@ def test_closing_puts_the_last_committed_state_back(tmp_path: Path, commit: bool
     assert on_disk(tmp_path) == ({"a": {"value": "a"}} if commit else {})
 
 
-def test_changes_that_wait_share_one_flush(tmp_path: Path) -> None:
-    """32 threads change while the first flush is under way: one further flush takes all the rest."""
+def test_waiting_changes_share_one_flush(tmp_path: Path) -> None:
+    """32 threads change rows during the first flush: one more flush covers them all."""
     everybody = threading.Event()
     changed: list[int] = []
 
@@ -174,8 +174,8 @@ def test_changes_that_wait_share_one_flush(tmp_path: Path) -> None:
     assert disk.calls.count("fsync") == 2
 
 
-def test_a_failed_group_fails_for_all_of_it_and_for_what_was_built_on_it(tmp_path: Path) -> None:
-    """Everybody whose change was in the failed write, or came on top meanwhile, is told; nothing stays."""
+def test_a_failed_group_fails_for_all_its_changes_and_those_built_on_it(tmp_path: Path) -> None:
+    """Every change in the failed write, or made on top of it in the meantime, raises; nothing remains."""
     everybody = threading.Event()
     changed: list[int] = []
     failed: list[int] = []
@@ -214,8 +214,8 @@ def test_a_failed_group_fails_for_all_of_it_and_for_what_was_built_on_it(tmp_pat
     assert on_disk(tmp_path) == {}
 
 
-def test_a_decision_on_a_row_that_never_got_to_disk_is_no_answer(tmp_path: Path) -> None:
-    """Who changes nothing because of a row under way learns when that row's write fails."""
+def test_a_decision_based_on_an_unflushed_row_fails_with_it(tmp_path: Path) -> None:
+    """A caller that changes nothing because of an unflushed row learns when that row's write fails."""
     looked = threading.Event()
     outcomes: list[str] = []
 
@@ -248,8 +248,8 @@ def test_a_decision_on_a_row_that_never_got_to_disk_is_no_answer(tmp_path: Path)
 
 
 @pytest.mark.parametrize("value", [object(), float("nan"), {1, 2}])
-def test_what_json_cannot_hold_fails_its_own_change_alone(tmp_path: Path, value: Any) -> None:
-    """The change raises and leaves nothing, not even what it did before; the next one works."""
+def test_a_value_that_json_cant_hold_fails_only_its_own_change(tmp_path: Path, value: Any) -> None:
+    """The change raises and leaves nothing, not even its earlier steps; the next one works."""
     file = table(tmp_path)
 
     def change(changes: TableChanges) -> None:
@@ -270,15 +270,15 @@ def test_text_of_all_kinds_comes_back(tmp_path: Path) -> None:
     assert on_disk(tmp_path) == {text: {"value": text} for text in ('"', "\\", "é漢😀", "\x00\n\u2028", "\ud800")}
 
 
-def test_a_change_that_changes_nothing_writes_nothing(tmp_path: Path) -> None:
-    """Dropping what is not there costs no flush."""
+def test_a_change_without_an_effect_writes_nothing(tmp_path: Path) -> None:
+    """Deleting a missing row costs no flush."""
     disk = Failing()
     file = table(tmp_path, disk)
     file.change(lambda changes: changes.drop("nobody"))
     assert disk.calls == []
 
 
-def test_a_closed_table_takes_no_changes(tmp_path: Path) -> None:
+def test_a_closed_table_accepts_no_changes(tmp_path: Path) -> None:
     """The next process owns the file then; reads still work from memory."""
     file = table(tmp_path)
     put(file, "a", "a")
@@ -288,7 +288,7 @@ def test_a_closed_table_takes_no_changes(tmp_path: Path) -> None:
     assert file.get("a") == {"value": "a"}
 
 
-def test_another_process_than_the_one_that_opened_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_process_that_opened_it_can_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a fork two processes would overwrite each other from their own memory."""
     file = table(tmp_path)
     monkeypatch.setattr(os, "getpid", lambda: -1)
@@ -296,8 +296,8 @@ def test_another_process_than_the_one_that_opened_is_refused(tmp_path: Path, mon
         put(file, "a", "a")
 
 
-def test_a_half_written_file_beside_is_removed(tmp_path: Path) -> None:
-    """What a killed process left beside is no content."""
+def test_a_partial_temporary_file_is_removed(tmp_path: Path) -> None:
+    """A killed process left it; it isn't content."""
     put(table(tmp_path), "a", "a")
     (tmp_path / "things.new").write_text('{"things":{"b":{"val')
     assert on_disk(tmp_path) == {"a": {"value": "a"}}
@@ -309,7 +309,7 @@ def test_a_half_written_file_beside_is_removed(tmp_path: Path) -> None:
     [b"", b"{", b"[]", b"{}", b'{"others":{}}', b'{"things":[]}', b'{"things":{"a":1}}', b"\xff\xfe", b"[" * 100_000],
 )
 def test_a_damaged_file_never_starts_empty(tmp_path: Path, content: bytes) -> None:
-    """What can't be read stops the start, and stays for somebody to look at."""
+    """A file that can't be read prevents the start and is kept for inspection."""
     path = tmp_path / "things.json"
     path.write_bytes(content)
     with pytest.raises(Damaged, match=r"things\.json"):
@@ -317,8 +317,8 @@ def test_a_damaged_file_never_starts_empty(tmp_path: Path, content: bytes) -> No
     assert path.read_bytes() == content
 
 
-def test_a_row_that_can_not_be_right_stops_the_start(tmp_path: Path) -> None:
-    """The check's words and the row's key are in the log's sentence."""
+def test_an_invalid_row_prevents_the_start(tmp_path: Path) -> None:
+    """The check's message and the row's key are in the log."""
 
     def refuse(_key: str, _row: Row) -> None:
         raise ValueError("version is missing")
@@ -328,7 +328,7 @@ def test_a_row_that_can_not_be_right_stops_the_start(tmp_path: Path) -> None:
         table(tmp_path, check=refuse)
 
 
-def test_a_file_that_may_not_be_read_is_no_empty_one(tmp_path: Path) -> None:
+def test_a_file_without_read_permission_isnt_treated_as_missing(tmp_path: Path) -> None:
     """Anything but "no such file" is an error."""
     (tmp_path / "things.json").mkdir()
     with pytest.raises(StorageFailed, match="directory"):

@@ -1,4 +1,4 @@
-"""Filters of subscriptions: what becomes an encoded query, what is refused, and what reads back."""
+"""Filters of subscriptions: what becomes an encoded query, what is rejected, and what reads back."""
 
 import pytest
 from hypothesis import given
@@ -32,15 +32,15 @@ def encoded(query: str = "", **rest: str) -> str:
 
 
 def refusal(query: str) -> str:
-    """The sentence at the field of the encoded query."""
+    """The error at the encoded query's field."""
     with pytest.raises(InvalidInput) as refused:
         encoded(query)
     assert set(refused.value.fields) == {"filter"}
     return refused.value.fields["filter"]
 
 
-def test_fields_become_conditions_that_all_hold() -> None:
-    """Each field is one condition; a priority stands for those above it, empty ones left out."""
+def test_fields_become_conditions_joined_by_and() -> None:
+    """Each field is one condition; a priority includes higher ones, and empty fields are left out."""
     query = encoded(priority="2", assignment_group=GROUP, category="network", cmdb_ci=ITEM, text="VPN down")
     assert query == (
         f"priorityIN1,2^assignment_group={GROUP}^cmdb_ci={ITEM}^category=network"
@@ -60,8 +60,8 @@ def test_fields_become_conditions_that_all_hold() -> None:
         Filter(query="priority=1"),
     ],
 )
-def test_what_was_saved_reads_back_into_the_same_fields(wanted: Filter) -> None:
-    """Opening the form again shows what was entered."""
+def test_a_saved_filter_reads_back_into_the_same_fields(wanted: Filter) -> None:
+    """Reopening the form shows what was entered."""
     assert decode(encode(wanted, "incident", COLUMNS), "incident") == wanted
 
 
@@ -73,8 +73,8 @@ def test_what_was_saved_reads_back_into_the_same_fields(wanted: Filter) -> None:
         "assigned_toISNOTEMPTY", "category=_HIERARCHY",
     ],
 )  # fmt: skip
-def test_comparisons_are_taken_as_they_are(query: str) -> None:
-    """Columns of the table, comparing operators and plain values, joined by AND and OR."""
+def test_comparisons_are_accepted_unchanged(query: str) -> None:
+    """The table's columns, comparison operators and plain values, joined by AND and OR."""
     assert encoded(query) == query
 
 
@@ -110,19 +110,19 @@ def test_comparisons_are_taken_as_they_are(query: str) -> None:
         ("Priority=1", "no condition"),
     ],
 )
-def test_what_is_no_comparison_is_refused_in_words(query: str, word: str) -> None:
-    """Neither a second query nor a script, a sort, a dot-walk, a journal or an unknown column gets through."""
+def test_anything_but_comparisons_is_rejected_with_a_message(query: str, word: str) -> None:
+    """A second query, a script, a sort, a dot-walk, a journal and an unknown column."""
     assert word.casefold() in refusal(query).casefold()
 
 
-def test_a_query_that_is_too_long_or_too_wide_is_refused() -> None:
-    """The column holds 4,000 characters; forty conditions are enough for anybody."""
+def test_a_query_that_is_too_long_or_too_wide_is_rejected() -> None:
+    """The column holds 4,000 characters; forty conditions are enough."""
     assert "long" in refusal("short_description=" + "x" * 4000)
     assert "many" in refusal("^".join(["priority=1"] * 41))
 
 
-def test_without_known_columns_no_query_is_taken() -> None:
-    """Where ServiceNow does not say what the person sees, nothing can be checked; the fields still work."""
+def test_without_known_columns_no_query_is_accepted() -> None:
+    """If ServiceNow doesn't return the person's columns, nothing can be checked; the fields still work."""
     with pytest.raises(InvalidInput) as refused:
         encode(Filter(query="priority=1"), "incident", {})
     assert list(refused.value.fields) == ["filter"]
@@ -139,34 +139,37 @@ def test_without_known_columns_no_query_is_taken() -> None:
         ("category", "network^NQactive=true"),
     ],
 )
-def test_a_field_takes_only_what_its_list_offers(field: str, value: str) -> None:
-    """Whatever a client sends for a choice, nothing but a choice gets through; the sentence is at its field."""
+def test_a_field_accepts_only_offered_choices(field: str, value: str) -> None:
+    """Whatever a client sends, only a choice is accepted; the error is at its field."""
     with pytest.raises(InvalidInput) as refused:
         encoded(**{field: value})
     assert set(refused.value.fields) == {field}
 
 
-def test_words_are_words() -> None:
-    """Text that looks like a query is looked for, not run."""
+def test_text_is_searched_not_executed() -> None:
+    """Text that looks like a query is searched as text."""
     assert encoded(text="x^NQactive=true") == "short_descriptionLIKEx NQactive=true^ORdescriptionLIKEx NQactive=true"
 
 
-def test_articles_have_no_fields_of_a_task() -> None:
-    """What a table does not have is left out, so that no condition is dropped in silence."""
+def test_articles_have_no_task_fields() -> None:
+    """Fields that a table lacks are left out, so that no condition is dropped silently."""
     assert encode(Filter(priority="1", text="VPN"), "kb_knowledge", {}) == "short_descriptionLIKEVPN"
 
 
 @given(some.text(max_size=60))
-def test_no_text_breaks_out_of_its_condition(words: str) -> None:
-    """However words look, they stay inside one condition on each of two columns, and read back without an error."""
+def test_no_text_escapes_from_its_condition(words: str) -> None:
+    """
+    Whatever the text looks like, it remains inside one condition on each of two columns and reads back without an
+    error.
+    """
     query = encoded(text=words)
     assert query.count("^") == (1 if query else 0)
     decode(query, "incident")
 
 
 @given(some.text(alphabet="priostaNQEOR^=<>!.LIKE 1\njavscript:", max_size=40))
-def test_whatever_is_typed_is_refused_or_rebuilt_whole(query: str) -> None:
-    """A query comes through unchanged or not at all; decoding what is stored never fails."""
+def test_any_typed_query_is_rejected_or_unchanged(query: str) -> None:
+    """Decoding what is stored never fails."""
     decode(query, "incident")
     try:
         kept = encoded(query)
@@ -180,13 +183,13 @@ def test_whatever_is_typed_is_refused_or_rebuilt_whole(query: str) -> None:
     "word",
     ["NQ", "EQ", "ORDERBY", "GROUPBY", "TRENDBY", "RLQUERY", "ENDRLQUERY", "JOIN", "SUBQUERY", "123TEXT"],
 )
-def test_the_refusal_names_the_word_that_begins_no_condition(word: str) -> None:
-    """Whoever copied a query from a list learns which part of it a filter does not take."""
+def test_the_error_names_the_part_that_is_no_condition(word: str) -> None:
+    """Someone who copied a query from a list learns which part a filter doesn't support."""
     assert refusal(f"priority=1^{word}state=1") == f"A filter takes no {word}: only conditions joined by ^ and ^OR."
 
 
-def test_limits_hold_to_the_character_and_to_the_condition() -> None:
-    """4,000 characters and forty conditions are taken; one more of either is refused, and so is too much in all."""
+def test_limits_are_exact() -> None:
+    """4,000 characters and forty conditions are accepted; one more of either is rejected."""
     most = "short_description=".ljust(FILTER_CHARACTERS, "x")
     assert encoded(most) == most
     assert refusal(f"{most}x") == "This is too long: a query may have 4,000 characters."
@@ -197,14 +200,14 @@ def test_limits_hold_to_the_character_and_to_the_condition() -> None:
     assert encoded(forty) == forty
 
 
-def test_a_table_keeps_only_the_fields_that_it_has() -> None:
-    """Group, item and category are none of an article's."""
+def test_a_table_keeps_only_its_own_fields() -> None:
+    """An article has no group, item or category."""
     wanted = Filter(assignment_group=GROUP, cmdb_ci=ITEM, category="network", text="VPN")
     assert encode(wanted, "kb_knowledge", {}) == "short_descriptionLIKEVPN"
 
 
-def test_a_stored_query_may_name_any_column() -> None:
-    """Its terms were checked when it was stored; without known columns a typed one is refused in words."""
+def test_a_stored_query_can_name_any_column() -> None:
+    """Its conditions were checked when it was stored; without known columns a typed one is rejected with a message."""
     assert str(parse("u_anything=1^ORstate=2", None)) == "u_anything=1^ORstate=2"
     with pytest.raises(BadQuery, match="ServiceNow does not say which columns you may use"):
         parse("state=1", {})
@@ -224,18 +227,20 @@ def test_a_stored_query_may_name_any_column() -> None:
         "assignment_group=x",
     ],
 )
-def test_what_no_field_can_show_stays_a_query(query: str) -> None:
-    """Alternatives, other comparisons, empty values, other columns, and half of what a text stands for."""
+def test_a_condition_without_a_field_remains_a_query(query: str) -> None:
+    """Alternatives, other comparisons, empty values, other columns, and half of a text search."""
     assert decode(query, "incident") == Filter(query=query)
 
 
 def test_a_field_shows_one_condition() -> None:
-    """The first one; a second on the same column stays a query, and so does what the table's form does not ask."""
+    """
+    The first; a second on the same column remains a query, and so does one that the table's form has no field for.
+    """
     assert decode("category=a^category=b", "incident") == Filter(category="a", query="category=b")
     assert decode("priorityIN1", "kb_knowledge") == Filter(query="priorityIN1")
 
 
-def test_a_refusal_quotes_forty_characters_at_most() -> None:
+def test_an_error_quotes_at_most_forty_characters() -> None:
     """A longer part is cut."""
     assert refusal("x" * 40).startswith(f"“{'x' * 40}” is no condition")
     assert refusal("x" * 41).startswith(f"“{'x' * 39}…” is no condition")

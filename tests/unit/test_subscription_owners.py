@@ -1,4 +1,4 @@
-"""Who is told that subscriptions stopped, how often, and what is written down of it."""
+"""Who is told that subscriptions broke, how often, and what is stored about it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -32,14 +32,14 @@ class Bot:
         self.told.append((person_id, text))
 
     def people(self) -> list[str]:
-        """Who was told since this was last asked."""
+        """Who was told since the last call."""
         found = [person_id for person_id, _ in self.told]
         self.told.clear()
         return found
 
 
 @dataclass
-class Desk:
+class Setup:
     """`BrokenSubscriptions` with its own storage."""
 
     stores: Stores
@@ -51,7 +51,7 @@ class Desk:
         self.owners = self.again()
 
     def again(self) -> BrokenSubscriptions:
-        """As a restarted process has them."""
+        """The same after a restart."""
         return BrokenSubscriptions(
             grants=self.stores.grants,
             parked=self.stores.parked,
@@ -64,45 +64,45 @@ class Desk:
         )
 
     def grant(self, number: int, **more: Any) -> Grant:
-        """One of the owner's, stored."""
+        """A stored subscription of the owner's."""
         made = replace(GRANT, **({"sys_id": f"{number:032x}", "name": f"N{number}"} | more))
         self.stores.grants.put(made)
         return made
 
-    def kept(self, grant: Grant) -> Grant:
-        """As it stands now."""
+    def stored(self, grant: Grant) -> Grant:
+        """The stored grant."""
         found = self.stores.grants.get(grant.sys_id)
         assert found is not None
         return found
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path) -> Iterator[Setup]:
     """Nothing is granted, nobody is connected."""
     moment = ManualClock()
     stores = open_stores(tmp_path, moment)
-    yield Desk(stores, moment)
+    yield Setup(stores, moment)
     stores.close()
 
 
 def parked(number: int, **more: Any) -> Parked:
-    """A subscription that nobody who may has asked for."""
+    """A subscription that no authorized person has asked for."""
     given: dict[str, Any] = {"reason": f"R{number}", "seen_at": NOW}
     return Parked(sys_id=f"{number:032x}", channel_id="", created_by="", updated_by="", **(given | more))
 
 
-def test_what_breaks_is_marked_once_and_its_owner_told_once(desk: Desk) -> None:
-    """One message for all that stopped for the same reason, and one for each owner."""
+def test_a_broken_subscription_is_marked_and_its_owner_told_once(desk: Setup) -> None:
+    """One message for all with the same reason, and one for each owner."""
     desk.owners.notify_owners()
     first, second = desk.grant(1, told_at=5.0, version=3), desk.grant(2, name="")
     theirs, paused = desk.grant(3, owner_id=OTHER), desk.grant(4, status=Status.PAUSED.value)
     unknown = replace(GRANT, sys_id="f" * 32)
     desk.owners.mark([first, second, theirs, paused, unknown], "It is closed.")
-    assert desk.kept(first) == replace(first, status="broken", reason="It is closed.", told_at=0.0, version=4)
-    assert desk.kept(paused) == paused
+    assert desk.stored(first) == replace(first, status="broken", reason="It is closed.", told_at=0.0, version=4)
+    assert desk.stored(paused) == paused
     assert desk.stores.grants.get(unknown.sys_id) is None
     desk.owners.mark([first], "Another reason.")
-    assert desk.kept(first).reason == "It is closed."
+    assert desk.stored(first).reason == "It is closed."
     desk.owners.notify_owners()
     assert desk.bot.told == [
         (
@@ -117,23 +117,23 @@ def test_what_breaks_is_marked_once_and_its_owner_told_once(desk: Desk) -> None:
             "When that is mended, resume them with `/servicenow subscriptions list`.",
         ),
     ]
-    assert desk.kept(first).told_at == NOW
+    assert desk.stored(first).told_at == NOW
     desk.moment.now += DAY
     desk.owners.notify_owners()
     desk.again().notify_owners()
     assert len(desk.bot.told) == 2
 
 
-def test_a_closed_channel_breaks_what_posts_there(desk: Desk) -> None:
+def test_an_archived_channel_breaks_only_its_subscriptions(desk: Setup) -> None:
     """And nothing else."""
     here, there = desk.grant(1), desk.grant(2, channel_id="d" * 26)
     desk.owners.mark_channel(CHANNEL, "It is archived.")
-    assert (desk.kept(here).status, desk.kept(here).reason) == ("broken", "It is archived.")
-    assert desk.kept(there) == there
+    assert (desk.stored(here).status, desk.stored(here).reason) == ("broken", "It is archived.")
+    assert desk.stored(there) == there
 
 
-def test_administrators_are_told_in_the_place_of_who_is_gone(desk: Desk) -> None:
-    """Nobody while there is no administrator, and the owner for every other reason."""
+def test_administrators_are_told_instead_of_a_deactivated_owner(desk: Setup) -> None:
+    """Nobody is told while there is no administrator; for every other reason the owner is."""
     desk.owners.mark([desk.grant(1)], GONE)
     desk.owners.notify_owners()
     assert desk.bot.people() == [ADMIN]
@@ -143,23 +143,23 @@ def test_administrators_are_told_in_the_place_of_who_is_gone(desk: Desk) -> None
     assert desk.bot.people() == []
 
 
-def test_at_most_twenty_are_named(desk: Desk) -> None:
-    """All are marked as told of."""
+def test_at_most_twenty_are_named(desk: Setup) -> None:
+    """All are marked as told."""
     grants = [desk.grant(number) for number in range(1, 23)]
     desk.owners.mark(grants, "Why.")
     desk.owners.notify_owners()
     [(_, text)] = desk.bot.told
     assert [line for line in text.splitlines() if line.startswith("- ")] == [f"- **N{n}**" for n in range(1, 21)]
-    assert {desk.kept(one).told_at for one in grants} == {NOW}
+    assert {desk.stored(one).told_at for one in grants} == {NOW}
 
 
-def test_a_silent_mattermost_is_tried_again_at_once(desk: Desk) -> None:
-    """With nothing written down; what Mattermost refuses is not tried again."""
+def test_after_a_timeout_of_mattermost_telling_is_retried_at_once(desk: Setup) -> None:
+    """Nothing is stored then; a rejected message isn't retried."""
     one = desk.grant(1)
     desk.owners.mark([one], "Why.")
     desk.bot.fails = MattermostSilent("down")
     desk.owners.notify_owners()
-    assert desk.kept(one).told_at == 0.0
+    assert desk.stored(one).told_at == 0.0
     desk.bot.fails = None
     desk.owners.notify_owners()
     assert desk.bot.people() == [OWNER]
@@ -171,8 +171,8 @@ def test_a_silent_mattermost_is_tried_again_at_once(desk: Desk) -> None:
     assert desk.bot.people() == []
 
 
-def test_what_broke_elsewhere_is_found_within_a_minute(desk: Desk) -> None:
-    """By an earlier process, or by who administrates a channel; not what was told of, paused, or is gone by then."""
+def test_subscriptions_broken_elsewhere_are_found_within_a_minute(desk: Setup) -> None:
+    """By an earlier process, or by a channel administrator; not those that were told, paused, or deleted by then."""
     desk.grant(1, status="broken", reason="Before.")
     desk.grant(2, status="broken", reason="Before.", told_at=NOW - 1)
     desk.grant(3, status="paused", told_at=1.0)
@@ -192,20 +192,20 @@ def test_what_broke_elsewhere_is_found_within_a_minute(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("now", ["active", "gone", "told"])
-def test_what_is_mended_before_it_is_told_of_is_not_told_of(desk: Desk, now: str) -> None:
-    """Resumed, deleted, or told of by another."""
+def test_a_subscription_fixed_before_the_message_isnt_mentioned(desk: Setup, now: str) -> None:
+    """It was resumed, deleted, or told by another process."""
     one = desk.grant(1)
     desk.owners.mark([one], "Why.")
     if now == "gone":
         desk.stores.grants.delete(one.sys_id)
     else:
-        desk.stores.grants.put(replace(desk.kept(one), **({"status": now} if now == "active" else {"told_at": NOW})))
+        desk.stores.grants.put(replace(desk.stored(one), **({"status": now} if now == "active" else {"told_at": NOW})))
     desk.owners.notify_owners()
     assert desk.bot.told == []
 
 
-def test_an_owner_without_a_connection_is_asked_to_connect_once_a_day(desk: Desk) -> None:
-    """Once for all subscriptions; those that are broken or another's say nothing about it."""
+def test_an_owner_without_a_connection_is_asked_to_connect_once_a_day(desk: Setup) -> None:
+    """Once for all subscriptions; those that are broken or another person's don't count."""
     one, two = desk.grant(1), desk.grant(2)
     desk.grant(3, status="broken", told_at=NOW - 1)
     desk.grant(4, owner_id=OTHER, told_at=NOW - 1)
@@ -219,36 +219,36 @@ def test_an_owner_without_a_connection_is_asked_to_connect_once_a_day(desk: Desk
         )
     ]
     assert desk.bot.people() == [OWNER]
-    assert (desk.kept(one), desk.kept(two)) == (replace(one, told_at=NOW), two)
+    assert (desk.stored(one), desk.stored(two)) == (replace(one, told_at=NOW), two)
     for age, people in ((DAY - 0.5, []), (DAY, [OWNER]), (-5.0, [OWNER])):
         desk.moment.now = NOW + age
-        desk.owners.ask_to_connect(desk.kept(two))
+        desk.owners.ask_to_connect(desk.stored(two))
         assert desk.bot.people() == people
 
 
-def test_an_owner_whose_connection_ended_is_asked_to_connect_once_a_day(desk: Desk) -> None:
-    """What the account knows counts, not its grants."""
+def test_an_owner_whose_connection_ended_is_asked_to_connect_once_a_day(desk: Setup) -> None:
+    """The account stores it, not its grants."""
     one = desk.grant(1, told_at=NOW)
     desk.stores.accounts.put(ACCOUNT)
     desk.owners.ask_to_connect(one)
     [(person, text)] = desk.bot.told
     assert (person, text.partition(",")[0]) == (OWNER, "Your ServiceNow connection has ended")
     assert desk.stores.accounts.get(OWNER) == replace(ACCOUNT, suspension_told_at=NOW, version=2)
-    assert desk.kept(one) == one
+    assert desk.stored(one) == one
     for age, times in ((0.0, 1), (DAY - 0.5, 1), (DAY, 2)):
         desk.moment.now = NOW + age
         desk.owners.ask_to_connect(one)
         assert len(desk.bot.told) == times
 
 
-def test_somebody_without_any_grant_of_an_account_was_never_told(desk: Desk) -> None:
-    """The grant was deleted while its notice was on the way."""
+def test_an_owner_whose_grant_was_deleted_can_still_be_asked(desk: Setup) -> None:
+    """The grant was deleted while its notice waited."""
     desk.owners.ask_to_connect(GRANT)
     assert desk.bot.people() == [OWNER]
 
 
-def test_administrators_are_told_once_a_day_of_what_is_parked(desk: Desk) -> None:
-    """Of what matched since; twenty of them by name."""
+def test_administrators_are_told_once_a_day_of_parked_rows(desk: Setup) -> None:
+    """Of those that matched since; at most twenty by name."""
     desk.stores.parked.put([parked(1), parked(2, told_at=NOW - DAY, seen_at=NOW - DAY)])
     desk.owners.notify_owners()
     assert desk.bot.told == [
@@ -281,8 +281,8 @@ def test_administrators_are_told_once_a_day_of_what_is_parked(desk: Desk) -> Non
     assert {one.told_at for one in desk.stores.parked.all() if int(one.sys_id, 16) > 2} == {desk.moment.now}
 
 
-def test_a_silent_mattermost_is_said_when_administrators_can_not_be_told(desk: Desk) -> None:
-    """The worker logs it; a refusal is nobody's matter."""
+def test_a_timeout_is_raised_if_administrators_cant_be_told(desk: Setup) -> None:
+    """The worker logs it; a rejection is ignored."""
     desk.stores.parked.put([parked(1)])
     desk.bot.fails = MattermostSilent("down")
     with pytest.raises(MattermostSilent):

@@ -168,8 +168,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World(clock)
 
 
-def test_a_page_of_rows_is_asked_for_uncounted(world: World) -> None:
-    """Counting rows and writing pagination headers cost ServiceNow time, and nobody reads them."""
+def test_a_page_of_rows_is_requested_uncounted(world: World) -> None:
+    """Counting rows and writing pagination headers cost ServiceNow time, and nothing reads them."""
     world.answer(ok([{"sys_id": "a"}, "no row", {"sys_id": "b"}]))
     found = world.tables().rows("incident", Query().where(equals("active", "true")), ("sys_id", "number"), 20)
     assert found == [{"sys_id": "a"}, {"sys_id": "b"}]
@@ -191,7 +191,7 @@ def test_rows_come_as_displayed_if_asked_for(world: World) -> None:
     assert world.only.rest["params"]["sysparm_display_value"] == "all"
 
 
-def test_rows_that_are_no_list_are_refused(world: World) -> None:
+def test_rows_that_arent_a_list_are_rejected(world: World) -> None:
     """An object in place of the list is an error, not an empty page."""
     world.answer(ok({"sys_id": "a"}))
     with pytest.raises(Broken, match="incident: no list"):
@@ -242,8 +242,8 @@ def test_an_update_sends_raw_values_once(world: World) -> None:
 
 
 @pytest.mark.parametrize("result", [None, [], "text", {}, {"sys_id": ""}, {"number": "INC1"}])
-def test_an_answer_without_a_row_is_refused(world: World, result: Any) -> None:
-    """Without a sys_id nobody can tell which record was read or written."""
+def test_an_answer_without_a_row_is_rejected(world: World, result: Any) -> None:
+    """Without a sys_id it's unknown which record was read or written."""
     world.answer(ok(result))
     with pytest.raises(Broken, match="incident: answered without a row"):
         world.tables().row("incident", SYS_ID, ("number",))
@@ -277,7 +277,7 @@ def test_each_request_has_the_persons_token_share_and_deadline(world: World) -> 
 
 
 def test_a_write_is_sent_again_after_a_401(world: World) -> None:
-    """The access token died between two calls. ServiceNow did nothing, so a write is safe to repeat."""
+    """The access token expired between two calls. ServiceNow did nothing, so repeating a write is safe."""
     world.answer(DENIED, ok(CELLS))
     assert world.tables().insert("incident", {"state": "1"}) == RECORD
     assert [(one.token, one.rest["json"]) for one in world.transport.sent] == [
@@ -287,8 +287,8 @@ def test_a_write_is_sent_again_after_a_401(world: World) -> None:
     assert world.tokens.calls == [("bearer", "ann"), ("renew", "ann", "old"), ("accepted", "ann")]
 
 
-def test_a_second_401_is_judged_by_the_token_keeper(world: World) -> None:
-    """Only it knows whether this has gone on for so long that the account is suspended."""
+def test_the_token_manager_judges_a_second_401(world: World) -> None:
+    """Only it knows whether this has lasted long enough to suspend the account."""
     world.answer(DENIED)
     with pytest.raises(TokenRefused, match="refused twice") as refused:
         read(world)
@@ -298,7 +298,7 @@ def test_a_second_401_is_judged_by_the_token_keeper(world: World) -> None:
 
 
 def test_a_failed_call_proves_no_token(world: World) -> None:
-    """Earlier 401s are forgotten after an answer, not after silence."""
+    """Earlier 401s are forgotten after an answer, not after a timeout."""
     world.answer(Unanswered("x"))
     with pytest.raises(Unanswered):
         world.tables().post("/api/p", {})
@@ -313,10 +313,10 @@ def test_a_failed_call_proves_no_token(world: World) -> None:
         (HttpResponse(200, {}, b'{"result": ['), CutShort),
     ],
 )
-def test_a_read_is_repeated_twice_where_the_error_can_pass(
+def test_a_read_is_retried_twice_after_a_temporary_error(
     world: World, passing: HttpResponse | ServiceNowError, error: type[ServiceNowError]
 ) -> None:
-    """The third answer counts; a third error is told."""
+    """The third answer counts; a third error is raised."""
     world.answer(passing, passing, ok(["x"]))
     assert read(world) == {"result": ["x"]}
     world.answer(passing)
@@ -340,7 +340,7 @@ def test_a_read_is_repeated_twice_where_the_error_can_pass(
         CallLimitReached("x", retry_after=1.0),
     ],
 )
-def test_a_read_is_not_repeated_where_that_would_not_help(world: World, lasting: ServiceNowError) -> None:
+def test_a_read_isnt_retried_if_that_wouldnt_help(world: World, lasting: ServiceNowError) -> None:
     """Our own limits ask for fewer requests, and a timeout has used up the time."""
     world.answer(lasting)
     with pytest.raises(type(lasting)):
@@ -348,8 +348,8 @@ def test_a_read_is_not_repeated_where_that_would_not_help(world: World, lasting:
     assert world.asked == 1
 
 
-def test_a_lookup_is_not_repeated(world: World) -> None:
-    """The next key asks anyway."""
+def test_a_lookup_isnt_retried(world: World) -> None:
+    """The next key sends another anyway."""
     assert read(world, retry=False) == {"result": []}
     world.answer(Busy("x"))
     with pytest.raises(Busy):
@@ -359,7 +359,7 @@ def test_a_lookup_is_not_repeated(world: World) -> None:
     ] * 2
 
 
-def test_a_write_is_not_repeated(world: World) -> None:
+def test_a_write_isnt_retried(world: World) -> None:
     """ServiceNow may have saved it."""
     world.answer(ConnectionLost("x"))
     tables = world.tables()
@@ -397,7 +397,7 @@ def test_the_pauses_between_reads_grow_and_differ(
         (0.05, 0.0, 1),
     ],
 )
-def test_a_read_is_repeated_while_more_than_a_second_is_left(
+def test_a_read_is_retried_while_more_than_a_second_is_left(
     world: World, left: float, seconds: float, asked: int
 ) -> None:
     """An answer needs that long, and Mattermost doesn't wait."""
@@ -418,10 +418,8 @@ def test_a_read_is_repeated_while_more_than_a_second_is_left(
         (2.0, 2.75, []),
     ],
 )
-def test_a_pause_that_servicenow_asks_for_is_kept(
-    world: World, wanted: float, left: float, pauses: list[float]
-) -> None:
-    """Five seconds at most, and only if a second is left after it. Otherwise, the person is told at once."""
+def test_retry_after_is_kept(world: World, wanted: float, left: float, pauses: list[float]) -> None:
+    """Five seconds at most, and only if a second is left after it. Otherwise the error is raised at once."""
     world.answer(Busy("x", retry_after=wanted), ok([]))
     if pauses:
         assert read(world, left) == {"result": []}
@@ -432,29 +430,29 @@ def test_a_pause_that_servicenow_asks_for_is_kept(
 
 
 @pytest.mark.parametrize("table", ["", "Incident", "1a", "a/b", "a?b", "incident ", "../a", "inc-ident"])
-def test_only_a_table_name_gets_into_an_address(table: str) -> None:
+def test_a_url_takes_only_a_table_name(table: str) -> None:
     """Table names can come from a report or a subscription's row."""
     for path in (table_path, meta_path, lambda name: row_path(name, SYS_ID)):
         with pytest.raises(ValueError, match="is no table name"):
             path(table)
 
 
-def test_addresses_name_the_table_and_the_row() -> None:
-    """Version 2 of the Table API, and the columns as the classic forms know them."""
+def test_urls_name_the_table_and_the_row() -> None:
+    """Version 2 of the Table API, with the columns' classic names."""
     assert table_path("u_my_table2") == "/api/now/v2/table/u_my_table2"
     assert meta_path("incident") == "/api/now/ui/meta/incident"
     assert row_path("incident", SYS_ID) == f"/api/now/v2/table/incident/{SYS_ID}"
 
 
 @pytest.mark.parametrize("sys_id", ["", SYS_ID[1:], SYS_ID.upper(), f"{SYS_ID}/a", "g" * 32])
-def test_only_a_sys_id_gets_into_an_address(sys_id: str) -> None:
-    """Ids come from buttons, reports and links."""
+def test_a_url_takes_only_a_sys_id(sys_id: str) -> None:
+    """IDs come from buttons, reports and links."""
     with pytest.raises(ValueError, match="no sys_id"):
         row_path("incident", sys_id)
 
 
 def test_a_row_becomes_a_record() -> None:
-    """Empty and missing shapes read as empty, a plain text as both, anything else is left out."""
+    """Empty and missing formats read as empty, a plain text as both, anything else is left out."""
     row: Mapping[str, Any] = {
         "sys_id": SYS_ID,
         "both": {"value": "1", "display_value": "One"},

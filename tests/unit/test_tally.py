@@ -1,4 +1,4 @@
-"""Many events in few lines."""
+"""Many events in a few log lines."""
 
 import pytest
 import structlog
@@ -8,7 +8,7 @@ from web.tally import Tally
 
 @pytest.mark.usefixtures("every_log_line")
 def test_the_rest_of_a_minute_is_one_line() -> None:
-    """The first ones in full; the others counted by reason, written by whoever comes after the minute."""
+    """The first are logged fully, the others counted by reason; the next event after the minute writes the line."""
     now = [100.0]
     with structlog.testing.capture_logs() as logs:
         tally = Tally(structlog.get_logger(), "refused", full=2, clock=lambda: now[0])

@@ -1,4 +1,4 @@
-"""Whose session a token is: what is remembered and for how long, and what unknown tokens may cost."""
+"""Whose session a token is: what is cached and for how long, and what unknown tokens can cost."""
 
 import secrets
 import threading
@@ -19,8 +19,8 @@ from sandbox.servicenow import ServiceNowDouble
 ME = "/api/v4/users/me"
 
 
-class Memory:
-    """`TokenOwners` on a clock of our own, in front of Mattermost's double."""
+class Cache:
+    """`TokenOwners` with its own clock, in front of Mattermost's double."""
 
     def __init__(self, mattermost: MattermostDouble) -> None:
         mattermost.reset()
@@ -42,31 +42,31 @@ class Memory:
         return self.owners.owner(token, asker=asker, trusted=trusted, fresh=fresh)
 
     def asked(self) -> int:
-        """How often Mattermost was, since the last time."""
+        """How many requests Mattermost got since the last call."""
         count = len([one for one in self.mattermost.requests() if one["path"] == ME])
         self.mattermost.clear_requests()
         return count
 
-    def refused(self, kind: type[AppError], token: str, asker: str = "somebody", *, trusted: bool = False) -> str:
-        """Why a token is refused."""
-        with pytest.raises(kind) as refused:
+    def rejection(self, kind: type[AppError], token: str, asker: str = "somebody", *, trusted: bool = False) -> str:
+        """Why a token is rejected."""
+        with pytest.raises(kind) as rejection:
             self.ask(token, asker, trusted=trusted)
-        assert type(refused.value) is kind
-        return str(refused.value)
+        assert type(rejection.value) is kind
+        return str(rejection.value)
 
 
 @pytest.fixture
-def memory(doubles: tuple[MattermostDouble, ServiceNowDouble]) -> Iterator[Memory]:
-    """Empty; nothing stays armed."""
-    yield Memory(doubles[0])
+def memory(doubles: tuple[MattermostDouble, ServiceNowDouble]) -> Iterator[Cache]:
+    """Empty; no fault remains set."""
+    yield Cache(doubles[0])
     doubles[0].clear_faults()
 
 
-def made_up() -> str:
+def forged() -> str:
     return secrets.token_hex(13)
 
 
-def test_the_owner_is_who_mattermost_says(memory: Memory) -> None:
+def test_the_owner_is_who_mattermost_says(memory: Cache) -> None:
     """A person, a bot, an administrator by the role's exact name."""
     state = memory.mattermost.state
     assert memory.ask(memory.session()) == Owner(memory.agent, is_bot=False, administrator=False)
@@ -81,15 +81,15 @@ def test_the_owner_is_who_mattermost_says(memory: Memory) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "a" * 25, "a" * 27, "A" * 26, "a" * 26 + "\n", " " + "a" * 26, "ä" * 26])
-def test_what_is_no_session_is_asked_about_never(memory: Memory, token: str) -> None:
+def test_a_malformed_session_is_never_checked(memory: Cache, token: str) -> None:
     """Whoever vouches for it."""
     for trusted in (False, True):
-        assert memory.refused(NotVerified, token, trusted=trusted) == "no token of Mattermost's shape"
+        assert memory.rejection(NotVerified, token, trusted=trusted) == "no token of Mattermost's shape"
     assert memory.asked() == 0
 
 
-def test_a_good_token_is_asked_about_every_four_minutes(memory: Memory) -> None:
-    """Or at once where what is known is not enough, or everything is forgotten."""
+def test_a_valid_token_is_checked_every_four_minutes(memory: Cache) -> None:
+    """Or at once if what is cached isn't enough, or after a reset."""
     token = memory.session()
     for passed, asked in ((0.0, 1), (239.5, 0), (0.5, 1), (239.5, 0)):
         memory.now += passed
@@ -102,8 +102,8 @@ def test_a_good_token_is_asked_about_every_four_minutes(memory: Memory) -> None:
     assert memory.asked() == 1
 
 
-def test_a_known_token_lives_through_silence_for_five_minutes(memory: Memory) -> None:
-    """It is asked about each time then; what is forgotten is silent like any other, for two seconds."""
+def test_a_known_token_survives_a_timeout_for_five_minutes(memory: Cache) -> None:
+    """It is checked each time then; after a reset a timeout is cached for two seconds, like any other."""
     token = memory.session()
     owner = memory.ask(token)
     memory.mattermost.fault("500", ME, times=3)
@@ -119,77 +119,77 @@ def test_a_known_token_lives_through_silence_for_five_minutes(memory: Memory) ->
         if asked:
             assert memory.ask(token) == owner
         else:
-            assert memory.refused(MattermostSilent, token).startswith("asked a moment ago: ")
+            assert memory.rejection(MattermostSilent, token).startswith("asked a moment ago: ")
         assert memory.asked() == asked
 
 
-def test_a_known_token_that_is_refused_is_known_no_more(memory: Memory) -> None:
-    """Mattermost's no counts at once and for a minute."""
+def test_a_known_token_that_is_rejected_is_forgotten(memory: Cache) -> None:
+    """Mattermost's rejection counts at once and for a minute."""
     token = memory.session()
     memory.ask(token)
     del memory.mattermost.state.sessions[token]
     memory.now += 240
-    assert memory.refused(NotVerified, token).startswith("token refused: ")
+    assert memory.rejection(NotVerified, token).startswith("token refused: ")
     memory.asked()
     for passed, asked in ((0.0, 0), (59.5, 0), (0.5, 1)):
         memory.now += passed
-        words = memory.refused(NotVerified, token)
+        words = memory.rejection(NotVerified, token)
         assert words.startswith("refused before: ") is not asked
         assert memory.asked() == asked
 
 
-def test_everything_is_forgotten(memory: Memory) -> None:
-    """What was good, what was refused, and what was not answered."""
-    good, bad, silent = memory.session(), made_up(), memory.session()
+def test_a_reset_forgets_everything(memory: Cache) -> None:
+    """Valid, rejected, and unanswered tokens."""
+    good, bad, silent = memory.session(), forged(), memory.session()
     memory.ask(good)
-    memory.refused(NotVerified, bad)
+    memory.rejection(NotVerified, bad)
     memory.mattermost.fault("500", ME)
-    memory.refused(MattermostSilent, silent, "another")
+    memory.rejection(MattermostSilent, silent, "another")
     memory.asked()
     memory.now += 1
     memory.owners.forget()
     memory.ask(good)
-    memory.refused(NotVerified, bad)
+    memory.rejection(NotVerified, bad)
     memory.ask(silent, "another")
     assert memory.asked() == 3
 
 
-def test_a_person_has_two_questions_a_second_and_everybody_five(memory: Memory) -> None:
-    """What is known or vouched for is outside that, and a second later they are all there again."""
+def test_a_person_has_two_checks_per_second_and_all_together_five(memory: Cache) -> None:
+    """Known and vouched-for tokens don't count, and a second later all checks are available again."""
     known = memory.session()
     memory.ask(known)
     memory.now += 1
     for number in range(2):
-        memory.refused(NotVerified, made_up(), "one")
-        memory.refused(NotVerified, made_up(), "two")
+        memory.rejection(NotVerified, forged(), "one")
+        memory.rejection(NotVerified, forged(), "two")
         assert memory.asked() == 2 + (number == 0)
     for asker in ("one", "two"):
-        assert memory.refused(TooManyRequests, made_up(), asker) == "too many unknown tokens of one person"
-    memory.refused(NotVerified, made_up(), "three")
+        assert memory.rejection(TooManyRequests, forged(), asker) == "too many unknown tokens of one person"
+    memory.rejection(NotVerified, forged(), "three")
     for asker in ("three", "four"):
-        assert memory.refused(TooManyRequests, made_up(), asker) == "too many unknown tokens"
-    assert memory.refused(TooManyRequests, made_up(), "one") == "too many unknown tokens of one person"
+        assert memory.rejection(TooManyRequests, forged(), asker) == "too many unknown tokens"
+    assert memory.rejection(TooManyRequests, forged(), "one") == "too many unknown tokens of one person"
     memory.asked()
     assert memory.ask(known).user_id == memory.agent
     assert memory.ask(known, fresh=True).user_id == memory.agent
-    assert memory.refused(NotVerified, made_up(), trusted=True).startswith("token refused")
+    assert memory.rejection(NotVerified, forged(), trusted=True).startswith("token refused")
     assert memory.asked() == 2
     memory.now += 0.5
-    memory.refused(TooManyRequests, made_up(), "one")
+    memory.rejection(TooManyRequests, forged(), "one")
     memory.now += 0.5
-    memory.refused(NotVerified, made_up(), "one")
+    memory.rejection(NotVerified, forged(), "one")
 
 
-def test_a_clock_that_is_set_back_blocks_nobody(memory: Memory) -> None:
-    """Questions of the future are none of the last second."""
+def test_a_clock_that_is_set_back_blocks_nobody(memory: Cache) -> None:
+    """Checks in the future aren't in the last second."""
     for _ in range(2):
-        memory.refused(NotVerified, made_up())
+        memory.rejection(NotVerified, forged())
     memory.now -= 3600
-    memory.refused(NotVerified, made_up())
+    memory.rejection(NotVerified, forged())
 
 
 class Held(MattermostClient):
-    """The client, whose questions wait until they are let go, each when it arrived."""
+    """The client, whose requests wait until they are released, each when it arrived."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -209,38 +209,38 @@ class Held(MattermostClient):
 
 @pytest.fixture
 def held() -> Iterator[Held]:
-    """No question stays behind."""
+    """No request is left behind."""
     client = Held("http://127.0.0.1:1")
     yield client
     client.go.set()
 
 
-def test_at_most_four_unknown_tokens_are_asked_about_at_once(held: Held) -> None:
-    """However slowly; those that somebody vouches for are not counted, and what was answered makes room."""
+def test_at_most_four_unknown_tokens_are_checked_at_once(held: Held) -> None:
+    """However slowly; vouched-for tokens don't count, and an answer frees a slot."""
     now = [0.0]
     owners = TokenOwners(held, lambda: now[0], lambda: now[0])
     with ThreadPoolExecutor(6) as pool:
-        futures = [pool.submit(owners.owner, made_up(), asker="bot", trusted=True)]
+        futures = [pool.submit(owners.owner, forged(), asker="bot", trusted=True)]
         assert held.arrived.acquire(timeout=20)
         for _ in range(4):
-            futures.append(pool.submit(owners.owner, made_up(), asker="one"))
+            futures.append(pool.submit(owners.owner, forged(), asker="one"))
             assert held.arrived.acquire(timeout=20)
             now[0] += 1
         with pytest.raises(TooManyRequests, match="too many unknown tokens are being checked"):
-            owners.owner(made_up(), asker="two")
+            owners.owner(forged(), asker="two")
         held.go.set()
         for one in futures:
             one.result()
     for _ in range(5):
         now[0] += 1
-        owners.owner(made_up(), asker="two")
+        owners.owner(forged(), asker="two")
     assert all(4 < seconds <= 5 for seconds in held.seconds)
 
 
 @pytest.mark.parametrize("failing", [None, NotVerified, MattermostSilent, RuntimeError])
-def test_sixteen_wait_for_the_answer_of_one(held: Held, failing: type[Exception] | None) -> None:
-    """The seventeenth is refused at once; all get the one answer, and afterwards as many can wait again."""
-    owners, token = TokenOwners(held), made_up()
+def test_sixteen_calls_wait_for_one_check(held: Held, failing: type[Exception] | None) -> None:
+    """The seventeenth is rejected at once; all get the one answer, and afterwards as many can wait again."""
+    owners, token = TokenOwners(held), forged()
     waiting = threading.Semaphore(0)
 
     def ask() -> object:
@@ -270,9 +270,9 @@ def test_sixteen_wait_for_the_answer_of_one(held: Held, failing: type[Exception]
     assert len(held.seconds) == 2
 
 
-def test_whoever_waits_does_not_wait_for_ever(held: Held) -> None:
-    """Two seconds; the question itself goes on."""
-    owners, token = TokenOwners(held), made_up()
+def test_waiting_for_a_check_times_out(held: Held) -> None:
+    """After two seconds; the check itself continues."""
+    owners, token = TokenOwners(held), forged()
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(owners.owner, token, asker="one")
         assert held.arrived.acquire(timeout=20)
@@ -284,9 +284,9 @@ def test_whoever_waits_does_not_wait_for_ever(held: Held) -> None:
 
 
 def test_a_known_token_is_renewed_by_one_caller(held: Held) -> None:
-    """The others go on with what is known, unless that is not enough for them."""
+    """The others use what is cached, unless that isn't enough for them."""
     now = [0.0]
-    owners, token = TokenOwners(held, lambda: now[0], lambda: now[0]), made_up()
+    owners, token = TokenOwners(held, lambda: now[0], lambda: now[0]), forged()
     held.go.set()
     known = owners.owner(token, asker="one")
     held.go.clear()
@@ -305,11 +305,9 @@ def test_a_known_token_is_renewed_by_one_caller(held: Held) -> None:
 
 
 @pytest.mark.parametrize("failing", [None, NotVerified, MattermostSilent])
-def test_an_answer_from_before_everything_was_forgotten_is_not_remembered(
-    held: Held, failing: type[Exception] | None
-) -> None:
+def test_an_answer_from_before_a_reset_isnt_cached(held: Held, failing: type[Exception] | None) -> None:
     """It counts once."""
-    owners, token = TokenOwners(held), made_up()
+    owners, token = TokenOwners(held), forged()
     if failing is not None:
         held.failing = lambda: failing("so")
     with ThreadPoolExecutor(1) as pool:
@@ -324,7 +322,7 @@ def test_an_answer_from_before_everything_was_forgotten_is_not_remembered(
 
 
 @pytest.mark.parametrize("user", [None, [], "x", {}, {"id": ""}, {"id": None, "roles": "system_admin"}])
-def test_an_answer_that_names_nobody_is_a_refusal(user: object) -> None:
+def test_an_answer_without_a_user_is_a_rejection(user: object) -> None:
     """Whatever Mattermost answers instead of a user."""
 
     class Odd(MattermostClient):
@@ -332,4 +330,4 @@ def test_an_answer_that_names_nobody_is_a_refusal(user: object) -> None:
             return user
 
     with pytest.raises(NotVerified, match="token of nobody"):
-        TokenOwners(Odd("http://127.0.0.1:1")).owner(made_up(), asker="one")
+        TokenOwners(Odd("http://127.0.0.1:1")).owner(forged(), asker="one")

@@ -1,4 +1,4 @@
-"""A press counts when the server's signature says who pressed, and once."""
+"""A press is valid if the server's signature names the presser, and only once."""
 
 import base64
 import time
@@ -18,7 +18,7 @@ PERSON = "jmscywtegj8mdc87ebmq7gem6a"
 CLIENT = "mgz5x7e67i8abjeephqsq7fs9a"
 NOW = 1_795_493_688.0
 
-# A trigger of a real 9.11 server; its key is not known, its shape is what counts.
+# A trigger of a real 9.11 server; its key isn't known, its format matters.
 RECORDED = (
     "bWd6NXg3ZTY3aThhYmplZXBocXNxN2ZzOWE6am1zY3l3dGVnajhtZGM4N2VibXE3Z2VtNmE6MTc5NTQ5MzY4ODcyMjpNRVVDSUhweTlV"
     "bFUzRGZUaEdrYlFCOFNUSUJhWDMvMU1lU1h4bGQyckxEODZHLzhBaUVBa1BQNW9xNG9DTVE1SXVUZ1dsbDB3VGtSU1dHYWYvNEdvTnpL"
@@ -27,13 +27,13 @@ RECORDED = (
 
 
 def public_half(key: EllipticCurvePrivateKey) -> str:
-    """As the client configuration gives it."""
+    """As the client configuration returns it."""
     der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return base64.b64encode(der).decode()
 
 
 class OneServer:
-    """A server whose key can change; counts how often it was asked anew."""
+    """A server whose key can change; counts how often it was requested."""
 
     def __init__(self, key: EllipticCurvePrivateKey) -> None:
         self.remembered = public_half(key)
@@ -41,7 +41,7 @@ class OneServer:
         self.asked = 0
 
     def facts(self, *, refresh: bool = False) -> ServerFacts:
-        """The remembered facts, or the newest."""
+        """The cached facts, or the newest."""
         if refresh:
             self.asked += 1
             self.remembered = self.newest
@@ -52,7 +52,7 @@ KEY, OTHER_KEY = generate_private_key(SECP256R1()), generate_private_key(SECP256
 
 
 def trigger(key: EllipticCurvePrivateKey = KEY, *, client: str = CLIENT, person: str = PERSON, at: float = NOW) -> str:
-    """A trigger as the server makes one."""
+    """A trigger as the server creates it."""
     text = f"{client}:{person}:{int(at * 1000)}:"
     signature = base64.b64encode(key.sign(text.encode(), ECDSA(SHA256()))).decode()
     return base64.b64encode(f"{text}{signature}".encode()).decode()
@@ -65,7 +65,7 @@ def triggers(server: OneServer | None = None, now: float = NOW) -> Triggers:
 
 @pytest.mark.parametrize("seconds", [-60.0, -59.9, 0.0, 59.9, 60.0])
 def test_a_genuine_press_counts_once(seconds: float) -> None:
-    """Within a minute either way, the first time."""
+    """Within a minute in either direction."""
     checks = triggers()
     pressed = trigger(at=NOW + seconds)
     checks.check(pressed, PERSON)
@@ -74,23 +74,23 @@ def test_a_genuine_press_counts_once(seconds: float) -> None:
 
 
 @pytest.mark.parametrize("seconds", [-61.0, 61.0])
-def test_an_old_press_is_refused_with_words(seconds: float) -> None:
-    """A press of another minute says that it took too long."""
+def test_an_old_press_is_rejected_with_a_message(seconds: float) -> None:
+    """It says that the press took too long."""
     with pytest.raises(ExpiredTrigger) as refused:
         triggers().check(trigger(at=NOW + seconds), PERSON)
     assert "again" in refused.value.user_message
 
 
-def test_a_press_of_somebody_else_is_refused() -> None:
-    """A genuine trigger does not make its bearer another person, and is not used up by the attempt."""
+def test_another_persons_press_is_rejected() -> None:
+    """A genuine trigger doesn't make its bearer another person, and the attempt doesn't use it up."""
     checks = triggers()
     with pytest.raises(NotVerified, match="another person"):
         checks.check(trigger(), "a" * 26)
     checks.check(trigger(), PERSON)
 
 
-def test_another_key_is_refused_and_a_new_one_learnt() -> None:
-    """Signatures of another server fail; when the server's key changed, it is asked for anew."""
+def test_another_key_is_rejected_and_a_new_one_fetched() -> None:
+    """Another server's signatures fail; if the server's key changed, it is requested again."""
     server = OneServer(KEY)
     with pytest.raises(NotVerified, match="signature"):
         triggers(server).check(trigger(OTHER_KEY), PERSON)
@@ -100,7 +100,7 @@ def test_another_key_is_refused_and_a_new_one_learnt() -> None:
 
 
 def packed(text: str) -> str:
-    """A trigger of any content."""
+    """A trigger with any content."""
     return base64.b64encode(text.encode()).decode()
 
 
@@ -119,16 +119,16 @@ UNSIGNED = [packed("a:b:1:"), packed(f"{CLIENT}:{PERSON}:{MILLISECONDS}:AAAA"), 
     ("made_up", "reason"),
     [*((one, "another shape") for one in OTHER_SHAPES), *((one, "bad signature") for one in UNSIGNED)],
 )
-def test_made_up_triggers_are_refused(made_up: Any, reason: str) -> None:
-    """Whatever is not signed by the server proves nothing; what can't be signed costs no look at the key."""
+def test_forged_triggers_are_rejected(made_up: Any, reason: str) -> None:
+    """What the server didn't sign proves nothing; what can't be a signature doesn't even request the key."""
     server = OneServer(KEY)
     with pytest.raises(NotVerified, match=f"trigger: (of )?{reason}"):
         triggers(server).check(made_up, PERSON)
     assert server.asked == (0 if reason == "another shape" else 1)
 
 
-def test_a_used_press_is_remembered_for_as_long_as_it_could_count() -> None:
-    """A trigger from the future of a clock that is ahead counts for two minutes, and in all of them once."""
+def test_a_used_press_is_remembered_for_as_long_as_it_is_valid() -> None:
+    """A trigger from a clock that is ahead is valid for two minutes, and only once."""
     now = [NOW]
     checks = Triggers(OneServer(KEY), lambda: now[0])  # type: ignore[arg-type]
     early = trigger(at=NOW + 59)
@@ -138,7 +138,7 @@ def test_a_used_press_is_remembered_for_as_long_as_it_could_count() -> None:
         checks.check(early, PERSON)
 
 
-def test_a_changed_key_does_not_let_another_signature_in() -> None:
+def test_a_changed_key_accepts_no_other_signature() -> None:
     """The server has a new key, and the trigger is signed with neither."""
     server = OneServer(KEY)
     server.newest = public_half(OTHER_KEY)
@@ -158,14 +158,14 @@ def test_a_changed_key_does_not_let_another_signature_in() -> None:
         (base64.b64encode(base64.b64decode(trigger()) + b"!").decode(), PERSON),
     ],
 )
-def test_a_signed_text_of_another_shape_is_refused(signed: str, person: str) -> None:
-    """Too long, without a client or a person, with a time that is none, or with anything between its letters."""
+def test_a_signed_but_malformed_text_is_rejected(signed: str, person: str) -> None:
+    """Too long, without a client or a person, with an invalid time, or with anything between its letters."""
     with pytest.raises(NotVerified, match="another shape"):
         triggers().check(signed, person)
 
 
-def test_a_key_of_another_kind_proves_nothing() -> None:
-    """Only the kind of key that Mattermost has."""
+def test_a_key_of_another_type_proves_nothing() -> None:
+    """Only Mattermost's type of key is accepted."""
     server = OneServer(KEY)
     der = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     server.remembered = server.newest = base64.b64encode(der).decode()
@@ -173,16 +173,16 @@ def test_a_key_of_another_kind_proves_nothing() -> None:
         triggers(server).check(trigger(), PERSON)
 
 
-def test_a_server_without_a_key_proves_nothing() -> None:
-    """No key, no press."""
+def test_a_server_without_a_key_accepts_no_press() -> None:
+    """Nothing can be verified."""
     server = OneServer(KEY)
     server.remembered = server.newest = ""
     with pytest.raises(NotVerified, match="bad signature"):
         triggers(server).check(trigger(), PERSON)
 
 
-def test_the_recorded_trigger_has_the_shape_we_make() -> None:
-    """Client id, person, milliseconds and a signature, joined by colons and Base64 around it."""
+def test_the_recorded_trigger_has_the_format_we_create() -> None:
+    """Client ID, person, milliseconds and a signature, joined by colons and encoded as Base64."""
     ours, theirs = (base64.b64decode(text).decode().split(":") for text in (trigger(), RECORDED))
     assert theirs[:2] == ours[:2] == [CLIENT, PERSON]
     assert [len(part) for part in theirs[:3]] == [len(part) for part in ours[:3]]

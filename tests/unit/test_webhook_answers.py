@@ -1,4 +1,4 @@
-"""The door of reports never says 200 for what is not stored, whatever goes wrong behind it."""
+"""The webhook never answers 200 for a report that isn't stored, whatever fails behind it."""
 
 from typing import Any, cast
 
@@ -14,20 +14,20 @@ from web.webhooks import reports_blueprint
 
 
 class Failing:
-    """Intake and old dialect in one, which fail."""
+    """Intake and legacy webhook in one, which fail."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
 
     def receive(self, *_: Any) -> bool:
-        """Never returns."""
+        """Always raise."""
         raise self._error
 
 
 @pytest.mark.parametrize("path", ["/webhooks/servicenow", PATH])
 @pytest.mark.parametrize(("error", "status"), [(StorageFailed("full"), 503), (RuntimeError("a mistake of ours"), 500)])
-def test_a_failure_of_ours_makes_servicenow_send_again(path: str, error: Exception, status: int) -> None:
-    """5xx, beside doors whose errors are HTTP 200 with words."""
+def test_our_own_failure_makes_servicenow_retry(path: str, error: Exception, status: int) -> None:
+    """5xx, unlike routes whose errors are HTTP 200 with a message."""
     app = Flask(__name__)
     answer_errors(app, write_error)
     failing = Failing(error)

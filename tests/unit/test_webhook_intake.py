@@ -1,4 +1,4 @@
-"""What becomes of a report that comes in: which rows wait, which subscriptions are parked, what is counted."""
+"""What happens to an incoming report: which rows wait, which subscriptions are parked, what is counted."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -40,8 +40,8 @@ OTHER = "d" * 26
 
 
 @dataclass
-class Door:
-    """Intake on a storage of its own; ``calls`` is how often somebody was to look at what is stored."""
+class Setup:
+    """Intake on its own storage; ``calls`` counts how often the worker was woken."""
 
     stores: Stores
     moment: ManualClock
@@ -70,7 +70,7 @@ class Door:
         )
 
     def send(self, body: Any, ahead: int = 0, signature: str | None = None) -> bool:
-        """A request, signed where no *signature* is given; *body* as bytes or as JSON."""
+        """A request, signed if no *signature* is given; *body* as bytes or as JSON."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = signed(raw, str(int(self.moment.now) + ahead))
         if signature is not None:
@@ -78,20 +78,20 @@ class Door:
         return self.intake.receive(headers, raw)
 
     def rows(self) -> list[tuple[Queued, Content | None]]:
-        """What waits, without the order of its arrival."""
+        """The waiting rows, without their order of arrival."""
         waiting = self.stores.outbox.waiting()
         contents = self.stores.outbox.opened([row.key for row in waiting])
         return [(replace(row, number=0), contents[row.key]) for row in waiting]
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Iterator[Door]:
-    """The owner is connected, and has one grant."""
+def setup(tmp_path: Path) -> Iterator[Setup]:
+    """The owner is connected and has one grant."""
     moment = ManualClock()
     stores = open_stores(tmp_path, moment)
     stores.accounts.put(ACCOUNT)
     stores.grants.put(GRANT)
-    yield Door(stores, moment)
+    yield Setup(stores, moment)
     stores.close()
 
 
@@ -123,42 +123,42 @@ def row(channel_id: str, held_for: str = "") -> Queued:
     )
 
 
-def about(*matches: Match) -> Report:
-    """`REPORT`, for these subscriptions."""
+def report_for(*matches: Match) -> Report:
+    """`REPORT` for these subscriptions."""
     return replace(REPORT, matches=matches)
 
 
-def test_a_report_waits_in_one_row_per_channel_and_owner_to_be_asked(door: Door) -> None:
+def test_a_report_waits_in_one_row_per_channel_and_owner(setup: Setup) -> None:
     """
-    Each row tells what concerns its own subscriptions and no others: not those of another channel, and not those of
-    this channel that an owner has to be asked about.
+    Each row contains only what concerns its own subscriptions: not those of another channel, and not those of this
+    channel that an owner must verify.
     """
     second = replace(MATCH, sys_id="6" * 32, channel_id=OTHER)
-    door.stores.grants.put(replace(GRANT, sys_id=second.sys_id, channel_id=OTHER))
-    claimed = replace(MATCH, sys_id="7" * 32)  # made in ServiceNow by its owner
+    setup.stores.grants.put(replace(GRANT, sys_id=second.sys_id, channel_id=OTHER))
+    claimed = replace(MATCH, sys_id="7" * 32)  # its owner created it in ServiceNow
     third = replace(MATCH, sys_id="8" * 32)
-    door.stores.grants.put(replace(GRANT, sys_id=third.sys_id))
-    report = about(MATCH, second, claimed, third)
-    assert door.intake.accept(report) is True
-    assert door.rows() == [
+    setup.stores.grants.put(replace(GRANT, sys_id=third.sys_id))
+    report = report_for(MATCH, second, claimed, third)
+    assert setup.intake.accept(report) is True
+    assert setup.rows() == [
         (
             row(CHANNEL),
-            {"report": json_of(about(MATCH, third)), "granted": [SUBSCRIPTION, third.sys_id]},
+            {"report": json_of(report_for(MATCH, third)), "granted": [SUBSCRIPTION, third.sys_id]},
         ),
-        (row(OTHER), {"report": json_of(about(second)), "granted": [second.sys_id]}),
-        (row(CHANNEL, OWNER), {"report": json_of(about(claimed)), "claimed": [claimed.sys_id]}),
+        (row(OTHER), {"report": json_of(report_for(second)), "granted": [second.sys_id]}),
+        (row(CHANNEL, OWNER), {"report": json_of(report_for(claimed)), "claimed": [claimed.sys_id]}),
     ]
-    assert len(door.calls) == 1
-    assert door.stores.parked.all() == []
+    assert len(setup.calls) == 1
+    assert setup.stores.parked.all() == []
 
 
-def test_a_row_of_a_channel_tells_nothing_of_another_channel(door: Door) -> None:
-    """Not even where a report names the same subscription for both."""
+def test_a_channels_row_reveals_nothing_about_another_channel(setup: Setup) -> None:
+    """Not even if a report names the same subscription for both."""
     moved = replace(MATCH, channel_id=OTHER)
-    assert door.intake.accept(about(MATCH, moved)) is True
-    assert door.rows() == [
-        (row(CHANNEL), {"report": json_of(about(MATCH)), "granted": [SUBSCRIPTION]}),
-        (row(OTHER, OWNER), {"report": json_of(about(moved)), "claimed": [SUBSCRIPTION]}),
+    assert setup.intake.accept(report_for(MATCH, moved)) is True
+    assert setup.rows() == [
+        (row(CHANNEL), {"report": json_of(report_for(MATCH)), "granted": [SUBSCRIPTION]}),
+        (row(OTHER, OWNER), {"report": json_of(report_for(moved)), "claimed": [SUBSCRIPTION]}),
     ]
 
 
@@ -167,94 +167,94 @@ def json_of(report: Report) -> Json:
     return dict(json.loads(json.dumps(packed(report))))
 
 
-def test_a_signed_report_is_taken_and_its_clock_is_known(door: Door) -> None:
-    """Once; a slash at the end of our address makes no difference."""
-    assert door.send(body(server_url=f"{APP_URL}/"), ahead=3) is True
-    assert [queued for queued, _ in door.rows()] == [row(CHANNEL)]
-    assert door.rejections.clock_offset == 3.0
-    assert door.send(body()) is False
-    assert (len(door.rows()), len(door.calls), door.rejections.counts()) == (1, 1, {})
+def test_a_signed_report_is_accepted_once_and_its_clock_is_known(setup: Setup) -> None:
+    """A slash at the end of our address makes no difference."""
+    assert setup.send(body(server_url=f"{APP_URL}/"), ahead=3) is True
+    assert [queued for queued, _ in setup.rows()] == [row(CHANNEL)]
+    assert setup.rejections.clock_offset == 3.0
+    assert setup.send(body()) is False
+    assert (len(setup.rows()), len(setup.calls), setup.rejections.counts()) == (1, 1, {})
 
 
-def test_of_the_same_event_at_once_only_the_one_that_was_stored_wakes_somebody(door: Door) -> None:
-    """Both found it unknown; the disk decides."""
+def test_of_two_equal_events_only_the_stored_one_wakes_the_worker(setup: Setup) -> None:
+    """Both were unknown at first; the disk decides."""
 
     class Racing:
-        """An outbox whose answer came too late."""
+        """An outbox whose answer comes too late."""
 
         def known(self, event_id: str) -> bool:
-            """Not when it was asked."""
+            """Not at the time of the question."""
             return False
 
         def add(self, event_id: str, rows: Sequence[tuple[Queued, Content]]) -> bool:
             """The other was first."""
-            return door.stores.outbox.add(event_id, rows)
+            return setup.stores.outbox.add(event_id, rows)
 
-    intake = door.over(Racing())
+    intake = setup.over(Racing())
     assert intake.accept(REPORT) is True
     assert intake.accept(REPORT) is False
-    assert len(door.calls) == 1
+    assert len(setup.calls) == 1
 
 
-def test_a_report_that_nobody_may_have_is_known_and_wakes_nobody(door: Door) -> None:
-    """A class that is not shared, and a paused subscription; neither is parked."""
+def test_a_report_without_recipients_is_remembered_and_wakes_nobody(setup: Setup) -> None:
+    """A class that isn't shared, and a paused subscription; neither is parked."""
     assert REPORT.record is not None
     secret = replace(REPORT, record=replace(REPORT.record, table="sn_hr_core_case"))
-    assert door.intake.accept(secret) is True
-    assert door.intake.accept(REPORT) is False
-    door.stores.grants.put(replace(GRANT, status=Status.PAUSED.value))
-    assert door.intake.accept(replace(REPORT, event_id="e2")) is True
-    assert (door.rows(), door.calls, door.stores.parked.all()) == ([], [], [])
+    assert setup.intake.accept(secret) is True
+    assert setup.intake.accept(REPORT) is False
+    setup.stores.grants.put(replace(GRANT, status=Status.PAUSED.value))
+    assert setup.intake.accept(replace(REPORT, event_id="e2")) is True
+    assert (setup.rows(), setup.calls, setup.stores.parked.all()) == ([], [], [])
 
 
-def test_a_test_of_the_way_is_noted_and_stores_nothing(door: Door) -> None:
-    """Every time; a test of a subscription is noted and posted, and other reports note nothing."""
+def test_a_connection_test_is_recorded_and_stores_nothing(setup: Setup) -> None:
+    """Every time; a test of a subscription is recorded and posted, and other reports record nothing."""
     way = body(record=None, subscriptions=[], test="nonce-1")
-    assert door.send(way) is True
-    assert door.send(way) is True
-    assert door.rows() == []
-    assert door.received_tests.arrived("nonce-1", 0) is True
-    assert door.send(body(test="nonce-2", events=[])) is True
-    assert door.received_tests.arrived("nonce-2", 0) is True
-    assert [queued for queued, _ in door.rows()] == [row(CHANNEL)]
-    door.intake.accept(replace(REPORT, event_id="e2"))
-    assert door.received_tests.arrived("", 0) is False
+    assert setup.send(way) is True
+    assert setup.send(way) is True
+    assert setup.rows() == []
+    assert setup.received_tests.arrived("nonce-1", 0) is True
+    assert setup.send(body(test="nonce-2", events=[])) is True
+    assert setup.received_tests.arrived("nonce-2", 0) is True
+    assert [queued for queued, _ in setup.rows()] == [row(CHANNEL)]
+    setup.intake.accept(replace(REPORT, event_id="e2"))
+    assert setup.received_tests.arrived("", 0) is False
 
 
-def test_an_account_of_another_instance_owns_nothing(door: Door) -> None:
-    """Its user name is somebody else's there."""
-    door.stores.accounts.put(replace(ACCOUNT, instance="https://old.service-now.com", version=2))
+def test_an_account_of_another_instance_owns_nothing(setup: Setup) -> None:
+    """Its user name belongs to someone else there."""
+    setup.stores.accounts.put(replace(ACCOUNT, instance="https://old.service-now.com", version=2))
     claimed = replace(MATCH, sys_id="7" * 32)
-    door.intake.accept(about(claimed))
-    [parked] = door.stores.parked.all()
+    setup.intake.accept(report_for(claimed))
+    [parked] = setup.stores.parked.all()
     assert parked.reason == "The row was made in ServiceNow, and its owner has no connected account here."
-    assert door.rows() == []
+    assert setup.rows() == []
 
 
-def test_the_owner_of_a_grant_is_who_set_it_up_not_whom_the_row_names(door: Door) -> None:
-    """Somebody who wrote another id into a row of theirs is not asked about it."""
-    door.stores.accounts.put(replace(ACCOUNT, person_id="m" * 26, identity=replace(ACCOUNT.identity, user_name="eve")))
+def test_a_grants_owner_created_it_here_whoever_the_row_names(setup: Setup) -> None:
+    """Someone who wrote another ID into their row isn't asked about it."""
+    setup.stores.accounts.put(replace(ACCOUNT, person_id="m" * 26, identity=replace(ACCOUNT.identity, user_name="eve")))
     changed = replace(MATCH, user_id="m" * 26, channel_id=OTHER, created_by="eve", updated_by="eve")
-    door.intake.accept(about(changed))
-    assert door.rows() == []
-    assert [one.reason for one in door.stores.parked.all()] == [
+    setup.intake.accept(report_for(changed))
+    assert setup.rows() == []
+    assert [one.reason for one in setup.stores.parked.all()] == [
         "The row was changed in ServiceNow by somebody else than its owner."
     ]
 
 
-def test_a_parked_subscription_is_written_down_once_an_hour(door: Door) -> None:
-    """With all that administrators need; when they were told of it stays."""
+def test_a_parked_subscription_is_stored_once_an_hour(setup: Setup) -> None:
+    """With everything administrators need; the time of the last message is kept."""
     foreign = replace(MATCH, sys_id="7" * 32, updated_by="mallory")
     seen: list[float] = []
 
     def again(after: float, match: Match = foreign) -> None:
-        door.moment.now = NOW + after
-        door.intake.accept(replace(REPORT, event_id=f"e{after}", matches=[match]))
-        [parked] = door.stores.parked.all()
+        setup.moment.now = NOW + after
+        setup.intake.accept(replace(REPORT, event_id=f"e{after}", matches=[match]))
+        [parked] = setup.stores.parked.all()
         seen.append(parked.seen_at - NOW)
 
     again(0)
-    [first] = door.stores.parked.all()
+    [first] = setup.stores.parked.all()
     assert asdict(first) == {
         "sys_id": foreign.sys_id,
         "channel_id": CHANNEL,
@@ -264,59 +264,59 @@ def test_a_parked_subscription_is_written_down_once_an_hour(door: Door) -> None:
         "seen_at": NOW,
         "told_at": 0.0,
     }
-    door.stores.parked.put([replace(first, told_at=NOW + 5, created_by="as written")])
+    setup.stores.parked.put([replace(first, told_at=NOW + 5, created_by="as written")])
     again(0.0)
-    [kept] = door.stores.parked.all()
+    [kept] = setup.stores.parked.all()
     assert kept.created_by == "as written"
     again(3599.5)
     again(3600)
     again(3601, replace(foreign, user_id="n" * 26))  # another reason
     again(100)  # the clock was set back
     assert seen == [0, 0, 0, 3600, 3601, 100]
-    [last] = door.stores.parked.all()
+    [last] = setup.stores.parked.all()
     assert last.told_at == NOW + 5
 
 
-def test_a_request_without_a_proof_is_counted_by_what_it_lacks(door: Door) -> None:
-    """Only one whose signature holds says anything about a clock."""
+def test_an_unverified_request_is_counted_by_its_missing_proof(setup: Setup) -> None:
+    """Only one with a valid signature shows the clock difference."""
     with pytest.raises(ReportRefused):
-        door.send(body(), signature="v1=x")
-    assert (door.rejections.counts(), door.rejections.clock_offset) == ({"bad_mac": 1}, 0.0)
-    door.moment.now += 9
+        setup.send(body(), signature="v1=x")
+    assert (setup.rejections.counts(), setup.rejections.clock_offset) == ({"bad_mac": 1}, 0.0)
+    setup.moment.now += 9
     with pytest.raises(ReportRefused):
-        door.send(body(), ahead=301)
-    assert door.rejections.counts() == {"bad_mac": 1, "stale": 1}
-    assert (door.rejections.at, door.rejections.reason, door.rejections.clock_offset) == (NOW + 9, "stale", 301.0)
-    assert door.rows() == []
+        setup.send(body(), ahead=301)
+    assert setup.rejections.counts() == {"bad_mac": 1, "stale": 1}
+    assert (setup.rejections.at, setup.rejections.reason, setup.rejections.clock_offset) == (NOW + 9, "stale", 301.0)
+    assert setup.rows() == []
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"{", b"\xff\xfe", b'"text"', b"[" * 100_000, b"NaN"])
-def test_what_is_no_object_is_malformed(door: Door, raw: bytes) -> None:
+def test_a_body_that_isnt_an_object_is_malformed(setup: Setup, raw: bytes) -> None:
     """Whatever it is instead."""
     with pytest.raises(InvalidInput) as caught:
-        door.send(raw)
+        setup.send(raw)
     assert list(caught.value.fields) == [""]
-    assert door.rejections.counts() == {"malformed": 1}
+    assert setup.rejections.counts() == {"malformed": 1}
 
 
-def test_a_report_of_another_shape_is_malformed_and_one_for_another_server_is_not_ours(door: Door) -> None:
-    """Counted apart; nothing is stored of either."""
+def test_a_malformed_report_and_one_for_another_server_are_counted_separately(setup: Setup) -> None:
+    """Nothing is stored of either."""
     with pytest.raises(InvalidInput) as caught:
-        door.send(body(event_id=None))
+        setup.send(body(event_id=None))
     assert list(caught.value.fields) == ["event_id"]
     for another in ("https://another.example", f"{APP_URL}~"):
         with pytest.raises(InvalidInput) as caught:
-            door.send(body(server_url=another))
+            setup.send(body(server_url=another))
         assert list(caught.value.fields) == ["server_url"]
-    assert door.rejections.counts() == {"malformed": 1, "wrong_server": 2}
-    assert door.rows() == []
-    assert not door.stores.outbox.known("e1")
+    assert setup.rejections.counts() == {"malformed": 1, "wrong_server": 2}
+    assert setup.rows() == []
+    assert not setup.stores.outbox.known("e1")
 
 
-def test_half_a_character_becomes_a_question_mark(door: Door) -> None:
+def test_a_lone_surrogate_becomes_a_question_mark(setup: Setup) -> None:
     """It is legal JSON, and nothing behind us could encode it."""
     record = body()["record"] | {"short_description": "\ud800 \u00fc"}
-    assert door.send(body(record=record)) is True
-    [(_, content)] = door.rows()
+    assert setup.send(body(record=record)) is True
+    [(_, content)] = setup.rows()
     assert content is not None
     assert content["report"]["record"]["short_description"] == "? \u00fc"

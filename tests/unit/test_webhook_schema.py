@@ -1,4 +1,4 @@
-"""The shape of a report: what is taken, where the limits are, and what is said of everything else."""
+"""The schema of a report: what is accepted, where the limits are, and the error for everything else."""
 
 import copy
 import json
@@ -93,7 +93,7 @@ READ = Report(
     ],
     test="nonce",
 )
-# What is left out, or null, of the shortest report that is taken.
+# What is missing, or null, in the shortest valid report.
 SHORT: Json = {
     "event_id": "e-1",
     "occurred_at": "2026-11-24T14:00:00+01:00",
@@ -130,7 +130,7 @@ SHORT_READ = Report(
 
 
 def with_(path: str, value: Any) -> Json:
-    """`WHOLE` with another value where *path* leads; ``...`` takes the key out."""
+    """`WHOLE` with another value at *path*; ``...`` removes the key."""
     made = copy.deepcopy(WHOLE)
     *outer, last = path.split(".")
     at: Any = made
@@ -143,15 +143,15 @@ def with_(path: str, value: Any) -> Json:
     return made
 
 
-def refused(body: Any) -> dict[str, str]:
-    """What is said to be wrong with it."""
+def problem(body: Any) -> dict[str, str]:
+    """The error for it."""
     with pytest.raises(InvalidInput) as caught:
         read_report(body)
     return dict(caught.value.fields)
 
 
-def test_every_key_is_read_to_its_place() -> None:
-    """And keys that later versions add are passed over, at every level."""
+def test_every_key_is_read() -> None:
+    """Keys that later versions add are ignored, at every level."""
     assert read_report(WHOLE) == READ
     more = copy.deepcopy(WHOLE) | {"later": 1}
     for inner in (more["record"], more["record"]["state"], more["actor"], *more["changes"], *more["comments"]):
@@ -159,8 +159,8 @@ def test_every_key_is_read_to_its_place() -> None:
     assert read_report(more) == READ
 
 
-def test_what_is_left_out_or_null_is_empty() -> None:
-    """As the component of an instance with an empty column sends it; and nothing else may be in a test of the way."""
+def test_a_missing_or_null_value_is_empty() -> None:
+    """As an instance with an empty column sends it; a connection test can have no other."""
     assert read_report(SHORT) == SHORT_READ
     assert read_report(SHORT | {"events": None, "actor": None, "component": None, "test": None}) == SHORT_READ
     named = copy.deepcopy(SHORT)
@@ -172,14 +172,14 @@ def test_what_is_left_out_or_null_is_empty() -> None:
     assert read_report(bare) == replace(SHORT_READ, changes=[], comments=[], matches=[])
 
 
-def test_only_a_test_of_the_way_has_no_record() -> None:
+def test_only_a_connection_test_has_no_record() -> None:
     """And then no subscription either."""
     way = SHORT | {"record": None, "subscriptions": [], "test": "nonce"}
     assert read_report(way) == replace(SHORT_READ, record=None, matches=[], test="nonce")
     missing = {"record": "Missing data for required field."}
-    assert refused(way | {"test": ""}) == missing
-    assert refused(way | {"subscriptions": SHORT["subscriptions"]}) == missing
-    assert refused(way | {"subscriptions": SHORT["subscriptions"], "test": ""}) == missing
+    assert problem(way | {"test": ""}) == missing
+    assert problem(way | {"subscriptions": SHORT["subscriptions"]}) == missing
+    assert problem(way | {"subscriptions": SHORT["subscriptions"], "test": ""}) == missing
 
 
 REQUIRED = [
@@ -197,17 +197,17 @@ REQUIRED = [
 
 
 @pytest.mark.parametrize("path", REQUIRED)
-def test_what_is_needed_is_named_where_it_is_missing(path: str) -> None:
+def test_a_missing_required_key_is_named(path: str) -> None:
     """Left out or null."""
     for nothing in (..., None):
-        assert refused(with_(path, nothing)) == {path: "Missing data for required field."}
+        assert problem(with_(path, nothing)) == {path: "Missing data for required field."}
 
 
 SYS_ID, TABLE, MATTERMOST = "Not a sys_id.", "Not a table's name.", "Not an id of Mattermost."
 DIGEST, ID, FORM = "Not a SHA-256 in hex.", "1 to 64 letters, digits and hyphens.", "String does not match"
 TEXT = "Not a valid string."
 PATTERNS: list[tuple[str, list[Any], list[str], str]] = [
-    # where, what is refused, what is taken, what is said
+    # path, what is rejected, what is accepted, the error
     ("event_id", ["", "e" * 65, "a/b", "e\n"], ["e" * 64, "E-9"], ID),
     ("record.table", ["", "Incident", "1a", "a" * 81, "a;b", "a\n"], ["a" * 80, "u_1"], TABLE),
     ("record.sys_id", ["", "a" * 31, "A" * 32, "a" * 33, "a" * 32 + "\n"], ["0" * 32], SYS_ID),
@@ -221,15 +221,15 @@ PATTERNS: list[tuple[str, list[Any], list[str], str]] = [
 
 
 @pytest.mark.parametrize("row", PATTERNS, ids=lambda row: str(row[0]))
-def test_names_have_their_form(row: tuple[str, list[Any], list[str], str]) -> None:
-    """Everything else is refused, with what was expected and never with what came."""
+def test_names_have_a_format(row: tuple[str, list[Any], list[str], str]) -> None:
+    """Everything else is rejected, with what was expected and never with the value."""
     path, wrong, right, said = row
     for value in wrong:
-        [(key, words)] = refused(with_(path, value)).items()
+        [(key, words)] = problem(with_(path, value)).items()
         assert (key, words.removesuffix(" expected pattern.")) == (path, said), value
     for value in right:
         read_report(with_(path, value))
-    assert refused(with_(path, 5)) == {path: TEXT}
+    assert problem(with_(path, 5)) == {path: TEXT}
 
 
 LENGTHS = {
@@ -259,11 +259,11 @@ LENGTHS = {
 
 @pytest.mark.parametrize("path", LENGTHS)
 def test_texts_have_a_limit(path: str) -> None:
-    """Exactly that many characters are taken; a number is no text."""
+    """Exactly that many characters are accepted; a number isn't a text."""
     most = LENGTHS[path]
     read_report(with_(path, "x" * most))
-    assert refused(with_(path, "x" * (most + 1))) == {path: f"Longer than maximum length {most}."}
-    assert refused(with_(path, 5)) == {path: TEXT}
+    assert problem(with_(path, "x" * (most + 1))) == {path: f"Longer than maximum length {most}."}
+    assert problem(with_(path, 5)) == {path: TEXT}
 
 
 LISTS: list[tuple[str, int, Any]] = [
@@ -278,23 +278,23 @@ LISTS: list[tuple[str, int, Any]] = [
 
 @pytest.mark.parametrize(("path", "most", "entry"), LISTS)
 def test_lists_have_a_limit(path: str, most: int, entry: Any) -> None:
-    """Exactly that many entries are taken; an object is no list, and a token no longer than a short text."""
+    """Exactly that many entries are accepted; an object isn't a list, and an entry is limited like a short text."""
     read_report(with_(path, [entry] * most))
-    assert refused(with_(path, [entry] * (most + 1))) == {path: f"Longer than maximum length {most}."}
-    assert refused(with_(path, {})) == {path: "Not a valid list."}
+    assert problem(with_(path, [entry] * (most + 1))) == {path: f"Longer than maximum length {most}."}
+    assert problem(with_(path, {})) == {path: "Not a valid list."}
     if entry == "state":
         read_report(with_(path, ["x" * 255]))
-        assert refused(with_(path, ["x" * 256])) == {f"{path}.0": "Longer than maximum length 255."}
+        assert problem(with_(path, ["x" * 256])) == {f"{path}.0": "Longer than maximum length 255."}
 
 
-def test_times_and_counts_are_what_they_should_be() -> None:
-    """A time has its zone; a count is not below zero, and no more than JSON can tell exactly."""
+def test_times_and_counts_are_valid() -> None:
+    """A time has its zone; a count isn't negative, and is at most what JSON represents exactly."""
     for time in ("2026-11-24T13:00:00", "yesterday", 5):
-        assert list(refused(with_("occurred_at", time))) == ["occurred_at"]
+        assert list(problem(with_("occurred_at", time))) == ["occurred_at"]
     for count in (0, 2**53):
         read_report(with_("record.sys_mod_count", count))
     for wrong in (-1, 2**53 + 1, "many"):
-        assert list(refused(with_("record.sys_mod_count", wrong))) == ["record.sys_mod_count"]
+        assert list(problem(with_("record.sys_mod_count", wrong))) == ["record.sys_mod_count"]
 
 
 def test_half_a_character_becomes_a_question_mark() -> None:
@@ -305,23 +305,23 @@ def test_half_a_character_becomes_a_question_mark() -> None:
 
 
 def test_a_comment_is_public_or_a_work_note() -> None:
-    """No other kind is taken: who may read it would not be known."""
-    assert refused(with_("comments.0.kind", "secret")) == {"comments.0.kind": "Must be one of: comments, work_notes."}
+    """Any other kind is rejected, because it would be unknown who can read it."""
+    assert problem(with_("comments.0.kind", "secret")) == {"comments.0.kind": "Must be one of: comments, work_notes."}
 
 
 @pytest.mark.parametrize("path", ["record", "record.state", "actor", "changes.0", "comments.0", "subscriptions.0"])
-def test_what_should_be_an_object_is_one(path: str) -> None:
-    """A list or a text is refused with the place."""
+def test_an_object_is_required_where_expected(path: str) -> None:
+    """A list or a text is rejected with its path."""
     *outer, last = path.split(".")
     body = with_(path, "x") if not last.isdigit() else with_(outer[0], ["x"])
-    [(key, words)] = refused(body).items()
+    [(key, words)] = problem(body).items()
     assert (key.startswith(path), words) == (True, "Invalid input type.")
 
 
-def test_everything_that_is_wrong_is_named() -> None:
-    """Each with its place, and several sentences of one as one."""
+def test_every_error_is_named() -> None:
+    """Each with its path, and several about one value together."""
     wrong = with_("record.number", 5) | {"events": "state", "server_url": "x" * 256}
-    assert refused(wrong) == {
+    assert problem(wrong) == {
         "record.number": TEXT,
         "events": "Not a valid list.",
         "server_url": "Longer than maximum length 255.",
@@ -329,6 +329,6 @@ def test_everything_that_is_wrong_is_named() -> None:
 
 
 @pytest.mark.parametrize("report", [READ, SHORT_READ, replace(SHORT_READ, record=None, matches=[], test="n")])
-def test_what_is_stored_is_read_again_as_it_was(report: Report) -> None:
+def test_a_stored_report_reads_back_unchanged(report: Report) -> None:
     """Through JSON, as it is on disk."""
     assert unpacked(json.loads(json.dumps(packed(report)))) == report

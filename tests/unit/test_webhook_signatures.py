@@ -1,4 +1,4 @@
-"""Headers and signature of a report: what proves it, and what each lack of a proof is called."""
+"""Headers and signature of a report: what verifies it, and how each missing proof is reported."""
 
 import pytest
 
@@ -10,20 +10,20 @@ STAMP = str(int(NOW))
 
 
 def refusal(headers: dict[str, str], body: bytes = BODY, keys: Keys | None = None) -> ReportRefused:
-    """What is said to a request that is not believed."""
+    """The error for an unverified request."""
     with pytest.raises(ReportRefused) as caught:
         Signatures(keys or Keys(), ManualClock()).check(headers, body)
     return caught.value
 
 
 def test_the_headers_have_their_names() -> None:
-    """As the component of ServiceNow sends them."""
+    """As the component in ServiceNow sends them."""
     assert HEADERS == ("X-ServiceNow-Timestamp", "X-ServiceNow-Key", "X-ServiceNow-Signature")
 
 
 @pytest.mark.parametrize("key", Keys().keys)
-def test_a_true_signature_of_any_accepted_key_is_taken_and_the_key_remembered(key: object) -> None:
-    """Newest or not; the answer is how far the sender's clock is ahead."""
+def test_a_valid_signature_of_any_accepted_key_is_accepted_and_remembered(key: object) -> None:
+    """Newest or not; the result is how far the sender's clock is ahead."""
     keys = Keys()
     [one] = [known for known in keys.keys if known == key]
     assert Signatures(keys, ManualClock()).check(signed(BODY, str(int(NOW) + 7), one), BODY) == 7.0
@@ -31,8 +31,8 @@ def test_a_true_signature_of_any_accepted_key_is_taken_and_the_key_remembered(ke
 
 
 @pytest.mark.parametrize("ahead", [-300, 300])
-def test_five_minutes_either_way_are_the_limit(ahead: int) -> None:
-    """A second more is stale, and tells how far the clock is off; the key was used all the same."""
+def test_five_minutes_in_either_direction_are_the_limit(ahead: int) -> None:
+    """A second more is stale and shows the clock difference; the key counts as used."""
     assert Signatures(Keys(), ManualClock()).check(signed(BODY, str(int(NOW) + ahead)), BODY) == ahead
     beyond = ahead + ahead // 300
     keys = Keys()
@@ -42,8 +42,8 @@ def test_five_minutes_either_way_are_the_limit(ahead: int) -> None:
 
 
 @pytest.mark.parametrize("key_id", ["", "k3", "K1"])
-def test_a_key_that_is_not_accepted_is_unknown(key_id: str) -> None:
-    """Also with the signature that the missing key would make; nothing is remembered, and no clock is known."""
+def test_a_key_that_isnt_accepted_is_unknown(key_id: str) -> None:
+    """Even with the signature that the missing key would make; nothing is stored, and no clock difference is known."""
     keys = Keys()
     found = refusal(signed(BODY, STAMP) | {"X-ServiceNow-Key": key_id}, keys=keys)
     assert (found.reason, found.offset, str(found), keys.seen) == ("unknown_key", None, "report: unknown_key", [])
@@ -61,8 +61,8 @@ FORGED: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("how", FORGED)
-def test_a_signature_that_does_not_hold_is_a_bad_mac(how: str) -> None:
-    """Nothing is remembered of the key, and no clock is known."""
+def test_an_invalid_signature_is_a_bad_mac(how: str) -> None:
+    """Nothing is stored about the key, and no clock difference is known."""
     keys = Keys()
     found = refusal(signed(BODY, STAMP) | FORGED[how], keys=keys)
     assert (found.reason, found.offset, keys.seen) == ("bad_mac", None, [])
@@ -70,6 +70,6 @@ def test_a_signature_that_does_not_hold_is_a_bad_mac(how: str) -> None:
 
 
 @pytest.mark.parametrize("stamp", ["", "1e9", "-1", "1.5", "1800000000 ", "9" * 13, "\u0661", "1800000000\n"])
-def test_a_time_that_is_no_number_of_seconds_is_refused_however_it_is_signed(stamp: str) -> None:
-    """The signature holds, the time says nothing."""
+def test_a_malformed_time_is_rejected_however_it_is_signed(stamp: str) -> None:
+    """The signature is valid, but the time says nothing."""
     assert refusal(signed(BODY, stamp)).reason == "bad_mac"

@@ -1,4 +1,4 @@
-"""A fresh double and its people, for the tests that follow no recording."""
+"""A new double and its people, for tests without a recording."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ def running() -> Iterator[MattermostDouble]:
 
 @pytest.fixture
 def double(running: MattermostDouble) -> MattermostDouble:
-    """As after the start."""
+    """The double as after its start."""
     running.reset()
     return running
 

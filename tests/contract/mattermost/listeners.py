@@ -1,4 +1,4 @@
-"""People who listen on the double's WebSocket, as clients do, while a scene is played."""
+"""People who listen on the double's WebSocket, as clients do, while a scene is replayed."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ from websocket import create_connection
 
 Json = dict[str, Any]
 
-# What the recorder kept; the server sends more, which is of no consequence to an app.
+# The recorder kept only these; the server sends more that doesn't matter to an app.
 KINDS = {"posted", "post_edited", "ephemeral_message", "open_dialog", "custom_com.mattermost.apps_refresh_bindings"}
 
 
@@ -21,7 +21,9 @@ class Listener:
         self.hello: Json = json.loads(self._socket.recv())
 
     def events(self) -> list[Json]:
-        """The events since the last time. Answers are in order: what comes before ours is all that came."""
+        """
+        The events since the last call. Answers are in order, so the events before this request's answer are complete.
+        """
         self._asked += 1
         self._socket.send(json.dumps({"action": "ping", "seq": self._asked}))
         found: list[Json] = []
@@ -34,12 +36,12 @@ class Listener:
                 found.append(message)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.close()
 
 
 def recorded_events(scene: Json) -> list[tuple[str, Json]]:
-    """Who heard what in the recording. Messages about joining are left out: the double makes none."""
+    """Who received what in the recording. Messages about joining are left out, because the double doesn't post them."""
     found = []
     for one in scene.get("websocket", []):
         event = json.loads(json.dumps(one["event"]))

@@ -1,4 +1,4 @@
-"""What an app may do over REST with the bot's and an acting user's token, in the recorded order and words."""
+"""REST calls with the bot's and an acting user's token, in the recorded order."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ from tests.contract.mattermost.rig import (
     scenes,
 )
 
-# What differs, in the file's order: the beginning of the scene, and why.
+# Differences in the file's order: the start of the scene, and why.
 DIFFERENT: dict[str, str] = {
     "bot reads a public channel; bot is in the team": "how often a channel was written in before the recording",
     "bot adds a reaction": "the double has no reactions",
@@ -46,7 +46,7 @@ def server() -> Iterator[Replay]:
 
 
 def prepare(server: Replay) -> None:
-    """The app, its sessions, and what was there before."""
+    """The app, its sessions, and what existed before."""
     server.app()
     server.listening = ["alice", "bob"]  # nobody else listened
     for scene in scenes("app_posts"):
@@ -89,8 +89,8 @@ def before(server: Replay, scene: Json) -> None:
 
 
 @pytest.mark.parametrize("scene", scenes("app_posts"), ids=lambda scene: scene["what"][:60])
-def test_an_app_s_posts_are_answered_as_recorded(server: Replay, scene: Json) -> None:
-    """Statuses, bodies and error texts are the recorded ones."""
+def test_an_apps_posts_are_answered_as_recorded(server: Replay, scene: Json) -> None:
+    """Statuses, bodies and error texts match the recording."""
     if reason := next((why for what, why in DIFFERENT.items() if scene["what"].startswith(what)), ""):
         pytest.skip(reason)
     before(server, scene)

@@ -1,4 +1,6 @@
-"""What the plugin keeps for an app: values by key, the OAuth app and users; who may, and in which words not."""
+"""
+What the plugin stores for an app: values by key, the OAuth app and users; who has access, and the errors for others.
+"""
 
 from collections.abc import Iterator
 
@@ -7,7 +9,7 @@ import pytest
 from sandbox.mattermost.server.state import Json
 from tests.contract.mattermost.rig import ADMIN, ALICE, BOT, Replay, replay, scenes
 
-# What differs, in the file's order: the beginning of the scene, and why.
+# Differences in the file's order: the start of the scene, and why.
 DIFFERENT: dict[str, str] = {}
 
 
@@ -20,7 +22,7 @@ def server() -> Iterator[Replay]:
 
 
 def prepare(server: Replay) -> None:
-    """The app, its sessions, and a browser's."""
+    """The app, its sessions, and a browser's session."""
     server.app()
     owners = {"app with the bot token": BOT, "app with the system administrator's acting user token": ADMIN}
     owners["app with alice's acting user token"] = ALICE
@@ -34,7 +36,7 @@ def prepare(server: Replay) -> None:
 
 
 def before(server: Replay, scene: Json) -> None:
-    """Cookies, which were not recorded; the token that belongs to each."""
+    """Cookies, which weren't recorded, and the token that belongs to each."""
     for call in scene.get("client_to_mattermost", []):
         if call["by"] == "alice with the session cookie only":
             headers = call["request"].setdefault("headers", {})
@@ -43,8 +45,8 @@ def before(server: Replay, scene: Json) -> None:
 
 
 @pytest.mark.parametrize("scene", scenes("app_services"), ids=lambda scene: scene["what"][:60])
-def test_what_is_kept_for_an_app_is_answered_as_recorded(server: Replay, scene: Json) -> None:
-    """Statuses, bodies and error texts are the recorded ones."""
+def test_stored_values_are_answered_as_recorded(server: Replay, scene: Json) -> None:
+    """Statuses, bodies and error texts match the recording."""
     if reason := next((why for what, why in DIFFERENT.items() if scene["what"].startswith(what)), ""):
         pytest.skip(reason)
     before(server, scene)

@@ -1,4 +1,4 @@
-"""Bindings reach clients cleaned as recorded, and the reasons that `test=1` tells are the recorded ones."""
+"""Bindings are cleaned as recorded, and the reasons shown with `test=1` match the recording."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import pytest
 from sandbox.mattermost.server.state import Json
 from tests.contract.mattermost.rig import APP, Replay, replay, scenes
 
-# What differs, in the file's order: the beginning of the scene, and why.
+# Differences in the file's order: the start of the scene, and why.
 DIFFERENT: dict[str, str] = {
     "the same, by an administrator": "of the administrator's /apps commands the double has those that tests need",
 }
@@ -28,7 +28,7 @@ def server() -> Iterator[Replay]:
 
 
 def before(server: Replay, scene: Json) -> None:
-    """The manifest with which the scene was recorded."""
+    """The manifest of the recorded scene."""
     app = server.app()
     for exchange in scene.get("exchanges", []):
         if exchange["mattermost_to_app"]["path"] == "/bindings":
@@ -43,7 +43,7 @@ def before(server: Replay, scene: Json) -> None:
 
 @pytest.mark.parametrize("scene", scenes("bindings_explained"), ids=lambda scene: scene["what"][:60])
 def test_bindings_are_as_recorded(server: Replay, scene: Json) -> None:
-    """What the client gets, with `test=1` also why, and what the app was sent, are the recorded ones."""
+    """The client's bindings, the reasons with `test=1`, and the app's request match the recording."""
     if reason := next((why for what, why in DIFFERENT.items() if scene["what"].startswith(what)), ""):
         pytest.skip(reason)
     before(server, scene)

@@ -1,4 +1,4 @@
-"""Bot accounts: who makes them, where roles let them post and read, which addresses their buttons may name."""
+"""Bot accounts: who can create them, where roles let them post and read, and which addresses their buttons can have."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ _FAR = {"o6t8j3gcrbdwinmgowjcywmpfa": "http://10.0.0.1/x", "4rkhozfp9fbcpy4cypb4
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Replay]:
-    """The bot account, and cards whose buttons lead where none may."""
+    """The bot account, and cards whose buttons have forbidden addresses."""
     with replay() as started:
         bot_account(started)
         for post_id, url in _FAR.items():
@@ -44,6 +44,6 @@ def before(server: Replay, what: str) -> None:
 
 @pytest.mark.parametrize("scene", scenes("rest_errors_bots"), ids=lambda scene: scene["what"][:60])
 def test_a_bot_is_answered_as_recorded(server: Replay, scene: Json) -> None:
-    """Status and whole body are the recorded ones."""
+    """Status and body match the recording."""
     before(server, scene["what"])
     assert server.play(scene) == []

@@ -1,4 +1,4 @@
-"""Calls and forms run, and contexts are expanded, exactly as recorded: every key that reaches the app."""
+"""Calls and forms run, and contexts are expanded, exactly as recorded, with every key that reaches the app."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ from tests.contract.mattermost.rig import (
     scenes,
 )
 
-# What differs, in the files' order: the beginning of the scene, and why.
+# Differences in the files' order: the start of the scene, and why.
 DIFFERENT: dict[str, str] = {
     "empty path": "the plugin panics; the double says what is wrong instead of a stack",
     "app is down": "the recorded app was stopped; here it is the server of all scenes",
@@ -45,7 +45,7 @@ def server() -> Iterator[Replay]:
 
 
 def prepare(server: Replay) -> None:
-    """What was there before, with the counts that the recording began with."""
+    """What existed before, with the recording's initial counts."""
     state = server.double.state
     post(server, _ROOT, INCIDENTS, "Disk full on **db01**")
     post(server, _REPLY, INCIDENTS, "reply in thread", root_id=_ROOT)
@@ -66,7 +66,7 @@ def prepare(server: Replay) -> None:
 
 
 def before(server: Replay, scene: Json) -> None:
-    """The permissions with which the scene's app was installed, and where its bot is."""
+    """The permissions of the scene's app, and the channels of its bot."""
     state, what = server.double.state, scene["what"]
     app = server.app(webhook_secret="d7nzzoap33dt8qs8ia1qz5atcy")
     for exchange in scene.get("exchanges", []):
@@ -92,7 +92,7 @@ def before(server: Replay, scene: Json) -> None:
     [pytest.param(one, id=f"{name}-{one['what'][:60]}") for name in _FILES for one in scenes(name)],
 )
 def test_a_call_runs_exactly_as_recorded(server: Replay, scene: Json) -> None:
-    """Status and body to the client, and the whole body that reaches the app, are the recorded ones."""
+    """The client's status and body, and the app's request body, match the recording."""
     if reason := next((why for what, why in DIFFERENT.items() if scene["what"].startswith(what)), ""):
         pytest.skip(reason)
     before(server, scene)

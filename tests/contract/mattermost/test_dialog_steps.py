@@ -1,4 +1,4 @@
-"""Dialogs of later servers, and how the two clients encode them. Not recorded: as documented."""
+"""Dialogs of later servers and how both clients encode them. Follows the documentation, not a recording."""
 
 import base64
 import json
@@ -37,7 +37,7 @@ def app(double: MattermostDouble) -> Iterator[Integration]:
 
 
 def press(app: Integration, agent: MattermostClient, version: str, dialog: Json | None = None) -> OpenDialog:
-    """Switch the version, post a card, press its button; the dialog that opens."""
+    """Set the version, post a card, and press its button; returns the dialog."""
     requests.post(f"{app.mattermost}/_sandbox/version", json={"version": version}, timeout=10).raise_for_status()
     elements = json.loads(json.dumps(EVERY).replace("URL", f"{app.url}/lookup"))
     form = {"callback_id": "one", "title": "First", "state": "s1", "source_url": f"{app.url}/dialog"}
@@ -50,13 +50,13 @@ def press(app: Integration, agent: MattermostClient, version: str, dialog: Json 
 
 
 def keys(opened: OpenDialog, name: str) -> set[str]:
-    """The keys of an element that only later versions know."""
+    """Keys of an element that only later versions support."""
     later = {"multiselect", "data_source_url", "refresh", "min_date", "time_interval", "datetime_config"}
     return later & set(opened.element(name))
 
 
-def test_a_version_drops_what_it_does_not_know(app: Integration, agent: MattermostClient) -> None:
-    """9.11 knows no look-up, refresh or date; 11.0 brings look-ups and multiselect, 11.1 the rest."""
+def test_a_version_drops_unsupported_elements(app: Integration, agent: MattermostClient) -> None:
+    """9.11 doesn't support lookup, refresh and date; 11.0 adds lookups and multiselect, 11.1 the rest."""
     old, middle, new = (press(app, agent, version) for version in ("9.11.0", "11.0.2", "11.6.0"))
     assert [keys(one, "found") for one in (old, middle, new)] == [
         set(),
@@ -74,8 +74,8 @@ def test_a_version_drops_what_it_does_not_know(app: Integration, agent: Mattermo
         ("mobile", {"text": "x", "count": 5, "on": True, "many": "a,b", "day": "2026-11-24", "found": ""}),
     ],
 )
-def test_each_client_encodes_in_its_way(app: Integration, agent: MattermostClient, client: Client, sent: Json) -> None:
-    """Lists are joined by the app; what nobody touched is left out by the web and empty in the app."""
+def test_each_client_has_its_encoding(app: Integration, agent: MattermostClient, client: Client, sent: Json) -> None:
+    """The app joins lists; untouched values are missing from the web client and empty from the app."""
     opened = press(app, agent, "11.6.0")
     values = {"text": "x", "count": 5, "on": True, "many": ["a", "b"], "day": "2026-11-24"}
     assert agent.submit_dialog(opened, values, client=client) == {}
@@ -85,7 +85,9 @@ def test_each_client_encodes_in_its_way(app: Integration, agent: MattermostClien
 
 
 def test_untouched_elements_send_their_defaults_or_nothing(app: Integration, agent: MattermostClient) -> None:
-    """The web leaves out what is empty, since 11.0; before, it sent everything. The app leaves out numbers alone."""
+    """
+    Since 11.0 the web client leaves out empty values; before, it sent everything. The app leaves out only numbers.
+    """
     agent.submit_dialog(press(app, agent, "11.6.0"), {})
     assert app.last("dialog")["submission"] == {"text": "as given", "on": False}
     empty = {"text": "as given", "on": False, "day": "", "found": ""}
@@ -96,8 +98,10 @@ def test_untouched_elements_send_their_defaults_or_nothing(app: Integration, age
 
 
 @pytest.mark.parametrize("client", ["web", "mobile"])
-def test_a_next_form_carries_what_was_filled(app: Integration, agent: MattermostClient, client: Client) -> None:
-    """Values of all steps are sent again; the web keeps the first callback id, the app turns values into texts."""
+def test_a_next_form_carries_the_entered_values(app: Integration, agent: MattermostClient, client: Client) -> None:
+    """
+    Values of all steps are sent again; the web client keeps the first callback ID, the app turns values into texts.
+    """
     opened = press(app, agent, "11.6.0")
     numbers = [{"name": "more", "type": "text", "subtype": "number"}, {"name": "yes", "type": "bool"}]
     form = {"callback_id": "two", "title": "Second", "state": "s2", "elements": numbers}
@@ -116,8 +120,8 @@ def test_a_next_form_carries_what_was_filled(app: Integration, agent: Mattermost
 
 
 @pytest.mark.parametrize("client", ["web", "mobile"])
-def test_a_refresh_asks_with_what_was_chosen(app: Integration, agent: MattermostClient, client: Client) -> None:
-    """The answer replaces the form; the app says which element it was, the web does not."""
+def test_a_refresh_sends_the_chosen_values(app: Integration, agent: MattermostClient, client: Client) -> None:
+    """The answer replaces the form; the app says which element changed, the web client doesn't."""
     opened = press(app, agent, "11.6.0")
     app.answers["dialog"] = {"type": "form", "form": {"title": "Refreshed", "elements": []}}
     assert agent.refresh_dialog(opened, "found", {"found": "9"}, client=client).form["title"] == "Refreshed"
@@ -126,8 +130,10 @@ def test_a_refresh_asks_with_what_was_chosen(app: Integration, agent: Mattermost
     assert got["submission"].get("selected_field") == ("found" if client == "mobile" else None)
 
 
-def test_a_look_up_is_asked_by_key_on_the_web_and_once_by_the_app(app: Integration, agent: MattermostClient) -> None:
-    """The web sends the query and all values, the app the element's name alone."""
+def test_a_lookup_is_sent_per_key_by_the_web_client_and_once_by_the_app(
+    app: Integration, agent: MattermostClient
+) -> None:
+    """The web client sends the query and all values, the app only the element's name."""
     opened = press(app, agent, "11.6.0")
     app.answers["lookup"] = {"items": [{"text": "One", "value": "1"}], "other": 1}
     assert agent.look_up_dialog(opened, "found", "on", {"text": "x"}) == [{"text": "One", "value": "1"}]
@@ -138,10 +144,10 @@ def test_a_look_up_is_asked_by_key_on_the_web_and_once_by_the_app(app: Integrati
 
 
 @pytest.mark.parametrize("answer", [{"type": "form"}, {"type": "odd"}, {"form": {"title": "T"}}])
-def test_an_answer_that_fits_nothing_is_refused_by_later_servers(
+def test_a_malformed_answer_is_rejected_by_later_servers(
     app: Integration, agent: MattermostClient, answer: Json
 ) -> None:
-    """400 where a form lacks its type or a type its form; 9.11 takes it for nothing."""
+    """400 if a form lacks its type or a type its form; 9.11 ignores it."""
     opened = press(app, agent, "11.6.0")
     app.answers["dialog"] = answer
     with pytest.raises(requests.HTTPError, match="400"):
@@ -150,15 +156,15 @@ def test_an_answer_that_fits_nothing_is_refused_by_later_servers(
     assert agent.submit_dialog(opened, {}) == {}
 
 
-def test_cancelling_tells_the_integration(app: Integration, agent: MattermostClient) -> None:
-    """Cancelled, with an empty submission."""
+def test_canceling_notifies_the_integration(app: Integration, agent: MattermostClient) -> None:
+    """It gets a canceled, empty submission."""
     opened = press(app, agent, "9.11.0")
     agent.submit_dialog(opened, {}, cancelled=True)
     assert (app.last("dialog")["cancelled"], app.last("dialog")["submission"]) == (True, {})
 
 
-def test_the_trigger_is_signed_with_the_key_that_everybody_can_read(app: Integration, agent: MattermostClient) -> None:
-    """P-256 over the text up to the third colon; another server's key does not fit."""
+def test_the_trigger_is_signed_with_the_public_configurations_key(app: Integration, agent: MattermostClient) -> None:
+    """P-256 over the text up to the third colon; another server's key doesn't match."""
     press(app, agent, "9.11.0")
     text = base64.b64decode(app.last("press")["trigger_id"]).decode()
     signed, _, signature = text.rpartition(":")
@@ -173,10 +179,10 @@ def test_the_trigger_is_signed_with_the_key_that_everybody_can_read(app: Integra
         key.verify(base64.b64decode(signature), f"{signed};".encode(), ec.ECDSA(SHA256()))
 
 
-def test_an_update_in_an_archived_channel_is_refused(
+def test_an_update_in_an_archived_channel_is_rejected(
     app: Integration, agent: MattermostClient, admin: MattermostClient
 ) -> None:
-    """The press reaches the integration, the card stays as it is, and the person is told nothing but the refusal."""
+    """The press reaches the integration, the card isn't changed, and the person only sees the error."""
     app.answers["press"] = {"update": {"message": "changed"}, "ephemeral_text": "done"}
     desk = agent.channel("service-desk")
     post = agent.post("/api/v4/posts", {"channel_id": desk, "message": "as it was", "props": app.card()})
@@ -187,10 +193,10 @@ def test_an_update_in_an_archived_channel_is_refused(
     assert agent.get(f"/api/v4/posts/{post['id']}")["message"] == "as it was"
 
 
-def test_a_private_post_s_button_is_pressed_with_its_cookie(
+def test_a_private_posts_button_is_pressed_with_its_cookie(
     app: Integration, agent: MattermostClient, admin: MattermostClient
 ) -> None:
-    """The context comes out of the cookie; a cookie of another post, or a changed one, is refused."""
+    """The context comes from the cookie; another post's cookie, or a changed one, is rejected."""
     app.answers["press"] = {"ephemeral_text": "done"}
     post = {"channel_id": agent.channel("service-desk"), "message": "", "props": app.card()}
     with agent.listening() as listening:

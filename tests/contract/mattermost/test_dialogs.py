@@ -1,4 +1,4 @@
-"""Dialogs: what opens where, what a submission sends, and how answers are treated, as recorded from 9.11."""
+"""Dialogs as recorded from 9.11: what opens where, what a submission sends, and how answers are handled."""
 
 import base64
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def server() -> Iterator[Replay]:
 
 
 def trigger_for(server: Replay, scene: Json) -> None:
-    """A trigger of this server stands for the recorded one, with its flaw where it had one."""
+    """A trigger of this server replaces the recorded one, with the same flaw if it had one."""
     body = scene.get("app_calls_mattermost", [{}])[0].get("request", {}).get("body")
     recorded = body.get("trigger_id", "") if isinstance(body, dict) else ""
     parts = _decoded(recorded).split(":")
@@ -42,7 +42,7 @@ def _decoded(trigger_id: str) -> str:
 
 
 @pytest.mark.parametrize("scene", scenes("dialogs"), ids=lambda scene: scene["what"][:60])
-def test_a_dialog_goes_as_recorded(server: Replay, scene: Json) -> None:
-    """The event, the submission that reaches the integration, and every answer and refusal are the recorded ones."""
+def test_a_dialog_works_as_recorded(server: Replay, scene: Json) -> None:
+    """The event, the integration's request, and every answer and error match the recording."""
     trigger_for(server, scene)
     assert server.play(scene) == []

@@ -1,4 +1,4 @@
-"""Dialogs on 11.6: what a server accepts, forwards and answers, as recorded."""
+"""Dialogs on 11.6 as recorded: what a server accepts, forwards and answers."""
 
 from collections.abc import Iterator
 
@@ -16,19 +16,19 @@ def server() -> Iterator[Replay11]:
 
 
 @pytest.mark.parametrize("scene", scenes("dialog_lookup"), ids=lambda scene: scene["what"][:60])
-def test_a_lookup_goes_as_recorded(server: Replay11, scene: Json) -> None:
-    """What reaches the integration, and what the client gets for every answer and failure."""
+def test_a_lookup_works_as_recorded(server: Replay11, scene: Json) -> None:
+    """The integration's request, and the client's result for every answer and failure."""
     assert server.play(scene) == []
 
 
 @pytest.mark.parametrize("scene", scenes("dialog_submit"), ids=lambda scene: scene["what"][:60])
-def test_a_submission_goes_as_recorded(server: Replay11, scene: Json) -> None:
-    """Submissions and refreshes: what reaches the integration, and what the client gets."""
+def test_a_submission_works_as_recorded(server: Replay11, scene: Json) -> None:
+    """Submissions and refreshes: the integration's request, and the client's result."""
     assert server.play(scene) == []
 
 
 @pytest.mark.parametrize("scene", scenes("dialog_open"), ids=lambda scene: scene["what"][:60])
 def test_a_dialog_opens_as_recorded(server: Replay11, scene: Json) -> None:
-    """Every kind of element, whatever is wrong with it: what the client is told to draw, and what is refused."""
+    """Every kind of element with every flaw: what the client shows, and what is rejected."""
     server.trigger_for(scene)
     assert server.play(scene) == []

@@ -1,4 +1,4 @@
-"""Files: uploaded, attached once, read by whoever reads the channel. Not recorded: as documented."""
+"""Files: uploaded, attached once, read by channel members. Follows the documentation, not a recording."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 @pytest.fixture
 def other(agent: MattermostClient) -> MattermostClient:
-    """Somebody else in the channel."""
+    """Someone else in the channel."""
     return MattermostClient(agent.url, "requester")
 
 
@@ -23,12 +23,12 @@ def post_with(agent: MattermostClient, channel: str, *file_ids: str) -> Json:
 
 
 def read(person: MattermostClient, file_id: str, what: str = "") -> int:
-    """The status of reading a file."""
+    """The status of a request for a file."""
     return int(person.browser.get(f"{person.url}/api/v4/files/{file_id}{what}").status_code)
 
 
-def test_a_file_is_its_uploader_s_until_it_is_attached(agent: MattermostClient, other: MattermostClient) -> None:
-    """Then everybody in the channel reads it, with its facts in the post's metadata."""
+def test_only_its_uploader_reads_a_file_until_it_is_attached(agent: MattermostClient, other: MattermostClient) -> None:
+    """Then everyone in the channel can, and the post's metadata describes it."""
     file_id = agent.upload(agent.channel("service-desk"), "disk full.log", b"no space\n")
     assert (read(agent, file_id), read(other, file_id)) == (200, 403)
     post = post_with(agent, "service-desk", file_id)
@@ -41,8 +41,8 @@ def test_a_file_is_its_uploader_s_until_it_is_attached(agent: MattermostClient, 
     assert other.get(f"/api/v4/posts/{post['id']}/files/info") == [info]
 
 
-def test_a_private_channel_s_file_is_nobody_else_s(agent: MattermostClient) -> None:
-    """403 for who is not in the channel; 404 for an id that is none, and for a deleted post's."""
+def test_only_members_read_a_private_channels_file(agent: MattermostClient) -> None:
+    """403 for others; 404 for an invalid ID and for a deleted post's file."""
     approver = MattermostClient(agent.url, "approver")
     file_id = approver.upload(approver.channel("operations"), "plan.txt", b"x")
     post = post_with(approver, "operations", file_id)
@@ -52,8 +52,8 @@ def test_a_private_channel_s_file_is_nobody_else_s(agent: MattermostClient) -> N
     assert read(approver, file_id) == 404
 
 
-def test_only_one_s_own_unattached_files_are_attached(agent: MattermostClient, other: MattermostClient) -> None:
-    """Others are left out without a word; ten are the most."""
+def test_only_own_unattached_files_are_attached(agent: MattermostClient, other: MattermostClient) -> None:
+    """Others are left out silently; ten is the maximum."""
     desk = agent.channel("service-desk")
     foreign, own = other.upload(desk, "a.txt", b"a"), agent.upload(desk, "b.txt", b"b")
     elsewhere = agent.upload(agent.channel("town-square"), "c.txt", b"c")
@@ -63,8 +63,8 @@ def test_only_one_s_own_unattached_files_are_attached(agent: MattermostClient, o
     assert agent.browser.post(f"{agent.url}/api/v4/posts", json=many).status_code == 400
 
 
-def test_nothing_is_uploaded_where_nothing_may_be_posted(agent: MattermostClient) -> None:
-    """403 for a channel one is not in; 400 without a channel or a file."""
+def test_uploading_requires_the_right_to_post(agent: MattermostClient) -> None:
+    """403 in a channel that the person isn't in; 400 without a channel or a file."""
     approver = MattermostClient(agent.url, "approver")
     url = f"{agent.url}/api/v4/files"
     hidden = {"channel_id": approver.channel("operations")}
@@ -74,7 +74,7 @@ def test_nothing_is_uploaded_where_nothing_may_be_posted(agent: MattermostClient
 
 
 def test_a_patch_without_files_keeps_them(agent: MattermostClient) -> None:
-    """Message alone changed."""
+    """Only the message is changed."""
     file_id = agent.upload(agent.channel("service-desk"), "a.png", b"png")
     post = post_with(agent, "service-desk", file_id)
     patched = agent.browser.put(f"{agent.url}/api/v4/posts/{post['id']}/patch", json={"message": "new"}).json()

@@ -1,4 +1,4 @@
-"""Apps are installed, listed, switched and removed as recorded, scene after scene."""
+"""Apps are installed, listed, disabled and removed as recorded, scene by scene."""
 
 import base64
 import hmac
@@ -24,7 +24,7 @@ from tests.contract.mattermost.rig import (
     scenes,
 )
 
-# What differs, in the file's order: the beginning of the scene, and why.
+# Differences in the file's order: the start of the scene, and why.
 DIFFERENT: dict[str, str] = {
     "manifest with an empty string among": "the plugin panics here; the double shows its consent form",
 }
@@ -85,7 +85,9 @@ def before(server: Replay, scene: Json) -> None:
 
 
 def signed_with(secret: str, token: str) -> bool:
-    """Whether the signature is HMAC-SHA256 with that secret; checked by hand, as it may be short or empty."""
+    """
+    Whether the signature is HMAC-SHA256 with that secret; computed by hand, because the secret can be short or empty.
+    """
     text, _, signature = token.rpartition(".")
     expected = base64.urlsafe_b64encode(hmac.digest(secret.encode(), text.encode(), "sha256"))
     return expected.rstrip(b"=").decode() == signature
@@ -93,7 +95,7 @@ def signed_with(secret: str, token: str) -> bool:
 
 @pytest.mark.parametrize("scene", scenes("install"), ids=lambda scene: scene["what"][:60])
 def test_an_installation_runs_as_recorded(server: Replay, scene: Json) -> None:
-    """What the administrator is told, what the app gets and in which order, and what is kept, are the recorded ones."""
+    """The administrator's message, the app's requests and their order, and what is stored match the recording."""
     if reason := next((why for what, why in DIFFERENT.items() if scene["what"].startswith(what)), ""):
         pytest.skip(reason)
     before(server, scene)
@@ -109,8 +111,8 @@ def test_an_installation_runs_as_recorded(server: Replay, scene: Json) -> None:
 
 
 @pytest.mark.parametrize(("kind", "kept"), [("", False), ("secret", False), ("none", True)])
-def test_a_reinstall_makes_a_new_webhook_secret_unless_none_is_needed(kind: str, kept: bool) -> None:
-    """As recorded for every authentication type: what senders know stops working, unless they need to know nothing."""
+def test_a_reinstallation_creates_a_new_webhook_secret_if_one_is_needed(kind: str, kept: bool) -> None:
+    """As recorded for every authentication type: an old secret stops working unless senders need none."""
     with replay() as server:
         more = {"remote_webhook_auth_type": kind} if kind else {}
         manifest = server.manifest() | more

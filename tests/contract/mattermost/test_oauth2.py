@@ -1,4 +1,4 @@
-"""OAuth with a remote system runs as recorded: states, the browser's redirects, the words of refusals, the store."""
+"""OAuth with a remote system as recorded: states, the browser's redirects, errors, the store."""
 
 import re
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ import pytest
 from sandbox.mattermost.server.state import Json
 from tests.contract.mattermost.rig import ADMIN, Replay, replay, scenes
 
-# What differs, in the file's order: the beginning of the scene, and why.
+# Differences in the file's order: the start of the scene, and why.
 DIFFERENT: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Replay]:
-    """The recorded app is installed, and holds the states that no recorded scene made."""
+    """The recorded app is installed and has the states that no recorded scene created."""
     with replay() as started:
         prepare(started)
         yield started
@@ -42,7 +42,7 @@ def prepare(server: Replay) -> None:
 
 
 def before(server: Replay, scene: Json) -> None:
-    """The manifest with which the scene was recorded."""
+    """The manifest of the recorded scene."""
     manifest = server.double.registry.get("com.example.recorder").manifest
     if scene["what"].startswith("manifest without get_oauth2_connect_url"):
         del manifest["get_oauth2_connect_url"], manifest["on_oauth2_complete"]
@@ -54,7 +54,7 @@ def before(server: Replay, scene: Json) -> None:
 
 @pytest.mark.parametrize("scene", scenes("oauth2"), ids=lambda scene: scene["what"][:60])
 def test_oauth_runs_as_recorded(server: Replay, scene: Json) -> None:
-    """The browser's answers and redirects, what reaches the app, and what the store says are the recorded ones."""
+    """The browser's answers and redirects, the app's requests, and the store's answers match the recording."""
     if reason := next((why for what, why in DIFFERENT.items() if scene["what"].startswith(what)), ""):
         pytest.skip(reason)
     before(server, scene)

@@ -1,4 +1,4 @@
-"""What the plugin asks of apps: in Mattermost's name, of this machine alone, and not for longer than recorded."""
+"""The plugin's requests to apps: with Mattermost's user agent, only to this machine, and with the recorded timeouts."""
 
 import socket
 import threading
@@ -13,7 +13,7 @@ from sandbox.mattermost.apps.protocol.registry import PLUGIN
 from sandbox.mattermost.server.state import Json
 from tests.contract.mattermost.rig import ADMIN, ALICE, APP, PEOPLE, Replay, replay
 
-ELSEWHERE = "http://192.0.2.1"  # an address that is nobody's, for documentation
+ELSEWHERE = "http://192.0.2.1"  # a documentation address, which nobody uses
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def server() -> Iterator[Replay]:
 
 
 def call(server: Replay, path: str, user_id: str = ALICE, app_id: str = APP, **values: str) -> Json:
-    """A call of a client; the answer."""
+    """A client's call; returns the answer."""
     expand = {"acting_user": "+summary"} if app_id == "apps" else {}
     answer = requests.post(
         f"{server.double.url}{PLUGIN}/api/v1/call",
@@ -38,7 +38,7 @@ def call(server: Replay, path: str, user_id: str = ALICE, app_id: str = APP, **v
 
 @contextmanager
 def odd_app(behave: Callable[[socket.socket], object]) -> Iterator[str]:
-    """An app that accepts connections and does something else than answer; its address."""
+    """An app that accepts connections but doesn't answer properly; its address."""
     listening = socket.create_server(("127.0.0.1", 0))
     done = threading.Event()
 
@@ -64,15 +64,15 @@ def odd_app(behave: Callable[[socket.socket], object]) -> Iterator[str]:
 
 
 def _hang_up(_: socket.socket) -> None:
-    """Nothing is said."""
+    """Close without an answer."""
 
 
 def _say_nothing(_: socket.socket) -> None:
-    """Nothing is said, and the connection stays open."""
+    """Send nothing and keep the connection open."""
 
 
-def test_another_machine_is_never_asked(server: Replay) -> None:
-    """Neither for a manifest, nor for a call, nor by way of a redirect; the refusal names the host."""
+def test_another_machine_is_never_contacted(server: Replay) -> None:
+    """Not for a manifest, a call or a redirect; the error names the host."""
     refusal = "the sandbox asks this machine alone, not 192.0.2.1"
     answer = call(server, "/install-http", ADMIN, "apps", url=f"{ELSEWHERE}/manifest.json")
     assert answer["text"] == refusal
@@ -91,8 +91,8 @@ def test_another_machine_is_never_asked(server: Replay) -> None:
     assert call(server, "/x")["text"] == refusal
 
 
-def test_a_proxy_of_the_environment_is_not_asked(server: Replay, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls reach the app though a proxy is named that nobody runs."""
+def test_a_proxy_of_the_environment_isnt_used(server: Replay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls reach the app although a proxy that doesn't exist is configured."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")
     server.app()
@@ -107,7 +107,7 @@ def test_a_proxy_of_the_environment_is_not_asked(server: Replay, monkeypatch: py
     assert answer.json()["type"] == "ok"
 
 
-def test_an_app_that_hangs_up_gives_the_recorded_words(server: Replay) -> None:
+def test_an_app_that_closes_the_connection_gives_the_recorded_error(server: Replay) -> None:
     """EOF, with the address."""
     with odd_app(_hang_up) as address:
         server.app().manifest["http"]["root_url"] = address
@@ -115,8 +115,8 @@ def test_an_app_that_hangs_up_gives_the_recorded_words(server: Replay) -> None:
     assert text == f'upstream call failed: failed to invoke via HTTP: Post "{address}/do": EOF'
 
 
-def test_a_ping_is_waited_for_two_seconds(server: Replay) -> None:
-    """Then the installation is refused in the recorded words."""
+def test_a_ping_times_out_after_two_seconds(server: Replay) -> None:
+    """Then the installation fails with the recorded error."""
     with odd_app(_say_nothing) as address:
         manifest = server.manifest()
         manifest["http"]["root_url"] = address

@@ -1,4 +1,4 @@
-"""Who is where, with which roles: archiving, removing, deactivating. Not recorded: as documented."""
+"""Membership and roles: archiving, removing, deactivating. Follows the documentation, not a recording."""
 
 from typing import Any
 
@@ -12,15 +12,18 @@ Json = dict[str, Any]
 
 
 def status(response: requests.Response) -> tuple[int, str]:
-    """Status and error id; no id for success."""
+    """Status and error ID; no ID for success."""
     content = response.json()
     return response.status_code, content.get("id", "") if response.status_code >= 400 else ""
 
 
-def test_a_channel_is_archived_and_comes_back(
+def test_a_channel_is_archived_and_restored(
     double: MattermostDouble, agent: MattermostClient, admin: MattermostClient
 ) -> None:
-    """A member archives, a team's administrator brings back; nothing is posted meanwhile; the team hears of both."""
+    """
+    A member archives it, a team administrator restores it; nothing is posted in between, and the team is notified of
+    both.
+    """
     desk = agent.channel("service-desk")
     url = f"{double.url}/api/v4/channels/{desk}"
     given = {"channel_id": desk, "message": "x"}
@@ -36,8 +39,8 @@ def test_a_channel_is_archived_and_comes_back(
     agent.post("/api/v4/posts", given)
 
 
-def test_the_default_channel_and_direct_ones_stay(agent: MattermostClient, admin: MattermostClient) -> None:
-    """Neither is archived, and nobody is removed from the default channel."""
+def test_default_and_direct_channels_cant_be_archived(agent: MattermostClient, admin: MattermostClient) -> None:
+    """Nobody can be removed from the default channel either."""
     square = agent.channel("town-square")
     direct = agent.post("/api/v4/channels/direct", [agent.id, admin.id])["id"]
     url = f"{agent.url}/api/v4/channels"
@@ -47,10 +50,10 @@ def test_the_default_channel_and_direct_ones_stay(agent: MattermostClient, admin
     assert status(removed) == (400, "api.channel.remove.default.app_error")
 
 
-def test_who_is_removed_may_read_a_public_channel_and_write_no_more(
+def test_a_removed_member_can_read_a_public_channel_but_not_post(
     double: MattermostDouble, agent: MattermostClient, admin: MattermostClient
 ) -> None:
-    """404 for the membership, 403 for a post; both sides hear of it."""
+    """404 for the membership, 403 for a post; both sides are notified."""
     desk = agent.channel("service-desk")
     with agent.listening() as listening:
         admin.browser.delete(f"{double.url}/api/v4/channels/{desk}/members/{agent.id}").raise_for_status()
@@ -65,7 +68,7 @@ def test_who_is_removed_may_read_a_public_channel_and_write_no_more(
 
 
 def test_leaving_the_team_leaves_its_channels(agent: MattermostClient, admin: MattermostClient) -> None:
-    """The membership stays readable with the time of leaving; joining again starts anew."""
+    """The membership can still be read, with the time of leaving; joining again creates a new one."""
     desk, url = agent.channel("service-desk"), f"{admin.url}/api/v4/teams/{admin.team_id}/members"
     other = MattermostClient(admin.url, "requester")
     assert status(other.browser.delete(f"{url}/{agent.id}"))[0] == 403
@@ -77,8 +80,8 @@ def test_leaving_the_team_leaves_its_channels(agent: MattermostClient, admin: Ma
 
 
 @pytest.mark.parametrize("kind", ["teams", "channels"])
-def test_roles_of_the_scheme_are_flags(agent: MattermostClient, admin: MattermostClient, kind: str) -> None:
-    """By name or by flag; only an administrator of the place gives them, and then may do so."""
+def test_scheme_roles_are_flags(agent: MattermostClient, admin: MattermostClient, kind: str) -> None:
+    """By name or by flag; only an administrator of the place can assign them."""
     place = admin.team_id if kind == "teams" else admin.channel("service-desk")
     prefix = kind.removesuffix("s")
     url = f"{admin.url}/api/v4/{kind}/{place}/members/{agent.id}"
@@ -94,7 +97,7 @@ def test_roles_of_the_scheme_are_flags(agent: MattermostClient, admin: Mattermos
 
 
 def test_a_deactivated_person_is_signed_out_until_activated(agent: MattermostClient, admin: MattermostClient) -> None:
-    """Sessions end, signing in is refused, the profile says when; activated again, signing in works."""
+    """Sessions end, signing in fails, the profile shows the time; once activated, signing in works."""
     users = f"{admin.url}/api/v4/users"
     assert status(agent.browser.delete(f"{users}/{admin.id}"))[0] == 403
     admin.browser.delete(f"{users}/{agent.id}").raise_for_status()
@@ -118,14 +121,14 @@ def test_a_deactivated_person_is_signed_out_until_activated(agent: MattermostCli
         ("POST", "bots"),
     ],
 )
-def test_what_administrators_do_is_refused_to_others(agent: MattermostClient, method: str, path: str) -> None:
-    """403 in the server's words."""
+def test_administrators_actions_are_rejected_for_others(agent: MattermostClient, method: str, path: str) -> None:
+    """403 with the server's error."""
     answer = agent.browser.request(method, f"{agent.url}/api/v4/{path}", json={})
     assert status(answer) == (403, "api.context.permissions.app_error")
 
 
 def test_a_group_message_is_the_same_for_the_same_people(agent: MattermostClient, admin: MattermostClient) -> None:
-    """Three to eight; opened once; everybody hears of it and may write, nobody else may read."""
+    """Three to eight people; opened once; every member is notified and can write, nobody else can read."""
     other = MattermostClient(admin.url, "requester")
     with other.listening() as listening:
         group = agent.post("/api/v4/channels/group", [admin.id, other.id])

@@ -1,4 +1,4 @@
-"""Buttons and selects of attachments: what reaches the integration, and what becomes of its answers, as recorded."""
+"""Buttons and selects of attachments, as recorded: the integration's request, and the effect of its answers."""
 
 import re
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ def before(server: Replay, scene: Json) -> None:
 
 
 @pytest.mark.parametrize("scene", scenes("post_actions"), ids=lambda scene: scene["what"][:60])
-def test_a_press_goes_as_recorded(server: Replay, scene: Json) -> None:
-    """What the integration gets, what the client is told, who hears of it: as recorded."""
+def test_a_press_works_as_recorded(server: Replay, scene: Json) -> None:
+    """The integration's request, the client's answer and the events match the recording."""
     before(server, scene)
     assert server.play(scene) == []

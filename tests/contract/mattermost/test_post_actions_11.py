@@ -1,4 +1,4 @@
-"""Buttons and selects of cards on 11.6: who may press, what reaches the integration, what becomes of its answers."""
+"""Buttons and selects of cards on 11.6: who can press, the integration's request, and the effect of its answers."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from tests.contract.mattermost.rig11 import (
     scenes,
 )
 
-# What is private to one person, raced or timed is proved by hand, in test_dialog_steps and test_plain_cards.
+# test_dialog_steps and test_plain_cards test what is private to one person, raced or timed.
 _NOT_REPLAYED = (
     "ephemeral post",
     "pressed twice",
@@ -44,7 +44,7 @@ def server() -> Iterator[Replay11]:
 
 
 def before(server: Replay11, scene: Json) -> None:
-    """The bot's card that a scene presses and no earlier scene has posted, in the state that its channel is in."""
+    """The bot's card that a scene presses and no earlier scene has posted, in its channel's state."""
     state = server.double.state
     path = scene["client_to_mattermost"][-1]["request"]["path"]
     found = re.search(r"/posts/(\w{26})/actions/([\w-]+)", path)
@@ -82,7 +82,7 @@ def _posted(server: Replay11, post: Json) -> str:
 
 
 def after(server: Replay11, scene: Json) -> list[str]:
-    """What an answer made of the post, where it changed it."""
+    """How an answer changed the post, if it did."""
     wanted = scene.get("post_afterwards")
     exchanges: list[Json] = scene.get("exchanges", [])
     answered = exchanges[0]["app_to_mattermost"].get("body") if exchanges else None
@@ -95,7 +95,7 @@ def after(server: Replay11, scene: Json) -> list[str]:
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene["what"][:60])
-def test_a_press_goes_as_recorded(server: Replay11, scene: Json) -> None:
-    """What the integration gets, what the client is told, and what the post is then: as recorded."""
+def test_a_press_works_as_recorded(server: Replay11, scene: Json) -> None:
+    """The integration's request, the client's answer, and the resulting post match the recording."""
     before(server, scene)
     assert server.play(json.loads(json.dumps(scene))) + after(server, scene) == []

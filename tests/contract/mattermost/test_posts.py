@@ -1,4 +1,7 @@
-"""Posts over time: pending ids, editing, deleting, threads, and reading what changed. Not recorded: as documented."""
+"""
+Posts over time: pending IDs, editing, deleting, threads, and reading changes. Follows the documentation, not a
+recording.
+"""
 
 import threading
 from typing import Any
@@ -19,7 +22,7 @@ def desk(agent: MattermostClient) -> str:
 
 
 def put(agent: MattermostClient, path: str, body: Json) -> requests.Response:
-    """A PUT, whatever comes."""
+    """A PUT, whatever its result."""
     return agent.browser.put(f"{agent.url}/api/v4/posts/{path}", json=body)
 
 
@@ -29,10 +32,10 @@ def order(agent: MattermostClient, desk: str, **params: str) -> list[str]:
     return [found["posts"][one]["message"] for one in found["order"]]
 
 
-def test_a_pending_post_refuses_its_twin_until_it_is_made(
+def test_a_pending_post_blocks_its_duplicate_until_it_is_made(
     double: MattermostDouble, agent: MattermostClient, desk: str
 ) -> None:
-    """While the first is at work: 500; afterwards the twin gets the first one's post. One post in all."""
+    """While the first is in progress: 500; afterwards the duplicate gets the first one's post."""
     given = {"channel_id": desk, "message": "once", "pending_post_id": "bot:batch"}
     double.fault("slow", "/api/v4/posts", seconds=30)
     first = threading.Thread(target=agent.post, args=("/api/v4/posts", given))
@@ -49,16 +52,14 @@ def test_a_pending_post_refuses_its_twin_until_it_is_made(
 
 
 def test_a_failed_attempt_frees_its_pending_id(agent: MattermostClient, desk: str) -> None:
-    """A refused post may be repeated with the same id at once."""
+    """A rejected post can be repeated with the same ID at once."""
     given: Json = {"channel_id": desk, "message": "x" * 16384, "pending_post_id": "bot:long"}
     assert agent.browser.post(f"{agent.url}/api/v4/posts", json=given).status_code == 400
     assert agent.post("/api/v4/posts", given | {"message": "short"})["message"] == "short"
 
 
-def test_a_pending_id_shows_nobody_what_may_not_be_read(
-    double: MattermostDouble, agent: MattermostClient, desk: str
-) -> None:
-    """The same id from somebody who cannot read the first post makes a post of its own."""
+def test_a_pending_id_reveals_no_unreadable_post(double: MattermostDouble, agent: MattermostClient, desk: str) -> None:
+    """The same ID from someone who can't read the first post makes a separate post."""
     approver = MattermostClient(double.url, "approver")
     hidden = {"channel_id": approver.channel("operations"), "message": "hidden", "pending_post_id": "bot:1"}
     first = approver.post("/api/v4/posts", hidden)
@@ -66,8 +67,10 @@ def test_a_pending_id_shows_nobody_what_may_not_be_read(
     assert [post["message"] for post in double.posts_in("service-desk")] == ["mine"]
 
 
-def test_a_post_is_edited_when_its_message_or_its_attachments_change(agent: MattermostClient, desk: str) -> None:
-    """As recorded of a card that an action's answer replaced below an empty message; other props edit nothing."""
+def test_a_post_is_edited_when_its_message_or_attachments_change(agent: MattermostClient, desk: str) -> None:
+    """
+    As recorded for a card that an action's answer replaced below an empty message; other props don't count as an edit.
+    """
     card: Json = {
         "title": "Card",
         "actions": [{"id": "a", "name": "A", "type": "button", "integration": {"url": "http://x"}}],
@@ -83,8 +86,8 @@ def test_a_post_is_edited_when_its_message_or_its_attachments_change(agent: Matt
     assert put(agent, f"{said['id']}/patch", {"message": "two"}).json()["edit_at"] > 0
 
 
-def test_a_patch_replaces_the_props_whole_and_is_heard(agent: MattermostClient, desk: str) -> None:
-    """Custom props stay as they are given; a patch of the message alone leaves them; everybody hears of an edit."""
+def test_a_patch_replaces_all_props_and_is_announced(agent: MattermostClient, desk: str) -> None:
+    """Custom props are kept as given; a patch of only the message leaves them; members are notified of an edit."""
     batch: Json = {"batch": "b1", "rows": ["1", "2"], "nested": {"n": 1}}
     post = agent.post("/api/v4/posts", {"channel_id": desk, "message": "one", "props": batch})
     assert agent.get(f"/api/v4/posts/{post['id']}")["props"] == batch
@@ -96,17 +99,17 @@ def test_a_patch_replaces_the_props_whole_and_is_heard(agent: MattermostClient, 
     assert put(agent, f"{post['id']}", {"id": post["id"], "message": "three"}).json()["props"] == {}
 
 
-def test_who_may_no_longer_post_may_no_longer_edit(
+def test_a_removed_member_can_no_longer_edit(
     double: MattermostDouble, agent: MattermostClient, admin: MattermostClient, desk: str
 ) -> None:
-    """After being removed from the channel the own post is refused with 403."""
+    """After being removed from the channel, editing their own post fails with 403."""
     post = agent.say("service-desk", "mine")
     admin.browser.delete(f"{double.url}/api/v4/channels/{desk}/members/{agent.id}").raise_for_status()
     assert put(agent, f"{post['id']}/patch", {"message": "changed"}).status_code == 403
 
 
-def test_a_deleted_root_takes_its_replies_along(agent: MattermostClient, desk: str) -> None:
-    """Neither thread nor replies can be read, and nothing can be replied; a deleted reply is no longer counted."""
+def test_a_deleted_root_deletes_its_replies(agent: MattermostClient, desk: str) -> None:
+    """Neither thread nor replies can be read, nothing can be replied, and a deleted reply isn't counted."""
     root = agent.say("service-desk", "root")
     replies = [agent.say("service-desk", f"reply {n}", root["id"]) for n in (1, 2)]
     agent.browser.delete(f"{agent.url}/api/v4/posts/{replies[0]['id']}").raise_for_status()
@@ -121,8 +124,8 @@ def test_a_deleted_root_takes_its_replies_along(agent: MattermostClient, desk: s
     assert (answer.status_code, answer.json()["id"]) == (400, "api.post.create_post.root_id.app_error")
 
 
-def test_posts_are_read_page_by_page_and_beside_one(agent: MattermostClient, desk: str) -> None:
-    """Newest first; pages, before and after, with the ids next to what is listed."""
+def test_posts_are_read_by_page_and_around_a_post(agent: MattermostClient, desk: str) -> None:
+    """Newest first; pages, before and after, with the adjacent IDs."""
     ids = [agent.say("service-desk", f"m{n}")["id"] for n in range(5)]
     assert order(agent, desk) == ["m4", "m3", "m2", "m1", "m0"]
     assert order(agent, desk, page="1", per_page="2") == ["m2", "m1"]
@@ -132,10 +135,10 @@ def test_posts_are_read_page_by_page_and_beside_one(agent: MattermostClient, des
     assert (found["prev_post_id"], found["next_post_id"]) == (ids[0], ids[3])
 
 
-def test_since_tells_what_was_made_edited_or_deleted(
+def test_since_returns_created_edited_and_deleted_posts(
     double: MattermostDouble, agent: MattermostClient, desk: str
 ) -> None:
-    """Deleted posts come with their time of deletion, roots of new replies come along unlisted."""
+    """Deleted posts have their time of deletion; roots of new replies are included unlisted."""
     old, gone, changed = (agent.say("service-desk", text) for text in ("old", "gone", "changed"))
     double.advance(60)
     since = double.state.now()
@@ -150,7 +153,7 @@ def test_since_tells_what_was_made_edited_or_deleted(
 
 
 def test_many_posts_are_read_at_once(agent: MattermostClient, desk: str) -> None:
-    """By ids, without those that are gone."""
+    """By ID, without deleted ones."""
     kept, gone = (agent.say("service-desk", text)["id"] for text in ("kept", "gone"))
     agent.browser.delete(f"{agent.url}/api/v4/posts/{gone}").raise_for_status()
     assert [one["id"] for one in agent.post("/api/v4/posts/ids", [gone, kept, desk])] == [kept]

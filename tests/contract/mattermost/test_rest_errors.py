@@ -1,4 +1,4 @@
-"""The REST API refuses in the recorded words: 400, 401, 403, 404 and what an unknown route gets."""
+"""The REST API's errors as recorded: 400, 401, 403, 404 and an unknown route."""
 
 from collections.abc import Iterator
 
@@ -16,6 +16,6 @@ def server() -> Iterator[Replay]:
 
 
 @pytest.mark.parametrize("scene", scenes("rest_errors"), ids=lambda scene: scene["what"][:60])
-def test_a_refusal_has_the_recorded_words(server: Replay, scene: Json) -> None:
-    """Status and whole body are the recorded ones."""
+def test_an_error_is_as_recorded(server: Replay, scene: Json) -> None:
+    """Status and body match the recording."""
     assert server.play(scene) == []

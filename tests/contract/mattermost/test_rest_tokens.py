@@ -1,4 +1,4 @@
-"""Tokens in every spelling, tokens made for bots, and what roles let a bot do, as recorded (rest_errors)."""
+"""Tokens in every spelling, tokens for bots, and what roles let a bot do, as recorded (rest_errors)."""
 
 from collections.abc import Iterator
 
@@ -48,13 +48,13 @@ def before(server: Replay, scene: Json) -> None:
 
 @pytest.mark.parametrize("scene", scenes("rest_tokens"), ids=lambda scene: scene["what"][:60])
 def test_tokens_and_roles_work_as_recorded(server: Replay, scene: Json) -> None:
-    """Statuses, bodies and error texts are the recorded ones."""
+    """Statuses, bodies and error texts match the recording."""
     before(server, scene)
     assert server.play(scene) == []
 
 
-def test_an_administrator_makes_a_bot_a_token_that_lasts(server: Replay) -> None:
-    """With the recorded keys; it still works a year later, and no longer once it is revoked."""
+def test_an_administrator_creates_a_permanent_bot_token(server: Replay) -> None:
+    """With the recorded keys; it still works a year later, until it is revoked."""
     users = f"{server.double.url}/api/v4/users"
     admin = {"Authorization": f"Bearer {PEOPLE[ADMIN][4]}"}
     made = requests.post(f"{users}/{_BOT}/tokens", json={"description": "x"}, headers=admin, timeout=10).json()

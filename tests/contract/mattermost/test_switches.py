@@ -1,4 +1,4 @@
-"""The double's own switches, and the addresses of its chat page."""
+"""The double's own switches, and the URLs of its chat page."""
 
 import threading
 
@@ -12,11 +12,11 @@ PING = "/api/v4/system/ping"
 
 
 def get(double: MattermostDouble, path: str) -> requests.Response:
-    """A request from nobody in particular."""
+    """A request without a session."""
     return requests.get(double.url + path, timeout=10)
 
 
-def test_ready_is_said_by_whoever_sets_up(double: MattermostDouble) -> None:
+def test_ready_is_set_by_the_setup(double: MattermostDouble) -> None:
     """503 until then, 200 after, 503 again after a reset."""
     assert get(double, "/_sandbox/ready").status_code == 503
     assert requests.post(f"{double.url}/_sandbox/ready", timeout=10).status_code == 200
@@ -28,8 +28,8 @@ def test_ready_is_said_by_whoever_sets_up(double: MattermostDouble) -> None:
 @pytest.mark.parametrize(
     ("kind", "status"), [("down", 502), ("429", 429), ("500", 500), ("500_after_commit", 500), ("slow", 200)]
 )
-def test_a_fault_strikes_its_path_as_often_as_told(double: MattermostDouble, kind: str, status: int) -> None:
-    """Once each on the prefix, nowhere else, and then no more; 429 says in seconds when to come again."""
+def test_a_fault_affects_its_path_as_often_as_requested(double: MattermostDouble, kind: str, status: int) -> None:
+    """Only requests with the prefix fail, as often as set; 429 says in seconds when to retry."""
     fault = {"kind": kind, "path": PING, "times": 2, "seconds": 0.01 if kind == "slow" else 3}
     assert requests.post(f"{double.url}/_sandbox/faults", json=fault, timeout=10).status_code == 200
     assert get(double, "/login").status_code == 200
@@ -40,8 +40,8 @@ def test_a_fault_strikes_its_path_as_often_as_told(double: MattermostDouble, kin
         assert struck[0].text == "limit exceeded\n"
 
 
-def test_an_unknown_fault_is_refused_and_faults_can_be_taken_back(double: MattermostDouble) -> None:
-    """400 for a kind that there is not; after DELETE nothing fails."""
+def test_an_unknown_fault_is_rejected_and_faults_can_be_removed(double: MattermostDouble) -> None:
+    """400 for an unknown kind; after DELETE nothing fails."""
     assert requests.post(f"{double.url}/_sandbox/faults", json={"kind": "odd"}, timeout=10).status_code == 400
     double.fault("down", PING, times=5)
     assert get(double, PING).status_code == 502
@@ -49,8 +49,8 @@ def test_an_unknown_fault_is_refused_and_faults_can_be_taken_back(double: Matter
     assert get(double, PING).status_code == 200
 
 
-def test_requests_are_listed_but_for_the_switches(double: MattermostDouble) -> None:
-    """Path without query, the query beside it; switches are not in the list; DELETE empties it."""
+def test_requests_are_listed_except_those_to_switches(double: MattermostDouble) -> None:
+    """The path without query, and the query beside it; DELETE empties the list."""
     get(double, f"{PING}?a=1")
     [entry] = get(double, "/_sandbox/requests").json()
     assert (entry["method"], entry["path"], entry["query"], entry["status"]) == ("GET", PING, "a=1", 200)
@@ -60,7 +60,7 @@ def test_requests_are_listed_but_for_the_switches(double: MattermostDouble) -> N
 
 
 def test_rounds_show_which_requests_are_sent_at_the_same_time(double: MattermostDouble) -> None:
-    """Two of three wait for each other; the third waits in vain for a fourth. Browsers, with cookies, are not held."""
+    """Two of three wait for each other; the third waits in vain for a fourth. Browsers, with cookies, aren't held."""
     url, wanted = f"{double.url}/_sandbox/rounds", {"sizes": [2, 2], "seconds": 0.1}
     requests.post(url, json=wanted, timeout=10).raise_for_status()
     assert requests.get(double.url + PING, cookies={"a": "b"}, timeout=10).status_code == 200
@@ -85,16 +85,16 @@ def test_rounds_show_which_requests_are_sent_at_the_same_time(double: Mattermost
         "/sandbox/pl/abcdefghijklmnopqrstuvwxyz",
     ],
 )
-def test_every_address_of_the_chat_shows_the_page(double: MattermostDouble, path: str) -> None:
-    """Links of messages and channels open the same page, which finds its own way."""
+def test_every_chat_url_shows_the_page(double: MattermostDouble, path: str) -> None:
+    """Links to messages and channels open the same page, which routes itself."""
     page = get(double, path)
     assert page.status_code == 200
     assert page.headers["Content-Type"].startswith("text/html")
     assert "/static/" in page.text
 
 
-def test_a_reset_makes_the_same_ids(double: MattermostDouble) -> None:
-    """People, team and channels are called as before; sessions and posts are gone."""
+def test_a_reset_creates_the_same_ids(double: MattermostDouble) -> None:
+    """People, team and channels have the same names; sessions and posts are gone."""
 
     def ids() -> set[str]:
         return {*double.state.users, *double.state.teams, *double.state.channels}
@@ -108,7 +108,7 @@ def test_a_reset_makes_the_same_ids(double: MattermostDouble) -> None:
 
 
 def test_a_lost_answer_leaves_the_post(double: MattermostDouble) -> None:
-    """500 after commit: the post is there, and the same pending id finds it."""
+    """500 after commit: the post exists, and the same pending ID finds it."""
     agent = MattermostClient(double.url, "agent")
     given = {"channel_id": agent.channel("service-desk"), "message": "once", "pending_post_id": "bot:1"}
     double.fault("500_after_commit", "/api/v4/posts")
@@ -117,8 +117,8 @@ def test_a_lost_answer_leaves_the_post(double: MattermostDouble) -> None:
     assert agent.post("/api/v4/posts", given)["id"] == post["id"]
 
 
-def test_the_version_is_switched_and_comes_back_with_a_reset(double: MattermostDouble) -> None:
-    """The configuration and every answer name it; what is no version is a 400."""
+def test_the_version_can_be_set_and_is_reset(double: MattermostDouble) -> None:
+    """The configuration and every answer name it; an invalid version is a 400."""
     url = f"{double.url}/_sandbox/version"
     assert requests.post(url, json={"version": "11.6.0"}, timeout=10).status_code == 200
     answer = get(double, "/api/v4/config/client")
@@ -130,8 +130,8 @@ def test_the_version_is_switched_and_comes_back_with_a_reset(double: MattermostD
     assert get(double, "/api/v4/config/client").status_code == 501
 
 
-def test_the_old_plugin_is_seen_where_it_runs(double: MattermostDouble, admin: MattermostClient) -> None:
-    """Its routes are 404 until it is switched on; then lists name it and strangers are refused by itself."""
+def test_the_old_plugin_is_visible_when_enabled(double: MattermostDouble, admin: MattermostClient) -> None:
+    """Its routes are 404 until it is enabled; then lists name it, and it rejects strangers itself."""
     route, plugin = "/plugins/mattermost-plugin-servicenow/api/v1/connected", {"id": "mattermost-plugin-servicenow"}
     assert get(double, route).status_code == 404
     assert get(double, "/api/v4/plugins/webapp").json() == []

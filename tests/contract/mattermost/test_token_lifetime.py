@@ -1,4 +1,4 @@
-"""An app's session lives ten minutes, and is prolonged when five or less are left, as recorded."""
+"""An app's session lasts ten minutes and is extended when five or less are left, as recorded."""
 
 from collections.abc import Iterator
 
@@ -15,8 +15,8 @@ def server() -> Iterator[Replay]:
         yield started
 
 
-def test_sessions_live_as_recorded(server: Replay) -> None:
-    """The recorded calls at the recorded times: the same token each time, with the recorded seconds left."""
+def test_sessions_last_as_recorded(server: Replay) -> None:
+    """The recorded calls at the recorded times get the same token with the recorded seconds left."""
     recorded = scenes("token_lifetime")
     before = recorded[0]["now"]
     for scene in recorded:

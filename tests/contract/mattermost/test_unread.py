@@ -1,4 +1,7 @@
-"""Unread counts, mentions and followed threads. Recorded: `mentions` and `thread_updated`; else as documented."""
+"""
+Unread counts, mentions and followed threads. `mentions` and `thread_updated` follow a recording, the rest the
+documentation.
+"""
 
 import json
 from typing import Any
@@ -25,7 +28,7 @@ def threads(person: MattermostClient, **params: str) -> Json:
 
 
 def bot(admin: MattermostClient, channel: str = "service-desk") -> tuple[str, Json]:
-    """A member of the channel that posts as bots do; its id, and headers with its token."""
+    """A channel member that posts like a bot; its ID, and headers with its token."""
     made = admin.post("/api/v4/bots", {"username": "helper"})["user_id"]
     admin.post(f"/api/v4/teams/{admin.team_id}/members", {"user_id": made})
     admin.post(f"/api/v4/channels/{admin.channel(channel)}/members", {"user_id": made})
@@ -36,7 +39,9 @@ def bot(admin: MattermostClient, channel: str = "service-desk") -> tuple[str, Js
 def test_posts_and_mentions_are_counted_until_the_channel_is_viewed(
     double: MattermostDouble, agent: MattermostClient, admin: MattermostClient
 ) -> None:
-    """Per channel, in the membership, and per team; whoever writes has read; viewing empties all and is told."""
+    """
+    Per channel, in the membership, and per team; the author has read them; viewing resets all counts and is announced.
+    """
     desk = agent.channel("service-desk")
     admin.say("service-desk", "one")
     admin.say("service-desk", "two for @agent")
@@ -78,14 +83,14 @@ SILENT = (
 )  # fmt: skip
 
 
-def test_what_a_mention_is(agent: MattermostClient, admin: MattermostClient) -> None:
-    """A name, or a word for everybody, wherever it is text in Markdown; `@here` for who has a client open."""
+def test_what_counts_as_a_mention(agent: MattermostClient, admin: MattermostClient) -> None:
+    """A name, or a keyword for everyone, wherever it is text in Markdown; `@here` for people with an open client."""
     with agent.listening():
         for text in (*MENTIONING, *SILENT):
             before = unread(agent)["mention_count"]
             admin.say("service-desk", text)
             assert unread(agent)["mention_count"] - before == (text in MENTIONING), text
-    away = MattermostClient(agent.url, "requester")  # whom no client of these tests listens for
+    away = MattermostClient(agent.url, "requester")  # no client of these tests listens for them
     before = unread(away)["mention_count"]
     admin.say("service-desk", "@here")
     assert unread(away)["mention_count"] == before
@@ -101,7 +106,7 @@ def test_what_a_mention_is(agent: MattermostClient, admin: MattermostClient) -> 
         ({"fields": [{"title": "@agent", "value": "x"}]}, 0),
     ],
 )
-def test_where_an_attachment_mentions(
+def test_where_an_attachment_can_mention(
     agent: MattermostClient, admin: MattermostClient, attachment: Json, count: int
 ) -> None:
     """In its pretext, its text and its fields' values."""
@@ -110,10 +115,10 @@ def test_where_an_attachment_mentions(
     assert unread(agent)["mention_count"] == count
 
 
-def test_nobody_mentions_themselves_and_each_hears_of_the_own_mention(
+def test_nobody_mentions_themselves_and_only_the_mentioned_are_told(
     agent: MattermostClient, admin: MattermostClient
 ) -> None:
-    """The `mentions` of an event are one's own or absent; everything in a direct message is a mention."""
+    """An event's `mentions` is the listener's own or absent; everything in a direct message is a mention."""
     with agent.listening() as one, admin.listening() as other:
         agent.say("service-desk", "@agent and @admin")
         assert unread(agent)["mention_count"] == 0
@@ -128,10 +133,10 @@ def test_nobody_mentions_themselves_and_each_hears_of_the_own_mention(
     assert agent.get(f"/api/v4/users/me/channels/{direct}/unread")["msg_count"] == 0
 
 
-def test_a_thread_is_followed_by_its_author_whoever_replies_and_whoever_is_mentioned(
+def test_authors_repliers_and_mentioned_people_follow_a_thread(
     agent: MattermostClient, admin: MattermostClient
 ) -> None:
-    """Replies are unread in the thread, not in the channel; each follower is told, as recorded, of the thread."""
+    """Replies are unread in the thread, not in the channel; each follower is notified of the thread, as recorded."""
     other = MattermostClient(agent.url, "agent2")
     root = agent.say("service-desk", "root for @agent2")
     assert threads(agent)["total"] == threads(other)["total"] == 0  # nothing is a thread before its first reply
@@ -165,8 +170,8 @@ def test_a_thread_is_followed_by_its_author_whoever_replies_and_whoever_is_menti
     assert (own["unread_replies"], own["unread_mentions"]) == (0, 0)
 
 
-def test_mentions_in_threads_until_the_thread_is_read(agent: MattermostClient, admin: MattermostClient) -> None:
-    """They count in the thread and in the channel's whole count; reading up to a time leaves what came later."""
+def test_mentions_in_threads_count_until_the_thread_is_read(agent: MattermostClient, admin: MattermostClient) -> None:
+    """They count in the thread and in the channel's total; reading up to a time leaves later ones."""
     root = admin.say("service-desk", "root")
     first = admin.say("service-desk", "@agent first", root["id"])
     admin.say("service-desk", "@agent second", root["id"])
@@ -201,10 +206,10 @@ def test_mentions_in_threads_until_the_thread_is_read(agent: MattermostClient, a
     assert len(threads(agent, threadsOnly="true")["threads"]) == 1
 
 
-def test_viewing_a_channel_reads_its_threads_for_clients_that_do_not_collapse_them(
+def test_viewing_a_channel_reads_its_threads_for_older_clients(
     agent: MattermostClient, admin: MattermostClient
 ) -> None:
-    """With `collapsed_threads_supported` they stay as they are."""
+    """With `collapsed_threads_supported` they remain unread."""
     root = admin.say("service-desk", "root")
     admin.say("service-desk", "@agent", root["id"])
     given = {"channel_id": root["channel_id"], "collapsed_threads_supported": True}
@@ -214,8 +219,8 @@ def test_viewing_a_channel_reads_its_threads_for_clients_that_do_not_collapse_th
     assert threads(agent)["total_unread_mentions"] == 0
 
 
-def test_a_bot_s_post_leaves_its_channel_unread_for_the_bot(admin: MattermostClient, agent: MattermostClient) -> None:
-    """As recorded: a bot's membership has read nothing, whatever it writes; it mentions others and is mentioned."""
+def test_a_bots_post_leaves_its_channel_unread_for_the_bot(admin: MattermostClient, agent: MattermostClient) -> None:
+    """As recorded: a bot's membership has read nothing, whatever it posts; it mentions others and is mentioned."""
     made, headers = bot(admin)
     desk = admin.channel("service-desk")
     url = f"{admin.url}/api/v4/posts"
@@ -226,8 +231,11 @@ def test_a_bot_s_post_leaves_its_channel_unread_for_the_bot(admin: MattermostCli
     assert (member["msg_count"], member["mention_count"], member["last_viewed_at"]) == (0, 1, 0)
 
 
-def test_what_is_refused(agent: MattermostClient, admin: MattermostClient) -> None:
-    """Other people's counts, channels one is not in, threads one does not follow; and 501 for what is not done."""
+def test_rejected_requests(agent: MattermostClient, admin: MattermostClient) -> None:
+    """
+    Other people's counts, channels that the person isn't in, threads they don't follow; and 501 for what isn't
+    implemented.
+    """
     operations = admin.channel("operations")
     team = f"/api/v4/users/me/teams/{agent.team_id}"
     for path, status, error in (

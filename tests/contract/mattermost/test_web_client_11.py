@@ -1,4 +1,4 @@
-"""What `sandbox.dialog` sends for the web client of 11.6 is what the real one sent, with the recorded answers."""
+"""`sandbox.dialog` sends the same as the real web client of 11.6, with the recorded answers."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -63,13 +63,13 @@ SCENES = {scene["what"]: scene for scene in scenes("web_client_dialogs")}
 
 
 def test_every_recorded_scene_is_replayed() -> None:
-    """None is kept for nothing."""
+    """No recording is unused."""
     assert set(SCENES) == set(ENTERED) | set(BESIDE)
 
 
 @pytest.mark.parametrize("what", ENTERED)
-def test_submissions_are_those_of_the_real_client(what: str) -> None:
-    """Step by step: values, state and callback id."""
+def test_submissions_match_the_real_client(what: str) -> None:
+    """Step by step: values, state and callback ID."""
     scene = SCENES[what]
     now = OpenDialog.of_event({"url": "http://integration.example/wdlg", "dialog": scene["dialog"]}, (11, 6))
     calls = [call for call in scene["calls"] if call["kind"] != "look_up"]
@@ -84,7 +84,7 @@ def test_submissions_are_those_of_the_real_client(what: str) -> None:
             now = now.refreshed(call["answer"]) if refresh else now.step(call["answer"], sent)
 
 
-# Scene: what stands in the dialog at one of its look-ups, by the number of that.
+# Scene: what the dialog contains at one of its lookups, by the lookup's number.
 BESIDE: dict[str, tuple[int, Json]] = {
     "all elements filled in": (
         -1,
@@ -113,7 +113,7 @@ _LABELS = {
         ("select, multiselect and dynamic select with defaults: cleared by the user, submit", 1, {"sel": ""}),
     ],
 )
-def test_look_ups_carry_what_the_real_client_s_carried(what: str, number: int, values: Json) -> None:
+def test_lookups_match_the_real_client(what: str, number: int, values: Json) -> None:
     """A choice as label and value, several of a fixed list as none, a radio's default as nothing readable."""
     scene = SCENES[what]
     opened = OpenDialog.of_event({"url": "", "dialog": scene["dialog"]}, (11, 6))
@@ -127,7 +127,7 @@ def test_look_ups_carry_what_the_real_client_s_carried(what: str, number: int, v
 
 
 def _timeless(submission: Json) -> Json:
-    """Now, rounded up, and today stand for the moment of the recording."""
+    """Now, rounded up, and today replace the time of the recording."""
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     moments: dict[Any, str] = {f"{hour:%Y-%m-%dT%H:%M:%SZ}": "soon", "2026-11-24T20:00:00Z": "soon"}
     moments |= {f"{datetime.now(UTC):%Y-%m-%d}": "today", "2026-11-24": "today"}

@@ -1,4 +1,4 @@
-"""Webhooks reach the app as recorded, and senders are told what recorded senders were told."""
+"""Webhooks reach the app, and senders are answered, as recorded."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 from sandbox.mattermost.server.state import Json
 from tests.contract.mattermost.rig import Replay, replay, scenes
 
-# What differs, in the file's order: the beginning of the scene, and why.
+# Differences in the file's order: the start of the scene, and why.
 DIFFERENT: dict[str, str] = {}
 
 _MANIFESTS: dict[str, Json] = {
@@ -50,7 +50,7 @@ def before(server: Replay, scene: Json) -> None:
 
 @pytest.mark.parametrize("scene", scenes("webhook"), ids=lambda scene: scene["what"][:60])
 def test_a_webhook_is_handled_as_recorded(server: Replay, scene: Json) -> None:
-    """What the sender is told and what the app gets are the recorded ones."""
+    """The sender's answer and the app's request match the recording."""
     if reason := next((why for what, why in DIFFERENT.items() if scene["what"].startswith(what)), ""):
         pytest.skip(reason)
     before(server, scene)

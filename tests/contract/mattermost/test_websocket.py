@@ -1,4 +1,4 @@
-"""The WebSocket lets people in as recorded (rest_errors): by header, by challenge, and nobody else."""
+"""The WebSocket accepts the recorded authentications (rest_errors), by header and by challenge, and no others."""
 
 import json
 from collections.abc import Iterator
@@ -21,12 +21,12 @@ def server() -> Iterator[Replay]:
 
 
 def address(server: Replay) -> str:
-    """Where the socket is."""
+    """The socket's URL."""
     return server.double.url.replace("http", "ws", 1) + "/api/v4/websocket"
 
 
 def assert_is_hello(message: Json) -> None:
-    """The recorded greeting: its keys, its broadcast, number nought."""
+    """The recorded greeting: its keys, its broadcast, number zero."""
     assert message["event"] == "hello"
     assert set(message["data"]) == {"connection_id", "server_version"}
     assert len(message["data"]["connection_id"]) == 26
@@ -41,15 +41,15 @@ def assert_is_hello(message: Json) -> None:
     assert message["seq"] == 0
 
 
-def test_a_bearer_header_is_greeted(server: Replay) -> None:
+def test_a_bearer_header_is_accepted(server: Replay) -> None:
     """No challenge is needed."""
     listener = Listener(server.double.url, TOKEN)
     assert_is_hello(listener.hello)
     listener.close()
 
 
-def test_a_challenge_is_greeted_and_answered(server: Replay) -> None:
-    """First the greeting, then the answer with the challenge's number."""
+def test_a_challenge_is_accepted_and_answered(server: Replay) -> None:
+    """First comes the greeting, then the answer with the challenge's number."""
     socket = create_connection(address(server), timeout=10)
     challenge = {"seq": 1, "action": "authentication_challenge", "data": {"token": TOKEN}}
     socket.send(json.dumps(challenge))
@@ -58,8 +58,8 @@ def test_a_challenge_is_greeted_and_answered(server: Replay) -> None:
     socket.close()
 
 
-def test_a_wrong_token_is_hung_up_on(server: Replay) -> None:
-    """At once, without a word."""
+def test_a_wrong_token_closes_the_connection(server: Replay) -> None:
+    """At once, without a message."""
     socket: Any = create_connection(address(server), timeout=10)
     challenge = {"seq": 1, "action": "authentication_challenge", "data": {"token": "x" * 26}}
     socket.send(json.dumps(challenge))

@@ -25,7 +25,7 @@ class Instance:
         self.url = double.url
 
     def load(self, update_set: UpdateSet | bytes, **params: str) -> Json:
-        """Import a file; what came of it."""
+        """Import a file; returns the result."""
         xml = update_set if isinstance(update_set, bytes) else update_set.xml()
         response = requests.post(f"{self.url}/_sandbox/update-sets", data=xml, params=params, timeout=30)
         response.raise_for_status()
@@ -33,7 +33,7 @@ class Instance:
         return found
 
     def commit(self, update_set: UpdateSet | bytes) -> Json:
-        """Import a file against which nothing stands."""
+        """Import a file that has no problems."""
         found = self.load(update_set)
         assert found["committed"], found["problems"]
         return found
@@ -45,28 +45,28 @@ class Instance:
         )
 
     def insert(self, table: str, values: Json, who: str = "admin", **params: str) -> Json:
-        """A new row, which has to be allowed."""
+        """Insert a row, which must succeed."""
         response = self.send("POST", f"/api/now/table/{table}", values, who, **params)
         assert response.status_code == 201, response.text
         found: Json = response.json()["result"]
         return found
 
     def update(self, table: str, sys_id: str, values: Json, who: str = "admin", **params: str) -> Json:
-        """A changed row, which has to be allowed."""
+        """Update a row, which must succeed."""
         response = self.send("PATCH", f"/api/now/table/{table}/{sys_id}", values, who, **params)
         assert response.status_code == 200, response.text
         found: Json = response.json()["result"]
         return found
 
     def grant(self, role: str, *people: str) -> None:
-        """Give a role that an update set brought."""
+        """Grant a role of an update set."""
         roles = self.send("GET", "/api/now/table/sys_user_role", sysparm_query=f"name={role}").json()["result"]
         for name in people:
             users = self.send("GET", "/api/now/table/sys_user", sysparm_query=f"user_name={name}").json()["result"]
             self.insert("sys_user_has_role", {"user": users[0]["sys_id"], "role": roles[0]["sys_id"]})
 
     def settle(self) -> None:
-        """Until no event is due."""
+        """Wait until no event is due."""
         self.double.settle()
 
     def logged(self, level: str = "0") -> list[str]:
@@ -74,7 +74,7 @@ class Instance:
         return [row["message"] for row in self.double.rows("syslog") if row["level"] == level]
 
     def says(self, script: str, table: str = "incident", **rule: str) -> list[str]:
-        """What a business rule of that script logs when an incident is opened."""
+        """What a business rule with that script logs when an incident is created."""
         update_set = UpdateSet()
         update_set.rule(table, script, **rule)
         self.commit(update_set)
@@ -91,13 +91,15 @@ def started() -> Iterator[ServiceNowDouble]:
 
 @pytest.fixture
 def instance(started: ServiceNowDouble) -> Instance:
-    """As after the start."""
+    """The instance as after its start."""
     started.reset()
     return Instance(started)
 
 
 class Listener:
-    """A server that keeps what arrives; answers with the statuses it is told, then 200, and not while it is held."""
+    """
+    A server that keeps what arrives. It answers with the given statuses, then 200, and doesn't answer while it is held.
+    """
 
     def __init__(self) -> None:
         self.requests: list[Json] = []
@@ -116,7 +118,7 @@ class Listener:
                 listener.held.wait(10)
                 self.send_response(listener.statuses.pop(0) if listener.statuses else 200)
                 self.send_header("Content-Length", "2")
-                with contextlib.suppress(OSError):  # whoever asked has gone
+                with contextlib.suppress(OSError):  # the client has disconnected
                     self.end_headers()
                     self.wfile.write(b"ok")
 

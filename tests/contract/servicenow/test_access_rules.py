@@ -1,4 +1,4 @@
-"""Who may do what with the rows of an imported table (update-set reference §2.2, §3.7; API reference §1.6)."""
+"""Who can do what with an imported table's rows (update-set reference §2.2, §3.7; API reference §1.6)."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ MINE = "answer = gs.hasRole('admin') || current.sys_created_by == gs.getUserName
 
 @pytest.fixture
 def ruled(instance: Instance) -> Instance:
-    """A table: the role reads and creates, its creators write and delete, `secret` is the administrator's."""
+    """A table: the role reads and creates, creators write and delete, and only administrators see `secret`."""
     update_set = UpdateSet()
     role = update_set.role("x_example.user")
     update_set.table(TABLE, {"text": "string:100", "secret": "string:100"})
@@ -45,8 +45,8 @@ def test_the_role_reads_and_creates(ruled: Instance) -> None:
     assert [one["text"] for one in ruled.double.rows(TABLE)] == ["a"]
 
 
-def test_rules_about_rows_leave_rows_out(instance: Instance) -> None:
-    """With one rule that needs no role a list is empty though counted, and one row is not found."""
+def test_rules_about_rows_hide_rows(instance: Instance) -> None:
+    """With one rule that needs no role, a list is empty although counted, and one row isn't found."""
     update_set = UpdateSet()
     role = update_set.role("x_example.user")
     update_set.table(TABLE, {"text": "string:100"})
@@ -60,7 +60,7 @@ def test_rules_about_rows_leave_rows_out(instance: Instance) -> None:
 
 
 def test_creators_and_administrators_write_and_delete(ruled: Instance) -> None:
-    """The rule's script sees the row and who asks."""
+    """The rule's script sees the row and the user."""
     row = ruled.insert(TABLE, {"text": "a"}, "agent")
     path = f"{PATH}/{row['sys_id']}"
     assert ruled.send("PATCH", path, {"text": "b"}, "agent2").status_code == 403
@@ -70,8 +70,8 @@ def test_creators_and_administrators_write_and_delete(ruled: Instance) -> None:
     assert ruled.send("DELETE", path, who="agent").status_code == 204
 
 
-def test_a_columns_own_rule(ruled: Instance) -> None:
-    """Others neither see it, nor filter by it, and what they send for it is dropped."""
+def test_a_column_can_have_its_own_rule(ruled: Instance) -> None:
+    """Others can't see it or filter by it, and what they send for it is dropped."""
     row = ruled.insert(TABLE, {"text": "a", "secret": "x"}, "agent")
     assert "secret" not in row
     assert ruled.double.row(TABLE, row["sys_id"])["secret"] == ""
@@ -98,8 +98,8 @@ def test_a_columns_own_rule(ruled: Instance) -> None:
         ({"script": "answer = true;", "active": "false"}, "agent", False),
     ],
 )
-def test_what_makes_a_rule_pass(instance: Instance, rule: dict[str, Any], who: str, may: bool) -> None:
-    """Role, condition and script all have to hold; a rule with none lets nobody through; a broken script is a no."""
+def test_a_rule_passes_only_if_all_its_parts_do(instance: Instance, rule: dict[str, Any], who: str, may: bool) -> None:
+    """Role, condition and script; an empty rule rejects everyone, and so does a broken script."""
     update_set = UpdateSet()
     update_set.table(TABLE, {"text": "string:100"})
     update_set.access(TABLE, "read", **rule)
@@ -108,8 +108,8 @@ def test_what_makes_a_rule_pass(instance: Instance, rule: dict[str, Any], who: s
     assert (instance.send("GET", f"{PATH}/{row['sys_id']}", who=who).status_code == 200) is may
 
 
-def test_scripts_pass_access_by_but_can_ask(ruled: Instance) -> None:
-    """A script reads every row, and `canRead` and its like tell what its user may."""
+def test_scripts_bypass_access_rules_but_can_check_them(ruled: Instance) -> None:
+    """A script reads every row, and `canRead` and similar methods say what its user can do."""
     row = ruled.insert(TABLE, {"text": "a"}, "agent")
     update_set = UpdateSet("Second")
     script = f"""
@@ -123,8 +123,8 @@ def test_scripts_pass_access_by_but_can_ask(ruled: Instance) -> None:
     assert ruled.logged() == ["a,false,false,false,false", "a,true,false,true,false", "a,true,true,true,true"]
 
 
-def test_a_table_may_be_closed_to_web_services(instance: Instance) -> None:
-    """Then nobody reads or writes it over REST, administrators neither; scripts do."""
+def test_a_table_can_be_closed_to_web_services(instance: Instance) -> None:
+    """Then nobody can read or write it over REST, not even administrators; scripts can."""
     update_set = UpdateSet()
     update_set.table(TABLE, {"text": "string:100"}, flags={"ws_access": "false"})
     update_set.rule("incident", f"var g = new GlideRecord('{TABLE}'); g.text = 'a'; gs.info('' + !!g.insert());")
@@ -136,8 +136,8 @@ def test_a_table_may_be_closed_to_web_services(instance: Instance) -> None:
     assert instance.logged() == ["true"]
 
 
-def test_a_withdrawn_rule_counts_at_once(ruled: Instance) -> None:
-    """Rules are read as they are by then."""
+def test_a_removed_rule_stops_at_once(ruled: Instance) -> None:
+    """Rules are read when they are needed."""
     ruled.insert(TABLE, {"text": "a"}, "agent")
     assert len(ruled.send("GET", PATH, who="agent").json()["result"]) == 1
     [link] = [row for row in ruled.double.rows("sys_user_has_role") if row["sys_created_by"] == "admin"][:1]

@@ -7,8 +7,8 @@ from tests.contract.servicenow.conftest import Instance
 from tests.contract.servicenow.update_set import SCOPE, UpdateSet, sys_id
 
 
-def test_rules_of_parents_fire_for_children_in_order(instance: Instance) -> None:
-    """A rule on task fires for a facility incident, whose class `current` shows; the lowest order comes first."""
+def test_a_parents_rules_run_for_children_in_order(instance: Instance) -> None:
+    """A rule on task runs for a facility incident, whose class `current` shows; the lowest order comes first."""
     update_set = UpdateSet()
     update_set.rule("incident", "gs.info('incident');", order="200")
     update_set.rule("task", "gs.info('task ' + current.sys_class_name);", order="100")
@@ -21,7 +21,7 @@ def test_rules_of_parents_fire_for_children_in_order(instance: Instance) -> None
 
 
 def test_each_operation_has_its_rules(instance: Instance) -> None:
-    """Insert, update and delete; an update that changes nothing fires nothing."""
+    """Insert, update and delete; an update without changes runs no rule."""
     update_set = UpdateSet()
     for operation in ("insert", "update", "delete"):
         flags = {f"action_{one}": str(one == operation).lower() for one in ("insert", "update", "delete")}
@@ -36,8 +36,8 @@ def test_each_operation_has_its_rules(instance: Instance) -> None:
     assert instance.logged() == ["insert insert true", "update update false", "delete delete false"]
 
 
-def test_conditions_keep_a_rule_back(instance: Instance) -> None:
-    """The filter and the condition script both have to hold; a condition that throws is a no."""
+def test_a_rule_runs_only_if_its_conditions_hold(instance: Instance) -> None:
+    """The filter and the condition script are both required; a condition that throws doesn't hold."""
     update_set = UpdateSet()
     update_set.rule("incident", "gs.info('urgent');", "1", filter_condition="urgency=1^EQ")
     update_set.rule("incident", "gs.info('calm');", "2", filter_condition="urgency=3")
@@ -50,7 +50,7 @@ def test_conditions_keep_a_rule_back(instance: Instance) -> None:
 
 
 def test_before_rules_change_what_is_saved(instance: Instance) -> None:
-    """What they set is in the answer; the instance's own rules see it."""
+    """Their values are in the answer, and the instance's own rules see them."""
     update_set = UpdateSet()
     script = "current.urgency = 1; current.setValue('impact', '1'); current.assigned_to.setDisplayValue('Aiko Agent');"
     update_set.rule("incident", script, when="before")
@@ -60,7 +60,7 @@ def test_before_rules_change_what_is_saved(instance: Instance) -> None:
     assert row["assigned_to"]["display_value"] == "Aiko Agent"
 
 
-def test_before_rules_refuse_a_save(instance: Instance) -> None:
+def test_before_rules_can_abort_a_save(instance: Instance) -> None:
     """403 with the rule's name, and nothing is saved, changed or deleted."""
     update_set = UpdateSet()
     script = "if (current.short_description == 'Bad' || current.operation() == 'delete') current.setAbortAction(true);"
@@ -77,8 +77,8 @@ def test_before_rules_refuse_a_save(instance: Instance) -> None:
     assert instance.double.row("incident", incident["sys_id"])["short_description"] == "Good"
 
 
-def test_a_rule_is_not_started_by_its_own_save(instance: Instance) -> None:
-    """A rule that saves its record runs once; rules that start each other without end are cut off."""
+def test_a_rule_isnt_started_by_its_own_save(instance: Instance) -> None:
+    """A rule that saves its record runs once; rules that start each other endlessly are stopped."""
     update_set = UpdateSet()
     update_set.rule("incident", "gs.info('once'); current.short_description = 'Twice'; current.update();")
     update_set.table("x_example_thing", {"name": "string"})
@@ -133,7 +133,7 @@ def test_a_script_may_save_without_rules_in_its_own_tables_alone(instance: Insta
         {"filter_condition": "stateVALCHANGES"},
     ],
 )
-def test_other_kinds_of_rules_are_refused_loudly(instance: Instance, odd: dict[str, str]) -> None:
+def test_other_kinds_of_rules_are_rejected(instance: Instance, odd: dict[str, str]) -> None:
     """501 that names the rule, and nothing of the set is committed."""
     update_set = UpdateSet()
     update_set.include("Kept", "var Kept = 1;")
@@ -144,8 +144,8 @@ def test_other_kinds_of_rules_are_refused_loudly(instance: Instance, odd: dict[s
     assert instance.double.rows("sys_script_include") == []
 
 
-def test_a_rule_made_by_rest_aborts_what_fits(instance: Instance) -> None:
-    """Without a script; the refusal names the rule, not its message. A rule that would never run is refused."""
+def test_a_rule_created_over_rest_aborts_matching_saves(instance: Instance) -> None:
+    """It has no script; the error shows the rule's name, not its message. A rule that would never run is rejected."""
     rule = {
         "name": "No test files", "collection": "incident", "active": True, "when": "before", "order": 100,
         "action_insert": True, "action_update": True, "abort_action": True, "add_message": True,
@@ -170,7 +170,7 @@ def test_a_rule_made_by_rest_aborts_what_fits(instance: Instance) -> None:
 
 
 def test_scopes_in_tracking_mode(instance: Instance) -> None:
-    """A first access to another scope's table is allowed and recorded once; a table that offers nothing gives none."""
+    """A first access to another scope's table is allowed and recorded once; a table without access rejects it."""
     other = UpdateSet("Other", scope="x_other")
     other.table("x_other_open", {"name": "string"})
     other.table("x_other_closed", {"name": "string"}, flags={"read_access": "false"})
@@ -193,7 +193,7 @@ def test_scopes_in_tracking_mode(instance: Instance) -> None:
 
 
 def test_scopes_in_enforcing_mode(instance: Instance) -> None:
-    """Only what the set itself brought is allowed; the rest is refused and waits as a request."""
+    """Only the set's own access is allowed; other access is rejected and recorded as a request."""
     update_set = UpdateSet(tracking="enforcing")
     allowed = {"source_scope": update_set.application, "target_scope": "global", "target_name": "sys_choice"}
     update_set.record("sys_scope_privilege", sys_id("p"), allowed | {"operation": "read", "status": "allowed"})

@@ -1,4 +1,4 @@
-"""Events, their script actions, and what these send (update-set reference §4.5; API reference §11.3, §11.4)."""
+"""Events, their script actions, and the requests these send (update-set reference §4.5; API reference §11.3, §11.4)."""
 
 import threading
 
@@ -13,7 +13,7 @@ QUEUE = f"gs.eventQueue('{EVENT}', current, 'one', gs.getUserID());"
 
 
 def send(url: str, more: str = "") -> str:
-    """A script that posts, and logs what came back."""
+    """A script that posts and logs the answer."""
     return f"""
         var m = new sn_ws.RESTMessageV2();
         m.setEndpoint('{url}/path?a=1'); m.setHttpMethod('post');
@@ -27,8 +27,8 @@ def send(url: str, more: str = "") -> str:
     """
 
 
-def test_an_event_reaches_its_actions_in_the_background(instance: Instance) -> None:
-    """Name, record, parameters and user travel; actions run in order, as the system, with `current` read anew."""
+def test_an_event_runs_its_actions_in_the_background(instance: Instance) -> None:
+    """They get name, record, parameters and user, and run in order, as the system, with `current` read again."""
     update_set = UpdateSet()
     update_set.rule("incident", QUEUE)
     script = (
@@ -57,7 +57,7 @@ def test_an_event_reaches_its_actions_in_the_background(instance: Instance) -> N
 
 
 def test_events_keep_their_order_and_see_the_newest_record(instance: Instance, listener: Listener) -> None:
-    """A slow action holds the queue; the next one reads the record as it is by then, or none where it is gone."""
+    """A slow action delays the queue; the next one reads the record as it is then, or none if it was deleted."""
     update_set = UpdateSet()
     update_set.rule("incident", "gs.eventQueue('x_example.changed', current, current.short_description, '');")
     script = "gs.info(event.parm1 + ' ' + (current ? current.short_description : 'gone'));"
@@ -81,7 +81,7 @@ def test_events_keep_their_order_and_see_the_newest_record(instance: Instance, l
 
 
 def test_a_scheduled_event_waits_for_its_time(instance: Instance) -> None:
-    """Nothing happens before; letting time pass wakes it. A record may be named by its id alone."""
+    """Nothing happens before; advancing the clock runs it. A record can be given by its ID alone."""
     update_set = UpdateSet()
     script = """
         var at = new GlideDateTime(); at.addSeconds(3600);
@@ -101,7 +101,7 @@ def test_a_scheduled_event_waits_for_its_time(instance: Instance) -> None:
     assert instance.logged() == [f"later {incident['number']}"]
 
 
-def test_an_action_that_throws_is_an_error_of_its_event(instance: Instance) -> None:
+def test_an_action_that_throws_is_its_events_error(instance: Instance) -> None:
     """It is logged, the event is in error, and the next event runs."""
     update_set = UpdateSet()
     update_set.rule("incident", QUEUE)
@@ -115,8 +115,8 @@ def test_an_action_that_throws_is_an_error_of_its_event(instance: Instance) -> N
     assert instance.logged("2") == ["Evaluator: Error: no"]
 
 
-def test_what_the_sandbox_cannot_do_stops_no_queue(instance: Instance) -> None:
-    """It is in the log, and what comes after it runs."""
+def test_an_unsupported_action_doesnt_stop_the_queue(instance: Instance) -> None:
+    """It is logged, and the next one runs."""
     update_set = UpdateSet()
     update_set.rule(
         "incident", "gs.info('x');", when="async", filter_condition="opened_atMORETHANdue_date@day@before@1"
@@ -131,8 +131,8 @@ def test_what_the_sandbox_cannot_do_stops_no_queue(instance: Instance) -> None:
     assert len([line for line in instance.logged("2") if line.startswith("The sandbox does not do this:")]) == 2
 
 
-def test_parameters_are_short(instance: Instance) -> None:
-    """What is longer than 255 characters is cut."""
+def test_parameters_are_cut(instance: Instance) -> None:
+    """At 255 characters."""
     update_set = UpdateSet()
     update_set.rule("incident", "gs.eventQueue('x_example.changed', current, new Array(400).join('x'), '');")
     update_set.action(EVENT, "gs.info('' + event.parm1.length);")
@@ -142,8 +142,8 @@ def test_parameters_are_short(instance: Instance) -> None:
     assert instance.logged() == ["255"]
 
 
-def test_a_reset_forgets_events_and_what_came_with_sets(instance: Instance, listener: Listener) -> None:
-    """After it nothing of the set runs, not even the rest of what was running."""
+def test_a_reset_forgets_events_and_update_sets(instance: Instance, listener: Listener) -> None:
+    """Nothing of the set runs afterwards, not even the rest of a running script."""
     update_set = UpdateSet()
     update_set.table("x_example_thing", {"name": "string"})
     update_set.rule("incident", QUEUE)
@@ -164,7 +164,7 @@ def test_a_reset_forgets_events_and_what_came_with_sets(instance: Instance, list
 
 
 def test_what_a_script_sends_arrives(instance: Instance, listener: Listener) -> None:
-    """Method, query, headers and UTF-8 body; the answer's status is no exception; the log has all but the query."""
+    """Method, query, headers and UTF-8 body; an error status doesn't throw; the log has everything except the query."""
     listener.statuses = [200, 503]
     update_set = UpdateSet()
     update_set.rule("incident", QUEUE)
@@ -186,8 +186,8 @@ def test_what_a_script_sends_arrives(instance: Instance, listener: Listener) -> 
     assert all(incident["number"] not in str(row) for row in logged)
 
 
-def test_nobody_there_is_thrown_and_silence_is_an_answer(instance: Instance, listener: Listener) -> None:
-    """A refused connection throws; a time-out, which the script set, is status 0 with error code 1."""
+def test_a_refused_connection_throws_and_a_timeout_is_an_answer(instance: Instance, listener: Listener) -> None:
+    """A timeout, which the script set, is status 0 with error code 1."""
     with ReservedPort() as closed:
         nobody = f"http://127.0.0.1:{closed.number}"
         update_set = UpdateSet()
@@ -205,8 +205,8 @@ def test_nobody_there_is_thrown_and_silence_is_an_answer(instance: Instance, lis
 
 
 @pytest.mark.parametrize("url", ["http://example.com", "https://10.0.0.1", "http://[2001:db8::1]", "nonsense"])
-def test_other_machines_are_not_asked(instance: Instance, url: str) -> None:
-    """The sandbox speaks to this machine alone: any other host is like an unreachable one."""
+def test_other_machines_arent_contacted(instance: Instance, url: str) -> None:
+    """The sandbox connects only to this machine: any other host is unreachable."""
     update_set = UpdateSet()
     update_set.rule("incident", send(url))
     instance.commit(update_set)

@@ -1,4 +1,4 @@
-"""A set in the manner of the published version 2.1, in our own words: one request a change, the secret in its query."""
+"""An update set like the published version 2.1, written by us: one request per change, with the secret in its query."""
 
 import pytest
 
@@ -69,7 +69,7 @@ ACTION = """
 
 @pytest.fixture
 def old(instance: Instance, listener: Listener) -> Instance:
-    """The set is committed, one key and one subscription are there."""
+    """The set is committed, with one key and one subscription."""
     update_set = UpdateSet()
     role = update_set.role("x_example.user")
     columns = ("channel_id", "user_id", "server_url", "record_type", "record_id", "type")
@@ -93,7 +93,7 @@ def old(instance: Instance, listener: Listener) -> Instance:
 
 
 def test_its_sixteen_keys_arrive_with_the_secret_in_the_query(old: Instance, listener: Listener) -> None:
-    """One request for each changed field that is subscribed to; display values as they are when it is sent."""
+    """One request for each subscribed field that changed, with display values at the time of sending."""
     incident = old.insert("incident", {"short_description": "Printer"}, "agent")
     old.settle()
     old.update("incident", incident["sys_id"], {"state": "2", "urgency": "1", "comments": "x"}, "agent")
@@ -124,8 +124,10 @@ def test_its_sixteen_keys_arrive_with_the_secret_in_the_query(old: Instance, lis
     assert commented["event_occurred"] == "commented"
 
 
-def test_its_weaknesses_are_real(old: Instance, listener: Listener) -> None:
-    """A child class matches nothing, a refusal is no failure, nothing is retried, and an error's text is lost."""
+def test_its_weaknesses_are_reproduced(old: Instance, listener: Listener) -> None:
+    """
+    A child class matches nothing, an error status isn't a failure, nothing is retried, and an error's text is lost.
+    """
     old.insert("u_facility_incident", {"short_description": "Door", "u_building": "A"}, "agent")
     old.settle()
     assert listener.requests == []

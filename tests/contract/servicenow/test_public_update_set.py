@@ -1,4 +1,4 @@
-"""The update set that customers of the plugin have, loaded and run; the file itself is not in the repository."""
+"""The update set that the plugin's customers have, loaded and run; the file isn't in the repository."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not FILE, reason="SERVICENOW_V21_UPDATE_SET name
 
 
 def test_the_public_update_set_runs(instance: Instance, listener: Listener) -> None:
-    """Version 2.1 loads without a problem, its deletes are confirmed, and its payload with all 16 keys arrives."""
+    """Version 2.1 loads without a problem, its deletes are confirmed, and its request with all 16 keys arrives."""
     found = instance.commit(Path(FILE).read_bytes())
     assert found["loaded"] == 120
     assert found["log"][0].startswith("Confirmed data loss: 56 updates")
@@ -47,8 +47,8 @@ def test_the_public_update_set_runs(instance: Instance, listener: Listener) -> N
     assert instance.logged("2") == []
 
 
-def test_our_update_set_goes_over_it(instance: Instance, listener: Listener) -> None:
-    """Subscriptions stay as they are, with the new columns empty; one change makes no old request any more."""
+def test_our_update_set_upgrades_it(instance: Instance, listener: Listener) -> None:
+    """Subscriptions are kept, with the new columns empty; a change no longer sends an old request."""
     instance.commit(Path(FILE).read_bytes())
     instance.grant("x_830655_mm_std.user", "agent")
     row = {"channel_id": "c1", "user_id": "u1", "is_active": "true", "server_url": listener.url, "type": "object"}

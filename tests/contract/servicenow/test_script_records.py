@@ -1,4 +1,4 @@
-"""GlideRecord and its elements behave in scripts as on the platform (update-set reference §4.5), one fact at a time."""
+"""GlideRecord and its elements work in scripts as on the platform (update-set reference §4.5)."""
 
 import pytest
 
@@ -83,13 +83,13 @@ def test_a_record_and_its_elements(instance: Instance, expression: str, says: st
     ],
 )
 def test_queries(instance: Instance, query: str, says: str) -> None:
-    """Conditions are joined by AND and ignore case; a value is a value, whatever it contains."""
+    """Conditions are joined by AND and ignore case; a value remains a value, whatever it contains."""
     script = f"var g = new GlideRecord('sys_user'); {query}; g.orderBy('user_name'); g.query(); var found = [];"
     assert instance.says(f"{script} while (g.next()) found.push('' + g.user_name); gs.info(found.join());") == [says]
 
 
 def test_an_unknown_column_in_a_query_is_dropped(instance: Instance) -> None:
-    """The rest of the query runs, and every row comes; with the property set, none does."""
+    """The rest of the query runs and returns every row; with the property set, it returns none."""
     script = "var g = new GlideRecord('sys_user_role'); g.addQuery('nothing', 'x'); g.query();"
     script += "gs.info('' + (g.getRowCount() > 2));"
     check = "gs.info(g.isValidEncodedQuery('nothing=x') + ' ' + g.isValidEncodedQuery('name=x'));"
@@ -100,7 +100,7 @@ def test_an_unknown_column_in_a_query_is_dropped(instance: Instance) -> None:
 
 
 def test_elements_follow_the_record(instance: Instance) -> None:
-    """An element that was kept shows the row where the record is by then."""
+    """An element that was kept shows the record's current row."""
     script = """
         var g = new GlideRecord('sys_user'), kept = [], texts = [];
         g.addQuery('user_name', 'STARTSWITH', 'agent'); g.orderBy('user_name'); g.query();
@@ -110,8 +110,8 @@ def test_elements_follow_the_record(instance: Instance) -> None:
     assert instance.says(script) == ["agent2,agent2 agent,agent2"]
 
 
-def test_get_looks_by_id_by_column_and_by_what_is_shown(instance: Instance) -> None:
-    """`get` says whether there is one, and leaves the record invalid where there is none."""
+def test_get_finds_by_id_column_and_display_value(instance: Instance) -> None:
+    """`get` returns whether it found a record, and leaves the record invalid otherwise."""
     script = """
         var g = new GlideRecord('sys_user'), one = g.get('user_name', 'agent'), id = g.getUniqueValue();
         var two = new GlideRecord('sys_user').get(id), three = new GlideRecord('sys_user').get('Amir Agent');
@@ -122,7 +122,7 @@ def test_get_looks_by_id_by_column_and_by_what_is_shown(instance: Instance) -> N
 
 
 def test_scripts_write_rows(instance: Instance) -> None:
-    """Insert, update, delete; what is refused gives null and a reason; a script's writes bear its user."""
+    """Insert, update, delete; a rejected write returns null and a reason; writes are made as the script's user."""
     script = """
         if (current.short_description == 'Made') return;
         var g = new GlideRecord('incident');
@@ -144,16 +144,16 @@ def test_scripts_write_rows(instance: Instance) -> None:
     assert instance.logged("2")[-1] == f"Delete operation against 'incident' from scope 'x_example' {policy}"
 
 
-def test_setting_what_is_no_column_does_nothing(instance: Instance) -> None:
-    """A misspelt field is lost without a word, as on the platform."""
+def test_setting_an_unknown_column_does_nothing(instance: Instance) -> None:
+    """A misspelled field is lost silently, as on the platform."""
     script = (
         "current.shortdescription = 'x'; gs.info('' + current.shortdescription + current.getValue('shortdescription'));"
     )
     assert instance.says(script) == ["undefinednull"]
 
 
-def test_rows_come_in_pieces_and_in_order(instance: Instance) -> None:
-    """A long result is read to its end; sorting may be reversed, and numbers sort by size."""
+def test_rows_come_in_pages_and_in_order(instance: Instance) -> None:
+    """A long result is read completely; sorting can be descending, and numbers sort by value."""
     for number in range(60):
         instance.double.store.insert("cmdb_ci", {"name": f"x{number:02d}", "asset_tag": str(number)}, "system")
     script = """
@@ -165,8 +165,8 @@ def test_rows_come_in_pieces_and_in_order(instance: Instance) -> None:
     assert instance.says(script) == ["60 59 9 0 60"]
 
 
-def test_update_and_delete_of_many(instance: Instance) -> None:
-    """`updateMultiple` and `deleteMultiple` touch what the query finds, in a table of the own scope."""
+def test_many_rows_are_updated_and_deleted(instance: Instance) -> None:
+    """`updateMultiple` and `deleteMultiple` change the query's rows in a table of their own scope."""
     update_set = UpdateSet()
     update_set.table("x_example_thing", {"name": "string", "tag": "string"})
     script = """
@@ -184,7 +184,7 @@ def test_update_and_delete_of_many(instance: Instance) -> None:
 
 
 def test_changes_on_update(instance: Instance) -> None:
-    """In an after rule `changes()` compares with the row before; journals change when something was written."""
+    """In an after rule `changes()` compares with the previous row; journals change when an entry was added."""
     update_set = UpdateSet()
     script = """
         gs.info([current.state.changes(), current.state.changesFrom(1), current.state.changesTo(2),
@@ -216,7 +216,7 @@ def test_the_newest_journal_entry_has_its_heading(instance: Instance) -> None:
 
 
 def test_display_values_are_in_the_sessions_language(instance: Instance) -> None:
-    """A rule runs as the person who saves: German for the German agent."""
+    """A rule runs as the person who saves: in German for the German agent."""
     update_set = UpdateSet()
     update_set.rule("incident", "gs.info(current.getDisplayValue('state') + ' ' + gs.getSession().getLanguage());")
     instance.commit(update_set)
@@ -225,7 +225,7 @@ def test_display_values_are_in_the_sessions_language(instance: Instance) -> None
 
 
 def test_encrypted_columns(instance: Instance) -> None:
-    """A password2 column takes display values, decrypts in scripts, and is ciphertext to everybody over REST."""
+    """A password2 column accepts display values, decrypts in scripts, and is ciphertext over REST for everyone."""
     update_set = UpdateSet()
     update_set.table("x_example_key", {"name": "string", "secret": "password2:255"})
     script = """

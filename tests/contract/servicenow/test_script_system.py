@@ -1,4 +1,4 @@
-"""gs and its helpers in scripts, and what scripts may be (update-set reference §3.9, §4.3, §4.4)."""
+"""gs and its helpers in scripts, and which JavaScript is supported (update-set reference §3.9, §4.3, §4.4)."""
 
 import base64
 import hashlib
@@ -49,8 +49,8 @@ from tests.contract.servicenow.update_set import SCOPE, UpdateSet
         ("typeof console + typeof require + typeof setTimeout + typeof sandbox + typeof __host", "undefined" * 5),
     ],
 )  # fmt: skip
-def test_what_scripts_may_use(instance: Instance, expression: str, says: str) -> None:
-    """Each member answers as documented; what ES5 mode and scopes lack is not there."""
+def test_what_scripts_can_use(instance: Instance, expression: str, says: str) -> None:
+    """Each member works as documented; what ES5 mode and scopes lack is undefined."""
     assert instance.says(f"gs.info('' + ({expression}));") == [says]
 
 
@@ -67,7 +67,7 @@ def test_what_scripts_may_use(instance: Instance, expression: str, says: str) ->
     ],
 )
 def test_log_messages_are_message_formats(instance: Instance, call: str, says: str) -> None:
-    """With arguments a message is a pattern; one that cannot be read loses its arguments."""
+    """With arguments a message is a pattern; a malformed one loses its arguments."""
     assert instance.says(call) == [says]
 
 
@@ -104,13 +104,13 @@ def test_log_levels(instance: Instance) -> None:
         ("", True),
     ],
 )
-def test_filters_keep_case(instance: Instance, query: str, fits: bool) -> None:
-    """A filter tells upper from lower case, and an empty field is below every value."""
+def test_filters_are_case_sensitive(instance: Instance, query: str, fits: bool) -> None:
+    """An empty field is below every value."""
     assert instance.says(f"gs.info('' + GlideFilter.checkRecord(current, '{query}', true));") == [str(fits).lower()]
 
 
-def test_a_filter_object_may_ignore_case(instance: Instance) -> None:
-    """`setCaseSensitive(false)` and `match`; with `false` one fitting condition is enough."""
+def test_a_filter_object_can_ignore_case(instance: Instance) -> None:
+    """`setCaseSensitive(false)` and `match`; with `false` one matching condition is enough."""
     script = """
         var f = new GlideFilter('short_description=PRINTER', 'title'); var strict = f.match(current, true);
         f.setCaseSensitive(false); f.setEnforceSecurity(true);
@@ -120,8 +120,8 @@ def test_a_filter_object_may_ignore_case(instance: Instance) -> None:
     assert instance.says(script) == ["false true true"]
 
 
-def test_a_filter_sees_what_the_script_changed(instance: Instance) -> None:
-    """The record in hand counts, not the saved one; scripts in filters that the sandbox does not know throw."""
+def test_a_filter_sees_the_scripts_changes(instance: Instance) -> None:
+    """The record in memory counts, not the saved one; unsupported scripts in filters throw."""
     script = """
         current.urgency = 3; gs.info('' + GlideFilter.checkRecord(current, 'urgency=3', true));
         try { GlideFilter.checkRecord(current, 'state=javascript:evil()', true); } catch (e) { gs.info('thrown'); }
@@ -130,7 +130,7 @@ def test_a_filter_sees_what_the_script_changed(instance: Instance) -> None:
 
 
 def test_aggregates(instance: Instance) -> None:
-    """COUNT, MIN, MAX and SUM, whole or by group."""
+    """COUNT, MIN, MAX and SUM, in total or by group."""
     script = """
         var g = new GlideAggregate('sys_user'); g.addQuery('user_name', 'STARTSWITH', 'agent');
         g.addAggregate('COUNT'); g.query(); g.next();
@@ -167,8 +167,8 @@ def test_the_clock_is_the_instances(instance: Instance) -> None:
         "a ** 2;",
     ],
 )
-def test_a_script_that_is_not_es5_fails(instance: Instance, script: str) -> None:
-    """It is logged and does nothing, and the save is none the worse."""
+def test_a_script_that_isnt_es5_fails(instance: Instance, script: str) -> None:
+    """It is logged and does nothing, and the save succeeds."""
     assert instance.says(f"gs.info('began'); {script}") == []
     [problem] = instance.logged("2")
     assert problem.startswith("Evaluator: Not ES5:")
@@ -183,8 +183,8 @@ def test_a_script_that_is_not_es5_fails(instance: Instance, script: str) -> None
         "while (true) { new GlideRecord('incident').query(); }",
     ],
 )
-def test_an_endless_loop_is_ended(instance: Instance, loop: str) -> None:
-    """A script has its time and no more; the save goes through."""
+def test_an_endless_loop_is_stopped(instance: Instance, loop: str) -> None:
+    """A script has a time limit; the save succeeds."""
     instance.double.runtime.engine.seconds = 0.3
     try:
         assert instance.says(f"gs.info('began'); {loop}") == ["began"]
@@ -194,7 +194,7 @@ def test_an_endless_loop_is_ended(instance: Instance, loop: str) -> None:
 
 
 def test_exceptions_are_logged_and_not_shown(instance: Instance) -> None:
-    """The person who saves sees nothing of a rule that throws; later rules run."""
+    """The person who saves doesn't see that a rule threw; later rules run."""
     update_set = UpdateSet()
     update_set.rule("incident", "current.nothing.at_all;", "first", order="1")
     update_set.rule("incident", "gs.info('second');", "second", order="2")
@@ -205,7 +205,7 @@ def test_exceptions_are_logged_and_not_shown(instance: Instance) -> None:
 
 
 def test_includes_are_visible_by_name_in_their_scope(instance: Instance) -> None:
-    """Classes made with `Class.create` may use each other whatever their order; each run begins anew."""
+    """Classes created with `Class.create` can use each other in any order; each run starts over."""
     update_set = UpdateSet()
     update_set.include(
         "Counter",
@@ -226,8 +226,8 @@ def test_includes_are_visible_by_name_in_their_scope(instance: Instance) -> None
     assert instance.logged() == ["2 Counter 1"] * 2
 
 
-def test_another_scopes_includes_are_not_there(instance: Instance) -> None:
-    """Bare names end at the application's border."""
+def test_another_scopes_includes_are_undefined(instance: Instance) -> None:
+    """Unqualified names are limited to the application."""
     other = UpdateSet("Other", scope="x_other")
     other.include("Theirs", "var Theirs = 1;")
     instance.commit(other)

@@ -1,4 +1,4 @@
-"""Scripted REST answers as recorded and documented (API reference §10)."""
+"""Scripted REST works as recorded and documented (API reference §10)."""
 
 import json
 import os
@@ -16,7 +16,7 @@ RECORDED = Path(__file__).parents[4] / "shared/recorded/servicenow/scripted_rest
 
 
 def answers(instance: Instance, script: str, path: str = "/one", method: str = "GET", **more: str) -> requests.Response:
-    """What a resource with that script answers."""
+    """The answer of a resource with that script."""
     update_set = UpdateSet()
     update_set.resource("/one", script, method, **more)
     instance.commit(update_set)
@@ -43,8 +43,8 @@ def answers(instance: Instance, script: str, path: str = "/one", method: str = "
          {"error": {"message": "m", "detail": "d"}, "status": "failure"}),
     ],
 )  # fmt: skip
-def test_what_a_script_leaves_is_the_answer(instance: Instance, script: str, status: int, body: Any) -> None:
-    """A body or a returned value under `result`; an error object in the usual envelope, with its status."""
+def test_a_scripts_result_is_the_answer(instance: Instance, script: str, status: int, body: Any) -> None:
+    """A body or a returned value under `result`; an error object in the usual format, with its status."""
     response = answers(instance, script)
     assert response.status_code == status
     assert response.json() == body
@@ -53,14 +53,14 @@ def test_what_a_script_leaves_is_the_answer(instance: Instance, script: str, sta
 
 
 def test_a_script_that_throws_is_a_500(instance: Instance) -> None:
-    """The exception's text is in the detail, and in the log."""
+    """The exception's text is in the detail and in the log."""
     response = answers(instance, "null.x;")
     assert response.status_code == 500
     assert response.json()["error"]["detail"] == "TypeError: cannot read property 'x' of null"
     assert instance.logged("2") == ["Evaluator: TypeError: cannot read property 'x' of null"]
 
 
-def test_the_request_as_the_script_sees_it(instance: Instance) -> None:
+def test_the_request_as_seen_by_the_script(instance: Instance) -> None:
     """Path and query parameters (arrays), headers without case, the body as text and as data."""
     update_set = UpdateSet()
     script = """
@@ -86,7 +86,7 @@ def test_the_request_as_the_script_sees_it(instance: Instance) -> None:
 
 
 def test_paths_and_methods(instance: Instance) -> None:
-    """No resource: 400 with the known text; another method: 405; inactive: as if absent; without service id: 400."""
+    """No resource: 400 with the known text; another method: 405; inactive: as if missing; without a service ID: 400."""
     update_set = UpdateSet()
     update_set.resource("/one", "return 1;")
     update_set.resource("/off", "return 1;", active="false")
@@ -109,8 +109,8 @@ def test_paths_and_methods(instance: Instance) -> None:
     assert instance.send("GET", f"{BASE}/one").status_code == 400
 
 
-def test_who_may_call(instance: Instance) -> None:
-    """401 without credentials where they are asked for; a rule's role lets its holders and administrators through."""
+def test_who_can_call(instance: Instance) -> None:
+    """401 without credentials if they are required; a rule's role admits its holders and administrators."""
     update_set = UpdateSet()
     role = update_set.role("x_example.user")
     rule = update_set.access("things", "execute", role=role, kind="REST_Endpoint")
@@ -129,15 +129,15 @@ def test_who_may_call(instance: Instance) -> None:
     assert requests.get(f"{instance.url}{BASE}/open", timeout=10).status_code == 200
 
 
-def test_other_parts_of_the_platform_are_still_refused_loudly(instance: Instance) -> None:
-    """A path that scripted REST does not know falls to whoever answers for it."""
+def test_other_parts_of_the_platform_are_still_rejected(instance: Instance) -> None:
+    """A path that scripted REST doesn't know is handled by the rest of the double."""
     assert instance.send("GET", "/api/sn_sc/servicecatalog/items").status_code == 501
     assert instance.send("GET", "/api/now/table/incident").status_code == 200
 
 
 @pytest.mark.skipif(not RECORDED.exists(), reason=f"no recordings at {os.path.relpath(RECORDED)}")
 def test_recorded_answers(instance: Instance) -> None:
-    """The envelope of an error object, an absent API, and values under `result`, as recorded."""
+    """The format of an error object, a missing API, and values under `result`, as recorded."""
     entries = {entry["what"].split(":")[0]: entry["response"] for entry in json.loads(RECORDED.read_text())}
     envelope = entries["Error envelope of a scripted REST API (sn_ws_err objects)"]
     response = answers(instance, "throw new sn_ws_err.NotFoundError('My error message', 'My details');")

@@ -1,4 +1,4 @@
-"""Retrieved Update Sets as an administrator uses them: upload, preview, problems, commit."""
+"""Retrieved Update Sets as administrators use them: upload, preview, problems, commit."""
 
 import json
 import os
@@ -33,7 +33,7 @@ class Browser:
         return self.http.get(self.url + path, timeout=10)
 
     def post(self, path: str, form: dict[str, str], **more: Any) -> requests.Response:
-        """Send a form, and follow where it leads."""
+        """Submit a form and follow its redirect."""
         return self.http.post(self.url + path, data=form, timeout=10, **more)
 
     def token(self, path: str = UPLOAD) -> str:
@@ -49,7 +49,7 @@ class Browser:
         return self.post("/sys_upload.do", form, files={"attachFile": ("set.xml", xml, "text/xml")})
 
     def press(self, page: requests.Response, action: str, problem: str = "") -> requests.Response:
-        """Press a button of a set's page, which has to be there."""
+        """Press a button that must be on a set's page."""
         assert f'value="{action}"' in page.text, page.text
         path = page.url.removeprefix(self.url)
         return self.post(path, {"sysparm_ck": self.token(path), "sys_action": action, "problem": problem})
@@ -64,14 +64,14 @@ def browser(instance: Instance) -> Iterator[Browser]:
 
 
 def shown(page: requests.Response, name: str) -> str:
-    """What a page shows of a field."""
+    """A field's value on a page."""
     found = re.search(rf'data-field="{name}">([^<]*)<', page.text)
     assert found is not None
     return found[1]
 
 
 def test_a_set_is_uploaded_previewed_and_committed(instance: Instance, browser: Browser) -> None:
-    """The file becomes a loaded set, its preview finds nothing, its commit makes the table; the list shows it."""
+    """The file becomes a loaded set, its preview finds no problem, its commit creates the table; the list shows it."""
     update_set = UpdateSet("Page 1")
     update_set.table("x_example_thing", {"name": "string:100"})
     assert "Import Update Set from XML" in browser.get(LIST).text
@@ -87,8 +87,8 @@ def test_a_set_is_uploaded_previewed_and_committed(instance: Instance, browser: 
     assert instance.insert("x_example_thing", {"name": "one"})["name"] == "one"
 
 
-def test_problems_are_decided_before_the_commit(instance: Instance, browser: Browser) -> None:
-    """While a problem waits there is no commit button, and a commit is refused; a skipped update is left out."""
+def test_problems_are_resolved_before_the_commit(instance: Instance, browser: Browser) -> None:
+    """While a problem is open there is no commit button, and a commit is rejected; a skipped update is left out."""
     update_set = UpdateSet("Page 2")
     update_set.include("Good", "var Good = 1;")
     update_set.record(
@@ -109,7 +109,7 @@ def test_problems_are_decided_before_the_commit(instance: Instance, browser: Bro
 
 
 def test_an_accepted_problem_is_committed(instance: Instance, browser: Browser) -> None:
-    """Accept Remote Update lets the update through as it is."""
+    """Accept Remote Update commits the update unchanged."""
     update_set = UpdateSet("Page 3")
     update_set.record(
         "sys_ws_operation", sys_id("stray"), {"name": "Stray", "web_service_definition": sys_id("nowhere")}
@@ -122,7 +122,7 @@ def test_an_accepted_problem_is_committed(instance: Instance, browser: Browser) 
 
 
 def test_deletes_are_confirmed(instance: Instance, browser: Browser) -> None:
-    """A commit that deletes asks first and names what goes; until then nothing has changed."""
+    """A commit that deletes first lists what is deleted; until it is confirmed nothing changes."""
     first = UpdateSet("Page 4")
     first.include("Old", "var Old = 1;")
     instance.commit(first)
@@ -147,8 +147,8 @@ def test_deletes_are_confirmed(instance: Instance, browser: Browser) -> None:
         (b"<xml/>", "root element is not unload"),
     ],
 )
-def test_other_files_are_refused(instance: Instance, browser: Browser, xml: bytes, says: str) -> None:
-    """What is no update set is not loaded; the page and the switch say why."""
+def test_other_files_are_rejected(instance: Instance, browser: Browser, xml: bytes, says: str) -> None:
+    """Only an update set is loaded; the page and the switch say why."""
     assert says in browser.upload(xml).text
     response = requests.post(f"{instance.url}/_sandbox/update-sets", data=xml, timeout=10)
     assert response.status_code == 400
@@ -156,8 +156,8 @@ def test_other_files_are_refused(instance: Instance, browser: Browser, xml: byte
     assert instance.double.rows("sys_remote_update_set") == []
 
 
-def test_the_pages_are_for_administrators_with_the_forms_token(instance: Instance, browser: Browser) -> None:
-    """Others are told that there is nothing, strangers are sent to sign in; a form without its token does nothing."""
+def test_the_pages_require_an_administrator_and_the_forms_token(instance: Instance, browser: Browser) -> None:
+    """Others see nothing, people who aren't signed in are redirected, and a form without its token does nothing."""
     xml = UpdateSet("Page 6").xml()
     page = browser.upload(xml)
     path = page.url.removeprefix(browser.url)
@@ -172,8 +172,8 @@ def test_the_pages_are_for_administrators_with_the_forms_token(instance: Instanc
     agent.http.close()
 
 
-def test_deleting_a_retrieved_set_takes_its_parts_along(instance: Instance, browser: Browser) -> None:
-    """The set's updates and problems go; what was committed stays."""
+def test_deleting_a_retrieved_set_deletes_its_parts(instance: Instance, browser: Browser) -> None:
+    """The set's updates and problems are deleted; what was committed is kept."""
     update_set = UpdateSet("Page 7")
     update_set.include("Kept", "var Kept = 1;")
     instance.commit(update_set)
@@ -185,8 +185,8 @@ def test_deleting_a_retrieved_set_takes_its_parts_along(instance: Instance, brow
 
 
 @pytest.mark.skipif(not RECORDED.exists(), reason=f"no recordings at {os.path.relpath(RECORDED)}")
-def test_a_script_goes_the_recorded_way(instance: Instance, browser: Browser) -> None:
-    """A fresh token of 72 characters, an upload answered empty, a preview answered with its tracker."""
+def test_a_script_can_use_the_pages_as_recorded(instance: Instance, browser: Browser) -> None:
+    """A new token of 72 characters, an upload answered empty, a preview answered with its tracker."""
     entries = {entry["what"].split(":")[0]: entry for entry in json.loads(RECORDED.read_text(encoding="utf-8"))}
     form = entries["Upload form"]
     assert browser.get(form["request"]["path"] + "?sysparm_target=sys_remote_update_set").status_code == 200

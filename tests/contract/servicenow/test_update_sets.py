@@ -12,18 +12,18 @@ from tests.contract.servicenow.update_set import SCOPE, UpdateSet, sys_id
 
 TABLE = "x_example_thing"
 RECORDED = Path(__file__).parents[4] / "shared/recorded/servicenow/update_sets.json"
-LATER = 4_000_000_000  # recorded after whatever is done today
+LATER = 4_000_000_000  # recorded after anything done today
 
 
 def descriptions(instance: Instance, update_set: UpdateSet) -> list[str]:
-    """What the preview finds."""
+    """The problems that the preview finds."""
     found = instance.load(update_set)
     assert found["committed"] is not bool(found["problems"])
     return [problem["description"] for problem in found["problems"]]
 
 
-def test_a_set_brings_tables_columns_labels_and_choices(instance: Instance) -> None:
-    """Rows of the new table have its defaults, lengths and choices; the dictionary and the table list know it."""
+def test_a_set_creates_tables_columns_labels_and_choices(instance: Instance) -> None:
+    """Rows of the new table have its defaults, lengths and choices; the dictionary and the table list include it."""
     update_set = UpdateSet()
     update_set.table(TABLE, {"name": "string:5", "done": "boolean", "state": "integer", "owner": "reference"})
     update_set.column(TABLE, "done", "boolean", default_value="true")
@@ -53,8 +53,8 @@ def test_a_set_brings_tables_columns_labels_and_choices(instance: Instance) -> N
     assert named[0]["sys_scope"]["value"] == update_set.application
 
 
-def test_a_table_may_extend_one_of_the_instance(instance: Instance) -> None:
-    """It has the parent's columns, and its rows are seen through the parent."""
+def test_a_table_can_extend_one_of_the_instance(instance: Instance) -> None:
+    """It has the parent's columns, and its rows are visible through the parent."""
     [task] = instance.send("GET", "/api/now/table/sys_db_object", sysparm_query="name=task").json()["result"]
     update_set = UpdateSet()
     update_set.table("x_example_task", {"x_more": "string"}, extends=task["sys_id"])
@@ -64,8 +64,10 @@ def test_a_table_may_extend_one_of_the_instance(instance: Instance) -> None:
     assert found["sys_class_name"] == "x_example_task"
 
 
-def test_a_table_in_another_form_has_no_storage(instance: Instance) -> None:
-    """Rows without the handler's form, or no row for the table itself: committed without a word, and no table."""
+def test_a_table_in_another_format_has_no_storage(instance: Instance) -> None:
+    """
+    Rows without the handler's format, or no row for the table itself: committed silently, and no table is created.
+    """
     update_set = UpdateSet()
     update_set.record("sys_db_object", sys_id("t1"), {"name": "x_example_one", "label": "One"})
     column = {"name": "x_example_one", "element": "", "internal_type": "collection"}
@@ -81,7 +83,9 @@ def test_a_table_in_another_form_has_no_storage(instance: Instance) -> None:
 
 
 def test_an_upgrade_keeps_rows_and_skips_what_would_lose_data(instance: Instance) -> None:
-    """New columns are empty in old rows, longer ones grow; another type or a shorter length is logged and skipped."""
+    """
+    New columns are empty in old rows, and lengths can increase; another type or a shorter length is logged and skipped.
+    """
     first = UpdateSet("One")
     first.table(TABLE, {"name": "string:10", "short": "string:10", "unused": "string:10"})
     instance.commit(first)
@@ -105,8 +109,8 @@ def test_an_upgrade_keeps_rows_and_skips_what_would_lose_data(instance: Instance
     assert "unused" not in grown
 
 
-def test_what_is_known_by_name_keeps_the_instances_id(instance: Instance) -> None:
-    """A role that exists stays, and rules of the set ask for it."""
+def test_a_record_matched_by_name_keeps_the_instances_id(instance: Instance) -> None:
+    """An existing role is kept, and the set's rules require it."""
     own = instance.insert("sys_user_role", {"name": "x_example.user"})
     instance.grant("x_example.user", "agent")
     update_set = UpdateSet()
@@ -117,8 +121,8 @@ def test_what_is_known_by_name_keeps_the_instances_id(instance: Instance) -> Non
     assert instance.insert(TABLE, {"name": "a"}, "agent")["name"] == "a"
 
 
-def test_tables_that_are_not_open_to_sets_are_logged(instance: Instance) -> None:
-    """Roles of people are refused, unknown tables too; unknown columns are dropped without a word."""
+def test_tables_closed_to_sets_are_logged(instance: Instance) -> None:
+    """Users' roles and unknown tables are rejected; unknown columns are dropped silently."""
     update_set = UpdateSet()
     update_set.record("sys_user_has_role", sys_id("h"), {"user": sys_id("user agent"), "role": sys_id("role admin")})
     update_set.record("x_nobody_knows", sys_id("n"), {"name": "n"})
@@ -129,7 +133,7 @@ def test_tables_that_are_not_open_to_sets_are_logged(instance: Instance) -> None
 
 
 def test_a_missing_reference_is_a_problem(instance: Instance) -> None:
-    """Of what neither the instance nor the set has; names in place of ids count as missing, roles are not checked."""
+    """If neither instance nor set has it; names instead of IDs count as missing, roles aren't checked."""
     update_set = UpdateSet()
     update_set.record(
         "sys_ws_operation", sys_id("o"), {"web_service_definition": "things", "enforce_acl": sys_id("none")}
@@ -148,8 +152,8 @@ def test_a_missing_reference_is_a_problem(instance: Instance) -> None:
     assert (problem["missing_item_table"], problem["missing_item"]) == ("sys_ws_definition", "things")
 
 
-def test_a_scope_by_name_or_twice_is_a_storm(instance: Instance) -> None:
-    """Each update that names the scope has the same problem; so it is with a row of its own for the scope, too."""
+def test_a_scope_by_name_or_twice_fails_every_update(instance: Instance) -> None:
+    """Each update that names the scope has the same problem, even with a separate row for the scope."""
     update_set = UpdateSet()
     update_set.record("sys_script_include", sys_id("i"), {"name": "I", "sys_scope": SCOPE})
     assert descriptions(instance, update_set) == [
@@ -163,8 +167,8 @@ def test_a_scope_by_name_or_twice_is_a_storm(instance: Instance) -> None:
     assert len(descriptions(instance, twice)) == 3
 
 
-def test_an_update_of_another_scope_cannot_be_committed(instance: Instance) -> None:
-    """The text of the platform, with both ids."""
+def test_another_scopes_update_cant_be_committed(instance: Instance) -> None:
+    """The error is the platform's, with both IDs."""
     update_set = UpdateSet("Mixed")
     document = '<record_update table="sys_script_include"><sys_script_include action="INSERT_OR_UPDATE">'
     document += f"<sys_id>{sys_id('i')}</sys_id><name>I</name></sys_script_include></record_update>"
@@ -176,7 +180,7 @@ def test_an_update_of_another_scope_cannot_be_committed(instance: Instance) -> N
 
 
 def test_a_newer_local_change_collides(instance: Instance) -> None:
-    """What an administrator changed or deleted after the build; an older change, and the same set again, do not."""
+    """What an administrator changed or deleted after the build; an older change and the same set again don't."""
     first = UpdateSet("One")
     first.include("A", "var A = 1;")
     first.include("B", "var B = 1;")
@@ -194,7 +198,7 @@ def test_a_newer_local_change_collides(instance: Instance) -> None:
 
 
 def test_two_loaded_sets_with_the_same_update(instance: Instance) -> None:
-    """While one is not committed, the other says so; afterwards it does not."""
+    """While one isn't committed, the other reports it; afterwards it doesn't."""
     first, second = UpdateSet("One"), UpdateSet("Two")
     for update_set in (first, second):
         update_set.include("A", "var A = 1;")
@@ -206,8 +210,8 @@ def test_two_loaded_sets_with_the_same_update(instance: Instance) -> None:
     assert instance.double.update_sets.preview(second.sys_id) == []
 
 
-def test_a_table_with_rows_is_not_deleted_without_a_word(instance: Instance) -> None:
-    """Its own kind of problem; an empty one is none, and its storage stays."""
+def test_deleting_a_table_with_rows_is_a_problem(instance: Instance) -> None:
+    """It is a problem of its own kind; an empty table is none, and its storage is kept."""
     first = UpdateSet("One")
     first.table(TABLE, {"name": "string"})
     instance.commit(first)
@@ -220,7 +224,7 @@ def test_a_table_with_rows_is_not_deleted_without_a_word(instance: Instance) -> 
 
 
 def test_the_same_file_again_appends(instance: Instance) -> None:
-    """Its updates are added to the set that is there, which is loaded again (measured)."""
+    """Its updates are added to the existing set, which is loaded again (measured)."""
     update_set = UpdateSet()
     update_set.include("A", "var A = 1;")
     counts = [instance.commit(update_set)["loaded"] for _ in range(3)]
@@ -229,8 +233,8 @@ def test_the_same_file_again_appends(instance: Instance) -> None:
     assert len(instance.double.rows("sys_script_include")) == 1
 
 
-def test_a_set_with_a_local_set_imports_into_nothing(instance: Instance) -> None:
-    """Updates whose `update_set` is filled in are not of the retrieved set."""
+def test_a_set_inside_a_local_set_imports_nothing(instance: Instance) -> None:
+    """Updates with a filled `update_set` aren't part of the retrieved set."""
     update_set = UpdateSet()
     xml = update_set.xml().replace(b"<update_set/></sys_update_xml>", b"<update_set>x</update_set></sys_update_xml>")
     xml = xml.replace(b"<update_set></update_set></sys_update_xml>", b"<update_set>x</update_set></sys_update_xml>")
@@ -238,8 +242,10 @@ def test_a_set_with_a_local_set_imports_into_nothing(instance: Instance) -> None
 
 
 @pytest.mark.skipif(not RECORDED.exists(), reason=f"no recordings at {os.path.relpath(RECORDED)}")
-def test_a_set_goes_its_recorded_way(instance: Instance) -> None:
-    """Loaded with its counts, previewed, unmoved by a PATCH of its state, refused as a row, deleted with its parts."""
+def test_a_sets_life_is_as_recorded(instance: Instance) -> None:
+    """
+    Loaded with its counts, previewed, unchanged by a PATCH of its state, rejected as a row, deleted with its parts.
+    """
     entries = {entry["what"].split(":")[0]: entry for entry in json.loads(RECORDED.read_text())}
     update_set = UpdateSet()
     instance.double.update_sets.load(update_set.xml())
@@ -265,16 +271,16 @@ def test_a_set_goes_its_recorded_way(instance: Instance) -> None:
     assert instance.double.rows("sys_update_xml") == []
 
 
-def test_local_sets_cannot_be_deleted(instance: Instance) -> None:
-    """403, also for an administrator (recorded)."""
+def test_local_sets_cant_be_deleted(instance: Instance) -> None:
+    """403, even for an administrator (recorded)."""
     instance.commit(UpdateSet())
     [local] = instance.double.rows("sys_update_set")
     assert local["state"] == "complete"
     assert instance.send("DELETE", f"/api/now/table/sys_update_set/{local['sys_id']}").status_code == 403
 
 
-def test_a_big_table_is_listed_quickly(instance: Instance) -> None:
-    """Access rules are not worked out anew for each of many rows."""
+def test_a_large_table_is_listed_quickly(instance: Instance) -> None:
+    """Access rules aren't evaluated again for each row."""
     update_set = UpdateSet()
     update_set.table(TABLE, {"name": "string"}, role=update_set.role("x_example.user"))
     instance.commit(update_set)

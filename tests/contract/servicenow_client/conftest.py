@@ -11,14 +11,14 @@ from tests.contract.servicenow_client.world import World
 
 @pytest.fixture(scope="package")
 def double() -> Iterator[ServiceNowDouble]:
-    """One server for all tests; each starts with a fresh instance."""
+    """One server for all tests; each starts with a new instance."""
     with ServiceNowDouble() as one:
         yield one
 
 
 @pytest.fixture
 def world(double: ServiceNowDouble) -> Iterator[World]:
-    """A fresh instance, and retries without their pauses."""
+    """A new instance, and retries without pauses."""
     double.reset()
     with stamina.set_testing(True, attempts=3, cap=True):
         yield World(double)

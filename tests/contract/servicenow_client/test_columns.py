@@ -10,8 +10,8 @@ from servicenow.columns import SECONDS
 from tests.contract.servicenow_client.world import World
 
 
-def test_columns_come_in_the_persons_language_and_stay_for_a_while(world: World) -> None:
-    """One question for each person, whom ServiceNow may tell more or less; after 15 minutes it is asked again."""
+def test_columns_are_in_the_persons_language_and_cached(world: World) -> None:
+    """One request per person, because ServiceNow can return different columns; after 15 minutes they are read again."""
     assert _labels(world.client("agent2"), "urgency") == ["1 - Hoch", "2 - Mittel", "3 - Niedrig"]
     assert _labels(world.client("agent"), "urgency") == ["1 - High", "2 - Medium", "3 - Low"]
     world.client("newcomer").columns("incident")
@@ -24,8 +24,8 @@ def test_columns_come_in_the_persons_language_and_stay_for_a_while(world: World)
     assert len(world.asked("GET", "/api/now/ui/meta/incident")) == 1
 
 
-def test_subcategories_of_the_base_system_stand_under_their_categories(world: World) -> None:
-    """Ordinary people may not read `sys_choice`; that is asked once, not for every form."""
+def test_base_system_subcategories_are_below_their_categories(world: World) -> None:
+    """Ordinary people can't read `sys_choice`; that is checked once, not for every form."""
     subcategory = world.client().columns("incident")["subcategory"]
     network = {choice.value for choice in subcategory.choices if choice.dependent_value == "network"}
     assert network == {"dhcp", "dns", "vpn", "wireless"}
@@ -34,8 +34,8 @@ def test_subcategories_of_the_base_system_stand_under_their_categories(world: Wo
     assert len(world.asked("GET", "/api/now/v2/table/sys_choice")) == 1
 
 
-def test_an_instance_with_subcategories_of_its_own_is_not_second_guessed(world: World) -> None:
-    """Nobody tells where they belong, and the others may have been moved: every one is offered everywhere."""
+def test_custom_subcategories_are_offered_everywhere(world: World) -> None:
+    """The client can't find out where they belong, and others may have been moved."""
     own = {"name": "incident", "element": "subcategory", "value": "drone", "label": "Drone", "language": "en"}
     world.double.store.insert("sys_choice", own | {"dependent_value": "hardware", "sequence": "9"}, "system")
     choices = world.client().columns("incident")["subcategory"].choices
@@ -44,8 +44,10 @@ def test_an_instance_with_subcategories_of_its_own_is_not_second_guessed(world: 
 
 
 @pytest.mark.parametrize("first", ["admin", "agent"])
-def test_nobody_decides_for_others_what_they_see(world: World, first: str) -> None:
-    """Whoever asks first, the administrator knows the parents of every choice, and others only what they are told."""
+def test_visible_choices_differ_per_person(world: World, first: str) -> None:
+    """
+    Whoever asks first, the administrator sees the parents of every choice, and others only what they are allowed to.
+    """
     own = {"name": "incident", "element": "subcategory", "value": "drone", "label": "Drone", "language": "en"}
     world.double.store.insert("sys_choice", own | {"dependent_value": "hardware", "sequence": "9"}, "system")
     seen = {
@@ -57,14 +59,14 @@ def test_nobody_decides_for_others_what_they_see(world: World, first: str) -> No
     assert "" not in seen["admin"]
 
 
-def test_dependent_choices_know_what_they_depend_on(world: World) -> None:
-    """Where `sys_choice` may be read, a value may even belong to two categories."""
+def test_dependent_choices_know_their_parents(world: World) -> None:
+    """If `sys_choice` can be read, a value can even belong to two categories."""
     choices = world.client("admin").columns("incident")["subcategory"].choices
     assert {c.dependent_value for c in choices if c.value == "email"} == {"inquiry", "software"}
 
 
-def test_a_closed_ui_meta_is_made_up_for(world: World) -> None:
-    """`sys_choice` stands in where it may be read, else the base system's levels: a form opens in any case."""
+def test_fallbacks_replace_a_closed_ui_meta(world: World) -> None:
+    """`sys_choice` is used if it can be read, otherwise the base system's values: a form always opens."""
     world.double.fault("meta_refused", "/api/now/ui/meta", times=2)
     told = world.client("admin").columns("incident")
     assert {"impact", "urgency", "category", "subcategory"} <= set(told)
@@ -74,8 +76,8 @@ def test_a_closed_ui_meta_is_made_up_for(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", ["hibernating", "html_login", "500", "202"])
-def test_a_form_opens_while_servicenow_is_ill(world: World, kind: str) -> None:
-    """The base system's levels stand in, for a minute; then the real ones are asked for."""
+def test_a_form_opens_while_servicenow_fails(world: World, kind: str) -> None:
+    """The base system's values are used for a minute; then the real ones are read."""
     client = world.client()
     world.double.fault(kind, "/api/now/ui/meta")
     for _ in range(2):
@@ -85,8 +87,8 @@ def test_a_form_opens_while_servicenow_is_ill(world: World, kind: str) -> None:
     assert "category" in world.client().columns("incident")
 
 
-def test_many_forms_at_once_ask_once(world: World) -> None:
-    """Columns are single-flight for each person, table and language."""
+def test_many_forms_at_once_send_one_request(world: World) -> None:
+    """Columns are single-flight per person, table and language."""
     world.client()
     world.connect("newcomer")
     threads = [

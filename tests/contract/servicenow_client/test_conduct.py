@@ -1,4 +1,4 @@
-"""How the client behaves over time: silence, logs, links, instances."""
+"""The client over time: timeouts, logs, links, instances."""
 
 import time
 from contextlib import suppress
@@ -15,8 +15,8 @@ from servicenow.links import Links
 from tests.contract.servicenow_client.world import INSERT, World
 
 
-def test_while_it_is_silent_calls_fail_at_once_and_later_work_again(world: World) -> None:
-    """After five unanswered calls nobody waits any more; when it answers again, so do we."""
+def test_during_an_outage_calls_fail_at_once_and_recover_later(world: World) -> None:
+    """After five timeouts nobody waits anymore; once it answers again, calls work."""
     ticking = 1000.0
     world.transport._limits._breaker._monotonic = lambda: ticking
     world.client()
@@ -34,8 +34,8 @@ def test_while_it_is_silent_calls_fail_at_once_and_later_work_again(world: World
 
 
 @pytest.mark.usefixtures("every_log_line")
-def test_logs_hold_no_token_query_or_record_text(world: World) -> None:
-    """Transactions are named; what people write and what opens doors is not."""
+def test_logs_have_no_token_query_or_record_text(world: World) -> None:
+    """They have transactions, and neither people's text nor secrets."""
     with structlog.testing.capture_logs() as logs:
         tokens = world.connect("agent")
         world.client().create("incident", INSERT)
@@ -65,7 +65,7 @@ def test_logs_hold_no_token_query_or_record_text(world: World) -> None:
 
 
 def test_links_open_the_record_and_the_list(world: World) -> None:
-    """Everything behind `uri=` is encoded once, and what the browser decodes is the classic address."""
+    """Everything after `uri=` is encoded once, and the browser decodes it to the classic URL."""
     links = Links("https://acme.service-now.com")
     record = links.record("incident", "a" * 32)
     assert record == "https://acme.service-now.com/nav_to.do?uri=incident.do%3Fsys_id%3D" + "a" * 32
@@ -77,8 +77,8 @@ def test_links_open_the_record_and_the_list(world: World) -> None:
     assert page.status_code == 200
 
 
-def test_an_account_of_another_instance_asks_nothing(world: World) -> None:
-    """Tokens go where they came from and nowhere else."""
+def test_an_account_of_another_instance_sends_nothing(world: World) -> None:
+    """Tokens are sent only to the instance that issued them."""
     world.client()
     account = world.accounts.kept["agent"]
     world.accounts.kept["agent"] = replace(account, instance="https://old.service-now.com")

@@ -1,4 +1,4 @@
-"""Connecting and disconnecting: the token endpoint and every way it fails."""
+"""Connecting and disconnecting: the token endpoint and every way that it fails."""
 
 import time
 
@@ -10,8 +10,8 @@ from core.upstream_errors import Asleep, Broken, Busy, Dropped, Misdirected, OAu
 from tests.contract.servicenow_client.world import VERIFIER, World
 
 
-def test_a_person_is_who_signed_in(world: World) -> None:
-    """Code with PKCE, tokens for half an hour, and the identity behind them."""
+def test_the_account_is_the_one_that_signed_in(world: World) -> None:
+    """Code with PKCE, tokens for half an hour, and the account's identity."""
     tokens = world.oauth.exchange(world.code("agent2"), VERIFIER)
     assert 1700 < tokens.expires_at - world.clock() < 1801
     assert tokens.refresh_token
@@ -21,8 +21,8 @@ def test_a_person_is_who_signed_in(world: World) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["code", "verifier", "secret", "twice"])
-def test_a_wrong_exchange_is_refused(world: World, wrong: str) -> None:
-    """All of it looks alike at ServiceNow, and is one error here."""
+def test_a_wrong_exchange_is_rejected(world: World, wrong: str) -> None:
+    """ServiceNow answers every cause alike, so it is one error here."""
     code = world.code("agent")
     oauth = world.oauth_client("wrong") if wrong == "secret" else world.oauth
     if wrong == "twice":
@@ -38,8 +38,8 @@ def test_a_wrong_exchange_is_refused(world: World, wrong: str) -> None:
         *(("202", Dropped),),
     ],
 )
-def test_a_sick_token_endpoint_refuses_nobody(world: World, kind: str, error: type[ServiceNowError]) -> None:
-    """A refresh that meets a fault tells the fault, suspends nobody, and the next one works."""
+def test_a_failing_token_endpoint_rejects_nobody(world: World, kind: str, error: type[ServiceNowError]) -> None:
+    """A refresh that fails raises the failure, suspends nobody, and the next one works."""
     world.client()
     before = world.accounts.kept["agent"]
     world.advance(1800)
@@ -52,7 +52,7 @@ def test_a_sick_token_endpoint_refuses_nobody(world: World, kind: str, error: ty
 
 
 def test_a_slow_token_endpoint_keeps_the_calls_deadline(world: World) -> None:
-    """A look-up does not wait longer because its token had to be refreshed."""
+    """A lookup doesn't wait longer because its token had to be refreshed."""
     world.client()
     world.advance(1800)
     world.double.fault("slow", "/oauth_token.do", seconds=30)
@@ -63,8 +63,8 @@ def test_a_slow_token_endpoint_keeps_the_calls_deadline(world: World) -> None:
     assert not world.accounts.kept["agent"].suspended
 
 
-def test_a_refused_refresh_suspends_and_deletes_nothing(world: World) -> None:
-    """One question; then the person has to connect again."""
+def test_a_rejected_refresh_suspends_and_deletes_nothing(world: World) -> None:
+    """One request is sent; then the person has to reconnect."""
     tokens = world.connect("agent")
     world.advance(1800)
     world.double.fault("refresh_refused", "/oauth_token.do")
@@ -76,7 +76,7 @@ def test_a_refused_refresh_suspends_and_deletes_nothing(world: World) -> None:
 
 
 def test_a_refresh_without_a_refresh_token_keeps_the_old_one(world: World) -> None:
-    """ServiceNow may answer with an access token alone."""
+    """ServiceNow can answer with only an access token."""
     tokens = world.connect("agent")
     world.double.fault("no_refresh_token", "/oauth_token.do")
     renewed = world.oauth.refresh(tokens)
@@ -85,7 +85,7 @@ def test_a_refresh_without_a_refresh_token_keeps_the_old_one(world: World) -> No
 
 
 def test_a_connection_without_a_refresh_token_ends_with_its_access_token(world: World) -> None:
-    """Public clients get none: then the person connects again, and ServiceNow is not asked in vain."""
+    """Public clients get none: the person then reconnects, and ServiceNow gets no useless request."""
     world.double.fault("no_refresh_token", "/oauth_token.do")
     tokens = world.connect("agent")
     assert tokens.refresh_token == ""
@@ -96,7 +96,7 @@ def test_a_connection_without_a_refresh_token_ends_with_its_access_token(world: 
 
 
 def test_a_disconnect_revokes_both_tokens(world: World) -> None:
-    """Neither works afterwards, and neither was in an address."""
+    """Neither works afterwards, and neither was in a URL."""
     tokens = world.connect("agent")
     world.oauth.revoke(tokens)
     assert world.double.oauth.owner(tokens.access_token) == ""
@@ -106,7 +106,7 @@ def test_a_disconnect_revokes_both_tokens(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", ["hibernating", "html_login", "500", "401"])
-def test_an_unconfirmed_revocation_is_told(world: World, kind: str) -> None:
+def test_an_unconfirmed_revocation_is_reported(world: World, kind: str) -> None:
     """An instance that answers with a page has revoked nothing."""
     tokens = world.connect("agent")
     world.double.fault(kind, "/oauth_revoke_token.do", times=2)
@@ -114,15 +114,15 @@ def test_an_unconfirmed_revocation_is_told(world: World, kind: str) -> None:
         world.oauth.revoke(tokens)
 
 
-def test_who_may_not_read_people_stays_unknown(world: World) -> None:
-    """A closed `sys_user` breaks no connection."""
+def test_an_account_that_cant_read_users_has_no_name(world: World) -> None:
+    """A closed `sys_user` doesn't prevent connecting."""
     tokens = world.connect("agent")
     world.double.fault("empty_acl", "/api/now/v2/table/sys_user")
     assert world.oauth.identify(tokens) == Identity()
 
 
-def test_the_fingerprint_tells_clients_apart_and_nothing_else(world: World) -> None:
-    """It changes with the secret, and shows neither id nor secret."""
+def test_the_fingerprint_only_distinguishes_clients(world: World) -> None:
+    """It changes with the secret, and reveals neither ID nor secret."""
     one, other = world.oauth.client_fingerprint, world.oauth_client("other").client_fingerprint
     assert one != other
     assert one == world.oauth_client().client_fingerprint

@@ -24,7 +24,7 @@ from tests.contract.servicenow_client.world import INSERT, World
 
 
 def test_a_record_is_created_in_one_round_trip(world: World) -> None:
-    """The answer holds all that a card shows, both as stored and as the account reads it."""
+    """The answer has everything a card shows, raw and as displayed to the account."""
     record = world.client("agent2").create("incident", INSERT)
     assert record.number.startswith("INC")
     assert record.display("priority") == "1 - Kritisch"
@@ -42,8 +42,8 @@ def test_a_record_is_created_in_one_round_trip(world: World) -> None:
         *(("500_after_commit", Broken, 1), ("403_after_insert", InsertHidden, 1), ("truncated", CutShort, 1)),
     ],
 )
-def test_a_failed_insert_is_never_repeated(world: World, kind: str, error: type[ServiceNowError], saved: int) -> None:
-    """One POST in every case; where it may have been saved, that is said, and looking for it tells."""
+def test_a_failed_insert_is_never_retried(world: World, kind: str, error: type[ServiceNowError], saved: int) -> None:
+    """There is one POST in every case; if it may have been saved, the error says so, and a lookup shows it."""
     client = world.client()
     since = world.clock()
     world.double.fault(kind, "/api/now/v2/table/incident")
@@ -58,7 +58,7 @@ def test_a_failed_insert_is_never_repeated(world: World, kind: str, error: type[
 
 
 def test_an_unanswered_insert_is_found_later(world: World) -> None:
-    """ServiceNow took longer than the call may; the row came into being all the same."""
+    """ServiceNow took longer than the call's deadline, but the row was created."""
     client = world.client(seconds=0.5)
     since = world.clock()
     world.double.fault("slow", "/api/now/v2/table/incident", seconds=30)
@@ -75,7 +75,7 @@ def test_an_unanswered_insert_is_found_later(world: World) -> None:
 
 
 def test_a_row_is_found_without_its_correlation_id(world: World) -> None:
-    """Where the column does not read back: by opener, short description and time."""
+    """If the column can't be read back: by opener, short description and time."""
     client = world.client()
     since = world.clock()
     made = client.create("incident", INSERT)
@@ -86,8 +86,8 @@ def test_a_row_is_found_without_its_correlation_id(world: World) -> None:
     assert client.find_created("incident", INSERT | {"short_description": "Another"}, since) is None
 
 
-def test_a_dropped_condition_finds_no_stranger(world: World) -> None:
-    """Without the column ServiceNow drops the condition and answers with any rows: none of them is ours."""
+def test_a_dropped_condition_matches_no_other_row(world: World) -> None:
+    """Without the column ServiceNow drops the condition and returns any rows: none of them is ours."""
     client = world.client()
     since = world.clock()
     del world.double.store.tables["task"].columns["correlation_id"]
@@ -98,8 +98,8 @@ def test_a_dropped_condition_finds_no_stranger(world: World) -> None:
     assert found.sys_id == made.sys_id
 
 
-def test_nobody_elses_and_no_older_row_is_taken_for_ours(world: World) -> None:
-    """The same words by another person, long ago or of another form are another record."""
+def test_only_ones_own_recent_row_is_taken_for_ours(world: World) -> None:
+    """The same text by another person, long ago or of another form is another record."""
     world.client("agent2").create("incident", INSERT | {"correlation_id": ""})
     world.client("agent").create("incident", INSERT | {"correlation_id": ""})
     world.advance(1000)
@@ -108,7 +108,7 @@ def test_nobody_elses_and_no_older_row_is_taken_for_ours(world: World) -> None:
 
 
 def test_mandatory_fields_are_named(world: World) -> None:
-    """A data policy of the instance becomes labels that a capability puts at its fields."""
+    """An instance's data policy becomes labels that a capability shows at its fields."""
     world.double.store.insert(
         "sys_dictionary",
         {"name": "incident", "element": "u_cost_center", "column_label": "Cost center", "mandatory": "true"},
@@ -119,8 +119,8 @@ def test_mandatory_fields_are_named(world: World) -> None:
     assert caught.value.labels == ("Cost center",)
 
 
-def test_what_an_account_may_not_or_cannot_open(world: World) -> None:
-    """A right that is missing is sure: nothing to look for; a table that is missing is not installed."""
+def test_missing_rights_and_missing_tables_are_told_apart(world: World) -> None:
+    """A missing right is definite, so nothing is looked up; a missing table isn't installed."""
     with pytest.raises(AccessDenied) as caught:
         world.client("requester").create("task", INSERT)
     assert not caught.value.may_have_been_saved

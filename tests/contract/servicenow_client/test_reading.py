@@ -1,4 +1,4 @@
-"""Reading: what is repeated and what is not, and look-ups."""
+"""Reading and lookups: what is retried and what isn't."""
 
 from urllib.parse import parse_qs
 
@@ -15,24 +15,24 @@ from tests.contract.servicenow_client.world import INSERT, World
         *(("hibernating", Asleep, 1), ("html_login", Misdirected, 1), ("500", Broken, 1), ("202", Dropped, 1)),
     ],
 )
-def test_reads_are_repeated_where_that_helps(
+def test_reads_are_retried_if_that_helps(
     world: World, kind: str, error: type[ServiceNowError] | None, asked: int
 ) -> None:
-    """What passes by itself is tried again, at most twice; what does not is told at once."""
+    """A temporary error is retried at most twice; others are raised at once."""
     client = world.client()
     world.double.fault(kind, "/api/now/v2/table/incident")
     since = world.clock()
     if error is None:
         assert client.find_created("incident", INSERT, since) is None
-        asked += 1  # looking takes two reads
+        asked += 1  # the lookup takes two reads
     else:
         with pytest.raises(error):
             client.find_created("incident", INSERT, since)
     assert len(world.asked("GET", "/api/now/v2/table/incident")) == asked
 
 
-def test_reads_are_repeated_twice_at_most(world: World) -> None:
-    """Then the error is told."""
+def test_reads_are_retried_at_most_twice(world: World) -> None:
+    """Then the error is raised."""
     client = world.client()
     world.double.fault("429_bare", "/api/now/v2/table/incident", times=10)
     with pytest.raises(Busy):
@@ -40,7 +40,7 @@ def test_reads_are_repeated_twice_at_most(world: World) -> None:
     assert len(world.asked("GET", "/api/now/v2/table/incident")) == 3
 
 
-def test_a_pause_longer_than_the_call_is_not_waited_for(world: World) -> None:
+def test_a_pause_longer_than_the_call_isnt_waited_for(world: World) -> None:
     """ServiceNow asks for a minute; the person is told instead."""
     client = world.client()
     world.double.fault("429", "/api/now/v2/table/incident", seconds=60)
@@ -49,8 +49,8 @@ def test_a_pause_longer_than_the_call_is_not_waited_for(world: World) -> None:
     assert len(world.asked("GET", "/api/now/v2/table/incident")) == 1
 
 
-def test_look_ups_are_not_repeated(world: World) -> None:
-    """The next key asks anyway."""
+def test_lookups_arent_retried(world: World) -> None:
+    """The next key sends another anyway."""
     client = world.client(seconds=3)
     world.double.fault("429_bare", "/api/now/v2/table/sys_user_group")
     with pytest.raises(Busy):
@@ -59,7 +59,7 @@ def test_look_ups_are_not_repeated(world: World) -> None:
 
 
 def test_people_groups_and_items_are_found_by_a_few_letters(world: World) -> None:
-    """By name anywhere, by the beginning of user name or e-mail; labels tell people apart."""
+    """By any part of the name, or the start of user name or email; labels tell people apart."""
     client = world.client("requester")
     assert [option.label for option in client.find_users("agen")] == ["Aiko Agent (agent2)", "Amir Agent (agent)"]
     assert [option.label for option in client.find_users("abel.t")] == ["Abel Tuter (abel.tuter)"]
@@ -74,13 +74,16 @@ def test_people_groups_and_items_are_found_by_a_few_letters(world: World) -> Non
 @pytest.mark.parametrize(
     "typed", ["zz^ORactive=false", "zz^NQactive=true", "^", "javascript:gs.getUserID()", "zz\n^ORsys_idISNOTEMPTY"]
 )
-def test_what_is_typed_into_a_look_up_finds_nothing_more(world: World, typed: str) -> None:
-    """Nobody types their way past the conditions."""
+def test_typed_text_cant_extend_a_lookup(world: World, typed: str) -> None:
+    """No text gets around the conditions."""
     assert world.client().find_users(typed) == []
 
 
-def test_namesakes_are_both_offered(world: World) -> None:
-    """Clients drop a second option of the same label, so both show the end of their sys_id: the name names neither."""
+def test_people_with_the_same_name_are_both_offered(world: World) -> None:
+    """
+    Clients drop a second option with the same label, so both show the end of their sys_id: the name alone matches
+    neither.
+    """
     world.double.store.insert("sys_user_group", {"name": "Network", "sys_id": "0" * 26 + "abcdef"}, "system")
     labels = [option.label for option in world.client().find_groups("network")]
     own = next(one["sys_id"] for one in world.double.rows("sys_user_group") if one["name"] == "Network")

@@ -14,7 +14,7 @@ from tests.contract.servicenow_client.world import INSERT, World
 
 
 def test_ten_parallel_calls_make_one_refresh(world: World) -> None:
-    """Their token has expired; whoever comes first refreshes for all, and the result is stored."""
+    """Their token has expired; the first call refreshes for all, and the result is stored."""
     world.client()
     world.advance(1800)
     found: list[Any] = []
@@ -29,15 +29,15 @@ def test_ten_parallel_calls_make_one_refresh(world: World) -> None:
 
 
 def _tolerant(world: World) -> Any:
-    """Ten calls of one person at once may exceed the person's three places; that is not the point here."""
+    """Ten calls of one person at once can exceed the person's three slots, which doesn't matter here."""
     try:
         return world.client().find_groups("net")
     except Busy as busy:
         return busy
 
 
-def test_a_token_that_dies_between_two_calls_is_replaced(world: World) -> None:
-    """401 to a token that should live: one refresh, the same call again, a write as well as a read."""
+def test_a_token_that_expires_between_two_calls_is_replaced(world: World) -> None:
+    """After a 401 to a live token: one refresh, then the same call again, for a write as well as a read."""
     world.client().find_groups("net")
     world.double.oauth.expire_access()
     assert world.client().create("incident", INSERT).number
@@ -48,7 +48,7 @@ def test_a_token_that_dies_between_two_calls_is_replaced(world: World) -> None:
 
 
 def test_a_second_401_suspends_after_minutes(world: World) -> None:
-    """Refused with a fresh token: nothing that this call could do, and no reason yet to end the connection."""
+    """A fresh token is rejected: the call can't do anything, and the connection doesn't end yet."""
     client = world.client()
     world.double.fault("401", "/api", times=2)
     with pytest.raises(TokenRefused):
@@ -62,8 +62,8 @@ def test_a_second_401_suspends_after_minutes(world: World) -> None:
     assert world.printers() == []
 
 
-def test_two_people_share_a_connection_and_nothing_else(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The instance sets session cookies on every answer; none comes back, with nobody's token."""
+def test_two_people_share_only_a_connection(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The instance sets session cookies on every answer; none is sent back, with anyone's token."""
     seen: list[tuple[requests.PreparedRequest, requests.Response]] = []
     send = HTTPAdapter.send
 

@@ -1,4 +1,4 @@
-"""What the client's tests share: the double, and everything of ours that talks to it."""
+"""Helpers for the client's tests: the double and the clients that talk to it."""
 
 import time
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class MemoryAccounts:
         return True
 
     def delete(self, person_id: str) -> None:
-        """Gone."""
+        """Delete it."""
         self.kept.pop(person_id, None)
 
     def person_of(self, user_sys_id: str) -> str:
@@ -54,7 +54,7 @@ class MemoryAccounts:
 
 
 class World:
-    """The double, and everything of ours that talks to it; time moves in both alike."""
+    """The double and the clients that talk to it, with the same clock."""
 
     def __init__(self, double: ServiceNowDouble) -> None:
         self.double = double
@@ -84,7 +84,7 @@ class World:
         return time.time() + self.offset
 
     def advance(self, seconds: float) -> None:
-        """Let time pass on both sides."""
+        """Let time pass in both."""
         self.offset += seconds
         self.double.advance(seconds)
 
@@ -100,7 +100,7 @@ class World:
         )
 
     def code(self, name: str) -> str:
-        """Walk through sign-in and consent with a browser, as *name*; the code that comes back."""
+        """Sign in and consent with a browser as *name*; returns the code."""
         address = self.oauth.authorization_address("state-1", VERIFIER)
         with requests.Session() as browser:
             login = browser.get(address, timeout=5).url
@@ -113,7 +113,7 @@ class World:
         return given["code"][0]
 
     def connect(self, name: str) -> Tokens:
-        """Connect *name*, and forget the requests that it took."""
+        """Connect *name* and forget the requests."""
         tokens = self.oauth.exchange(self.code(name), VERIFIER)
         identity = self.oauth.identify(tokens)
         self.accounts.put(
@@ -129,13 +129,13 @@ class World:
         return tokens
 
     def client(self, name: str = "agent", seconds: float = FORM_SECONDS) -> ServiceNowClient:
-        """A client for one call of *name*, who is connected when that is missing."""
+        """A client for one call of *name*, connected if necessary."""
         if name not in self.accounts.kept:
             self.connect(name)
         return self.clients.client_for(name, Deadline(seconds))
 
     def asked(self, method: str, path: str) -> list[dict[str, Any]]:
-        """Requests that came in."""
+        """Requests that arrived."""
         return [r for r in self.double.requests() if r["method"] == method and r["path"].startswith(path)]
 
     def printers(self) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""How the tests of this package ask the double, and where the recordings lie, if they do."""
+"""How this package's tests send requests to the double, and where the recordings are, if they exist."""
 
 import json
 from pathlib import Path
@@ -23,13 +23,13 @@ def send(
 
 
 def error(response: requests.Response) -> tuple[int, str, str | None]:
-    """Status, message and detail of a refusal."""
+    """An error's status, message and detail."""
     told = response.json()["error"]
     return response.status_code, told["message"], told["detail"]
 
 
 def recorded(name: str, starts: str) -> Json:
-    """The exchange of a file whose description begins so; skips the test where the recordings are not there."""
+    """The recorded exchange whose description starts like this; skips the test without recordings."""
     path = RECORDED / f"{name}.json"
     if not path.exists():
         pytest.skip("the recordings do not lie beside the repository")
@@ -40,5 +40,5 @@ def recorded(name: str, starts: str) -> Json:
 
 
 def raw(row: Json) -> dict[str, str]:
-    """A recorded row, as it lay in the instance."""
+    """A recorded row with the instance's raw values."""
     return {name: cell.get("value", "") if isinstance(cell, dict) else (cell or "") for name, cell in row.items()}

@@ -1,4 +1,4 @@
-"""Somebody at the ServiceNow double's pages."""
+"""A person at the ServiceNow double's pages."""
 
 import re
 
@@ -8,7 +8,7 @@ from sandbox.servicenow import ServiceNowDouble
 
 
 class Browser:
-    """Somebody who has signed in."""
+    """A signed-in browser."""
 
     def __init__(self, double: ServiceNowDouble, who: str = "agent") -> None:
         self._url = double.url
@@ -21,11 +21,11 @@ class Browser:
         return self._session.get(self._url + path, timeout=10)
 
     def post(self, path: str, **form: str) -> requests.Response:
-        """What a form sends; where it leads is followed."""
+        """Submit a form and follow its redirect."""
         return self._session.post(self._url + path, data=form, timeout=10)
 
 
 def refused(page: requests.Response) -> str:
-    """What the page says went wrong."""
+    """The error on the page."""
     found = re.search(r'role="alert">(.*?)</p>', page.text)
     return found[1] if found else ""

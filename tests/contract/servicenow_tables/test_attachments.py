@@ -16,7 +16,7 @@ DATA = b"line one\n\x00\xff" * 40
 
 
 def record(double: ServiceNowDouble, number: str = "INC0010003") -> Json:
-    """A seeded incident; this one is the requester's."""
+    """A seeded incident of the requester's."""
     [row] = [row for row in double.rows("incident") if row["number"] == number]
     return row
 
@@ -30,15 +30,15 @@ def upload(
     kind: str = "text/plain",
     other: dict[str, str] | None = None,
 ) -> requests.Response:
-    """A body as it is; *other* is put into the address instead of what belongs there."""
+    """A raw body; *other* replaces the parts of the URL."""
     where = {"table_name": "incident", "table_sys_id": row["sys_id"], "file_name": name} | (other or {})
     headers = {"Content-Type": kind}
     url = f"{double.url}{API}/file"
     return requests.post(url, params=where, data=data, headers=headers, auth=(who, "sandbox-1"), timeout=10)
 
 
-def test_a_file_is_uploaded_and_comes_back(double: ServiceNowDouble) -> None:
-    """201, the address of the bytes, pending; then available and touched by the system; the bytes with their type."""
+def test_a_file_is_uploaded_and_downloaded(double: ServiceNowDouble) -> None:
+    """201, the download URL, pending; then available and touched by the system; the bytes with their type."""
     row = record(double)
     answer = upload(double, row, 'we"ird ü.txt')
     made = answer.json()["result"]
@@ -66,7 +66,7 @@ def test_a_file_is_uploaded_and_comes_back(double: ServiceNowDouble) -> None:
 
 
 def test_a_file_is_uploaded_as_a_form(double: ServiceNowDouble) -> None:
-    """Table and record as parts before the file."""
+    """Table and record are parts before the file."""
     row = record(double)
     parts: Any = {
         "table_name": (None, "incident"),
@@ -81,8 +81,8 @@ def test_a_file_is_uploaded_as_a_form(double: ServiceNowDouble) -> None:
     assert requests.post(f"{double.url}{API}/upload", files=without, auth=("agent", "sandbox-1")).status_code == 400
 
 
-def test_metadata_are_the_recorded_ones(double: ServiceNowDouble) -> None:
-    """The same keys on upload, in the list and beside the bytes; constants are equal; names of headers, too."""
+def test_metadata_matches_the_recording(double: ServiceNowDouble) -> None:
+    """The same keys on upload, in the list and with the download; constants and header names are equal."""
     uploaded, listed = recorded("attachments", "Upload by /attachment/file"), recorded("attachments", "List of the rec")
     double.store.put("incident", {"sys_id": uploaded["request"]["query"]["table_sys_id"], "sys_class_name": "incident"})
     row = {"sys_id": uploaded["request"]["query"]["table_sys_id"]}
@@ -103,8 +103,8 @@ def test_metadata_are_the_recorded_ones(double: ServiceNowDouble) -> None:
     assert file.headers["Content-Type"] == download["Content-Type"]
 
 
-def test_rights_are_those_of_the_record(double: ServiceNowDouble) -> None:
-    """Whoever reads the record reads its files; whoever writes it adds and removes them."""
+def test_a_file_has_its_records_rights(double: ServiceNowDouble) -> None:
+    """Whoever can read the record can read its files; whoever can write it can add and delete them."""
     own, other = record(double), record(double, "INC0010001")
     mine = upload(double, own, who="requester")
     assert mine.status_code == 201
@@ -133,14 +133,14 @@ def test_rights_are_those_of_the_record(double: ServiceNowDouble) -> None:
         ({"table_sys_id": "0" * 32}, 404),
     ],
 )
-def test_what_is_wrong_with_an_upload(double: ServiceNowDouble, other: dict[str, str], status: int) -> None:
-    """Unknown tables, missing names, records that are not there."""
+def test_invalid_uploads(double: ServiceNowDouble, other: dict[str, str], status: int) -> None:
+    """Unknown tables, missing names, missing records."""
     assert upload(double, record(double), other=other).status_code == status
     assert double.rows("sys_attachment") == []
 
 
-def test_the_page_lists_a_record_s_files(double: ServiceNowDouble) -> None:
-    """By name, escaped, and they can be downloaded there by those who see the record."""
+def test_the_page_lists_a_records_files(double: ServiceNowDouble) -> None:
+    """By name, escaped; people who can see the record can download them."""
     row = record(double)
     made = upload(double, row, "<b>.txt").json()["result"]
     for who, status in (("agent", 200), ("requester", 200), ("approver", 404)):
@@ -156,7 +156,7 @@ def test_the_page_lists_a_record_s_files(double: ServiceNowDouble) -> None:
 
 
 def test_an_instance_limits_size_and_type(double: ServiceNowDouble) -> None:
-    """By its two properties: too large is a 400 with both numbers, a type that is not listed a 403."""
+    """By two properties: too large is a 400 with both numbers, an unlisted type is a 403."""
     limits = {"com.glide.attachment.max_size": "0.001", "glide.attachment.extensions": "txt, PNG"}
     for name, value in limits.items():
         made = send(double, "POST", "/api/now/table/sys_properties", {"name": name, "value": value}, "admin")
