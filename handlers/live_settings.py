@@ -115,7 +115,7 @@ class KeyRing:
             try:
                 self._store(self._live())
             except StorageFailed:
-                pass  # the storage says so itself; the report must not be refused for it
+                pass  # the storage logs it, and the report that was signed with this key is still accepted
 
     @property
     def newest(self) -> WebhookKey | None:

@@ -137,7 +137,7 @@ class World:
         self.running = Running.start(self.config, self.now, self.reserved.number)
 
     def settle(self) -> None:
-        """Wait until the service's errands are done."""
+        """Wait until the service's background work is done."""
         self.running.service.settle()
 
     def asked(self, *, method: str = "", path: str = "") -> list[dict[str, Any]]:

@@ -64,13 +64,11 @@ class OfferedOptions:
         self._lock = threading.Lock()
 
     def remember(self, person_id: str, options: Sequence[Option]) -> None:
-        """Keep the labels of one answer."""
         with self._lock:
             for option in options:
                 self._labels[person_id, option.value] = option.label
 
     def labelled(self, person_id: str, values: Values) -> Values:
-        """*values* with the labels of the choices."""
         with self._lock:
             labels = {
                 name: self._labels.get((person_id, value)) for name, value in values.items() if isinstance(value, str)
@@ -97,7 +95,6 @@ class LookupCache:
             return () if key in self._failed else self._known.get(key)
 
     def keep(self, key: Hashable, options: tuple[Option, ...]) -> None:
-        """Keep an answer."""
         with self._lock:
             self._known[key] = options
 
@@ -118,12 +115,10 @@ class OpenForms:
         self._lock = threading.Lock()
 
     def keep(self, state: str, form: Form) -> None:
-        """Keep the form that *state* was signed for."""
         with self._lock:
             self._forms[_digest(state)] = form
 
     def get(self, state: str) -> Form | None:
-        """The form of the dialog with that state."""
         with self._lock:
             return self._forms.get(_digest(state))
 

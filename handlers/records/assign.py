@@ -36,14 +36,14 @@ _pick_form = partial(pick_form, PATH, PICK_TITLE)
 
 @dataclass(frozen=True, kw_only=True)
 class AssignState(RecordRef):
-    """``unread``: ServiceNow didn't answer when the form opened, so the form doesn't show who has the record."""
+    """``unread``: ServiceNow didn't answer when the form opened, so the form doesn't show the current assignee."""
 
     unread: bool = False
 
 
 @calls.form(PATH, needs=Requirement.CONNECTED)
 def open_form(call: Call, context: Context) -> Reply:
-    """Show who has it. If ServiceNow doesn't answer in time, fields that are left empty don't change."""
+    """Show the current assignee. If ServiceNow doesn't answer in time, fields that are left empty don't change."""
     try:
         record = _read(call, context)
     except (Unanswered, Unreachable):
@@ -90,7 +90,7 @@ def assign(call: Call, context: Context) -> Reply:
 
 @calls.submit(TO_ME_PATH, needs=Requirement.CONNECTED)
 def assign_to_me(call: Call, context: Context) -> Reply:
-    """Assign it to the person who asks. If somebody else has it, ask for confirmation."""
+    """Assign the record to the person. If somebody else is the assignee, ask for confirmation."""
     seen = RecordRef.of(call)
     now = _read(call, context)
     if now is None:
@@ -138,7 +138,7 @@ def _columns(form: FormReader, now: Record, *, keep_empty: bool) -> dict[str, st
     The values to send to ServiceNow.
 
     Args:
-        keep_empty: Whether an empty field means no change, as in a command, or that nobody has the record.
+        keep_empty: Whether an empty field means no change, as in a command, or that the column is emptied.
     """
     names = [name for name in LOOKUPS if form.values.option(name) is not None or not keep_empty]
     columns = {name: _sys_id(form, name) for name in names}

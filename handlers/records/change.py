@@ -52,14 +52,9 @@ class ChangeState(FormState):
 
 
 @calls.form(PATH, needs=Requirement.CONNECTED)
-def open_form(call: Call, context: Context) -> Reply:
-    """Open the form."""
-    return _show(call, context, call.values)
-
-
 @calls.refresh(PATH, needs=Requirement.CONNECTED)
-def refresh(call: Call, context: Context) -> Reply:
-    """Show or hide the template when the type changes. Everything entered is kept."""
+def show_form(call: Call, context: Context) -> Reply:
+    """Show the form, with or without the template as the type requires. Everything entered is kept."""
     return _show(call, context, call.values)
 
 
@@ -105,7 +100,7 @@ def create(call: Call, context: Context) -> Reply:
 
 
 def _insert(context: Context, kind: str, columns: Mapping[str, str], template: str) -> Record:
-    """Use the Table API, which has no templates, if the instance lacks the Change Management API."""
+    """Without the Change Management API, use the Table API, which has no templates."""
     try:
         return context.servicenow.changes.create(kind, columns, template)
     except NotInstalled:

@@ -46,7 +46,6 @@ def channel_text(channel: Channel | None) -> str:
 
 
 def channel_text_of(context: Context, channel_id: str) -> str:
-    """The name of the channel with that id."""
     return channel_text(context.mattermost.visible_channels([channel_id]).get(channel_id))
 
 
