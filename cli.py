@@ -53,7 +53,7 @@ def serve() -> int:
     """Run the service until it is stopped."""
     # Imported here, so that `check` and `sandbox` start without the web server.
     from app import create_app
-    from web.server import Server
+    from web.server import GunicornServer
 
     config = _config()
     if config is None:
@@ -70,7 +70,7 @@ def serve() -> int:
             sys.exit(3)
         return service.app, service.close
 
-    Server(
+    GunicornServer(
         build,
         listen=config.listen,
         threads=config.threads,
@@ -106,7 +106,7 @@ def rotate_secret(user_name: str) -> int:
         return 2
     configure_logs("error", "console")
     try:
-        key = offline.rotate_secret(config, user_name)
+        key = offline.rotate_key(config, user_name)
     except InUse:
         print("The service runs and owns the storage: press New key in /servicenow setup, or stop it.", file=sys.stderr)
         return 1

@@ -23,7 +23,7 @@ class NoAdministrator(NotConnected):
     )
 
 
-def rotate_secret(config: Config, user_name: str, clock: Clock = time.time) -> WebhookKey:
+def rotate_key(config: Config, user_name: str, clock: Clock = time.time) -> WebhookKey:
     """
     Make a webhook key and write it to ServiceNow.
 

@@ -59,12 +59,12 @@ def serve_bare(answer: bytes, port: int) -> subprocess.Popen[bytes]:
     """The bare route behind the same server with the same settings, in a separate process."""
     code = f"""
 from flask import Flask, Response
-from web.server import Server
+from web.server import GunicornServer
 app = Flask("floor")
 @app.post("/bindings")
 def bindings():
     return Response({answer!r}, mimetype="application/json")
-Server(lambda: (app, lambda: None), listen="127.0.0.1:{port}", threads=32, graceful_timeout=5).run()
+GunicornServer(lambda: (app, lambda: None), listen="127.0.0.1:{port}", threads=32, graceful_timeout=5).run()
 """
     return subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
 

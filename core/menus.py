@@ -24,7 +24,7 @@ class Requirement(StrEnum):
 
 
 @dataclass(frozen=True)
-class Standing:
+class UserStatus:
     """A person's status, from the settings, one read of local storage, and the call itself."""
 
     configured: bool

@@ -65,7 +65,7 @@ class Match:
     A subscription that matched this change. Anyone with the role can write its row, so it is compared with the grant.
 
     Args:
-        filter_digest: See `core.subscriptions.digest_of`.
+        filter_digest: See `core.subscriptions.digest_filter`.
         events: All tokens of the row, not only those that matched.
         updated_on: Raw UTC time.
     """

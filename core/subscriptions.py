@@ -180,7 +180,7 @@ class Grant:
 
     def covers(self, *, channel_id: str, table: str, record_id: str, filter_digest: str) -> bool:
         """Whether a row with these columns is still the one that was granted."""
-        granted = (self.channel_id, self.table, self.record_id, digest_of(self.filter_query))
+        granted = (self.channel_id, self.table, self.record_id, digest_filter(self.filter_query))
         return granted == (channel_id, table, record_id, filter_digest)
 
 
@@ -208,7 +208,7 @@ class Filter:
         return self != Filter()
 
 
-def digest_of(filter_query: str) -> str:
+def digest_filter(filter_query: str) -> str:
     """SHA-256 of a filter in lower-case hex, as the component sends it; "" for no filter."""
     return hashlib.sha256(filter_query.encode()).hexdigest() if filter_query else ""
 

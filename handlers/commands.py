@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from core.calls import Kind
 from core.fields import Form, TextField
-from core.menus import Command, Entry, Menus, Requirement, Standing
+from core.menus import Command, Entry, Menus, Requirement, UserStatus
 from core.records import Column
 from forms.records.assign import ASSIGN_FLAGS
 from forms.records.change import change_flags
@@ -92,9 +92,9 @@ MENU_ACTIONS = (
 )
 
 
-def menus_of(standing: Standing, columns: Mapping[str, Column]) -> Menus:
+def menus_of(user_status: UserStatus, columns: Mapping[str, Column]) -> Menus:
     """
-    The commands and menu entries for a person with *standing*.
+    The commands and menu entries for a person with *user_status*.
 
     Args:
         columns: Columns of incident, for the choices of its flags.
@@ -111,19 +111,19 @@ def menus_of(standing: Standing, columns: Mapping[str, Column]) -> Menus:
                 administrators=calls.route(row.path, Kind.SUBMIT).needs is Requirement.ADMINISTRATOR,
             )
             for row in _COMMANDS
-            if _offered(standing, row.path, Kind.SUBMIT)
+            if _offered(user_status, row.path, Kind.SUBMIT)
         ],
-        channel_header=[entry for entry in _HEADER if _offered(standing, entry.path, entry.kind)],
-        post_menu=[entry for entry in _POST_MENU if _offered(standing, entry.path, entry.kind)],
+        channel_header=[entry for entry in _HEADER if _offered(user_status, entry.path, entry.kind)],
+        post_menu=[entry for entry in _POST_MENU if _offered(user_status, entry.path, entry.kind)],
     )
 
 
-def help_lines(standing: Standing) -> list[str]:
+def help_lines(user_status: UserStatus) -> list[str]:
     """One Markdown bullet per command that the person can use now."""
     return [
         f"- `/servicenow {row.words}{' ' + row.hint if row.hint else ''}`: {row.description}"
         for row in _COMMANDS
-        if _offered(standing, row.path, Kind.SUBMIT)
+        if _offered(user_status, row.path, Kind.SUBMIT)
     ]
 
 
@@ -131,5 +131,5 @@ def command_words() -> list[str]:
     return [row.words for row in _COMMANDS]
 
 
-def _offered(standing: Standing, path: str, kind: Kind) -> bool:
-    return standing.meets(calls.route(path, kind).needs)
+def _offered(user_status: UserStatus, path: str, kind: Kind) -> bool:
+    return user_status.meets(calls.route(path, kind).needs)

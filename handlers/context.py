@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.accounts import Account
 from core.calls import Person
-from core.menus import Standing
+from core.menus import UserStatus
 from core.signing import Signer
 from core.storage_ports import Stores
 from core.times import Clock, Deadline
@@ -86,7 +86,7 @@ class Context:
     Attributes:
         person: Who is asking. The host verified it.
         account: Their ServiceNow account as stored, even if it is suspended. None if there is none.
-        standing: Whether they are connected, an administrator, and so on.
+        user_status: Whether they are connected, an administrator, and so on.
         display_name: Their name in posts.
         servicenow: ServiceNow with their permissions.
         mattermost: Mattermost with the bot's session, and with theirs if the call carries one.
@@ -140,23 +140,23 @@ class Context:
         return (self.account.identity.time_zone if self.account else "") or "UTC"
 
     @cached_property
-    def standing(self) -> Standing:
+    def user_status(self) -> UserStatus:
         """A suspended account counts as connected once the OAuth client changed: the next use tries it (design §4)."""
-        return standing_of(self.account, self._clients, self.person)
+        return user_status_of(self.account, self._clients, self.person)
 
     @cached_property
     def servicenow(self) -> ServiceNowClient:
         return self._clients.servicenow_for(self.person.id, self.deadline)
 
 
-def standing_of(account: Account | None, clients: InstanceClients, person: Person) -> Standing:
-    """The standing of *person* with *account*. Reads nothing else, because every request for bindings needs it."""
+def user_status_of(account: Account | None, clients: InstanceClients, person: Person) -> UserStatus:
+    """The user_status of *person* with *account*. Reads nothing else, because every request for bindings needs it."""
     connected = (
         account is not None
         and account.instance == clients.instance.url
         and (not account.suspended or account.suspended_client != clients.oauth.client_fingerprint)
     )
-    return Standing(
+    return UserStatus(
         configured=not clients.instance.missing,
         linked=account is not None,
         connected=connected,

@@ -50,7 +50,7 @@ class Attempt:
     ``since`` is when it was first sent (Unix seconds). ``notes`` are sentences to append to the answer.
     """
 
-    def __init__(self, stored: FormResult, context: Context) -> None:
+    def __init__(self, context: Context, stored: FormResult) -> None:
         self._stored = stored
         self._context = context
         self._done = stored.done.split()
@@ -175,7 +175,7 @@ class Attempt:
         self._context.stores.form_results.put(self._stored)
 
 
-def once(form_id: str, context: Context, work: Callable[[Attempt], Text]) -> Text:
+def once(context: Context, form_id: str, work: Callable[[Attempt], Text]) -> Text:
     """
     Return the answer of *work*, or the first answer if the form is sent again.
 
@@ -190,7 +190,7 @@ def once(form_id: str, context: Context, work: Callable[[Attempt], Text]) -> Tex
             known = None
         if known is not None and known.text:
             return Text(known.text)
-        attempt = Attempt(known or _new(form_id, context), context)
+        attempt = Attempt(context, known or _new(context, form_id))
         reply = work(attempt)
         text = "\n\n".join((reply.text, *attempt.notes))
         attempt.answered(text)
@@ -202,5 +202,5 @@ def digest_of(content: str) -> str:
     return hashlib.sha256(" ".join(content.split()).encode("utf-8", "surrogatepass")).hexdigest() if content else ""
 
 
-def _new(form_id: str, context: Context) -> FormResult:
+def _new(context: Context, form_id: str) -> FormResult:
     return FormResult(form_id, context.person.id, "", "", "", "", stored_at=context.clock())

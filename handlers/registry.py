@@ -75,7 +75,7 @@ class Registry:
             GuestsOut: The person is a guest, and guests can't use the app.
         """
         route = self.route(call.path, call.kind)
-        _check(route.needs, call, context)
+        _check(call, context, route.needs)
         return route.handler(call, context)
 
     def has(self, path: str, kind: Kind) -> bool:
@@ -91,7 +91,7 @@ class Registry:
         return f"There is no such request. Did you mean `/servicenow {nearest[0]}`?" if nearest else None
 
 
-def _check(needs: Requirement, call: Call, context: Context) -> None:
+def _check(call: Call, context: Context, needs: Requirement) -> None:
     if needs is Requirement.NOTHING:
         return
     if needs is Requirement.ADMINISTRATOR:
@@ -105,7 +105,7 @@ def _check(needs: Requirement, call: Call, context: Context) -> None:
         raise NotConfigured(context.instance.missing, call.person.administrator)
     if needs in {Requirement.LINKED, Requirement.CONNECTED} and context.account is None:
         raise NotConnected("no account", context.settings.connect_address)
-    if needs is Requirement.CONNECTED and not context.standing.connected:
+    if needs is Requirement.CONNECTED and not context.user_status.connected:
         raise Suspended("account is suspended", context.settings.connect_address)
 
 

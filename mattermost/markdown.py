@@ -127,7 +127,7 @@ def first_words(message: str, most: int) -> str:
     return ""
 
 
-def unmarked(text: str) -> str:
+def plain_text(text: str) -> str:
     """Our Markdown as plain text, for example for errors in old servers' dialogs. Links keep their URLs."""
     return " ".join(" ".join(_plain_lines(text, addresses=True)).split())
 

@@ -12,7 +12,7 @@ from marshmallow import ValidationError, fields, validate
 
 from core.calls import Kind, Navigate, Options, Reply, Text
 from core.errors import AppError, InvalidInput, with_reference
-from mattermost.markdown import unmarked
+from mattermost.markdown import plain_text
 from mattermost.schemas import LooseSchema, optional_id, valid_id
 
 _DIRECT = re.compile(r"([a-z0-9]{26})__([a-z0-9]{26})")  # both people's ids
@@ -167,7 +167,7 @@ def write_dialog_error(
     others = " ".join(text for name, text in error.fields.items() if name not in elements)
     words = f"{error.user_message} {others}".strip()
     if not markdown:
-        words, mine = unmarked(words), {name: unmarked(text) for name, text in mine.items()}
+        words, mine = plain_text(words), {name: plain_text(text) for name, text in mine.items()}
     return {"error": with_reference(error, words, reference)} | ({"errors": mine} if mine else {})
 
 

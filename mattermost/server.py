@@ -28,7 +28,7 @@ class ServerFacts:
     trigger_key: str
 
 
-class Server:
+class MattermostServer:
     """Reads the facts of ``MATTERMOST_URL`` once an hour."""
 
     def __init__(self, client: MattermostClient, clock: Clock) -> None:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from core.errors import NotVerified
 from core.times import Clock
-from mattermost.server import Server
+from mattermost.server import MattermostServer
 
 LIFE_SECONDS = 60.0  # in both directions; Mattermost opens dialogs for 30
 _MOST_CHARACTERS = 1000
@@ -44,7 +44,7 @@ class Triggers:
         server: Has the key. It is read again when a signature fails, because keys change.
     """
 
-    def __init__(self, server: Server, clock: Clock) -> None:
+    def __init__(self, server: MattermostServer, clock: Clock) -> None:
         self._server = server
         self._clock = clock
         self._used: TTLCache[str, bool] = TTLCache(maxsize=100_000, ttl=2 * LIFE_SECONDS, timer=clock)

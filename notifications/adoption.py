@@ -19,7 +19,7 @@ from core.notices import Match
 from core.outbox import Parked
 from core.records import Column, Record
 from core.storage_ports import Accounts, ChannelGrants, ParkedSubscriptions
-from core.subscriptions import TABLE, Filter, Grant, digest_of, tokens
+from core.subscriptions import TABLE, Filter, Grant, digest_filter, tokens
 from core.tables import as_its_class
 from core.times import Clock, Deadline
 from core.upstream_errors import AccessDenied, NotInstalled, ServiceNowError
@@ -230,7 +230,7 @@ def match_of(row: Record) -> Match:
         user_id=row.value("user_id"),
         table=row.value("record_type"),
         record_id=row.value("record_id"),
-        filter_digest=digest_of(row.value("filter_query")),
+        filter_digest=digest_filter(row.value("filter_query")),
         events=tokens(row.value("subscription_events")),
         options=tokens(row.value("options")),
         created_by=row.value("sys_created_by"),

@@ -13,7 +13,7 @@ from typing import Any
 import requests
 
 from core.outbox import THREAD_LIFE, Thread
-from core.subscriptions import Grant, digest_of
+from core.subscriptions import Grant, digest_filter
 from storage.embedded import open_storage
 from storage.sealing import derive_keys
 from tests.world import World
@@ -95,7 +95,7 @@ def matching(grant: Grant, **more: Any) -> Json:
         "user_id": grant.owner_id,
         "record_type": grant.table,
         "record_id": grant.record_id,
-        "filter_digest": digest_of(grant.filter_query),
+        "filter_digest": digest_filter(grant.filter_query),
         "events": grant.events.split(","),
         "options": [one for one in grant.options.split(",") if one],
         "created_by": "agent",

@@ -116,6 +116,36 @@ def test_imports_in_a_folder_are_at_most_four_levels_deep() -> None:
     assert not {folder: depth for folder, depth in found.items() if depth > 4}
 
 
+def _answers_calls(node: ast.stmt) -> bool:
+    """Whether it is a handler, which is registered for a path and has no other caller."""
+    return isinstance(node, ast.FunctionDef) and ast.unparse(node.args) == "call: Call, context: Context"
+
+
+def test_one_name_has_one_meaning() -> None:
+    """No two modules of the product define the same public class or function; handlers are known by their paths."""
+    defined: dict[str, list[str]] = {}
+    for path in [one for package in sorted(OURS - {"sandbox"}) for one in modules(package)]:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not _answers_calls(node):
+                defined.setdefault(node.name, []).append(_name(path))
+    assert not {name: found for name, found in defined.items() if len(found) > 1 and not name.startswith("_")}
+
+
+def test_parameters_have_one_order() -> None:
+    """Functions take the call, the context and the attempt first, in this order."""
+    order = ["Call", "Context", "Attempt"]
+    offences = []
+    for path in [*modules("handlers"), *modules("web")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            taken = [ast.unparse(one.annotation) for one in node.args.args if one.annotation is not None]
+            first = sorted((one for one in taken if one in order), key=order.index)
+            if taken[: len(first)] != first:
+                offences.append(f"{path.relative_to(ROOT)}: {node.name}({', '.join(taken)})")
+    assert not offences
+
+
 def test_no_module_is_called_like_a_library() -> None:
     """A reader of ``from limits import`` has to know at once which module is meant."""
     installed = set(packages_distributions())

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from lxml import etree
 
-from updateset.payload import ACTION, DECLARATION, Record, payload, payload_hash
+from updateset.payload import ACTION, DECLARATION, ApplicationFile, payload_hash, record_xml
 from updateset.records import records
 from updateset.shapes import APP, APP_NAME, ORDER, SCOPE
 from updateset.tables import table_records
@@ -65,7 +65,7 @@ def build(release: Release) -> bytes:
     return (DECLARATION + etree.tostring(root, encoding="unicode") + "\n").encode()
 
 
-def _order(record: Record) -> tuple[int, bool]:
+def _order(record: ApplicationFile) -> tuple[int, bool]:
     """Sorts by kind, and a table's own definition and label before those of its columns."""
     return ORDER.index(record.kind), bool(record.values.get("element"))
 
@@ -92,8 +92,10 @@ def _descriptor(release: Release, name: str, sys_id: str, released_on: str) -> C
     }
 
 
-def _row(release: Release, set_name: str, descriptor: str, released_on: str, number: int, record: Record) -> Columns:
-    text, changed = payload(record, released_on=released_on)
+def _row(
+    release: Release, set_name: str, descriptor: str, released_on: str, number: int, record: ApplicationFile
+) -> Columns:
+    text, changed = record_xml(record, released_on=released_on)
     checksum = payload_hash(text)
     before = record.before
     if before is not None and not changed:

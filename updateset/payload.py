@@ -9,7 +9,7 @@ from pathlib import Path
 from lxml import etree
 
 from updateset.published import Published, published
-from updateset.shapes import APP_REF, SCOPE, Kind, Ref, Value
+from updateset.shapes import APP_REF, SCOPE, FileType, Ref, Value
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 ACTION = "INSERT_OR_UPDATE"
@@ -24,7 +24,7 @@ _LEFT_OUT = re.compile("|".join(rf"<{tag}(?: [^>]*)?/>|<{tag}(?: [^>]*)?>.*?</{t
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class ApplicationFile:
     """
     One record of the component.
 
@@ -36,7 +36,7 @@ class Record:
         policy: ``sys_policy``; ``read`` protects scripts.
     """
 
-    kind: Kind
+    kind: FileType
     sys_id: str
     values: Mapping[str, Value]
     target: str = ""
@@ -81,7 +81,7 @@ class Record:
         return published().get(self.update_name)
 
 
-def new_id(kind: Kind, key: str) -> str:
+def new_id(kind: FileType, key: str) -> str:
     """The sys_id of a record that version 2.1 doesn't have. It is the same in every release."""
     return hashlib.md5(f"{SCOPE}|{kind.table}|{key}".encode(), usedforsecurity=False).hexdigest()
 
@@ -91,7 +91,7 @@ def script(name: str) -> str:
     return (SCRIPTS / f"{name}.js").read_text(encoding="ascii").rstrip("\n")
 
 
-def payload(record: Record, *, released_on: str) -> tuple[str, bool]:
+def record_xml(record: ApplicationFile, *, released_on: str) -> tuple[str, bool]:
     """
     The record's document, and whether it differs from version 2.1.
 
@@ -116,7 +116,7 @@ def payload_hash(text: str) -> str:
     return str(value - (1 << 32) if value >> 31 else value)
 
 
-def _document(record: Record, created_on: str, updated_on: str, mod_count: int) -> str:
+def _document(record: ApplicationFile, created_on: str, updated_on: str, mod_count: int) -> str:
     kind = record.kind
     root = etree.Element("record_update")
     if not kind.handler:

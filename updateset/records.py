@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from updateset.payload import Record, new_id, script
+from updateset.payload import ApplicationFile, new_id, script
 from updateset.shapes import (
     APP,
     APPLICATION,
@@ -95,10 +95,10 @@ _PRIVILEGES = (
 )
 
 
-def records(version: str) -> Iterator[Record]:
+def records(version: str) -> Iterator[ApplicationFile]:
     """All these records. *version* is the release's."""
     yield _application(version)
-    yield Record(kind=ROLE, sys_id=USER_ROLE.value, values={"name": USER_ROLE.name, "suffix": "user"})
+    yield ApplicationFile(kind=ROLE, sys_id=USER_ROLE.value, values={"name": USER_ROLE.name, "suffix": "user"})
     yield from _events()
     yield from _includes()
     yield from _rest()
@@ -107,15 +107,15 @@ def records(version: str) -> Iterator[Record]:
     yield from _privileges()
 
 
-def _application(version: str) -> Record:
+def _application(version: str) -> ApplicationFile:
     text = "Tells Mattermost what happens to records that its channels subscribed to."
-    return Record(kind=APPLICATION, sys_id=APP, values={"short_description": text, "version": version})
+    return ApplicationFile(kind=APPLICATION, sys_id=APP, values={"short_description": text, "version": version})
 
 
-def _events() -> Iterator[Record]:
+def _events() -> Iterator[ApplicationFile]:
     for suffix, sys_id, table, description in _EVENTS:
         name = f"{SCOPE}.{suffix}"
-        yield Record(
+        yield ApplicationFile(
             kind=REGISTRATION,
             sys_id=sys_id or new_id(REGISTRATION, suffix),
             values={"description": description, "event_name": name, "suffix": suffix, "table": table},
@@ -123,9 +123,9 @@ def _events() -> Iterator[Record]:
         )
 
 
-def _includes() -> Iterator[Record]:
+def _includes() -> Iterator[ApplicationFile]:
     for name, sys_id, description in _INCLUDES:
-        yield Record(
+        yield ApplicationFile(
             kind=SCRIPT_INCLUDE,
             sys_id=sys_id or new_id(SCRIPT_INCLUDE, name),
             values={"api_name": f"{SCOPE}.{name}", "description": description, "name": name, "script": script(name)},
@@ -133,9 +133,9 @@ def _includes() -> Iterator[Record]:
         )
 
 
-def _rest() -> Iterator[Record]:
+def _rest() -> Iterator[ApplicationFile]:
     for definition, service in ((_STATES_API, "getstates"), (_COMPONENT_API, "component")):
-        yield Record(
+        yield ApplicationFile(
             kind=REST_API,
             sys_id=definition.value,
             values={
@@ -147,7 +147,7 @@ def _rest() -> Iterator[Record]:
         )
     for definition, name, sys_id, method, path, file in _RESOURCES:
         service = "getstates" if definition is _STATES_API else "component"
-        yield Record(
+        yield ApplicationFile(
             kind=REST_RESOURCE,
             sys_id=sys_id or new_id(REST_RESOURCE, f"{service}{path}"),
             values={
@@ -162,25 +162,27 @@ def _rest() -> Iterator[Record]:
         )
 
 
-def _rules() -> Iterator[Record]:
+def _rules() -> Iterator[ApplicationFile]:
     for name, sys_id, table, active in _RULES:
         values: dict[str, Value] = {"collection": table, "name": name}
         values |= {"script": script("rule")} if active else {"active": "false", "script": script("rule_retired")}
-        yield Record(kind=RULE, sys_id=sys_id or new_id(RULE, table), values=values, row_table=table)
+        yield ApplicationFile(kind=RULE, sys_id=sys_id or new_id(RULE, table), values=values, row_table=table)
 
 
-def _actions() -> Iterator[Record]:
+def _actions() -> Iterator[ApplicationFile]:
     for name, sys_id, suffix, file in _ACTIONS:
         event = f"{SCOPE}.{suffix}"
         values: dict[str, Value] = {"event_name": event, "name": name, "script": script(file or "action_retired")}
         if not file:
             values["active"] = "false"
-        yield Record(kind=SCRIPT_ACTION, sys_id=sys_id or new_id(SCRIPT_ACTION, suffix), values=values, row_table=event)
+        yield ApplicationFile(
+            kind=SCRIPT_ACTION, sys_id=sys_id or new_id(SCRIPT_ACTION, suffix), values=values, row_table=event
+        )
 
 
-def _privileges() -> Iterator[Record]:
+def _privileges() -> Iterator[ApplicationFile]:
     for target, type_, operation, sys_id in _PRIVILEGES:
-        yield Record(
+        yield ApplicationFile(
             kind=PRIVILEGE,
             sys_id=sys_id or new_id(PRIVILEGE, f"{operation}|{target}"),
             values={"operation": operation, "target_name": target, "target_type": type_},

@@ -36,7 +36,7 @@ DELIVERIES = f"{SCOPE}_delivery"  # the component's outbox
 
 
 @dataclass(frozen=True)
-class Kind:
+class FileType:
     """
     Records of one table of ServiceNow.
 
@@ -68,7 +68,7 @@ def _empty(names: str) -> dict[str, Value]:
     return dict.fromkeys(names.split(), "")
 
 
-APPLICATION = Kind(
+APPLICATION = FileType(
     "sys_app",
     "Custom Application",
     {
@@ -91,7 +91,7 @@ APPLICATION = Kind(
         "version": "",
     },
 )
-ROLE = Kind(
+ROLE = FileType(
     "sys_user_role",
     "Role",
     {
@@ -101,7 +101,7 @@ ROLE = Kind(
         "requires_subscription": "-1",
     },
 )
-TABLE = Kind(
+TABLE = FileType(
     "sys_db_object",
     "Table",
     {
@@ -118,7 +118,7 @@ TABLE = Kind(
     },
     name_from="label",
 )
-DICTIONARY = Kind(
+DICTIONARY = FileType(
     "sys_dictionary",
     "Dictionary",
     {
@@ -141,14 +141,14 @@ DICTIONARY = Kind(
     scripts=frozenset({"calculation"}),
     handler=True,
 )
-LABEL = Kind(
+LABEL = FileType(
     "sys_documentation",
     "Field Label",
     {**_empty("element help hint label name plural url url_target"), "language": "en"},
     handler=True,
     name_from="label",
 )
-ACL = Kind(
+ACL = FileType(
     "sys_security_acl",
     "Access Control",
     {
@@ -159,16 +159,16 @@ ACL = Kind(
     },
     scripts=frozenset({"script"}),
 )
-ACL_ROLE = Kind(
+ACL_ROLE = FileType(
     "sys_security_acl_role", "Access Roles", _empty("sys_security_acl sys_user_role transaction_id"), name_from=""
 )
-REGISTRATION = Kind(
+REGISTRATION = FileType(
     "sysevent_register",
     "Event Registration",
     _empty("caller_access description event_name fired_by queue suffix table"),
     name_from="event_name",
 )
-SCRIPT_INCLUDE = Kind(
+SCRIPT_INCLUDE = FileType(
     "sys_script_include",
     "Script Include",
     {
@@ -179,7 +179,7 @@ SCRIPT_INCLUDE = Kind(
     },
     scripts=frozenset({"script"}),
 )
-REST_API = Kind(
+REST_API = FileType(
     "sys_ws_definition",
     "Scripted REST API",
     {
@@ -192,7 +192,7 @@ REST_API = Kind(
         "produces": _FORMATS,
     },
 )
-REST_RESOURCE = Kind(
+REST_RESOURCE = FileType(
     "sys_ws_operation",
     "Scripted REST Resource",
     {
@@ -207,7 +207,7 @@ REST_RESOURCE = Kind(
     },
     scripts=frozenset({"operation_script"}),
 )
-RULE = Kind(
+RULE = FileType(
     "sys_script",
     "Business Rule",
     {
@@ -228,7 +228,7 @@ RULE = Kind(
     domain=True,
     translated=True,
 )
-SCRIPT_ACTION = Kind(
+SCRIPT_ACTION = FileType(
     "sysevent_script_action",
     "Script Action",
     {
@@ -240,7 +240,7 @@ SCRIPT_ACTION = Kind(
     scripts=frozenset({"script"}),
     domain=True,
 )
-PRIVILEGE = Kind(
+PRIVILEGE = FileType(
     "sys_scope_privilege",
     "Cross scope privilege",
     {

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from updateset.payload import Record, new_id, script
+from updateset.payload import ApplicationFile, new_id, script
 from updateset.shapes import (
     ACL,
     ACL_ROLE,
@@ -13,7 +13,7 @@ from updateset.shapes import (
     SCOPE,
     TABLE,
     USER_ROLE,
-    Kind,
+    FileType,
     Ref,
     Value,
 )
@@ -33,7 +33,7 @@ _TYPES = {
 
 
 @dataclass(frozen=True)
-class Column:
+class OwnColumn:
     """One column. *length* is in characters."""
 
     name: str
@@ -45,7 +45,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Access:
+class AccessControl:
     """
     Access to one operation, for users with *role* that the script, if any, accepts.
 
@@ -72,8 +72,8 @@ class OwnTable:
     plural: str
     sys_id: str
     readable: bool
-    columns: tuple[Column, ...]
-    access: tuple[Access, ...]
+    columns: tuple[OwnColumn, ...]
+    access: tuple[AccessControl, ...]
 
 
 COMPONENT_TABLES = (
@@ -84,32 +84,32 @@ COMPONENT_TABLES = (
         "f6ae121e2f30111063df52172799b6b5",
         True,
         (
-            Column("channel_id", "Channel ID", "Channel IDs", length=255),
-            Column("is_active", "Is Active", "Is Active", "boolean", default="true"),
-            Column("record_id", "Record ID", "Record IDs", length=255),
-            Column("record_type", "Record Type", "Record Types", length=255),
-            Column("server_url", "Server URL", "Server URLs", length=255),
-            Column("subscription_events", "Subscription Events", "Subscription Events", length=1000),
-            Column("type", "Type", "Types"),
-            Column("user_id", "User ID", "User IDs", length=255),
-            Column("name", "Name", "Names", length=100),
-            Column("filter_query", "Filter Query", "Filter Queries", length=4000),
-            Column("options", "Options", "Options", length=255),
-            Column("status", "Status", "Statuses"),
-            Column("status_reason", "Status Reason", "Status Reasons", length=255),
-            Column("filter_error", "Filter Error", "Filter Errors", length=255),
+            OwnColumn("channel_id", "Channel ID", "Channel IDs", length=255),
+            OwnColumn("is_active", "Is Active", "Is Active", "boolean", default="true"),
+            OwnColumn("record_id", "Record ID", "Record IDs", length=255),
+            OwnColumn("record_type", "Record Type", "Record Types", length=255),
+            OwnColumn("server_url", "Server URL", "Server URLs", length=255),
+            OwnColumn("subscription_events", "Subscription Events", "Subscription Events", length=1000),
+            OwnColumn("type", "Type", "Types"),
+            OwnColumn("user_id", "User ID", "User IDs", length=255),
+            OwnColumn("name", "Name", "Names", length=100),
+            OwnColumn("filter_query", "Filter Query", "Filter Queries", length=4000),
+            OwnColumn("options", "Options", "Options", length=255),
+            OwnColumn("status", "Status", "Statuses"),
+            OwnColumn("status_reason", "Status Reason", "Status Reasons", length=255),
+            OwnColumn("filter_error", "Filter Error", "Filter Errors", length=255),
         ),
         (
-            Access("create", USER_ROLE, "e5ff565e2f30111063df52172799b6ff", "6dff965e2f30111063df52172799b602"),
-            Access("read", USER_ROLE, "61ff965e2f30111063df52172799b61f", "29ff965e2f30111063df52172799b621"),
-            Access(
+            AccessControl("create", USER_ROLE, "e5ff565e2f30111063df52172799b6ff", "6dff965e2f30111063df52172799b602"),
+            AccessControl("read", USER_ROLE, "61ff965e2f30111063df52172799b61f", "29ff965e2f30111063df52172799b621"),
+            AccessControl(
                 "write",
                 USER_ROLE,
                 "61ff965e2f30111063df52172799b624",
                 "39ff965e2f30111063df52172799b626",
                 script="access_own_row",
             ),
-            Access(
+            AccessControl(
                 "delete",
                 USER_ROLE,
                 "fdff965e2f30111063df52172799b641",
@@ -125,16 +125,16 @@ COMPONENT_TABLES = (
         "62cf8dba2f40111063df52172799b6cb",
         False,
         (
-            Column("api_secret", "API Secret", "API Secrets", length=255),
-            Column("server_url", "Server URL", "Server URLs", length=255),
-            Column("key_id", "Key ID", "Key IDs"),
-            Column("signing_secret", "Signing Secret", "Signing Secrets", "password2", length=255),
+            OwnColumn("api_secret", "API Secret", "API Secrets", length=255),
+            OwnColumn("server_url", "Server URL", "Server URLs", length=255),
+            OwnColumn("key_id", "Key ID", "Key IDs"),
+            OwnColumn("signing_secret", "Signing Secret", "Signing Secrets", "password2", length=255),
         ),
         (
-            Access("create", ADMIN_ROLE, "5f60dd722f80111063df52172799b66d", "5360dd722f80111063df52172799b671"),
-            Access("read", ADMIN_ROLE, "d360dd722f80111063df52172799b674", "9b60dd722f80111063df52172799b676"),
-            Access("write", ADMIN_ROLE, "d360dd722f80111063df52172799b679", "9b60dd722f80111063df52172799b67b"),
-            Access("delete", ADMIN_ROLE, "d360dd722f80111063df52172799b67e", "9b60dd722f80111063df52172799b680"),
+            AccessControl("create", ADMIN_ROLE, "5f60dd722f80111063df52172799b66d", "5360dd722f80111063df52172799b671"),
+            AccessControl("read", ADMIN_ROLE, "d360dd722f80111063df52172799b674", "9b60dd722f80111063df52172799b676"),
+            AccessControl("write", ADMIN_ROLE, "d360dd722f80111063df52172799b679", "9b60dd722f80111063df52172799b67b"),
+            AccessControl("delete", ADMIN_ROLE, "d360dd722f80111063df52172799b67e", "9b60dd722f80111063df52172799b680"),
         ),
     ),
     OwnTable(
@@ -144,27 +144,27 @@ COMPONENT_TABLES = (
         "",
         False,
         (
-            Column("event_id", "Event ID", "Event IDs"),
-            Column("server_url", "Server URL", "Server URLs", length=255),
-            Column("body", "Body", "Bodies", length=262144),
-            Column("state", "State", "States"),
-            Column("attempts", "Attempts", "Attempts", "integer"),
-            Column("next_attempt", "Next Attempt", "Next Attempts", "glide_date_time"),
-            Column("last_status", "Last Status", "Last Statuses", "integer"),
-            Column("last_error", "Last Error", "Last Errors", length=255),
+            OwnColumn("event_id", "Event ID", "Event IDs"),
+            OwnColumn("server_url", "Server URL", "Server URLs", length=255),
+            OwnColumn("body", "Body", "Bodies", length=262144),
+            OwnColumn("state", "State", "States"),
+            OwnColumn("attempts", "Attempts", "Attempts", "integer"),
+            OwnColumn("next_attempt", "Next Attempt", "Next Attempts", "glide_date_time"),
+            OwnColumn("last_status", "Last Status", "Last Statuses", "integer"),
+            OwnColumn("last_error", "Last Error", "Last Errors", length=255),
         ),
         (
             # Only the component's own scripts write rows.
-            Access("create", ADMIN_ROLE, script="access_nobody", admin_overrides=False),
-            Access("read", ADMIN_ROLE),
-            Access("write", ADMIN_ROLE, script="access_nobody", admin_overrides=False),
-            Access("delete", ADMIN_ROLE, script="access_nobody", admin_overrides=False),
+            AccessControl("create", ADMIN_ROLE, script="access_nobody", admin_overrides=False),
+            AccessControl("read", ADMIN_ROLE),
+            AccessControl("write", ADMIN_ROLE, script="access_nobody", admin_overrides=False),
+            AccessControl("delete", ADMIN_ROLE, script="access_nobody", admin_overrides=False),
         ),
     ),
 )
 
 
-def table_records() -> Iterator[Record]:
+def table_records() -> Iterator[ApplicationFile]:
     """The records that define the tables: definitions, columns, labels, access controls."""
     for table in COMPONENT_TABLES:
         yield _table(table)
@@ -173,8 +173,8 @@ def table_records() -> Iterator[Record]:
             yield from _access(table, access)
 
 
-def _table(table: OwnTable) -> Record:
-    return Record(
+def _table(table: OwnTable) -> ApplicationFile:
+    return ApplicationFile(
         kind=TABLE,
         sys_id=table.sys_id or new_id(TABLE, table.name),
         values={
@@ -187,7 +187,7 @@ def _table(table: OwnTable) -> Record:
     )
 
 
-def _columns(table: OwnTable) -> Iterator[Record]:
+def _columns(table: OwnTable) -> Iterator[ApplicationFile]:
     collection: dict[str, Value] = {"name": table.name, "internal_type": _TYPES["collection"], "max_length": "40"}
     yield _named(DICTIONARY, table, "", collection, table.label)
     own_label: dict[str, Value] = {"name": table.name, "label": table.label, "plural": table.plural}
@@ -207,16 +207,16 @@ def _columns(table: OwnTable) -> Iterator[Record]:
         yield _named(LABEL, table, column.name, {"name": table.name, **label}, target)
 
 
-def _named(kind: Kind, table: OwnTable, element: str, values: dict[str, Value], target: str) -> Record:
+def _named(kind: FileType, table: OwnTable, element: str, values: dict[str, Value], target: str) -> ApplicationFile:
     """A record with an update name that consists of names. If version 2.1 has it, it keeps that sys_id."""
     new = new_id(kind, f"{table.name}|{element}")
-    record = Record(kind=kind, sys_id=new, values=values, target=target, row_table=table.name)
+    record = ApplicationFile(kind=kind, sys_id=new, values=values, target=target, row_table=table.name)
     return replace(record, sys_id=record.before.sys_id) if record.before is not None else record
 
 
-def _access(table: OwnTable, access: Access) -> Iterator[Record]:
+def _access(table: OwnTable, access: AccessControl) -> Iterator[ApplicationFile]:
     acl = access.acl or new_id(ACL, f"{table.name}|{access.operation}")
-    yield Record(
+    yield ApplicationFile(
         kind=ACL,
         sys_id=acl,
         values={
@@ -229,7 +229,7 @@ def _access(table: OwnTable, access: Access) -> Iterator[Record]:
         },
         row_table=table.name,
     )
-    yield Record(
+    yield ApplicationFile(
         kind=ACL_ROLE,
         sys_id=access.link or new_id(ACL_ROLE, f"{table.name}|{access.operation}"),
         values={"sys_security_acl": Ref(acl, table.name), "sys_user_role": access.role},

@@ -12,13 +12,13 @@ from flask.typing import ResponseReturnValue
 
 from core.calls import Call, Kind, Reply, Text
 from core.errors import UnknownRequest
-from core.menus import Standing
+from core.menus import UserStatus
 from core.tables import table_of
 from core.times import Deadline
 from handlers.account.connection import authorize, complete
 from handlers.account.reminders import remind_of_expiry
 from handlers.commands import menus_of
-from handlers.context import Context, standing_of
+from handlers.context import Context, user_status_of
 from handlers.registry import calls
 from mattermost.apps_bindings import write_bindings
 from mattermost.apps_framework import read_values, write
@@ -71,7 +71,7 @@ class AppsHost:
         caller = self.verifier.bindings(request)
         services = self.dispatcher.services
         account = services.stores.accounts.get(caller.person.id)
-        return _bindings(standing_of(account, services.live.current, caller.person))
+        return _bindings(user_status_of(account, services.live.current, caller.person))
 
     def next_steps(self) -> dict[str, Any]:
         """What to do after the app was installed or enabled."""
@@ -200,7 +200,7 @@ def _manifest(app_url: str) -> dict[str, object]:
 
 
 @lru_cache(maxsize=64)
-def _bindings(standing: Standing) -> bytes:
-    """The menus as JSON. They depend only on *standing*, so they are cached."""
-    menus = write_bindings(menus_of(standing, table_of("incident").base_columns))
+def _bindings(user_status: UserStatus) -> bytes:
+    """The menus as JSON. They depend only on *user_status*, so they are cached."""
+    menus = write_bindings(menus_of(user_status, table_of("incident").base_columns))
     return json.dumps({"type": "ok", "data": menus}, separators=(",", ":")).encode()

@@ -9,7 +9,7 @@ from flask import Request
 from core.errors import InvalidInput
 
 
-def payload(request: Request) -> Mapping[str, Any]:
+def json_body(request: Request) -> Mapping[str, Any]:
     """
     The JSON object of the body.
 

@@ -30,11 +30,11 @@ from mattermost.plain import (
     write_press_error,
 )
 from mattermost.plain_values import chosen_field, field_of, read_lookup, read_submission
-from mattermost.server import Server
+from mattermost.server import MattermostServer
 from mattermost.triggers import Triggers
 from web.dispatch import SECONDS, Dispatcher
 from web.errors import answer_errors, log_refusal, mark_verified
-from web.payload import payload
+from web.payload import json_body
 from web.plain_dialogs import Dialogs
 from web.plain_memory import LookupCache, OfferedOptions, People, UsedDialogs
 from web.plain_places import check_member, check_post, check_presser, own_card
@@ -57,7 +57,7 @@ class PlainHost:
     def __init__(self, dispatcher: Dispatcher, buttons: CardButtons, tokens: BotTokens) -> None:
         services = dispatcher.services
         clock, signer, url = services.clock, services.signer, services.settings.app_url + DIALOG_PATH
-        server = Server(dispatcher.client, clock)
+        server = MattermostServer(dispatcher.client, clock)
         self._dispatcher = dispatcher
         self._buttons = buttons
         self._tokens = tokens
@@ -139,7 +139,7 @@ class PlainHost:
                 done()
         except AppError as error:
             return self._dialogs.error(error, log_refusal(error), opened, sent, values)
-        self._confirm(reply, context)
+        self._confirm(context, reply)
         return {}
 
     def _look_up(self, sent: DialogRequest, opened: DialogState) -> dict[str, Any]:
@@ -210,7 +210,7 @@ class PlainHost:
             raise NotVerified("the plain host has no administrators")
         return self._dispatcher.dispatch(call, context)
 
-    def _confirm(self, reply: Reply, context: Context) -> None:
+    def _confirm(self, context: Context, reply: Reply) -> None:
         """Send a dialog's result as a direct message, because its answer has no text. Not if a thread shows it."""
         if isinstance(reply, Text) and reply.text and not reply.announced:
             text = reply.text
@@ -230,11 +230,11 @@ def plain_blueprint(host: PlainHost) -> Blueprint:
 
     @blueprint.post(PRESS_PATH)
     def press() -> ResponseReturnValue:
-        return jsonify(host.press(payload(request)))
+        return jsonify(host.press(json_body(request)))
 
     @blueprint.post(DIALOG_PATH)
     def dialog() -> ResponseReturnValue:
-        return jsonify(host.dialog(payload(request)))
+        return jsonify(host.dialog(json_body(request)))
 
     return blueprint
 
@@ -244,7 +244,7 @@ def _write_error(error: AppError, reference: str) -> dict[str, Any]:
     if request.path.endswith(PRESS_PATH):
         return write_press_error(error, reference)
     try:
-        looks_up = payload(request).get("type") == "dialog_lookup"
+        looks_up = json_body(request).get("type") == "dialog_lookup"
     except (AppError, HTTPException):  # it can't be read
         looks_up = False
     return write_options(Options()) if looks_up else write_dialog_error(error, reference, {})

@@ -10,13 +10,13 @@ from core.signing import Signer
 from core.times import Clock, Deadline
 from core.upstream_errors import MattermostRefused
 from mattermost.client import MattermostClient
-from mattermost.markdown import unmarked
+from mattermost.markdown import plain_text
 from mattermost.paths import api
 from mattermost.plain import DialogRequest, PressRequest, write_dialog_again, write_dialog_error
 from mattermost.plain_forms import filled, write_dialog
 from mattermost.plain_shapes import Abilities, clearable, elements_of, shape_of
 from mattermost.plain_values import held
-from mattermost.server import Server
+from mattermost.server import MattermostServer
 from mattermost.triggers import ExpiredTrigger
 from web.plain_memory import OfferedOptions, OpenForms
 from web.plain_states import SECONDS, DialogState, DialogStates
@@ -32,7 +32,13 @@ class Dialogs:
     """
 
     def __init__(
-        self, client: MattermostClient, server: Server, signer: Signer, url: str, offered: OfferedOptions, clock: Clock
+        self,
+        client: MattermostClient,
+        server: MattermostServer,
+        signer: Signer,
+        url: str,
+        offered: OfferedOptions,
+        clock: Clock,
     ) -> None:
         self.states = DialogStates(signer, clock)
         self._client = client
@@ -82,7 +88,7 @@ class Dialogs:
         if not abilities.steps:
             # An old server can't show it, so the form's header is shown above the fields that are open.
             words = form.header or "More is needed than this Mattermost version can ask for here."
-            return {"error": unmarked(f"{words} Use `/servicenow` instead.")}
+            return {"error": plain_text(f"{words} Use `/servicenow` instead.")}
         taken = held(sent.submission, opened.shape)
         then = replace(opened, path=form.path, state=form.state, shape=shape_of(form, abilities, taken))
         state = self._sign(then, form, sent.user_id)

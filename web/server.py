@@ -20,7 +20,7 @@ _OTHER_DESCRIPTORS = 400
 log = structlog.get_logger(__name__)
 
 
-class Server(BaseApplication):  # type: ignore[misc]
+class GunicornServer(BaseApplication):  # type: ignore[misc]
     """
     gunicorn, configured from Python. It keeps the socket, starts the worker, and forwards signals.
 

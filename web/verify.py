@@ -20,7 +20,7 @@ from mattermost.proofs import HEADER, acting_user_id
 from mattermost.token_owners import TokenOwners
 from web.background import Background, Every
 from web.errors import mark_verified
-from web.payload import payload
+from web.payload import json_body
 
 _INSTALL_AGAIN = (
     "The JWT secret that was entered is not the value of `MATTERMOST_APP_JWT_SECRET`, so the app doesn't work yet. "
@@ -57,7 +57,7 @@ class Verifier:
     def bindings(self, request: Request) -> Caller:
         """Require only the framework's token, because menus reveal and change nothing else."""
         person_id = self._token_person_id(request)
-        return self._caller(person_id, read_asker(payload(request)))
+        return self._caller(person_id, read_asker(json_body(request)))
 
     def call(self, request: Request) -> Caller:
         """
@@ -68,7 +68,7 @@ class Verifier:
             MattermostSilent, TooManyRequests: Mattermost couldn't be asked for the token's owner.
         """
         person_id = self._token_person_id(request)
-        caller = self._caller(person_id, read(payload(request)))
+        caller = self._caller(person_id, read(json_body(request)))
         token = caller.request.bot_access_token
         self._check_bot(token, person_id)
         mark_verified()
@@ -104,7 +104,7 @@ class Verifier:
             NotVerified, UnknownRequest: As `framework`.
         """
         named = acting_user_id(request.headers.get(HEADER, ""), self._jwt_secret, self._clock(), nobody=True)
-        incoming = read(payload(request))
+        incoming = read(json_body(request))
         _check_path(request, incoming)
         # An app that was installed with an older manifest sends an acting user.
         has_acting_user = named or incoming.acting_user is not None
@@ -141,7 +141,7 @@ class Verifier:
             person_id = self._token_person_id(request)
         except OtherSecret as error:
             raise OtherSecret(error.log_message, _INSTALL_AGAIN) from error
-        caller = self._caller(person_id, read(payload(request)))
+        caller = self._caller(person_id, read(json_body(request)))
         _check_path(request, caller.request)
         owner = self._owners.owner(caller.request.acting_user_access_token, asker=person_id, fresh=True)
         if owner.user_id != person_id or owner.is_bot or not owner.administrator:
@@ -173,7 +173,7 @@ class Verifier:
         if self._installations.get() is None:
             raise NotVerified("nothing is installed")
         named = self._token_person_id(request)
-        incoming = read(payload(request))
+        incoming = read(json_body(request))
         self._tokens.check_wake_up(named, str(incoming.values.get("rawQuery", "")))
         token = incoming.bot_access_token
         # The request contains our secret, so its token is checked even during a flood of other tokens.

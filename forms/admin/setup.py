@@ -10,7 +10,7 @@ PATH = "setup/steps"
 MIGRATION_PATH = "setup/takeover"
 
 
-class Mark(StrEnum):
+class StepStatus(StrEnum):
     """The result of a step, as a character that every font has."""
 
     DONE = "✓"
@@ -24,7 +24,7 @@ class Step:
     """``text`` says what was found, and the exact fix if there is something to do."""
 
     title: str
-    mark: Mark
+    status: StepStatus
     text: str
 
 
@@ -47,12 +47,12 @@ def setup_form(steps: Sequence[Step], buttons: Sequence[tuple[Button, str]], not
         buttons: The buttons that apply now, with their labels.
         notice: The result of the last press; "" when the form opens.
     """
-    lines = [f"{step.mark.value} **{step.title}**: {step.text}" for step in steps]
+    lines = [f"{step.status.value} **{step.title}**: {step.text}" for step in steps]
     header = "\n\n".join([notice, "---", *lines] if notice else lines)
     return _form(PATH, "Set up ServiceNow", header, buttons, state)
 
 
-def confirm_form(text: str, buttons: Sequence[tuple[Button, str]], state: str) -> Form:
+def confirm_migration_form(text: str, buttons: Sequence[tuple[Button, str]], state: str) -> Form:
     """Ask before subscriptions are migrated or moved back."""
     return _form(MIGRATION_PATH, "Plugin's subscriptions", text, buttons, state)
 

@@ -108,7 +108,7 @@ def detail_form(lines: Sequence[str], status: Status, *, state: str, listed: boo
     return Form(path=SHOW, title="Subscription", header="\n".join(lines), fields=[action], state=state)
 
 
-def confirm_form(subject: str, place: str, *, state: str) -> Form:
+def confirm_delete_form(subject: str, place: str, *, state: str) -> Form:
     """Ask before deleting. *subject* is Markdown, *place* is ``channel`` or ``conversation``."""
     buttons = [Option("Delete", "delete"), Option("Keep", "keep")]
     action = SelectField(name="action", label="Action", options=buttons, buttons=True)

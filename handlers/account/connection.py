@@ -54,7 +54,7 @@ def open_connect(call: Call, context: Context) -> Reply:
 def connect(call: Call, context: Context) -> Reply:
     """Show the link, because browsers can block a tab that a command opens."""
     address = context.settings.connect_address
-    if context.account is not None and context.standing.connected:
+    if context.account is not None and context.user_status.connected:
         return Text(
             f"You are connected as {person_line(context.account.identity)}. To use another account, "
             f"[connect again]({address}), or run `/servicenow disconnect` first."
@@ -180,7 +180,7 @@ def _revoke(context: Context, tokens: Tokens) -> bool:
 
 
 def _state_text(context: Context) -> str:
-    if context.standing.connected:
+    if context.user_status.connected:
         return "works"
     return f"ServiceNow no longer accepts it; [connect again]({context.settings.connect_address})"
 
@@ -205,7 +205,7 @@ def _welcome(call: Call, context: Context, account: Account) -> None:
         "What to do next: open the menu of a message and choose **Create ServiceNow incident**, press the "
         "ServiceNow icon in the app bar, or type one of these:",
         "",
-        help_text(replace(context.standing, linked=True, connected=True), account),
+        help_text(replace(context.user_status, linked=True, connected=True), account),
     ]
     try:
         context.mattermost.send_direct_message(call.person.id, "\n".join(lines))

@@ -8,7 +8,7 @@ import structlog
 from core.calls import Call, Reply, ShowForm
 from core.errors import InvalidInput, NotPermitted
 from core.menus import Requirement
-from forms.admin.setup import MIGRATION_PATH, PATH, Button, confirm_form, setup_form
+from forms.admin.setup import MIGRATION_PATH, PATH, Button, confirm_migration_form, setup_form
 from handlers.admin import migration
 from handlers.admin.configure import OLD_PLUGIN
 from handlers.admin.setup_checks import MOST_COUNTED, Findings, check_setup, count_text
@@ -154,7 +154,7 @@ def _confirm(call: Call, context: Context, button: Button) -> Reply:
             f"{count_text(count)} reported to this service since they were taken over. Give them back to the plugin's "
             "address? Here they end. The plugin gets them only while the component in ServiceNow is of version 2.1."
         )
-        return ShowForm(confirm_form(text, [(button, "Give back"), cancel], state))
+        return ShowForm(confirm_migration_form(text, [(button, "Give back"), cancel], state))
     _check_plugin_is_off(context)
     rows = context.servicenow.component().foreign_rows(context.settings.mattermost_url, MOST_COUNTED)
     if not rows:
@@ -164,7 +164,7 @@ def _confirm(call: Call, context: Context, button: Button) -> Reply:
         "reported here. Those go on at once whose creator has connected a ServiceNow account here and may post in the "
         "channel; the others wait. All of it can be given back."
     )
-    return ShowForm(confirm_form(text, [(button, "Take over"), cancel], state))
+    return ShowForm(confirm_migration_form(text, [(button, "Take over"), cancel], state))
 
 
 def _check_plugin_is_off(context: Context) -> None:

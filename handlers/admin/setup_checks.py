@@ -12,7 +12,7 @@ from core.instance import OLD_VERSION, VERSION, AuthRow
 from core.subscriptions import ROLE
 from core.times import time_text
 from core.upstream_errors import AccessDenied, MattermostError, NotInstalled, ServiceNowError
-from forms.admin.setup import Mark, Step
+from forms.admin.setup import Step, StepStatus
 from handlers.admin.configure import OLD_PLUGIN
 from handlers.admin.webhook_keys import choose_row
 from handlers.context import Context
@@ -56,8 +56,8 @@ class Findings:
         """Whether the component is as new as this service needs."""
         return version_of(self.version) >= version_of(VERSION)
 
-    def add(self, title: str, mark: Mark, text: str) -> None:
-        self.steps.append(Step(title, mark, text))
+    def add(self, title: str, status: StepStatus, text: str) -> None:
+        self.steps.append(Step(title, status, text))
 
 
 def check_setup(context: Context) -> Findings:
@@ -65,22 +65,22 @@ def check_setup(context: Context) -> Findings:
     found = Findings()
     if context.instance.missing:
         names = ", ".join(f"`{name}`" for name in context.instance.missing)
-        found.add("Instance and OAuth client", Mark.TO_DO, f"missing are {names}. Run `/servicenow configure`.")
+        found.add("Instance and OAuth client", StepStatus.TO_DO, f"missing are {names}. Run `/servicenow configure`.")
         return found
-    found.add("Instance and OAuth client", Mark.DONE, f"{context.instance.url}, set.")
+    found.add("Instance and OAuth client", StepStatus.DONE, f"{context.instance.url}, set.")
     try:
         component = context.servicenow.component()
         found.version = component.version()
-        found.add("OAuth works", Mark.DONE, "ServiceNow answers with your account.")
+        found.add("OAuth works", StepStatus.DONE, "ServiceNow answers with your account.")
         for check in (_component, _role, _key, _webhook, _plugin):
             check(context, found, component)
     except NotConnected:
         connect = context.settings.connect_address
         text = f"[connect your account]({connect}), one that is an administrator in ServiceNow, then come back."
-        found.add("OAuth works", Mark.TO_DO, text)
+        found.add("OAuth works", StepStatus.TO_DO, text)
     except ServiceNowError as error:
         log.warning("setup not checked", error=type(error).__name__, reason=error.log_message)
-        found.add("ServiceNow answers", Mark.TO_DO, error.user_message)
+        found.add("ServiceNow answers", StepStatus.TO_DO, error.user_message)
     return found
 
 
@@ -103,15 +103,15 @@ def _component(context: Context, found: Findings, _component: ComponentClient) -
     how = f"download {link}; {_IMPORT}"
     if found.current:
         newer = "" if found.version == VERSION else f", newer than this service's {VERSION}"
-        found.add(title, Mark.DONE, f"version {found.version}{newer}. To import it elsewhere: {link}.")
+        found.add(title, StepStatus.DONE, f"version {found.version}{newer}. To import it elsewhere: {link}.")
     elif not found.version:
-        found.add(title, Mark.TO_DO, f"it is not installed. To install it: {how}")
+        found.add(title, StepStatus.TO_DO, f"it is not installed. To install it: {how}")
     else:
         name, ends = f"version {found.version}", ""
         if found.version == OLD_VERSION:
             name, ends = "the plugin's, version 2.1", " From then on the plugin gets no notices any more."
         text = f"it is {name}; needed is {VERSION}. To upgrade, which keeps every row: {how}{ends}"
-        found.add(title, Mark.TO_DO, text)
+        found.add(title, StepStatus.TO_DO, text)
 
 
 def _role(context: Context, found: Findings, component: ComponentClient) -> None:
@@ -120,17 +120,17 @@ def _role(context: Context, found: Findings, component: ComponentClient) -> None
         "Everybody who subscribes channels needs it."
     )
     if not found.version:
-        found.add("Role", Mark.WAITS, f"`{ROLE}` comes with the component.")
+        found.add("Role", StepStatus.WAITS, f"`{ROLE}` comes with the component.")
     elif component.may_subscribe():
-        found.add("Role", Mark.DONE, f"your account may manage subscriptions. To give `{ROLE}` to others: {how}")
+        found.add("Role", StepStatus.DONE, f"your account may manage subscriptions. To give `{ROLE}` to others: {how}")
     else:
-        found.add("Role", Mark.TO_DO, f"your account lacks `{ROLE}`. {how}")
+        found.add("Role", StepStatus.TO_DO, f"your account lacks `{ROLE}`. {how}")
 
 
 def _key(context: Context, found: Findings, component: ComponentClient) -> None:
     title, old = "Webhook key", bool(context.services.legacy_webhook.ends_at)
     if not found.current and not (found.version and old):
-        found.add(title, Mark.WAITS, "needs the current component.")
+        found.add(title, StepStatus.WAITS, "needs the current component.")
         return
     try:
         rows = component.auth_rows(context.settings.app_url)
@@ -139,7 +139,7 @@ def _key(context: Context, found: Findings, component: ComponentClient) -> None:
             "your ServiceNow account may not read the component's keys. Somebody who is an administrator in both "
             "Mattermost and ServiceNow has to run this."
         )
-        found.add(title, Mark.TO_DO, text)
+        found.add(title, StepStatus.TO_DO, text)
         return
     found.may_write_keys = True
     found.row = choose_row(rows)
@@ -152,33 +152,35 @@ def _key(context: Context, found: Findings, component: ComponentClient) -> None:
     found.to_write = old_lacks or (newest is not None and held != newest.key_id)
     if old_lacks:
         text = "the component of version 2.1 has no secret for this service yet. Press **Write key**."
-        found.add("Reports of version 2.1", Mark.TO_DO, text)
+        found.add("Reports of version 2.1", StepStatus.TO_DO, text)
     if not found.current:
         return
     if newest is None:
-        found.add(title, Mark.TO_DO, "there is none yet. Press **New key**.")
+        found.add(title, StepStatus.TO_DO, "there is none yet. Press **New key**.")
     elif held == newest.key_id:
-        found.add(title, Mark.DONE, f"ServiceNow signs with `{held}`.")
+        found.add(title, StepStatus.DONE, f"ServiceNow signs with `{held}`.")
     elif found.key_in_place:
         text = (
             f"ServiceNow signs with `{held}`, which still counts; the newest is `{newest.key_id}`. Press **Write key**."
         )
-        found.add(title, Mark.TO_DO, text)
+        found.add(title, StepStatus.TO_DO, text)
     else:
         what = f"`{held}`, which is refused here" if held else "none"
-        found.add(title, Mark.TO_DO, f"ServiceNow has {what}. Press **Write key**; reports that wait there come later.")
+        found.add(
+            title, StepStatus.TO_DO, f"ServiceNow has {what}. Press **Write key**; reports that wait there come later."
+        )
 
 
 def _webhook(context: Context, found: Findings, component: ComponentClient) -> None:
     title = "Reports reach this service"
     used = max((key.used_at for key in context.services.keys.accepted()), default=0.0)
     if used:
-        found.add(title, Mark.DONE, f"the last one came on {time_text(used)}.")
+        found.add(title, StepStatus.DONE, f"the last one came on {time_text(used)}.")
     elif found.current and found.key_in_place:
         text = f"none came yet. Press **Send a test**; ServiceNow has to reach `{context.settings.app_url}`."
-        found.add(title, Mark.TO_DO, text)
+        found.add(title, StepStatus.TO_DO, text)
     else:
-        found.add(title, Mark.WAITS, "needs the component and the key.")
+        found.add(title, StepStatus.WAITS, "needs the component and the key.")
 
 
 def _plugin(context: Context, found: Findings, component: ComponentClient) -> None:
@@ -187,7 +189,7 @@ def _plugin(context: Context, found: Findings, component: ComponentClient) -> No
         found.plugin_runs = context.mattermost.plugin_runs(OLD_PLUGIN)
     except MattermostError as error:
         log.warning("plugins not readable", reason=error.log_message)
-        found.add(title, Mark.NOTE, "Mattermost did not say whether it runs. Check again in a minute.")
+        found.add(title, StepStatus.NOTE, "Mattermost did not say whether it runs. Check again in a minute.")
         return
     if found.current or (found.version and context.services.legacy_webhook.ends_at):
         try:
@@ -200,14 +202,16 @@ def _plugin(context: Context, found: Findings, component: ComponentClient) -> No
             "it runs, and reports of version 2.1 are taken here as well, so notices are posted twice. Disable the "
             "plugin, or switch **Accept update set v2.1** off in `/servicenow configure`."
         )
-        found.add(title, Mark.TO_DO, text)
+        found.add(title, StepStatus.TO_DO, text)
     elif found.plugin_runs:
         text = "it still runs. Disable it under **System Console > Plugins** before anything of it is taken over."
-        found.add(title, Mark.NOTE, f"{text} {count} reported to it." if found.foreign else text)
+        found.add(title, StepStatus.NOTE, f"{text} {count} reported to it." if found.foreign else text)
     elif found.foreign:
-        found.add(title, Mark.TO_DO, f"it does not run any more; {count} still reported to it. Press **Take over**.")
+        found.add(
+            title, StepStatus.TO_DO, f"it does not run any more; {count} still reported to it. Press **Take over**."
+        )
     else:
-        found.add(title, Mark.DONE, "it does not run, and no subscription is reported to it.")
+        found.add(title, StepStatus.DONE, "it does not run, and no subscription is reported to it.")
 
 
 def count_text(count: int) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import structlog
 
@@ -27,7 +26,6 @@ from forms.records.change import (
 from handlers.context import Context
 from handlers.form_reader import FormReader
 from handlers.form_state import FormState
-from handlers.idempotency import Attempt
 from handlers.records.create import create_record
 from handlers.records.field_errors import field_errors
 from handlers.reference_fields import Find, answer_lookup, finder
@@ -92,7 +90,7 @@ def create(call: Call, context: Context) -> Reply:
             state,
             TABLE,
             columns,
-            then=partial(_check, context, kind, columns),
+            then=lambda _attempt, record: _check(context, kind, columns, record),
             insert=lambda sent: _insert(context, kind, sent, template),
         )
     except Refused as refusal:
@@ -110,7 +108,7 @@ def _insert(context: Context, kind: str, columns: Mapping[str, str], template: s
         return context.servicenow.create(TABLE, {**columns, "type": kind})
 
 
-def _check(context: Context, kind: str, columns: Mapping[str, str], record: Record, _attempt: Attempt) -> str:
+def _check(context: Context, kind: str, columns: Mapping[str, str], record: Record) -> str:
     """Tell if ServiceNow changed the type, and what its own check for conflicts found."""
     parts: list[str] = []
     if (made := record.value("type")) and made != kind:

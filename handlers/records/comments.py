@@ -100,7 +100,7 @@ def _add(call: Call, context: Context, state: CommentsState) -> Text:
         words = _WORDS[element]
         return announce(call, context, after, f"added {words}", f"Added {words} to {link_to(context, after)}.")
 
-    return once(state.form_id, context, work)
+    return once(context, state.form_id, work)
 
 
 def _show(

@@ -33,7 +33,7 @@ def create_record(
     state: FormState,
     table: str,
     columns: Mapping[str, str],
-    then: Callable[[Record, Attempt], str] = lambda _record, _attempt: "",
+    then: Callable[[Attempt, Record], str] = lambda _attempt, _record: "",
     insert: Callable[[Mapping[str, str]], Record] | None = None,
 ) -> Text:
     """
@@ -54,11 +54,11 @@ def create_record(
         sent = {**columns, "correlation_id": state.form_id}
         record = _insert(context, attempt, table, sent, insert)
         text = _confirmation(context, record, _post_card(context, attempt, state, record))
-        text += then(record, attempt)
+        text += then(attempt, record)
         log.info("record created", table=table, sys_id=record.sys_id, person=context.person.id)
         return Text(text)
 
-    return once(state.form_id, context, work)
+    return once(context, state.form_id, work)
 
 
 def _insert(

@@ -82,10 +82,10 @@ def create(call: Call, context: Context) -> Reply:
         raise field_errors(context, TABLE, known, refusal) from refusal
 
 
-def _follow_up(call: Call, context: Context, state: IncidentState) -> Callable[[Record, Attempt], str]:
+def _follow_up(call: Call, context: Context, state: IncidentState) -> Callable[[Attempt, Record], str]:
     """Everything else that the form asks for. If it fails, the confirmation says so."""
 
-    def follow_up(record: Record, attempt: Attempt) -> str:
+    def follow_up(attempt: Attempt, record: Record) -> str:
         paragraphs = attach_thread(call, context, attempt, record)
         if call.values.flag("subscribe"):
             paragraphs.append(subscribe_to_new(context, record, state.channel_id, f"{state.form_id}-subscription"))

@@ -66,7 +66,7 @@ def add(call: Call, context: Context) -> Reply:
         log.info("message added", table=record.table, sys_id=record.sys_id, person=context.person.id)
         return Text(text)
 
-    return once(state.form_id, context, work)
+    return once(context, state.form_id, work)
 
 
 class PartlyAdded(AppError):

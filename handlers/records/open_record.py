@@ -31,10 +31,10 @@ def open_record(call: Call, context: Context) -> Reply:
 
 def _read(call: Call, context: Context) -> Record | None:
     option = call.values.option(RECORD)
-    return resolve_record(context, _number_in(option, context)) if option else None
+    return resolve_record(context, _number_in(context, option)) if option else None
 
 
-def _number_in(option: Option, context: Context) -> Option:
+def _number_in(context: Context, option: Option) -> Option:
     """The first record number in typed text, such as “look at INC0010001”. Choices from a list stay as they are."""
     numbers = numbers_in(option.value, context.settings.shared_tables)
     _, mark = unmarked(option.value)

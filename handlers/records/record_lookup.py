@@ -81,7 +81,7 @@ def read_record(context: Context, table: str, sys_id: str, more: Sequence[str] =
     if table not in shared_table_names(context):
         raise NotShared(f"table {table[:80]!r}")
     record = context.servicenow.records.read(table, sys_id, (*table_of(table).card_columns, *more))
-    return _check_shared(record, context)
+    return _check_shared(context, record)
 
 
 def search_records(context: Context, words: str, tables: Sequence[str]) -> tuple[Option, ...]:
@@ -121,7 +121,7 @@ def resolve_record(context: Context, option: Option, more: Sequence[str] = ()) -
         return read_record(context, chosen[1], chosen[2], more)
     words, mark = unmarked(" ".join(option.value.split()))
     if number := as_number(words):
-        return _find_by_number(number, mark, context, more)
+        return _find_by_number(context, number, mark, more)
     if len(words) < LEAST_CHARACTERS:
         raise NoSuchRecord("Type a number such as INC0010001, or at least two letters of the record's text.")
     match search_records(context, words, shared_table_names(context)):
@@ -139,7 +139,7 @@ def _names(option: Option) -> set[str]:
     return {option.label.casefold(), option.word.casefold()}
 
 
-def _find_by_number(number: str, mark: str, context: Context, more: Sequence[str]) -> Record:
+def _find_by_number(context: Context, number: str, mark: str, more: Sequence[str]) -> Record:
     names = shared_table_names(context)
     found = context.servicenow.records.with_number(number, names)
     match [record for record in found if record.sys_id.endswith(mark)]:
@@ -147,14 +147,14 @@ def _find_by_number(number: str, mark: str, context: Context, more: Sequence[str
             raise NoSuchRecord(f"ServiceNow has no record {number}, or your account may not see it.")
         case [record]:
             if not more and table_of_number(number) == record.table:
-                return _check_shared(record, context)
+                return _check_shared(context, record)
             return read_record(context, record.table, record.sys_id, more)  # with the columns of its own table
         case several:
             names_of = list_names(_as_options(several))
             raise NoSuchRecord(f"Several records bear the number {number}: {names_of}. Choose one from the list.")
 
 
-def _check_shared(record: Record, context: Context) -> Record:
+def _check_shared(context: Context, record: Record) -> Record:
     """Return *record* if its class is shared, because a row that was read from a parent table can be of any class."""
     if record.table not in shared_table_names(context):
         raise NotShared(f"class {record.table[:80]!r}")

@@ -100,7 +100,7 @@ def share(call: Call, context: Context) -> Reply:
         log.info("record shared", table=record.table, sys_id=record.sys_id, person=context.person.id)
         return Text(text)
 
-    return once(state.form_id, context, work)
+    return once(context, state.form_id, work)
 
 
 def _run_command(call: Call, context: Context) -> Reply:

@@ -23,7 +23,7 @@ class Description:
     filter: str = ""
 
 
-def announce(
+def announce_subscription(
     context: Context, subscription: Subscription, did: str, description: Description, pending_post_id: str
 ) -> str:
     """

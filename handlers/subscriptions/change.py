@@ -14,7 +14,7 @@ from core.upstream_errors import AccessDenied
 from handlers.confirmed import MayBeSaved, confirmed
 from handlers.context import Context
 from handlers.idempotency import Attempt, once
-from handlers.subscriptions.announcements import Description, announce
+from handlers.subscriptions.announcements import Description, announce_subscription
 from handlers.subscriptions.duplicates import AlreadySubscribed, find_duplicates, one_at_a_time
 from handlers.subscriptions.permissions import NotTheCreator, check_may_manage, new_grant, rows_of
 from handlers.subscriptions.text import events_text
@@ -42,12 +42,14 @@ def change(context: Context, before: Subscription, after: Subscription, descript
                     raise AlreadySubscribed(others[0])
             update(context, before, after, creator=creator, record_read=True)
         post_id = f"{context.person.id}:{form_id}"
-        problem = announce(context, after, "changed a subscription of this {place}", description, post_id)
+        problem = announce_subscription(context, after, "changed a subscription of this {place}", description, post_id)
         if after.channel_id != before.channel_id:
-            announce(context, before, "moved a subscription away from this {place}", description, f"{post_id}:old")
+            announce_subscription(
+                context, before, "moved a subscription away from this {place}", description, f"{post_id}:old"
+            )
         return Text(f"Saved: {description.subject} ({events_text(after.events)}).{problem}")
 
-    return once(form_id, context, work).text
+    return once(context, form_id, work).text
 
 
 def update(

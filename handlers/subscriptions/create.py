@@ -18,7 +18,7 @@ from core.upstream_errors import OldComponent, ServiceNowError
 from handlers.confirmed import MayBeSaved
 from handlers.context import Context
 from handlers.idempotency import Attempt, once
-from handlers.subscriptions.announcements import Description, announce, place_word
+from handlers.subscriptions.announcements import Description, announce_subscription, place_word
 from handlers.subscriptions.duplicates import AlreadySubscribed, check_granted, find_duplicates, one_at_a_time
 from handlers.subscriptions.permissions import new_grant, rows_of
 from handlers.subscriptions.text import events_text, subject
@@ -41,7 +41,7 @@ class HalfDone(AppError):
         )
 
 
-def create(context: Context, wanted: Subscription, description: Description, form_id: str) -> str:
+def create_subscription(context: Context, wanted: Subscription, description: Description, form_id: str) -> str:
     """
     Save *wanted*, which was checked, and return the confirmation.
 
@@ -70,11 +70,13 @@ def create(context: Context, wanted: Subscription, description: Description, for
             except AppError:
                 attempt.discard("row")
                 raise
-        problem = announce(context, stored, "subscribed this {place}", description, f"{context.person.id}:{form_id}")
+        problem = announce_subscription(
+            context, stored, "subscribed this {place}", description, f"{context.person.id}:{form_id}"
+        )
         log.info("subscribed", subscription=stored.sys_id, person=context.person.id)
         return Text(f"Subscribed: {description.subject} ({events_text(stored.events)}).{problem}")
 
-    return once(form_id, context, work).text
+    return once(context, form_id, work).text
 
 
 def subscribe_to_new(context: Context, record: Record, channel_id: str, form_id: str) -> str:
@@ -87,7 +89,7 @@ def subscribe_to_new(context: Context, record: Record, channel_id: str, form_id:
         events=tuple(event.value for event in _EVENTS_OF_NEW_RECORD),
     )
     try:
-        return create(context, wanted, Description(subject(context, wanted, record)), form_id)
+        return create_subscription(context, wanted, Description(subject(context, wanted, record)), form_id)
     except AppError as error:
         log.warning("new record not subscribed", table=record.table, sys_id=record.sys_id, reason=error.log_message)
         place = place_word(context, channel_id)

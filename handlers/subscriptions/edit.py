@@ -10,7 +10,7 @@ from handlers.context import Context
 from handlers.reference_fields import answer_lookup, look_up_reference
 from handlers.registry import calls
 from handlers.subscriptions.change import change
-from handlers.subscriptions.create import create
+from handlers.subscriptions.create import create_subscription
 from handlers.subscriptions.detail import show_detail
 from handlers.subscriptions.duplicates import AlreadySubscribed
 from handlers.subscriptions.form import open_new, open_stored, show_form
@@ -37,7 +37,7 @@ def add(call: Call, context: Context) -> Reply:
     if call.values.text("action") == TEST:
         return show_form(call, context, ADD, call.values, header=_would_have_matched(context, wanted))
     try:
-        return Text(create(context, wanted, description, EditState.of(call).form_id))
+        return Text(create_subscription(context, wanted, description, EditState.of(call).form_id))
     except AlreadySubscribed as error:
         return show_detail(call, context, error.existing, note=error.user_message)
 

@@ -11,10 +11,10 @@ from core.errors import InvalidInput, StorageFailed
 from core.menus import Requirement
 from core.subscriptions import Status, Subscription
 from core.upstream_errors import AccessDenied, NotAccepted, NotFound, NotInstalled, ServiceNowError
-from forms.subscriptions.list import DELETE, PAUSE, RESUME, SEND_TEST, SHOW, confirm_form
+from forms.subscriptions.list import DELETE, PAUSE, RESUME, SEND_TEST, SHOW, confirm_delete_form
 from handlers.context import Context
 from handlers.registry import calls
-from handlers.subscriptions.announcements import Description, announce, place_word
+from handlers.subscriptions.announcements import Description, announce_subscription, place_word
 from handlers.subscriptions.change import update
 from handlers.subscriptions.detail import show_detail
 from handlers.subscriptions.form import open_stored
@@ -160,7 +160,7 @@ def _confirm(call: Call, context: Context, sys_id: str) -> Reply:
     stored, _ = read_managed(context, sys_id)
     about = subject(context, stored, read_title(context, stored))
     state = DetailState.of(call).about(sys_id).signed(context, DELETE)
-    return ShowForm(confirm_form(about, place_word(context, stored.channel_id), state=state))
+    return ShowForm(confirm_delete_form(about, place_word(context, stored.channel_id), state=state))
 
 
 def _delete(context: Context, state: DetailState) -> str:
@@ -179,7 +179,7 @@ def _delete(context: Context, state: DetailState) -> str:
         log.warning("grant of a deleted subscription stays", subscription=state.sys_id, reason=error.log_message)
     log.info("subscription deleted", subscription=state.sys_id, person=context.person.id)
     post_id = f"{context.person.id}:{state.form_id}"
-    problem = announce(context, stored, "removed a subscription of this {place}", description, post_id)
+    problem = announce_subscription(context, stored, "removed a subscription of this {place}", description, post_id)
     return f"Deleted: {description.subject}.{problem}"
 
 

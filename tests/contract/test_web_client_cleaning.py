@@ -11,7 +11,7 @@ import pytest
 
 from core.calls import Values
 from core.fields import Form, Option
-from core.menus import Standing
+from core.menus import UserStatus
 from core.records import Choice, Column
 from core.subscriptions import Status
 from core.tables import TABLES, shared_tables, table_of
@@ -26,7 +26,7 @@ from forms.records.share import share_form
 from forms.records.state import STATE, StateOptions, state_form
 from forms.records.view import view_form
 from forms.subscriptions.edit import ADD, EDIT, subscription_form
-from forms.subscriptions.list import ListFilter, confirm_form, detail_form, list_form
+from forms.subscriptions.list import ListFilter, confirm_delete_form, detail_form, list_form
 from handlers import capabilities  # noqa: F401 - registers the handlers that menus lead to
 from handlers.commands import menus_of
 from mattermost.apps_bindings import write_bindings
@@ -81,8 +81,8 @@ def with_app(bindings: list[dict[str, Any]]) -> list[dict[str, Any]]:
 )
 def test_menus_pass_whole(configured: bool, linked: bool, connected: bool, administrator: bool) -> None:
     """Every entry that we send is an entry that people see, wherever a person stands."""
-    standing = Standing(configured=configured, linked=linked, connected=connected, administrator=administrator)
-    written = with_app(write_bindings(menus_of(standing, table_of("incident").base_columns)))
+    user_status = UserStatus(configured=configured, linked=linked, connected=connected, administrator=administrator)
+    written = with_app(write_bindings(menus_of(user_status, table_of("incident").base_columns)))
     kept = cleaned(written, [])["bindings"]
     assert sorted(leaves(kept)) == sorted(leaves(written))
     assert leaves(written)
@@ -146,7 +146,7 @@ def test_forms_of_subscriptions_pass_whole(table: str, kind: str) -> None:
         write_form(list_form(ListFilter(table=table), tables, ["line"], picks, state="s", previous=True, further=True))
     )
     written += [write_form(detail_form(["line"], status, state="s", listed=True, several=True)) for status in Status]
-    written.append(write_form(confirm_form("Urgent", "channel", state="s")))
+    written.append(write_form(confirm_delete_form("Urgent", "channel", state="s")))
     for before, kept in zip(written, cleaned([], written)["forms"], strict=True):
         assert [one["name"] for one in kept["fields"]] == [one["name"] for one in before["fields"]]
         for one, other in zip(before["fields"], kept["fields"], strict=True):

@@ -11,7 +11,7 @@ from core.errors import ChannelClosed, MayNotPost, NotConnected
 from core.notices import Match
 from core.outbox import Parked
 from core.storage_ports import Stores
-from core.subscriptions import TABLE, Grant, digest_of
+from core.subscriptions import TABLE, Grant, digest_filter
 from core.upstream_errors import AccessDenied, MattermostSilent, NotInstalled, Unreachable
 from notifications.adoption import Adoption, BeingChanged, Turn, match_of
 from notifications.authorization import Claimed, Foreign, Granted, Ignored
@@ -30,7 +30,7 @@ from tests.unit.noticing import (
 )
 
 FILTER = "active=true"
-FILTERED = replace(MATCH, filter_digest=digest_of(FILTER))
+FILTERED = replace(MATCH, filter_digest=digest_filter(FILTER))
 ONE = replace(MATCH, record_id=RECORD)
 DENIED = [
     NotConnected("no account", "https://app.example/connect"),
@@ -248,7 +248,7 @@ def test_a_visible_record_is_granted_as_read(adoption: Adoption, servicenow: Ask
 def test_a_filter_on_hidden_columns_is_rejected(adoption: Adoption, servicenow: Asked, query: str) -> None:
     """ServiceNow evaluates it as the system: notices would reveal what the column contains."""
     servicenow.put(row(filter_query=query))
-    found = reason(adoption, replace(MATCH, filter_digest=digest_of(query)))
+    found = reason(adoption, replace(MATCH, filter_digest=digest_filter(query)))
     assert found == "Its filter names something that its owner may not see, or that is not taken here."
 
 

@@ -8,7 +8,7 @@ from core.accounts import Account, Tokens
 from core.notices import Match
 from core.outbox import Parked
 from core.records import Identity
-from core.subscriptions import Grant, digest_of
+from core.subscriptions import Grant, digest_filter
 from notifications.authorization import Claimed, Foreign, Granted, Ignored, authorize, parked
 
 OWNER = Account(
@@ -33,7 +33,7 @@ ROW = Match(
     user_id="owner",
     table="incident",
     record_id="",
-    filter_digest=digest_of("priority=1"),
+    filter_digest=digest_filter("priority=1"),
     events=("state",),
     options=(),
     created_by="abel.tuter",

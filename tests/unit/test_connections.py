@@ -407,8 +407,8 @@ def test_connections_with_bodies_on_disk_leave_descriptors_for_everything_else()
     """Where the system allows 1,000, clients get 300 connections: each may have a file beside its socket."""
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (1000, 1000)); "
-        "from web.server import Server; "
-        "server = Server(lambda: None, listen='127.0.0.1:0', threads=10, graceful_timeout=1); "
+        "from web.server import GunicornServer; "
+        "server = GunicornServer(lambda: None, listen='127.0.0.1:0', threads=10, graceful_timeout=1); "
         "print(server.cfg.worker_class.limits.total)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -7,7 +7,7 @@ import pytest
 from core.calls import Call, Kind, Reply, Text
 from core.errors import UnknownRequest
 from core.fields import Option
-from core.menus import Requirement, Standing
+from core.menus import Requirement, UserStatus
 from handlers import capabilities  # noqa: F401 - registers the handlers that menus lead to
 from handlers.commands import command_words, help_lines, menus_of
 from handlers.context import Context
@@ -36,15 +36,15 @@ def test_an_unknown_path_names_the_missing_registration() -> None:
     assert "/servicenow incident create" in problem.value.user_message
 
 
-def standing(*, configured: bool = True, connected: bool = False, administrator: bool = False) -> Standing:
+def user_status(*, configured: bool = True, connected: bool = False, administrator: bool = False) -> UserStatus:
     """Where somebody stands."""
-    return Standing(configured=configured, linked=connected, connected=connected, administrator=administrator)
+    return UserStatus(configured=configured, linked=connected, connected=connected, administrator=administrator)
 
 
 @pytest.mark.parametrize("connected", [False, True])
 def test_help_lists_exactly_what_the_menus_offer(connected: bool) -> None:
     """One table defines both, in the same order (spec D-47)."""
-    here = standing(connected=connected)
+    here = user_status(connected=connected)
     offered = [" ".join(command.words) for command in menus_of(here, {}).commands]
     helped = [line.removeprefix("- `/servicenow ") for line in help_lines(here)]
     assert len(helped) == len(offered)
@@ -54,8 +54,8 @@ def test_help_lists_exactly_what_the_menus_offer(connected: bool) -> None:
 
 def test_nothing_that_needs_an_account_is_offered_without_one() -> None:
     """Without a configuration only help is offered; without a connection, connect and help."""
-    assert [" ".join(c.words) for c in menus_of(standing(configured=False), {}).commands] == ["help"]
-    assert [" ".join(c.words) for c in menus_of(standing(), {}).commands] == ["connect", "help"]
+    assert [" ".join(c.words) for c in menus_of(user_status(configured=False), {}).commands] == ["help"]
+    assert [" ".join(c.words) for c in menus_of(user_status(), {}).commands] == ["connect", "help"]
 
 
 def test_replaced_lookups_are_empty_without_a_request() -> None:

@@ -78,7 +78,7 @@ class World:
             clock=lambda: self.now,
             stores=SimpleNamespace(form_results=self.results),
         )
-        return once("form", cast("Context", context), work)
+        return once(cast("Context", context), "form", work)
 
     def write(self, attempt: Attempt, content: str = "content", name: str = "entry", **more: str) -> str:
         """One write of the form."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mattermost.markdown import escaped, first_words, quoted, shortened, unmarked, visible
+from mattermost.markdown import escaped, first_words, plain_text, quoted, shortened, visible
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_only_printed_characters_are_visible(text: str, seen: bool) -> None:
 )
 def test_our_markdown_becomes_text_with_addresses(text: str, plain: str) -> None:
     """It is one line; an image becomes its description."""
-    assert unmarked(text) == plain
+    assert plain_text(text) == plain
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from core.fields import LABEL_BYTES, TEXT_DEFAULT_BYTES, Option, TextAreaField
 from core.records import Column
 from forms.records.state import STATE, StateOptions, state_form
 from mattermost.apps_framework import write_error
-from mattermost.markdown import harmless, unmarked
+from mattermost.markdown import harmless, plain_text
 from web.errors import answer_errors
 from web.plain import DIALOG_PATH, PRESS_PATH, PlainHost, plain_blueprint
 
@@ -99,4 +99,4 @@ def test_an_ordinary_name_isnt_escaped() -> None:
 def test_our_text_without_markdown() -> None:
     """Emphasis and escapes are removed, links keep their address."""
     text = "**admin** changed INC\\-1. [Connect it](https://example.com/x), then `try` again."
-    assert unmarked(text) == "admin changed INC-1. Connect it (https://example.com/x), then try again."
+    assert plain_text(text) == "admin changed INC-1. Connect it (https://example.com/x), then try again."

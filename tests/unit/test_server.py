@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from web.server import Server
+from web.server import GunicornServer
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def unfrozen() -> Iterator[None]:
 def test_no_process_collects_garbage_on_exit() -> None:
     """The worker closes the service first; then worker and master keep the interpreter from visiting every object."""
     ended: list[str] = []
-    server = Server(
+    server = GunicornServer(
         lambda: (Flask(__name__), lambda: ended.append("closed")), listen="127.0.0.1:0", threads=1, graceful_timeout=1
     )
     server.load()
