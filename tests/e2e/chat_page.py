@@ -1,4 +1,4 @@
-"""What the chat page's tests share: an app that keeps what reaches it, and a window on the page."""
+"""Helpers for tests of the chat page: an app that records its requests, and a window with the page."""
 
 import threading
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ ICON = Path(__file__).parent.parent.parent / "static" / "icon.png"
 
 class _Quiet(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class RecorderApp:
@@ -56,7 +56,7 @@ class RecorderApp:
         self._thread.join(5)
 
     def reset(self) -> None:
-        """Forget what was offered and what came."""
+        """Forget bindings, answers and calls."""
         self.bindings, self.answers, self.calls = [], {}, []
 
     def wait(self, path: str, count: int = 1) -> list[Json]:
@@ -106,7 +106,7 @@ class Chat:
     _sent: list[Json] = field(default_factory=list)
 
     def person(self, username: str) -> MattermostClient:
-        """Somebody else at another client."""
+        """Someone else at another client."""
         return MattermostClient(self.double.url, username)
 
     @property
@@ -125,7 +125,7 @@ class Chat:
         expect(self.page.get_by_test_id("composer")).to_be_visible()
 
     def offer(self, location: str, *bindings: Json) -> None:
-        """What the app has in one place, from the next time menus are asked for."""
+        """Set the app's bindings for one location, used when menus are requested next."""
         self.app.bindings = [top for top in self.app.bindings if top["location"] != location]
         self.app.bindings.append({"location": location, "bindings": list(bindings)})
 
@@ -141,7 +141,7 @@ class Chat:
         self.page.get_by_test_id("modal-submit").click()
 
     def choose(self, name: str, option: str, typed: str = "") -> None:
-        """Open a select, type, and take an option."""
+        """Open a select, type, and choose an option."""
         box = self.page.get_by_test_id(f"field-{name}")
         box.locator("input").click()
         if typed:
@@ -168,7 +168,7 @@ def serving() -> Iterator[tuple[MattermostDouble, RecorderApp]]:
 
 
 def installed(servers: tuple[MattermostDouble, RecorderApp], page: Page) -> Chat:
-    """A fresh server with the app installed, and the calls that *page* sends noted."""
+    """A new server with the app installed, and a list of the calls that *page* sends."""
     double, app = servers
     double.reset()
     app.reset()
@@ -190,5 +190,5 @@ def text(name: str, **more: Any) -> Json:
 
 
 def option(label: str, value: str) -> Json:
-    """An option as the framework has it."""
+    """An option in the framework's format."""
     return {"label": label, "value": value}

@@ -1,4 +1,4 @@
-"""A real Chromium; tests are skipped where none is installed."""
+"""A real Chromium; without one the tests are skipped."""
 
 import os
 import shutil
@@ -42,7 +42,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A fresh window; an error in the page's scripts fails the test."""
+    """A new window; an error in the page's scripts fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en")
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
@@ -62,5 +62,5 @@ def servers() -> Iterator[tuple[MattermostDouble, RecorderApp]]:
 
 @pytest.fixture
 def chat(servers: tuple[MattermostDouble, RecorderApp], page: Page) -> Chat:
-    """A fresh server with the app installed, and a window."""
+    """A new server with the app installed, and a window."""
     return installed(servers, page)

@@ -1,4 +1,4 @@
-"""An administrator in a browser: the instance, the update set, a key, a test, the status."""
+"""An administrator in a browser: the instance, the update set, a key, a test report, the status."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def run(page: Page, line: str) -> None:
 
 
 def import_update_set(page: Page, file: Path) -> None:
-    """Upload, preview and commit, from the list of retrieved update sets on."""
+    """Upload, preview and commit, starting at the list of retrieved update sets."""
     page.get_by_role("link", name="Import Update Set from XML").click()
     page.get_by_label("Step 1: Choose file to upload").set_input_files(file)
     page.get_by_role("button", name="Upload", exact=True).click()
@@ -32,8 +32,8 @@ def import_update_set(page: Page, file: Path) -> None:
     expect(page.locator("[data-field=state]")).to_have_text("Committed")
 
 
-def test_an_administrator_sets_everything_up(world: World, page: Page, tmp_path: Path) -> None:
-    """From an empty environment and a bare instance to a report that came back, without a restart."""
+def test_an_administrator_completes_the_setup(world: World, page: Page, tmp_path: Path) -> None:
+    """From an empty environment and a bare instance to a test report that came back, without a restart."""
     world.restart(servicenow_url="", servicenow_client_id="", servicenow_client_secret="")
     sign_in(page, world, "admin")
 
@@ -70,8 +70,8 @@ def test_an_administrator_sets_everything_up(world: World, page: Page, tmp_path:
     expect(page.get_by_role("article").last).to_contain_text("Its last try: HTTP 202")
 
 
-def test_others_see_none_of_it(world: World, page: Page) -> None:
-    """The commands are not among an ordinary person's suggestions."""
+def test_other_people_dont_see_it(world: World, page: Page) -> None:
+    """The commands aren't among an ordinary person's suggestions."""
     world.connected("agent")
     sign_in(page, world, "agent")
     page.get_by_test_id("composer").fill("/servicenow ")

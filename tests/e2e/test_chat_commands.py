@@ -1,4 +1,4 @@
-"""Commands in the chat page: suggestions, execution and refusals as recorded of the real client."""
+"""Commands in the chat page: suggestions, execution and errors as recorded from the real client."""
 
 import pytest
 from playwright.sync_api import expect
@@ -35,7 +35,7 @@ MODAL = "Open in modal | Select this option to open the current command in a mod
 RUN = "Execute Current Command | Select this option or use Ctrl+Enter to execute the current command."
 
 
-def test_commands_are_suggested_as_the_real_client_does(chat: Chat) -> None:
+def test_commands_are_suggested_like_in_the_real_client(chat: Chat) -> None:
     """Words by prefix, the next positional field, flags after two hyphens, values by type, parse errors."""
     commands(chat)
     line = "/rec create "
@@ -58,7 +58,7 @@ def test_commands_are_suggested_as_the_real_client_does(chat: Chat) -> None:
 
 
 def test_a_command_is_completed_executed_and_sent_as_recorded(chat: Chat) -> None:
-    """Enter completes, then executes; values are encoded by type, what is not given is absent."""
+    """Enter completes, then executes; values are encoded by type, missing ones are left out."""
     commands(chat)
     composer = chat.page.get_by_test_id("composer")
     composer.press_sequentially("/rec sa")
@@ -104,8 +104,8 @@ def test_a_command_is_completed_executed_and_sent_as_recorded(chat: Chat) -> Non
         ("/nosuch", "Command with a trigger of '/nosuch' not found. Click here to send as a message."),
     ],
 )
-def test_a_refused_command_keeps_its_draft_and_says_why_in_plain_text(chat: Chat, line: str, problem: str) -> None:
-    """One line under the composer, Markdown unread, the draft still there."""
+def test_a_failed_command_keeps_its_draft_and_shows_plain_text(chat: Chat, line: str, problem: str) -> None:
+    """One line below the composer, without Markdown; the draft is kept."""
     chat.app.answers["/say"] = {"type": "error", "text": "It did **not** work"}
     commands(chat)
     composer = chat.page.get_by_test_id("composer")
@@ -115,8 +115,8 @@ def test_a_refused_command_keeps_its_draft_and_says_why_in_plain_text(chat: Chat
     expect(composer).to_have_value(line)
 
 
-def test_open_in_modal_carries_over_what_was_typed(chat: Chat) -> None:
-    """The leaf's own form opens with the values so far."""
+def test_open_in_modal_keeps_the_typed_values(chat: Chat) -> None:
+    """The command's form opens with them."""
     commands(chat)
     chat.page.get_by_test_id("composer").fill("/rec create Broken --urgency 1 ")
     chat.page.get_by_test_id("suggestion").filter(has_text="Open in modal").click()
@@ -125,8 +125,10 @@ def test_open_in_modal_carries_over_what_was_typed(chat: Chat) -> None:
     expect(chat.page.get_by_test_id("composer")).to_have_value("")
 
 
-def test_an_administrator_turns_an_app_off_and_on_by_command(chat: Chat) -> None:
-    """`/apps disable`, `enable` and `uninstall` take an app's id as typed; its commands come and go with it."""
+def test_an_administrator_disables_and_enables_an_app_by_command(chat: Chat) -> None:
+    """
+    `/apps disable`, `enable` and `uninstall` take an app's ID as typed; its commands disappear and return with it.
+    """
     chat.offer("/command", {"location": "rec", "label": "rec", "submit": {"path": "/say"}})
     chat.sign_in("admin")
     composer = chat.page.get_by_test_id("composer")

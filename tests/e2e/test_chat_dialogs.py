@@ -1,4 +1,4 @@
-"""Cards that are pressed and the dialogs they open, in the chat page, as the clients of both versions do it."""
+"""Pressed cards and their dialogs in the chat page, as the clients of both versions handle them."""
 
 import json
 import re
@@ -49,7 +49,7 @@ def app(servers: tuple[MattermostDouble, RecorderApp]) -> Iterator[Integration]:
 
 
 def post_card(chat: Chat, app: Integration, *actions: Json, **more: Any) -> Locator:
-    """A card of somebody else's in the open channel, once it is drawn."""
+    """Someone else's card in the open channel, once it is shown."""
     other = chat.person("admin")
     given = {"channel_id": other.channel("service-desk"), "message": "", "props": app.card(*actions)} | more
     post = other.post("/api/v4/posts", given)
@@ -59,7 +59,7 @@ def post_card(chat: Chat, app: Integration, *actions: Json, **more: Any) -> Loca
 
 
 def at_version(chat: Chat, version: str) -> None:
-    """Switch the server, and sign in."""
+    """Set the server's version and sign in."""
     body = {"version": version}
     requests.post(f"{chat.double.url}/_sandbox/version", json=body, timeout=10).raise_for_status()
     chat.sign_in()
@@ -84,8 +84,8 @@ def sent(app: Integration, chat: Chat) -> Json:
     return app.last("dialog")
 
 
-def test_a_press_is_answered_privately_and_by_an_edited_card(chat: Chat, app: Integration) -> None:
-    """The text is System's and for this person alone; the card changes for everybody."""
+def test_a_press_gets_a_private_answer_and_an_edited_card(chat: Chat, app: Integration) -> None:
+    """The text comes from System and only this person sees it; the card changes for everyone."""
     at_version(chat, OLD)
     shown = post_card(chat, app)
     app.answers["press"] = {"update": {"message": "Done by @agent", "props": {}}, "ephemeral_text": "You did **it**"}
@@ -100,7 +100,7 @@ def test_a_press_is_answered_privately_and_by_an_edited_card(chat: Chat, app: In
 
 
 def test_a_private_card_is_pressed_with_its_cookie(chat: Chat, app: Integration) -> None:
-    """What the server does not store comes back from the page."""
+    """The page sends back what the server doesn't store."""
     at_version(chat, OLD)
     admin = chat.person("admin")
     post = {"channel_id": admin.channel("service-desk"), "message": "For you", "props": app.card()}
@@ -114,7 +114,7 @@ def test_a_private_card_is_pressed_with_its_cookie(chat: Chat, app: Integration)
 
 @pytest.mark.parametrize(("version", "text"), [(OLD, ""), (NEW, "Action integration error.")])
 def test_a_failing_press_is_silent_before_11_5(chat: Chat, app: Integration, version: str, text: str) -> None:
-    """Later clients say it under the buttons."""
+    """Later clients show the error below the buttons."""
     at_version(chat, version)
     gone = {"id": "go", "name": "Go", "type": "button", "integration": {"url": "http://127.0.0.1:9/x"}}
     shown = post_card(chat, app, gone)
@@ -124,8 +124,8 @@ def test_a_failing_press_is_silent_before_11_5(chat: Chat, app: Integration, ver
     expect(shown.get_by_test_id("card-error")).to_have_text(text)
 
 
-def test_selects_of_a_card_send_what_is_chosen(chat: Chat, app: Integration) -> None:
-    """Options, people with bots among them, and channels; the choice is in the context."""
+def test_selects_of_a_card_send_the_choice(chat: Chat, app: Integration) -> None:
+    """Options, people including bots, and channels; the choice is in the context."""
     at_version(chat, OLD)
     actions = [
         app.button("Fixed", id="fixed", type="select", options=OPTIONS),
@@ -148,8 +148,10 @@ def test_selects_of_a_card_send_what_is_chosen(chat: Chat, app: Integration) -> 
         assert app.last("press")["context"]["selected_option"] == value
 
 
-def test_every_element_is_drawn_and_sent_as_9_11_does(chat: Chat, app: Integration) -> None:
-    """Untouched: "", false, defaults; numbers are JSON numbers; lists and dates are not known; help is raw text."""
+def test_every_element_is_shown_and_sent_as_in_9_11(chat: Chat, app: Integration) -> None:
+    """
+    Untouched: "", false, defaults; numbers are JSON numbers; lists and dates aren't supported; help is plain text.
+    """
     modal = open_dialog(chat, app, OLD)
     page = chat.page
     expect(modal.locator(".modal-intro strong")).to_have_text("introduction")
@@ -170,8 +172,10 @@ def test_every_element_is_drawn_and_sent_as_9_11_does(chat: Chat, app: Integrati
     }  # fmt: skip
 
 
-def test_later_clients_draw_dates_lists_and_look_ups(chat: Chat, app: Integration) -> None:
-    """Lists are lists, dates ISO, date-times UTC; a look-up goes through the server at every key; help is Markdown."""
+def test_later_clients_show_dates_lists_and_lookups(chat: Chat, app: Integration) -> None:
+    """
+    Lists are lists, dates ISO, date-times UTC; a lookup is sent through the server at every key; help is Markdown.
+    """
     modal = open_dialog(chat, app, NEW)
     page = chat.page
     app.answers["lookup"] = lambda body: {
@@ -189,12 +193,12 @@ def test_later_clients_draw_dates_lists_and_look_ups(chat: Chat, app: Integratio
     got = sent(app, chat)["submission"]
     assert (got["found"], got["many"], got["day"], got["when"]) == ("f", ["1", "2"], "2026-12-24", utc)
     assert {body["submission"].get("query", "") for body in app.wait("lookup", 3)} == {"", "a", "ab"}
-    # One when it opens, and one after every change of any element.
+    # One when it opens, and one after each change of any element.
     assert [body for body in app.wait("lookup", 6) if body["submission"].get("text") == "written"]
 
 
-def test_what_is_missing_is_said_at_its_field_and_nothing_is_sent(chat: Chat, app: Integration) -> None:
-    """Required and minimum length, in the client's words."""
+def test_missing_values_are_reported_at_their_field_and_nothing_is_sent(chat: Chat, app: Integration) -> None:
+    """Required and minimum length, with the client's messages."""
     open_dialog(chat, app, OLD)
     error = chat.page.get_by_test_id("field-error-text")
     chat.submit()
@@ -206,10 +210,10 @@ def test_what_is_missing_is_said_at_its_field_and_nothing_is_sent(chat: Chat, ap
 
 
 @pytest.mark.parametrize(("version", "shown"), [(OLD, "Too **vague**"), (NEW, "Too vague")])
-def test_errors_of_the_integration_stand_where_they_belong(
+def test_the_integrations_errors_are_shown_in_their_place(
     chat: Chat, app: Integration, version: str, shown: str
 ) -> None:
-    """At the field and above the buttons; raw in 9.11, Markdown later; what was typed stays."""
+    """At the field and above the buttons; plain in 9.11, Markdown later; typed values are kept."""
     open_dialog(chat, app, version)
     app.answers["dialog"] = {"errors": {"text": "Too **vague**"}, "error": "Not saved"}
     chat.page.locator("#field-text").fill("written")
@@ -223,8 +227,8 @@ def test_errors_of_the_integration_stand_where_they_belong(
 
 
 @pytest.mark.parametrize("answer", [{"errors": {"nosuch": "x"}}, {"type": "form", "form": {"title": "Next"}}])
-def test_9_11_closes_on_what_it_does_not_understand(chat: Chat, app: Integration, answer: Json) -> None:
-    """As if all went well (recorded)."""
+def test_9_11_closes_on_an_unknown_answer(chat: Chat, app: Integration, answer: Json) -> None:
+    """As if it had succeeded (recorded)."""
     open_dialog(chat, app, OLD)
     app.answers["dialog"] = answer
     chat.page.locator("#field-text").fill("written")
@@ -232,8 +236,8 @@ def test_9_11_closes_on_what_it_does_not_understand(chat: Chat, app: Integration
     expect(chat.page.get_by_test_id("modal")).to_have_count(0)
 
 
-def test_a_next_form_follows_and_all_values_are_sent_again(chat: Chat, app: Integration) -> None:
-    """Since 11.1; the first callback id is sent to the end. Escape leaves the next form, too."""
+def test_a_next_form_is_shown_and_all_values_are_sent_again(chat: Chat, app: Integration) -> None:
+    """Since 11.1; the first callback ID is sent until the end. Escape closes the next form too."""
     open_dialog(chat, app, NEW)
     more = {"name": "more", "display_name": "More", "type": "text"}
     form = {"callback_id": "second", "title": "Second step", "state": "s2", "elements": [more]}
@@ -257,7 +261,7 @@ def test_a_next_form_follows_and_all_values_are_sent_again(chat: Chat, app: Inte
 
 
 def test_an_element_refreshes_the_form(chat: Chat, app: Integration) -> None:
-    """The choice and all values are asked with; the answer is drawn in place."""
+    """The request has the choice and all values; the answer replaces the form."""
     state = {"name": "state", "display_name": "State", "type": "select", "options": OPTIONS, "refresh": True}
     open_dialog(chat, app, NEW, elements=[state], source_url=f"{app.url}/dialog")
     code = {"name": "code", "display_name": "Close code", "type": "text", "optional": True}
@@ -273,11 +277,11 @@ def test_an_element_refreshes_the_form(chat: Chat, app: Integration) -> None:
     chat.page.locator("#field-code").fill("")
     app.answers["dialog"] = {}
     chat.submit()
-    assert sent(app, chat)["submission"]["code"] == "written"  # what was emptied is sent as it was (recorded)
+    assert sent(app, chat)["submission"]["code"] == "written"  # a cleared value is sent unchanged (recorded)
 
 
-def test_a_failed_look_up_is_repeated_until_the_dialog_closes(chat: Chat, app: Integration) -> None:
-    """As 11.6 does (recorded), and counted where a person sees it; an answer with items ends it."""
+def test_a_failed_lookup_is_retried_until_the_dialog_closes(chat: Chat, app: Integration) -> None:
+    """As in 11.6 (recorded), with a visible count; an answer with items ends it."""
     app.answers["lookup"] = {"items": ["no object"]}
     open_dialog(chat, app, NEW)
     error = chat.page.get_by_test_id("field-error-found")
@@ -288,8 +292,8 @@ def test_a_failed_look_up_is_repeated_until_the_dialog_closes(chat: Chat, app: I
     expect(chat.page.get_by_test_id("modal")).to_have_count(0)
 
 
-def test_a_newer_dialog_takes_what_the_one_on_the_screen_sends(chat: Chat, app: Integration) -> None:
-    """In 11.6 the older one's values and state go to the newer one's integration (recorded)."""
+def test_a_newer_dialog_gets_the_values_of_the_one_on_the_screen(chat: Chat, app: Integration) -> None:
+    """In 11.6 the older one's values and state are sent to the newer one's integration (recorded)."""
     open_dialog(chat, app, NEW, elements=[{"name": "a", "display_name": "A", "type": "text"}])
     chat.page.locator("#field-a").fill("typed in A")
     agent_id = next(one["id"] for one in chat.double.state.users.values() if one["username"] == "agent")
@@ -305,8 +309,8 @@ def test_a_newer_dialog_takes_what_the_one_on_the_screen_sends(chat: Chat, app: 
 
 
 @pytest.mark.parametrize("how", ["cancel", "escape", "cross"])
-def test_leaving_tells_an_integration_that_wants_to_know(chat: Chat, app: Integration, how: str) -> None:
-    """Cancelled, once, with nothing filled in."""
+def test_canceling_notifies_an_integration_that_asked_for_it(chat: Chat, app: Integration, how: str) -> None:
+    """Once, without values."""
     open_dialog(chat, app, OLD, notify_on_cancel=True)
     with chat.page.expect_response("**/dialogs/submit"):
         if how == "escape":
@@ -318,7 +322,7 @@ def test_leaving_tells_an_integration_that_wants_to_know(chat: Chat, app: Integr
 
 
 def test_a_newer_press_drops_an_older_dialog(chat: Chat, app: Integration) -> None:
-    """A dialog for the first press that comes after the second was answered does not open; the second's does."""
+    """A dialog for the first press that arrives after the second was answered doesn't open; the second's does."""
     at_version(chat, OLD)
     shown = post_card(chat, app, app.button("One", id="one"), app.button("Two", id="two"))
     for name in ("One", "Two"):

@@ -1,4 +1,4 @@
-"""Modals in the chat page: every field type, look-ups, refresh, errors, steps and keys."""
+"""Modals in the chat page: every field type, lookups, refresh, errors, steps and keys."""
 
 import threading
 
@@ -49,7 +49,7 @@ def every_form() -> Json:
 
 
 def test_an_untouched_form_sends_nulls_and_defaults(chat: Chat) -> None:
-    """Every type is drawn; what nobody touched is null, false, or the default as given."""
+    """Every type is shown; untouched values are null, false, or the given default."""
     chat.app.answers["/lookup"] = {"type": "ok", "data": {"items": []}}
     chat.open_form(every_form())
     modal = chat.page.get_by_test_id("modal")
@@ -70,8 +70,8 @@ def test_an_untouched_form_sends_nulls_and_defaults(chat: Chat) -> None:
     expect(chat.page.get_by_test_id("ephemeral")).to_contain_text("Done.")
 
 
-def test_a_filled_form_sends_every_type_as_the_real_client_does(chat: Chat) -> None:
-    """Integers, option objects, lists, ids; looked-up options are asked for at every key."""
+def test_a_filled_form_sends_every_type_like_the_real_client(chat: Chat) -> None:
+    """Integers, option objects, lists, IDs; lookups are sent at every key."""
     items = [option("INC1 - Disk full", "a1"), option("INC2 - VPN", "a2")]
     chat.app.answers["/lookup"] = {"type": "ok", "data": {"items": items}}
     chat.open_form(every_form())
@@ -110,7 +110,7 @@ def test_a_filled_form_sends_every_type_as_the_real_client_does(chat: Chat) -> N
 
 
 def test_cleared_fields_are_empty_text_null_and_empty_list(chat: Chat) -> None:
-    """What was filled and cleared again is not what was never touched."""
+    """A cleared field differs from an untouched one."""
     fields = [EVERY[0], EVERY[8], EVERY[9]]
     chat.open_form({"title": "Clear", "submit": {"path": "/submit"}, "fields": fields})
     chat.page.locator("#field-line").fill("x")
@@ -123,8 +123,8 @@ def test_cleared_fields_are_empty_text_null_and_empty_list(chat: Chat) -> None:
     assert chat.app.wait("/submit")[0]["values"] == {"line": "", "one": None, "many": []}
 
 
-def test_a_failing_lookup_is_told_at_its_field_in_plain_text(chat: Chat) -> None:
-    """The error of the empty query stands under the field at opening; the list has no options."""
+def test_a_failed_lookup_is_shown_at_its_field_in_plain_text(chat: Chat) -> None:
+    """The empty query's error is shown when the form opens; the list has no options."""
     chat.app.answers["/lookup"] = {"type": "error", "text": "It **failed**"}
     chat.open_form({"title": "Look up", "submit": {"path": "/submit"}, "fields": [EVERY[10]]})
     expect(chat.page.get_by_test_id("field-error-found")).to_have_text("It **failed**")
@@ -132,8 +132,8 @@ def test_a_failing_lookup_is_told_at_its_field_in_plain_text(chat: Chat) -> None
     expect(chat.page.get_by_test_id("field-found")).to_contain_text("No options")
 
 
-def test_a_slow_lookup_says_so_and_an_overtaken_answer_is_thrown_away(chat: Chat) -> None:
-    """ "Loading…" stands in the list; the answer to an older query never replaces that to a newer one."""
+def test_a_slow_lookup_says_so_and_an_outdated_answer_is_dropped(chat: Chat) -> None:
+    """The list shows “Loading…”; the answer to an older query never replaces that to a newer one."""
     go_on = threading.Event()
 
     def answer(body: Json) -> Json:
@@ -155,8 +155,8 @@ def test_a_slow_lookup_says_so_and_an_overtaken_answer_is_thrown_away(chat: Chat
     expect(chat.page.locator("#field-found")).to_have_value("Found for ab")
 
 
-def test_required_fields_and_addresses_are_checked_before_sending(chat: Chat) -> None:
-    """Empty required fields are named, a required switch must be on, and the browser refuses what is no e-mail."""
+def test_required_fields_and_emails_are_checked_before_sending(chat: Chat) -> None:
+    """Empty required fields are named, a required switch must be on, and the browser rejects an invalid email."""
     fields = [
         text("must", is_required=True),
         {"name": "agree", "type": "bool", "is_required": True},
@@ -188,10 +188,8 @@ def test_required_fields_and_addresses_are_checked_before_sending(chat: Chat) ->
         ({"type": "navigate"}, "", "Response type is navigate, but no url was included in response."),
     ],
 )  # fmt: skip
-def test_refused_submits_keep_the_form_and_what_was_typed(
-    chat: Chat, answer: Json, at_field: str, at_form: str
-) -> None:
-    """Errors stand at their field and in the footer, as Markdown; a second try works."""
+def test_failed_submits_keep_the_form_and_its_values(chat: Chat, answer: Json, at_field: str, at_form: str) -> None:
+    """Errors are at their field and in the footer, as Markdown; a second try works."""
     chat.open_form({"title": "Errors", "submit": {"path": "/submit"}, "fields": [text("line")]})
     chat.app.answers["/submit"] = answer
     chat.page.locator("#field-line").fill("kept")
@@ -199,14 +197,14 @@ def test_refused_submits_keep_the_form_and_what_was_typed(
     expect(chat.page.get_by_test_id("form-error")).to_have_text(at_form)
     expect(chat.page.get_by_test_id("field-error-line")).to_have_text(at_field)
     expect(chat.page.locator("#field-line")).to_have_value("kept")
-    chat.app.answers["/submit"] = {"type": "error"}  # nothing in it: closes as if all went well (recorded)
+    chat.app.answers["/submit"] = {"type": "error"}  # an empty answer closes the form as if it had succeeded (recorded)
     chat.submit()
     expect(chat.page.get_by_test_id("modal")).to_have_count(0)
     expect(chat.page.get_by_test_id("ephemeral")).to_have_count(0)
 
 
 def test_a_slow_submit_says_so_and_is_sent_once(chat: Chat) -> None:
-    """The button turns to "Submitting…" and a second press does nothing."""
+    """The button shows "Submitting…" and a second press does nothing."""
     go_on = threading.Event()
     chat.open_form({"title": "Slow", "submit": {"path": "/submit"}, "fields": [text("line")]})
     chat.app.answers["/submit"] = lambda _: {"type": "ok", "text": "slow done"} if go_on.wait(10) else {}
@@ -220,7 +218,7 @@ def test_a_slow_submit_says_so_and_is_sent_once(chat: Chat) -> None:
 
 
 def test_a_choice_refreshes_the_form_through_its_source(chat: Chat) -> None:
-    """All values go to the source; unechoed ones are emptied, errors keep the form and stay drawn."""
+    """All values are sent to the source; missing ones are cleared, and errors keep the form."""
 
     def form(category: Json | None, *more: Json) -> Json:
         options = [option("Hardware", "hw"), option("Closed", "x")]
@@ -253,8 +251,8 @@ def test_a_choice_refreshes_the_form_through_its_source(chat: Chat) -> None:
     assert chat.app.wait("/submit")[0]["values"] == {"kept": "k", "lost": None, "category": None}
 
 
-def test_steps_follow_each_other_and_submit_buttons_say_which(chat: Chat) -> None:
-    """A form as answer replaces the form and sends its own values alone; a button's value is a plain string."""
+def test_steps_follow_each_other_and_submit_buttons_send_their_value(chat: Chat) -> None:
+    """A form as answer replaces the form and sends only its own values; a button's value is a plain string."""
     decision = {
         "name": "decision",
         "type": "static_select",
@@ -273,8 +271,8 @@ def test_steps_follow_each_other_and_submit_buttons_say_which(chat: Chat) -> Non
     assert (call["values"], call["state"]) == ({"why": None, "decision": "no"}, {"so": "far"})
 
 
-def test_a_modal_keeps_the_focus_and_closes_by_escape_alone(chat: Chat) -> None:
-    """Tab goes round inside; a click outside changes nothing; Escape closes an open list first; nothing is sent."""
+def test_a_modal_keeps_the_focus_and_closes_only_by_escape(chat: Chat) -> None:
+    """Tab cycles inside; a click outside changes nothing; Escape closes an open list first; nothing is sent."""
     chat.open_form({"title": "Keys", "submit": {"path": "/submit"}, "fields": [EVERY[8]]})
     modal = chat.page.get_by_test_id("modal")
     for _ in range(7):

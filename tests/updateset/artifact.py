@@ -1,4 +1,4 @@
-"""Reading the built update set the way an instance would: rows, and the record inside each."""
+"""Read the built update set like an instance: rows, and the record in each."""
 
 from dataclasses import dataclass
 from functools import cache

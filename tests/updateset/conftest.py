@@ -17,12 +17,12 @@ def double() -> Iterator[ServiceNowDouble]:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """Where reports go."""
+    """The receiver of reports."""
     with receiving() as receiver:
         yield receiver
 
 
 @pytest.fixture
 def instance(double: ServiceNowDouble, receiver: Receiver) -> Instance:
-    """The component is installed and has a key; nobody subscribed."""
+    """The component is installed and has a key; there are no subscriptions."""
     return Instance.begin(double, receiver)

@@ -1,4 +1,4 @@
-"""What instances with the published version 2.1 have, restated: an upgrade must find all of it again."""
+"""What instances with the published version 2.1 have: an upgrade must find all of it again."""
 
 SCOPE = "x_830655_mm_std"
 APP = "d8e8fb312f73011063df52172799b6f2"
@@ -82,7 +82,7 @@ RECORDS = {
     "sys_script_include": {"fc979c8e2fb3011063df52172799b622", "baa850ce2fb3011063df52172799b603"},
 }
 
-# Rules and script actions whose work the one on task has taken over.
+# Rules and script actions that the one on task replaces.
 RETIRED = {
     "724c90822ff3011063df52172799b6c5",
     "c757226a2ff7811063df52172799b62a",

@@ -38,7 +38,7 @@ class Request:
         return found
 
     def signed_with(self, secret: str) -> bool:
-        """Whether the signature is that of the design: over the timestamp, a point and the raw body."""
+        """Whether the signature is the design's: over the timestamp, a period and the raw body."""
         signed = self.headers["X-ServiceNow-Timestamp"].encode() + b"." + self.body
         mac = hmac.new(secret.encode("ascii"), signed, hashlib.sha256).digest()
         return self.headers["X-ServiceNow-Signature"] == "v1=" + base64.b64encode(mac).decode()
@@ -72,18 +72,18 @@ class Receiver:
                 self.wfile.write(text.encode())
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Nothing."""
+                """Do nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         Thread(target=self._server.serve_forever, args=(0.005,), daemon=True).start()
 
     def answer(self, status: int, headers: dict[str, str] | None = None, text: str = "") -> None:
-        """Answer a further request like this."""
+        """Answer one more request like this."""
         self.answers.append((status, headers or {}, text))
 
     def stop(self) -> None:
-        """Nobody listens there any more."""
+        """Stop listening."""
         self.awake.set()
         self._server.shutdown()
         self._server.server_close()
@@ -91,7 +91,7 @@ class Receiver:
 
 @contextmanager
 def receiving() -> Iterator[Receiver]:
-    """A receiver for as long as it lasts."""
+    """A receiver while the context is open."""
     receiver = Receiver()
     try:
         yield receiver
@@ -109,7 +109,7 @@ class Instance:
 
     @classmethod
     def begin(cls, double: ServiceNowDouble, receiver: Receiver) -> "Instance":
-        """A fresh instance: the update set committed, a key made."""
+        """A new instance: the update set committed, a key created."""
         double.reset()
         instance = cls(double, receiver)
         instance.session.trust_env = False
@@ -120,7 +120,7 @@ class Instance:
         return instance
 
     def give_role(self, who: str) -> None:
-        """Let somebody subscribe."""
+        """Give someone the role that subscribing requires."""
         user = next(row["sys_id"] for row in self.rows("sys_user") if row["user_name"] == who)
         self.insert("sys_user_has_role", {"user": user, "role": ROLE}, "admin")
 
@@ -132,12 +132,12 @@ class Instance:
         assert answer["committed"] is True
 
     def call(self, who: str, method: str, path: str, body: Json | None = None) -> requests.Response:
-        """Ask the instance as somebody."""
+        """Send a request to the instance as a person."""
         url = f"{self.double.url}{path}"
         return self.session.request(method, url, json=body, auth=(who, PASSWORD), timeout=30)
 
     def insert(self, table: str, values: Json, who: str = "agent") -> str:
-        """Insert a row; its sys_id."""
+        """Insert a row; returns its sys_id."""
         answer = self.call(who, "POST", f"/api/now/table/{table}?sysparm_input_display_value=true", values)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["result"]["sys_id"])
@@ -153,7 +153,7 @@ class Instance:
         return self.insert(KEYS, values, "admin")
 
     def subscribe(self, events: str = "state", who: str = "agent", **values: str) -> str:
-        """A subscription as the app writes it; on all incidents unless told."""
+        """A subscription as the app writes it; to all incidents by default."""
         row = {
             "channel_id": "c" * 26,
             "is_active": "true",
@@ -167,23 +167,23 @@ class Instance:
         return self.insert(SUBSCRIPTIONS, row | values, who)
 
     def incident(self, **values: str) -> str:
-        """A new incident that nobody is told of any more."""
+        """A new incident without pending reports."""
         sys_id = self.insert("incident", {"short_description": "No mail", **values})
         self.settle()
         self.receiver.requests.clear()
         return sys_id
 
     def settle(self) -> None:
-        """Until no event is due."""
+        """Wait until no event is due."""
         self.double.settle()
 
     def reports(self) -> list[Json]:
-        """What arrived once nothing is due any more."""
+        """What arrived once nothing is due anymore."""
         self.settle()
         return [request.report for request in self.receiver.requests]
 
     def advance(self, seconds: float) -> None:
-        """Move the instance's clock, and let what is due then happen."""
+        """Advance the instance's clock and run what is due then."""
         requests.post(f"{self.double.url}/_sandbox/clock", json={"advance": seconds}, timeout=30).raise_for_status()
         self.settle()
 
@@ -195,7 +195,7 @@ class Instance:
         return found
 
     def rows(self, table: str) -> list[Json]:
-        """All rows of any table, past all rights."""
+        """All rows of a table, ignoring access rules."""
         return [dict(row) for row in self.double.store.rows(table)]
 
     def log(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Sending until it is taken: tries, their times, what is final, and what becomes of a row."""
+"""Reports are retried until they are accepted: attempts, their times, final answers, and what happens to a row."""
 
 import time
 
@@ -11,15 +11,15 @@ HOUR = 3600
 
 
 def _changed(instance: Instance) -> None:
-    """One change that somebody subscribed to; the answer is what the receiver was told."""
+    """One change that a subscription matches, with all due events run."""
     instance.subscribe("state")
     incident = instance.incident()
     instance.save("incident", incident, state="2")
     instance.settle()
 
 
-def test_what_was_taken_is_done_and_its_text_dropped(instance: Instance) -> None:
-    """The row stays for seven days, without the body."""
+def test_an_accepted_report_is_done_and_its_body_deleted(instance: Instance) -> None:
+    """The row is kept for seven days, without the body."""
     _changed(instance)
     [row] = instance.deliveries()
     assert (row["state"], row["body"], row["attempts"], row["last_status"]) == ("delivered", "", "1", "202")
@@ -28,8 +28,8 @@ def test_what_was_taken_is_done_and_its_text_dropped(instance: Instance) -> None
 
 
 @pytest.mark.parametrize("status", [400, 413])
-def test_two_refusals_are_final(instance: Instance, status: int) -> None:
-    """Never sent again; the row has the reason and keeps the body for whoever looks into it."""
+def test_two_rejections_are_final(instance: Instance, status: int) -> None:
+    """The report is never sent again; the row has the reason and keeps the body for inspection."""
     instance.receiver.answer(status, text="subscriptions: not a list")
     _changed(instance)
     [row] = instance.deliveries()
@@ -44,8 +44,8 @@ def test_two_refusals_are_final(instance: Instance, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 401, 403, 404, 409, 429, 500, 502, 503])
-def test_everything_else_is_tried_again(instance: Instance, status: int) -> None:
-    """After five seconds, with the same event ID and body and a signature of that moment."""
+def test_every_other_answer_is_retried(instance: Instance, status: int) -> None:
+    """After five seconds, with the same event ID and body and a new signature."""
     instance.receiver.answer(status)
     _changed(instance)
     [row] = instance.deliveries()
@@ -61,7 +61,7 @@ def test_everything_else_is_tried_again(instance: Instance, status: int) -> None
     assert (row["state"], row["attempts"], row["last_error"]) == ("delivered", "2", "")
 
 
-def test_tries_are_further_and_further_apart(instance: Instance) -> None:
+def test_pauses_between_attempts_grow(instance: Instance) -> None:
     """5 seconds, 30 seconds, a minute, then twice as long each time, an hour at most."""
     expected = [5, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
     for _ in expected:
@@ -75,8 +75,8 @@ def test_tries_are_further_and_further_apart(instance: Instance) -> None:
     assert instance.deliveries()[0]["state"] == "delivered"
 
 
-def test_after_72_hours_it_is_given_up(instance: Instance) -> None:
-    """The last try is an hour at most before that; the row says so and is found as dead."""
+def test_a_report_is_given_up_after_72_hours(instance: Instance) -> None:
+    """The last attempt is at most an hour before; the row says so and is listed as dead."""
     for _ in range(200):
         instance.receiver.answer(500)
     _changed(instance)
@@ -90,8 +90,8 @@ def test_after_72_hours_it_is_given_up(instance: Instance) -> None:
     assert len(instance.receiver.requests) == sent
 
 
-def test_nobody_listening_is_no_answer(instance: Instance) -> None:
-    """A refused connection is kept and tried again; once somebody listens it arrives."""
+def test_a_refused_connection_is_retried(instance: Instance) -> None:
+    """The report is kept, and arrives once the receiver listens."""
     with receiving() as gone:
         url = gone.url
     row = next(row["sys_id"] for row in instance.rows(KEYS))
@@ -105,8 +105,8 @@ def test_nobody_listening_is_no_answer(instance: Instance) -> None:
 
 
 @pytest.mark.parametrize(("status", "header"), [(429, "600"), (503, "600")])
-def test_retry_after_is_honoured(instance: Instance, status: int, header: str) -> None:
-    """Not five seconds later, but when the receiver said."""
+def test_retry_after_is_kept(instance: Instance, status: int, header: str) -> None:
+    """The retry comes when the receiver said, not after five seconds."""
     instance.receiver.answer(status, {"Retry-After": header})
     _changed(instance)
     instance.advance(300)
@@ -117,7 +117,7 @@ def test_retry_after_is_honoured(instance: Instance, status: int, header: str) -
 
 
 def test_a_rotation_in_the_wrong_order_loses_nothing(instance: Instance) -> None:
-    """Refused with 401 while the receiver knows the new secret alone; signed with it once it is here."""
+    """Rejected with 401 while only the receiver has the new secret; signed with it once the instance has it."""
     instance.receiver.answer(401, text="bad_mac")
     _changed(instance)
     key = next(row["sys_id"] for row in instance.rows(KEYS))
@@ -130,7 +130,7 @@ def test_a_rotation_in_the_wrong_order_loses_nothing(instance: Instance) -> None
 
 
 def test_without_a_key_nothing_is_sent_or_queued(instance: Instance) -> None:
-    """A row of the old plugin alone has an api_secret, which signs nothing; the log says it once."""
+    """A row of the old plugin alone has an api_secret, which signs nothing; the log says so once."""
     key = next(row["sys_id"] for row in instance.rows(KEYS))
     instance.save(KEYS, key, "admin", key_id="", api_secret="old plugin")
     _changed(instance)
@@ -139,8 +139,8 @@ def test_without_a_key_nothing_is_sent_or_queued(instance: Instance) -> None:
     assert len([line for line in instance.log() if "no signing key" in line]) == 1
 
 
-def test_a_key_that_goes_missing_meanwhile_is_waited_for(instance: Instance) -> None:
-    """What is queued stays queued until there is a key again."""
+def test_reports_wait_for_a_missing_key(instance: Instance) -> None:
+    """What is queued remains queued until there is a key again."""
     instance.receiver.answer(500)
     _changed(instance)
     key = next(row["sys_id"] for row in instance.rows(KEYS))
@@ -153,7 +153,7 @@ def test_a_key_that_goes_missing_meanwhile_is_waited_for(instance: Instance) -> 
 
 
 def test_two_servers_get_a_report_each(instance: Instance, receiver: Receiver) -> None:
-    """One that is down does not hold the other up; each hears of its own subscriptions."""
+    """One that is down doesn't delay the other; each gets only its own subscriptions."""
     with receiving() as second:
         instance.insert(KEYS, {"server_url": second.url, "key_id": "k2", "signing_secret": "s" * 32}, "admin")
         instance.subscribe("state", server_url=second.url)
@@ -168,8 +168,8 @@ def test_two_servers_get_a_report_each(instance: Instance, receiver: Receiver) -
         assert sorted(row["state"] for row in instance.deliveries()) == ["delivered", "queued"]
 
 
-def test_what_was_interrupted_is_found_at_the_next_event(instance: Instance) -> None:
-    """A change that was kept and never reported goes out with the next one, once."""
+def test_an_interrupted_change_is_reported_at_the_next_event(instance: Instance) -> None:
+    """A stored change that was never reported is sent with the next one, once."""
     instance.subscribe("state")
     incident = instance.incident()
     instance.load(lambda xml: xml.replace(b"Reports().process(String(event.parm1))", b"Missing(event.parm1)"))
@@ -183,8 +183,8 @@ def test_what_was_interrupted_is_found_at_the_next_event(instance: Instance) -> 
     assert [row["state"] for row in instance.deliveries()] == ["delivered", "delivered"]
 
 
-def test_what_was_interrupted_after_sending_is_not_sent_again(instance: Instance) -> None:
-    """A kept change that is worked through a second time makes the same event ids, which are there already."""
+def test_a_change_interrupted_after_sending_isnt_sent_again(instance: Instance) -> None:
+    """Processing it a second time creates the same event IDs, which already exist."""
     instance.load(lambda xml: xml.replace(b"kept.deleteRecord();", b""))
     _changed(instance)
     assert sorted(row["state"] for row in instance.deliveries()) == ["captured", "captured", "delivered"]
@@ -194,8 +194,8 @@ def test_what_was_interrupted_after_sending_is_not_sent_again(instance: Instance
     assert len(instance.receiver.requests) == 1
 
 
-def test_a_row_that_cannot_be_worked_on_blocks_no_other(instance: Instance) -> None:
-    """It steps back, is logged by its id, and given up after 72 hours; what waits behind it is sent."""
+def test_a_failing_row_blocks_no_other(instance: Instance) -> None:
+    """It is retried later, logged by its ID, and given up after 72 hours; the rows behind it are sent."""
     instance.load(lambda xml: xml.replace(b"Reports().process(String(event.parm1))", b"Missing(event.parm1)"))
     _changed(instance)
     broken = [row["sys_id"] for row in instance.deliveries()]
@@ -221,8 +221,8 @@ def test_a_row_that_cannot_be_worked_on_blocks_no_other(instance: Instance) -> N
     assert {states[sys_id] for sys_id in broken} == {"dead"}
 
 
-def test_rows_whose_events_were_lost_are_found_at_later_ones_a_few_at_a_time(instance: Instance) -> None:
-    """The platform may lose scheduled events; each later change sends ten of what is due."""
+def test_rows_with_lost_events_are_sent_with_later_ones(instance: Instance) -> None:
+    """The platform can lose scheduled events; each later change sends ten due rows."""
     instance.subscribe("state")
     incident = instance.incident()
     for number in range(12):
@@ -241,13 +241,13 @@ def test_rows_whose_events_were_lost_are_found_at_later_ones_a_few_at_a_time(ins
 
 
 def _hurry(instance: Instance) -> None:
-    """A fifth of a second is the component's patience."""
+    """The component's timeout becomes a fifth of a second."""
     long, short = b"TIMEOUT_MILLISECONDS: 10000", b"TIMEOUT_MILLISECONDS: 200"
     instance.load(lambda xml: xml.replace(long, short).replace(b"SLOW_MILLISECONDS: 5000", b"SLOW_MILLISECONDS: 100"))
 
 
-def test_a_server_that_does_not_answer_keeps_nobody_waiting_twice(instance: Instance) -> None:
-    """After one try without an answer no other row is tried there for a minute; then all of them arrive."""
+def test_a_server_that_doesnt_answer_delays_once(instance: Instance) -> None:
+    """After one timeout no other row is sent there for a minute; then all arrive."""
     _hurry(instance)
     instance.receiver.awake.clear()
     began = time.monotonic()
@@ -263,8 +263,8 @@ def test_a_server_that_does_not_answer_keeps_nobody_waiting_twice(instance: Inst
     assert len(instance.receiver.requests) == 3
 
 
-def test_rows_for_a_server_that_never_answers_are_given_up_all_the_same(instance: Instance) -> None:
-    """Also those that were not tried because another one had just gone unanswered."""
+def test_rows_for_a_server_that_never_answers_are_given_up(instance: Instance) -> None:
+    """Even those that weren't attempted because another one had just timed out."""
     _hurry(instance)
     instance.receiver.awake.clear()
     _changed(instance)
@@ -286,7 +286,7 @@ def test_a_key_without_its_secret_signs_nothing(instance: Instance) -> None:
     assert (row["state"], row["last_error"]) == ("queued", "No signing key for this server_url")
 
 
-def test_a_slash_at_the_end_of_an_address_does_no_harm(instance: Instance) -> None:
+def test_a_trailing_slash_in_an_address_is_ignored(instance: Instance) -> None:
     """The path is appended once."""
     url = instance.receiver.url + "/"
     instance.insert(KEYS, {"server_url": url, "key_id": "k2", "signing_secret": "s" * 32}, "admin")
@@ -299,8 +299,8 @@ def test_a_slash_at_the_end_of_an_address_does_no_harm(instance: Instance) -> No
     assert request.report["server_url"] == url
 
 
-def test_old_rows_are_dropped_a_few_at_a_time(instance: Instance) -> None:
-    """Delivered ones after 7 days, dead ones after 30; never more than fifty of each at one event."""
+def test_old_rows_are_deleted_in_batches(instance: Instance) -> None:
+    """Delivered ones after 7 days, dead ones after 30; at most fifty of each per event."""
     instance.subscribe("state")
     incident = instance.incident()
     for number in range(60):

@@ -1,4 +1,4 @@
-"""Filters of subscriptions: what matches, what is refused, and what the row says about it."""
+"""Filters of subscriptions: what matches, what is rejected, and what the row says about it."""
 
 import pytest
 
@@ -15,14 +15,14 @@ def _error(instance: Instance, subscription: str) -> str:
     [
         ("priority=5", 1),
         ("priority<=4", 0),
-        ("short_descriptionLIKEMAIL", 1),  # case does not matter, as in lists
+        ("short_descriptionLIKEMAIL", 1),  # case is ignored, as in lists
         ("short_descriptionLIKEprinter", 0),
         ("priority=1^ORpriority=5", 1),
         ("priority=1^NQstate=2", 1),
     ],
 )
-def test_a_filter_decides(instance: Instance, query: str, told: int) -> None:
-    """On the record as it was saved."""
+def test_a_filter_decides_which_records_match(instance: Instance, query: str, told: int) -> None:
+    """It is evaluated on the record as it was saved."""
     subscription = instance.subscribe("state", filter_query=query)
     incident = instance.incident()
     instance.save("incident", incident, state="2")
@@ -38,8 +38,8 @@ def test_a_filter_decides(instance: Instance, query: str, told: int) -> None:
         "caller_id=JavaScript\t:new GlideRecord('incident').deleteMultiple()",
     ],
 )
-def test_script_in_a_filter_is_refused(instance: Instance, query: str) -> None:
-    """It matches nothing, is never evaluated, and the row says why; other subscriptions are told all the same."""
+def test_a_script_in_a_filter_is_rejected(instance: Instance, query: str) -> None:
+    """It matches nothing, is never evaluated, and the row says why; other subscriptions are still reported."""
     subscription = instance.subscribe("state", filter_query=query)
     other = instance.subscribe("state")
     incident = instance.incident()
@@ -49,8 +49,8 @@ def test_script_in_a_filter_is_refused(instance: Instance, query: str) -> None:
     assert "script" in _error(instance, subscription)
 
 
-def test_a_filter_that_is_not_understood_matches_nothing(instance: Instance) -> None:
-    """Left to the platform, an unknown column would be dropped and everything would match."""
+def test_a_filter_with_an_unknown_column_matches_nothing(instance: Instance) -> None:
+    """The platform would drop the column, and everything would match."""
     subscription = instance.subscribe("state", filter_query="no_such_column=1")
     incident = instance.incident()
     instance.save("incident", incident, state="2")
@@ -58,8 +58,8 @@ def test_a_filter_that_is_not_understood_matches_nothing(instance: Instance) -> 
     assert "column" in _error(instance, subscription)
 
 
-def test_a_filter_that_was_mended_works_again(instance: Instance) -> None:
-    """And the row no longer says otherwise."""
+def test_a_corrected_filter_works_again(instance: Instance) -> None:
+    """The row no longer shows the error."""
     subscription = instance.subscribe("state", filter_query="no_such_column=1")
     incident = instance.incident()
     instance.save("incident", incident, state="2")
@@ -70,7 +70,7 @@ def test_a_filter_that_was_mended_works_again(instance: Instance) -> None:
     assert _error(instance, subscription) == ""
 
 
-def test_the_row_is_not_written_at_every_event(instance: Instance) -> None:
+def test_the_row_isnt_written_at_every_event(instance: Instance) -> None:
     """The same error again changes nothing."""
     subscription = instance.subscribe("state", filter_query="no_such_column=1")
     incident = instance.incident()
@@ -81,8 +81,8 @@ def test_the_row_is_not_written_at_every_event(instance: Instance) -> None:
     assert row["sys_mod_count"] == "1"
 
 
-def test_the_captured_values_decide_even_when_the_record_has_moved_on(instance: Instance) -> None:
-    """Priority was critical in the first save and is not any more by the time that it is looked at."""
+def test_the_captured_values_decide_even_if_the_record_has_changed(instance: Instance) -> None:
+    """Priority was critical in the first save and no longer is when it is evaluated."""
     instance.load(lambda xml: xml.replace(b"Reports().process(String(event.parm1))", b"Missing(event.parm1)"))
     instance.subscribe("state", filter_query="priority=1")
     incident = instance.incident()

@@ -1,4 +1,4 @@
-"""What somebody saves in ServiceNow, and what is reported of it: the scripts of the file, executed."""
+"""What is reported when someone saves in ServiceNow, with the update set's scripts executed."""
 
 import hashlib
 import json
@@ -26,8 +26,8 @@ def test_a_change_is_one_signed_request(instance: Instance) -> None:
     assert request.report["record"]["short_description"] == "H\u00e9 ${sys_id} \U0001f600"
 
 
-def test_a_report_says_what_the_receiver_needs(instance: Instance) -> None:
-    """Every key of the contract, in raw and display values, from the moment of the save."""
+def test_a_report_has_what_the_receiver_needs(instance: Instance) -> None:
+    """Every key of the contract, with raw and display values at the time of the save."""
     subscription = instance.subscribe("state, priority ,someday", options="hide_comment,in_channel")
     incident = instance.incident()
     number = next(row["number"] for row in instance.rows("incident") if row["sys_id"] == incident)
@@ -77,8 +77,8 @@ def test_a_report_says_what_the_receiver_needs(instance: Instance) -> None:
     }
 
 
-def test_all_that_one_save_changes_is_one_report(instance: Instance) -> None:
-    """Two columns, a comment and a work note saved together are one report with all of it, comments without heading."""
+def test_everything_in_one_save_is_one_report(instance: Instance) -> None:
+    """Two columns, a comment and a work note saved together are one report, with the comments' headings removed."""
     instance.subscribe("commented")
     incident = instance.incident()
     instance.save("incident", incident, state="2", urgency="1", comments="public\n\ntwo", work_notes="inside")
@@ -91,8 +91,8 @@ def test_all_that_one_save_changes_is_one_report(instance: Instance) -> None:
     ]
 
 
-def test_two_saves_are_two_reports_each_with_its_own_values(instance: Instance) -> None:
-    """Nothing is read late: although both wait, the first still says what it changed."""
+def test_two_saves_are_two_reports_with_their_own_values(instance: Instance) -> None:
+    """Nothing is read later: although both wait, the first still has what it changed."""
     instance.subscribe("state")
     incident = instance.incident()
     instance.save("incident", incident, state="2")
@@ -105,7 +105,7 @@ def test_two_saves_are_two_reports_each_with_its_own_values(instance: Instance) 
 
 
 def test_references_are_reported_by_name(instance: Instance) -> None:
-    """Assigning names the group and the person, old and new."""
+    """An assignment names the group and the person, old and new."""
     instance.subscribe("assigned_to,assignment_group")
     incident = instance.incident()
     group = next(row for row in instance.rows("sys_user_group") if row["name"] == "Network")
@@ -120,8 +120,8 @@ def test_references_are_reported_by_name(instance: Instance) -> None:
     assert report["record"]["assignment_group"] == {"value": group["sys_id"], "display_value": "Network"}
 
 
-def test_a_new_record_is_created_and_nothing_else(instance: Instance) -> None:
-    """Columns that a new record has filled are no changes; its first comment is one."""
+def test_a_new_record_is_only_created(instance: Instance) -> None:
+    """Columns filled in a new record aren't changes; its first comment is one."""
     instance.subscribe("created")
     instance.subscribe("state")
     instance.insert("incident", {"short_description": "New", "urgency": "1"})
@@ -136,7 +136,7 @@ def test_a_new_record_is_created_and_nothing_else(instance: Instance) -> None:
 
 
 def test_resolved_reopened_and_closed(instance: Instance) -> None:
-    """Each as its own event beside the change of state."""
+    """Each is a separate event beside the change of state."""
     instance.subscribe("resolved,reopened,closed")
     incident = instance.incident()
     done = {"close_code": "Solution provided", "close_notes": "Restarted"}
@@ -154,8 +154,8 @@ def test_resolved_reopened_and_closed(instance: Instance) -> None:
 @pytest.mark.parametrize(
     ("record_type", "told"), [("u_facility_incident", 1), ("incident", 1), ("task", 1), ("problem", 0)]
 )
-def test_a_subscription_sees_classes_that_extend_its_table(instance: Instance, record_type: str, told: int) -> None:
-    """A row of a class below incident is told to those who subscribed to its class, to incident and to task."""
+def test_a_subscription_includes_classes_that_extend_its_table(instance: Instance, record_type: str, told: int) -> None:
+    """A row of a class below incident is reported to subscriptions to its class, to incident and to task."""
     instance.subscribe("state", record_type=record_type)
     row = instance.insert("u_facility_incident", {"short_description": "A lamp", "u_building": "North"})
     instance.save("u_facility_incident", row, state="2")
@@ -166,8 +166,8 @@ def test_a_subscription_sees_classes_that_extend_its_table(instance: Instance, r
         assert report["subscriptions"][0]["record_type"] == record_type
 
 
-def test_a_subscription_of_one_record_sees_that_record_alone(instance: Instance) -> None:
-    """Matched by its id, whatever class it was subscribed as."""
+def test_a_subscription_to_one_record_matches_only_that_record(instance: Instance) -> None:
+    """By its ID, whatever class it was subscribed as."""
     mine, other = instance.incident(), instance.incident()
     instance.subscribe("state", record_type="task", record_id=mine, type="record")
     instance.save("incident", other, state="2")
@@ -177,10 +177,10 @@ def test_a_subscription_of_one_record_sees_that_record_alone(instance: Instance)
 
 
 def test_several_subscriptions_are_one_request(instance: Instance) -> None:
-    """Whoever matched is named in it; whoever did not, is not."""
+    """It names those that matched, and no others."""
     wanted = {instance.subscribe("state"), instance.subscribe("state,priority", record_type="task")}
     instance.subscribe("priority")
-    instance.subscribe("estate,state_of_things")  # no part of a word counts
+    instance.subscribe("estate,state_of_things")  # a part of a word doesn't match
     incident = instance.incident()
     instance.save("incident", incident, state="2")
     [report] = instance.reports()
@@ -190,7 +190,7 @@ def test_several_subscriptions_are_one_request(instance: Instance) -> None:
 @pytest.mark.parametrize(
     "values", [{"is_active": "false"}, {"status": "paused"}, {"status": "broken"}, {"subscription_events": ""}]
 )
-def test_a_row_that_does_not_count_is_not_told(instance: Instance, values: dict[str, str]) -> None:
+def test_an_inactive_row_isnt_reported(instance: Instance, values: dict[str, str]) -> None:
     """Inactive, paused, broken, or without events."""
     instance.subscribe(**values)
     incident = instance.incident()
@@ -208,8 +208,8 @@ def test_a_row_that_does_not_count_is_not_told(instance: Instance, values: dict[
         {"server_url": ""},
     ],
 )
-def test_an_odd_row_spoils_no_report(instance: Instance, values: dict[str, str]) -> None:
-    """A receiver refuses a report as a whole: what any holder of the role may write must not be in it."""
+def test_a_malformed_row_is_left_out_of_reports(instance: Instance, values: dict[str, str]) -> None:
+    """A receiver rejects a report as a whole, and anyone with the role can write a row."""
     instance.subscribe("state", "agent2", **values)
     sound = instance.subscribe("state")
     incident = instance.incident()
@@ -218,8 +218,8 @@ def test_an_odd_row_spoils_no_report(instance: Instance, values: dict[str, str])
     assert [one["sys_id"] for one in report["subscriptions"]] == [sound]
 
 
-def test_no_more_is_reported_of_a_row_than_a_receiver_takes(instance: Instance) -> None:
-    """Fifty words of a column, and 64 characters of what should be an id."""
+def test_a_rows_values_are_cut_to_the_receivers_limits(instance: Instance) -> None:
+    """Fifty words of a column, and 64 characters of an ID."""
     words = ",".join(f"w{number}" for number in range(60))
     instance.subscribe(f"state,{words}", options=words, user_id="u" * 200)
     incident = instance.incident()
@@ -232,7 +232,7 @@ def test_no_more_is_reported_of_a_row_than_a_receiver_takes(instance: Instance) 
 
 @pytest.mark.parametrize("status", ["", "active"])
 def test_old_rows_count_as_active(instance: Instance, status: str) -> None:
-    """Rows of version 2.1 have all new columns empty, which means the usual."""
+    """In rows of version 2.1 all new columns are empty, which means the default."""
     instance.subscribe("state", status=status)
     incident = instance.incident()
     instance.save("incident", incident, state="2")
@@ -242,7 +242,7 @@ def test_old_rows_count_as_active(instance: Instance, status: str) -> None:
 
 
 def test_more_than_200_subscriptions_are_several_reports(instance: Instance) -> None:
-    """With event ids of their own, and nobody left out or named twice."""
+    """Each has its own event ID, and nobody is left out or named twice."""
     subscriptions = {instance.subscribe("state") for _ in range(201)}
     incident = instance.incident()
     instance.save("incident", incident, state="2")
@@ -253,7 +253,7 @@ def test_more_than_200_subscriptions_are_several_reports(instance: Instance) -> 
 
 
 def test_a_knowledge_article_is_reported_by_its_workflow_state(instance: Instance) -> None:
-    """An article is no task: its own rule sees it, and its state is that of the workflow."""
+    """An article isn't a task: it has its own rule, and its state is the workflow's."""
     instance.subscribe("state,closed", record_type="kb_knowledge")
     article = instance.insert("kb_knowledge", {"short_description": "How to", "workflow_state": "draft"}, "admin")
     instance.save("kb_knowledge", article, "admin", workflow_state="published")
@@ -266,8 +266,8 @@ def test_a_knowledge_article_is_reported_by_its_workflow_state(instance: Instanc
     assert (published["events"], retired["events"]) == (["state"], ["state", "closed"])
 
 
-def test_where_nobody_subscribed_nothing_happens(instance: Instance) -> None:
-    """No row, no event; nor for a change that is none of the events."""
+def test_without_a_subscription_nothing_happens(instance: Instance) -> None:
+    """No row and no event; a change that is none of the events does nothing either."""
     incident = instance.incident()
     instance.save("incident", incident, state="2", comments="text")
     instance.subscribe("state")
@@ -276,8 +276,8 @@ def test_where_nobody_subscribed_nothing_happens(instance: Instance) -> None:
     assert instance.rows(DELIVERIES) == instance.rows("sysevent") == []
 
 
-def test_a_change_that_no_subscription_matches_leaves_no_row(instance: Instance) -> None:
-    """Somebody subscribed to the table, to something else: what was kept for it is dropped."""
+def test_a_change_without_a_matching_subscription_leaves_no_row(instance: Instance) -> None:
+    """Someone subscribed to something else in the table: what was stored for it is deleted."""
     instance.subscribe("priority")
     incident = instance.incident()
     instance.save("incident", incident, state="2")
@@ -286,7 +286,7 @@ def test_a_change_that_no_subscription_matches_leaves_no_row(instance: Instance)
 
 
 def test_a_save_never_fails_because_of_the_component(instance: Instance) -> None:
-    """With a script that throws, people save as before, and the log has a line with the record's id."""
+    """If a script throws, people can still save, and the log has a line with the record's ID."""
     instance.subscribe("state")
     incident = instance.incident()
     instance.load(lambda xml: xml.replace(b"VERSION: '3.0.0'", b"VERSION: missing.name"))
@@ -296,8 +296,8 @@ def test_a_save_never_fails_because_of_the_component(instance: Instance) -> None
     assert any(incident in line for line in instance.log())
 
 
-def test_the_switch_turns_it_off_and_on_again(instance: Instance) -> None:
-    """One system property, without touching the scripts."""
+def test_a_property_turns_it_off_and_on(instance: Instance) -> None:
+    """It is one system property; the scripts aren't changed."""
     instance.subscribe("state")
     incident = instance.incident()
     switch = instance.insert("sys_properties", {"name": "x_830655_mm_std.enabled", "value": "false"}, "admin")
@@ -308,8 +308,8 @@ def test_the_switch_turns_it_off_and_on_again(instance: Instance) -> None:
     assert len(instance.reports()) == 1
 
 
-def test_the_log_has_ids_alone(instance: Instance) -> None:
-    """Neither the secret nor anything that people wrote, be it taken or refused."""
+def test_the_log_has_only_ids(instance: Instance) -> None:
+    """Neither the secret nor people's text, whether the report is accepted or rejected."""
     instance.subscribe("state,commented", filter_query="short_descriptionLIKEzebra")
     incident = instance.incident(short_description="zebra")
     for status in (202, 401, 400):
@@ -325,7 +325,7 @@ def test_the_log_has_ids_alone(instance: Instance) -> None:
 
 
 def test_a_filter_is_reported_by_its_digest(instance: Instance) -> None:
-    """So that the receiver can tell whether the row still has the filter that was granted."""
+    """So the receiver can tell whether the row still has the granted filter."""
     query = "priority=5^short_descriptionLIKEm\u00e4il"
     instance.subscribe("state", filter_query=query)
     incident = instance.incident(short_description="No M\u00c4IL today")

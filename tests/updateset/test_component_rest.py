@@ -1,4 +1,4 @@
-"""The component's REST resources, and who may read and write its tables."""
+"""The component's REST resources, and who can read and write its tables."""
 
 import pytest
 
@@ -16,13 +16,13 @@ def _result(instance: Instance, who: str, path: str) -> Json:
 
 
 @pytest.mark.parametrize("who", ["admin", "agent", "requester", "newcomer"])
-def test_everybody_may_ask_for_the_version(instance: Instance, who: str) -> None:
-    """Any account that is signed in."""
+def test_everyone_can_read_the_version(instance: Instance, who: str) -> None:
+    """Any signed-in account."""
     assert _result(instance, who, "component/version") == {"version": "3.0.0"}
 
 
-def test_states_are_in_order_and_active_alone(instance: Instance) -> None:
-    """As the old resource answered, but sorted, without inactive ones, and for inherited choices too."""
+def test_states_are_in_order_and_only_active(instance: Instance) -> None:
+    """Like the old resource, but sorted, without inactive ones, and including inherited choices."""
     states = _result(instance, "agent", "getstates/incident")
     assert states[0] == {"label": "New", "value": "1"}  # type: ignore[index]
     values = [state["value"] for state in states]  # type: ignore[index]
@@ -36,8 +36,8 @@ def test_states_are_in_order_and_active_alone(instance: Instance) -> None:
     assert "8" not in [state["value"] for state in _result(instance, "agent", "getstates/incident")]  # type: ignore[index]
 
 
-def test_choices_are_in_the_callers_language_where_they_are_translated(instance: Instance) -> None:
-    """What is not translated stays in English, at its place."""
+def test_choices_are_in_the_callers_language_if_translated(instance: Instance) -> None:
+    """Untranslated ones remain in English, in their place."""
     user = next(row["sys_id"] for row in instance.rows("sys_user") if row["user_name"] == "agent2")
     instance.double.store.update("sys_user", user, {"preferred_language": "fr"}, "admin", "")
     french = {
@@ -55,7 +55,7 @@ def test_choices_are_in_the_callers_language_where_they_are_translated(instance:
     assert labels[1] == "In Progress"
 
 
-def test_a_class_may_define_an_inherited_column_anew(instance: Instance) -> None:
+def test_a_class_can_redefine_an_inherited_column(instance: Instance) -> None:
     """The nearest definition counts."""
     for name in ("incident", "task"):
         entry = {"name": name, "element": "u_floor", "internal_type": "string", "active": "true"}
@@ -64,21 +64,21 @@ def test_a_class_may_define_an_inherited_column_anew(instance: Instance) -> None
     assert columns["u_floor"]["mandatory"] is True
 
 
-def test_a_table_without_choices_of_its_own_has_its_parents(instance: Instance) -> None:
-    """cert_follow_on_task, which the old resource refused, has those of task."""
+def test_a_table_without_its_own_choices_has_its_parents(instance: Instance) -> None:
+    """cert_follow_on_task, which the old resource rejected, has those of task."""
     states = _result(instance, "agent", "getstates/cert_follow_on_task")
     assert states == _result(instance, "agent", "getstates/task")
     assert states
 
 
 @pytest.mark.parametrize("path", ["getstates/sys_user", "component/columns/sys_user", "component/columns/sc_task"])
-def test_other_tables_are_refused(instance: Instance, path: str) -> None:
-    """The tables that may be shared, and no other."""
+def test_other_tables_are_rejected(instance: Instance, path: str) -> None:
+    """Only tables that can be shared are allowed."""
     assert instance.call("agent", "GET", f"{API}/{path}").status_code == 400
 
 
 def test_columns_with_their_choices(instance: Instance) -> None:
-    """Own and inherited ones, each once; choices that depend on another column say on what."""
+    """Own and inherited ones, each once; choices that depend on another column name it."""
     found = _result(instance, "agent", "component/columns/incident")
     assert found["table"] == "incident"
     columns = {column["name"]: column for column in found["columns"]}
@@ -106,8 +106,8 @@ def test_columns_need_the_role_and_the_status_an_administrator(instance: Instanc
     assert instance.call("agent", "GET", f"{API}/component/status").status_code == 403
 
 
-def test_the_status_counts_what_waits(instance: Instance) -> None:
-    """Queued and dead, the oldest that waits, and how the last try ended."""
+def test_the_status_counts_waiting_reports(instance: Instance) -> None:
+    """Queued and dead, the oldest waiting one, and the result of the last attempt."""
     empty = {"version": "3.0.0", "queued": 0, "dead": 0, "oldest_queued": "", "last_status": 0, "last_error": ""}
     assert _result(instance, "admin", "component/status") == empty
     instance.subscribe("state")
@@ -135,8 +135,8 @@ def _test(instance: Instance, who: str, **asked: str) -> tuple[int, Json]:
     return answer.status_code, answer.json()
 
 
-def test_an_administrator_tests_the_way(instance: Instance) -> None:
-    """A report about nothing goes the usual way, signed, with the nonce."""
+def test_an_administrator_sends_a_test_report(instance: Instance) -> None:
+    """A report without a record is sent as usual, signed, with the nonce."""
     status, answer = _test(instance, "admin")
     assert status == 202
     [report] = instance.reports()
@@ -149,8 +149,8 @@ def test_an_administrator_tests_the_way(instance: Instance) -> None:
 
 
 @pytest.mark.parametrize("who", ["agent", "admin"])
-def test_a_subscription_is_tested_with_the_newest_record_that_it_matches(instance: Instance, who: str) -> None:
-    """By its creator or an administrator: that record and that subscription alone."""
+def test_a_subscription_is_tested_with_its_newest_matching_record(instance: Instance, who: str) -> None:
+    """By its creator or an administrator: only that record and that subscription are reported."""
     found = {}
     for text in ("printer", "mail", "Mail again", "printer again"):
         found[text] = instance.incident(short_description=text)
@@ -165,8 +165,8 @@ def test_a_subscription_is_tested_with_the_newest_record_that_it_matches(instanc
     assert report["events"] == []
 
 
-def test_who_may_not_test(instance: Instance) -> None:
-    """The way itself: administrators alone; a subscription: not a stranger."""
+def test_who_cant_test(instance: Instance) -> None:
+    """Only administrators test the connection, and only creators and administrators a subscription."""
     subscription = instance.subscribe("state")
     assert _test(instance, "agent")[0] == 403
     assert _test(instance, "agent2", subscription=subscription)[0] == 403
@@ -184,8 +184,8 @@ def test_who_may_not_test(instance: Instance) -> None:
         ({"subscription": "0" * 32}, 404),
     ],
 )
-def test_a_test_that_cannot_be_made(instance: Instance, asked: dict[str, str], status: int) -> None:
-    """Refused with what is wrong; no server without a key is ever asked."""
+def test_an_impossible_test_is_rejected(instance: Instance, asked: dict[str, str], status: int) -> None:
+    """With the reason; a server without a key is never contacted."""
     assert _test(instance, "admin", **asked)[0] == status
     assert instance.rows(DELIVERIES) == []
 
@@ -201,15 +201,15 @@ def test_a_test_that_cannot_be_made(instance: Instance, asked: dict[str, str], s
         {"record_type": "no_such_table"},
     ],
 )
-def test_a_subscription_that_matches_nothing(instance: Instance, values: dict[str, str]) -> None:
-    """404; a table that is neither a task nor knowledge is never looked into."""
+def test_a_subscription_without_a_match_cant_be_tested(instance: Instance, values: dict[str, str]) -> None:
+    """404; a table that is neither a task nor knowledge is never queried."""
     instance.incident()
     subscription = instance.subscribe("state", **values)
     assert _test(instance, "agent", subscription=subscription)[0] == 404
 
 
-def test_a_test_tells_nothing_of_records_that_one_may_not_see(instance: Instance) -> None:
-    """No filter finds out what stands in others' records or in hidden columns; own records are found behind them."""
+def test_a_test_reveals_no_hidden_records(instance: Instance) -> None:
+    """No filter reveals what others' records or hidden columns contain; own records are found among them."""
     instance.give_role("requester")
     own = instance.insert("incident", {"short_description": "secret plan"}, "requester")
     instance.advance(5)
@@ -226,7 +226,7 @@ def test_a_test_tells_nothing_of_records_that_one_may_not_see(instance: Instance
 
 
 def test_only_the_creator_and_administrators_change_a_subscription(instance: Instance) -> None:
-    """Everybody with the role reads and creates; a stranger neither changes nor deletes; without the role, nothing."""
+    """Everyone with the role can read and create; others can't change or delete; without the role, nothing."""
     subscription = instance.subscribe("state")
     path = f"/api/now/table/{SUBSCRIPTIONS}/{subscription}"
     assert instance.call("agent2", "GET", path).status_code == 200
@@ -238,8 +238,8 @@ def test_only_the_creator_and_administrators_change_a_subscription(instance: Ins
     assert instance.call("agent", "DELETE", path).status_code == 204
 
 
-def test_keys_are_for_administrators(instance: Instance) -> None:
-    """Holders of the role neither see nor change nor make any; nobody reads a secret back."""
+def test_only_administrators_have_access_to_keys(instance: Instance) -> None:
+    """People with the role can't see, change or create any; nobody can read a secret."""
     key = next(row["sys_id"] for row in instance.rows(KEYS))
     path = f"/api/now/table/{KEYS}"
     listed = instance.call("agent", "GET", path)
@@ -250,8 +250,8 @@ def test_keys_are_for_administrators(instance: Instance) -> None:
     assert SECRET not in instance.call("admin", "GET", f"{path}/{key}").text
 
 
-def test_deliveries_are_written_by_nobody_but_the_component(instance: Instance) -> None:
-    """An administrator reads them, and no more; others do not even read."""
+def test_only_the_component_writes_deliveries(instance: Instance) -> None:
+    """An administrator can read them; others can't even do that."""
     instance.subscribe("state")
     incident = instance.incident()
     instance.save("incident", incident, state="2")
