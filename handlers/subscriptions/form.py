@@ -1,11 +1,13 @@
 """Open the form of a subscription, new or stored."""
 
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
 from core.calls import Call, Channel, Reply, ShowForm, Value, Values
 from core.fields import Option
+from core.records import Column
 from core.subscriptions import PostOption, Subscription
 from core.upstream_errors import MattermostError
 from forms.subscriptions.edit import ADD, EDIT, ONE_RECORD, WHOLE_TABLE, chosen_table, subscription_form
@@ -50,7 +52,9 @@ def show_form(
     tables = tables_of(context)
     if path == EDIT and (table := values.text("table")) and table not in tables:
         tables[table] = f"{table} (no longer offered)"
-    columns = context.servicenow.columns(chosen_table(values, tables))
+        columns: Mapping[str, Column] = {}  # it may be no table at all
+    else:
+        columns = context.servicenow.columns(chosen_table(values, tables))
     state = EditState.of(call)
     if call.path != path or not call.state:
         state = replace(state, form_id=uuid.uuid4().hex)  # opened from another form

@@ -420,3 +420,16 @@ def test_editing_a_table_that_is_no_longer_offered(world: World, agent: Mattermo
     assert "name" in names(form)
     answer = press(agent, form, "save", {"name": "x"})
     assert "table" in answer["data"]["errors"]
+
+
+@pytest.mark.parametrize("table", ["*/*", "no_such_table", "../incident", "x" * 5000])
+def test_a_client_can_send_any_text_as_the_table(world: World, agent: MattermostClient, table: str) -> None:
+    """ServiceNow isn't asked about a table that isn't offered, neither in a refresh nor for a foreign row."""
+    subscribe(agent)
+    form = run(agent, "edit", rows(world)[1]["sys_id"])["form"]
+    world.servicenow.clear_requests()
+    answer = agent.refresh(form, "kind", {"table": {"label": "Incident", "value": table}})
+    assert answer["type"] == "form"
+    assert not world.asked()
+    sys_id = foreign_row(world, channel_id=agent.channel("service-desk"), user_id=agent.id, record_type=table[:40])
+    assert field(run(agent, "edit", sys_id)["form"], "table")["value"]["value"] == table[:40]
