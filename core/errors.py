@@ -10,12 +10,12 @@ Errors that people see. An error without a description here is defined in the on
     + ExpiredState, ExpiredTrigger, ForeignForm, ReportRefused, UsedDialog, UsedTrigger
   x NotPermitted            the person doesn't have permission
     + AdministratorsOnly
-    + GuestsOut             a Mattermost guest, if guests aren't allowed
+    + GuestsNotAllowed      a Mattermost guest, if guests aren't allowed
     + NotInChannel          not a member of the card's channel
     + MayNotPost            the person can't post in the channel
       - ChannelClosed       nobody can, or the bot can't
     + NotShared             a record of a table that isn't shared
-    + BotNotIn              the bot isn't a member, and the person can't add it
+    + BotNotInChannel       the bot isn't a member, and the person can't add it
     + NotYours              another person's, and this person is no administrator there
     + KeysFromEnvironment, KeyAccessDenied, NotTheCreator, PluginRuns
   x TurnedOff               an administrator disabled or uninstalled the app
@@ -109,7 +109,7 @@ class AdministratorsOnly(NotPermitted):
     user_message = "Only a Mattermost system administrator may do this."
 
 
-class GuestsOut(NotPermitted):
+class GuestsNotAllowed(NotPermitted):
     """The person is a Mattermost guest, and guests can't use the app (`GUESTS`)."""
 
     user_message = "Guests can't use ServiceNow here. Ask an administrator."
@@ -139,7 +139,7 @@ class ChannelClosed(MayNotPost):
     """The bot can't post in the channel: archived, deleted, or it isn't a member. ``user_message`` has the reason."""
 
 
-class BotNotIn(NotPermitted):
+class BotNotInChannel(NotPermitted):
     """The bot isn't a member of the channel, and the person doesn't have permission to add it."""
 
     user_message = (

@@ -12,7 +12,7 @@ _SHOWN = "%Y-%m-%d %H:%M"
 EXAMPLE = "2026-11-24 16:30"
 
 
-class NoMoment(ValueError):
+class InvalidDateTime(ValueError):
     """A text that isn't a date and time, or one that doesn't exist because the clocks skip it."""
 
 
@@ -31,23 +31,23 @@ def stored(text: str, zone: str) -> str:
     Without an offset, it is local to *zone*. If an hour occurs twice, it is the first one.
 
     Raises:
-        NoMoment: It isn't a date and time, or the clocks of *zone* skip it.
+        InvalidDateTime: It isn't a date and time, or the clocks of *zone* skip it.
     """
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError as error:
-        raise NoMoment("no moment") from error
+        raise InvalidDateTime("no moment") from error
     if len(text.strip()) <= len("2026-11-24"):
-        raise NoMoment("a day without a time")
+        raise InvalidDateTime("a day without a time")
     if at.tzinfo is None:
         local = at.replace(tzinfo=zone_of(zone))
         if local.astimezone(UTC).astimezone(zone_of(zone)).replace(tzinfo=None) != at:
-            raise NoMoment("skipped by the clocks")
+            raise InvalidDateTime("skipped by the clocks")
         at = local
     try:
         return at.astimezone(UTC).strftime(_RAW)
     except OverflowError as error:
-        raise NoMoment("out of range") from error
+        raise InvalidDateTime("out of range") from error
 
 
 def moment_of(raw: str) -> float:

@@ -5,14 +5,14 @@ x MattermostError         Mattermost didn't do what we requested
   + MattermostSilent      no answer, or 429 or 5xx                               retryable
     - NoBotToken
   + MattermostRefused     4xx
-    - RootGone            the thread's first post was deleted
+    - RootPostDeleted       the thread's first post was deleted
     - NoSuchId            not the format of an id, so nothing was sent
 x ServiceNowError         ServiceNow didn't do what we requested
   + Unreachable           no connection, so nothing was sent                     retryable
     - CircuitOpen         too many calls got no answer, so we pause
   + Unanswered            sent, but not answered in time                         retryable
     - ConnectionLost, GatewayFailed
-  + Asleep                a developer instance that hibernates
+  + Hibernating           a developer instance that hibernates
   + Busy                  429 or 503, or too many of our own calls               retryable
     - CallLimitReached    our own limit of concurrent calls
   + Dropped               202: accepted, but usually not done                    retryable
@@ -26,8 +26,8 @@ x ServiceNowError         ServiceNow didn't do what we requested
     - InsertHidden, NotAuthorized, TestDenied
   + Refused               403 by data policy or business rule; has the fields if known
   + NotAccepted           any other 4xx
-  + NotKept               2xx, but not saved: no permission for the field
-    - PartlyKept
+  + NotSaved              2xx, but not saved: no permission for the field
+    - PartlySaved
   + NotFound              404: doesn't exist, or an ACL hides it
     - Gone, NothingMatches
   + NotInstalled          400: the instance doesn't have this table or API
@@ -84,7 +84,7 @@ class MattermostRefused(MattermostError):
         self.error_id = error_id
 
 
-class RootGone(MattermostRefused):
+class RootPostDeleted(MattermostRefused):
     """The root post was deleted, so replies to it are rejected."""
 
 
@@ -130,7 +130,7 @@ class GatewayFailed(Unanswered):
     """502 or 504: a gateway got no answer from the instance, which may still be working on the request."""
 
 
-class Asleep(ServiceNowError):
+class Hibernating(ServiceNowError):
     """A developer instance hibernates. Only a sign-in at the developer site wakes it."""
 
     user_message = (
@@ -246,7 +246,7 @@ class NotAccepted(ServiceNowError):
     """Any other 4xx, such as a 400 of the component."""
 
 
-class NotKept(ServiceNowError):
+class NotSaved(ServiceNowError):
     """ServiceNow reported success but didn't save the value, as it does for fields without write permission."""
 
     user_message = (

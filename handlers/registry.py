@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from core.calls import Call, Kind, Reply
-from core.errors import AdministratorsOnly, GuestsOut, NotConfigured, NotConnected, Suspended, UnknownRequest
+from core.errors import AdministratorsOnly, GuestsNotAllowed, NotConfigured, NotConnected, Suspended, UnknownRequest
 from core.menus import Requirement
 from handlers.context import Context
 
@@ -72,7 +72,7 @@ class Registry:
 
         Raises:
             NotConfigured, NotConnected, Suspended, AdministratorsOnly: The requirement isn't met.
-            GuestsOut: The person is a guest, and guests can't use the app.
+            GuestsNotAllowed: The person is a guest, and guests can't use the app.
         """
         route = self.route(call.path, call.kind)
         _check(call, context, route.needs)
@@ -100,7 +100,7 @@ def _check(call: Call, context: Context, needs: Requirement) -> None:
         return
     # A guest who connected an account before becoming a guest can still disconnect it.
     if needs is not Requirement.LINKED and call.person.guest and not context.settings.guests:
-        raise GuestsOut("a guest")
+        raise GuestsNotAllowed("a guest")
     if context.instance.missing:
         raise NotConfigured(context.instance.missing, call.person.administrator)
     if needs in {Requirement.LINKED, Requirement.CONNECTED} and context.account is None:

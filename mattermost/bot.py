@@ -11,7 +11,7 @@ from cachetools import TTLCache
 from core.errors import ChannelClosed, MayNotPost
 from core.outbox import Card, Found, Mark, Posted
 from core.times import Deadline
-from core.upstream_errors import MattermostRefused, MattermostSilent, RootGone
+from core.upstream_errors import MattermostRefused, MattermostSilent, RootPostDeleted
 from mattermost.access import Access
 from mattermost.bot_tokens import BotTokens
 from mattermost.card_props import RECORD_PROP, post_lock, updated_props
@@ -65,7 +65,7 @@ class MattermostBot:
 
         Raises:
             ChannelClosed: The channel is archived or deleted, or the bot isn't a member. The reason is for people.
-            RootGone: The thread's root was deleted.
+            RootPostDeleted: The thread's root was deleted.
         """
         props: dict[str, Any] = {BATCH: mark.batch_id, EVENTS: list(mark.events)}
         if mark.more:
@@ -84,7 +84,7 @@ class MattermostBot:
             return str(self._ask("POST", api("posts"), json=post)["id"])
         except MattermostRefused as error:
             if error.error_id in _ROOT_GONE and root_id:
-                raise RootGone(error.log_message, error.status, error.error_id) from error
+                raise RootPostDeleted(error.log_message, error.status, error.error_id) from error
             if error.error_id == _ARCHIVED:
                 raise ChannelClosed(error.log_message, ARCHIVED) from error
             if error.status in {403, 404}:

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from core.calls import Channel, Message, Person
-from core.errors import BotNotIn, MayNotPost
+from core.errors import BotNotInChannel, MayNotPost
 from core.outbox import CardUpdate
 from core.signing import Signer
 from core.times import Clock
@@ -204,14 +204,14 @@ class MattermostForPerson:
 
         Raises:
             MayNotPost: The person can't post there.
-            BotNotIn: The bot isn't a member and can't become one.
+            BotNotInChannel: The bot isn't a member and can't become one.
         """
         permission = self._access.may_post(self._reads, channel_id, self._bot.read(channel_id))
         if self._bot.is_member(channel_id):
             return
         direct = permission.type in {"D", "G"}
         if direct or not self._bot.join(permission.team_id, channel_id):
-            raise BotNotIn("the bot is no member and may not join", direct=direct)
+            raise BotNotInChannel("the bot is no member and may not join", direct=direct)
 
     def bot_channel(self) -> str:
         """The direct message channel of the person and the bot."""

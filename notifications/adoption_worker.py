@@ -22,7 +22,7 @@ from core.upstream_errors import MattermostError, ServiceNowError
 from notifications.adoption import Adoption, Turn, match_of
 from notifications.authorization import Claimed, Granted, Ignored, Verdict
 from notifications.health import Health
-from notifications.legacy_webhook import report_of_hint
+from notifications.legacy_webhook import report_of_legacy
 from notifications.loop import LONGEST_WAIT, Loop
 from notifications.schedule import FIRST_RETRY, GIVE_UP_SECONDS, LONGEST_RETRY, MIN_ATTEMPTS
 from notifications.schema import unpacked
@@ -189,7 +189,7 @@ class AdoptionWorker:
                 return False
             match = match_of(found)
             adopted = self._settled(turn, match, self._adoption.verdict(match, match.events, False))
-            return adopted and report_of_hint(self._adoption.grants.get(match.sys_id), hint) is not None
+            return adopted and report_of_legacy(self._adoption.grants.get(match.sys_id), hint) is not None
         report, claimed = _claims(content)
         # Not any() over a generator: each claim has to be granted or refused.
         each = [self._settled(turn, one, self._verdict(one, report)) for one in claimed]

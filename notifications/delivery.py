@@ -20,7 +20,7 @@ from core.times import Clock
 from core.upstream_errors import MattermostError, MattermostSilent
 from notifications.authorization import Granted, authorize, shared
 from notifications.broken_subscriptions import BrokenSubscriptions
-from notifications.legacy_webhook import report_of_hint
+from notifications.legacy_webhook import report_of_legacy
 from notifications.notice import Notice, NoticeRow, OwnerView, mod_count_of
 from notifications.publisher import PostedLookup, Publisher, may_be_named
 from notifications.record_reader import Cooldowns, NotReadable, RecordReader, RetryLater, ServiceNowFor, Unconnected
@@ -163,7 +163,7 @@ class Delivery:
         """The report in a row, and the subscriptions it is for."""
         if "hint" in content:
             sys_id = content["hint"]["sys_id"]
-            report = report_of_hint(self._grants.get(sys_id), content["hint"])
+            report = report_of_legacy(self._grants.get(sys_id), content["hint"])
             return (_NOTHING, []) if report is None else (report, [sys_id])
         report = unpacked(content["report"])
         claimed = set(content.get("claimed", ()))

@@ -113,7 +113,7 @@ class LegacyWebhook:
         return True
 
 
-def report_of_hint(grant: Grant | None, hint: Mapping[str, str]) -> Report | None:
+def report_of_legacy(grant: Grant | None, hint: Mapping[str, str]) -> Report | None:
     """
     A report that only says that a record may have changed, for the subscription that *hint* names.
 

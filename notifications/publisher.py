@@ -15,7 +15,7 @@ from core.records import Record
 from core.storage_ports import Accounts, PostedCards, Threads
 from core.subscriptions import Grant, PostOption
 from core.times import Clock
-from core.upstream_errors import MattermostError, RootGone
+from core.upstream_errors import MattermostError, RootPostDeleted
 from mattermost.notice_cards import Part, bare_text, notice_parts
 from notifications.notice import Notice, has_option, in_channel, mod_count_of
 
@@ -153,7 +153,7 @@ class Publisher:
             try:
                 post_id = self._bot.post(batch.channel_id, part.text, card=None, root_id=root_id, mark=mark)
                 return Posted(post_id, root_id)
-            except RootGone:
+            except RootPostDeleted:
                 if card.record is None and not any(
                     may_be_named(grant, batch) for row in notice.rows for grant in row.grants
                 ):
@@ -164,7 +164,7 @@ class Publisher:
         """Post the next part in the thread of *after*, or in the channel if that thread was deleted."""
         try:
             self._bot.post(batch.channel_id, text, card=None, root_id=after.root_id or after.post_id, mark=mark)
-        except RootGone:
+        except RootPostDeleted:
             self._bot.post(batch.channel_id, text, card=None, root_id="", mark=mark)
 
     def _renewed(self, post_id: str, drawn: _Drawn) -> bool:

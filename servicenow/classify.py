@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 from core.upstream_errors import (
     AccessDenied,
-    Asleep,
     Broken,
     Busy,
     CredentialsRefused,
     CutShort,
     Dropped,
     GatewayFailed,
+    Hibernating,
     InsertHidden,
     Misdirected,
     NotAccepted,
@@ -113,7 +113,7 @@ def _no_data(status: int, headers: Mapping[str, str], body: bytes) -> ServiceNow
     page = text.lstrip()[:1] == "<"
     target = urlsplit(headers.get("Location", "")).hostname
     if (page and _ASLEEP.search(text)) or (300 <= status < 400 and target == "developer.servicenow.com"):
-        return Asleep(f"{status}: hibernating")
+        return Hibernating(f"{status}: hibernating")
     match status:
         case 401:
             return CredentialsRefused("401 without JSON", foreign=True)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from core.records import Entries, Identity, JournalEntry, Record
 from core.times import shown, zone_of
-from core.upstream_errors import AccessDenied, NotFound, NotInstalled, NotKept
+from core.upstream_errors import AccessDenied, NotFound, NotInstalled, NotSaved
 from servicenow.queries import Query, Term, at_or_after, equals, one_of
 from servicenow.table_api import TableApi
 
@@ -98,7 +98,7 @@ class JournalClient:
             since: Unix seconds. The entry is among the person's since then, however many of others follow.
 
         Raises:
-            NotKept: ServiceNow accepted the request but the entry isn't there. The account may not write it.
+            NotSaved: ServiceNow accepted the request but the entry isn't there. The account may not write it.
         """
         record = self._api.update(table, sys_id, {element: text}, tuple(dict.fromkeys((*wanted, element))))
         column = record.display(element)
@@ -106,7 +106,7 @@ class JournalClient:
         newest = split(column, element)[:_NEWEST]
         kept = any(entry.text and _same(text, entry) for entry in newest)
         if not kept and not any(_squeezed(text) in map(_squeezed, texts) for texts in self._own(column, since)):
-            raise NotKept(
+            raise NotSaved(
                 f"{table}: {element} not kept",
                 "ServiceNow shows no such entry afterwards: your account may not write it here, or not see it.",
             )

@@ -30,7 +30,7 @@ OTHERS = {
     "ConfigError": "settings are wrong, so nothing has started; the command line prints it",
     "ExchangeError": "an HTTP exchange failed; both clients raise errors of the tree for it",
     "FormLimit": "a form of ours exceeds what a host takes: a mistake in the code",
-    "NoMoment": "a text is no time; its caller names the field",
+    "InvalidDateTime": "a text is no time; its caller names the field",
     "UnsafeValue": "a value can't stand in a query: a mistake in the code",
 }
 

@@ -8,7 +8,7 @@ import structlog
 from core.calls import Call
 from core.errors import AppError
 from core.records import Record
-from core.upstream_errors import MattermostError, NotKept
+from core.upstream_errors import MattermostError, NotSaved
 from handlers.confirmed import MayBeSaved
 from handlers.context import Context
 from handlers.form_state import FormState
@@ -76,7 +76,7 @@ def _add_messages(context: Context, attempt: Attempt, record: Record, conversati
     try:
         try:
             add_entries(context, attempt, record, element, entries)
-        except NotKept:
+        except NotSaved:
             element = "comments"
             add_entries(context, attempt, record, element, entries)
     except AppError as error:

@@ -25,7 +25,7 @@ def add_entry(
 
     Raises:
         MayBeSaved: There was no answer, and the lookup couldn't tell either.
-        NotKept: The account isn't allowed to add such entries.
+        NotSaved: The account isn't allowed to add such entries.
         ServiceNowError: Nothing was saved, with the reason.
     """
     journal, columns = context.servicenow.journal, table_of(table).card_columns

@@ -11,7 +11,7 @@ from core.calls import Call, Text
 from core.errors import InvalidInput, NotPermitted
 from core.records import Record
 from core.tables import table_of
-from core.upstream_errors import MattermostError, NotKept, Refused
+from core.upstream_errors import MattermostError, NotSaved, Refused
 from handlers.confirmed import confirmed
 from handlers.context import Context
 from handlers.form_state import RecordRef
@@ -27,7 +27,7 @@ _NAME_CHARACTERS = 100
 NOT_READ = "ServiceNow did not answer in time, so what it has now is not shown."
 
 
-class PartlyKept(NotKept):
+class PartlySaved(NotSaved):
     """ServiceNow saved some columns and ignored others. ``after`` is the updated record."""
 
     def __init__(self, log_message: str, user_message: str, after: Record, saved: Sequence[str]) -> None:
@@ -77,8 +77,8 @@ def update_record(context: Context, now: Record, columns: Mapping[str, str], fie
     Raises:
         InvalidInput: ServiceNow refused it because of one of *fields*.
         MayBeSaved: There was no answer, and the lookup couldn't tell either.
-        NotKept: ServiceNow answered with success but didn't save this.
-        PartlyKept: As before, but it saved other columns of this write.
+        NotSaved: ServiceNow answered with success but didn't save this.
+        PartlySaved: As before, but it saved other columns of this write.
         ServiceNowError: Nothing was saved, with the reason.
     """
     # A journal column always reads as empty.
@@ -100,8 +100,8 @@ def update_record(context: Context, now: Record, columns: Mapping[str, str], fie
             name for name in columns if name not in dropped and (name not in compared or _differs(now, after, name))
         ]
         if saved and _differs(now, after, "sys_mod_count"):
-            raise PartlyKept(log_message, _not_kept_text(after, dropped), after, saved)
-        raise NotKept(log_message, _not_kept_text(after, dropped))
+            raise PartlySaved(log_message, _not_kept_text(after, dropped), after, saved)
+        raise NotSaved(log_message, _not_kept_text(after, dropped))
     log.info("record changed", table=now.table, sys_id=now.sys_id, columns=sorted(columns))
     return after
 
@@ -119,7 +119,7 @@ def _differs(before: Record, after: Record, column: str) -> bool:
 
 def _not_kept_text(after: Record, dropped: Sequence[str]) -> str:
     if "state" not in dropped:
-        return NotKept.user_message
+        return NotSaved.user_message
     state = escaped(after.display("state"), _VALUE_CHARACTERS)
     told = f"ServiceNow left the state at {state}. This transition isn't allowed."
     return f"{told} Use the form in ServiceNow." if table_of(after.table).state_needs_form else told

@@ -29,7 +29,7 @@ from handlers.form_state import RecordRef
 from handlers.records.record_lookup import look_up_records, record_or_form, requested_record
 from handlers.records.record_updates import (
     NOT_READ,
-    PartlyKept,
+    PartlySaved,
     announce,
     change_text,
     is_stale,
@@ -234,7 +234,7 @@ def _save(call: Call, context: Context, now: Record, columns: Mapping[str, str])
     fields = ["state", *table_of(now.table).form_columns(columns["state"])]
     try:
         after = update_record(context, now, columns, fields)
-    except PartlyKept as partly:  # the form closes, because what it shows is outdated
+    except PartlySaved as partly:  # the form closes, because what it shows is outdated
         known = context.servicenow.cached_columns(now.table)
         labels = [escaped(known[name].label if name in known else name, 60) for name in partly.saved]
         told = f"{link_to(context, partly.after)}: {partly.user_message}"

@@ -47,7 +47,7 @@ def create_subscription(context: Context, wanted: Subscription, description: Des
 
     Raises:
         AlreadySubscribed: The same subscription exists.
-        MayNotPost, BotNotIn: The person or the bot can't post in the channel; nothing was saved.
+        MayNotPost, BotNotInChannel: The person or the bot can't post in the channel; nothing was saved.
         NotSetUp, NotAuthorized, OldComponent, ServiceNowError: Nothing was saved.
         MayBeSaved: ServiceNow didn't answer, and the lookup couldn't tell.
         HalfDone: Not saved, but a row remains.

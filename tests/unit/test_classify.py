@@ -9,13 +9,13 @@ from requests.structures import CaseInsensitiveDict
 
 from core.upstream_errors import (
     AccessDenied,
-    Asleep,
     Broken,
     Busy,
     CredentialsRefused,
     CutShort,
     Dropped,
     GatewayFailed,
+    Hibernating,
     InsertHidden,
     Misdirected,
     NotAccepted,
@@ -47,10 +47,10 @@ def failure(message: str | None, detail: Any = None) -> str:
 
 ANSWERS = [
     # method, status, headers, body, error
-    ("GET", 200, {}, ASLEEP, Asleep),
-    ("POST", 200, {"Content-Type": "application/json"}, ASLEEP, Asleep),
-    ("DELETE", 200, {}, ASLEEP, Asleep),
-    ("GET", 302, {"Location": "https://developer.servicenow.com/dev.do#!/home?wu=true"}, "", Asleep),
+    ("GET", 200, {}, ASLEEP, Hibernating),
+    ("POST", 200, {"Content-Type": "application/json"}, ASLEEP, Hibernating),
+    ("DELETE", 200, {}, ASLEEP, Hibernating),
+    ("GET", 302, {"Location": "https://developer.servicenow.com/dev.do#!/home?wu=true"}, "", Hibernating),
     ("GET", 200, {}, LOGIN, Misdirected),
     ("POST", 201, {"Content-Type": "application/json"}, LOGIN, Misdirected),
     ("GET", 302, {"Location": "https://idp.example/login"}, "", Misdirected),
@@ -100,7 +100,7 @@ ANSWERS = [
     ("GET", 500, {}, "oops", Broken),
     ("GET", 502, {}, GATEWAY, GatewayFailed),
     ("GET", 503, {}, "<html>maintenance</html>", Busy),
-    ("GET", 503, {}, ASLEEP, Asleep),
+    ("GET", 503, {}, ASLEEP, Hibernating),
     ("GET", 504, {}, failure("Gateway"), GatewayFailed),
 ]
 
@@ -152,7 +152,13 @@ def test_a_business_rule_is_named_without_its_id() -> None:
 @pytest.mark.parametrize(
     ("error", "saved"),
     [
-        *((Asleep, False), (Misdirected, False), (Busy, False), (CredentialsRefused, False), (AccessDenied, False)),
+        *(
+            (Hibernating, False),
+            (Misdirected, False),
+            (Busy, False),
+            (CredentialsRefused, False),
+            (AccessDenied, False),
+        ),
         *((InsertHidden, True), (CutShort, True), (GatewayFailed, True), (Dropped, True), (Broken, True)),
     ],
 )
@@ -194,7 +200,7 @@ def test_the_token_endpoint_grants_or_rejects(status: int, body: str, good: bool
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
-        *((200, ASLEEP, Asleep), (401, ASLEEP, Asleep), (200, LOGIN, Misdirected), (302, "", Misdirected)),
+        *((200, ASLEEP, Hibernating), (401, ASLEEP, Hibernating), (200, LOGIN, Misdirected), (302, "", Misdirected)),
         *((401, "", Misdirected), (200, TOKEN[:20], CutShort), (200, "{}", Broken), (200, "[]", CutShort)),
         *((429, "", Busy), (503, "<html>", Busy), (502, GATEWAY, GatewayFailed), (500, REFUSED, Broken)),
         *((202, "", Dropped), (403, REFUSED, AccessDenied), (404, "<html>", NotInstalled)),
@@ -212,7 +218,7 @@ def test_a_revocation_answered_by_a_page_didnt_happen() -> None:
     assert read_plain_answer(200, {}, b"")
     assert read_plain_answer(200, {}, b"{}")
     assert not read_plain_answer(401, {}, b"")
-    with pytest.raises(Asleep):
+    with pytest.raises(Hibernating):
         read_plain_answer(200, {}, ASLEEP.encode())
     with pytest.raises(Misdirected):
         read_plain_answer(302, {"Location": "/login.do"}, b"")
@@ -220,7 +226,7 @@ def test_a_revocation_answered_by_a_page_didnt_happen() -> None:
 
 # Statuses of recorded errors and the classes they must become.
 KINDS: dict[int, tuple[type[ServiceNowError], ...]] = {
-    200: (Asleep, Refused, Misdirected, CutShort),
+    200: (Hibernating, Refused, Misdirected, CutShort),
     400: (NotInstalled, ServiceNowError),
     401: (CredentialsRefused,),
     403: (AccessDenied, Refused),
@@ -245,7 +251,7 @@ def test_recorded_errors_are_classified(name: str) -> None:
         kinds = KINDS.get(response["status"], (ServiceNowError,))
         assert isinstance(caught.value, kinds), entry["what"]
         if name == "hibernation" and response["status"] == 200:
-            assert type(caught.value) is Asleep, entry["what"]
+            assert type(caught.value) is Hibernating, entry["what"]
 
 
 @pytest.mark.parametrize("token", ["\N{SNOWMAN}", "two words", "a\nb", "", None, 5])

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from core.records import Cell, Identity, Record
-from core.upstream_errors import NotKept
+from core.upstream_errors import NotSaved
 from servicenow.journal import JournalClient, split, split_columns
 from servicenow.table_api import TableApi
 
@@ -115,5 +115,5 @@ def test_only_ones_own_entry_of_that_time_is_proof(heading: str, kept: bool) -> 
     if kept:
         assert add().sys_id == "b" * 32
     else:
-        with pytest.raises(NotKept):
+        with pytest.raises(NotSaved):
             add()

@@ -13,7 +13,7 @@ from core.notices import Report, ReportedRecord
 from core.outbox import Content, Queued
 from core.storage_ports import Outbox, Stores
 from notifications.health import Rejections
-from notifications.legacy_webhook import PATH, LegacyWebhook, report_of_hint
+from notifications.legacy_webhook import PATH, LegacyWebhook, report_of_legacy
 from tests.unit.noticing import CHANNEL, GRANT, NOW, OWNER, RECORD, SUBSCRIPTION, ManualClock, open_stores
 
 HINT = {
@@ -153,12 +153,12 @@ def test_a_hint_only_says_that_its_record_may_have_changed() -> None:
     """For the granted table; a subscription to one record accepts only that record, and one with a filter nothing."""
     record = ReportedRecord(table="incident", sys_id=RECORD, number="")
     whole = Report(event_id="", occurred_at=0.0, component="", server_url="", record=record)
-    assert report_of_hint(GRANT, HINT) == whole
-    assert report_of_hint(replace(GRANT, record_id=RECORD), HINT) == whole
-    assert report_of_hint(replace(GRANT, record_id="f" * 32), HINT) is None
-    assert report_of_hint(replace(GRANT, filter_query="active=true"), HINT) is None
-    assert report_of_hint(replace(GRANT, filter_query="active=true", record_id=RECORD), HINT) is None
-    assert report_of_hint(None, HINT) is None
+    assert report_of_legacy(GRANT, HINT) == whole
+    assert report_of_legacy(replace(GRANT, record_id=RECORD), HINT) == whole
+    assert report_of_legacy(replace(GRANT, record_id="f" * 32), HINT) is None
+    assert report_of_legacy(replace(GRANT, filter_query="active=true"), HINT) is None
+    assert report_of_legacy(replace(GRANT, filter_query="active=true", record_id=RECORD), HINT) is None
+    assert report_of_legacy(None, HINT) is None
 
 
 @dataclass

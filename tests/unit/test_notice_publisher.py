@@ -12,7 +12,7 @@ from core.outbox import THREAD_LIFE, Batch, Card, Found, Mark, Posted, Thread
 from core.records import Cell, Identity, Record
 from core.storage_ports import Stores
 from core.subscriptions import Grant
-from core.upstream_errors import MattermostRefused, RootGone
+from core.upstream_errors import MattermostRefused, RootPostDeleted
 from notifications.notice import Notice, NoticeRow, OwnerView
 from notifications.publisher import Publisher, may_be_named
 from tests.unit.noticing import ACCOUNT, CHANNEL, GRANT, NOW, RECORD, REPORT, ManualClock, open_stores
@@ -35,7 +35,7 @@ class Bot:
 
     def post(self, channel_id: str, message: str, *, card: Card | None, root_id: str, mark: Mark) -> str:
         if root_id in self.gone:
-            raise RootGone("gone", 400)
+            raise RootPostDeleted("gone", 400)
         self.posts.append((channel_id, message, card, root_id, mark))
         return f"post-{len(self.posts)}"
 

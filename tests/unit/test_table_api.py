@@ -14,7 +14,6 @@ from core.records import Cell, Record
 from core.times import Deadline
 from core.upstream_errors import (
     AccessDenied,
-    Asleep,
     Broken,
     Busy,
     CallLimitReached,
@@ -23,6 +22,7 @@ from core.upstream_errors import (
     CredentialsRefused,
     CutShort,
     GatewayFailed,
+    Hibernating,
     ServiceNowError,
     TokenRefused,
     Unanswered,
@@ -335,7 +335,7 @@ def test_a_read_is_retried_twice_after_a_temporary_error(
         CircuitOpen("x"),
         Unanswered("x"),
         Broken("x"),
-        Asleep("x"),
+        Hibernating("x"),
         AccessDenied("x"),
         CallLimitReached("x", retry_after=1.0),
     ],

@@ -6,7 +6,16 @@ import pytest
 
 from core.errors import Suspended
 from core.records import Identity
-from core.upstream_errors import Asleep, Broken, Busy, Dropped, Misdirected, OAuthRefused, ServiceNowError, Unanswered
+from core.upstream_errors import (
+    Broken,
+    Busy,
+    Dropped,
+    Hibernating,
+    Misdirected,
+    OAuthRefused,
+    ServiceNowError,
+    Unanswered,
+)
 from tests.contract.servicenow_client.world import VERIFIER, World
 
 
@@ -34,7 +43,7 @@ def test_a_wrong_exchange_is_rejected(world: World, wrong: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "error"),
     [
-        *(("hibernating", Asleep), ("html_login", Misdirected), ("429_bare", Busy), ("500", Broken)),
+        *(("hibernating", Hibernating), ("html_login", Misdirected), ("429_bare", Busy), ("500", Broken)),
         *(("202", Dropped),),
     ],
 )

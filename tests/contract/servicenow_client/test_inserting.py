@@ -6,11 +6,11 @@ import pytest
 
 from core.upstream_errors import (
     AccessDenied,
-    Asleep,
     Broken,
     Busy,
     CutShort,
     Dropped,
+    Hibernating,
     InsertHidden,
     Misdirected,
     NotInstalled,
@@ -37,7 +37,7 @@ def test_a_record_is_created_in_one_round_trip(world: World) -> None:
 @pytest.mark.parametrize(
     ("kind", "error", "saved"),
     [
-        *(("hibernating", Asleep, 0), ("html_login", Misdirected, 0), ("429", Busy, 0), ("429_bare", Busy, 0)),
+        *(("hibernating", Hibernating, 0), ("html_login", Misdirected, 0), ("429", Busy, 0), ("429_bare", Busy, 0)),
         *(("500", Broken, 0), ("202", Dropped, 0), ("414", TooLong, 0)),
         *(("500_after_commit", Broken, 1), ("403_after_insert", InsertHidden, 1), ("truncated", CutShort, 1)),
     ],

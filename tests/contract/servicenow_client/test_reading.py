@@ -4,7 +4,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from core.upstream_errors import Asleep, Broken, Busy, Dropped, Misdirected, ServiceNowError
+from core.upstream_errors import Broken, Busy, Dropped, Hibernating, Misdirected, ServiceNowError
 from tests.contract.servicenow_client.world import INSERT, World
 
 
@@ -12,7 +12,7 @@ from tests.contract.servicenow_client.world import INSERT, World
     ("kind", "error", "asked"),
     [
         *(("429", None, 2), ("429_bare", None, 2), ("truncated", None, 2)),
-        *(("hibernating", Asleep, 1), ("html_login", Misdirected, 1), ("500", Broken, 1), ("202", Dropped, 1)),
+        *(("hibernating", Hibernating, 1), ("html_login", Misdirected, 1), ("500", Broken, 1), ("202", Dropped, 1)),
     ],
 )
 def test_reads_are_retried_if_that_helps(
