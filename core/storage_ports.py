@@ -15,15 +15,14 @@ class Accounts(Protocol):
     """Connected accounts, one per Mattermost user. Each write is on disk when the call returns."""
 
     def get(self, person_id: str) -> Account | None:
-        """
-        The account; None also if no key opens its tokens. Never uses the network.
-        """
+        """The account; None also if its tokens can't be decrypted. Never uses the network."""
         ...
 
     def put(self, account: Account) -> bool:
         """
-        Store *account* unless a stored one has the same or a higher version. Returns whether it was stored.
-        A row whose tokens no key opens is replaced by any version.
+        Store *account* unless the same or a higher version is stored. Returns whether it was stored.
+
+        Any version replaces an account whose tokens can't be decrypted.
 
         Raises:
             StorageFailed: The write failed and nothing changed.
@@ -31,15 +30,15 @@ class Accounts(Protocol):
         ...
 
     def delete(self, person_id: str) -> None:
-        """Remove the account, if there is one. Raises StorageFailed."""
+        """Remove the account if it exists. Raises StorageFailed."""
         ...
 
     def all(self) -> Sequence[Account]:
-        """Every account, in no order."""
+        """All accounts in any order."""
         ...
 
     def person_of(self, user_sys_id: str) -> str:
-        """The Mattermost ID of someone whose account is linked to this ServiceNow user; "" if there is no one."""
+        """The Mattermost ID of a person whose account is this ServiceNow user; "" if there is none."""
         ...
 
 
@@ -47,7 +46,7 @@ class SignIns(Protocol):
     """Sign-ins at ServiceNow in progress: a few per person, each for 15 minutes, like the framework's."""
 
     def start(self, sign_in: SignIn) -> None:
-        """Store it before the browser is sent away. Raises StorageFailed."""
+        """Store it before the browser is redirected. Raises StorageFailed."""
         ...
 
     def take(self, person_id: str, state: str) -> SignIn | None:
@@ -85,37 +84,37 @@ class FormResults(Protocol):
     def get(self, form_id: str) -> FormResult | None: ...
 
     def put(self, result: FormResult) -> None:
-        """Store before answering. Raises StorageFailed."""
+        """Store it before answering. Raises StorageFailed."""
         ...
 
     def forget(self, form_id: str) -> None:
-        """Remove it: nothing was saved and the form can be submitted again. Raises StorageFailed."""
+        """Remove it, so that the form can be submitted again. Raises StorageFailed."""
         ...
 
 
 class ChannelGrants(Protocol):
-    """Subscriptions that people set up through us, by sys_id. Each write is on disk when the call returns."""
+    """Subscriptions that people set up through this app, by sys_id. Each write is on disk when the call returns."""
 
     def get(self, sys_id: str) -> Grant | None: ...
 
     def put(self, grant: Grant) -> None:
-        """Store it, replacing one with the same sys_id. Raises StorageFailed."""
+        """Store it, and replace the one with the same sys_id. Raises StorageFailed."""
         ...
 
     def delete(self, sys_id: str) -> None:
-        """Remove it, if there is one. Raises StorageFailed."""
+        """Remove it if it exists. Raises StorageFailed."""
         ...
 
     def all(self) -> Sequence[Grant]:
-        """Every grant, in no order."""
+        """All grants in any order."""
         ...
 
 
 class WebhookKeys(Protocol):
-    """The keys that we accept from the component: at most two of ours, and those of the environment."""
+    """The accepted keys of the component: at most two that we created, and those of the environment."""
 
     def accepted(self) -> Sequence[WebhookKey]:
-        """Newest first; from memory."""
+        """Newest first. Read from memory."""
         ...
 
     def used(self, key_id: str) -> None:
@@ -124,22 +123,22 @@ class WebhookKeys(Protocol):
 
 
 class LegacyWebhookSecret(Protocol):
-    """Whether requests of update set v2.1 are taken."""
+    """The secret of requests from update set v2.1."""
 
     def secret(self) -> str:
-        """What they must carry; "" while they are refused."""
+        """The secret; "" while these requests are rejected."""
         ...
 
 
 class SavedSettings(Protocol):
     """
-    Settings that change while the service runs, by name: JSON objects, sealed on disk.
+    Settings that change while the service runs, by name: JSON objects, encrypted on disk.
 
     Only for secrets and small data. Each write replaces one object and is on disk when it returns.
     """
 
     def get(self, name: str) -> Mapping[str, Any]:
-        """The object, from memory; empty if there is none or no key opens it."""
+        """The object, read from memory; empty if there is none or it can't be decrypted."""
         ...
 
     def put(self, name: str, content: Mapping[str, Any]) -> None:
@@ -151,59 +150,58 @@ class Outbox(Protocol):
     """
     Events that wait to be posted. Each write is on disk when the call returns.
 
-    Several workers may share one: `claim` says what it really got. With a queue of its own (procrastinate)
-    behind it, `waiting` is the rows of the jobs that are due.
+    Several workers can share it, because `claim` returns only what it really claimed.
     """
 
     def add(self, event_id: str, rows: Sequence[tuple[Queued, Content]]) -> bool:
         """
-        Store all rows of one event, or none; give each its number. False for an event of the last seven
-        days, of which nothing is done. An event without rows is remembered as well. Raises StorageFailed.
+        Store all rows of one event, with numbers, or none of them. Returns False if the event was added in the last
+        seven days. An event without rows is remembered too. Raises StorageFailed.
         """
         ...
 
     def known(self, event_id: str) -> bool:
-        """Whether the event came in the last seven days."""
+        """Whether the event was added in the last seven days."""
         ...
 
     def waiting(self) -> Sequence[Queued]:
-        """Every row, claimed ones included, by number."""
+        """All rows, including claimed ones, by number."""
         ...
 
     def batches(self) -> Sequence[Batch]:
-        """What was claimed and is not settled."""
+        """Claimed batches that are neither acknowledged nor given up."""
         ...
 
     def claim(self, claims: Sequence[Claim]) -> Sequence[Batch]:
-        """Freeze batches with their rows; those of which every row was free, and not held. Raises StorageFailed."""
+        """Claim each batch if none of its rows is held or already claimed. Raises StorageFailed."""
         ...
 
     def contents(self, batch_ids: Collection[str]) -> Mapping[str, Sequence[tuple[Queued, Content | None]]]:
-        """The rows of batches by batch id, opened, by number; None for what no key opens any more."""
+        """The decrypted rows by batch id, each by number; None for content that can't be decrypted."""
         ...
 
     def opened(self, keys: Collection[str]) -> Mapping[str, Content | None]:
-        """The content of rows by key, for those that wait; None for what no key opens any more."""
+        """The decrypted content of waiting rows by key; None for content that can't be decrypted."""
         ...
 
     def release(self, keys: Collection[str], dropped: Collection[str]) -> None:
         """
-        Hold rows no longer; drop others that were held, and remember their events. Rows that are claimed or gone are
-        left alone. Raises StorageFailed.
+        Stop holding rows. Drop other held rows, and remember their events. Claimed and missing rows are ignored. Raises
+        StorageFailed.
         """
         ...
 
     def retry_later(self, batches: Sequence[Batch]) -> None:
-        """Store how often these were tried and when to try again. Raises StorageFailed."""
+        """Store the number of attempts and the time of the next one. Raises StorageFailed."""
         ...
 
     def ack(self, batch_ids: Sequence[str]) -> None:
-        """Remember their events for seven days, then drop their rows with what they carry. Raises StorageFailed."""
+        """Remember the events of these batches for seven days, then drop the rows. Raises StorageFailed."""
         ...
 
 
 class Threads(Protocol):
-    """What records have in channels, for thirty days after their root was posted. Writes are on disk at once."""
+    """Threads of records in channels, kept for thirty days. Each write is on disk when the call returns."""
 
     def get(self, channel_id: str, record_id: str) -> Thread | None:
         """From memory."""
@@ -215,7 +213,7 @@ class Threads(Protocol):
 
 
 class ParkedSubscriptions(Protocol):
-    """Subscriptions that nobody who may has asked for, by sys_id; forgotten thirty days after their last change."""
+    """Subscriptions that no one with permission asked for, by sys_id; kept for thirty days after the last match."""
 
     def get(self, sys_id: str) -> Parked | None: ...
 
@@ -231,10 +229,10 @@ class ParkedSubscriptions(Protocol):
 
 
 class PostedCards(Protocol):
-    """Which posts show a record's card, for thirty days; the newest few of a record in a channel."""
+    """The newest posts that show a record's card in a channel; kept for thirty days."""
 
     def of(self, channel_id: str, record_id: str) -> Sequence[str]:
-        """Ids of posts, newest first; from memory."""
+        """Ids of posts, newest first. Read from memory."""
         ...
 
     def add(self, channel_id: str, record_id: str, post_id: str) -> None:

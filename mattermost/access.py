@@ -1,8 +1,8 @@
 """
-Who may post where. Every post that we make for a person is checked here first.
+Checks who can post where, before anything is posted for a person.
 
-The framework's bot can post wherever it is a member. Without this check anybody could make it post in
-channels where they aren't allowed to (spec D-12, D-43).
+The framework's bot can post wherever it is a member. Without this check, people could make it post in channels where
+they can't post themselves (spec D-12, D-43).
 """
 
 import threading
@@ -27,7 +27,7 @@ _ORDINARY_ROLES = ("channel_user", "system_user")
 
 @dataclass(frozen=True)
 class MayPost:
-    """Proof of a passed check; posting asks for one. ``type`` is Mattermost's channel type."""
+    """The result of a passed check, which posting requires. ``type`` is Mattermost's channel type."""
 
     channel_id: str
     person_id: str
@@ -52,22 +52,23 @@ class Access:
         self._lock = threading.Lock()
 
     def reads(self, ask: Ask, person_id: str, *, roles: str = "", channel: Channel | None = None) -> PermissionReads:
-        """What `may_post` and `may_manage` read for one person in one call; arguments as there."""
+        """The reads for `may_post` and `may_manage`. See `PermissionReads` for the arguments."""
         return PermissionReads(self.parallel, ask, person_id, roles=roles, channel=channel)
 
     def may_post(self, reads: PermissionReads, channel_id: str, *more: tuple[Ask, Path]) -> MayPost:
         """
         Check that the person may write in *channel_id* now.
 
-        The right may come from the channel's, the system's or the team's roles, as in Mattermost. The team is only
-        asked if the others don't give it.
+        As in Mattermost, roles of the channel, the system or the team can have the permission. The team is read only if
+        the others don't.
 
         Args:
-            reads: With the person's session, or with the bot's if the call carries none.
-            more: What the caller needs to read too; sent at the same time.
+            reads: Uses the person's session, or the bot's if the call has none.
+            more: Other requests of the caller, sent at the same time.
 
         Raises:
-            MayNotPost: Archived, not a member, the permission is missing, a guest, or Mattermost didn't say.
+            MayNotPost: The channel is archived, or the person is no member, lacks the permission, or is a guest. Also
+                if Mattermost denies reading that.
         """
         try:
             self._read_ordinary_roles(reads, channel_id, more)
@@ -84,7 +85,7 @@ class Access:
 
     def may_post_in_own_name(self, reads: PermissionReads, channel_id: str) -> MayPost:
         """
-        Check what is ours to check where the post goes out with the person's own session: Mattermost checks the rest.
+        Check what Mattermost doesn't check itself when a person's own session posts.
 
         Raises:
             MayNotPost: Archived, a guest, or Mattermost didn't say.
@@ -123,16 +124,16 @@ class Access:
         raise NotYours("administrates neither channel nor team")
 
     def _read_ordinary_roles(self, reads: PermissionReads, channel_id: str, more: Collection[tuple[Ask, Path]]) -> None:
-        """Read what the check needs; with it what the roles permit that nearly everybody has, unless it is known."""
+        """Send the requests of the check, together with the permissions of common roles if they aren't cached."""
         unknown = self._unknown(_ORDINARY_ROLES)
         roles = self.parallel.start(partial(self._learn, reads.ask, unknown)) if unknown else None
         reads.read(*reads.paths(channel_id), *more)
         if roles is not None:
-            with suppress(MattermostRefused):  # what isn't known then is asked for again
+            with suppress(MattermostRefused):  # these permissions are requested again
                 roles.result()
 
     def _permit(self, ask: Ask, roles: Collection[str]) -> bool:
-        # The answer is used, not the cache: what was there may have expired a moment later.
+        # Use the answer instead of the cache, which may have expired meanwhile.
         with self._lock:
             known = {role: names for role in roles if (names := self._permissions.get(role)) is not None}
         unknown = sorted(set(roles) - set(known))

@@ -14,9 +14,9 @@ from mattermost.markdown import escaped, plain
 
 NOTHING = "N/A"
 
-# Colour of the bar by priority: 1 critical … 5 planning; grey where a table has none.
-_COLOURS = {"1": "#d24b4e", "2": "#e07f2d", "3": "#d9a62e", "4": "#3d7fc4", "5": "#7b8794"}
-_NO_COLOUR = "#7b8794"
+# Color of the bar by priority, 1 critical to 5 planning; gray if there is none.
+_COLORS = {"1": "#d24b4e", "2": "#e07f2d", "3": "#d9a62e", "4": "#3d7fc4", "5": "#7b8794"}
+_NO_COLOR = "#7b8794"
 _TIMES = {"start_date", "end_date"}
 
 _TITLE_CHARACTERS = 200
@@ -44,7 +44,7 @@ def record_card(
     facts = ", ".join(f"{label}: {plain(text, _FIELD_CHARACTERS)}" for label, text in shown if text)
     card: dict[str, Any] = {
         "fallback": f"{title} ({facts})" if facts else title,
-        "color": _COLOURS.get(record.value("priority"), _NO_COLOUR),
+        "color": _COLORS.get(record.value("priority"), _NO_COLOR),
         "title": title,
         "title_link": address,
         "fields": [
@@ -90,7 +90,7 @@ def subscription_card(summary: str, facts: Sequence[tuple[str, str]], sys_id: st
     """
     return {
         "fallback": plain(summary, _FIELD_CHARACTERS),
-        "color": _NO_COLOUR,
+        "color": _NO_COLOR,
         "fields": [{"title": title, "value": text, "short": False} for title, text in facts],
         "footer": f"Subscription {sys_id}",
     }

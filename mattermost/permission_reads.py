@@ -1,4 +1,4 @@
-"""What one call reads to check permissions: each thing once, several at the same time."""
+"""The requests with which one call checks permissions: each is sent once, and several at the same time."""
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
@@ -12,14 +12,14 @@ from mattermost.paths import Ask, Id, Path, api
 
 class PermissionReads:
     """
-    Mattermost's answers about one person's permissions. Lives as long as one call, so nothing in it gets old.
+    Mattermost's answers about one person's permissions, cached for one call.
 
-    Refusals are kept like answers: asking again raises the same error. Belongs to the call's own thread.
+    Errors are cached too, and raised again. Not thread-safe.
 
     Args:
-        ask: Requests with the session that permissions are read with.
+        ask: Sends requests with the session that reads permissions.
         roles: The person's system roles, if the verified call carries them.
-        channel: A channel that the verified call carries, as Mattermost reads it to that person.
+        channel: The channel of the verified call, as the person sees it.
     """
 
     def __init__(
@@ -29,12 +29,12 @@ class PermissionReads:
         self.person_id = person_id
         self._parallel = parallel
         self._roles = roles
-        # Without its type a channel was expanded to the id alone.
+        # If the type is missing, the call contains only the channel's id.
         self._channels = {channel.id: channel} if channel is not None and channel.type else {}
         self._answers: dict[tuple[Ask, str], Future[Any]] = {}
 
     def read(self, *paths: Path | tuple[Ask, Path]) -> None:
-        """Send what was not sent before, at the same time; a path alone with `ask`. Raises nothing."""
+        """Send the requests that weren't sent before, at the same time. A path is sent with `ask`. Raises nothing."""
         wanted = [(self.ask, one) if isinstance(one, Path) else one for one in paths]
         missing = {(ask, path.text): partial(ask, "GET", path) for ask, path in wanted}
         missing = {key: work for key, work in missing.items() if key not in self._answers}
@@ -44,7 +44,7 @@ class PermissionReads:
             self._answers[own[0]] = run(own[1])
 
     def paths(self, channel_id: str) -> list[Path]:
-        """What has to be read to know whether the person may post in a channel."""
+        """The requests that tell whether the person can post in a channel."""
         known = [] if channel_id in self._channels else [_channel_path(channel_id)]
         return [*known, self.member_path(channel_id), *([] if self._roles else [self.user_path()])]
 
@@ -65,7 +65,7 @@ class PermissionReads:
         return self._channels.get(channel_id)
 
     def know_channel(self, channel: Channel) -> None:
-        """Keep a channel that Mattermost described in another answer of this call."""
+        """Cache a channel from another answer in this call."""
         self._channels[channel.id] = channel
 
     def member(self, channel_id: str) -> Mapping[str, Any]:
@@ -93,18 +93,18 @@ class PermissionReads:
         return self._answers[ask, path.text].result()
 
     def forget(self, ask: Ask, path: Path) -> None:
-        """Read it again the next time, because this call has changed it."""
+        """Remove an answer from the cache, because this call has changed it."""
         self._answers.pop((ask, path.text), None)
 
     def _get(self, path: Path) -> Any:
         return self.get(self.ask, path)
 
     def member_path(self, channel_id: str) -> Path:
-        """Of the person's membership in a channel."""
+        """The path of the person's membership in a channel."""
         return _member_path(channel_id, self.person_id)
 
     def user_path(self) -> Path:
-        """Of the person's account."""
+        """The path of the person's account."""
         return _user_path(self.person_id)
 
 
@@ -124,12 +124,12 @@ def _user_path(person_id: str) -> Path:
 
 
 def split_roles(*texts: str | None) -> set[str]:
-    """The names in Mattermost's lists of roles."""
+    """The role names in texts where Mattermost separates them by spaces."""
     return {role for text in texts for role in (text or "").split()}
 
 
 def read_channel(row: Mapping[str, Any]) -> Channel:
-    """A channel as Mattermost's API answers it."""
+    """Convert a channel from Mattermost's API."""
     return Channel(
         id=str(row["id"]),
         type=str(row.get("type", "")),

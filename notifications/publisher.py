@@ -144,7 +144,7 @@ class Publisher:
         # Also update cards that people shared in the channel. Skip those that can't be updated.
         for post_id in self._cards.of(batch.channel_id, batch.record_id):
             self._renewed(post_id, card)
-        return self._thread(batch, posted, shown, anew=thread is None)
+        return self._thread(batch, posted, shown, new=thread is None)
 
     def _first(self, notice: Notice, part: Part, root_id: str, card: _Drawn, *, more: bool) -> Posted | None:
         """Post the first part, as a reply or with the card. None if nothing can be posted."""
@@ -179,10 +179,10 @@ class Publisher:
             return False
         return True
 
-    def _thread(self, batch: Batch, posted: Posted, mod_count: int, anew: bool = False) -> Thread:
+    def _thread(self, batch: Batch, posted: Posted, mod_count: int, new: bool = False) -> Thread:
         now = self._clock()
         known = self._threads.get(batch.channel_id, batch.record_id)
-        if known is not None and not anew and now - known.root_at < THREAD_LIFE:
+        if known is not None and not new and now - known.root_at < THREAD_LIFE:
             return replace(known, last_at=now, mod_count=max(known.mod_count, mod_count))
         return Thread(
             channel_id=batch.channel_id,

@@ -20,7 +20,7 @@ FOUND_SECONDS = 300.0
 _LIKE_A_NUMBER = re.compile(r"[A-Za-z]{2,10}\d{1,15}")
 _NOT_HERE = (AccessDenied, NotFound, NotInstalled)
 
-# What stands for a row, where it is not its name.
+# The display column of tables where it isn't the name.
 _DISPLAY = {"kb_knowledge_base": "title", "kb_category": "label", "cmn_location": "name", "core_company": "name"}
 
 
