@@ -1,4 +1,4 @@
-"""An integration that keeps what reaches it and answers as told; in a press it may open a dialog."""
+"""An integration that records its requests and returns set answers; a press can open a dialog."""
 
 import threading
 from collections.abc import Callable

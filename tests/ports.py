@@ -6,7 +6,7 @@ from typing import Self
 
 class ReservedPort:
     """
-    A port of 127.0.0.1 that only who knows its number gets, for as long as it is held.
+    A port of 127.0.0.1 that is reserved for servers that know its number.
 
     It is bound without listening: a server that reuses addresses may listen on it (all of ours do), nothing
     that takes a free port is given it, and while no server runs a connection is refused.
@@ -19,7 +19,7 @@ class ReservedPort:
         self.number = int(self._socket.getsockname()[1])
 
     def close(self) -> None:
-        """Give it back."""
+        """Release it."""
         self._socket.close()
 
     def __enter__(self) -> Self:

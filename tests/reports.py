@@ -1,4 +1,4 @@
-"""Reports as the component sends them, made and signed with Python's own parts; and what they need around them."""
+"""Reports as the component sends them, signed with the standard library, and the stored data that they need."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ SECRET = "a secret of the component, thirty-two letters"
 
 
 def signed(body: bytes, at: float, key_id: str = KEY_ID, secret: str = SECRET) -> dict[str, str]:
-    """The headers of the signed dialect."""
+    """The headers of a signed report."""
     stamp = str(int(at))
     mac = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).digest()
     return {
@@ -38,7 +38,7 @@ def signed(body: bytes, at: float, key_id: str = KEY_ID, secret: str = SECRET) -
 
 @dataclass
 class Component:
-    """ServiceNow's side of notices, as far as the service can tell."""
+    """The component in ServiceNow, as the service sees it."""
 
     world: World
 
@@ -81,14 +81,14 @@ class Component:
         return report | more
 
     def changed(self, record: Json, grants: list[Grant], **more: Any) -> requests.Response:
-        """Report a change; it has to be taken."""
+        """Report a change, which must be accepted."""
         response = self.send(self.report(record, grants, **more))
         assert response.status_code == 202, response.text
         return response
 
 
 def matching(grant: Grant, **more: Any) -> Json:
-    """The subscription's row, as a report names it."""
+    """The subscription's row in a report."""
     return {
         "sys_id": grant.sys_id,
         "channel_id": grant.channel_id,
@@ -105,7 +105,7 @@ def matching(grant: Grant, **more: Any) -> Json:
 
 
 def grant(world: World, channel: str = "service-desk", owner: str = "agent", **more: Any) -> Grant:
-    """A subscription to all incidents, as it would be granted; not stored yet."""
+    """A grant for all incidents, not stored yet."""
     person = world.person(owner)
     given: Json = {
         "sys_id": secrets.token_hex(16),
@@ -121,7 +121,7 @@ def grant(world: World, channel: str = "service-desk", owner: str = "agent", **m
 
 
 def stored(world: World, *grants: Grant) -> list[Grant]:
-    """Put grants where an earlier process would have left them, and start the service on them."""
+    """Store grants as an earlier process would, and start the service."""
     world.running.stop()
     stores = open_storage(world.config.storage_url, partial(derive_keys, world.config.app_secrets), clock=world.now)
     for one in grants:
@@ -132,14 +132,14 @@ def stored(world: World, *grants: Grant) -> list[Grant]:
 
 
 def kept(world: World, sys_id: str) -> Grant:
-    """A grant as it stands on disk."""
+    """A grant on disk."""
     name = world.config.storage_url.removeprefix("tinydb://")
     with open(f"{name}/channel_grants.json", encoding="utf-8") as file:
         return Grant(**json.load(file)["channel_grants"][sys_id])
 
 
 def invite_bot(world: World, *channels: str) -> str:
-    """The bot joins the team and channels, as somebody of them invites it; its id."""
+    """Invite the bot to the team and channels; returns its ID."""
     admin = world.person("admin")
     bot = str(world.mattermost.registry.apps["servicenow"].bot_user_id)
     admin.post(f"/api/v4/teams/{admin.team_id}/members", {"team_id": admin.team_id, "user_id": bot})
@@ -160,7 +160,7 @@ def notices(world: World, channel: str = "service-desk") -> list[Json]:
 
 
 def told(world: World, username: str) -> list[str]:
-    """What somebody was told by direct message about notices, oldest first; not the words after connecting."""
+    """Direct messages about notices to a person, oldest first, without the one sent after connecting."""
     posts = world.mattermost.direct_posts(username)
     return [post["message"] for post in posts if not post["message"].startswith("####")]
 
@@ -187,6 +187,6 @@ def posted_just_now(world: World, *records: Json, channel: str = "service-desk")
 
 
 def pass_time(world: World, seconds: float) -> None:
-    """Let time pass, and what is due then be done."""
+    """Let time pass and run what is due then."""
     world.advance(seconds)
     world.settle()

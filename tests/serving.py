@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def environment(port: int, folder: Path, mattermost: str, servicenow: str, **settings: str) -> dict[str, str]:
-    """The settings of a service between both doubles, and nothing else of this process's environment."""
+    """The settings of a service between both doubles, without the rest of this process's environment."""
     return {
         "PATH": os.environ["PATH"],
         "APP_URL": f"http://127.0.0.1:{port}",
@@ -33,7 +33,7 @@ def environment(port: int, folder: Path, mattermost: str, servicenow: str, **set
 
 
 class Process:
-    """`cli.py serve` with the settings of a world, on a port and a folder of its own."""
+    """`cli.py serve` with a world's settings, on its own port and folder."""
 
     def __init__(self, world: World, folder: Path, port: int, **settings: str) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -55,13 +55,13 @@ class Process:
             )
 
     def worker(self) -> int:
-        """The process id of the one that serves."""
+        """The worker's process ID."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
         (worker,) = children.split()
         return int(worker)
 
     def wait_until_ready(self) -> None:
-        """Return once it answers; fail when it ends instead."""
+        """Return once it answers; fail if it ends."""
         for _ in range(600):
             assert self.process.poll() is None, self.log.read_text()
             try:
@@ -72,7 +72,7 @@ class Process:
         raise AssertionError(self.log.read_text())
 
     def stop(self) -> int:
-        """SIGTERM, and the exit status."""
+        """Send SIGTERM; returns the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(30)

@@ -31,7 +31,7 @@ class _Quiet(WSGIRequestHandler):
 
 @dataclass
 class Running:
-    """The service on a socket of its own."""
+    """The service on its own socket."""
 
     service: Service
     server: BaseWSGIServer
@@ -56,7 +56,7 @@ class Running:
 
 @dataclass
 class World:
-    """Everything a scenario touches. People sign in once and are kept."""
+    """The doubles, the service and the people of a scenario. People sign in once."""
 
     mattermost: MattermostDouble
     servicenow: ServiceNowDouble
@@ -68,7 +68,7 @@ class World:
 
     @classmethod
     def begin(cls, mattermost: MattermostDouble, servicenow: ServiceNowDouble, folder: Path) -> "World":
-        """Fresh doubles, the OAuth client registered, the service running; nothing installed yet."""
+        """New doubles, a registered OAuth client and the running service, before the installation."""
         mattermost.reset()
         servicenow.reset()
         reserved = ReservedPort()
@@ -92,12 +92,12 @@ class World:
         return world
 
     def end(self) -> None:
-        """Stop the service and give its port back."""
+        """Stop the service and release its port."""
         self.running.stop()
         self.reserved.close()
 
     def install(self) -> None:
-        """Install the app, through the door that administrators use."""
+        """Install the app the way administrators do."""
         answer = self.person("admin").install(f"{self.config.app_url}/manifest.json", JWT_SECRET)
         assert answer["type"] == "ok", answer
         assert "despite" not in answer["text"], answer
@@ -114,13 +114,13 @@ class World:
         self.servicenow.advance(seconds)
 
     def person(self, username: str) -> MattermostClient:
-        """Somebody at a client."""
+        """A signed-in person."""
         if username not in self.people:
             self.people[username] = MattermostClient(self.mattermost.url, username)
         return self.people[username]
 
     def connected(self, username: str) -> MattermostClient:
-        """Somebody whose ServiceNow account is connected."""
+        """A person whose ServiceNow account is connected."""
         person = self.person(username)
         assert "Completed connecting" in person.connect().text
         self.settle()
@@ -141,7 +141,7 @@ class World:
         self.running.service.settle()
 
     def asked(self, *, method: str = "", path: str = "") -> list[dict[str, Any]]:
-        """What ServiceNow was asked, of these."""
+        """Requests that ServiceNow received, by method and path."""
         return [
             entry
             for entry in self.servicenow.requests()
@@ -153,7 +153,7 @@ class World:
         return self.servicenow.rows("oauth_entity")[0]
 
     def administer(self, method: str, path: str, body: dict[str, Any]) -> requests.Response:
-        """Change something in ServiceNow as its administrator, over REST."""
+        """Send a write to ServiceNow as its administrator, over REST."""
         response = requests.request(method, self.servicenow.url + path, json=body, auth=("admin", "sandbox-1"))
         assert response.ok, response.text
         self.servicenow.clear_requests()
