@@ -68,6 +68,14 @@ def test_the_tables_name_existing_files() -> None:
     assert {module for module, _ in listed()} <= set(MODULES)
 
 
+def test_each_known_survivor_is_a_mutant_of_its_module() -> None:
+    """A line contains the mutant's code. So whoever changes this code changes or removes the line."""
+    known = set(listed())
+    modules = {module for module, _ in known}
+    found = {(module, one.name) for module in modules for one in mutants((ROOT / module).read_bytes())}
+    assert known - found == set()
+
+
 COUNTING = """
 LIMIT = 3
 UNUSED = 7
