@@ -34,6 +34,8 @@ from tests.unit.noticing import (
     open_stores,
 )
 
+pytestmark = pytest.mark.usefixtures("every_log_line")
+
 CLOSED, SILENT = "d" * 26, "s" * 26
 DAY = 86_400.0
 

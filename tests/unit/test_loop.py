@@ -10,6 +10,8 @@ import structlog
 from core.errors import StorageFailed
 from notifications.loop import Loop, Loops
 
+pytestmark = pytest.mark.usefixtures("every_log_line")
+
 SECONDS = 5.0  # until a test fails
 
 

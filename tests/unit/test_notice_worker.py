@@ -17,6 +17,8 @@ from notifications.notice import Notice
 from notifications.worker import BATCHES, Worker
 from tests.unit.noticing import CHANNEL, NOW, ManualClock, open_stores
 
+pytestmark = pytest.mark.usefixtures("every_log_line")
+
 DAY = 86_400.0
 DOWN = MattermostSilent("down")
 BUSY = MattermostSilent("busy", 503)
