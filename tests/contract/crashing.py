@@ -1,11 +1,11 @@
 """
 The service in a process that dies: ``python -m tests.contract.crashing CONFIG PORT``, CONFIG as a pickle's path.
 
-Reads one line for each life: ``POINT NUMBER SECONDS`` dies right after the step POINT was done for the NUMBERth
-time, ``- 0 SECONDS`` lives until it is killed. Its clock is so many seconds ahead.
+Reads one line for each life. ``POINT NUMBER SECONDS`` dies right after the step POINT was done for the NUMBERth
+time. ``- 0 SECONDS`` lives until it is killed. Its clock is SECONDS ahead.
 
-Writes the child's process id, and how it ended. A fork for each
-life, so that only the first one pays for the imports.
+Writes the child's process ID and its exit code. Each life is a fork,
+so that only the first one has to import the modules.
 """
 
 import os
@@ -29,7 +29,7 @@ from storage.outbox import DeliveredEvents, StoredOutbox
 from storage.threads import StoredThreads
 from web.logs import configure_logs
 
-# Every step between a report's arrival and its end, in their order.
+# Every step from a report's arrival to its acknowledgment, in order.
 POINTS: dict[str, tuple[type, str]] = {
     "stored": (StoredOutbox, "add"),
     "claimed": (StoredOutbox, "claim"),
@@ -39,7 +39,7 @@ POINTS: dict[str, tuple[type, str]] = {
     "settled": (StoredOutbox, "ack"),
 }
 
-# Steps of a form, beside those: the attempt stored, ServiceNow's answers, and the card posted.
+# Additional steps of a form.
 FORM_POINTS: dict[str, tuple[type, str]] = {
     "attempt stored": (StoredFormResults, "put"),
     "inserted": (ServiceNowClient, "create"),
@@ -50,7 +50,7 @@ FORM_POINTS: dict[str, tuple[type, str]] = {
 
 
 def die_after(point: str, number: int) -> None:
-    """Let the process end, without a word to anybody, after a step's *number*th time."""
+    """End the process without any cleanup after a step's *number*th time."""
     owner, name = (POINTS | FORM_POINTS)[point]
     step: Callable[..., Any] = getattr(owner, name)
     left = [number]
@@ -66,7 +66,7 @@ def die_after(point: str, number: int) -> None:
 
 
 def live(config: Any, port: int, point: str, number: int, ahead: float) -> None:
-    """One life."""
+    """Serve until the process dies."""
     if point != "-":
         die_after(point, number)
     service = create_app(config, clock=lambda: time.time() + ahead)
@@ -74,7 +74,7 @@ def live(config: Any, port: int, point: str, number: int, ahead: float) -> None:
 
 
 def main() -> None:
-    """A life for each line."""
+    """Start a life for each line."""
     configure_logs("error", "json")
     with Path(sys.argv[1]).open("rb") as file:
         config = pickle.load(file)

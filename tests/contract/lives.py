@@ -1,4 +1,4 @@
-"""Run the service in processes that die one after the other; `tests/contract/crashing.py` is the process."""
+"""Run the service repeatedly in processes that die; `tests/contract/crashing.py` is the process."""
 
 import pickle
 import subprocess
@@ -31,7 +31,7 @@ class Lives:
         return int(self.process.stdout.readline())
 
     def ended(self) -> int:
-        """Wait for its end; returns how it ended."""
+        """Wait for its end; returns its exit code."""
         assert self.process.stdout is not None
         return int(self.process.stdout.readline())
 

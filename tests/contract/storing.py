@@ -1,4 +1,4 @@
-"""What the suites of the ports that need a disk share: keys, a clock, and opening the storage."""
+"""Keys, a clock and the type of the opener that the storage suites share."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Each double as a program of its own: one command, more data, HTTPS, an overview, and a page that tells the truth."""
+"""Each double as a standalone program: one command, seed files, HTTPS, an overview and accurate documentation."""
 
 import json
 import re
@@ -45,7 +45,7 @@ LOGIN = ("agent", "sandbox-1")
 
 @contextmanager
 def alone(name: str, *options: str) -> Iterator[tuple[str, str]]:
-    """A double's own process; its address, and the path of its certificate or ""."""
+    """Run a double in its own process; yields its URL and the path of its certificate, or ""."""
     command = [sys.executable, "-m", f"sandbox.{name}", "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -67,24 +67,24 @@ def written(folder: Path, data: Any) -> str:
 
 
 def examples() -> list[Json]:
-    """The seed files that the page shows."""
+    """The seed files in the documentation."""
     return [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)]
 
 
 def documented(title: str) -> dict[str, str]:
-    """The rows of a table below a heading of the page."""
+    """The rows of the table below a heading in the documentation."""
     section = PAGE.read_text(encoding="utf-8").partition(f"\n### {title}\n")[2].partition("\n#")[0]
     return dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", section, re.M))
 
 
-def test_the_page_lists_exactly_the_faults_that_there_are() -> None:
-    """Name and description, for both doubles."""
+def test_the_page_lists_every_fault() -> None:
+    """The documentation has the name and description of each fault of both doubles, and no others."""
     assert documented("ServiceNow") == SERVICENOW
     assert documented("Mattermost") == MATTERMOST
 
 
 def test_servicenow_runs_alone_with_tls_and_more_rows(tmp_path: Path) -> None:
-    """The page's seed and OAuth client work, over HTTPS that a client can verify; a reset comes back to them."""
+    """The documented seed and OAuth client work over verified HTTPS. A reset restores them."""
     rows = examples()[0] | {"change_request": [{"short_description": "Planned", "state": "Scheduled"}]}
     rows["change_request"][0]["assignment_group"] = "Network"
     with alone("servicenow", "--tls", "--seed", written(tmp_path, rows)) as (url, certificate):
@@ -118,7 +118,7 @@ def test_servicenow_runs_alone_with_tls_and_more_rows(tmp_path: Path) -> None:
 
 
 def test_mattermost_runs_alone_with_tls_and_more_people(tmp_path: Path) -> None:
-    """The page's seed: a person who signs in, a private channel, a message; the overview names them."""
+    """The documented seed adds a person, a private channel and a message. The overview lists them."""
     with alone("mattermost", "--tls", "--seed", written(tmp_path, examples()[1])) as (url, certificate):
         browser = requests.Session()
         browser.trust_env = False  # the environment may name another bundle of certificates
@@ -136,8 +136,8 @@ def test_mattermost_runs_alone_with_tls_and_more_people(tmp_path: Path) -> None:
         assert overview["faults"] == MATTERMOST
 
 
-def test_a_silent_client_holds_up_nobody(tmp_path: Path) -> None:
-    """A connection that never begins its TLS handshake leaves the others alone."""
+def test_a_silent_client_does_not_block_others(tmp_path: Path) -> None:
+    """A connection that never starts its TLS handshake doesn't block other connections."""
     context, certificate = make_context(tmp_path)
     assert not list(tmp_path.glob("key*"))
     with ServiceNowDouble(tls=context) as double:
@@ -153,8 +153,8 @@ def test_a_silent_client_holds_up_nobody(tmp_path: Path) -> None:
         ("mattermost", ["users"], "the file must hold a JSON object"),
     ],
 )
-def test_a_seed_file_that_is_wrong_ends_the_start(tmp_path: Path, name: str, seed: Any, told: str) -> None:
-    """The message names the file and what is wrong with it."""
+def test_an_invalid_seed_file_stops_the_start(tmp_path: Path, name: str, seed: Any, told: str) -> None:
+    """The message names the file and the problem."""
     path = written(tmp_path, seed)
     command = [sys.executable, "-m", f"sandbox.{name}", "--port", "0", "--seed", path]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -170,8 +170,8 @@ def test_a_seed_file_that_is_wrong_ends_the_start(tmp_path: Path, name: str, see
         ({"incident": [{}, {"state": "Resolved"}]}, "incident, row 2: .* are mandatory: Resolution code, Close notes"),
     ],
 )
-def test_what_is_wrong_with_rows(rows: Any, told: str) -> None:
-    """Tables, shapes, and what a rule refuses."""
+def test_invalid_rows_are_rejected(rows: Any, told: str) -> None:
+    """The error names the unknown table, the wrong shape or the missing mandatory fields."""
     clock = Clock()
     store = Store(clock, (approvals.after, fulfillment.after))
     servicenow_seed.seed(store)
@@ -191,8 +191,8 @@ def test_what_is_wrong_with_rows(rows: Any, told: str) -> None:
         ({"posts": [{"channel": "nosuch", "username": "agent", "message": "x"}]}, "there is no channel nosuch"),
     ],
 )
-def test_what_is_wrong_with_people_and_channels(given: Any, told: str) -> None:
-    """Keys, names, and what is missing."""
+def test_invalid_people_and_channels_are_rejected(given: Any, told: str) -> None:
+    """The error names the unknown key, the unknown or duplicate name, or the missing field."""
     state = State(Clock())
     mattermost_state.seed(state)
     hub = Hub(state)
@@ -202,8 +202,8 @@ def test_what_is_wrong_with_people_and_channels(given: Any, told: str) -> None:
 
 
 @pytest.mark.parametrize(("make", "other"), [(ServiceNowDouble, "Mattermost"), (MattermostDouble, "ServiceNow")])
-def test_the_page_lists_exactly_the_controls_that_there_are(make: Any, other: str) -> None:
-    """Each control of a double is on the page, and each on the page but the other's is a control."""
+def test_the_page_lists_every_control(make: Any, other: str) -> None:
+    """The documentation lists each control of a double, and no others."""
     section = PAGE.read_text(encoding="utf-8").partition("\n## Controls\n")[2].partition("\n## ")[0]
     listed = {
         f"{method} {path}"
@@ -218,8 +218,8 @@ def test_the_page_lists_exactly_the_controls_that_there_are(make: Any, other: st
     assert listed == known
 
 
-def test_an_overview_is_neither_logged_nor_faulty() -> None:
-    """Looking at a double changes nothing about it."""
+def test_an_overview_is_not_logged_and_triggers_no_fault() -> None:
+    """Requesting the overview leaves the request log and the armed faults unchanged."""
     for make in (ServiceNowDouble, MattermostDouble):
         with make() as double:
             double.fault("500", times=1)
@@ -230,7 +230,7 @@ def test_an_overview_is_neither_logged_nor_faulty() -> None:
 
 
 def test_accounts_on_the_page_exist() -> None:
-    """Each account that the page names can sign in on both."""
+    """Each documented account can sign in to both doubles."""
     section = PAGE.read_text(encoding="utf-8").partition("\n## Accounts\n")[2].partition("\n##")[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     names = [name for row in rows for name in re.findall(r"`(\w+)`", row)]

@@ -1,4 +1,4 @@
-"""A writing process is killed, again and again: what it was told to be stored is stored."""
+"""A writing process is killed repeatedly. Every commit that it reported is stored."""
 
 import random
 import subprocess
@@ -14,8 +14,8 @@ from storage.sealing import derive_keys
 ROOT = Path(__file__).parent.parent.parent
 KILLS = 10  # for each of two seeds
 
-# Four threads count up, each the version of an account of its own, and report every commit on a line
-# of its own, written in one piece.
+# Four threads each increment the version of their own account, and report every commit on a separate line,
+# in a single write.
 WRITER = """
 import os, sys, threading
 from functools import partial
@@ -39,8 +39,8 @@ for argument in sys.argv[2:]:
 
 @pytest.mark.waits
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_killed_writer_loses_nothing_that_it_reported(tmp_path: Path, seed: int) -> None:
-    """After each kill every reported commit is there, at most the one in flight beyond, and all is whole."""
+def test_a_killed_writer_loses_no_reported_commit(tmp_path: Path, seed: int) -> None:
+    """After each kill, the store has every reported commit, at most one more, and no partial row."""
     chance = random.Random(seed)
     url = f"tinydb://{tmp_path}/data"
     stored = dict.fromkeys(["ann", "bob", "cid", "dan"], 0)

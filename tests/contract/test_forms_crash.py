@@ -1,4 +1,4 @@
-"""The service is killed while a form is being submitted: the form, sent again, ends with one of everything."""
+"""The service is killed while it handles a submit. Submitting the form again creates no duplicates."""
 
 import contextlib
 import os
@@ -30,7 +30,7 @@ def incident(agent: MattermostClient) -> Json:
 
 
 def message(agent: MattermostClient) -> Json:
-    """The form of a message with a file."""
+    """The form to add a message with a file."""
     channel_id = agent.channel("service-desk")
     ids = [agent.upload(channel_id, "trace.txt", os.urandom(8))]
     post = agent.post("/api/v4/posts", {"channel_id": channel_id, "message": f"Log {NUMBER}", "file_ids": ids})
@@ -38,7 +38,7 @@ def message(agent: MattermostClient) -> Json:
 
 
 def comment(agent: MattermostClient) -> Json:
-    """The form of comments."""
+    """The comment form."""
     return opened(agent.command("comment", {"record": NUMBER}, **HERE))
 
 
@@ -47,7 +47,7 @@ FORMS: dict[str, tuple[Callable[[MattermostClient], Json], Json]] = {
     "message": (message, {}),
     "comment": (comment, {"comments": "Killed", "action": "add"}),
 }
-# Form, where the process dies, whether anything was in flight then, so that the form has to wait for the hold.
+# Form, step after which the process dies, and whether a request was in flight. If so, the form waits for the hold.
 DEATHS = [
     ("incident", "attempt stored 1", True),
     ("incident", "inserted 1", False),
@@ -64,14 +64,14 @@ DEATHS = [
 
 @pytest.fixture
 def lives(world: World, tmp_path: Path) -> Iterator[Lives]:
-    """Ready to start the service in a process of its own."""
+    """Starts the service in a separate process."""
     lives = Lives(world, tmp_path)
     yield lives
     lives.close()
 
 
 def made(world: World) -> dict[str, int]:
-    """What there is beyond the seed."""
+    """Counts of what was created since the seed."""
     task = next(row for row in world.servicenow.rows("task") if row["number"] == NUMBER)
     journals = [world.servicenow.store.journal(task["sys_id"], one) for one in ("comments", "work_notes")]
     return {
@@ -91,7 +91,7 @@ WHOLE = {
 
 @pytest.mark.waits
 def test_a_killed_submit_is_continued(world: World, lives: Lives) -> None:
-    """Dead right after a step: what was in flight is looked for and sent only after the hold, the rest goes on."""
+    """After a death, the next submit continues. It repeats a request that was in flight only after the hold."""
     agent = world.connected("agent")
     for form, point, held in DEATHS:
         before = made(world)
@@ -107,7 +107,7 @@ def test_a_killed_submit_is_continued(world: World, lives: Lives) -> None:
 def killed_and_continued(
     world: World, lives: Lives, agent: MattermostClient, form: str, point: str, held: bool
 ) -> None:
-    """One death, and the submits after it."""
+    """Kill one submit, then submit again until it succeeds."""
     open_form, values = FORMS[form]
     opened_form = open_form(agent)
     before = made(world)
@@ -131,8 +131,8 @@ def killed_and_continued(
 
 
 @pytest.mark.waits
-def test_a_killed_process_is_really_dead(world: World, lives: Lives) -> None:
-    """SIGKILL in the middle of an insert that ServiceNow commits late: one record after all."""
+def test_a_late_insert_after_a_kill_creates_one_record(world: World, lives: Lives) -> None:
+    """After SIGKILL during an insert that ServiceNow commits late, there is one record."""
     agent = world.connected("agent")
     form = incident(agent)
     world.running.stop()
@@ -155,7 +155,7 @@ def test_a_killed_process_is_really_dead(world: World, lives: Lives) -> None:
 
 
 def submit_and_kill(world: World, agent: MattermostClient, form: Json, child: int) -> None:
-    """Submit, and kill the service as soon as ServiceNow has the insert."""
+    """Submit, and kill the service as soon as ServiceNow receives the insert."""
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(agent.submit, form, {"short_description": "Killed"}, **HERE)
         while world.servicenow.armed():
@@ -165,7 +165,7 @@ def submit_and_kill(world: World, agent: MattermostClient, form: Json, child: in
 
 
 def wait_for(world: World) -> None:
-    """Until the service answers."""
+    """Wait until the service answers."""
     while True:
         with contextlib.suppress(requests.RequestException):
             requests.get(f"{world.config.app_url}/healthz", timeout=5)

@@ -1,4 +1,4 @@
-"""Facts of the recordings that need a course of events: tokens over time, OAuth states, webhooks, posts."""
+"""Recorded facts that need a sequence of requests: tokens over time, OAuth states, webhooks and posts."""
 
 import json
 import threading
@@ -22,7 +22,7 @@ APPS = {"acting_user": "+summary", "locale": "all"}  # what the plugin's own com
 
 
 class Talkative:
-    """An app that keeps every call and says yes."""
+    """An app that records every call and answers ok."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Json, str]] = []
@@ -56,7 +56,7 @@ class Talkative:
         return jsonify({"type": "ok", "data": data if path == "oauth2/connect" else []})
 
     def last(self, path: str) -> tuple[Json, str]:
-        """Body and token of the last call to a path; waited for, as webhooks come after their sender was answered."""
+        """Wait for a call to a path, as webhooks come after their sender's answer; returns its body and token."""
         with self._called:
             assert self._called.wait_for(lambda: any(called == path for called, _, _ in self.calls), timeout=5)
             return [(body, token) for called, body, token in self.calls if called == path][-1]
@@ -64,7 +64,7 @@ class Talkative:
 
 @pytest.fixture(scope="module")
 def doubles() -> Iterator[tuple[MattermostDouble, Talkative]]:
-    """One of each for the module."""
+    """A double and an app for the module."""
     app = Talkative()
     with MattermostDouble() as double:
         yield double, app
@@ -73,7 +73,7 @@ def doubles() -> Iterator[tuple[MattermostDouble, Talkative]]:
 
 @pytest.fixture
 def world(doubles: tuple[MattermostDouble, Talkative]) -> tuple[MattermostDouble, Talkative, MattermostClient]:
-    """The app freshly installed, and a person."""
+    """The newly installed app and a person."""
     double, app = doubles
     double.reset()
     app.calls.clear()
@@ -86,7 +86,7 @@ World = tuple[MattermostDouble, Talkative, MattermostClient]
 
 
 def context_of(app: Talkative, agent: MattermostClient) -> Json:
-    """The context of a fresh call."""
+    """The context of a new call."""
     agent.call({"path": "/do", "expand": {"acting_user_access_token": "all"}}, app_id="talkative")
     body, _ = app.last("/do")
     found: Json = body["context"]
@@ -94,7 +94,7 @@ def context_of(app: Talkative, agent: MattermostClient) -> Json:
 
 
 def test_installing_pings_and_signs(world: World) -> None:
-    """Ping without a person, on_install with one; HS256, fifteen minutes; the secret for administrators alone."""
+    """The signed ping names no person. The signed on_install call names the admin and has the webhook secret."""
     double, app, _ = world
     assert [path for path, _, _ in app.calls][:2] == ["/ping", "/install"]
     claims = jwt.decode(app.last("/ping")[1], SECRET, algorithms=["HS256"])
@@ -105,14 +105,14 @@ def test_installing_pings_and_signs(world: World) -> None:
     assert body["context"]["app"]["webhook_secret"] == double.registry.apps["talkative"].webhook_secret
 
 
-def test_app_sessions_live_ten_minutes_and_are_prolonged_in_their_second_half(world: World) -> None:
-    """The same token comes with each call; five minutes or less left make it ten again; after its end a new one."""
+def test_app_sessions_last_ten_minutes_and_are_extended_in_their_second_half(world: World) -> None:
+    """Each call has the same token. A call in its last five minutes extends it to ten. After it expires, it is new."""
     double, app, agent = world
     first = context_of(app, agent)
     double.advance(200)
     assert context_of(app, agent)["bot_access_token"] == first["bot_access_token"]
     double.advance(200)
-    assert context_of(app, agent)["bot_access_token"] == first["bot_access_token"]  # prolonged here
+    assert context_of(app, agent)["bot_access_token"] == first["bot_access_token"]  # extended here
     double.advance(500)
     alive = {"Authorization": f"Bearer {first['bot_access_token']}"}
     assert requests.get(f"{double.url}/api/v4/users/me", headers=alive, timeout=10).status_code == 200
@@ -123,7 +123,7 @@ def test_app_sessions_live_ten_minutes_and_are_prolonged_in_their_second_half(wo
 
 @pytest.mark.parametrize("expand", [{}, None, {"channel": "summary"}, {"acting_user": ""}])
 def test_a_builtin_command_without_expand_panics(world: World, expand: Json | None) -> None:
-    """The plugin looks its texts up in the acting user's language before it looks whether there is one."""
+    """The plugin reads the acting user's language before it checks that there is an acting user."""
     double, _, _ = world
     call = {"path": "/install-http"} | ({"expand": expand} if expand is not None else {})
     answer = MattermostClient(double.url, "admin").call(call, app_id="apps", values={"url": "http://127.0.0.1:1/"})
@@ -132,7 +132,7 @@ def test_a_builtin_command_without_expand_panics(world: World, expand: Json | No
 
 
 def test_a_builtin_command_needs_the_acting_user(world: World) -> None:
-    """With the language alone the plugin says what is missing; `/apps info` needs nobody."""
+    """With only the locale, the plugin reports the missing acting user. `/apps info` doesn't need one."""
     double, _, _ = world
     admin = MattermostClient(double.url, "admin")
     for path in ("/install-http", "/install-consent", "/disable", "/enable", "/uninstall"):
@@ -143,8 +143,8 @@ def test_a_builtin_command_needs_the_acting_user(world: World) -> None:
     assert admin.call({"path": "/info", "expand": {"locale": "all"}}, app_id="apps")["type"] == "ok"
 
 
-def test_an_unknown_command_is_refused_as_recorded(world: World) -> None:
-    """The API names the trigger without its slash; the web client has words of its own."""
+def test_an_unknown_command_is_rejected_as_recorded(world: World) -> None:
+    """The API names the trigger without its slash. The web client shows a different message."""
     double, _, agent = world
     body = {"channel_id": agent.channel("town-square"), "command": "/nosuchcommand x", "team_id": agent.team_id}
     answer = agent.browser.post(f"{double.url}/api/v4/commands/execute", json=body)
@@ -156,8 +156,8 @@ def test_an_unknown_command_is_refused_as_recorded(world: World) -> None:
     )
 
 
-def test_switching_twice_and_removing_answer_in_the_plugin_s_words(world: World) -> None:
-    """Texts of the plugin's source and recordings; a disabled app with an expand on removal stays."""
+def test_repeated_switches_and_uninstall_answer_as_the_plugin_does(world: World) -> None:
+    """The texts are the plugin's. A disabled app whose on_uninstall call has an expand can't be uninstalled."""
     double, app, _ = world
     admin = MattermostClient(double.url, "admin")
 
@@ -183,7 +183,7 @@ def test_switching_twice_and_removing_answer_in_the_plugin_s_words(world: World)
 
 
 def test_commands_on_an_installed_app_are_offered_as_recorded(world: World) -> None:
-    """An administrator is offered `disable`, `enable` and `uninstall`, with the apps each can be used on."""
+    """Only administrators are offered `disable`, `enable` and `uninstall`, with the apps that each applies to."""
     double, _, agent = world
     admin = MattermostClient(double.url, "admin")
     offered = admin.entries("/command")
@@ -221,8 +221,8 @@ def test_commands_on_an_installed_app_are_offered_as_recorded(world: World) -> N
     assert (apps("disable"), apps("enable"), apps("uninstall")) == ([], talkative, talkative)
 
 
-def test_values_that_go_leaves_out_do_not_reach_clients(world: World) -> None:
-    """``omitempty``: a false flag, an empty text, a zero and an empty list vanish; a field's value stays."""
+def test_values_that_go_omits_do_not_reach_clients(world: World) -> None:
+    """``omitempty`` drops a false flag, an empty text, a zero and an empty list, but not a field's value."""
     _, app, agent = world
     empty = {"is_required": False, "readonly": False, "hint": "", "position": 0, "options": [], "refresh": False}
     fields = [{"name": "a", "type": "bool", "value": False} | empty, {"name": "b", "type": "text", "is_required": True}]
@@ -237,8 +237,8 @@ def test_values_that_go_leaves_out_do_not_reach_clients(world: World) -> None:
     }
 
 
-def test_disabling_kills_the_bot_s_session_and_not_the_person_s(world: World) -> None:
-    """As recorded: the acting user's token lives on until it expires."""
+def test_disabling_ends_the_bot_s_session_but_not_the_person_s(world: World) -> None:
+    """As recorded, the acting user's token remains valid until it expires."""
     double, app, agent = world
     context = context_of(app, agent)
     MattermostClient(double.url, "admin").call(
@@ -253,8 +253,8 @@ def test_disabling_kills_the_bot_s_session_and_not_the_person_s(world: World) ->
     assert statuses == [401, 200]
 
 
-def test_oauth_states_are_good_once_for_a_quarter_of_an_hour_and_one_person(world: World) -> None:
-    """307 to the app's address; statuses and texts of every refusal as recorded."""
+def test_an_oauth_state_works_once_within_15_minutes_for_one_person(world: World) -> None:
+    """Connecting redirects with 307. Each refusal has the recorded status and text."""
     double, _, agent = world
     other = MattermostClient(double.url, "requester")
     remote = f"{double.url}{PLUGIN}/apps/talkative/oauth2/remote"
@@ -280,7 +280,7 @@ def test_oauth_states_are_good_once_for_a_quarter_of_an_hour_and_one_person(worl
 
 
 def test_the_oauth_user_store_belongs_to_the_person(world: World) -> None:
-    """The person's app session writes it and refreshes the menus; the bot and a login session may not."""
+    """Only the person's app session can write it, which refreshes the menus. The bot and a login session can't."""
     double, app, agent = world
     context = context_of(app, agent)
     url = f"{double.url}{PLUGIN}/api/v1/oauth2/user"
@@ -299,8 +299,8 @@ def test_the_oauth_user_store_belongs_to_the_person(world: World) -> None:
     assert requests.post(url, data="x" * 9000, headers=mine, timeout=10).status_code == 500
 
 
-def test_webhooks_need_the_secret_and_tell_the_sender_nothing(world: World) -> None:
-    """400 without it, 200 and silence with it; the app sees the bot as acting user in the token."""
+def test_webhooks_need_the_secret_and_answer_with_an_empty_body(world: World) -> None:
+    """The answer is 400 without it and an empty 200 with it. The token names the bot as the acting user."""
     double, app, _ = world
     registered = double.registry.apps["talkative"]
     url = f"{double.url}{PLUGIN}/apps/talkative/webhook/notice"
@@ -315,8 +315,8 @@ def test_webhooks_need_the_secret_and_tell_the_sender_nothing(world: World) -> N
     assert requests.post(f"{url}/deeper", timeout=10).status_code == 404
 
 
-def test_a_webhook_an_hour_later_brings_a_living_token(world: World) -> None:
-    """The bot's session of the last call has ended; the webhook's call carries a fresh one, good for ten minutes."""
+def test_a_webhook_an_hour_later_has_a_valid_token(world: World) -> None:
+    """The bot token of the last call has expired. The webhook's call has a new one."""
     double, app, agent = world
     old = context_of(app, agent)["bot_access_token"]
     double.advance(3600)
@@ -330,8 +330,8 @@ def test_a_webhook_an_hour_later_brings_a_living_token(world: World) -> None:
     assert answer.json()["id"] == registered.bot_user_id
 
 
-def test_posts_are_refused_in_the_recorded_words(world: World) -> None:
-    """Membership, archive, roots, length, and one post per pending id within thirty seconds."""
+def test_posts_are_rejected_as_recorded(world: World) -> None:
+    """Membership, archived channels, roots and length are checked. A pending ID creates one post in 30 seconds."""
     double, app, agent = world
     bot = {"Authorization": f"Bearer {context_of(app, agent)['bot_access_token']}"}
     desk, archive = agent.channel("service-desk"), agent.channel("archive")
@@ -357,8 +357,8 @@ def test_posts_are_refused_in_the_recorded_words(world: World) -> None:
     assert agent.post("/api/v4/posts", pending)["id"] != first
 
 
-def test_what_is_not_there_is_refused_loudly(world: World) -> None:
-    """Slash commands, reactions and timers are not done here: 501 with the path, never an empty 200."""
+def test_unsupported_endpoints_answer_501(world: World) -> None:
+    """Slash commands, reactions and timers answer 501 with the path."""
     double, _, agent = world
     for path in ("/api/v4/commands", "/api/v4/reactions", f"{PLUGIN}/api/v1/timer"):
         answer = agent.browser.post(double.url + path, json={})
@@ -366,8 +366,8 @@ def test_what_is_not_there_is_refused_loudly(world: World) -> None:
         assert path in answer.text
 
 
-def test_administrators_alone_read_which_plugins_run() -> None:
-    """State 2 is running; an ordinary person gets 403, as recorded."""
+def test_only_administrators_can_read_plugin_statuses() -> None:
+    """State 2 means running. Other people get 403, as recorded."""
     with MattermostDouble() as double:
         rows = MattermostClient(double.url, "admin").get("/api/v4/plugins/statuses")
         assert [(row["plugin_id"], row["state"]) for row in rows] == [("com.mattermost.apps", 2)]

@@ -1,4 +1,4 @@
-"""The service dies at every step of hundreds of notices: none is lost, none comes twice."""
+"""The service dies at every step of hundreds of notifications. None is lost or posted twice."""
 
 import os
 import queue
@@ -26,7 +26,7 @@ SENDERS = 6
 
 
 class Sender:
-    """ServiceNow's outbox: every report is sent until it is taken, always the same."""
+    """ServiceNow's outbox. It resends each report unchanged until the service accepts it."""
 
     def __init__(self, component: Component, one: Grant, sys_ids: list[str]) -> None:
         self._component = component
@@ -44,11 +44,11 @@ class Sender:
             thread.start()
 
     def release(self, reports: int) -> None:
-        """Let so many more be sent."""
+        """Allow this many more reports to be sent."""
         self._may.release(reports)
 
     def join(self) -> None:
-        """Wait until all are taken."""
+        """Wait until all are accepted."""
         for thread in self._threads:
             thread.join(60)
 
@@ -72,10 +72,10 @@ class Sender:
 
 
 @pytest.mark.waits
-def test_nothing_is_lost_and_nothing_comes_twice(
+def test_no_notification_is_lost_or_posted_twice(
     world: World, component: Component, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Dead three times after each step, killed twenty times on top, while 480 notices arrive: each is posted once."""
+    """The service dies three times after each step and is killed 20 more times. All 480 notices are posted once."""
     chance = random.Random(5)
     [one] = stored(world, grant(world))
     store = world.servicenow.store
@@ -130,7 +130,7 @@ def _numbers(message: str) -> list[str]:
 
 
 def _until_posted(world: World) -> None:
-    """Until the channel has stopped growing and holds as many notices as were sent, at most a minute."""
+    """Wait until the channel has as many notices as were sent, for at most a minute."""
     ends = time.monotonic() + 60
     while time.monotonic() < ends:
         found = sum(len(_numbers(post["message"])) for post in world.mattermost.posts_in("service-desk"))

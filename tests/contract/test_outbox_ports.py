@@ -1,4 +1,4 @@
-"""The ports behind notices: one suite for every storage."""
+"""One suite for every storage: the outbox, threads and parked subscriptions."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -23,12 +23,12 @@ def row(event_id: str, channel_id: str = "c1", record_id: str = "r1") -> tuple[Q
 
 
 def batch(batch_id: str = "b1") -> Batch:
-    """A batch to be."""
+    """A batch to claim."""
     return Batch(batch_id=batch_id, channel_id="c1", table="incident", record_id="r1", claimed_at=NOW)
 
 
-def test_rows_wait_in_the_order_of_their_arrival(open_: Open) -> None:
-    """Numbers go on after a restart; an event's rows are stored together."""
+def test_rows_wait_in_order_of_arrival(open_: Open) -> None:
+    """Numbers continue after a restart. An event's rows are stored together."""
     outbox = open_().outbox
     assert outbox.add("e1", [row("e1"), row("e1", "c2")])
     outbox = open_().outbox
@@ -39,7 +39,7 @@ def test_rows_wait_in_the_order_of_their_arrival(open_: Open) -> None:
 
 
 def test_an_event_is_stored_once(open_: Open, moment: Moment) -> None:
-    """While it waits, after it was settled, after a restart; forgotten after a week."""
+    """A duplicate is rejected while the event waits, after its acknowledgment and after a restart, for a week."""
     outbox = open_().outbox
     assert outbox.add("e1", [row("e1")])
     assert not outbox.add("e1", [row("e1")])
@@ -57,16 +57,16 @@ def test_an_event_is_stored_once(open_: Open, moment: Moment) -> None:
     assert outbox.add("e1", [row("e1")])
 
 
-def test_an_event_for_nobody_is_known_as_well(open_: Open) -> None:
-    """It makes no row."""
+def test_an_event_without_recipients_is_remembered(open_: Open) -> None:
+    """It creates no row."""
     outbox = open_().outbox
     assert outbox.add("e1", [])
     assert not outbox.add("e1", [row("e1")])
     assert not open_().outbox.waiting()
 
 
-def test_of_the_same_event_at_once_one_is_stored(open_: Open) -> None:
-    """Sixteen threads: one is told yes, and there is one row."""
+def test_concurrent_adds_store_an_event_once(open_: Open) -> None:
+    """Of 16 threads, one succeeds, and there is one row."""
     outbox = open_().outbox
     ready = threading.Barrier(16)
 
@@ -79,8 +79,8 @@ def test_of_the_same_event_at_once_one_is_stored(open_: Open) -> None:
     assert len(outbox.waiting()) == 1
 
 
-def test_a_claim_freezes_its_rows(open_: Open) -> None:
-    """A second claim of the same row gets nothing; contents come back by number, after a restart too."""
+def test_claimed_rows_can_not_be_claimed_again(open_: Open) -> None:
+    """A second claim of the same row fails. Contents are returned in order, after a restart too."""
     outbox = open_().outbox
     for event_id in ("e1", "e2", "e3"):
         outbox.add(event_id, [row(event_id)])
@@ -95,8 +95,8 @@ def test_a_claim_freezes_its_rows(open_: Open) -> None:
     assert [one.batch_id for one in outbox.waiting()] == ["b1", "b1", ""]
 
 
-def test_a_held_row_is_claimed_once_it_is_released(open_: Open) -> None:
-    """Its content can be opened meanwhile; a dropped one leaves its id; what is claimed or not held is left alone."""
+def test_a_held_row_can_be_claimed_after_its_release(open_: Open) -> None:
+    """Its content can be read before. A dropped row leaves its event ID. Other rows don't change."""
     outbox = open_().outbox
     for event_id in ("e1", "e2", "e3"):
         queued, content = row(event_id)
@@ -117,7 +117,7 @@ def test_a_held_row_is_claimed_once_it_is_released(open_: Open) -> None:
 
 
 def test_a_postponed_batch_keeps_its_rows(open_: Open) -> None:
-    """How often and when next is stored."""
+    """The number of attempts and the time of the next one are stored."""
     outbox = open_().outbox
     outbox.add("e1", [row("e1")])
     outbox.claim([Claim(batch(), ("e1/c1",))])
@@ -128,8 +128,8 @@ def test_a_postponed_batch_keeps_its_rows(open_: Open) -> None:
     assert len(outbox.contents(["b1"])["b1"]) == 1
 
 
-def test_what_is_settled_leaves_only_its_id(open_: Open, tmp_path: Path) -> None:
-    """The content is gone from the disk; other batches stay."""
+def test_an_acknowledged_batch_leaves_only_its_event_id(open_: Open, tmp_path: Path) -> None:
+    """Its content is deleted from the disk. Other batches remain."""
     outbox = open_().outbox
     outbox.add("e1", [row("e1")])
     outbox.add("e2", [row("e2", "c2")])
@@ -144,8 +144,8 @@ def test_what_is_settled_leaves_only_its_id(open_: Open, tmp_path: Path) -> None
     assert b"e1" in text
 
 
-def test_contents_are_sealed_and_outlive_a_rotation(open_: Open, tmp_path: Path) -> None:
-    """With a new key in front all is there; without the old key a row is there, and what it carries is not."""
+def test_contents_are_sealed_and_survive_a_key_rotation(open_: Open, tmp_path: Path) -> None:
+    """After a rotation, contents can be read. Without the old key, the row remains and its content is None."""
     outbox = open_().outbox
     outbox.add("e1", [row("e1")])
     outbox.claim([Claim(batch(), ("e1/c1",))])
@@ -157,8 +157,8 @@ def test_contents_are_sealed_and_outlive_a_rotation(open_: Open, tmp_path: Path)
     assert content is None
 
 
-def test_a_row_moved_to_another_channel_does_not_open(open_: Open, tmp_path: Path) -> None:
-    """What was sealed for one channel can't be posted in another by editing the file."""
+def test_a_row_moved_to_another_channel_can_not_be_opened(open_: Open, tmp_path: Path) -> None:
+    """Editing the file can't post sealed content in another channel."""
     outbox = open_().outbox
     outbox.add("e1", [row("e1")])
     outbox.claim([Claim(batch(), ("e1/c1",))])
@@ -171,7 +171,7 @@ def test_a_row_moved_to_another_channel_does_not_open(open_: Open, tmp_path: Pat
 
 
 def test_threads_are_kept_for_thirty_days(open_: Open, moment: Moment) -> None:
-    """By channel and record, replaced whole; old ones go by themselves."""
+    """A write replaces the thread of a channel and record. Old threads are deleted automatically."""
     threads = open_().threads
     one = Thread(channel_id="c1", table="incident", record_id="r1", root_id="p1", root_at=NOW, last_at=NOW, mod_count=3)
     threads.put([one, replace(one, record_id="r2")])
@@ -185,7 +185,7 @@ def test_threads_are_kept_for_thirty_days(open_: Open, moment: Moment) -> None:
 
 
 def test_no_more_than_a_thousand_parked_subscriptions_are_kept(open_: Open) -> None:
-    """Anybody with the role can write rows: the newest stay."""
+    """The newest are kept, since anyone with the role can write rows."""
     one = Parked(sys_id="s", channel_id="c", created_by="", updated_by="", reason="r", seen_at=NOW)
     open_().parked.put([replace(one, sys_id=f"s{number}", seen_at=NOW + number) for number in range(1003)])
     found = {one.sys_id for one in open_().parked.all()}
@@ -194,7 +194,7 @@ def test_no_more_than_a_thousand_parked_subscriptions_are_kept(open_: Open) -> N
 
 
 def test_parked_subscriptions_are_kept_for_thirty_days(open_: Open, moment: Moment) -> None:
-    """By sys_id, until they are granted or nothing has matched them for a month."""
+    """They are stored by sys_id until they are granted or match nothing for a month."""
     parked = open_().parked
     one = Parked(sys_id="s1", channel_id="c1", created_by="a", updated_by="b", reason="why", seen_at=NOW)
     parked.put([one, replace(one, sys_id="s2")])

@@ -1,4 +1,4 @@
-"""The ports that need a disk: one suite for every storage."""
+"""One suite for every storage: settings, accounts, installation, sign-ins, form results and grants."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ from tests.contract.storing import DAY, NEW, NOW, OLD, Moment, Open
 
 
 def account(person_id: str = "ann", version: int = 1, access_token: str = "access-1") -> Account:
-    """An account as `connect` stores it."""
+    """An account as connecting stores it."""
     return Account(
         person_id=person_id,
         instance="https://acme.service-now.com",
@@ -28,12 +28,12 @@ def account(person_id: str = "ann", version: int = 1, access_token: str = "acces
 
 
 def result(form_id: str = "form", stored_at: float = NOW) -> FormResult:
-    """What one submit left behind."""
+    """The result of a submit."""
     return FormResult(form_id, "ann", "incident", "1" * 32, "INC0010001", "Created INC0010001", stored_at)
 
 
-def test_settings_are_replaced_whole_and_survive_a_restart(open_: Open) -> None:
-    """By name; what was never set is empty."""
+def test_settings_are_replaced_and_survive_a_restart(open_: Open) -> None:
+    """A write replaces all values of a name. A name that was never set is empty."""
     settings = open_().settings
     assert settings.get("instance") == {}
     settings.put("instance", {"url": "https://acme.service-now.com", "client_secret": "hidden"})
@@ -45,8 +45,8 @@ def test_settings_are_replaced_whole_and_survive_a_restart(open_: Open) -> None:
     assert again.get("keys") == {"keys": [1, 2]}
 
 
-def test_settings_outlive_the_key_that_sealed_them(open_: Open) -> None:
-    """One start with the new key in front is enough for the old one to go; without either, they count as never set."""
+def test_settings_survive_a_key_rotation(open_: Open) -> None:
+    """After one start with both keys, the old key isn't needed. Without the right key, settings count as not set."""
     open_(OLD).settings.put("instance", {"url": "https://acme.service-now.com"})
     open_(NEW, OLD)
     assert open_(NEW).settings.get("instance") == {"url": "https://acme.service-now.com"}
@@ -60,7 +60,7 @@ INSTALLATION = Installation(
 
 
 def test_an_account_survives_a_restart(open_: Open) -> None:
-    """Every column comes back as it was stored, at once and after a restart."""
+    """Every column is returned as it was stored, immediately and after a restart."""
     full = replace(
         account(), suspended=True, suspended_client="ab12", suspension_told_at=NOW + 0.25, ending_told_at=NOW + 1
     )
@@ -72,8 +72,8 @@ def test_an_account_survives_a_restart(open_: Open) -> None:
     assert open_().accounts.all() == [full]
 
 
-def test_an_older_write_loses(open_: Open) -> None:
-    """A write states the version it builds on; the same or a newer stored one wins, after a restart too."""
+def test_a_write_with_an_old_version_is_rejected(open_: Open) -> None:
+    """A write needs a newer version than the stored one, after a restart too."""
     accounts = open_().accounts
     assert accounts.put(account(version=2, access_token="new"))
     assert not accounts.put(account(version=2, access_token="other"))
@@ -84,8 +84,8 @@ def test_an_older_write_loses(open_: Open) -> None:
     assert accounts.get("ann") == account(version=9, access_token="newest")
 
 
-def test_of_writes_at_once_one_wins_and_knows(open_: Open) -> None:
-    """Sixteen threads store the same version: one is told yes, and it is that one's that is stored."""
+def test_one_of_concurrent_writes_succeeds(open_: Open) -> None:
+    """Of 16 threads that store the same version, one succeeds, and its account is stored."""
     accounts = open_().accounts
     ready = threading.Barrier(16)
     won: list[Account] = []
@@ -102,8 +102,8 @@ def test_of_writes_at_once_one_wins_and_knows(open_: Open) -> None:
     assert open_().accounts.get("ann") == won[0]
 
 
-def test_accounts_written_at_once_are_all_kept(open_: Open) -> None:
-    """32 threads write accounts of their own, five times each: the last of every one is there."""
+def test_concurrent_writes_keep_all_accounts(open_: Open) -> None:
+    """32 threads write their own accounts five times each. The last version of each is stored."""
     accounts = open_().accounts
 
     def work(number: int) -> None:
@@ -117,7 +117,7 @@ def test_accounts_written_at_once_are_all_kept(open_: Open) -> None:
 
 
 def test_a_deleted_account_is_gone(open_: Open) -> None:
-    """Deleting twice is no error; connecting afterwards starts at version one."""
+    """Deleting twice isn't an error. The next connection starts at version 1."""
     accounts = open_().accounts
     accounts.put(account(version=7))
     accounts.delete("ann")
@@ -142,8 +142,8 @@ def test_people_are_found_by_their_servicenow_user(open_: Open) -> None:
     assert open_().accounts.person_of("") == ""
 
 
-def test_reading_an_account_is_quick(open_: Open) -> None:
-    """Bindings read one at every channel switch: 20 µs at most, whatever else is stored."""
+def test_reading_an_account_is_fast(open_: Open) -> None:
+    """A read takes at most 20 µs, since bindings need one at every channel switch."""
     accounts = open_().accounts
     for number in range(20):
         accounts.put(account(f"person{number}"))
@@ -157,8 +157,8 @@ def test_reading_an_account_is_quick(open_: Open) -> None:
     assert min(rounds) < 20e-6
 
 
-def test_a_rotated_secret_reads_what_the_old_one_sealed(open_: Open) -> None:
-    """The newest key seals, older ones open; a write moves a row to the newest key."""
+def test_accounts_and_installation_survive_a_key_rotation(open_: Open) -> None:
+    """The newest key seals, and older keys still open. A write reseals a row with the newest key."""
     stores = open_(OLD)
     stores.accounts.put(account())
     stores.installations.put(INSTALLATION)
@@ -169,8 +169,8 @@ def test_a_rotated_secret_reads_what_the_old_one_sealed(open_: Open) -> None:
     assert open_(NEW).accounts.get("ann") == account(version=2)
 
 
-def test_an_account_that_no_key_opens_can_be_connected_anew(open_: Open) -> None:
-    """It counts as none, waits for its key, and is replaced by whatever version is written next."""
+def test_an_account_that_no_key_opens_can_be_reconnected(open_: Open) -> None:
+    """It counts as missing until its key returns, and any version can replace it."""
     open_(OLD).accounts.put(account(version=7))
     accounts = open_(NEW).accounts
     assert accounts.get("ann") is None
@@ -181,8 +181,8 @@ def test_an_account_that_no_key_opens_can_be_connected_anew(open_: Open) -> None
     assert accounts.get("ann") == account(version=1, access_token="anew")
 
 
-def test_the_installation_is_kept(open_: Open) -> None:
-    """Pinned bot and sealed secrets come back; a new one replaces the old one whole."""
+def test_the_installation_survives_a_restart(open_: Open) -> None:
+    """The pinned bot and the sealed secrets are returned. A new installation replaces the old one."""
     stores = open_()
     assert stores.installations.get() is None
     stores.installations.put(INSTALLATION)
@@ -192,8 +192,8 @@ def test_the_installation_is_kept(open_: Open) -> None:
     assert open_().installations.get() == Installation(bot_user_id="other", installed_by="admin")
 
 
-def test_the_bot_stays_pinned_when_its_secrets_can_not_be_opened(open_: Open) -> None:
-    """A lost key costs the bot's token, which the next call brings, and not the pin."""
+def test_a_lost_key_keeps_the_pinned_bot(open_: Open) -> None:
+    """Without the key, only the secrets are lost. The next call provides a new bot token."""
     open_(OLD).installations.put(INSTALLATION)
     assert open_(NEW).installations.get() == replace(INSTALLATION, bot_token="", webhook_secret="")
 
@@ -209,8 +209,8 @@ def sign_in(state: str, person_id: str = "ann", started_at: float = NOW) -> Sign
     )
 
 
-def test_a_sign_in_is_taken_once_by_its_person(open_: Open) -> None:
-    """Also after a restart; another person's take finds nothing and leaves it."""
+def test_only_its_person_can_take_a_sign_in_and_only_once(open_: Open) -> None:
+    """This holds after a restart too. Another person's attempt finds nothing and doesn't use it up."""
     open_().sign_ins.start(sign_in("one"))
     sign_ins = open_().sign_ins
     assert sign_ins.take("bob", "one") is None
@@ -220,8 +220,8 @@ def test_a_sign_in_is_taken_once_by_its_person(open_: Open) -> None:
     assert open_().sign_ins.take("ann", "one") is None
 
 
-def test_of_takes_at_once_one_succeeds(open_: Open) -> None:
-    """Single use holds between threads."""
+def test_one_of_concurrent_takes_succeeds(open_: Open) -> None:
+    """A sign-in can be used once, even by concurrent threads."""
     sign_ins = open_().sign_ins
     sign_ins.start(sign_in("one"))
     with ThreadPoolExecutor(8) as pool:
@@ -229,8 +229,8 @@ def test_of_takes_at_once_one_succeeds(open_: Open) -> None:
     assert [one for one in taken if one is not None] == [sign_in("one")]
 
 
-def test_sign_ins_end_and_are_limited_per_person(open_: Open, moment: Moment) -> None:
-    """Fifteen minutes; the newest five of a person; other people's stay. A lost key ends them."""
+def test_sign_ins_expire_and_are_limited_per_person(open_: Open, moment: Moment) -> None:
+    """They last 15 minutes. Each person's newest five are kept. They can't be used without their key."""
     sign_ins = open_().sign_ins
     sign_ins.start(sign_in("bob's", "bob"))
     for number in range(6):
@@ -245,8 +245,8 @@ def test_sign_ins_end_and_are_limited_per_person(open_: Open, moment: Moment) ->
     assert open_(NEW).sign_ins.take("ann", "5") is None
 
 
-def test_a_form_result_lives_a_day(open_: Open, moment: Moment) -> None:
-    """Results are found for 24 hours, and dropped by a write at most a quarter of an hour later."""
+def test_a_form_result_is_kept_for_a_day(open_: Open, moment: Moment) -> None:
+    """Results are found for 24 hours. A write at most 15 minutes later deletes them."""
     results = open_().form_results
     results.put(result())
     moment.now = NOW + DAY - 1
@@ -261,8 +261,8 @@ def test_a_form_result_lives_a_day(open_: Open, moment: Moment) -> None:
     assert open_().form_results.get("other") == result("other", NOW + DAY + 901)
 
 
-def test_results_go_while_the_service_runs(open_: Open, moment: Moment) -> None:
-    """A service that is never restarted drops what is old as it goes."""
+def test_old_results_are_deleted_while_the_service_runs(open_: Open, moment: Moment) -> None:
+    """Expired results are deleted without a restart."""
     results = open_().form_results
     for hour in range(48):
         moment.now = NOW + hour * 3600
@@ -272,8 +272,8 @@ def test_results_go_while_the_service_runs(open_: Open, moment: Moment) -> None:
     assert kept == list(range(23, 48))
 
 
-def test_a_result_is_replaced_whole(open_: Open) -> None:
-    """First the attempt, then what became of it."""
+def test_a_result_replaces_the_attempt(open_: Open) -> None:
+    """The attempt is stored first, then its result."""
     results = open_().form_results
     results.put(replace(result(), sys_id="", number="", text=""))
     results.put(result())
@@ -281,8 +281,8 @@ def test_a_result_is_replaced_whole(open_: Open) -> None:
     assert open_().form_results.get("form") == result()
 
 
-def test_a_forgotten_form_may_start_anew(open_: Open) -> None:
-    """`forget` removes the attempt for good; forgetting twice is no error."""
+def test_a_forgotten_form_can_be_submitted_again(open_: Open) -> None:
+    """`forget` permanently deletes the attempt. Forgetting twice isn't an error."""
     results = open_().form_results
     results.put(result())
     results.forget("form")
@@ -291,8 +291,8 @@ def test_a_forgotten_form_may_start_anew(open_: Open) -> None:
     assert open_().form_results.get("form") is None
 
 
-def test_one_submit_per_form_at_a_time(open_: Open) -> None:
-    """A second claim is refused at once while the first holds, and given afterwards, after errors too."""
+def test_a_form_has_one_claim_at_a_time(open_: Open) -> None:
+    """A second claim is refused immediately during the first one, and succeeds afterward, even after an error."""
     results = open_().form_results
     with results.claim("form"), results.claim("another"), pytest.raises(StillWorking), results.claim("form"):
         pass
@@ -302,8 +302,8 @@ def test_one_submit_per_form_at_a_time(open_: Open) -> None:
         pass
 
 
-def test_of_claims_at_once_one_is_given(open_: Open) -> None:
-    """Sixteen threads press the same button: one works, fifteen are told so."""
+def test_one_of_concurrent_claims_succeeds(open_: Open) -> None:
+    """Of 16 threads, one gets the claim, and 15 are refused."""
     results = open_().form_results
     refused = threading.Semaphore(0)
     given: list[int] = []
@@ -322,7 +322,7 @@ def test_of_claims_at_once_one_is_given(open_: Open) -> None:
 
 
 def test_a_closed_storage_can_be_closed_again(open_: Open) -> None:
-    """And its check is quiet while it is open."""
+    """Its check raises nothing while it is open."""
     stores = open_()
     stores.check()
     stores.close()
@@ -330,13 +330,13 @@ def test_a_closed_storage_can_be_closed_again(open_: Open) -> None:
 
 
 def _run(work: Callable[[int], None], threads: int) -> None:
-    """Run *work* in that many threads at once, and raise what the first of them raised."""
+    """Run *work* in this many threads at once, and raise the first exception."""
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, range(threads)))
 
 
-def test_grants_survive_a_restart_and_can_be_taken_back(open_: Open) -> None:
-    """Every column comes back; a second write replaces, deleting twice is no error."""
+def test_grants_survive_a_restart_and_can_be_deleted(open_: Open) -> None:
+    """Every column is returned. A second write replaces the grant. Deleting twice isn't an error."""
     grant = Grant(
         sys_id="1" * 32,
         owner_id="ann",

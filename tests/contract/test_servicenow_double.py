@@ -1,4 +1,4 @@
-"""The ServiceNow double answers as instances were seen to: facts of the API reference, one by one."""
+"""The ServiceNow double answers as the API reference says and as instances do."""
 
 import base64
 import hashlib
@@ -31,20 +31,20 @@ class Instance:
         return requests.request(method, self.url + path, json=body, auth=(who, PASSWORD), headers=headers, timeout=10)
 
     def rows(self, query: str, who: str = "admin") -> list[str]:
-        """Numbers that a query finds."""
+        """The numbers that a query finds."""
         found = self.get(TABLE, who, sysparm_query=query, sysparm_fields="number").json()["result"]
         return [row["number"] for row in found]
 
 
 @pytest.fixture
 def instance(started: ServiceNowDouble) -> Instance:
-    """As after the start."""
+    """The double with its seed."""
     started.reset()
     return Instance(started)
 
 
 def offsets(link: str) -> dict[str, str]:
-    """rel to offset of a Link header."""
+    """The offset of each rel in a Link header."""
     found = {}
     for part in link.split(","):
         address, _, rel = part.partition(";rel=")
@@ -52,8 +52,8 @@ def offsets(link: str) -> dict[str, str]:
     return found
 
 
-def test_pages_link_as_recorded(instance: Instance) -> None:
-    """No Link when all fits; `prev` with offset -1 at limit 1; no `next` on the last page; the query repeated."""
+def test_pages_have_the_recorded_links(instance: Instance) -> None:
+    """A complete list has no Link. `prev` has offset -1 at limit 1. The last page has no `next`."""
     everything = instance.get(TABLE)
     assert "Link" not in everything.headers
     assert everything.headers["X-Total-Count"] == "3"
@@ -65,8 +65,8 @@ def test_pages_link_as_recorded(instance: Instance) -> None:
     assert "Link" not in instance.get(TABLE, sysparm_limit="1", sysparm_suppress_pagination_header="true").headers
 
 
-def test_values_come_in_three_shapes(instance: Instance) -> None:
-    """Raw, display and both; a reference with link or without; empty ones as text."""
+def test_values_have_three_shapes(instance: Instance) -> None:
+    """Values are raw, displayed or both. References can omit their link. An empty reference is an empty text."""
     fields = "number,caller_id,assigned_to,priority,hold_reason,caller_id.name,nosuch"
 
     def row(mode: str, exclude: str = "false") -> Json:
@@ -117,13 +117,13 @@ def test_values_come_in_three_shapes(instance: Instance) -> None:
         ("123TEXTQUERY321=vpn hour", ["3"]),
     ],
 )
-def test_queries_mean_what_they_mean_there(instance: Instance, query: str, numbers: list[str]) -> None:
-    """Operators, grouping, and the silent dropping of what is not understood."""
+def test_queries_find_the_same_rows_as_on_an_instance(instance: Instance, query: str, numbers: list[str]) -> None:
+    """Operators and groups work, and unknown terms are silently dropped."""
     assert [number[-1] for number in instance.rows(query)] == numbers
 
 
-def test_rights_filter_rows_and_not_the_count(instance: Instance) -> None:
-    """A person without roles sees the own incident among a true count of three."""
+def test_acls_filter_rows_but_not_the_count(instance: Instance) -> None:
+    """A person without roles sees only their own incident, while the count is three."""
     answer = instance.get(TABLE, "requester", sysparm_fields="number")
     assert [row["number"] for row in answer.json()["result"]] == ["INC0010003"]
     assert answer.headers["X-Total-Count"] == "3"
@@ -132,8 +132,8 @@ def test_rights_filter_rows_and_not_the_count(instance: Instance) -> None:
     assert instance.get("/api/now/table/sys_choice", "agent", sysparm_query="name=incident").status_code == 403
 
 
-def test_writes_do_what_an_instance_does(instance: Instance) -> None:
-    """Number, defaults, priority from impact and urgency, unknown fields ignored, one count per change."""
+def test_writes_have_the_effects_of_an_instance(instance: Instance) -> None:
+    """An insert sets number, defaults and priority, and ignores unknown fields. Only a change increments the count."""
     answer = instance.send("POST", TABLE, {"short_description": "x", "impact": "1", "urgency": "2", "nosuch": "y"})
     assert answer.status_code == 201
     row = answer.json()["result"]
@@ -151,8 +151,8 @@ def test_writes_do_what_an_instance_does(instance: Instance) -> None:
     assert instance.send("DELETE", path, None).status_code == 404
 
 
-def test_resolving_demands_code_and_notes(instance: Instance) -> None:
-    """The data policy names labels; an unlisted code is dropped and then missing."""
+def test_resolving_requires_a_code_and_notes(instance: Instance) -> None:
+    """The data policy names labels. A code that isn't a choice is dropped, so it counts as missing."""
     path = f"{TABLE}/{instance.double.rows('incident')[0]['sys_id']}"
     refused = instance.send("PATCH", path, {"state": "6", "close_code": "Made up", "close_notes": "n"}, "agent")
     assert refused.status_code == 403
@@ -163,8 +163,8 @@ def test_resolving_demands_code_and_notes(instance: Instance) -> None:
     assert instance.send("PATCH", path, good, "agent").json()["result"]["state"] == "6"
 
 
-def test_refusals_have_the_recorded_envelopes(instance: Instance) -> None:
-    """Unknown table, unknown path, no credentials, no such record, no content type."""
+def test_errors_have_the_recorded_bodies(instance: Instance) -> None:
+    """The errors are for an unknown table, path or record, and for missing credentials or content type."""
     assert instance.get("/api/now/table/nosuch").json()["error"]["message"] == "Invalid table nosuch"
     nowhere = instance.get("/api/x_nobody/nothing")
     assert nowhere.status_code == 400
@@ -187,8 +187,8 @@ def test_refusals_have_the_recorded_envelopes(instance: Instance) -> None:
     assert text.status_code == 415
 
 
-def test_cookies_are_set_and_others_when_they_come_back(instance: Instance) -> None:
-    """A first call gets a session; one that returns it gets the other set, and no new session."""
+def test_a_session_cookie_is_set_only_once(instance: Instance) -> None:
+    """The first call gets a session. A call with this session gets other cookies, but no new session."""
     first = instance.get(TABLE, sysparm_limit="1")
     assert "JSESSIONID" in first.cookies
     assert "glide_user_route" in first.headers["Set-Cookie"]
@@ -202,7 +202,7 @@ VERIFIER = "v" * 43
 
 
 def authorize(instance: Instance, decide: str = "allow", **changes: str) -> dict[str, str]:
-    """Register a client, sign in and decide; what came back to the redirect address."""
+    """Register a client, sign in and decide; returns the parameters of the redirect."""
     client = {"name": "Test", "client_id": "c" * 32, "client_secret": "s3cret", "redirect_url": f"{instance.url}/back"}
     instance.send("POST", "/api/now/table/oauth_entity", client)
     digest = hashlib.sha256(VERIFIER.encode()).digest()
@@ -222,7 +222,7 @@ def authorize(instance: Instance, decide: str = "allow", **changes: str) -> dict
 
 
 def token(instance: Instance, **form: str) -> requests.Response:
-    """Ask the token endpoint."""
+    """Send a request to the token endpoint."""
     whole = {"client_id": "c" * 32, "client_secret": "s3cret"} | form
     return requests.post(f"{instance.url}/oauth_token.do", data=whole, timeout=10)
 
@@ -233,8 +233,8 @@ def exchange(instance: Instance, code: str, **changes: str) -> requests.Response
     return token(instance, **(form | {"code_verifier": VERIFIER} | changes))
 
 
-def test_a_code_is_good_once_and_for_a_minute(instance: Instance) -> None:
-    """Keys in the recorded order; a second use, a late use and a wrong verifier are refused alike."""
+def test_a_code_works_once_within_a_minute(instance: Instance) -> None:
+    """Keys are in the recorded order. A second use, a late use, a wrong verifier and a wrong secret get 401."""
     back = authorize(instance)
     assert back["state"] == "abc"
     good = exchange(instance, back["code"])
@@ -253,8 +253,8 @@ def test_a_code_is_good_once_and_for_a_minute(instance: Instance) -> None:
     assert exchange(instance, late).status_code == 401
 
 
-def test_a_refresh_token_is_never_rotated_and_ends_after_a_hundred_days(instance: Instance) -> None:
-    """The same refresh token comes back; the old access token dies with its half hour; the end stays."""
+def test_a_refresh_token_is_not_rotated_and_expires_after_100_days(instance: Instance) -> None:
+    """A refresh returns the same refresh token and a new access token, which expires after 30 minutes."""
     granted = exchange(instance, authorize(instance)["code"]).json()
     renewed = token(instance, grant_type="refresh_token", refresh_token=granted["refresh_token"]).json()
     assert renewed["refresh_token"] == granted["refresh_token"]
@@ -267,26 +267,26 @@ def test_a_refresh_token_is_never_rotated_and_ends_after_a_hundred_days(instance
     assert token(instance, grant_type="refresh_token", refresh_token=granted["refresh_token"]).status_code == 401
 
 
-def test_revoked_tokens_are_dead(instance: Instance) -> None:
-    """Revoking needs no client; afterwards neither token works."""
+def test_revoked_tokens_are_rejected(instance: Instance) -> None:
+    """A revocation needs no client. Revoking the refresh token also ends the access token."""
     granted = exchange(instance, authorize(instance)["code"]).json()
     requests.post(f"{instance.url}/oauth_revoke_token.do", data={"token": granted["refresh_token"]}, timeout=10)
     bearer = {"Authorization": f"Bearer {granted['access_token']}"}
     assert requests.get(instance.url + TABLE, headers=bearer, timeout=10).status_code == 401
 
 
-def test_a_declined_consent_comes_back_as_an_error(instance: Instance) -> None:
-    """`error=access_denied` with the state."""
+def test_a_denied_consent_redirects_with_an_error(instance: Instance) -> None:
+    """The redirect has `error=access_denied` and the state."""
     assert authorize(instance, "deny") == {"error": "access_denied", "state": "abc"}
 
 
 @pytest.mark.parametrize("change", [{"client_id": "x"}, {"redirect_uri": "http://127.0.0.1/evil"}, {"state": ""}])
-def test_a_wrong_authorization_request_is_never_redirected(instance: Instance, change: dict[str, str]) -> None:
-    """Unknown client, unregistered address, no state: a page, and no code anywhere."""
+def test_an_invalid_authorization_request_gets_no_code(instance: Instance, change: dict[str, str]) -> None:
+    """This holds for an unknown client, an unregistered redirect URL and a missing state."""
     assert "code" not in authorize(instance, **change)
 
 
-def test_an_unknown_fault_is_refused(instance: Instance) -> None:
-    """A misspelt kind is a 400, not a fault that never comes."""
+def test_an_unknown_fault_is_rejected(instance: Instance) -> None:
+    """A misspelled kind gets 400 instead of a fault that never triggers."""
     answer = requests.post(f"{instance.url}/_sandbox/faults", json={"kind": "hibernate"}, timeout=10)
     assert answer.status_code == 400

@@ -1,4 +1,4 @@
-"""Each fault of the ServiceNow double does what an instance was seen to do, and only as often as asked."""
+"""Each fault of the ServiceNow double behaves as observed on an instance, and only as often as requested."""
 
 import json
 import threading
@@ -22,13 +22,13 @@ def get(double: ServiceNowDouble, path: str = TABLE, who: str = "admin", **param
 
 
 def create(double: ServiceNowDouble) -> requests.Response:
-    """A new incident."""
+    """Create an incident."""
     body = {"short_description": "x", "correlation_id": "form-1"}
     return requests.post(double.url + TABLE, json=body, auth=LOGIN, timeout=10)
 
 
 def saved(double: ServiceNowDouble) -> int:
-    """How many incidents came of it."""
+    """The number of incidents that were created."""
     return sum(row["correlation_id"] == "form-1" for row in double.rows("incident"))
 
 
@@ -45,8 +45,8 @@ def saved(double: ServiceNowDouble) -> int:
         ("414", 414, "text/html"),
     ],
 )
-def test_faults_that_answer_instead(double: ServiceNowDouble, kind: str, status: int, content_type: str) -> None:
-    """Nothing is saved, the second request is answered as always."""
+def test_faults_that_replace_the_answer(double: ServiceNowDouble, kind: str, status: int, content_type: str) -> None:
+    """Nothing is saved. The second request gets the normal answer."""
     double.fault(kind, TABLE)
     answer = create(double)
     assert (answer.status_code, answer.headers["Content-Type"]) == (status, content_type)
@@ -55,8 +55,8 @@ def test_faults_that_answer_instead(double: ServiceNowDouble, kind: str, status:
     assert double.armed() == 0
 
 
-def test_a_rate_limit_says_when_to_come_back(double: ServiceNowDouble) -> None:
-    """With headers when a rule refuses, without any when the node is full."""
+def test_a_rate_limit_says_when_to_retry(double: ServiceNowDouble) -> None:
+    """A rate limit rule sends headers. A full node doesn't."""
     double.fault("429", seconds=7)
     limited = get(double)
     assert limited.headers["Retry-After"] == "7"
@@ -67,7 +67,7 @@ def test_a_rate_limit_says_when_to_come_back(double: ServiceNowDouble) -> None:
 
 
 def test_faults_after_a_save(double: ServiceNowDouble) -> None:
-    """A 500 and a 403 that hide a committed write."""
+    """A 500 and a 403 are returned after a committed write."""
     double.fault("500_after_commit")
     assert create(double).status_code == 500
     double.fault("403_after_insert")
@@ -76,8 +76,8 @@ def test_faults_after_a_save(double: ServiceNowDouble) -> None:
     assert saved(double) == 2
 
 
-def test_a_truncated_answer_is_no_json(double: ServiceNowDouble) -> None:
-    """Status 200 and half a body."""
+def test_a_truncated_answer_is_not_json(double: ServiceNowDouble) -> None:
+    """The answer has status 200 and half a body."""
     double.fault("truncated")
     answer = get(double)
     assert answer.status_code == 200
@@ -86,7 +86,7 @@ def test_a_truncated_answer_is_no_json(double: ServiceNowDouble) -> None:
 
 
 def test_rows_and_columns_can_be_hidden(double: ServiceNowDouble) -> None:
-    """An empty page with a true count, a short page, and one column less in every row of an answer."""
+    """The faults are an empty page with the full count, a short page, and a column missing from every row."""
     double.fault("empty_acl")
     hidden = get(double)
     assert (hidden.json(), hidden.headers["X-Total-Count"]) == ({"result": []}, "3")
@@ -99,23 +99,23 @@ def test_rows_and_columns_can_be_hidden(double: ServiceNowDouble) -> None:
     assert all("correlation_id" in row for row in get(double).json()["result"])
 
 
-def test_invalid_terms_may_also_find_nothing(double: ServiceNowDouble) -> None:
-    """The property that instances ship switched off: a term that is not understood finds no rows."""
+def test_invalid_terms_can_also_find_nothing(double: ServiceNowDouble) -> None:
+    """With a property that is off by default, an unknown term finds no rows."""
     assert len(get(double, sysparm_query="no_such=1").json()["result"]) == 3
     double.fault("drop_unknown_terms")
     assert get(double, sysparm_query="no_such=1").json()["result"] == []
 
 
-def test_metadata_may_be_refused(double: ServiceNowDouble) -> None:
-    """403 at the API level."""
+def test_metadata_can_be_forbidden(double: ServiceNowDouble) -> None:
+    """The 403 is from the API-level ACL."""
     double.fault("meta_refused")
     answer = get(double, "/api/now/ui/meta/incident", "agent")
     assert answer.status_code == 403
     assert answer.json()["error"]["detail"] == "Failed API level ACL Validation"
 
 
-def test_token_answers_may_lack_or_refuse(double: ServiceNowDouble) -> None:
-    """No refresh token in the answer; a refresh refused as everything there is refused."""
+def test_token_faults(double: ServiceNowDouble) -> None:
+    """One fault omits the refresh token. Another rejects a refresh with 401, like every error there."""
     double.store.insert("oauth_entity", CLIENT, "admin")
     [agent] = [row for row in double.rows("sys_user") if row["user_name"] == "agent"]
     code = double.oauth.issue_code("c" * 32, agent["sys_id"], CLIENT["redirect_url"], "")
@@ -132,8 +132,8 @@ def test_token_answers_may_lack_or_refuse(double: ServiceNowDouble) -> None:
     assert requests.post(f"{double.url}/oauth_token.do", data=refresh, auth=LOGIN, timeout=10).status_code == 401
 
 
-def test_what_is_slow_is_let_go(double: ServiceNowDouble) -> None:
-    """Clearing the faults ends the waiting; the request is then answered."""
+def test_clearing_faults_releases_slow_requests(double: ServiceNowDouble) -> None:
+    """The request is then answered normally."""
     double.fault("slow", TABLE, seconds=60)
     answers: list[int] = []
     waiting = threading.Thread(target=lambda: answers.append(get(double).status_code))
@@ -147,16 +147,16 @@ def test_what_is_slow_is_let_go(double: ServiceNowDouble) -> None:
     assert time.monotonic() - began < 10
 
 
-def test_path_times_and_method_select(double: ServiceNowDouble) -> None:
-    """A fault counts only the requests that it fits."""
+def test_a_fault_matches_by_path_times_and_method(double: ServiceNowDouble) -> None:
+    """A fault counts only the requests that match it."""
     double.fault("500", "/api/now/v2/table/sys_user", times=2, method="GET")
     assert get(double).status_code == 200
     users = "/api/now/v2/table/sys_user"
     assert [get(double, users).status_code for _ in range(3)] == [500, 500, 200]
 
 
-def test_a_dropped_class_term_lets_every_class_through(double: ServiceNowDouble) -> None:
-    """The other terms still count, and the next list is whole again."""
+def test_a_dropped_class_term_returns_every_class(double: ServiceNowDouble) -> None:
+    """The other terms still apply, and the next list is normal again."""
     query = "sys_class_name=problem^numberSTARTSWITHINC"
     assert get(double, sysparm_query=query, path="/api/now/v2/table/task").json()["result"] == []
     double.fault("class_dropped", "/api/now/v2/table/task")
@@ -166,7 +166,7 @@ def test_a_dropped_class_term_lets_every_class_through(double: ServiceNowDouble)
 
 
 def test_a_late_request_is_carried_out_when_it_is_released(double: ServiceNowDouble) -> None:
-    """The client gets a gateway's 504 at once; the row appears at the release, and requests keep their order."""
+    """The client gets a gateway's 504 immediately. The row is created at the release, in the order of requests."""
     double.fault("late", TABLE, method="POST", times=2)
     answers = [create(double), create(double)]
     assert [answer.status_code for answer in answers] == [504, 504]
@@ -180,14 +180,14 @@ def test_a_late_request_is_carried_out_when_it_is_released(double: ServiceNowDou
 
 
 def switch(double: ServiceNowDouble, method: str, path: str, body: Any = None) -> Any:
-    """One of the switches for tests in other processes."""
+    """Call a control, as tests in other processes do."""
     answer = requests.request(method, f"{double.url}/_sandbox/{path}", json=body, timeout=10)
     assert answer.ok
     return answer.json()
 
 
-def test_switches_work_over_http(double: ServiceNowDouble) -> None:
-    """Faults, clock, request log with paths, statuses and connections, reset."""
+def test_controls_work_over_http(double: ServiceNowDouble) -> None:
+    """The controls are faults, the clock, the request log and the reset."""
     assert set(KINDS) == {
         "hibernating", "401", "429", "429_bare", "500", "500_after_commit", "403_after_insert", "202", "truncated",
         "html_login", "slow", "empty_acl", "short_page", "strip_field", "no_refresh_token", "refresh_refused", "414",

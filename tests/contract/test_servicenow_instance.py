@@ -1,4 +1,4 @@
-"""The ServiceNow double as an instance: rights, structure, journals, input by display value, pages, its own process."""
+"""The ServiceNow double as an instance: ACLs, tables, journals, display value input, pages and its process."""
 
 import signal
 import subprocess
@@ -25,7 +25,7 @@ def send(
 
 
 def browser(double: ServiceNowDouble, who: str = "agent") -> requests.Session:
-    """A browser that has signed in."""
+    """A signed-in browser."""
     session = requests.Session()
     session.trust_env = False
     session.post(f"{double.url}/login.do", data={"user_name": who, "user_password": "sandbox-1"}, timeout=10)
@@ -33,16 +33,16 @@ def browser(double: ServiceNowDouble, who: str = "agent") -> requests.Session:
 
 
 def columns(double: ServiceNowDouble, who: str, table: str = "incident") -> Json:
-    """What `ui/meta` says."""
+    """The columns from `ui/meta`."""
     found: Json = send(double, "GET", f"/api/now/ui/meta/{table}", who=who).json()["result"]["columns"]
     return found
 
 
-# --- rights
+# --- ACLs
 
 
-def test_rights_by_role_and_table(double: ServiceNowDouble) -> None:
-    """Who gets rows, nothing or a refusal, and what the count says: as measured on an instance."""
+def test_acls_by_role_and_table(double: ServiceNowDouble) -> None:
+    """As measured on an instance, each role gets rows, an empty list or an error."""
     measured = []
     for who in ("admin", "agent", "requester"):
         for table in ("sys_dictionary", "sys_db_object", "oauth_entity", "cmdb_ci", "incident"):
@@ -61,8 +61,8 @@ def test_rights_by_role_and_table(double: ServiceNowDouble) -> None:
     ]  # fmt: skip
 
 
-def test_a_column_without_right_is_left_out_and_refused_in_filters(double: ServiceNowDouble) -> None:
-    """The key is missing, a write of it does nothing, a filter by it is a 403; of choices only labels are read."""
+def test_an_unreadable_column_is_omitted_and_rejected_in_filters(double: ServiceNowDouble) -> None:
+    """The key is missing, a write has no effect, and a filter gets 403. Agents can read only the labels of choices."""
     own = f"{TABLE}/{next(row['sys_id'] for row in double.rows('incident') if 'VPN' in row['short_description'])}"
     row = send(double, "PATCH", own, {"work_notes": "x", "urgency": "2"}, "requester").json()["result"]
     assert "work_notes" not in row
@@ -73,8 +73,8 @@ def test_a_column_without_right_is_left_out_and_refused_in_filters(double: Servi
     assert set(choice) == {"label"}
 
 
-def test_people_without_role_open_incidents_and_nothing_else(double: ServiceNowDouble) -> None:
-    """Their own may be changed, others' are not there, deleting is the administrator's."""
+def test_people_without_roles_can_only_create_incidents(double: ServiceNowDouble) -> None:
+    """They can change their own incidents. Other people's get 404. They can't delete any."""
     opened = send(double, "POST", TABLE, {"short_description": "x"}, "requester")
     assert opened.status_code == 201
     own = f"{TABLE}/{opened.json()['result']['sys_id']}"
@@ -89,18 +89,18 @@ def test_people_without_role_open_incidents_and_nothing_else(double: ServiceNowD
     assert send(double, "PATCH", f"{TABLE}/{other['sys_id']}", {"urgency": "1"}, "requester").status_code == 404
 
 
-def test_a_locked_account_cannot_do_anything(double: ServiceNowDouble) -> None:
-    """401 like any other cause, at once."""
+def test_a_locked_account_gets_401(double: ServiceNowDouble) -> None:
+    """It applies immediately."""
     path = f"/api/now/table/sys_user/{sys_id('user agent')}"
     assert send(double, "PATCH", path, {"locked_out": "true"}).status_code == 200
     assert send(double, "GET", TABLE, who="agent").status_code == 401
 
 
-# --- structure
+# --- tables
 
 
-def test_a_child_is_seen_through_its_parents(double: ServiceNowDouble) -> None:
-    """Its own number and mandatory column; `task` shows base columns only, and the real class."""
+def test_a_child_record_is_visible_through_its_parent_table(double: ServiceNowDouble) -> None:
+    """The child has its own number and mandatory column. `task` has only base columns and the child's class."""
     child = "/api/now/table/u_facility_incident"
     refused = send(double, "POST", child, {"short_description": "Lift"}, "agent")
     assert refused.status_code == 403
@@ -114,8 +114,8 @@ def test_a_child_is_seen_through_its_parents(double: ServiceNowDouble) -> None:
     assert row["sys_id"] not in {one["sys_id"] for one in exact}
 
 
-def test_a_column_can_be_added_by_rest(double: ServiceNowDouble) -> None:
-    """A mandatory one is demanded by its label, is in the metadata, is stored to its length, and can go again."""
+def test_a_column_can_be_added_over_rest(double: ServiceNowDouble) -> None:
+    """A mandatory column is required by label, in the metadata and truncated to its length, and can be deleted."""
     column = {"name": "incident", "element": "u_floor", "column_label": "Floor", "mandatory": "true", "max_length": "3"}
     entry = send(double, "POST", "/api/now/table/sys_dictionary", column | {"internal_type": "string"}).json()["result"]
     refused = send(double, "POST", TABLE, {"short_description": "x"}, "agent")
@@ -131,8 +131,8 @@ def test_a_column_can_be_added_by_rest(double: ServiceNowDouble) -> None:
     assert "u_floor" not in columns(double, "agent")
 
 
-def test_metadata_speaks_the_person_s_language(double: ServiceNowDouble) -> None:
-    """Labels and choices in English and in German; references with their table; no word of dependence."""
+def test_metadata_is_in_the_person_s_language(double: ServiceNowDouble) -> None:
+    """Labels and choices are in English or German. References have their table. Dependent values aren't marked."""
     english, german = columns(double, "agent"), columns(double, "agent2")
     assert english["urgency"]["choices"][0] == {"value": "1", "label": "1 - High"}
     assert german["urgency"]["choices"][0] == {"value": "1", "label": "1 - Hoch"}
@@ -150,8 +150,8 @@ def test_metadata_speaks_the_person_s_language(double: ServiceNowDouble) -> None
 # --- writes
 
 
-def test_comments_are_a_journal(double: ServiceNowDouble) -> None:
-    """Raw answers show nothing; display values the text, newest first, each entry with heading and empty line."""
+def test_comments_are_journal_entries(double: ServiceNowDouble) -> None:
+    """Raw values are empty. Display values are the entries, newest first, each with a heading and an empty line."""
     path = f"{TABLE}/{double.rows('incident')[0]['sys_id']}"
     raw = send(double, "PATCH", path, {"comments": "First\n\nwith a gap"}, "agent").json()["result"]
     assert (raw["comments"], raw["sys_mod_count"]) == ("", "1")
@@ -164,7 +164,7 @@ def test_comments_are_a_journal(double: ServiceNowDouble) -> None:
 
 
 def test_display_values_can_be_written(double: ServiceNowDouble) -> None:
-    """References by what stands for them, choices by label; without the switch the same text is junk, and kept."""
+    """References match by display value, choices by label. Without the parameter, the text is stored as is."""
     body = {"short_description": "x", "assignment_group": "Network", "urgency": "1 - High"}
     row = send(double, "POST", TABLE, body, "agent", sysparm_input_display_value="true").json()["result"]
     assert row["assignment_group"]["value"] == sys_id("group Network")
@@ -173,8 +173,8 @@ def test_display_values_can_be_written(double: ServiceNowDouble) -> None:
     assert junk["assignment_group"]["value"] == "n" * 32
 
 
-def test_small_things_of_the_protocol(double: ServiceNowDouble) -> None:
-    """HEAD, a suppressed body, an overridden method, `field=value` filters, a hidden secret."""
+def test_http_details(double: ServiceNowDouble) -> None:
+    """These are HEAD, a suppressed body, an overridden method, `field=value` filters and a hidden secret."""
     path = f"{TABLE}/{double.rows('incident')[0]['sys_id']}"
     head = send(double, "HEAD", TABLE)
     assert (head.status_code, head.headers["X-Total-Count"], head.content) == (200, "3", b"")
@@ -191,8 +191,8 @@ def test_small_things_of_the_protocol(double: ServiceNowDouble) -> None:
     assert "secret" not in str(send(double, "POST", "/api/now/table/oauth_entity", client).json()["result"].values())
 
 
-def test_what_is_not_here_is_refused_loudly(double: ServiceNowDouble) -> None:
-    """501 with the path for parts of an instance and operators that are real; never an empty 200."""
+def test_unsupported_apis_and_operators_answer_501(double: ServiceNowDouble) -> None:
+    """The answer names the path, so that an unsupported feature never looks like an empty list."""
     for method, path, query in (
         ("GET", "/api/now/import/x", ""),
         ("GET", "/api/now/stats/incident?sysparm_having=count>1&sysparm_group_by=state", ""),
@@ -206,8 +206,8 @@ def test_what_is_not_here_is_refused_loudly(double: ServiceNowDouble) -> None:
         assert path.partition("?")[0] in answer.text
 
 
-def test_a_long_address_is_refused(double: ServiceNowDouble) -> None:
-    """414 beyond 8 KiB, as measured."""
+def test_a_long_url_is_rejected(double: ServiceNowDouble) -> None:
+    """Beyond 8 KiB, the answer is 414, as measured."""
     assert send(double, "GET", TABLE, sysparm_query="sys_idIN" + "a" * 8000).status_code == 200
     assert send(double, "GET", TABLE, sysparm_query="sys_idIN" + "a" * 8200).status_code == 414
 
@@ -215,8 +215,8 @@ def test_a_long_address_is_refused(double: ServiceNowDouble) -> None:
 # --- pages
 
 
-def test_a_record_opens_by_every_address(double: ServiceNowDouble) -> None:
-    """Classic frame, bare form, by number, Next Experience, `task.do`: the record with its text and links."""
+def test_a_record_opens_at_every_url(double: ServiceNowDouble) -> None:
+    """The classic frame, the form, its number, Next Experience and `task.do` all show its text and links."""
     permalink = "http://127.0.0.1:8065/sandbox/pl/abc"
     body = {
         "short_description": "Printer <b>",
@@ -244,8 +244,8 @@ def test_a_record_opens_by_every_address(double: ServiceNowDouble) -> None:
     )
 
 
-def test_a_list_shows_what_its_query_asks_for(double: ServiceNowDouble) -> None:
-    """The same encoded queries, with the person's rights; nothing before signing in."""
+def test_a_list_page_shows_the_rows_of_its_query(double: ServiceNowDouble) -> None:
+    """It takes the same encoded queries and applies the person's ACLs. Before sign-in, it shows the login form."""
     session = browser(double)
     address = f"{double.url}/nav_to.do?uri=incident_list.do%3Fsysparm_query%3Dshort_descriptionLIKEvpn"
     page = session.get(address, timeout=10).text
@@ -256,8 +256,8 @@ def test_a_list_shows_what_its_query_asks_for(double: ServiceNowDouble) -> None:
     assert 'name="user_password"' in requests.get(address, timeout=10).text
 
 
-def test_the_frame_leads_nowhere_else(double: ServiceNowDouble) -> None:
-    """A target on another host is no page of the instance, nor is a place to go after signing in."""
+def test_frame_and_login_do_not_redirect_to_other_hosts(double: ServiceNowDouble) -> None:
+    """The frame answers 404 for a target on another host. The login redirects to the home page instead."""
     session = browser(double)
     assert session.get(f"{double.url}/nav_to.do?uri=//evil.example", timeout=10).status_code == 404
     form = {"user_name": "agent", "user_password": "sandbox-1"}
@@ -267,12 +267,12 @@ def test_the_frame_leads_nowhere_else(double: ServiceNowDouble) -> None:
     assert (wrong.status_code, 'role="alert"' in wrong.text) == (200, True)
 
 
-# --- a process of its own
+# --- its process
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_it_runs_as_a_process(how: signal.Signals) -> None:
-    """`python -m sandbox.servicenow` says where it serves, and ends quietly when told to."""
+    """`python -m sandbox.servicenow` prints its URL and stops cleanly on a signal."""
     command = [sys.executable, "-m", "sandbox.servicenow", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -1,8 +1,8 @@
 """
-The ServiceNow double answers as instances did: recorded exchanges, sent again.
+The ServiceNow double answers recorded requests as instances did.
 
-The recordings are not part of this repository; where they do not lie beside it, `test_servicenow_double`
-states the facts alone. What differs stands in DIFFERENT, with its reason.
+The recordings aren't part of this repository. Where they aren't available, only `test_servicenow_double`
+checks these facts. DIFFERENT lists the columns that differ, with reasons.
 """
 
 import json
@@ -26,7 +26,7 @@ HOST = "https://instance.service-now.com"
 LOGIN = ("admin", "sandbox-1")
 
 TABLES = frozenset(make_tables())
-# Names that say how an answer travelled.
+# Headers about the transport of an answer.
 _TRANSPORT = {
     "date", "transfer-encoding", "connection", "content-encoding", "content-length", "keep-alive", "x-is-visitor",
 }  # fmt: skip
@@ -43,7 +43,7 @@ DIFFERENT = {
 
 
 def of_today(entry: Json) -> bool:
-    """Whether an answer is of an instance of 2026 whose headers were kept."""
+    """Whether an answer is from an instance in 2026 and has its headers."""
     return bool(entry["response"]["headers"].get("Server") == "snow_adc")
 
 
@@ -54,7 +54,7 @@ def table_of(entry: Json) -> str:
 
 
 def recorded(name: str, fits: Callable[[Json], object] = table_of, kinds: str = "recorded") -> list[Any]:
-    """The exchanges of a file that *fits* takes, as test parameters; one that skips, where there are none."""
+    """The exchanges of a file that *fits* accepts, as test parameters. Without recordings, one that skips."""
     path = RECORDED / f"{name}.json"
     if not path.exists():
         return [pytest.param(None, marks=pytest.mark.skip("the recordings do not lie beside the repository"))]
@@ -68,7 +68,7 @@ def recorded(name: str, fits: Callable[[Json], object] = table_of, kinds: str = 
 
 @pytest.fixture
 def double(started: ServiceNowDouble) -> ServiceNowDouble:
-    """As after the start; its administrator lives where the recorded one did."""
+    """The double with its seed. Its administrator has the time zone of the recorded one."""
     started.reset()
     [admin] = [row for row in started.rows("sys_user") if row["user_name"] == "admin"]
     started.store.put("sys_user", admin | {"time_zone": "America/Los_Angeles"})
@@ -76,7 +76,7 @@ def double(started: ServiceNowDouble) -> ServiceNowDouble:
 
 
 def send(double: ServiceNowDouble, entry: Json, path: str = "", **query: str) -> requests.Response:
-    """The recorded request, by basic auth, to *path* instead of its own."""
+    """Send the recorded request with basic auth, to *path* if given."""
     asked = entry["request"]
     headers = {name: value for name, value in asked["headers"].items() if name not in {"Authorization"}}
     whole = (asked["query"] or {}) | query
@@ -88,12 +88,12 @@ def send(double: ServiceNowDouble, entry: Json, path: str = "", **query: str) ->
 
 
 def names(headers: Any) -> set[str]:
-    """Header names that say something about the instance."""
+    """Header names, without those about the transport."""
     return {name.lower() for name in headers} - _TRANSPORT
 
 
 def cookies(lines: list[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Names of cookies with the names of their attributes, in order."""
+    """Names of cookies and of their attributes, in order."""
     found = []
     for line in lines:
         first, *attributes = line.split("; ")
@@ -102,7 +102,7 @@ def cookies(lines: list[str]) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def raw(row: Json) -> dict[str, str]:
-    """A recorded row of raw values, as it lay in the instance."""
+    """The raw values of a recorded row."""
     return {name: cell.get("value", "") if isinstance(cell, dict) else (cell or "") for name, cell in row.items()}
 
 
@@ -113,7 +113,7 @@ def rows_of(entry: Json) -> list[Json]:
 
 
 def raw_rows(entry: Json) -> bool:
-    """Whether an answer holds raw rows of a table that the double has."""
+    """Whether an answer has raw rows of a table that the double has."""
     query = entry["request"]["query"] or {}
     reads = entry["request"]["method"] == "GET" and query.get("sysparm_display_value", "false") == "false"
     return bool(table_of(entry)) and reads
@@ -123,8 +123,8 @@ READS = ("table_list", "table_get", "change", "approvals", "knowledge")
 
 
 @pytest.mark.parametrize("entry", [one for name in READS for one in recorded(name, raw_rows)])
-def test_rows_are_written_as_recorded(double: ServiceNowDouble, entry: Json) -> None:
-    """A recorded raw row, put into the double, comes out cell by cell as it did: text, links, bare ids."""
+def test_raw_rows_are_returned_as_recorded(double: ServiceNowDouble, entry: Json) -> None:
+    """The double returns each cell of a stored raw row as recorded: text, links and plain IDs."""
     table = table_of(entry)
     base = entry["request"]["path"].partition("/table/")[0]
     for row in rows_of(entry):
@@ -137,13 +137,13 @@ def test_rows_are_written_as_recorded(double: ServiceNowDouble, entry: Json) -> 
             assert set(answer) == set(wanted)
 
 
-def test_a_row_is_shown_as_recorded(double: ServiceNowDouble) -> None:
-    """The same incident with display values: labels, the reader's zone, durations, grouped numbers, UNKNOWN."""
+def test_display_values_are_returned_as_recorded(double: ServiceNowDouble) -> None:
+    """The same incident has labels, times in the reader's zone, durations, grouped numbers and UNKNOWN."""
     exchanges = [parameter.values[0] for parameter in recorded("table_get")]
     if exchanges == [None]:
         pytest.skip("the recordings do not lie beside the repository")
     before, shown = rows_of(exchanges[0])[0], rows_of(exchanges[1])[0]
-    later = ("sys_updated_on", "sys_mod_count")  # it was changed between the two
+    later = ("sys_updated_on", "sys_mod_count")  # the recorded incident changed between the two
     for name, cell in before.items():
         if isinstance(cell, dict) and isinstance(shown[name], dict):
             target = cell["link"].rpartition("/table/")[2].partition("/")[0]
@@ -159,7 +159,7 @@ def test_a_row_is_shown_as_recorded(double: ServiceNowDouble) -> None:
 
 
 def with_headers(entry: Json) -> bool:
-    """Whether today's headers of a table that the double has were kept, cookies too."""
+    """Whether an answer about one of the double's tables has current headers and cookies."""
     return bool(table_of(entry)) and of_today(entry) and "Set-Cookie" in entry["response"]["headers"]
 
 
@@ -171,8 +171,8 @@ def with_headers(entry: Json) -> bool:
         *recorded("table_write", with_headers),
     ],
 )
-def test_headers_are_the_recorded_ones(double: ServiceNowDouble, entry: Json) -> None:
-    """Every header of an instance of today, and no other; what is constant is equal; cookies and attributes."""
+def test_headers_are_as_recorded(double: ServiceNowDouble, entry: Json) -> None:
+    """An answer has exactly the headers of a current instance, equal constant values, and the same cookies."""
     table, wanted = table_of(entry), entry["response"]["headers"]
     found = re.search(r"/table/\w+/(\w+)", entry["request"]["path"])
     if found:
@@ -193,13 +193,13 @@ def test_headers_are_the_recorded_ones(double: ServiceNowDouble, entry: Json) ->
 
 
 def kept(entry: Json) -> bool:
-    """Whether headers of a list were kept."""
+    """Whether it is a list with recorded headers."""
     return "sysparm_limit" in (entry["request"]["query"] or {}) and bool(entry["response"]["headers"])
 
 
 @pytest.mark.parametrize("entry", [*recorded("table_list", kept), *recorded("table_display_all", kept, "sample")])
-def test_link_headers_are_the_recorded_ones(entry: Json) -> None:
-    """Relations in order, each with the recorded offset and the whole query; none where all fits."""
+def test_link_headers_are_as_recorded(entry: Json) -> None:
+    """Links have the recorded order, offsets and query. A complete list has none."""
     asked, headers = entry["request"], entry["response"]["headers"]
     limit = int(asked["query"].get("sysparm_limit", 10000))
     total = int(headers.get("X-Total-Count", 3 if "Link" in headers else 0))
@@ -213,7 +213,7 @@ def test_link_headers_are_the_recorded_ones(entry: Json) -> None:
 
 
 def linked(header: str) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """Relation, address and query of each link, in order; a query's own order was not kept."""
+    """Relation, path and query of each link, in order. The recordings don't preserve the order in a query."""
     found = []
     for address, relation in re.findall(r'<([^>]*)>;rel="(\w+)"', header):
         parts = urlsplit(address)
@@ -222,7 +222,7 @@ def linked(header: str) -> list[tuple[str, str, list[tuple[str, str]]]]:
 
 
 def writes(entry: Json) -> bool:
-    """Whether a table that the double has is written, and allowed to be."""
+    """Whether it is a successful write to one of the double's tables."""
     allowed = entry["request"]["method"] != "GET" and entry["response"]["status"] < 300
     return bool(table_of(entry)) and allowed
 
@@ -231,7 +231,7 @@ def writes(entry: Json) -> bool:
     "entry", [one for name in ("table_write", "change", "approvals") for one in recorded(name, writes)]
 )
 def test_writes_answer_as_recorded(double: ServiceNowDouble, entry: Json) -> None:
-    """Status, Location, and of what is created or changed the recorded keys; defaults are the recorded ones."""
+    """A write has the recorded status, Location and keys. An insert has the recorded defaults."""
     table, asked, headers = table_of(entry), entry["request"], entry["response"]["headers"]
     found = re.search(r"/table/\w+/(\w+)", asked["path"])
     rows = rows_of(entry)
@@ -276,13 +276,13 @@ ERRORS = {
 
 
 def of_ours(entry: Json) -> bool:
-    """Whether a refusal is one that the double knows."""
+    """Whether the double supports this error."""
     return bool(entry["what"].startswith(tuple(ERRORS)))
 
 
 @pytest.mark.parametrize("entry", recorded("table_errors", of_ours, "recorded sample documented"))
-def test_refusals_are_the_recorded_ones(double: ServiceNowDouble, entry: Json) -> None:
-    """Status and envelope, text by text."""
+def test_errors_are_as_recorded(double: ServiceNowDouble, entry: Json) -> None:
+    """Status and body are equal."""
     who, existing = next(known for what, known in ERRORS.items() if entry["what"].startswith(what))
     asked = entry["request"]
     if existing is not None:
@@ -308,13 +308,13 @@ def test_refusals_are_the_recorded_ones(double: ServiceNowDouble, entry: Json) -
 
 
 def asleep(entry: Json) -> bool:
-    """Whether the answer is the page itself."""
+    """Whether the answer is the hibernation page."""
     return bool(entry["response"]["status"] == 200 and "woff2" not in entry["request"]["path"])
 
 
 @pytest.mark.parametrize("entry", recorded("hibernation", asleep))
 def test_a_hibernating_instance_serves_one_page(double: ServiceNowDouble, entry: Json) -> None:
-    """Every path and method, with or without credentials: 200, one static page, nothing of an instance in it."""
+    """Each recorded path and method gets 200 and a static page, with no headers of an instance."""
     double.fault("hibernating", times=1)
     url = double.url + entry["request"]["path"]
     answer = requests.request(entry["request"]["method"], url, timeout=10)
@@ -328,8 +328,8 @@ def test_a_hibernating_instance_serves_one_page(double: ServiceNowDouble, entry:
 
 
 @pytest.mark.parametrize("entry", recorded("auth_errors", of_today))
-def test_wrong_credentials_look_as_today(double: ServiceNowDouble, entry: Json) -> None:
-    """401 with the recorded headers: neither cookies nor ids."""
+def test_wrong_credentials_answer_as_recorded(double: ServiceNowDouble, entry: Json) -> None:
+    """The 401 has the recorded headers, without cookies or IDs."""
     wanted = entry["response"]["headers"]
     answer = requests.get(double.url + entry["request"]["path"], auth=("admin", "wrong"), timeout=10)
     assert answer.status_code == 401
@@ -339,8 +339,8 @@ def test_wrong_credentials_look_as_today(double: ServiceNowDouble, entry: Json) 
 
 
 @pytest.mark.parametrize("entry", recorded("oauth", lambda entry: entry["response"]["status"] == 401))
-def test_every_refusal_of_a_token_is_the_same(double: ServiceNowDouble, entry: Json) -> None:
-    """Whatever is wrong: 401 and the two recorded words, in the recorded order."""
+def test_every_token_error_is_the_same(double: ServiceNowDouble, entry: Json) -> None:
+    """Whatever the reason, the answer is 401 with the two recorded keys in the recorded order."""
     answer = requests.post(double.url + "/oauth_token.do", data=entry["request"]["body"], timeout=10)
     assert answer.status_code == 401
     assert answer.text == json.dumps(entry["response"]["body"])

@@ -1,4 +1,4 @@
-"""The real web client's own cleaning (mattermost-redux) drops nothing of our menus and forms."""
+"""The web client's own cleanup (mattermost-redux) removes nothing from our menus and forms."""
 
 import copy
 import json
@@ -44,7 +44,7 @@ pytestmark = [
 
 
 def cleaned(bindings: list[dict[str, Any]], forms: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the client's own functions leave of them."""
+    """Bindings and forms after the client's cleanup."""
     done = subprocess.run(
         ["node", "clean.js"],
         cwd=CLIENT,
@@ -59,7 +59,7 @@ def cleaned(bindings: list[dict[str, Any]], forms: list[dict[str, Any]]) -> dict
 
 
 def leaves(bindings: list[dict[str, Any]]) -> list[str]:
-    """Labels of everything that can be pressed, in order."""
+    """Labels of all clickable entries, in order."""
     found: list[str] = []
     for binding in bindings:
         found += leaves(binding["bindings"]) if binding.get("bindings") else [binding["label"]]
@@ -67,7 +67,7 @@ def leaves(bindings: list[dict[str, Any]]) -> list[str]:
 
 
 def with_app(bindings: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """As the client receives them: the plugin puts the app's id on every child."""
+    """Bindings as the client receives them: the plugin adds the app's ID to each."""
     bindings = copy.deepcopy(bindings)
     for binding in bindings:
         binding["app_id"] = "servicenow"
@@ -79,8 +79,8 @@ def with_app(bindings: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ("configured", "linked", "connected"),
     [(False, False, False), (True, False, False), (True, True, False), (True, True, True)],
 )
-def test_menus_pass_whole(configured: bool, linked: bool, connected: bool, administrator: bool) -> None:
-    """Every entry that we send is an entry that people see, wherever a person stands."""
+def test_the_client_keeps_menu_entries(configured: bool, linked: bool, connected: bool, administrator: bool) -> None:
+    """People see every entry that we send, whatever their user status is."""
     user_status = UserStatus(configured=configured, linked=linked, connected=connected, administrator=administrator)
     written = with_app(write_bindings(menus_of(user_status, table_of("incident").base_columns)))
     kept = cleaned(written, [])["bindings"]
@@ -89,7 +89,7 @@ def test_menus_pass_whole(configured: bool, linked: bool, connected: bool, admin
 
 
 def record_forms(values: Values) -> list[Form]:
-    """The forms of records, with everything in them that they can hold."""
+    """The forms of records, with all of their optional fields."""
     choices = (Choice("Duplicate", "Duplicate"), Choice("duplicate ", "x"))
     columns = {name: Column(name, name, choices=choices) for name in ("close_code", "risk", "impact", "urgency")}
     states = [Option("New", "1"), Option("Resolved", "6")]
@@ -112,8 +112,8 @@ def record_forms(values: Values) -> list[Form]:
     ]
 
 
-def test_forms_pass_whole() -> None:
-    """Every field and option of our forms survives, odd labels among the choices included."""
+def test_the_client_keeps_form_fields() -> None:
+    """It keeps every field and option, even choices with unusual labels."""
     choices = tuple(Choice(label, str(n)) for n, label in enumerate(("A b", "A  b", "ä", "*bold*", "1", "A b")))
     columns = {name: Column(name, name, choices=choices) for name in ("impact", "urgency", "category", "subcategory")}
     values = Values({"category": "1", "short_description": "x"})
@@ -131,8 +131,8 @@ def test_forms_pass_whole() -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("kind", ["record", "table"])
-def test_forms_of_subscriptions_pass_whole(table: str, kind: str) -> None:
-    """For every table and kind, new and changed; the list with odd and equal names, and what one is asked there."""
+def test_the_client_keeps_subscription_form_fields(table: str, kind: str) -> None:
+    """This holds for the add, edit, list, detail and delete forms of every table and kind."""
     choices = tuple(Choice(label, str(n)) for n, label in enumerate(("A b", "A  b", "ä", "*bold*", "1", "A b")))
     columns = {name: Column(name, name, choices=choices) for name in ("priority", "category")}
     tables = {name: table.label for name, table in TABLES.items()}

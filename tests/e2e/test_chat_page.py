@@ -1,4 +1,4 @@
-"""The chat page in a browser: messages, threads, cards, addresses, app bar, message menu."""
+"""The chat page in a browser: messages, threads, cards, URLs, app bar and message menu."""
 
 import json
 
@@ -13,8 +13,8 @@ from tests.markdown_oracle import drawn
 pytestmark = pytest.mark.browser
 
 
-def test_a_wrong_password_is_said_and_the_right_one_opens_the_channel_of_the_address(chat: Chat) -> None:
-    """The sign-in form shows the server's words, then the page stays at the address asked for."""
+def test_sign_in_reports_a_wrong_password_and_opens_the_channel_of_the_url(chat: Chat) -> None:
+    """The sign-in form shows the server's message. After sign-in, the page opens the requested URL."""
     page = chat.page
     page.goto(chat.double.url + "/sandbox/channels/service-desk")
     page.get_by_test_id("login-username").fill("agent")
@@ -31,8 +31,8 @@ def test_a_wrong_password_is_said_and_the_right_one_opens_the_channel_of_the_add
     expect(page.get_by_test_id("channel-operations")).to_have_count(0)
 
 
-def test_what_people_type_is_markdown_and_never_html(chat: Chat) -> None:
-    """Emphasis, code, lists, tables and links are drawn; tags, scripts and escaped signs stay text."""
+def test_messages_are_rendered_as_markdown_but_not_html(chat: Chat) -> None:
+    """Emphasis, code, lists, tables and links are rendered. Tags, scripts and escaped characters remain text."""
     chat.sign_in()
     written = (
         "**bold** _soft_ ~~gone~~ `a*b` [site](https://example.com/x) @agent ~town-square\n"
@@ -75,7 +75,7 @@ MEANINGS = {"a": "link", "em": "em", "strong": "strong", ".mention": "mention", 
 MEANINGS |= {"[role=img]": "face"}
 
 
-def test_text_is_drawn_by_mattermosts_own_rule(chat: Chat) -> None:
+def test_text_is_rendered_by_mattermosts_rules(chat: Chat) -> None:
     """Backslashes, references, hashtags, emoji, and mentions are rendered as in `tests.markdown_oracle`."""
     chat.sign_in()
     script = """async (text) => {
@@ -93,8 +93,8 @@ def test_text_is_drawn_by_mattermosts_own_rule(chat: Chat) -> None:
         assert {MEANINGS[one] for one in kinds} - ({"link"} if "hashtag" in expected else set()) == expected, text
 
 
-def test_messages_arrive_change_and_vanish_by_themselves(chat: Chat) -> None:
-    """New, edited and deleted messages show without a reload; other channels get a dot."""
+def test_messages_update_without_a_reload(chat: Chat) -> None:
+    """The page shows new, edited and deleted messages. Other channels are marked as unread."""
     chat.sign_in()
     other = chat.person("requester")
     post = other.say("service-desk", "first words")
@@ -114,8 +114,8 @@ def test_messages_arrive_change_and_vanish_by_themselves(chat: Chat) -> None:
     expect(chat.page.get_by_role("link", name="Town Square, 1 unread")).to_have_count(0)
 
 
-def test_a_thread_has_a_panel_and_a_composer_of_its_own(chat: Chat) -> None:
-    """A reply stands in the thread, its number under the root."""
+def test_a_thread_has_its_own_panel_and_composer(chat: Chat) -> None:
+    """A reply is shown in the thread, and the number of replies under the root."""
     chat.sign_in()
     root = chat.person("requester").say("service-desk", "Who can help?")
     post = chat.page.get_by_test_id(f"post-{root['id']}")
@@ -132,8 +132,8 @@ def test_a_thread_has_a_panel_and_a_composer_of_its_own(chat: Chat) -> None:
     expect(panel).to_be_hidden()
 
 
-def test_a_permalink_leads_to_its_message_also_inside_a_thread(chat: Chat) -> None:
-    """The message is marked; a reply's thread is open."""
+def test_a_permalink_opens_its_message_even_in_a_thread(chat: Chat) -> None:
+    """The message is highlighted. A reply's thread is open."""
     other = chat.person("requester")
     root = other.say("service-desk", "root")
     reply = other.say("service-desk", "reply", root["id"])
@@ -146,8 +146,8 @@ def test_a_permalink_leads_to_its_message_also_inside_a_thread(chat: Chat) -> No
     expect(chat.page.get_by_test_id(f"post-{root['id']}")).to_be_in_viewport()
 
 
-def test_a_card_is_drawn_with_its_fields_and_buttons(chat: Chat) -> None:
-    """Pretext, title with link, fields, footer and buttons of an attachment."""
+def test_a_card_is_rendered_with_its_fields_and_buttons(chat: Chat) -> None:
+    """An attachment shows its pretext, linked title, fields, footer and buttons."""
     chat.sign_in()
     card = {
         "color": "#d24b4e", "pretext": "Look at **this**", "title": "INC1: Disk",
@@ -166,8 +166,8 @@ def test_a_card_is_drawn_with_its_fields_and_buttons(chat: Chat) -> None:
     expect(shown.locator(".card-footer")).to_have_text("Incident")
 
 
-def test_direct_messages_have_addresses_by_name(chat: Chat) -> None:
-    """The address of a person opens, and makes, the conversation with them."""
+def test_direct_messages_have_urls_by_username(chat: Chat) -> None:
+    """A person's URL opens the direct message channel with them and creates it if needed."""
     chat.sign_in(path="/sandbox/messages/@requester")
     expect(chat.page.get_by_test_id("channel-title")).to_have_text("Rosa Requester")
     chat.page.get_by_test_id("composer").fill("hello you")
@@ -180,7 +180,7 @@ def test_direct_messages_have_addresses_by_name(chat: Chat) -> None:
 
 
 def test_the_app_bar_shows_icons_in_order_and_answers_privately(chat: Chat) -> None:
-    """Entries without an icon are left out; answers are the bot's, visible to one person, and gone after a reload."""
+    """Entries without an icon are omitted. Answers are ephemeral posts of the bot and disappear after a reload."""
     entry: Json = {"icon": "icon.png", "submit": {"path": "/say", "expand": {"channel": "summary"}, "state": {"k": 1}}}
     nested = {
         "location": "n",
@@ -220,7 +220,7 @@ def test_the_app_bar_shows_icons_in_order_and_answers_privately(chat: Chat) -> N
 
 
 def test_the_message_menu_sends_its_message(chat: Chat) -> None:
-    """The context has post and root; from a thread the prefix of the location repeats, as in the real client."""
+    """The context has the post and root. In a thread, the location's prefix is repeated, as in the real client."""
     chat.offer("/post_menu", {"location": "add", "label": "Add to record", "submit": {"path": "/add"}})
     chat.sign_in()
     other = chat.person("requester")
@@ -245,7 +245,7 @@ def test_the_message_menu_sends_its_message(chat: Chat) -> None:
 
 
 def test_menus_change_without_a_reload_and_navigate_opens_a_tab(chat: Chat) -> None:
-    """Menus follow `refresh_bindings` and every channel switch; other hosts and plugins open in a new tab."""
+    """`refresh_bindings` and channel switches reload menus. Links to other hosts and plugins open in a new tab."""
     chat.offer("/channel_header", {"location": "go", "label": "Go", "icon": "icon.png", "submit": {"path": "/go"}})
     chat.app.answers["/go"] = {"type": "navigate", "navigate_to_url": f"{chat.app.url}/manifest.json"}
     chat.sign_in()
@@ -266,7 +266,7 @@ def test_menus_change_without_a_reload_and_navigate_opens_a_tab(chat: Chat) -> N
 
 
 def test_the_page_fits_a_phone(chat: Chat) -> None:
-    """Nothing is wider than the screen; channels open over the page."""
+    """Nothing is wider than the screen. The list of channels opens over the page."""
     chat.page.set_viewport_size({"width": 390, "height": 844})
     chat.sign_in()
     chat.person("requester").say("service-desk", "a_very_long_word" * 20)
@@ -278,8 +278,8 @@ def test_the_page_fits_a_phone(chat: Chat) -> None:
     expect(chat.page.get_by_test_id("channel-town-square")).not_to_be_in_viewport()
 
 
-def test_messages_are_walked_with_the_arrows(chat: Chat) -> None:
-    """Arrows move over the messages; Tab then reaches the tools of the one with the focus, Enter uses them."""
+def test_arrow_keys_move_between_messages(chat: Chat) -> None:
+    """Tab then moves to the toolbar of the focused message, and Enter uses it."""
     chat.sign_in()
     other = chat.person("requester")
     first = other.say("service-desk", "the first")
@@ -297,21 +297,21 @@ def test_messages_are_walked_with_the_arrows(chat: Chat) -> None:
     expect(chat.page.get_by_test_id("thread-composer")).to_be_focused()
 
 
-def test_signing_out_and_a_lost_session_lead_back_to_the_form(chat: Chat) -> None:
-    """Both end at the sign-in form; nothing of the person stays on the page."""
+def test_signing_out_and_an_expired_session_show_the_sign_in_form(chat: Chat) -> None:
+    """The next person can then sign in."""
     chat.sign_in()
     chat.page.get_by_test_id("sign-out").click()
     expect(chat.page.get_by_test_id("login-submit")).to_be_visible()
     chat.sign_in("requester")
     expect(chat.page.get_by_text("The beginning of Service Desk.")).to_be_visible()
     chat.double.state.sessions.clear()
-    # A request of the page itself may meet the lost session first and take the link away.
+    # The page's own requests may find the expired session first and remove the link.
     chat.page.evaluate("document.querySelector('[data-testid=channel-town-square]')?.click()")
     expect(chat.page.get_by_test_id("login-submit")).to_be_visible()
 
 
-def test_a_lost_connection_is_said_and_what_was_missed_is_read(chat: Chat) -> None:
-    """While the WebSocket is away a line says so; afterwards the messages of the meantime are there."""
+def test_a_lost_connection_is_shown_and_missed_messages_are_loaded(chat: Chat) -> None:
+    """A line is shown while the WebSocket is disconnected. After it reconnects, missed messages are shown."""
     chat.sign_in()
     expect(chat.page.locator("html[data-online]")).to_have_count(1)
     chat.page.context.set_offline(True)
@@ -323,8 +323,8 @@ def test_a_lost_connection_is_said_and_what_was_missed_is_read(chat: Chat) -> No
     expect(chat.page.get_by_text("No connection to the server. Trying again…")).to_be_hidden()
 
 
-def test_an_archived_channel_can_be_read_and_not_written(chat: Chat) -> None:
-    """It is not in the list; its address opens it, with a line in place of the composer."""
+def test_an_archived_channel_is_read_only(chat: Chat) -> None:
+    """Its URL opens it, with a notice in place of the composer."""
     chat.page.goto(chat.double.url + "/sandbox/channels/archive")
     chat.page.get_by_test_id("login-username").fill("agent")
     chat.page.get_by_test_id("login-password").fill(PASSWORD)

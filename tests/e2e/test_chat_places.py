@@ -1,4 +1,4 @@
-"""Channels, files and narrow screens in the chat page."""
+"""Channels, files and narrow screens on the chat page."""
 
 from pathlib import Path
 
@@ -17,13 +17,13 @@ LONG = "A line of a long comment.\n" * 60
 
 
 def act(chat: Chat, label: str) -> None:
-    """Choose in the open channel's menu."""
+    """Choose an entry in the open channel's menu."""
     chat.page.get_by_test_id("channel-menu").click()
     chat.page.get_by_role("menuitem", name=label).click()
 
 
-def test_a_channel_is_archived_and_brought_back_in_its_menu(chat: Chat) -> None:
-    """Nothing can be written meanwhile, for others that have it open, too; an ordinary person can't bring it back."""
+def test_a_channel_can_be_archived_in_its_menu(chat: Chat) -> None:
+    """The composer is replaced by a notice until an administrator unarchives it. Other people can't."""
     chat.sign_in("agent")
     page = chat.page
     act(chat, "Archive channel")
@@ -39,8 +39,8 @@ def test_a_channel_is_archived_and_brought_back_in_its_menu(chat: Chat) -> None:
     expect(page.get_by_test_id("channel-title")).to_have_text("Archive")
 
 
-def test_members_are_removed_and_added(chat: Chat) -> None:
-    """From the menu; the server's refusal is shown."""
+def test_members_can_be_removed_and_added(chat: Chat) -> None:
+    """An administrator does both in the members dialog."""
     chat.sign_in("admin")
     admin = chat.person("admin")
     agent, desk = chat.person("agent").id, admin.channel("service-desk")
@@ -55,16 +55,16 @@ def test_members_are_removed_and_added(chat: Chat) -> None:
     assert (desk, agent) in chat.double.state.members
 
 
-def test_leaving_leads_home(chat: Chat) -> None:
-    """The channel is gone from the list, and the page shows another."""
+def test_leaving_a_channel_opens_the_default_channel(chat: Chat) -> None:
+    """The channel is removed from the list."""
     chat.sign_in("agent")
     act(chat, "Leave channel")
     expect(chat.page.get_by_test_id("channel-title")).to_have_text("Town Square")
     expect(chat.page.get_by_test_id("channel-service-desk")).to_have_count(0)
 
 
-def test_a_file_travels_with_a_message(chat: Chat, tmp_path: Path) -> None:
-    """Uploaded when chosen, sent without a text, too, and downloaded by somebody else; pictures are shown."""
+def test_files_can_be_sent_with_a_message(chat: Chat, tmp_path: Path) -> None:
+    """Chosen files can be removed, sent without a text and downloaded. Images are shown."""
     chat.sign_in("agent")
     page = chat.page
     log = tmp_path / "disk full.log"
@@ -90,8 +90,8 @@ def test_a_file_travels_with_a_message(chat: Chat, tmp_path: Path) -> None:
     assert image.evaluate("image => image.naturalWidth") > 0
 
 
-def test_long_texts_of_cards_are_cut_until_wanted(chat: Chat) -> None:
-    """Show more, show less."""
+def test_long_card_texts_can_be_expanded_and_collapsed(chat: Chat) -> None:
+    """The buttons are *Show more* and *Show less*."""
     chat.sign_in("agent")
     other = chat.person("admin")
     given = {"channel_id": other.channel("service-desk"), "message": "", "props": {"attachments": [{"text": LONG}]}}
@@ -108,7 +108,7 @@ def test_long_texts_of_cards_are_cut_until_wanted(chat: Chat) -> None:
 def test_a_phone_shows_cards_threads_and_dialogs_without_scrolling_sideways(
     browser: Browser, servers: tuple[MattermostDouble, RecorderApp]
 ) -> None:
-    """390 pixels wide: a press opens a dialog that fills the screen, its button in reach; the thread takes it all."""
+    """At 390 pixels, a dialog fills the screen and its button is visible. A thread takes the full width."""
     context = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
     chat = installed(servers, context.new_page())
     page = chat.page

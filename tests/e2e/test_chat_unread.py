@@ -1,4 +1,4 @@
-"""Unread marks of the chat page: channels, mentions, and the Threads entry with its badge."""
+"""Unread counts on the chat page: channels, mentions and the Threads entry with its badge."""
 
 import pytest
 from playwright.sync_api import expect
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_mentions_and_threads_show_until_they_are_read(chat: Chat) -> None:
-    """Counted by the server, so also from before the page was open; reading is told to it and stays after a reload."""
+    """The server counts them, so earlier messages are included and read ones remain read after a reload."""
     agent, other = chat.person("agent"), chat.person("requester")
     root = agent.say("service-desk", "Who can help?")
     other.say("town-square", "for all")
@@ -38,7 +38,7 @@ def test_mentions_and_threads_show_until_they_are_read(chat: Chat) -> None:
     expect(page.get_by_test_id("thread-panel").get_by_role("article").last).to_contain_text("@agent, look")
     expect(page.get_by_test_id("channel-title")).to_have_text("Service Desk")
     expect(threads).to_have_attribute("aria-label", "Threads")
-    with page.expect_response("**/threads/*/read/*"):  # what arrives in an open thread is read
+    with page.expect_response("**/threads/*/read/*"):  # a message in an open thread is marked as read
         other.say("service-desk", "@agent, again", root["id"])
     expect(threads).to_have_attribute("aria-label", "Threads")
     page.reload()

@@ -1,4 +1,4 @@
-"""Records in a browser: share one, act on its card, create a change, add a message; on old and new servers."""
+"""Records in a browser on old and new servers: share one, use its card, create a change and add a message."""
 
 from pathlib import Path
 
@@ -28,13 +28,13 @@ SHARED = f"{NUMBER}: Email is slow in the morning"
 
 @pytest.fixture
 def agent(world: World, page: Page) -> Page:
-    """`agent` at the chat page, in service-desk, connected."""
+    """A page for `agent`, whose ServiceNow account is connected."""
     world.connected("agent")
     return page
 
 
 def share(page: Page) -> Locator:
-    """Search, look at the preview, share; the card."""
+    """Search for a record, check the preview and share it; returns the post with its card."""
     modal = open_from_app_bar(page, "share")
     expect(modal).to_contain_text("Share a record")
     choose(page, "record", "email is", SHARED)
@@ -50,13 +50,13 @@ def share(page: Page) -> Locator:
 
 
 def submit_refused(page: Page, field: str) -> None:
-    """Press the form's button; it stays, and says why at *field*."""
+    """Submit the form, which must stay open with an error at *field*."""
     page.get_by_test_id("modal-submit").click()
     expect(page.get_by_test_id(f"field-error-{field}")).not_to_be_empty()
 
 
 def test_share_comment_hold_and_resolve(world: World, agent: Page) -> None:
-    """The whole of a record's day on a new server: every step is seen on the card and in its thread."""
+    """On a new server, the card and its thread show every step."""
     as_version(world, "11.6.0")
     page = agent
     sign_in(page, world, "agent", "service-desk")
@@ -92,7 +92,7 @@ def test_share_comment_hold_and_resolve(world: World, agent: Page) -> None:
 
 
 def test_an_old_server_on_a_phone(world: World, agent: Page) -> None:
-    """Every field that a state may need is there from the start; each dialog closes, and the card has changed."""
+    """Forms have every field that a state can require. Each dialog closes, and the card is updated."""
     as_version(world, "9.11.0")
     page = agent
     page.set_viewport_size(PHONE)
@@ -128,7 +128,7 @@ def test_an_old_server_on_a_phone(world: World, agent: Page) -> None:
 
 
 def test_view_and_its_buttons(world: World, agent: Page) -> None:
-    """By command, for the asker alone; a button leads to the form in the same modal."""
+    """A command opens the record in a modal. A button opens its form in the same modal."""
     page = agent
     sign_in(page, world, "agent", "service-desk")
     page.get_by_test_id("composer").fill(f"/servicenow view {NUMBER}")
@@ -143,8 +143,8 @@ def test_view_and_its_buttons(world: World, agent: Page) -> None:
     assert world.servicenow.store.display("sys_user", row(world, NUMBER)["assigned_to"]) == "Aiko Agent"
 
 
-def test_a_comment_by_command_and_the_form_that_stays(world: World, agent: Page) -> None:
-    """Typed in one line; then read, added to, and left open."""
+def test_comments_by_command_and_in_the_form_that_remains_open(world: World, agent: Page) -> None:
+    """A command adds a comment. The form shows it, adds a work note and remains open."""
     page = agent
     sign_in(page, world, "agent", "service-desk")
     composer = page.get_by_test_id("composer")
@@ -166,7 +166,7 @@ def test_a_comment_by_command_and_the_form_that_stays(world: World, agent: Page)
 
 
 def test_a_change_with_dates(world: World, page: Page) -> None:
-    """What is wrong stands at its field; times are typed in the person's zone, and the channel's card has UTC."""
+    """Errors are shown at their fields. People enter times in their own zone. The card has UTC."""
     person = next(one["sys_id"] for one in world.servicenow.rows("sys_user") if one["user_name"] == "agent")
     change(world, "sys_user", person, time_zone="Europe/Berlin")
     world.connected("agent")
@@ -190,7 +190,7 @@ def test_a_change_with_dates(world: World, page: Page) -> None:
 
 
 def test_a_message_and_its_file_are_added_to_a_record(world: World, page: Page, tmp_path: Path) -> None:
-    """The record that the message names is offered; the note has author and text, the file hangs at the record."""
+    """The record in the message is preselected. The note has the message's text, and the record gets the file."""
     world.connected("agent")
     sign_in(page, world, "agent", "service-desk")
     log = tmp_path / "vpn.log"

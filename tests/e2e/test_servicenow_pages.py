@@ -1,4 +1,4 @@
-"""A person changes records on the ServiceNow double's pages, in a real Chromium."""
+"""People change records on the ServiceNow double's pages in a browser."""
 
 from collections.abc import Iterator
 
@@ -14,13 +14,13 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def double() -> Iterator[ServiceNowDouble]:
-    """A fresh instance."""
+    """A new instance."""
     with ServiceNowDouble() as one:
         yield one
 
 
 def sign_in(page: Page, double: ServiceNowDouble, path: str, who: str = "agent") -> None:
-    """Open an address as somebody who signs in first."""
+    """Sign in and open a page."""
     page.goto(double.url + path)
     page.get_by_label("User name").fill(who)
     page.get_by_label("Password").fill(PASSWORD)
@@ -28,8 +28,8 @@ def sign_in(page: Page, double: ServiceNowDouble, path: str, who: str = "agent")
     expect(page.get_by_role("link", name="Sign out")).to_be_visible()
 
 
-def test_an_agent_works_on_an_incident(page: Page, double: ServiceNowDouble) -> None:
-    """From the list to the record: a refusal is said and keeps what was typed; then it is resolved."""
+def test_an_agent_resolves_an_incident(page: Page, double: ServiceNowDouble) -> None:
+    """An error is shown and keeps the input. The second attempt resolves the incident."""
     sign_in(page, double, "/incident_list.do")
     page.get_by_role("link", name="INC0010003").click()
     page.get_by_label("State").select_option("Resolved")
@@ -47,8 +47,8 @@ def test_an_agent_works_on_an_incident(page: Page, double: ServiceNowDouble) -> 
     expect(page.locator("[data-field=comments_and_work_notes]")).to_contain_text("Restarted the gateway")
 
 
-def test_a_change_is_made_sent_for_approval_and_decided(page: Page, double: ServiceNowDouble) -> None:
-    """With the keyboard alone where it is typed; the approver's decision moves it on."""
+def test_a_change_is_created_and_approved(page: Page, double: ServiceNowDouble) -> None:
+    """The form works with only the keyboard. The approval moves the change to the next state."""
     sign_in(page, double, "/change_request_list.do")
     page.get_by_role("link", name="New", exact=True).click()
     page.get_by_label("Short description").focus()
@@ -75,7 +75,7 @@ def test_a_change_is_made_sent_for_approval_and_decided(page: Page, double: Serv
 
 
 def test_pages_fit_a_phone(page: Page, double: ServiceNowDouble) -> None:
-    """Nothing is wider than the window: list, form, refusal."""
+    """The list, the form and the error are no wider than the window."""
     page.set_viewport_size({"width": 390, "height": 800})
     sign_in(page, double, "/change_request_list.do", "admin")
     expect(page.get_by_role("link", name="CHG0030004")).to_be_visible()

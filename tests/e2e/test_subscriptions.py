@@ -1,4 +1,4 @@
-"""Notices in a browser: subscribe, change the record in ServiceNow as somebody else, see it in the channel."""
+"""Notifications in a browser: subscribe, change the record as another person and see it in the channel."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -20,12 +20,12 @@ from tests.world import World
 
 pytestmark = pytest.mark.browser
 
-GATHERED = 20.0  # seconds in which a record's later changes gather into one notice
+GATHERED = 20.0  # seconds in which a record's later changes are batched into one notice
 
 
 @pytest.fixture
 def following(world: World) -> World:
-    """The component is installed and signs; `agent` is connected and may subscribe."""
+    """The component is installed and signs reports. `agent` is connected and can subscribe."""
     install_component(world, "agent")
     make_key(world)
     world.restart(webhook_keys=(WebhookKey(key_id=KEY_ID, secret=SECRET, from_environment=True),))
@@ -33,8 +33,8 @@ def following(world: World) -> World:
     return world
 
 
-def test_changes_of_a_record_are_seen_and_looked_after(following: World, page: Page) -> None:
-    """From the subscription to the notice with old and new, the comment under it, and the end of it."""
+def test_changes_of_a_record_are_posted_and_can_be_answered(following: World, page: Page) -> None:
+    """The notice has the old and new state. A comment from its thread is added to the record."""
     sign_in(page, following, "agent", "service-desk")
     modal = open_from_app_bar(page, "subscribe")
     expect(modal.locator("#field-channel")).to_have_value("Service Desk")
@@ -66,7 +66,7 @@ def test_changes_of_a_record_are_seen_and_looked_after(following: World, page: P
     expect(reply).to_contain_text("Restarted the *gateway*")
     picture(page, "notice")
 
-    page.bring_to_front()  # a page behind another one is drawn once a second
+    page.bring_to_front()  # a background page is rendered once a second
     thread.get_by_role("button", name="Comment").click()
     modal.locator("#field-comments").fill("Thank you!")
     submit(page)
@@ -76,8 +76,8 @@ def test_changes_of_a_record_are_seen_and_looked_after(following: World, page: P
     expect(servicenow.locator("[data-field=comments_and_work_notes]")).to_contain_text("Thank you!")
 
 
-def test_a_subscription_is_looked_after(following: World, page: Page) -> None:
-    """Picked in the list, paused, resumed, deleted once that was confirmed; what changes meanwhile is not posted."""
+def test_a_subscription_can_be_paused_resumed_and_deleted(following: World, page: Page) -> None:
+    """Deleting needs a confirmation. Changes during the pause aren't posted."""
     subscribe(following.person("agent"), {"name": "All incidents"})
     sign_in(page, following, "agent", "service-desk")
     modal = open_from_app_bar(page, "subscriptions")

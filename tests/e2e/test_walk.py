@@ -1,4 +1,4 @@
-"""The main job in a browser: connect, create an incident from a message, see its card, open the record."""
+"""The main tasks in a browser: connect, create an incident from a message, see its card and open the record."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_a_newcomer_connects(world: World, page: Page) -> None:
-    """Press the icon, sign in at ServiceNow, allow: the menus change without a reload, a message says what next."""
+    """After the consent, the menus update without a reload, and a direct message explains what to do next."""
     sign_in(page, world, "newcomer")
     icon = page.get_by_test_id("app-bar-connect-to-servicenow")
     expect(icon).to_be_visible()
@@ -35,7 +35,7 @@ def test_a_newcomer_connects(world: World, page: Page) -> None:
 
 
 def test_an_incident_from_a_message(world: World, page: Page) -> None:
-    """The whole job: message, menu, prefilled form, type-ahead, confirmation, card in the thread, the record."""
+    """The message menu opens a prefilled form. The card is in the thread and links to the record."""
     world.connected("agent")
     sign_in(page, world, "agent", "service-desk")
     page.get_by_test_id("composer").fill("The **VPN** drops every few minutes for everybody on the 3rd floor.")
@@ -85,7 +85,7 @@ def test_an_incident_from_a_message(world: World, page: Page) -> None:
 
 
 def test_an_incident_by_command(world: World, page: Page) -> None:
-    """Suggestions lead to the flags; what is missing is asked for in a modal with what was typed."""
+    """Suggestions show the flags. If a required field is missing, a modal opens with the typed values."""
     world.connected("agent")
     sign_in(page, world, "agent")
     composer = page.get_by_test_id("composer")
@@ -108,7 +108,7 @@ def test_an_incident_by_command(world: World, page: Page) -> None:
 
 
 def test_an_incident_from_the_app_bar(world: World, page: Page) -> None:
-    """The icon opens what can be done; a refused form keeps what was typed."""
+    """The icon opens the menu. A form with errors keeps its input."""
     world.connected("requester")
     sign_in(page, world, "requester")
     page.get_by_test_id("app-bar-servicenow").click()
@@ -130,7 +130,7 @@ def test_an_incident_from_the_app_bar(world: World, page: Page) -> None:
 
 
 def test_the_page_works_on_a_phone(world: World, page: Page) -> None:
-    """At a phone's width channels are behind a button, and the form fits."""
+    """Channels are behind a button, and the form fits the width."""
     world.connected("agent")
     page.set_viewport_size({"width": 390, "height": 844})
     sign_in(page, world, "agent")

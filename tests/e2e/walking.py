@@ -1,4 +1,4 @@
-"""What the walks share: signing in at both sides, forms and cards as people use them, pictures for the docs."""
+"""Shared steps of the browser tests: sign in to both doubles, use forms and cards, and take screenshots."""
 
 import os
 from pathlib import Path
@@ -14,14 +14,14 @@ PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 def picture(page: Page, name: str) -> None:
-    """A screenshot for README and docs, renewed on request only, so that test runs leave the tree clean."""
+    """Take a screenshot for the docs, only on request, so that test runs don't change the repository."""
     if os.environ.get("RENEW_IMAGES"):
-        page.mouse.move(0, 0)  # nothing is pointed at
+        page.mouse.move(0, 0)  # no hover effects
         page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
 
 
 def sign_in(page: Page, world: World, username: str, channel: str = "town-square") -> None:
-    """Sign in at the chat page; what apps offer there is known."""
+    """Sign in to the chat page and wait for the apps' menus."""
     page.goto(world.mattermost.url + f"/sandbox/channels/{channel}")
     page.get_by_test_id("login-username").fill(username)
     page.get_by_test_id("login-password").fill(PASSWORD)
@@ -30,7 +30,7 @@ def sign_in(page: Page, world: World, username: str, channel: str = "town-square
 
 
 def sign_in_at_servicenow(page: Page, world: World, username: str, address: str) -> None:
-    """Open one of ServiceNow's pages as somebody who signs in first."""
+    """Sign in to ServiceNow and open one of its pages."""
     page.goto(world.servicenow.url + address)
     page.get_by_label("User name").fill(username)
     page.get_by_label("Password").fill(PASSWORD)
@@ -39,19 +39,19 @@ def sign_in_at_servicenow(page: Page, world: World, username: str, address: str)
 
 
 def save_at_servicenow(page: Page) -> None:
-    """Press the record's button; it was saved."""
+    """Save the record, which must succeed."""
     page.get_by_role("button", name="Update").click()
     expect(page.get_by_role("status")).to_have_text("The record was saved.")
 
 
 def as_version(world: World, version: str) -> None:
-    """Let Mattermost be of that version; before the app asks for the first time."""
+    """Set Mattermost's version. Call it before the app first reads the version."""
     given = {"version": version}
     requests.post(f"{world.mattermost.url}/_sandbox/version", json=given, timeout=10).raise_for_status()
 
 
 def open_from_app_bar(page: Page, action: str) -> Locator:
-    """The form behind a button of the app bar's menu."""
+    """Open a form with a button of the app bar's menu."""
     page.get_by_test_id("app-bar-servicenow").click()
     page.get_by_test_id(f"modal-button-{action}").click()
     expect(page.get_by_test_id(f"modal-button-{action}")).to_have_count(0)
@@ -59,7 +59,7 @@ def open_from_app_bar(page: Page, action: str) -> Locator:
 
 
 def open_from_message(message: Locator, entry: str) -> Locator:
-    """The form behind an entry of a message's menu."""
+    """Open a form with an entry of a message's menu."""
     message.hover()
     message.get_by_label("Message actions").click()
     message.page.get_by_role("menuitem", name=entry).click()
@@ -69,7 +69,7 @@ def open_from_message(message: Locator, entry: str) -> Locator:
 
 
 def choose(page: Page, field: str, typed: str, option: str) -> None:
-    """Open a picker, type, and take an option by its exact text."""
+    """Open a picker, type, and choose an option by its exact text."""
     box = page.get_by_test_id(f"field-{field}")
     box.locator("input").click()
     if typed:
@@ -78,7 +78,7 @@ def choose(page: Page, field: str, typed: str, option: str) -> None:
 
 
 def submit(page: Page) -> None:
-    """Press the form's button; it closes."""
+    """Submit the form, which must close."""
     page.get_by_test_id("modal-submit").click()
     expect(page.get_by_test_id("modal")).to_have_count(0)
 

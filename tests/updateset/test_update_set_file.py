@@ -1,4 +1,4 @@
-"""The file as such: its envelope, ids, dates, checksums; and that the same release gives the same bytes."""
+"""The file's format: structure, IDs, dates and checksums. The same release always gives the same bytes."""
 
 import os
 import re
@@ -34,7 +34,7 @@ def _descriptor() -> dict[str, str]:
 
 
 def test_it_is_clean_utf_8() -> None:
-    """No byte order mark, no control characters but tab and line feed, neither outside nor in a payload."""
+    """The file and its payloads have no byte order mark and no control characters except tab and line feed."""
     assert content().startswith(b'<?xml version="1.0" encoding="UTF-8"?><unload unload_date="')
     texts = [content().decode("utf-8"), *(row.columns["payload"] for row in rows())]
     for text in texts:
@@ -42,8 +42,8 @@ def test_it_is_clean_utf_8() -> None:
     assert content().endswith(b"</unload>\n")
 
 
-def test_one_descriptor_comes_first_and_every_row_is_whole() -> None:
-    """One descriptor in state loaded, then rows with all 24 columns in order."""
+def test_one_descriptor_comes_first_and_every_row_is_complete() -> None:
+    """The descriptor has the state loaded. Each row has all 24 columns in order."""
     assert root().tag == "unload"
     assert [child.tag for child in root()].count("sys_remote_update_set") == 1
     assert root()[0].tag == "sys_remote_update_set"
@@ -57,15 +57,15 @@ def test_one_descriptor_comes_first_and_every_row_is_whole() -> None:
 
 
 def test_the_descriptor_names_the_release_for_administrators() -> None:
-    """A name with the version, a description, and the version of the application itself."""
+    """Its name and application version have the release's version, and its description names the scope."""
     descriptor = _descriptor()
     assert RELEASE.version in descriptor["name"]
     assert SCOPE in descriptor["description"]
     assert descriptor["application_version"] == of("sys_app")[0].value("version") == RELEASE.version == "3.0.0"
 
 
-def test_ids_are_ids_and_none_occurs_twice() -> None:
-    """Rows, records and guids each have their own id; so have names."""
+def test_ids_are_valid_and_unique() -> None:
+    """This holds for rows, records and update GUIDs. Names are unique too."""
     for values in (
         [row.columns["sys_id"] for row in rows()],
         [row.value("sys_id") for row in rows()],
@@ -80,7 +80,7 @@ def test_ids_are_ids_and_none_occurs_twice() -> None:
 
 
 def test_every_row_belongs_to_the_set_and_the_application() -> None:
-    """The descriptor's id on each row, no local set, one application everywhere."""
+    """Each row has the descriptor's ID, the application and no local update set."""
     descriptor = _descriptor()
     assert descriptor["application"] == APP
     for row in rows():
@@ -92,17 +92,17 @@ def test_every_row_belongs_to_the_set_and_the_application() -> None:
 
 
 def test_nothing_is_deleted() -> None:
-    """Deletes cost people their data and a confirmation; there are none."""
+    """Deletes would lose people's data and need a confirmation."""
     for row in rows():
         assert row.columns["action"] == "INSERT_OR_UPDATE"
         assert {element.get("action") for element in row.payload.iter() if element.get("action")} <= {
             "INSERT_OR_UPDATE",
-            "delete_multiple",  # of translations of a rule's own texts, as every export of a rule says
+            "delete_multiple",  # translations of a rule's texts, as in every export of a rule
         }
 
 
 def test_checksums_are_the_platforms() -> None:
-    """`payload_hash` recomputes from the payload, and the newest pair of the history is this version's."""
+    """`payload_hash` matches the payload, and the newest pair of the history is this version's."""
     for row in rows():
         assert row.columns["payload_hash"] == payload_hash(row.columns["payload"])
         first = row.columns["update_guid_history"].split(",")[0]
@@ -110,7 +110,7 @@ def test_checksums_are_the_platforms() -> None:
 
 
 def test_the_checksum_is_javas() -> None:
-    """Known values of Java's String.hashCode, a pair of surrogates and an overflow among them."""
+    """It matches known values of Java's String.hashCode, including a surrogate pair and an overflow."""
     assert payload_hash("") == "0"
     assert payload_hash("hello") == "99162322"
     assert payload_hash("polygenelubricants") == "-2147483648"
@@ -120,8 +120,8 @@ def test_the_checksum_is_javas() -> None:
     ) == payload_hash("<a>hello</a>")
 
 
-def test_dates_let_an_instance_take_what_is_newer() -> None:
-    """Rows are recorded in the order of the file, after version 2.1 and not in the future."""
+def test_rows_are_dated_after_the_previous_version() -> None:
+    """Rows are dated in the order of the file, after version 2.1 and not in the future."""
     recorded = [row.columns["sys_recorded_at"] for row in rows()]
     assert all(re.fullmatch("[0-9a-f]{18}", value) for value in recorded)
     assert recorded == sorted(set(recorded))
@@ -131,8 +131,8 @@ def test_dates_let_an_instance_take_what_is_newer() -> None:
     assert timedelta() <= newest - RELEASE.released_at < timedelta(seconds=1)
 
 
-def test_the_order_is_that_of_need() -> None:
-    """Application first, tables before their columns, columns before access, includes before what calls them."""
+def test_rows_come_after_the_rows_they_depend_on() -> None:
+    """The application is first. Tables precede columns, columns precede ACLs, and includes precede their callers."""
     order = [row.table for row in rows()]
     kinds = list(dict.fromkeys(order))
     assert order == sorted(order, key=kinds.index)
@@ -157,8 +157,8 @@ def test_the_order_is_that_of_need() -> None:
     assert all(elements[3:])
 
 
-def test_written_again_it_is_the_same_bytes() -> None:
-    """Parsing and serialising the file, and each payload, gives back exactly what was there."""
+def test_serializing_the_parsed_file_gives_the_same_bytes() -> None:
+    """This holds for the file and for each payload."""
     again = '<?xml version="1.0" encoding="UTF-8"?>' + etree.tostring(root(), encoding="unicode") + "\n"
     assert again.encode() == content()
     for row in rows():
@@ -167,8 +167,8 @@ def test_written_again_it_is_the_same_bytes() -> None:
         assert text == row.columns["payload"]
 
 
-def test_a_payload_with_cdata_is_escaped_and_any_other_is_not() -> None:
-    """No `]]>` ever ends a CDATA section too early."""
+def test_only_payloads_with_cdata_are_escaped() -> None:
+    """No `]]>` ends a CDATA section too early."""
     for element in root()[1:]:
         payload = element.find("payload")
         assert payload is not None
@@ -176,8 +176,8 @@ def test_a_payload_with_cdata_is_escaped_and_any_other_is_not() -> None:
         assert ("<![CDATA[" in raw) == ("]]>" not in (payload.text or ""))
 
 
-def test_the_same_release_gives_the_same_bytes_and_another_one_other_ids() -> None:
-    """Only what a release says goes in; a later release can be loaded beside this one."""
+def test_the_same_release_gives_the_same_bytes_and_another_gives_other_ids() -> None:
+    """The file depends only on the release. A later release can be loaded in addition to this one."""
     assert build(RELEASE) == content()
     later = etree.fromstring(build(Release("3.0.1", RELEASE.released_at + timedelta(days=1))), PARSER)
     ours = {row.columns["sys_id"] for row in rows()} | {_descriptor()["sys_id"], _descriptor()["remote_sys_id"]}
@@ -186,8 +186,8 @@ def test_the_same_release_gives_the_same_bytes_and_another_one_other_ids() -> No
     assert not ours & theirs
 
 
-def test_the_command_writes_the_file_and_nothing_else() -> None:
-    """`cli.py update-set` needs no setting and prints no word beside the XML."""
+def test_the_command_writes_only_the_file() -> None:
+    """`cli.py update-set` needs no settings and prints only the XML."""
     result = subprocess.run(
         [sys.executable, "cli.py", "update-set"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""What the scripts work out without any record: tokens, journal text, ASCII JSON, retries, stages, splitting."""
+"""The scripts' logic that needs no records: tokens, journal text, ASCII JSON, retries, stages and splitting."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _CLASS = "var Class = {create: function () { return function () { this.initializ
 
 @cache
 def context() -> quickjs.Context:
-    """All script includes, with no platform behind them."""
+    """All script includes, without a platform."""
     engine = quickjs.Context()
     engine.eval(_CLASS)
     for text in includes():
@@ -56,20 +56,20 @@ def _ask(name: str, method: str, *given: Any) -> Any:
     ],
 )
 def test_tokens_are_whole_words(text: str | None, words: list[str]) -> None:
-    """Split at commas, trimmed, each once; an empty column has none."""
+    """They are split at commas, trimmed and unique. An empty column has none."""
     assert utils("tokens", text) == words
 
 
-def test_a_token_is_no_part_of_another() -> None:
-    """`estate` and `state_change` do not match `state`, although they contain it."""
+def test_a_token_does_not_match_a_part_of_another() -> None:
+    """`estate` and `state_change` don't match `state`, although they contain it."""
     assert utils("share", ["state"], ["estate", "state_change"]) is False
     assert utils("share", ["x", "state"], ["state"]) is True
     assert utils("share", [], ["state"]) is False
 
 
 @given(st.dictionaries(st.text(), st.text()))
-def test_json_is_ascii_and_means_the_same(value: dict[str, str]) -> None:
-    """Any text survives, in printable ASCII, with no dollar sign that the platform could substitute."""
+def test_json_is_ascii_and_decodes_to_the_same_value(value: dict[str, str]) -> None:
+    """It is printable ASCII without dollar signs, which the platform could substitute."""
     engine = context()
     engine.eval("function ascii(text) { return new ServiceNowForMattermostUtils().asciiJson(JSON.parse(text)); }")
     written = engine.get("ascii")(json.dumps(value))
@@ -95,8 +95,8 @@ def test_json_is_ascii_and_means_the_same(value: dict[str, str]) -> None:
         (None, ""),
     ],
 )
-def test_the_heading_of_a_journal_entry_is_taken_off_once(entry: str | None, text: str) -> None:
-    """Whatever the person's date format and language; what merely looks like a heading inside stays."""
+def test_the_heading_of_a_journal_entry_is_removed_once(entry: str | None, text: str) -> None:
+    """This works for any date format and language. Text in the entry that looks like a heading is kept."""
     assert utils("journalText", entry) == text
 
 
@@ -118,20 +118,20 @@ def test_the_heading_of_a_journal_entry_is_taken_off_once(entry: str | None, tex
     ],
 )
 def test_a_save_is_reported_with_its_own_text(own: str | None, newest: str | None, text: str | None) -> None:
-    """Not with an entry that came in meanwhile; the newest counts where a column holds nothing or all."""
+    """A concurrent entry isn't used. The newest entry is used if the column is empty or has all entries."""
     assert utils("writtenText", own, newest) == (own if text is None else text)
 
 
-def test_long_texts_are_cut_with_a_mark() -> None:
-    """A comment ends at its limit, and never inside an emoji."""
+def test_long_texts_are_truncated_with_an_ellipsis() -> None:
+    """A comment is cut at its limit, but never within an emoji."""
     assert utils("cut", "abcdef", 6) == "abcdef"
     assert utils("cut", "abcdefg", 6) == "abcde\u2026"
     assert utils("cut", "abcd\U0001f600xx", 6) == "abcd\u2026"
     assert len(utils("journalText", "x" * 20000)) == 8000
 
 
-def test_retries_come_after_seconds_then_twice_as_far_apart_up_to_an_hour() -> None:
-    """Seconds after the first, second, … failed try."""
+def test_retry_delays_double_up_to_an_hour() -> None:
+    """The delays are in seconds after each failed attempt."""
     waits = [utils("backoff", attempt) for attempt in range(1, 12)]
     assert waits == [5, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
     assert utils("backoff", 10_000) == 3600
@@ -151,7 +151,7 @@ def test_retries_come_after_seconds_then_twice_as_far_apart_up_to_an_hour() -> N
     ],
 )
 def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: int) -> None:
-    """What can't be read asks for nothing; no more than six hours are waited."""
+    """An invalid value counts as 0. The delay is at most six hours."""
     noon = 1_795_521_600_000  # 24 November 2026, 12:00 UTC
     assert utils("retryAfter", header, noon) == seconds
 
@@ -167,8 +167,8 @@ def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: int) -> 
         *((status, "retry") for status in (0, 301, 302, 401, 403, 404, 408, 409, 422, 429, 500, 502, 503, 504)),
     ],
 )
-def test_what_an_answer_means(status: int, outcome: str) -> None:
-    """Two refusals are final; everything else can become right, a wrong key and a missing page too."""
+def test_outcome_by_status(status: int, outcome: str) -> None:
+    """Only 400 and 413 are permanent. Other errors are retried, even 401 and 404."""
     assert utils("outcome", status) == outcome
 
 
@@ -182,13 +182,13 @@ def test_what_an_answer_means(status: int, outcome: str) -> None:
         "a=\u00a0j a v a s c r i p t:1",
     ],
 )
-def test_script_in_a_filter_is_seen_in_any_spelling(query: str) -> None:
-    """Whatever case, spaces or invisible characters are put into it."""
+def test_scripts_in_filters_are_detected(query: str) -> None:
+    """Case, spaces and invisible characters don't hide a script."""
     assert utils("runsScript", query) is True
 
 
-def test_a_filter_about_javascript_is_no_script() -> None:
-    """The word alone does no harm."""
+def test_the_word_javascript_alone_is_not_a_script() -> None:
+    """A filter can search for the word."""
     assert utils("runsScript", "short_descriptionLIKEjavascript error^priority<=2") is False
 
 
@@ -214,8 +214,8 @@ INCIDENT = ["incident", "task"]
         (["u_other"], "3", "", "open"),
     ],
 )
-def test_stages_are_told_class_by_class(tables: list[str], state: str, active: str, stage: str) -> None:
-    """The nearest class that is known decides; an inactive record is closed."""
+def test_stages_depend_on_the_class(tables: list[str], state: str, active: str, stage: str) -> None:
+    """The nearest known class decides. An inactive record is closed."""
     assert utils("stage", tables, state, active) == stage
 
 
@@ -231,8 +231,8 @@ def test_stages_are_told_class_by_class(tables: list[str], state: str, active: s
         ("open", "open", ""),
     ],
 )
-def test_going_from_one_stage_to_another(before: str, after: str, event: str) -> None:
-    """One token for one step."""
+def test_events_of_stage_changes(before: str, after: str, event: str) -> None:
+    """A change of stage has one token."""
     assert utils("stageEvent", before, after) == event
 
 
@@ -242,15 +242,15 @@ def _subscription(number: int, size: int = 0) -> dict[str, str]:
 
 @pytest.mark.parametrize(("count", "parts"), [(1, [1]), (200, [200]), (201, [200, 1]), (450, [200, 200, 50])])
 def test_no_report_has_over_200_subscriptions(count: int, parts: list[int]) -> None:
-    """More go into further reports, none twice and none lost."""
+    """The others go into further reports, without duplicates or losses."""
     given = [_subscription(number) for number in range(count)]
     found = reports("split", {"record": {}, "subscriptions": []}, given)
     assert [len(one["subscriptions"]) for one in found] == parts
     assert [subscription for one in found for subscription in one["subscriptions"]] == given
 
 
-def test_no_report_is_larger_than_its_receiver_takes() -> None:
-    """Large subscriptions fill a report earlier; its bytes as sent stay under 256 KiB."""
+def test_no_report_exceeds_the_receiver_s_limit() -> None:
+    """A report with large subscriptions has fewer of them, so that it remains under 256 KiB."""
     given = [_subscription(number, 1000) for number in range(100)]
     found = reports("split", {"comments": ["\u00e9" * 16000], "subscriptions": []}, given)
     assert len(found) > 1

@@ -1,4 +1,4 @@
-"""The records in the file: shapes that the platform takes, references that lead somewhere, what 2.1 has is kept."""
+"""The records in the file: valid columns and references, and every record of version 2.1."""
 
 import re
 from collections import defaultdict
@@ -29,7 +29,7 @@ DOMAIN_SEPARATED = ("sys_script", "sysevent_script_action")
 
 
 def _name_of(row: Row) -> str:
-    """The one right update name."""
+    """The canonical update name."""
     if row.table == "sys_dictionary":
         return f"sys_dictionary_{row.value('name')}_{row.value('element') or 'null'}"
     if row.table == "sys_documentation":
@@ -38,15 +38,15 @@ def _name_of(row: Row) -> str:
 
 
 def test_update_names_are_the_platforms() -> None:
-    """Names are the canonical ones, or preview would rewrite them; the record says the same."""
+    """A row and its record have the canonical name. Otherwise, the preview would rewrite it."""
     for row in rows():
         assert row.name == _name_of(row)
         if row.table != "sys_app":
             assert row.value("sys_update_name") == row.name
 
 
-def test_every_record_has_the_shape_of_its_kind() -> None:
-    """Attributes of the wrapper, nesting, all columns of an export and no other, in alphabetical order."""
+def test_every_record_has_the_format_of_its_table() -> None:
+    """It has the wrapper and exactly the columns of an export, in alphabetical order."""
     for row in rows():
         tags = [child.tag for child in row.record]
         assert tags == sorted(tags)
@@ -76,15 +76,15 @@ def test_every_record_has_the_shape_of_its_kind() -> None:
 
 
 def test_rules_drop_old_translations_of_their_texts() -> None:
-    """As in every export of a rule, the translations of that very rule."""
+    """As in every export, each rule deletes only its own translations."""
     for row in of("sys_script"):
         extra = row.payload[1]
         assert extra.tag == "sys_translated_text"
         assert extra.get("query") == f"documentkey={row.value('sys_id')}"
 
 
-def test_references_lead_somewhere() -> None:
-    """Every sys_id is a record of the file or one of two that each instance has."""
+def test_references_exist() -> None:
+    """Every sys_id is a record in the file or one of two that exist on every instance."""
     known = set(by_id()) | {ADMIN, SIGNED_IN}
     for row in rows():
         for element in row.record:
@@ -92,8 +92,8 @@ def test_references_lead_somewhere() -> None:
                 assert element.text in known, f"{row.name}.{element.tag!r}"
 
 
-def test_rules_and_actions_stand_on_tables_and_events_that_exist() -> None:
-    """A rule's table is the base system's; actions and the scripts' events are registered."""
+def test_tables_and_events_of_rules_and_actions_exist() -> None:
+    """A rule's table is a base table. The events of actions and scripts are registered."""
     events = {row.value("event_name") for row in of("sysevent_register")}
     for row in of("sysevent_register"):
         assert row.value("event_name") == f"{SCOPE}.{row.value('suffix')}"
@@ -104,8 +104,8 @@ def test_rules_and_actions_stand_on_tables_and_events_that_exist() -> None:
     assert queued - events == {f"{SCOPE}.user", f"{SCOPE}.enabled"}
 
 
-def test_script_includes_that_are_named_exist() -> None:
-    """Every class that a script makes is in the file, under its own name."""
+def test_referenced_script_includes_exist() -> None:
+    """Every class that a script uses is in the file under its own name."""
     names = {row.value("name") for row in of("sys_script_include")}
     for row in of("sys_script_include"):
         assert row.value("api_name") == f"{SCOPE}.{row.value('name')}"
@@ -115,8 +115,8 @@ def test_script_includes_that_are_named_exist() -> None:
 
 
 @pytest.mark.parametrize("table", OWN_TABLES)
-def test_an_own_table_is_complete(table: str) -> None:
-    """Definition, own row, label, labelled columns, and four access controls with a role each."""
+def test_each_table_is_complete(table: str) -> None:
+    """It has a definition, a dictionary entry, labels for all columns, and four ACLs with a role each."""
     assert [row.value("name") for row in of("sys_db_object")].count(table) == 1
     columns = {row.value("element"): row for row in of("sys_dictionary") if row.value("name") == table}
     labels = {row.value("element") for row in of("sys_documentation") if row.value("name") == table}
@@ -129,8 +129,8 @@ def test_an_own_table_is_complete(table: str) -> None:
     assert {row.value("sys_id") for row in controls.values()} <= linked
 
 
-def test_rights_on_rows() -> None:
-    """The role subscribes and changes its own rows; keys are administrators'; deliveries nobody's to write."""
+def test_acls_of_rows() -> None:
+    """People with the role can create rows and change their own. Only admins see keys. No one writes deliveries."""
     roles = {row.value("sys_security_acl"): row.value("sys_user_role") for row in of("sys_security_acl_role")}
     rights = {
         (row.value("name"), row.value("operation")): (roles[row.value("sys_id")], row.script)
@@ -154,7 +154,7 @@ def test_rights_on_rows() -> None:
 
 
 def test_columns_of_version_2_1_keep_their_type_and_length() -> None:
-    """A changed type or a smaller length would be skipped at commit, or cost data."""
+    """A changed type or smaller length would be skipped at commit or lose data."""
     ours = {(row.value("name"), row.value("element")): row for row in of("sys_dictionary")}
     for key, (type_, length, sys_id) in COLUMNS.items():
         row = ours[key]
@@ -165,7 +165,7 @@ def test_columns_of_version_2_1_keep_their_type_and_length() -> None:
 
 
 def test_new_columns() -> None:
-    """Types and lengths that the rest of the product counts on; the signing secret is an encrypted one."""
+    """They have the types and lengths that the service expects. The signing secret is encrypted."""
     ours = {
         (row.value("name"), row.value("element")): (row.value("internal_type"), int(row.value("max_length")))
         for row in of("sys_dictionary")
@@ -191,8 +191,8 @@ def test_new_columns() -> None:
     }
 
 
-def test_every_record_of_version_2_1_is_there_under_its_id() -> None:
-    """Scope, tables, role, access, scripts: the ids that customers' instances have."""
+def test_every_record_of_version_2_1_keeps_its_id() -> None:
+    """The IDs of customers' instances are in the file."""
     ours: dict[str, set[str]] = defaultdict(set)
     for row in rows():
         ours[row.table].add(row.value("sys_id"))
@@ -202,8 +202,8 @@ def test_every_record_of_version_2_1_is_there_under_its_id() -> None:
     assert of("sys_app")[0].value("scope") == SCOPE
 
 
-def test_what_is_unchanged_is_repeated_with_its_guid_and_what_is_changed_continues_its_history() -> None:
-    """An unchanged record has the checksum that version 2.1 shipped; a changed one a newer date and its old pairs."""
+def test_unchanged_records_keep_their_guid_and_changed_ones_extend_their_history() -> None:
+    """An unchanged record has the checksum of version 2.1. A changed one has a newer date and keeps the old pairs."""
     unchanged = changed = 0
     for row in rows():
         before = published().get(row.name)
@@ -224,8 +224,8 @@ def test_what_is_unchanged_is_repeated_with_its_guid_and_what_is_changed_continu
     assert (unchanged, changed) == (41, 23)
 
 
-def test_exactly_one_rule_and_action_works_for_each_change() -> None:
-    """The table rules and their actions stay under their ids, inactive and empty, so that nothing is told twice."""
+def test_exactly_one_rule_and_action_are_active_for_each_change() -> None:
+    """The old table rules and actions keep their IDs but are inactive and empty, so that nothing is sent twice."""
     for row in (*of("sys_script"), *of("sysevent_script_action")):
         retired = row.value("sys_id") in RETIRED
         assert row.value("active") == ("false" if retired else "true")
@@ -241,7 +241,7 @@ def test_exactly_one_rule_and_action_works_for_each_change() -> None:
 
 
 def test_rest_resources() -> None:
-    """Two definitions with all that makes their address, and the resources that the product asks."""
+    """Two definitions provide the resources that the service calls."""
     definitions = {row.value("sys_id"): row for row in of("sys_ws_definition")}
     for row in definitions.values():
         assert row.value("base_uri") == f"/api/{SCOPE}/{row.value('service_id')}"
@@ -261,8 +261,8 @@ def test_rest_resources() -> None:
     }
 
 
-def test_the_columns_that_lists_filter_on() -> None:
-    """The update's own table column, by kind: the rule's table, the action's event, the access control's table."""
+def test_the_table_column_of_rows() -> None:
+    """Lists filter on it. It has the rule's table, the action's event or the ACL's table."""
     source = {
         "sys_db_object": "name",
         "sys_dictionary": "name",
@@ -281,8 +281,8 @@ def test_the_columns_that_lists_filter_on() -> None:
         assert row.columns["target_name"]
 
 
-def test_it_holds_no_secret_and_no_host() -> None:
-    """Neither addresses nor anything that looks like a credential is in any payload."""
+def test_the_file_has_no_secrets_or_hosts() -> None:
+    """No payload has a URL, a host, an address or anything that looks like a credential."""
     for row in rows():
         text = row.columns["payload"]
         assert not re.search(r"https?://|service-now\.com|localhost|\b\d{1,3}(\.\d{1,3}){3}\b|@[\w-]+\.\w", text)

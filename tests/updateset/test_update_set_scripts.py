@@ -1,4 +1,4 @@
-"""The scripts as text: ES5.1 that every supported instance parses, no library call it lacks, nothing undeclared."""
+"""The scripts are ES5.1, use only functions that every supported instance has, and declare all names."""
 
 import re
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ from calmjs.parse.exceptions import ECMASyntaxError
 from tests.updateset.artifact import of, scripts
 from updateset.payload import SCRIPTS
 
-# What the engine's ES5 mode lacks although the syntax is fine.
+# Functions that the engine's ES5 mode lacks although the syntax is valid.
 UNSUPPORTED = re.compile(
     r"\.(includes|find|findIndex|fill|flat|flatMap|padStart|padEnd|repeat|startsWith|endsWith|replaceAll|at)\("
     r"|Object\.(assign|values|entries|fromEntries)\b|\b(Promise|Map|Set|WeakMap|Symbol|Proxy|Reflect)\b"
     r"|Array\.(from|of)\b|\b(setTimeout|console|require|fetch|atob|btoa|eval)\b|new Function"
-    # Not there, or without effect, in a scoped application.
+    # Missing or without effect in a scoped application.
     r"|gs\.(print|log|sleep|nowDateTime)\b|GlideEncrypter|GlideStringUtil|GlideSecurityManager|setWorkflow"
     r"|autoSysFields|deleteMultiple|updateMultiple"
 )
@@ -42,7 +42,7 @@ PLATFORM = {
     "sn_ws",
     "sn_ws_err",
 }
-# What each kind of script is given.
+# Variables that the platform provides to each kind of script.
 GIVEN = {
     "sys_script": {"current", "previous"},
     "sysevent_script_action": {"current", "event"},
@@ -57,7 +57,7 @@ def _children(node: Node) -> Iterator[Node]:
 
 
 def _bound(node: Node) -> Iterator[str]:
-    """Names that a function's own body declares, not those of functions inside it."""
+    """Names that a function's body declares, without those of nested functions."""
     for child in _children(node):
         if isinstance(child, VarDecl | FuncDecl) and child.identifier is not None:
             yield child.identifier.value
@@ -68,7 +68,7 @@ def _bound(node: Node) -> Iterator[str]:
 
 
 def _free(node: Node, known: set[str]) -> Iterator[str]:
-    """Names that are used and declared nowhere."""
+    """Names that are used but not declared."""
     if isinstance(node, FuncDecl | FuncExpr):
         known = known | {one.value for one in node.parameters or []} | {"arguments"}
         if node.identifier is not None:
@@ -81,14 +81,14 @@ def _free(node: Node, known: set[str]) -> Iterator[str]:
 
 
 def undeclared(text: str) -> set[str]:
-    """The names that a script takes from outside."""
+    """The names that a script uses but doesn't declare."""
     program = es5(text)
     return set(_free(program, set(_bound(program))))
 
 
 @pytest.mark.parametrize("name", sorted(scripts()))
 def test_a_script_is_es5(name: str) -> None:
-    """The strict parser takes it; nothing in it needs a newer library; it is plain ASCII without a CDATA end."""
+    """The strict parser accepts it. It needs no newer functions and is ASCII without the end of a CDATA section."""
     text = scripts()[name]
     es5(text)
     plain = re.sub(r"//[^\n]*|/\*.*?\*/|'(?:[^'\\\n]|\\.)*'", "", text, flags=re.DOTALL)
@@ -100,8 +100,8 @@ def test_a_script_is_es5(name: str) -> None:
 
 
 @pytest.mark.parametrize("table", GIVEN)
-def test_a_script_uses_what_it_declares_or_is_given(table: str) -> None:
-    """No global comes into being by a missing `var`, and none is used that the platform does not give."""
+def test_a_script_uses_only_declared_or_provided_names(table: str) -> None:
+    """No missing `var` creates a global, and no global is used that the platform doesn't provide."""
     includes = {row.value("name") for row in of("sys_script_include")}
     found = [row for row in of(table) if row.script]
     assert found
@@ -119,27 +119,27 @@ def test_a_script_uses_what_it_declares_or_is_given(table: str) -> None:
         ("for (var i in list) { use(i); }", {"list", "use"}),
     ],
 )
-def test_the_lint_finds_what_is_undeclared(text: str, names: set[str]) -> None:
-    """Properties, parameters, caught errors and loop variables are not taken for globals."""
+def test_the_check_finds_undeclared_names(text: str, names: set[str]) -> None:
+    """Properties, parameters, caught errors and loop variables don't count as undeclared."""
     assert undeclared(text) == names
 
 
 @pytest.mark.parametrize("text", ["let a;", "var f = () => 1;", "var s = `a`;", "f(a, );", "for (var a of b) {}"])
-def test_the_gate_refuses_newer_syntax(text: str) -> None:
-    """Were the parser laxer than the oldest instance, the gate would mean nothing."""
+def test_the_parser_rejects_newer_syntax(text: str) -> None:
+    """The parser must be as strict as the oldest instance, or the check would miss errors."""
     with pytest.raises(ECMASyntaxError):
         es5(text)
 
 
 def test_every_file_is_shipped() -> None:
-    """No script lies about unused."""
+    """No script is unused."""
     shipped = set(scripts().values())
     for path in SCRIPTS.glob("*.js"):
         assert path.read_text(encoding="ascii").rstrip("\n") in shipped, path.name
 
 
-def test_logs_name_ids_alone() -> None:
-    """A log line is a fixed text and values in its places: ids, counts, statuses; nothing is joined into it."""
+def test_logs_have_only_ids() -> None:
+    """A log line is a constant text with IDs, counts and statuses as parameters. Nothing is concatenated."""
     calls = [
         call for text in scripts().values() for call in re.findall(r"gs\.(?:info|warn|error|debug)\(([^;]*)\);", text)
     ]
