@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Errors that many refusals share: which of them came back has to be said.
+# Errors with many causes. A test must check which one was returned.
 BROAD = frozenset(
     {
         "AppError", "HTTPError", "InvalidInput", "MattermostError", "MattermostRefused", "NotPermitted", "NotVerified",
@@ -21,14 +21,14 @@ _SAYS_NOTHING = frozenset({"detail", "error", "errors", "form", "items", "naviga
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parametrized argument; ``values`` are its texts, None where some are no texts or not known here."""
+    """A parametrized argument; ``values`` are its texts, or None if some aren't texts or aren't known here."""
 
     name: str
     values: frozenset[str] | None
 
 
 def dead_cases(source: str) -> Iterator[str]:
-    """A line for each case of a module that never runs. What several tests share, one of them has to run."""
+    """A line for each case of a module that never runs. A case that tests share must run in one of them."""
     tree = ast.parse(source)
     constants = _assigned(tree.body)
     run: dict[str, set[str]] = {}
@@ -50,7 +50,7 @@ def dead_cases(source: str) -> Iterator[str]:
 
 
 def any_refusal(source: str) -> Iterator[str]:
-    """A line for each test of a module that asserts that something was refused, and not what was said."""
+    """A line for each test of a module that asserts an error but not its text."""
     for test in _functions(ast.parse(source)):
         asserts = [node for node in ast.walk(test) if isinstance(node, ast.Assert)]
         bare = [node for node in asserts if _only_refused(node.test)]
@@ -91,7 +91,7 @@ def _parameters(test: ast.FunctionDef, constants: dict[str, ast.expr]) -> Iterat
 
 
 def _looked_at(test: ast.FunctionDef, name: str, known: dict[str, ast.expr]) -> Iterator[tuple[str, frozenset[str]]]:
-    """Texts that the parameter is compared with, or chooses by: what they are of, "" where they are written there."""
+    """Texts that the parameter is compared with or used as a key for, by the name of their constant, or ""."""
     for node in ast.walk(test):
         found: frozenset[str] | None = None
         of: ast.expr = ast.Constant("")
@@ -127,7 +127,7 @@ def _keys(node: ast.expr, known: dict[str, ast.expr]) -> frozenset[str] | None:
 
 
 def _texts(node: ast.expr | None, known: dict[str, ast.expr]) -> frozenset[str] | None:
-    """The texts of a list, tuple or set, or the keys of a dictionary; None where one is anything else."""
+    """The texts of a list, tuple or set, or the keys of a dictionary. None if any isn't a text."""
     if isinstance(node, ast.Name):
         node = known.get(node.id)
     parts: list[ast.expr | None] = []
@@ -141,7 +141,7 @@ def _texts(node: ast.expr | None, known: dict[str, ast.expr]) -> frozenset[str] 
 
 
 def _only_refused(test: ast.expr) -> bool:
-    """`answer["error"]`, `answer["type"] == "error"`, `answer.status_code == 403` and the like."""
+    """Whether it is like `answer["error"]`, `answer["type"] == "error"` or `answer.status_code == 403`."""
     if isinstance(test, ast.Subscript):
         return _text(test.slice) in {"error", "errors"}
     if isinstance(test, ast.Call) and isinstance(test.func, ast.Attribute) and test.func.attr == "get":
@@ -160,7 +160,7 @@ def _only_refused(test: ast.expr) -> bool:
 
 
 def _says(test: ast.expr) -> bool:
-    """Whether an assertion looks at words, or at anything that a variable says should be in something."""
+    """Whether an assertion checks a text, or that something contains a variable's value."""
     for node in ast.walk(test):
         text = _text(node) if isinstance(node, ast.expr) else None
         if text is not None and len(text) > 2 and text not in _SAYS_NOTHING:
@@ -175,7 +175,7 @@ def _says(test: ast.expr) -> bool:
 
 
 def _expects_text(node: ast.AST) -> bool:
-    """`expect(…).to_have_text(…)`, as browser tests say it."""
+    """Whether it is `expect(…).to_have_text(…)`, as in browser tests."""
     return isinstance(node, ast.Attribute) and node.attr in {"to_have_text", "to_contain_text"}
 
 

@@ -1,4 +1,4 @@
-"""A fixture that needs no world, so unit tests can use it without the conftest's doubles."""
+"""A fixture that needs no world, so that unit tests can use it without the conftest's doubles."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ import structlog
 
 @pytest.fixture
 def every_log_line() -> Iterator[None]:
-    """Nothing is filtered while a test looks at what is logged."""
+    """Log every level, so that a test can check all log lines."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
     yield

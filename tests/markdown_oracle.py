@@ -9,9 +9,9 @@ import html
 import re
 from dataclasses import dataclass, field
 
-# JavaScript's \w, \b and \B know ASCII alone; \p{L} does not.
+# JavaScript's \w, \b and \B match only ASCII, unlike \p{L}.
 _LETTER = r"[^\W\d_]"
-_SCHEMES = {"http", "https", "ftp", "mailto", "tel"}  # those that become links by themselves, unless configured
+_SCHEMES = {"http", "https", "ftp", "mailto", "tel"}  # schemes of automatic links, unless configured
 
 _ESCAPE = re.compile(r"(?a:\\([`*{}\[\]()#+\-.!_>|~]|\\(?!\w)))")
 _AUTOLINK = re.compile(r"(?a:<((?:[^ >]+(?:@|:/)|www\d{0,3}\.)[^ >]+)>)")
@@ -67,7 +67,7 @@ _COLUMNS = re.compile(r" *\|? *[-:]+ *\|[-| :]*$|  *\| *[-:]+[-| :]*$")
 
 @dataclass
 class Drawn:
-    """The visible text, and the kinds of all other elements in order."""
+    """The visible text, and the types of all other elements in order."""
 
     text: str = ""
     meanings: list[str] = field(default_factory=list)
@@ -135,7 +135,7 @@ def _begins_block(line: str, following: str) -> bool:
 
 
 def _inline(text: str, meanings: list[str], *, linked: bool = False) -> str:
-    """Marked's inline rules in their order; neighbouring texts are one text to what formats them."""
+    """Apply marked's inline rules in order. Adjacent texts are formatted as one text."""
     parts: list[str] = []
     plain = ""
 
@@ -164,7 +164,7 @@ def _inline(text: str, meanings: list[str], *, linked: bool = False) -> str:
             flush()
             meanings.append("image" if found[0].startswith("!") else "link")
             parts.append(_inline(found[1], meanings, linked=True))
-        elif re.match(r"!?\[(?:\\.|[^\[\]\\])*\]", text):  # could refer to a definition, and there is none
+        elif re.match(r"!?\[(?:\\.|[^\[\]\\])*\]", text):  # could refer to a definition, but none exists
             plain += text[0]
             text = text[1:]
             continue
@@ -202,7 +202,7 @@ def _inline(text: str, meanings: list[str], *, linked: bool = False) -> str:
 
 
 def _address(text: str) -> str:
-    """The address that *text* begins with and that becomes a link by itself."""
+    """The URL or email address at the start of *text* that becomes a link automatically."""
     found = _ADDRESS.match(text)
     if found is None:
         return ""
@@ -212,12 +212,12 @@ def _address(text: str) -> str:
 
 
 def _characters(text: str) -> str:
-    """As a browser reads what marked leaves: references end with a semicolon, everything else is escaped."""
+    """The text as a browser shows it: references end with a semicolon, and everything else is escaped."""
     return re.sub(r"(?a:&#?\w+;)", lambda one: html.unescape(one[0]), text)
 
 
 def _formatted(text: str, meanings: list[str]) -> str:
-    """Character references become characters only when the browser reads them: nothing looks for meanings after."""
+    """Decode character references last, as the browser does. No formatting applies after that."""
     looked_at = re.sub(r"&(amp|lt|gt);", lambda one: html.unescape(one[0]), text)
     meanings += [name for name, pattern in _MEANINGS if pattern.search(looked_at)]
     shown = _characters(text)

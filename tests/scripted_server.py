@@ -1,4 +1,4 @@
-"""An HTTP server of a test's own, whose every answer is written by hand: cut, slow, broken or not HTTP at all."""
+"""An HTTP server for a test that scripts every answer: truncated, slow, invalid or not HTTP at all."""
 
 import socket
 import ssl
@@ -37,12 +37,12 @@ class ScriptedServer:
                     self.asked.append(_request(connection))
                     self.script(connection)
             except OSError:
-                pass  # the client left, as it should
+                pass  # the client closed the connection, as it should
             finally:
                 accepted.close()
 
     def stop(self) -> None:
-        """Let the thread go."""
+        """Stop the thread."""
         self.stopping.set()
         with socket.create_connection(self._socket.getsockname()):
             pass
@@ -59,6 +59,6 @@ def _request(connection: socket.socket) -> bytes:
 
 
 def ok(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
-    """An HTTP answer after which the connection ends."""
+    """An HTTP answer after which the connection closes."""
     lines = [f"HTTP/1.1 {status}", "Connection: close", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

@@ -1,4 +1,4 @@
-"""Errors form one tree, which the docstrings of `core/errors.py` and `core/upstream_errors.py` draw."""
+"""Errors form one tree, which is drawn in the docstrings of `core/errors.py` and `core/upstream_errors.py`."""
 
 import ast
 import importlib
@@ -24,7 +24,7 @@ PACKAGES = (
 )
 MODULES = ("app", "cli", "config", "offline", "wiring")
 DEPTHS = "*x+-="
-# Exceptions of ours that no person meets, and why they are none of the tree.
+# Exceptions that people never see, and why they aren't in the tree.
 OTHERS = {
     "BadQuery": "a stored filter that the builder does not read; its caller says what is wrong with the subscription",
     "ConfigError": "settings are wrong, so nothing has started; the command line prints it",
@@ -36,7 +36,7 @@ OTHERS = {
 
 
 def ours() -> Iterator[tuple[str, str, list[str]]]:
-    """Module, name and bases of every class in the product; imports each module on the way."""
+    """Module, name and bases of every class in the product. Imports each module."""
     paths = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
     for path in [*paths, *(ROOT / f"{name}.py" for name in MODULES)]:
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -47,7 +47,7 @@ def ours() -> Iterator[tuple[str, str, list[str]]]:
 
 
 def drawn() -> dict[str, str]:
-    """Each class of the drawing, and the class that it stands below."""
+    """Each class in the drawing, and its base."""
     found: dict[str, str] = {}
     above: list[str] = []
     drawing = f"{errors.__doc__}\n{upstream_errors.__doc__}"
@@ -60,8 +60,8 @@ def drawn() -> dict[str, str]:
     return found
 
 
-def test_the_tree_is_drawn_whole() -> None:
-    """Every error of the product stands below its base, and nothing else is drawn."""
+def test_the_drawing_has_the_whole_tree() -> None:
+    """It has every error of the product below its base, and nothing else."""
     modules = {module for module, _, _ in ours()}
 
     def below(base: type[AppError]) -> Iterator[type[AppError]]:
@@ -74,8 +74,8 @@ def test_the_tree_is_drawn_whole() -> None:
     assert drawn() == tree
 
 
-def test_every_exception_is_in_the_tree_or_has_a_reason_not_to_be() -> None:
-    """A class that ends up as an exception and is no `AppError` is listed here."""
+def test_every_exception_is_in_the_tree_or_has_a_reason() -> None:
+    """An exception that isn't an `AppError` is listed here."""
     exceptions = {"Exception", "BaseException", "ValueError", "TypeError", "RuntimeError", "KeyError", "OSError"}
     classes = list(ours())
     for _ in classes:
@@ -87,8 +87,8 @@ def test_every_exception_is_in_the_tree_or_has_a_reason_not_to_be() -> None:
     assert beside == set(OTHERS)
 
 
-def test_an_error_is_told_apart_by_its_class_and_attributes() -> None:
-    """Nobody reads an error's text, its exact type or its arguments to find out what happened."""
+def test_errors_are_distinguished_by_class_and_attributes() -> None:
+    """No code checks an error's text, exact type or arguments to find out what happened."""
     offences = []
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):

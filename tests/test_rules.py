@@ -1,8 +1,8 @@
 """
-Rules of the house, held by tests: imports, module sizes, settings, dependencies, caches.
+Project rules: imports, module sizes, settings, dependencies and caches.
 
-That every route asks who is there is proved in `tests/scenarios/test_verification.py`, that every form keeps both
-hosts' limits in `tests/scenarios/test_form_limits.py`.
+`tests/scenarios/test_verification.py` checks that every route verifies its caller, and
+`tests/scenarios/test_form_limits.py` checks that every form keeps both hosts' limits.
 """
 
 import ast
@@ -23,8 +23,8 @@ from tests.imports import ROOT, imports, modules
 
 CHANGELOG_SECTIONS = ("Upgrading", "Added", "Changed", "Fixed", "Security", "Removed")
 
-# Package or module: what of ours it may import (design §2). `mattermost.cards` and what it rests on
-# are pure and may be used by handlers.
+# What each package or module can import from the product (design §2). `mattermost.cards` and its imports
+# are pure, so handlers can use them.
 ALLOWED: dict[str, set[str]] = {
     "core": {"core"},
     "forms": {"core", "forms"},
@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "sandbox": {"sandbox"},
     "config": {"core.instance", "core.notices"},
 }
-TOP = ("app", "cli", "offline", "wiring")  # may import everything
+TOP = ("app", "cli", "offline", "wiring")  # can import everything
 OURS = {*ALLOWED, *TOP}
 
 
@@ -57,7 +57,7 @@ ANNOTATE_ONLY = ("handlers", "notifications")
 
 @pytest.mark.parametrize("package", ALLOWED)
 def test_a_package_imports_only_what_the_design_allows(package: str) -> None:
-    """No module reaches past the import table; the sandbox in particular shares nothing with the product."""
+    """No module violates the import table. In particular, the sandbox shares nothing with the product."""
     offences = []
     for path in modules(package):
         for name in imports(path, annotations=package not in ANNOTATE_ONLY):
@@ -69,7 +69,7 @@ def test_a_package_imports_only_what_the_design_allows(package: str) -> None:
     assert not offences
 
 
-def test_the_core_needs_the_standard_library_alone() -> None:
+def test_the_core_needs_only_the_standard_library() -> None:
     """`core` imports nothing that has to be installed."""
     foreign = {
         name
@@ -86,13 +86,13 @@ def _name(path: Path) -> str:
 
 @cache
 def _graph() -> dict[str, set[str]]:
-    """Each module of ours with those it imports, in functions and for annotations too."""
+    """Each module of the product with its imports, including those in functions and for annotations."""
     paths = {_name(path): path for package in sorted(OURS) for path in modules(package)}
     return {name: {one for one in imports(path) if one in paths and one != name} for name, path in paths.items()}
 
 
 def _depths(folder: str) -> dict[str, int]:
-    """How many modules of *folder* the longest chain of imports from each of its modules goes through."""
+    """The length of the longest import chain in *folder* from each of its modules."""
     inside = {name for name in _graph() if name.rpartition(".")[0] == folder and not name.endswith(".__init__")}
     graph = {name: _graph()[name] & inside for name in inside}
     depths: dict[str, int] = {}
@@ -110,7 +110,7 @@ def test_no_module_imports_itself_through_others() -> None:
 
 
 def test_imports_in_a_folder_are_at_most_four_levels_deep() -> None:
-    """A reader of a module meets at most three more of its folder on the way down."""
+    """A reader of a module needs at most three more levels of its folder."""
     folders = {name.rpartition(".")[0] for name in _graph()} - {""}
     found = {folder: max(_depths(folder).values(), default=0) for folder in folders}
     assert not {folder: depth for folder, depth in found.items() if depth > 4}
@@ -122,7 +122,7 @@ def _answers_calls(node: ast.stmt) -> bool:
 
 
 def test_one_name_has_one_meaning() -> None:
-    """No two modules of the product define the same public class or function; handlers are known by their paths."""
+    """No two modules define a public class or function of the same name. Handlers are identified by their paths."""
     defined: dict[str, list[str]] = {}
     for path in [one for package in sorted(OURS - {"sandbox"}) for one in modules(package)]:
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -146,14 +146,14 @@ def test_parameters_have_one_order() -> None:
     assert not offences
 
 
-def test_no_module_is_called_like_a_library() -> None:
-    """A reader of ``from limits import`` has to know at once which module is meant."""
+def test_no_module_has_the_name_of_a_library() -> None:
+    """In ``from limits import``, it must be clear which module is meant."""
     installed = set(packages_distributions())
     assert not [name for name in _graph() if name.rpartition(".")[2] in installed]
 
 
 def test_the_domain_model_is_small() -> None:
-    """`core` has at most 20 modules; what is no part of the domain model belongs elsewhere."""
+    """`core` has at most 20 modules. Code that isn't part of the domain model belongs elsewhere."""
     assert len(modules("core")) <= 20
 
 
@@ -168,7 +168,7 @@ def test_every_capability_is_registered() -> None:
 
 
 def test_capabilities_have_the_same_folders_everywhere() -> None:
-    """What is in `handlers/records` has its form in `forms/records` and its tests in `tests/scenarios/records`."""
+    """The forms of `handlers/records` are in `forms/records`, and its tests in `tests/scenarios/records`."""
 
     def folders(place: str) -> set[str]:
         return {path.name for path in (ROOT / place).iterdir() if path.is_dir() and path.name != "__pycache__"}
@@ -180,8 +180,8 @@ def test_capabilities_have_the_same_folders_everywhere() -> None:
     }
 
 
-def test_modules_stay_readable() -> None:
-    """No module has over 500 lines."""
+def test_modules_are_short() -> None:
+    """No module has more than 500 lines."""
     lengths = {
         path: len(path.read_text(encoding="utf-8").splitlines())
         for package in (*ALLOWED, *TOP)
@@ -191,14 +191,14 @@ def test_modules_stay_readable() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    """docs/settings.md lists exactly the settings that are read."""
+    """docs/settings.md lists exactly the settings that `config.py` reads."""
     read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / "config.py").read_text(encoding="utf-8")))
     documented = set(re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs/settings.md").read_text(encoding="utf-8"), re.M))
     assert read == documented
 
 
 def test_the_changelog_has_each_section_once_and_in_order() -> None:
-    """Branches are merged by union, which can repeat a section."""
+    """Union merges of branches can repeat a section."""
     for release in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## ")[1:]:
         sections = re.findall(r"^### (.+)$", release, re.M)
         assert sections == [one for one in CHANGELOG_SECTIONS if one in sections], (
@@ -206,8 +206,8 @@ def test_the_changelog_has_each_section_once_and_in_order() -> None:
         )
 
 
-def test_every_dependency_has_its_reason() -> None:
-    """Each dependency in pyproject.toml carries a comment, but for type stubs and the usual tools."""
+def test_every_dependency_has_a_reason() -> None:
+    """Each dependency in pyproject.toml has a comment, except type stubs and common tools."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)
     wanted = project["project"]["dependencies"] + [
@@ -225,7 +225,7 @@ def test_every_dependency_has_its_reason() -> None:
 
 
 def test_lock_files_name_no_index() -> None:
-    """Exact versions with hashes, and no address of any package index."""
+    """They have exact versions with hashes and no URL of a package index."""
     for name in ("requirements.lock", "requirements-dev.lock"):
         text = (ROOT / name).read_text(encoding="utf-8")
         assert "://" not in text
@@ -235,7 +235,7 @@ def test_lock_files_name_no_index() -> None:
 
 
 def _caches(scope: ast.Module | ast.ClassDef) -> Iterator[str]:
-    """Names and attributes that hold a cache of cachetools; a class is a scope of its own."""
+    """Names and attributes with a cache of cachetools. Each class is a separate scope."""
     nodes = ast.walk(scope) if isinstance(scope, ast.ClassDef) else iter(scope.body)
     for node in nodes:
         if not isinstance(node, ast.Assign | ast.AnnAssign) or not isinstance(node.value, ast.Call):
@@ -246,7 +246,7 @@ def _caches(scope: ast.Module | ast.ClassDef) -> Iterator[str]:
 
 
 def _unlocked(node: ast.AST, caches: set[str], *, locked: bool = False) -> Iterator[str]:
-    """Uses of *caches* outside `with …lock` or `with …changed`; making one in `__init__` or at the top is no use."""
+    """Uses of *caches* outside `with …lock` or `with …changed`, except where they are created."""
     if isinstance(node, ast.With) and any(
         re.search(r"lock|changed", ast.unparse(item.context_expr)) for item in node.items
     ):
@@ -259,8 +259,8 @@ def _unlocked(node: ast.AST, caches: set[str], *, locked: bool = False) -> Itera
         yield from _unlocked(child, caches, locked=locked)
 
 
-def test_caches_are_used_under_a_lock_alone() -> None:
-    """Threads share every cache of cachetools, and none of its operations is safe without a lock."""
+def test_caches_are_used_only_under_a_lock() -> None:
+    """Threads share every cache of cachetools, and no operation is safe without a lock."""
     found = 0
     offences = []
     for path in (path for package in ALLOWED if package != "sandbox" for path in modules(package)):
@@ -276,8 +276,8 @@ def test_caches_are_used_under_a_lock_alone() -> None:
 
 def test_paths_of_mattermost_are_built_of_checked_segments() -> None:
     """
-    Only `mattermost/paths.py` writes a path as text. Elsewhere a segment is a constant, an `Id` or a `Name`, so that no
-    value from outside can choose what is requested (design §4).
+    Only `mattermost/paths.py` writes a path as text. Elsewhere, a segment is a constant, an `Id` or a `Name`, so that
+    no value from outside can change the requested path (design §4).
     """
     offences = []
     for path in [one for package in OURS - {"sandbox"} for one in modules(package)]:
@@ -297,7 +297,7 @@ def test_paths_of_mattermost_are_built_of_checked_segments() -> None:
 
 
 def test_handlers_read_and_sign_states_in_one_place() -> None:
-    """`handlers/form_state.py` types what forms carry. The link to a download is signed for whoever has it."""
+    """`handlers/form_state.py` types the state of forms. Only the signed download link isn't tied to a person."""
     untyped = re.compile(r"\bstate\.get\(|\bstate\[|\bsigner\.sign\(")
     found = {path.name for path in modules("handlers") if untyped.search(path.read_text(encoding="utf-8"))}
     assert found == {"form_state.py", "setup_checks.py"}
@@ -317,7 +317,7 @@ def _tests(*folders: str) -> Iterator[Path]:
 
 
 def test_every_case_of_a_test_runs() -> None:
-    """No parametrized name that the test does not look at, and no case, key or branch that no parameter names."""
+    """Tests use every parametrized name, and each case, key and branch has a parameter that selects it."""
     found = [
         f"{path.relative_to(ROOT)}: {line}"
         for path in _tests("")
@@ -326,11 +326,11 @@ def test_every_case_of_a_test_runs() -> None:
     assert not found
 
 
-def test_refusals_are_told_apart() -> None:
+def test_error_tests_check_which_error_was_returned() -> None:
     """
-    A test of a refusal looks at what was said, or at the error's own class: another refusal would pass as well.
+    A test of an error checks its text or its specific class. Otherwise, any other error would pass too.
 
-    Elsewhere, in the contracts of the doubles, HTTP's status is what is recorded.
+    In the contract tests of the doubles, the HTTP status is what was recorded.
     """
     found = [
         f"{path.relative_to(ROOT)}: {line}"
@@ -370,7 +370,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("body", DEAD)
 def test_the_rule_finds_dead_cases(body: str) -> None:
-    """Each kind, in a module made for it; one that runs all of them is left alone."""
+    """It finds each kind of dead case, and reports nothing if all cases run."""
     found = [line.removeprefix("test_a: ") for line in dead_cases(PARAMETRIZED.replace("BODY", body))]
     assert found == [DEAD[body]]
     everything = PARAMETRIZED.replace('["a"]', "CASES").replace("BODY", "CASES[how]")
@@ -380,8 +380,8 @@ def test_the_rule_finds_dead_cases(body: str) -> None:
 
 
 @pytest.mark.parametrize("asserted", REFUSED)
-def test_the_rule_finds_any_refusal(asserted: str) -> None:
-    """Assertions that any refusal fulfils, alone and beside one that says which."""
+def test_the_rule_finds_unspecific_error_tests(asserted: str) -> None:
+    """It finds assertions that any error passes, unless another assertion checks which one."""
     alone = f"def test_a(answer, words):\n    assert {asserted}\n"
     assert bool(list(any_refusal(alone))) is REFUSED[asserted]
     assert list(any_refusal(f"{alone}    assert 'could not be verified' in str(answer)\n")) == []

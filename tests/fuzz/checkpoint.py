@@ -1,4 +1,4 @@
-"""Both doubles, the service's folder and the time, as they were at one moment; gone back to again and again."""
+"""A snapshot of both doubles, the service's folder and the time that can be restored repeatedly."""
 
 import copy
 import shutil
@@ -36,9 +36,9 @@ class Checkpoint:
         world.start()
 
     def restore(self) -> None:
-        """Go back: the clocks, too, so that no session ages however often that is done."""
+        """Restore everything, including the clocks, so that sessions don't expire however often this is done."""
         world = self._world
-        world.servicenow.reset()  # first, for it is what would still report
+        world.servicenow.reset()  # first, since it could still send reports
         world.running.stop()
         world.mattermost.reset()
         back = self._at - time.time()

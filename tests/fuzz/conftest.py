@@ -1,4 +1,4 @@
-"""A site that is fuzzed: installed, connected, with records, cards and subscriptions, and requests of every kind."""
+"""The fuzzed site: installed and connected, with records, cards, subscriptions and requests of every kind."""
 
 import logging
 from collections.abc import Iterator
@@ -29,14 +29,14 @@ class Trouble(logging.Handler):
         raise structlog.DropEvent
 
     def emit(self, record: logging.LogRecord) -> None:
-        """A line of the standard library's log."""
+        """Handle a log record of the standard library."""
         if record.exc_info:
             self.found.append(f"{record.getMessage()}: {record.exc_info[1]!r}")
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One for all routes, with doubles of its own: making it takes seconds, going back to how it was made little."""
+    """One site with its own doubles for all routes. Creating it takes seconds, but restoring it is fast."""
     folder = tmp_path_factory.mktemp("fuzz")
     configure_logs("error", "console")
     with MattermostDouble() as mattermost, ServiceNowDouble() as servicenow:
@@ -47,7 +47,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def trouble() -> Iterator[Trouble]:
-    """What goes wrong meanwhile."""
+    """The errors during the test."""
     before = structlog.get_config()
     found = Trouble()
     structlog.configure(processors=[found], wrapper_class=structlog.make_filtering_bound_logger(0))

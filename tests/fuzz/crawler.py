@@ -1,4 +1,4 @@
-"""A walk through everything that people, dialogs and ServiceNow can do, so that a request of each kind is seen."""
+"""Does everything that people, dialogs and ServiceNow can do, so that a request of each kind is recorded."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 _MOST_CALLS = 900
 _DEEPEST = 5
-_LAST = ("disconnect", "configure", "setup")  # afterwards less can be done
+_LAST = ("disconnect", "configure", "setup")  # last, since fewer actions are possible afterward
 _TEXTS = {"filter": "priority=1^state!=6"}
 _SPELLED = {"record": "INC0010001", "number": "INC0010001", "query": "INC0010001", "url": "", "client_secret": "x"}
 
@@ -35,7 +35,7 @@ class Crawler:
         self._where: Json = {"channel_id": person.channel("service-desk")}
 
     def menus(self, post_id: str) -> None:
-        """Everything that menus and commands lead to."""
+        """Use all menus and commands, and the forms they open."""
         entries: list[tuple[str, Json, Json]] = []
         for location in ("/channel_header", "/post_menu", "/command"):
             where = self._where | ({"post_id": post_id} if location == "/post_menu" else {})
@@ -101,10 +101,10 @@ def _filled(form: Json) -> Iterator[tuple[str, Any]]:
 
 
 def press_everything(world: World, person: MattermostClient, post_ids: list[str]) -> None:
-    """Every button of the cards, and of each dialog an entry from its look-ups, a refresh, and its end."""
+    """Press every button of the cards. In each dialog, use its lookups, refresh and submit it."""
     for post_id in post_ids:
         for action, option in _actions(person, post_id):
-            if (action, option) in _actions(person, post_id):  # a press changes what can be done
+            if (action, option) in _actions(person, post_id):  # a press changes the available actions
                 dialog = person.press_action(post_id, action, option).dialog
                 if dialog is not None:
                     _use(person, dialog)
@@ -125,7 +125,7 @@ def _use(person: MattermostClient, dialog: OpenDialog) -> None:
     desk = person.channel("service-desk")
     for element in dialog.form.get("elements") or []:
         if element["name"] not in dialog.names:
-            continue  # a refresh took it away
+            continue  # a refresh removed it
         if element.get("data_source") == "dynamic":
             found = person.look_up_dialog(dialog, element["name"], "a", values, channel_id=desk)
             values |= {element["name"]: found[0]["value"]} if found else {}
@@ -139,7 +139,7 @@ def _use(person: MattermostClient, dialog: OpenDialog) -> None:
 
 
 def reports(world: World, old_secret: str) -> None:
-    """What ServiceNow sends, in both dialects; and the wake-up that we send ourselves."""
+    """Send ServiceNow's reports in both formats, and the service's own wake-up request."""
     [row] = rows(world)[:1]
     one = grant(world, sys_id=row["sys_id"], name="All incidents")
     record = incident(world)
@@ -162,7 +162,7 @@ def reports(world: World, old_secret: str) -> None:
 
 
 def wake_up(world: World) -> None:
-    """Mattermost hands over what somebody posts to the app's webhook."""
+    """Post to the app's webhook, which Mattermost forwards."""
     app = world.mattermost.registry.apps["servicenow"]
     path = f"{PLUGIN}/apps/servicenow/webhook/wake"
     url = world.mattermost.url + path
@@ -170,7 +170,7 @@ def wake_up(world: World) -> None:
 
 
 def end(world: World) -> None:
-    """Disabled, enabled, uninstalled, and installed anew."""
+    """Disable, enable, uninstall and reinstall the app."""
     admin = world.person("admin")
     for name in ("disable", "enable", "uninstall"):
         call = {"path": f"/{name}", "expand": {"acting_user": "+summary", "locale": "all"}}

@@ -1,4 +1,4 @@
-"""What is changed in a request: values, keys and types anywhere in it, and the bytes of its body."""
+"""Changes of a request: values, keys and types anywhere in it, and the bytes of its body."""
 
 import copy
 import json
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 Json = dict[str, Any]
 Place = tuple[str | int, ...]
 
-# Values that were trouble somewhere: types, sizes, encodings, and the special characters of everything behind us.
+# Values that have caused problems: types, sizes, encodings, and special characters of the systems behind the service.
 HOSTILE: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 1.5, 2**31, 2**63, -(2**63), 10**400, 1e308, float("nan"), float("inf"),
     "", " ", "0", "-1", "true", "null", "None", "x" * 65, "x" * 5_000, "ä" * 4_001, "\x00", "\ud800", "a\udfffb",
@@ -92,7 +92,7 @@ def _add(document: Json, pool: Sequence[Any], index: int, what: int) -> None:
 
 
 def _edit(document: Json, pool: Sequence[Any], index: int, what: int) -> None:
-    """A text with something hostile inside, cut short, or twice."""
+    """Insert hostile text into a text, truncate it or repeat it."""
     place = _inside(document, index)
     if place is None or not isinstance(text := place[0][place[1]], str):
         return
@@ -112,7 +112,7 @@ _NUMBER = st.integers(0, 9_999_999)
 
 
 def _bytes(raw: bytes, how: int) -> bytes:
-    """The body as nobody writes it."""
+    """Corrupt the body."""
     ways = (
         raw[: len(raw) // 2], b"", b"null", b"[]", b'"x"', b"0", b"{", b"\xff\xfe\x00", raw.decode().encode("utf-16"),
         raw * 2,

@@ -1,4 +1,4 @@
-"""What reached the service while people worked: a request of each kind, to be sent again with changes."""
+"""Requests of each kind that reached the service, to be sent again with changes."""
 
 import io
 import json
@@ -16,7 +16,7 @@ _MOST_OF_A_KIND = 12
 
 @dataclass(frozen=True)
 class Seen:
-    """One request; *body* is None where there was no JSON."""
+    """One request; *body* is None without JSON."""
 
     method: str
     path: str
@@ -25,19 +25,19 @@ class Seen:
     body: Any
 
     def document(self) -> Json:
-        """All of it that can be changed, as one value."""
+        """All parts that can be changed, as one value."""
         return {"path": self.path, "query": self.query, "headers": self.headers, "body": self.body}
 
 
 @dataclass
 class Notebook:
-    """Requests by path, the newest dropped once there are enough of one path and answer."""
+    """Requests by path. New ones are dropped once there are enough with the same path and answer."""
 
     by_path: dict[str, list[Seen]] = field(default_factory=dict)
     writing: bool = True
 
     def watch(self, app: Flask) -> None:
-        """Note everything that *app* is asked from now on."""
+        """Record all future requests to *app*."""
         inner = app.wsgi_app
 
         def noting(environ: Json, start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""The service as it is fuzzed: called in its own process, with both doubles behind it on real sockets."""
+"""The fuzzed service, called in its own process, with both doubles on real sockets."""
 
 import io
 import json
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 @dataclass
 class Answer:
-    """What came back, and after how many seconds."""
+    """An answer and its duration in seconds."""
 
     status: int
     body: bytes
@@ -50,7 +50,7 @@ class Site:
 
     @classmethod
     def begin(cls, world: World, folder: Path, key: WebhookKey) -> "Site":
-        """Installed and connected, with cards and subscriptions; then everything is done once, and undone."""
+        """Install, connect, create cards and subscriptions, do everything once, then restore the state from before."""
         site = cls(world)
         set_version(world, "11.6.0")
         site.notebook.watch(world.running.service.app)
@@ -98,12 +98,12 @@ class Site:
         self.restore()
 
     def restore(self) -> None:
-        """As before the first of the requests."""
+        """Restore the state from before the first request."""
         assert self._checkpoint is not None
         self._checkpoint.restore()
 
     def of(self, path: str) -> list[Seen]:
-        """The requests of a path, or of all paths below it where it ends in a slash."""
+        """The requests of a path, or of all paths below it if it ends in a slash."""
         if path.endswith("/"):
             return [one for at, of in sorted(self.notebook.by_path.items()) if at.startswith(path) for one in of]
         return self.notebook.by_path.get(path, [])
@@ -120,12 +120,12 @@ class Site:
         return own + moved[: max(6, len(own) // 2)]
 
     def send(self, bases: Sequence[Seen], plan: Plan) -> tuple[Json, Answer]:
-        """One of the requests, changed."""
+        """Send one of the requests with changes."""
         base = bases[plan.base % len(bases)]
         document = plan.changed(base.document(), self.pool)
         body = document.get("body")
         if base.path == "/plain/press" and isinstance(body, dict) and body.get("trigger_id") == base.body["trigger_id"]:
-            body["trigger_id"] = self.world.mattermost.trigger_ids.create(base.body["user_id"])[1]  # each counts once
+            body["trigger_id"] = self.world.mattermost.trigger_ids.create(base.body["user_id"])[1]  # each works once
         raw = plan.encoded(body)
         headers = document.get("headers")
         headers = {str(key): _text(value) for key, value in headers.items()} if isinstance(headers, dict) else {}
@@ -157,13 +157,13 @@ class Site:
 
 
 def _text(value: Any) -> str:
-    """As a server hands it over: bytes as Latin-1, no line breaks."""
+    """The text as a server provides it: bytes as Latin-1, without line breaks."""
     text = value if isinstance(value, str) else json.dumps(value)
     return text.encode("utf-8", "replace").decode("latin-1").replace("\r", " ").replace("\n", " ")
 
 
 def _leaves(value: Any) -> list[Any]:
-    """Texts and chosen options of a body."""
+    """Texts and selected options of a body."""
     if isinstance(value, dict):
         own = [value] if set(value) == {"label", "value"} else []
         return own + [leaf for child in value.values() for leaf in _leaves(child)]

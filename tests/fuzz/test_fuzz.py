@@ -1,4 +1,4 @@
-"""Every route gets what nobody sends: it is answered, in time, with words that were meant for it."""
+"""Every route handles malformed requests in time and without unexpected errors."""
 
 import os
 
@@ -12,10 +12,10 @@ from tests.fuzz.mutations import Plan, plans
 from tests.fuzz.site import Site
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
-SLOWEST = 1.0  # seconds that 99 of 100 requests keep
+SLOWEST = 1.0  # maximum seconds for 99 of 100 requests
 
 CALLS = [f"/{route.path}/{route.kind}" for route in calls.routes]
-# The other rules of the service, and where requests of them are: those below a path end in a slash.
+# The service's other URL rules, with the path of their requests. A path with a final slash includes all paths below.
 RULES = {
     "/static/<path:filename>": "/static/",
     "/webhook/<segment>": "/webhook/",
@@ -29,7 +29,7 @@ RULES = {
         "/webhooks/servicenow", "/plugins/mattermost-plugin-servicenow/api/v1/notification", "/update-set",
     )
 }  # fmt: skip
-# What can be done once only: gone back to more often, so that more than the first request gets far.
+# Requests that work only once. The state is restored more often, so that later requests get further too.
 ONCE = {
     "/account/disconnect/submit", "/lifecycle/uninstall", "/lifecycle/disable", "/oauth2/complete", "/plain/dialog",
     "/configure/settings/submit", "/subscriptions/delete/submit",
@@ -37,13 +37,13 @@ ONCE = {
 
 
 def test_every_rule_is_fuzzed(site: Site) -> None:
-    """A new one needs a row above; a new call is fuzzed by itself, once the tour has made a request of it."""
+    """A new rule needs an entry above. A new call is included once the crawler sends a request for it."""
     assert {rule.rule for rule in site.world.running.service.app.url_map.iter_rules()} == set(RULES)
 
 
 @pytest.mark.parametrize("path", [*CALLS, *RULES.values()])
-def test_a_route_answers_whatever_comes(site: Site, trouble: Trouble, path: str) -> None:
-    """No 5xx, no unexpected error, no traceback, and 99 of 100 answers within a second."""
+def test_a_route_handles_any_request(site: Site, trouble: Trouble, path: str) -> None:
+    """There are no 5xx, unexpected errors or tracebacks, and 99 of 100 answers take less than a second."""
     bases = site.of_call(path) if path in CALLS else site.of(path)
     assert bases, f"no request of {path} was seen: extend the tour"
     took: list[float] = []
@@ -75,7 +75,7 @@ def test_a_route_answers_whatever_comes(site: Site, trouble: Trouble, path: str)
     assert took[int(len(took) * 0.99)] < SLOWEST, took[-10:]
 
 
-# No form of ours leads to these calls, or only one about a record that the tour itself has made.
+# No form leads to these calls, or only one about a record that the crawler has created.
 LESS_FAR = {
     "/record/mine/submit", "/record/watch/submit", "/record/refresh/submit", "/subscriptions/edit/submit",
     "/record/priority/form", "/record/priority/submit", "/record/close/form", "/record/close/submit",
@@ -83,8 +83,8 @@ LESS_FAR = {
 }  # fmt: skip
 
 
-def test_unchanged_requests_are_not_refused(site: Site) -> None:
-    """So that changed ones get far: what was asked before is answered once more."""
+def test_unchanged_requests_are_accepted(site: Site) -> None:
+    """Otherwise, changed requests would fail too early to test much."""
     refused = {}
     for path in CALLS:
         site.restore()

@@ -38,17 +38,17 @@ class Result:
     stale: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        """For people."""
+        """The result as text."""
         killed = f"{self.mutants - self.survived} killed ({self.too_long} by the timeout)"
         return f"{self.mutants} mutants, {killed}, {self.survived - len(self.unknown)} listed"
 
     @property
     def wrong(self) -> bool:
-        """Whether somebody has to do something."""
+        """Whether the result needs attention."""
         return bool(self.unknown or self.stale)
 
     def add(self, other: "Result") -> None:
-        """Count another module's mutants, too."""
+        """Add another module's counts."""
         self.mutants += other.mutants
         self.survived += other.survived
         self.too_long += other.too_long
@@ -57,7 +57,7 @@ class Result:
 
 
 def listed() -> dict[tuple[str, str], str]:
-    """The reason of each survivor that is known, by module and name of the mutant."""
+    """The reason for each known survivor, by module and name of the mutant."""
     found = {}
     for line in LIST.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
@@ -67,7 +67,7 @@ def listed() -> dict[tuple[str, str], str]:
 
 
 def stages(module: str) -> list[Stage]:
-    """Unit tests first, because they are cheap. What survives them is run against the others."""
+    """Unit tests run first, because they are fast. The other tests run only for their survivors."""
     unit = [one for one in MODULES[module] if one.startswith("tests/unit/") and one not in WITH_CONFTEST]
     others = [one for one in MODULES[module] if one not in unit]
     return [Stage(module, tests, conftest) for tests, conftest in ((unit, False), (others, True)) if tests]
@@ -80,7 +80,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", default="", help="mutants whose name holds this")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends the process of the module, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # also ends the module's process
     preload()
     known = listed()
     total, failed = Result(), False

@@ -1,4 +1,4 @@
-"""Small changes of a module's source, one at a time, each of which should make some test fail."""
+"""Small changes to a module's source, one at a time, each of which should make a test fail."""
 
 import ast
 from collections import Counter
@@ -33,7 +33,7 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True)
 class Mutant:
-    """*start* to *end* of the source (in bytes of UTF-8) become *new*. Its *name* outlives moved lines."""
+    """Replaces *start* to *end* of the source (UTF-8 bytes) with *new*. Its *name* doesn't depend on line numbers."""
 
     name: str
     line: int
@@ -47,12 +47,12 @@ class Mutant:
 
 
 def mutants(source: bytes) -> list[Mutant]:
-    """All of a module's; those that no longer compile are left out."""
+    """All mutants of a module, except those that don't compile."""
     return list(_Finder(source).found())
 
 
 class _Finder(ast.NodeVisitor):
-    """Docstrings, annotations, log lines and sentences stay as they are: tests of words are elsewhere."""
+    """Leaves docstrings, annotations, log lines and sentences unchanged. Other tests check texts."""
 
     def __init__(self, source: bytes) -> None:
         self._source = source
@@ -86,7 +86,7 @@ class _Finder(ast.NodeVisitor):
         self._function(node)
 
     def _function(self, node: _Function) -> None:
-        """Its defaults and its body; no annotation, no decorator."""
+        """Visit its defaults and body, but not its annotations and decorators."""
         self._scope.append(node.name)
         for default in (*node.args.defaults, *(one for one in node.args.kw_defaults if one is not None)):
             self.visit(default)
@@ -107,7 +107,7 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Expr(self, node: ast.Expr) -> None:
         if isinstance(node.value, ast.Constant) or _is_log(node.value):
-            return  # a docstring, or a line of the log
+            return  # a docstring or a log line
         if isinstance(node.value, ast.Call):
             self._change(node, "pass")
         self.generic_visit(node)
@@ -190,7 +190,7 @@ class _Finder(ast.NodeVisitor):
             self._change(node, repr(f"{value}~"))
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
-        """What is filled in, not the words around it: Python 3.11 gives those no position of their own."""
+        """Visit only the placeholders. Python 3.11 has no positions for the text around them."""
 
     def _negated(self, test: ast.expr) -> None:
         if not isinstance(test, ast.Compare | ast.UnaryOp):
@@ -219,7 +219,7 @@ def _named(keyword: ast.keyword) -> str:
 
 
 def _is_type(node: ast.expr) -> bool:
-    """Whether it is the value of a type alias, which can contain forward references."""
+    """Whether it is a type alias's value, which can contain forward references."""
     return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in _GENERICS
 
 

@@ -49,7 +49,7 @@ _WITHOUT_CONFTEST = ("--noconftest", "-p", "tests.log_lines")
 
 
 class Outcome(StrEnum):
-    """What the tests said about a mutant."""
+    """The result of the tests for a mutant."""
 
     SURVIVED = "survived"
     KILLED = "killed"
@@ -57,7 +57,7 @@ class Outcome(StrEnum):
 
 
 class BaselineFailed(Exception):
-    """The tests fail although nothing was changed."""
+    """The tests fail with the unchanged module."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
 
 class _NeedsModule(ImportError):
-    """An import reached the module that will be changed."""
+    """An import needs the module that will be changed."""
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -118,7 +118,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 def preload() -> None:
-    """Import the libraries, and let hypothesis try the same examples for each mutant, without shrinking or storing."""
+    """Import the libraries, and make hypothesis use the same examples for each mutant, without shrinking or storing."""
     for name in _LIBRARIES:
         importlib.import_module(name)
     from hypothesis import Phase, settings
@@ -154,7 +154,7 @@ def run(stage: Stage, mutants: Sequence[Mutant], jobs: int) -> list[Outcome]:
 
 def _work(sender: Connection, stage: Stage, mutants: Sequence[Mutant], jobs: int) -> None:
     """In the process of the module: send the outcomes, or None if the baseline failed."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # `_run_all` then ends what it started
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # `_run_all` then ends its processes
     os.chdir(stage.root)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         loaded = Path(folder) / "loaded"
@@ -186,7 +186,7 @@ def _import_all(stage: Stage, names: Sequence[str]) -> None:
 def _run_all(
     stage: Stage, mutants: Sequence[Mutant | None], seconds: float, jobs: int, loaded: Path | None = None
 ) -> list[Outcome]:
-    """In their order. None stands for the unchanged module."""
+    """Outcomes in the order of the mutants. None means the unchanged module."""
     waiting = deque(enumerate(mutants))
     running: list[tuple[int, _Running]] = []
     outcomes: dict[int, Outcome] = {}
@@ -231,13 +231,13 @@ class _Running:
         return Outcome.TOO_LONG
 
     def end(self) -> None:
-        """Kill it, whatever it is doing."""
+        """Kill it."""
         self._kill()
         os.waitpid(self._child, 0)
         self._clean()
 
     def _kill(self) -> None:
-        """Also what the tests started."""
+        """Kill it and the processes that the tests started."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child, signal.SIGKILL)
 

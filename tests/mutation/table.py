@@ -1,6 +1,6 @@
-"""Which tests should notice a change of which module; the quickest and nearest first."""
+"""The tests that should detect a change to each module, with the fastest and closest first."""
 
-# Unit tests that need the doubles of the conftest.
+# Unit tests that need the conftest's doubles.
 WITH_CONFTEST = {"tests/unit/test_token_owners.py", "tests/unit/test_verifier.py"}
 MODULES: dict[str, list[str]] = {
     "core/signing.py": ["tests/unit/test_signing.py"],

@@ -1,9 +1,9 @@
 """
-Replays recorded scenes against the Mattermost double: the recorded client's requests go out as they were sent.
+Replays recorded scenes against the Mattermost double, with the recorded client's requests.
 
-The double is given the recorded people, places and sessions. Ids, tokens and secrets that the double makes itself
-are bound to the recorded ones when they are first seen, and from then on have to agree: in answers, in what reaches
-the app, and in what later scenes send.
+The double gets the recorded people, channels and sessions. IDs, tokens and secrets that the double creates
+are bound to the recorded ones when they are first seen, and must match from then on: in answers, in requests to
+the app, and in the requests of later scenes.
 """
 
 import base64
@@ -30,7 +30,7 @@ APP = "com.example.recorder"
 BOT, APPS_BOT = "k1x9g93hxfb4jyw5rnhf1dfqdo", "riiiccyhepndxm6hitqazptanr"
 TEAM, OTHER_TEAM = "3e6qmh4sgjyotrijuh3i5464gy", "5mw6911g5prybpbzdzjif3kqch"
 INCIDENTS, PUBLIC, PRIVATE = "7ewbxffo6bfzdedq8toxgktt5h", "zui39mer83gbzfhe6hi81zioue", "ufc83imce3rei8pcqx654jntrr"
-DIRECT = "83aoaiakpj8gtqajojh9c8f1rc"  # of alice and bob
+DIRECT = "83aoaiakpj8gtqajojh9c8f1rc"  # between alice and bob
 INCIDENT_BOT = "xtnmjsz8hfdxzx3uy999cs3tnr"  # an ordinary bot account, made by an administrator
 ALICE, BOB, ADMIN = "jmscywtegj8mdc87ebmq7gem6a", "ow7rjq44ifnd8j4y1e7yuhjs6e", "ob7k16x7ybbsbxs3tfpzgy5t8e"
 PEOPLE = {  # id: (user name, first, last, system roles, login token)
@@ -38,18 +38,18 @@ PEOPLE = {  # id: (user name, first, last, system roles, login token)
     BOB: ("bob", "Bob", "Builder", "system_user", "6q39dju78bng8qdqaceesoyfer"),
     ADMIN: ("sysadmin", "Sys", "Admin", "system_admin system_user", "5rhk19xqhbfmjj71j4p4uyfk8o"),
 }
-# Opaque: an id or token, the random half of an OAuth state, a trigger id, a private post's cookie.
+# Opaque values: an ID or token, the random half of an OAuth state, a trigger ID, a private post's cookie.
 _OPAQUE = re.compile(
     r"(?<![A-Za-z0-9])[a-z0-9]{26}(?![A-Za-z0-9])|(?<=state=)[\w-]{20}(?=\.)|^[\w-]{20}(?=\.[a-z0-9]*$)"
     r"|(?<![\w+/])[\w+/]{120,}={0,2}(?![\w+/=])"
 )
 _SINCE_2020 = 1_577_836_800
-# Only developers' servers fill it; nobody may build on it, so the double leaves it empty.
+# Only developer servers set it, and no client depends on it, so the double leaves it empty.
 _NOT_COMPARED = {"detailed_error"}
 
 
 def scenes(name: str) -> list[Json]:
-    """The scenes of a recorded file, in order; what a scene has one of stands in a list there, too."""
+    """The scenes of a recorded file, in order. Single exchanges are also returned as lists."""
     found: list[Json] = json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8"))
     for scene in found:
         for key in ("client_to_mattermost", "app_calls_mattermost"):
@@ -62,7 +62,7 @@ def scenes(name: str) -> list[Json]:
 
 
 class Recorder:
-    """The app: in a scene says what the recorded app said, in that order; between scenes it says yes to everything."""
+    """The app. In a scene, it returns the recorded answers in order. Between scenes, it answers ok."""
 
     def __init__(self) -> None:
         self.got: list[str] = []
@@ -94,7 +94,7 @@ class Recorder:
 
 
 class Replay:
-    """One double with the recorded state, and one app behind it."""
+    """A double with the recorded state, and its app."""
 
     def __init__(self, double: MattermostDouble, recorder: Recorder) -> None:
         self.double = double
@@ -106,36 +106,36 @@ class Replay:
         self.ours |= {one: one for one in [*seeded, *(person[4] for person in PEOPLE.values())]}
 
     def session(self, token: str, user_id: str, csrf: str = "") -> None:
-        """A recorded login session that the double holds from the beginning."""
+        """Add a recorded login session to the double."""
         self.double.state.sessions[token] = Session(user_id, csrf=csrf)
         self.ours[token] = token
 
     def app_session(self, token: str, user_id: str) -> None:
-        """A recorded token of the app is the one that the double gives out for that user."""
+        """Bind a recorded token of the app to the one that the double issues for this user."""
         self.ours[token] = self.double.registry.token(self.double.registry.get(APP), user_id)
 
     def app(self, manifest: Json | None = None, **more: Any) -> App:
-        """Install the recorded app without a call to it; by default with the recorded manifest."""
+        """Install the recorded app without calling it, by default with the recorded manifest."""
         manifest = self.manifest() if manifest is None else manifest
         self.double.registry.apps[APP] = App(manifest, more.pop("secret", ""), BOT, **more)
         return self.double.registry.apps[APP]
 
     def manifest(self) -> Json:
-        """The recorded manifest, with this run's addresses."""
+        """The recorded manifest, with this run's URLs."""
         found: Json = json.loads(self.local(json.dumps(recorded_manifest())))
         return found
 
     def app_keeps_states(self) -> None:
-        """The recorded manifest again, as after a reinstall; what the app has is kept."""
+        """Restore the recorded manifest, as after a reinstall, and keep the app's state."""
         self.double.registry.get(APP).manifest = self.manifest()
 
     def play(self, scene: Json) -> list[str]:
-        """Play a scene; what is unlike the recording, a line each. Empty is what is wanted."""
+        """Play a scene; returns the differences from the recording, ideally none."""
         exchanges = [one for one in scene.get("exchanges", []) if one]
         differences: list[str] = []
 
         def heard(exchange: Json, got: Json) -> Json:
-            """Compare before answering: the recorded answer may repeat what was in the request."""
+            """Compare before answering, since the recorded answer can repeat values of the request."""
             recorded = exchange["mattermost_to_app"]
             for key in recorded.keys() & {"jwt", "body"}:
                 differences.extend(self.unlike(recorded[key], got[key], f"to app {recorded['path']} {key}"))
@@ -148,7 +148,7 @@ class Replay:
         for call in [*scene.get("client_to_mattermost", []), *scene.get("app_calls_mattermost", [])]:
             response = self._send(call["request"])
             differences += self._compare_answer(call["response"], response)
-        with self.recorder.told:  # webhooks reach the app after their sender was answered
+        with self.recorder.told:  # webhooks reach the app after their sender's answer
             self.recorder.told.wait_for(lambda: not self.recorder.exchanges, timeout=5)
         self.recorder.playing = False
         wanted = [f"{one['mattermost_to_app']['method']} {one['mattermost_to_app']['path']}" for one in exchanges]
@@ -157,7 +157,7 @@ class Replay:
         return differences + (self._compare_events(scene) if "websocket" in scene else [])
 
     def _listen(self) -> None:
-        """Everybody listens, and forgets what was heard before the scene."""
+        """Connect everyone's WebSocket and discard events from before the scene."""
         for name, *_, token in PEOPLE.values():
             if name in self.listening:
                 if name not in self._listeners:
@@ -180,7 +180,7 @@ class Replay:
         return differences
 
     def close(self) -> None:
-        """Nobody listens any more."""
+        """Close the WebSockets."""
         for listener in self._listeners.values():
             listener.close()
 
@@ -190,7 +190,7 @@ class Replay:
         headers = {name: self._translated(value) for name, value in (sent.get("headers") or {}).items()}
         data = text.encode() if isinstance(text, str) else None
         url = self.double.url + self._translated(sent["path"])
-        # Prepared by hand: requests would clean `..` and `%2F` out of the path.
+        # Set the URL directly, since requests would normalize `..` and `%2F` in the path.
         with requests.Session() as session:
             session.headers.update({"User-Agent": "recorder-client/1.0", "Accept-Encoding": "gzip, deflate"})
             session.trust_env = False
@@ -211,22 +211,22 @@ class Replay:
                 value = response.json()
                 body = value if isinstance(value, type(recorded["body"])) else body
         if not response.content and not recorded["body"]:
-            body = recorded["body"]  # an empty body was recorded in several ways
+            body = recorded["body"]  # the recordings represent an empty body in several ways
         differences = self.unlike(recorded["body"], body, "answer")
         if location := (recorded.get("headers") or {}).get("Location"):
             differences += self.unlike(location, response.headers.get("Location"), "Location")
         return differences
 
-    # --- equal but for ids, tokens, times and addresses
+    # --- comparison except for IDs, tokens, times and URLs
 
     def local(self, text: str) -> str:
-        """A recorded text with this run's addresses."""
+        """A recorded text with this run's URLs."""
         for port, ours in (("8065", self.double.url), ("4000", self.recorder.server.url)):
             text = text.replace(f"127.0.0.1:{port}", ours.removeprefix("http://"))
         return text
 
     def _translated(self, value: Any) -> Any:
-        """What was recorded, in the ids and tokens of this run."""
+        """A recorded value with the IDs and tokens of this run."""
         if isinstance(value, str):
             return _OPAQUE.sub(lambda found: self.ours.get(found[0], found[0]), self.local(value))
         if isinstance(value, dict):
@@ -234,7 +234,7 @@ class Replay:
         return [self._translated(one) for one in value] if isinstance(value, list) else value
 
     def unlike(self, recorded: Any, ours: Any, place: str) -> list[str]:
-        """Differences, a line each; opaque texts are bound when first seen."""
+        """Differences, one per line. Opaque values are bound when they are first seen."""
         if isinstance(recorded, dict) and isinstance(ours, dict):
             found = [f"{place}.{key}: missing" for key in recorded if key not in ours]
             found += [f"{place}.{key}: not recorded" for key in ours if key not in recorded]
@@ -271,7 +271,7 @@ def _bytes(body: Any) -> bytes:
 
 
 def recorded_manifest() -> Json:
-    """The recorded app's manifest, as the server kept it."""
+    """The recorded app's manifest, as the server stored it."""
     record = next(s for s in scenes("install") if s["what"] == "app record read by an administrator")
     body = record["client_to_mattermost"][0]["response"]["body"]
     own = ("deploy_type", "webhook_secret", "bot_", "mattermost_oauth2", "remote_oauth2", "granted_")
@@ -280,7 +280,7 @@ def recorded_manifest() -> Json:
 
 @contextmanager
 def replay() -> Iterator[Replay]:
-    """A double with the recorded people, team, channels and login sessions; no app yet."""
+    """A double with the recorded people, team, channels and login sessions, but without the app."""
     recorder = Recorder()
     with MattermostDouble() as double:
         state = double.state
@@ -308,7 +308,7 @@ def replay() -> Iterator[Replay]:
         for user_id in (ALICE, BOB):
             del state.members[made["id"], user_id]
             state.join(DIRECT, user_id)
-        # What alice had read when the recording began.
+        # What alice had read when the recording started.
         state.members[INCIDENTS, ALICE] |= {"last_viewed_at": state.now(), "msg_count": 1, "msg_count_root": 1}
         started = Replay(double, recorder)
         yield started
@@ -353,6 +353,6 @@ def _person(
 
 
 def person(server: Replay, user_id: str, name: str) -> None:
-    """A recorded person who is in no team."""
+    """Add a recorded person who isn't in any team."""
     _person(server.double, user_id, name, name.capitalize(), "", "system_user")
     server.ours[user_id] = user_id

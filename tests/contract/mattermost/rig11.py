@@ -1,4 +1,4 @@
-"""The people and places of the recordings of 11.6, for replays against the double as that version."""
+"""The people and channels of the recordings of 11.6, for replays against the double as this version."""
 
 import base64
 import json
@@ -45,14 +45,14 @@ PEOPLE = {  # id: (user name, system roles, login tokens)
     OUTSIDER: ("outsider", "system_user", ("8utryap3qfyxm8a444cpdxf7nr",)),
     BOT: ("helper", "system_user", (BOT_TOKEN,)),
 }
-# 11.x answers an empty list of files where 9.11 answers none, and actions may have a tooltip: nobody builds on either.
+# 11.x returns an empty list of files where 9.11 omits it, and actions can have a tooltip. No client depends on either.
 _NOT_MODELED = (".file_ids: missing", ".tooltip: missing")
-_MORE = re.compile(r"\.\.\. (\d+) more")  # items of one pattern that were cut
+_MORE = re.compile(r"\.\.\. (\d+) more")  # omitted items of the same pattern
 _HOSTS = {"mattermost.example": "", "integration.example": "", "nothing-listens.example": "127.0.0.1:9"}
 
 
 def scenes(name: str) -> list[Json]:
-    """The scenes of a recorded file, with what was cut of long texts and lists."""
+    """The scenes of a recorded file, with the omitted parts of long texts and lists."""
     found: list[Json] = _whole(json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8")))
     return found
 
@@ -70,7 +70,7 @@ def _whole(value: Any) -> Any:
 
 
 class _Recorder(Recorder):
-    """Hangs up where the recorded integration did."""
+    """Closes the connection where the recorded integration did."""
 
     def _answer(self, path: str = "") -> ResponseReturnValue:
         if self.playing and self.exchanges and "note" in self.exchanges[0]["app_to_mattermost"]:
@@ -82,10 +82,10 @@ class _Recorder(Recorder):
 
 
 class Replay11(Replay):
-    """As `Replay`, with the hosts of these recordings."""
+    """A `Replay` with the hosts of these recordings."""
 
     def local(self, text: str) -> str:
-        """A recorded text with this run's addresses."""
+        """A recorded text with this run's URLs."""
         found = _HOSTS | {
             "mattermost.example": self.double.url.removeprefix("http://"),
             "integration.example": self.recorder.server.url.removeprefix("http://"),
@@ -93,27 +93,28 @@ class Replay11(Replay):
         return re.sub("|".join(map(re.escape, found)), lambda host: found[host[0]], text)
 
     def unlike(self, recorded: Any, ours: Any, place: str) -> list[str]:
-        """Differences but for what the double does not model."""
+        """Differences, except for fields that the double doesn't model."""
         return [line for line in super().unlike(recorded, ours, place) if not line.endswith(_NOT_MODELED)]
 
     def _listen(self) -> None:
-        """The agent listens, and forgets what was heard before the scene."""
+        """Connect the agent's WebSocket and discard events from before the scene."""
         if "user agent" not in self._listeners:
             self._listeners["user agent"] = Listener(self.double.url, PEOPLE[AGENT][2][0])
         self._listeners["user agent"].events()
 
     def _compare_events(self, scene: Json) -> list[str]:
-        """What the agent was told: kinds and contents."""
+        """Compare the types and contents of the agent's events."""
         wanted = [event for to, event in recorded_events(scene) if to == "user agent"]
         heard = self._listeners["user agent"].events()
         kinds = ([event["event"] for event in wanted], [event["event"] for event in heard])
         if kinds[0] != kinds[1]:
             return [f"heard {kinds[0]}, here {kinds[1]}"]
-        pairs = [pair for pair in zip(wanted, heard, strict=True) if pair[0]["data"]]  # of long ones the kind was kept
+        # Long events were recorded only with their type.
+        pairs = [pair for pair in zip(wanted, heard, strict=True) if pair[0]["data"]]
         return [line for one, mine in pairs for line in self.unlike(one["data"], mine["data"], one["event"])]
 
     def trigger_for(self, scene: Json) -> None:
-        """A trigger of this server's agent stands for the recorded one."""
+        """Bind a trigger of this run's agent to the recorded one."""
         body = scene["client_to_mattermost"][0]["request"]["body"]
         recorded = body.get("trigger_id", "") if isinstance(body, dict) else ""
         if len(parts := _decoded(recorded).split(":")) == 4 and recorded not in self.ours:
@@ -172,7 +173,7 @@ def replay11() -> Iterator[Replay11]:
 
 
 def _private(double: MattermostDouble, channel_id: str, *people: str) -> None:
-    """The recorded direct message."""
+    """Create the recorded direct message channel."""
     state = double.state
     made = state.direct(*people)
     state.channels[channel_id] = state.channels.pop(made["id"]) | {"id": channel_id}

@@ -1,4 +1,4 @@
-"""A small update set, built for a test: shapes as the platform exports them (update-set reference §1)."""
+"""Builds small update sets for tests, in the platform's export format (update-set reference §1)."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ ALL = ("create", "read", "write", "delete")
 
 
 def sys_id(text: str) -> str:
-    """The same id for the same thing."""
+    """An ID that is always the same for a text."""
     return hashlib.md5(text.encode()).hexdigest()
 
 
@@ -41,17 +41,17 @@ class UpdateSet:
         self.record("sys_app", self.application, about | {"js_level": "helsinki_es5"})
 
     def record(self, table: str, key: str, values: dict[str, str], *, action: str = "INSERT_OR_UPDATE") -> None:
-        """A row of metadata under its sys_id."""
+        """Add a metadata record under its sys_id."""
         name = f"{table}_{key}"
         inner = _row(table, {"sys_id": key, "sys_scope": self.application, "sys_update_name": name} | values, action)
         self.raw(name, f'<record_update table="{table}">{inner}</record_update>', action)
 
     def raw(self, name: str, document: str, action: str = "INSERT_OR_UPDATE", application: str = "") -> None:
-        """An update with a payload that is written by hand."""
+        """Add an update with a custom payload."""
         self._updates.append((name, f'<?xml version="1.0" encoding="UTF-8"?>{document}', action, application))
 
     def role(self, name: str) -> str:
-        """A role; its id."""
+        """Add a role; returns its ID."""
         self.record("sys_user_role", sys_id(f"role {name}"), {"name": name})
         return sys_id(f"role {name}")
 
@@ -64,7 +64,7 @@ class UpdateSet:
         flags: Mapping[str, str] | None = None,
         extends: str = "",
     ) -> None:
-        """A table with columns (``type`` or ``type:length``) and, with a role, one rule for each operation."""
+        """Add a table with columns (``type`` or ``type:length``) and, with a role, an ACL for each operation."""
         about = {"name": name, "label": name.title(), "access": "public", "read_access": "true", "super_class": extends}
         self.record("sys_db_object", sys_id(f"table {name}"), about | dict(flags or {}))
         self.column(name, "", "collection")
@@ -74,7 +74,7 @@ class UpdateSet:
             self.access(name, operation, role=role)
 
     def column(self, table: str, column: str, kind: str, *, action: str = "INSERT_OR_UPDATE", **more: str) -> None:
-        """A dictionary row; without a column's name, the table's own."""
+        """Add a dictionary entry. Without a column name, it is the table's entry."""
         internal_type, _, length = kind.partition(":")
         values = {"name": table, "element": column, "internal_type": internal_type, "max_length": length or "40"}
         values |= {
@@ -87,7 +87,7 @@ class UpdateSet:
         self.raw(f"sys_dictionary_{table}_{column or 'null'}", f"<record_update>{inner}</record_update>", action)
 
     def choices(self, table: str, column: str, values: Mapping[str, str]) -> None:
-        """A choice list: values with their labels."""
+        """Add a choice list with values and labels."""
         rows = "".join(
             _row(
                 "sys_choice",
@@ -111,7 +111,7 @@ class UpdateSet:
         self.raw(f"sys_choice_{table}_{column}", f"<record_update>{outer}</record_update>")
 
     def access(self, name: str, operation: str, *, role: str = "", kind: str = "record", **more: str) -> str:
-        """An access rule, with the role that it asks for; its id."""
+        """Add an ACL with its required role; returns its ID."""
         key = sys_id(f"acl {name} {operation} {role}")
         values = {"name": name, "operation": operation, "type": kind, "active": "true", "admin_overrides": "true"}
         self.record("sys_security_acl", key, values | {"advanced": "true" if "script" in more else "false"} | more)
@@ -122,7 +122,7 @@ class UpdateSet:
         return key
 
     def rule(self, table: str, script: str, name: str = "rule", **more: str) -> str:
-        """A business rule on inserts and updates; its id."""
+        """Add a business rule for inserts and updates; returns its ID."""
         key = sys_id(f"rule {table} {name}")
         values = {
             "name": name,
@@ -138,18 +138,18 @@ class UpdateSet:
         return key
 
     def action(self, event: str, script: str, name: str = "action", **more: str) -> None:
-        """A script action of an event, and the event's registration."""
+        """Add a script action and register its event."""
         values = {"name": name, "event_name": event, "active": "true", "order": "100", "script": script}
         self.record("sysevent_script_action", sys_id(f"action {event} {name}"), values | more)
         self.record("sysevent_register", sys_id(f"register {event}"), {"event_name": event, "table": "incident"})
 
     def include(self, name: str, script: str) -> None:
-        """A script include."""
+        """Add a script include."""
         values = {"name": name, "api_name": f"{SCOPE}.{name}", "access": "package_private", "active": "true"}
         self.record("sys_script_include", sys_id(f"include {name}"), values | {"script": script})
 
     def resource(self, path: str, script: str, method: str = "GET", **more: str) -> None:
-        """A resource of the scripted REST API ``things``."""
+        """Add a resource to the scripted REST API ``things``."""
         definition = sys_id("rest things")
         if all(not name.endswith(definition) for name, *_ in self._updates):
             values = {"name": "things", "service_id": "things", "namespace": SCOPE, "active": "true"}

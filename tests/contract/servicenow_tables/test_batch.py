@@ -1,4 +1,4 @@
-"""Several requests in one, by the documented shape."""
+"""Batch requests have the documented format."""
 
 import base64
 import json
@@ -31,12 +31,12 @@ def batch(double: ServiceNowDouble, *parts: Json, who: str = "agent", path: str 
 
 
 def inside(answer: Json) -> Any:
-    """The body of one answer."""
+    """The decoded body of one answer."""
     return json.loads(base64.b64decode(answer["body"]))
 
 
-def test_a_batch_answers_in_the_documented_shape(double: ServiceNowDouble) -> None:
-    """Key by key; a part without excluded headers has the documented ones, with the length of its body."""
+def test_a_batch_answer_has_the_documented_format(double: ServiceNowDouble) -> None:
+    """All keys are equal. Unless they are excluded, a part has the documented headers and its body's length."""
     documented = recorded("batch", "Three parts")["response"]["body"]
     body = {"urgency": "1", "short_description": "From a batch", "comments": "Hello"}
     xml = [{"name": "Accept", "value": "application/xml"}]
@@ -62,8 +62,8 @@ def test_a_batch_answers_in_the_documented_shape(double: ServiceNowDouble) -> No
     assert double.row("incident", made["sys_id"])["sys_created_by"] == "agent"
 
 
-def test_parts_are_served_in_order_and_fail_alone(double: ServiceNowDouble) -> None:
-    """What one saved the next one sees; a refusal is an answer; the outer status is 200 all along."""
+def test_parts_run_in_order_and_fail_independently(double: ServiceNowDouble) -> None:
+    """A part sees what earlier parts saved. A failed part has its own status, while the batch answers 200."""
     number = double.rows("incident")[0]["sys_id"]
     served = batch(
         double,
@@ -85,8 +85,8 @@ def test_parts_are_served_in_order_and_fail_alone(double: ServiceNowDouble) -> N
     assert (deleted["status_code"], deleted["body"]) == (204, "")
 
 
-def test_parts_have_the_batch_s_rights_and_links(double: ServiceNowDouble) -> None:
-    """Nobody signs in inside; without credentials nothing is served; one request is logged."""
+def test_parts_use_the_batch_s_account_and_host(double: ServiceNowDouble) -> None:
+    """Credentials in a part are ignored. Without credentials, no part runs. The log has one request."""
     other = base64.b64encode(b"admin:sandbox-1").decode()
     smuggled = [{"name": "Authorization", "value": f"Basic {other}"}]
     [hidden] = batch(double, part(1, "GET", "/api/now/table/oauth_entity", headers=smuggled))
@@ -100,15 +100,15 @@ def test_parts_have_the_batch_s_rights_and_links(double: ServiceNowDouble) -> No
     assert [entry["path"] for entry in double.requests()] == [BATCH]
 
 
-def test_a_part_may_have_a_long_address(double: ServiceNowDouble) -> None:
-    """Beyond what the edge takes: how PySNC sends a long query."""
+def test_a_part_can_have_a_long_url(double: ServiceNowDouble) -> None:
+    """PySNC sends queries this way that exceed the limit for URLs."""
     query = "^".join(["AAAA=BBBB"] * 2300 + ["number=INC0010002"])
     [found] = batch(double, part(1, "GET", f"{INCIDENT}?sysparm_query={query}"))
     assert [row["number"] for row in inside(found)["result"]] == ["INC0010002"]
 
 
-def test_a_fault_strikes_a_part(double: ServiceNowDouble) -> None:
-    """By its own path."""
+def test_a_fault_can_apply_to_a_part(double: ServiceNowDouble) -> None:
+    """The fault matches the part's path."""
     double.fault("429", INCIDENT)
     served = batch(double, part(1, "GET", INCIDENT), part(2, "GET", INCIDENT))
     assert [one["status_code"] for one in served] == [429, 200]
@@ -124,13 +124,13 @@ def test_a_fault_strikes_a_part(double: ServiceNowDouble) -> None:
         {"batch_request_id": "1", "rest_requests": [{"id": "1", "method": "GET", "url": "/x", "headers": ["x"]}]},
     ],
 )  # fmt: skip
-def test_a_malformed_batch_is_refused_whole(double: ServiceNowDouble, body: Any) -> None:
-    """400, before any part is served."""
+def test_a_malformed_batch_is_rejected(double: ServiceNowDouble, body: Any) -> None:
+    """The answer is 400."""
     answer = send(double, "POST", BATCH, body)
     assert error(answer)[:2] == (400, "Exception while reading request")
 
 
-def test_a_body_that_is_not_base64_is_refused_before_anything_is_served(double: ServiceNowDouble) -> None:
+def test_a_body_that_is_not_base64_is_rejected_before_any_part_runs(double: ServiceNowDouble) -> None:
     """The parts before it aren't saved either."""
     parts = [part(1, "POST", INCIDENT, {}), part(2, "POST", INCIDENT, {}) | {"body": "not base64!"}]
     answer = send(double, "POST", BATCH, {"batch_request_id": "1", "rest_requests": parts})

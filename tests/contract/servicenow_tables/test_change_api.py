@@ -1,4 +1,4 @@
-"""The Change Management API of the double: shapes as recorded, creation by type, next states, conflict checks."""
+"""The double's Change Management API: recorded formats, creation by type, next states and conflict checks."""
 
 import json
 from typing import Any
@@ -14,13 +14,13 @@ TABLE = "/api/now/table/change_request"
 
 
 def in_state(double: ServiceNowDouble, state: str) -> Json:
-    """The seeded change in a state."""
+    """The seeded change in this state."""
     [row] = [row for row in double.rows("change_request") if row["state"] == state]
     return row
 
 
-def test_every_cell_is_a_pair_with_real_types(double: ServiceNowDouble) -> None:
-    """Numbers with decimals, truths, bare references, an internal form of times; nothing listed twice."""
+def test_every_cell_has_a_typed_value_and_a_display_value(double: ServiceNowDouble) -> None:
+    """Numbers are floats, Booleans are Booleans, references are IDs, and times have an internal display value."""
     row = in_state(double, "-2")
     cells = send(double, "GET", f"{API}/{row['sys_id']}").json()["result"]
     assert cells["state"] == {"display_value": "Scheduled", "value": -2.0}
@@ -33,8 +33,8 @@ def test_every_cell_is_a_pair_with_real_types(double: ServiceNowDouble) -> None:
     assert send(double, "GET", API, who="requester").status_code == 403
 
 
-def test_a_list_ends_with_what_was_applied(double: ServiceNowDouble) -> None:
-    """Also when nothing matches; unknown terms are ignored by name; types have lists of their own."""
+def test_a_list_ends_with_the_applied_query(double: ServiceNowDouble) -> None:
+    """It names the applied and the ignored terms. Each type has its own list."""
     found = send(double, "GET", API, sysparm_query="short_descriptionLIKEmail^nosuch=1").json()["result"]
     assert [row.get("number", {}).get("value") for row in found] == ["CHG0030004", None]
     fields = {"applied": ["short_description"], "ignored": ["nosuch=1"]}
@@ -48,7 +48,7 @@ def test_a_list_ends_with_what_was_applied(double: ServiceNowDouble) -> None:
 
 @pytest.mark.parametrize("kind", ["normal", "emergency"])
 def test_a_change_is_created_by_type(double: ServiceNowDouble, kind: str) -> None:
-    """200, not 201; names are taken for references; what is unknown is named."""
+    """The answer is 200, not 201. References match by name. Unknown fields are listed."""
     body = {"short_description": "Move", "assignment_group": "Network", "nosuch": "1", "impact": 2}
     answer = send(double, "POST", f"{API}/{kind}", body)
     assert answer.status_code == 200
@@ -61,7 +61,7 @@ def test_a_change_is_created_by_type(double: ServiceNowDouble, kind: str) -> Non
 
 
 def test_a_change_is_created_by_model(double: ServiceNowDouble) -> None:
-    """By name or sys_id; without one it is normal."""
+    """The model is a name or sys_id. Without one, the change is normal."""
     models = send(double, "GET", f"{API}/model").json()["result"]
     assert [model["name"]["value"] for model in models[:-1]] == ["Normal", "Emergency", "Standard"]
     for model in (models[1]["name"]["value"], models[1]["sys_id"]["value"]):
@@ -72,8 +72,8 @@ def test_a_change_is_created_by_model(double: ServiceNowDouble) -> None:
     assert one == models[0]
 
 
-def test_a_standard_change_comes_from_a_template(double: ServiceNowDouble) -> None:
-    """Approved beforehand, texts of the template, which may not be changed later; a rule says so."""
+def test_a_standard_change_is_created_from_a_template(double: ServiceNowDouble) -> None:
+    """It is already approved and has the template's texts. A business rule rejects changes to them."""
     [template, _] = send(double, "GET", f"{API}/standard/template").json()["result"]
     path = f"{API}/standard/{template['sys_id']['value']}"
     made = send(double, "POST", path, {"short_description": "Restart it"}).json()["result"]
@@ -93,8 +93,8 @@ def test_a_standard_change_comes_from_a_template(double: ServiceNowDouble) -> No
     assert error(send(double, "POST", f"{API}/standard/{'0' * 32}"))[0] == 404
 
 
-def test_next_states_say_what_they_wait_for(double: ServiceNowDouble) -> None:
-    """Implement with an open task: review is not available, and why; without: as documented, as strings."""
+def test_next_states_have_their_unmet_conditions(double: ServiceNowDouble) -> None:
+    """With an open task, a change in Implement can't move to Review. Without one, states are as documented."""
     row = in_state(double, "-1")
     path = f"/api/sn_chg_rest/v1/change/{row['sys_id']}/nextstates"
     found = send(double, "GET", path).json()["result"]
@@ -115,23 +115,23 @@ def test_next_states_say_what_they_wait_for(double: ServiceNowDouble) -> None:
     assert review["conditions"][0]["condition"]["name"] == "Not On hold"
 
 
-def test_an_approval_s_state_is_not_available_by_hand(double: ServiceNowDouble) -> None:
-    """Assess is left by approval: the transition is automatic and not available."""
+def test_a_state_after_an_approval_is_not_available(double: ServiceNowDouble) -> None:
+    """The transition from Assess is automatic and not available."""
     found = send(double, "GET", f"{API}/{in_state(double, '-4')['sys_id']}/nextstates").json()["result"]
     assert found["available_states"] == ["-5", "4", "-4"]
     automatic = [one for moves in found["state_transitions"] for one in moves if one["automatic_transition"]]
     assert [(one["to_state"], one["transition_available"]) for one in automatic] == [("-3", False)]
 
 
-def test_next_states_have_the_documented_shape(double: ServiceNowDouble) -> None:
-    """Key by key, at every depth."""
+def test_next_states_have_the_documented_format(double: ServiceNowDouble) -> None:
+    """Keys and types are equal at every level."""
     entry = recorded("change", "Next states of a change in Implement")
     ours = send(double, "GET", f"{API}/{in_state(double, '-1')['sys_id']}/nextstates").json()
     assert shape(ours) == shape(entry["response"]["body"])
 
 
 def shape(value: Any) -> Any:
-    """Names and types alone; lists by their first element, labels by their type."""
+    """Only names and types; a list is represented by its first element."""
     if isinstance(value, dict):
         if set(value) == {"0", "4", "-1"} or set(value) == {"4", "-1"}:
             return "labels"
@@ -145,13 +145,13 @@ SAMPLES = (
     "Change API list with one match", "Change API single record", "Change API POST normal", "Change API POST emergency",
     "Change API POST (2020)",
 )  # fmt: skip
-# A name that the sample's account has not, and a label of a state that was read before it moved.
+# Columns that depend on the sample's account, or that the sample read before the state changed.
 _DIFFERENT = {"requested_by", "approval_history", "variables"}
 
 
 @pytest.mark.parametrize("what", SAMPLES)
-def test_cells_are_the_recorded_ones(double: ServiceNowDouble, what: str) -> None:
-    """A recorded change, put into the double, comes out cell by cell, for a reader in the recorded zone."""
+def test_cells_are_as_recorded(double: ServiceNowDouble, what: str) -> None:
+    """The double returns each cell of a stored change as recorded, for a reader in the same zone."""
     body = recorded("change", what)["response"]["body"]["result"]
     cells = body[0] if isinstance(body, list) else body
     [admin] = [row for row in double.rows("sys_user") if row["user_name"] == "admin"]
@@ -170,14 +170,14 @@ def test_cells_are_the_recorded_ones(double: ServiceNowDouble, what: str) -> Non
 
 
 def text(value: Any) -> str:
-    """A recorded value as it lies in a row."""
+    """A recorded value as a row stores it."""
     if isinstance(value, float):
         return str(int(value))
     return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
-def test_a_conflict_check_is_a_job(double: ServiceNowDouble) -> None:
-    """Waiting, then complete; the change says whether another of the same item overlaps it."""
+def test_a_conflict_check_runs_as_a_job(double: ServiceNowDouble) -> None:
+    """It is first waiting, then complete. The change has a conflict if another of the same item overlaps it."""
     row = in_state(double, "-5")
     started = send(double, "POST", f"{API}/{row['sys_id']}/conflict").json()["result"]
     assert started["state"] == {"value": 1, "display_value": "Waiting"}
@@ -207,8 +207,8 @@ def test_a_conflict_check_is_a_job(double: ServiceNowDouble) -> None:
         ("PATCH", "/risk"),
     ],
 )
-def test_what_nothing_shows_is_refused(double: ServiceNowDouble, method: str, path: str) -> None:
-    """501 with the path."""
+def test_unsupported_requests_answer_501(double: ServiceNowDouble, method: str, path: str) -> None:
+    """The answer has the path."""
     path = f"{API}/{in_state(double, '-4')['sys_id']}{path}"
     answer = send(double, method, path, {"state": "approved"}, "approver")
     assert answer.status_code == 501

@@ -1,4 +1,4 @@
-"""What belongs to one change in the Change Management API: tasks, items, conflicts, free windows, approvals."""
+"""A change's parts in the Change Management API: tasks, items, conflicts, free windows and approvals."""
 
 import json
 
@@ -14,14 +14,14 @@ TABLE = "/api/now/table/change_request"
 
 
 def result(answer: requests.Response, status: int = 200) -> Json:
-    """The result of an answer, which has to be this one."""
+    """The result of an answer, which must have this status."""
     assert answer.status_code == status, answer.text
     found: Json = answer.json()["result"]
     return found
 
 
 def done(double: ServiceNowDouble, worker: Json) -> Json:
-    """A waiting job, asked for again: complete."""
+    """Read a waiting job again, which must be complete."""
     assert worker["state"] == {"value": 1, "display_value": "Waiting"}
     assert "payload" not in worker
     link = worker["worker"]["link"].removeprefix(double.url)
@@ -32,7 +32,7 @@ def done(double: ServiceNowDouble, worker: Json) -> Json:
 
 
 def planned(double: ServiceNowDouble, row: Json, start: str, end: str) -> str:
-    """Plan a change; its path in the API."""
+    """Plan a change; returns its path in the API."""
     dates = {"start_date": start, "end_date": end}
     assert send(double, "PATCH", f"{TABLE}/{row['sys_id']}", dates).status_code == 200
     return f"{API}/{row['sys_id']}"
@@ -41,8 +41,8 @@ def planned(double: ServiceNowDouble, row: Json, start: str, end: str) -> str:
 # --- tasks and items
 
 
-def test_tasks_are_listed_made_changed_and_deleted(double: ServiceNowDouble) -> None:
-    """Pairs of value and display value; what is unknown is named; a task belongs to its own change."""
+def test_tasks_can_be_listed_created_changed_and_deleted(double: ServiceNowDouble) -> None:
+    """Cells have both values. Unknown fields are listed. A task isn't found below another change."""
     change, other = in_state(double, "-5"), in_state(double, "-1")
     path = f"{API}/{change['sys_id']}/task"
     assert [set(row) for row in send(double, "GET", path).json()["result"]] == [{"__meta"}]
@@ -67,8 +67,8 @@ def test_tasks_are_listed_made_changed_and_deleted(double: ServiceNowDouble) -> 
     assert send(double, "GET", path, who="requester").status_code == 403
 
 
-def test_a_change_affects_its_own_item_and_others(double: ServiceNowDouble) -> None:
-    """The item of the change is listed by itself; the type of association is required."""
+def test_affected_items_include_the_change_s_own(double: ServiceNowDouble) -> None:
+    """It is added automatically. The association type is required."""
     change = in_state(double, "-5")
     path = f"{API}/{change['sys_id']}/ci"
     [item, _] = send(double, "GET", path, association_type="affected").json()["result"]
@@ -89,8 +89,8 @@ def test_a_change_affects_its_own_item_and_others(double: ServiceNowDouble) -> N
 # --- conflicts and windows
 
 
-def test_the_last_check_is_told(double: ServiceNowDouble) -> None:
-    """Not run, none, and which change is in the way; the keys are the documented ones."""
+def test_the_last_conflict_check_can_be_read(double: ServiceNowDouble) -> None:
+    """Its status is not run, no conflict or conflict, with the conflicting change and the documented keys."""
     row = in_state(double, "-5")
     path = planned(double, row, "2027-01-01 10:00:00", "2027-01-01 12:00:00")
     nothing = {"last_run": "", "record_count": "0", "job_status": "", "conflicts": []}
@@ -111,7 +111,7 @@ def test_the_last_check_is_told(double: ServiceNowDouble) -> None:
 
 
 def test_free_windows_are_found_around_other_changes(double: ServiceNowDouble) -> None:
-    """As long as the change, in its reader's zone, and not while another of the item is planned."""
+    """They have the change's length and the reader's zone, and don't overlap other changes of the item."""
     row = in_state(double, "-5")
     path = planned(double, row, "2027-01-01 10:00:00", "2027-01-01 12:00:00")
     busy = {"cmdb_ci": row["cmdb_ci"], "start_date": "2027-01-01 12:30:00", "end_date": "2027-01-01 13:00:00"}
@@ -138,8 +138,8 @@ def test_free_windows_are_found_around_other_changes(double: ServiceNowDouble) -
     assert error(send(double, "GET", f"{path}/schedule"))[0] == 400
 
 
-def test_a_change_is_planned_in_the_first_free_window(double: ServiceNowDouble) -> None:
-    """By a worker, in the documented shape; a duration is required."""
+def test_a_change_can_be_planned_in_the_first_free_window(double: ServiceNowDouble) -> None:
+    """A worker with the documented format does this. The duration is required."""
     row = in_state(double, "-5")
     path = f"{API}/{row['sys_id']}/schedule/first_available"
     body = {"duration_in_seconds": 10800, "planned_start_time": "2027-02-01 08:00:00"}
@@ -161,7 +161,7 @@ def test_a_change_is_planned_in_the_first_free_window(double: ServiceNowDouble) 
 
 
 def asked_of(double: ServiceNowDouble, user_name: str) -> str:
-    """A change in Assess whose approval is asked of one person; its path."""
+    """Request a change's approval from this person; returns the change's path."""
     change = in_state(double, "-4")
     [row] = [
         one
@@ -172,8 +172,8 @@ def asked_of(double: ServiceNowDouble, user_name: str) -> str:
     return f"{API}/{change['sys_id']}"
 
 
-def test_a_caller_decides_on_the_own_approval(double: ServiceNowDouble) -> None:
-    """The answer is the change as it is then; a second decision has nothing to decide on."""
+def test_people_can_decide_only_their_own_approvals(double: ServiceNowDouble) -> None:
+    """The answer is the updated change. A second decision gets 400."""
     path = asked_of(double, "agent")
     refused = send(double, "PATCH", f"{path}/approvals", {"state": "approved"}, "agent2")
     assert error(refused)[0] == 400
@@ -184,7 +184,7 @@ def test_a_caller_decides_on_the_own_approval(double: ServiceNowDouble) -> None:
 
 
 def test_a_rejection_needs_a_reason(double: ServiceNowDouble) -> None:
-    """It is kept with the approval, and the change is new again."""
+    """The approval stores it, and the change returns to New."""
     path = asked_of(double, "agent")
     for wrong in ({"state": "rejected"}, {"state": "cancelled"}, {}):
         assert error(send(double, "PATCH", f"{path}/approvals", wrong))[0] == 400
@@ -195,8 +195,8 @@ def test_a_rejection_needs_a_reason(double: ServiceNowDouble) -> None:
     assert double.store.journal(row["sys_id"], "comments")[0]["value"] == "Not this week"
 
 
-def test_the_api_is_for_people_who_work_with_changes(double: ServiceNowDouble) -> None:
-    """An approver without a role decides by the Table API, not here (documented)."""
+def test_the_api_needs_a_role(double: ServiceNowDouble) -> None:
+    """As documented, an approver without a role can't use this API."""
     path = asked_of(double, "approver")
     answer = send(double, "PATCH", f"{path}/approvals", {"state": "approved"}, "approver")
     assert error(answer) == (403, "User Not Authorized", "Failed API level ACL Validation")
@@ -205,8 +205,8 @@ def test_the_api_is_for_people_who_work_with_changes(double: ServiceNowDouble) -
 # --- the Table API
 
 
-def test_a_standard_change_by_table_copies_its_template(double: ServiceNowDouble) -> None:
-    """Its four texts are the template's, the title where none is given; without one it is normal."""
+def test_a_standard_change_over_the_table_api_copies_its_template(double: ServiceNowDouble) -> None:
+    """It has the template's four texts, and its title by default. Without a valid template, it is normal."""
     template = double.rows("std_change_producer_version")[0]
     body = {"type": "standard", "std_change_producer_version": template["sys_id"], "description": "mine"}
     row = send(double, "POST", TABLE, body).json()["result"]
@@ -221,6 +221,6 @@ def test_a_standard_change_by_table_copies_its_template(double: ServiceNowDouble
 
 @pytest.mark.parametrize("path", ["/task", "/ci", "/conflict", "/schedule", "/approvals"])
 def test_an_unknown_change_is_not_found(double: ServiceNowDouble, path: str) -> None:
-    """By each route."""
+    """Each route answers 404."""
     method = "PATCH" if path == "/approvals" else "GET"
     assert error(send(double, method, f"{API}/{'0' * 32}{path}", {}))[:2] == (404, "No Record found")

@@ -1,4 +1,4 @@
-"""Tokens without a browser: for a password or the client itself; each client says what it allows and for how long."""
+"""OAuth grants without a browser: password and client credentials. Each client sets its grants and lifespans."""
 
 from typing import Any
 
@@ -16,20 +16,20 @@ ALL = "authorization_code,refresh_token,password,client_credentials"
 
 
 def register(double: ServiceNowDouble, **more: str) -> str:
-    """Add the client; the path of its row."""
+    """Add the client; returns the path of its row."""
     answer = send(double, "POST", "/api/now/table/oauth_entity", CLIENT | more, "admin")
     assert answer.status_code == 201
     return f"/api/now/table/oauth_entity/{answer.json()['result']['sys_id']}"
 
 
 def token(double: ServiceNowDouble, **form: str) -> requests.Response:
-    """Ask the token endpoint as the client."""
+    """Send a request to the token endpoint as the client."""
     whole = {"client_id": CLIENT["client_id"], "client_secret": CLIENT["client_secret"]} | form
     return requests.post(f"{double.url}/oauth_token.do", data=whole, timeout=10)
 
 
 def who(double: ServiceNowDouble, tokens: Json) -> Any:
-    """Whose token it is; the status where it is nobody's."""
+    """The token's user, or the error status."""
     answer = requests.get(
         f"{double.url}/api/now/table/sys_user",
         params={"sysparm_query": "sys_id=javascript:gs.getUserID()"},
@@ -40,7 +40,7 @@ def who(double: ServiceNowDouble, tokens: Json) -> Any:
 
 
 def test_a_password_is_exchanged_for_tokens(double: ServiceNowDouble) -> None:
-    """As recorded; asked again, the current token with the seconds that it has left, and then a new one."""
+    """The answer is as recorded. A repeated request gets the same token until it expires, then a new one."""
     register(double)
     wanted = recorded("oauth", "Password grant, legacy registry")["response"]
     first = token(double, **PASSWORD)
@@ -60,8 +60,8 @@ def test_a_password_is_exchanged_for_tokens(double: ServiceNowDouble) -> None:
     assert (renewed["refresh_token"], who(double, renewed)) == (again["refresh_token"], "agent")
 
 
-def test_the_client_itself_acts_as_its_user(double: ServiceNowDouble) -> None:
-    """No refresh token; without an application user it is refused like everything else."""
+def test_client_credentials_act_as_the_application_user(double: ServiceNowDouble) -> None:
+    """There is no refresh token. Without an application user, the grant is rejected as recorded."""
     path = register(double, grant_types=ALL, user=sys_id("user agent2"))
     answer = token(double, grant_type="client_credentials")
     assert answer.status_code == 200
@@ -75,7 +75,7 @@ def test_the_client_itself_acts_as_its_user(double: ServiceNowDouble) -> None:
 
 
 def test_each_client_allows_its_own_grants(double: ServiceNowDouble) -> None:
-    """By default everything but the client's own; what is taken away is refused, also a refresh."""
+    """Client credentials are off by default. A grant that the client doesn't allow is rejected, even a refresh."""
     path = register(double, user=sys_id("user agent"))
     granted = token(double, **PASSWORD).json()
     assert token(double, grant_type="client_credentials").status_code == 401
@@ -85,7 +85,7 @@ def test_each_client_allows_its_own_grants(double: ServiceNowDouble) -> None:
         refused = token(double, **form)
         assert (refused.status_code, refused.json()) == (401, REFUSAL)
     assert token(double, grant_type="client_credentials").status_code == 200
-    assert who(double, granted) == "agent"  # a token that was given lives on
+    assert who(double, granted) == "agent"  # existing tokens remain valid
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_each_client_allows_its_own_grants(double: ServiceNowDouble) -> None:
         {"grant_type": "implicit"}, {"grant_type": ""},
     ],
 )  # fmt: skip
-def test_every_refusal_is_alike(double: ServiceNowDouble, change: dict[str, str]) -> None:
-    """Wrong password, unknown person, wrong client, unknown grant: 401 and the two recorded words."""
+def test_every_error_is_the_same(double: ServiceNowDouble, change: dict[str, str]) -> None:
+    """Whichever value is wrong, the answer is 401 with the recorded body."""
     register(double)
     refused = token(double, **PASSWORD | change)
     assert (refused.status_code, refused.json()) == (401, REFUSAL)
@@ -104,14 +104,14 @@ def test_every_refusal_is_alike(double: ServiceNowDouble, change: dict[str, str]
 
 @pytest.mark.parametrize("column", ["locked_out", "password_needs_reset"])
 def test_people_who_can_t_sign_in_get_no_token(double: ServiceNowDouble, column: str) -> None:
-    """Locked out, or with a password that has to be reset."""
+    """Their account is locked, or they must reset their password."""
     register(double)
     send(double, "PATCH", f"/api/now/table/sys_user/{sys_id('user agent')}", {column: "true"}, "admin")
     assert token(double, **PASSWORD).json() == REFUSAL
 
 
-def test_a_grant_that_is_not_here_is_refused_as_such(double: ServiceNowDouble) -> None:
-    """501 with the path and the grant, not the 401 of wrong credentials; a wrong client is still a 401."""
+def test_an_unsupported_grant_answers_501(double: ServiceNowDouble) -> None:
+    """The answer has the path and the grant. With wrong client credentials, it is still 401."""
     register(double)
     form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": "x"}
     answer = token(double, **form)
@@ -132,10 +132,10 @@ def test_a_grant_that_is_not_here_is_refused_as_such(double: ServiceNowDouble) -
         (("agent", "sandbox-1"), {}, 401),
     ],
 )
-def test_a_client_may_use_basic_auth(
+def test_a_client_can_use_basic_auth(
     double: ServiceNowDouble, login: tuple[str, str], body: dict[str, str], status: int
 ) -> None:
-    """As PySNC and pysnow send it; one that doesn't hold, or names another client than the body, is refused."""
+    """PySNC and pysnow do this. Wrong credentials, or a client that differs from the body's, are rejected."""
     register(double)
     answer = requests.post(f"{double.url}/oauth_token.do", data=PASSWORD | body, auth=login, timeout=10)
     assert answer.status_code == status
@@ -143,8 +143,8 @@ def test_a_client_may_use_basic_auth(
         assert answer.json() == REFUSAL
 
 
-def test_lifespans_are_the_client_s(double: ServiceNowDouble) -> None:
-    """Both tokens end when the registry entry says so."""
+def test_each_client_sets_token_lifespans(double: ServiceNowDouble) -> None:
+    """Both tokens expire after the lifespans in the registry entry."""
     register(double, access_token_lifespan="60", refresh_token_lifespan="120")
     granted = token(double, **PASSWORD).json()
     assert granted["expires_in"] == 59

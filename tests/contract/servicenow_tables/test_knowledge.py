@@ -1,4 +1,4 @@
-"""Articles in the double: a recorded row, and the search of the Knowledge Management API."""
+"""Articles in the double: a recorded row and the search of the Knowledge Management API."""
 
 import json
 from typing import Any
@@ -10,8 +10,8 @@ API = "/api/sn_km_api/knowledge/articles"
 TABLE = "/api/now/table/kb_knowledge"
 
 
-def test_an_article_is_written_as_recorded(double: ServiceNowDouble) -> None:
-    """Cell by cell; an article has neither a state nor comments, and its wiki text is null when unset."""
+def test_an_article_is_returned_as_recorded(double: ServiceNowDouble) -> None:
+    """All cells are equal. An article has no state or comments, and its wiki text is null if unset."""
     entry = recorded("knowledge", "One kb_knowledge row")
     row = entry["response"]["body"]["result"]
     wanted = json.loads(json.dumps(row).replace("https://instance.service-now.com", double.url))
@@ -19,8 +19,8 @@ def test_an_article_is_written_as_recorded(double: ServiceNowDouble) -> None:
     assert send(double, "GET", f"{TABLE}/{row['sys_id']}", who="admin").json()["result"] == wanted
 
 
-def test_articles_are_searched_by_words(double: ServiceNowDouble) -> None:
-    """Published ones with every word, best first, with the columns that were asked for; paged."""
+def test_articles_can_be_searched_by_words(double: ServiceNowDouble) -> None:
+    """The result has pages of published articles with every word, best match first, with the requested columns."""
     found = send(double, "GET", API, who="requester", query="how vpn", fields="short_description,nosuch").json()
     [article] = found["result"]["articles"]
     assert article["title"] == "How to connect to the VPN"
@@ -34,8 +34,8 @@ def test_articles_are_searched_by_words(double: ServiceNowDouble) -> None:
     assert send(double, "GET", API, query="vpn", kb="0" * 32).json()["result"]["meta"]["count"] == 0
 
 
-def test_a_search_has_the_documented_shape(double: ServiceNowDouble) -> None:
-    """The same keys everywhere."""
+def test_a_search_has_the_documented_format(double: ServiceNowDouble) -> None:
+    """Keys and types are equal."""
     entry = recorded("knowledge", "Article search")
     theirs = entry["response"]["body"]["result"]
     ours = send(double, "GET", API, query="VPN", fields="short_description,sys_class_name").json()["result"]
@@ -44,11 +44,11 @@ def test_a_search_has_the_documented_shape(double: ServiceNowDouble) -> None:
 
 
 def types(value: Any) -> Any:
-    """Names and types alone."""
+    """Only names and types."""
     return {name: types(one) for name, one in value.items()} if isinstance(value, dict) else type(value).__name__
 
 
-def test_what_nothing_shows_is_refused(double: ServiceNowDouble) -> None:
-    """501 for featured and most viewed articles, one article by this API, and a search without words."""
+def test_unsupported_requests_answer_501(double: ServiceNowDouble) -> None:
+    """These are featured and most viewed articles, a single article, and a search without words."""
     for path in (API, f"{API}/featured", f"{API}/most_viewed", f"{API}/KB0010001"):
         assert send(double, "GET", path).status_code == 501

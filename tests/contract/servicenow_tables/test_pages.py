@@ -1,4 +1,4 @@
-"""The ServiceNow double's pages: lists, a record as a form, what it refuses, for whom."""
+"""The ServiceNow double's pages: lists, forms, their errors and their ACLs."""
 
 import re
 
@@ -11,12 +11,12 @@ from tests.contract.servicenow_tables.browsing import Browser, refused
 
 
 def controls(page: str) -> set[str]:
-    """Names of the controls of a page's form."""
+    """The names of the controls on a page."""
     return set(re.findall(r'<(?:input|select|textarea)[^>]* name="(\w+)"', page))
 
 
-def test_a_browser_that_asks_for_an_icon_is_not_refused(double: ServiceNowDouble) -> None:
-    """There is none, which is no error."""
+def test_a_favicon_request_is_not_an_error(double: ServiceNowDouble) -> None:
+    """The answer is empty."""
     assert requests.get(f"{double.url}/favicon.ico", timeout=10).status_code == 204
 
 
@@ -27,8 +27,8 @@ LISTS = (
 
 
 @pytest.mark.parametrize("table", LISTS)
-def test_every_list_opens_records_that_can_be_changed(double: ServiceNowDouble, table: str) -> None:
-    """A list with rows; the first opens as a form, whose controls all have a label."""
+def test_every_list_links_to_editable_records(double: ServiceNowDouble, table: str) -> None:
+    """The first row opens as a form, and all of its controls have a label."""
     browser = Browser(double, "admin")
     listed = browser.get(f"/{table}_list.do").text
     address = re.search(rf'href="(/{table}\.do\?sys_id=\w+)"', listed)
@@ -40,7 +40,7 @@ def test_every_list_opens_records_that_can_be_changed(double: ServiceNowDouble, 
 
 
 def test_the_form_changes_a_record(double: ServiceNowDouble) -> None:
-    """State, group, priority, comment and note are saved as by the API, once; the page says so."""
+    """State, group, priority, comment and work note are saved in one update, and the page confirms it."""
     row = double.rows("incident")[0]
     browser = Browser(double)
     form = {"state": "2", "impact": "1", "assignment_group": sys_id("group Network"), "comments": "Seen\r\nagain"}
@@ -55,8 +55,8 @@ def test_the_form_changes_a_record(double: ServiceNowDouble) -> None:
     assert "Only for us" in page.text
 
 
-def test_only_what_was_changed_is_sent(double: ServiceNowDouble) -> None:
-    """A form that was opened before somebody else's change does not take that back."""
+def test_a_form_saves_only_changed_fields(double: ServiceNowDouble) -> None:
+    """A form that was opened before another person's change doesn't revert it."""
     row = double.rows("incident")[0]
     Browser(double, "agent2").post(f"/incident.do?sys_id={row['sys_id']}", state="2")
     sent = {"state": "1", "was.state": "1", "urgency": "3", "was.urgency": row["urgency"]}
@@ -65,8 +65,8 @@ def test_only_what_was_changed_is_sent(double: ServiceNowDouble) -> None:
     assert (changed["state"], changed["urgency"]) == ("2", "3")
 
 
-def test_a_refusal_is_said_on_the_page_and_what_was_typed_stays(double: ServiceNowDouble) -> None:
-    """The form's own demands, a data policy, a business rule."""
+def test_an_error_is_shown_on_the_page_and_keeps_the_input(double: ServiceNowDouble) -> None:
+    """The errors are from the form's required fields, a data policy and a business rule."""
     browser, row = Browser(double), double.rows("incident")[0]
     address = f"/incident.do?sys_id={row['sys_id']}"
     held = browser.post(address, state="3", comments="Waiting")
@@ -83,8 +83,8 @@ def test_a_refusal_is_said_on_the_page_and_what_was_typed_stays(double: ServiceN
     assert "aborted by Business Rule" in refused(ruled)
 
 
-def test_a_change_offers_the_states_that_may_follow(double: ServiceNowDouble) -> None:
-    """From New: assess it or cancel it."""
+def test_a_change_offers_only_the_next_states(double: ServiceNowDouble) -> None:
+    """From New, these are Assess and Canceled."""
     row = next(row for row in double.rows("change_request") if row["state"] == "-5")
     page = Browser(double).get(f"/change_request.do?sys_id={row['sys_id']}").text
     select = page.partition('name="state"')[2].partition("</select>")[0]
@@ -92,8 +92,8 @@ def test_a_change_offers_the_states_that_may_follow(double: ServiceNowDouble) ->
 
 
 @pytest.mark.parametrize("table", ["incident", "problem", "change_request"])
-def test_new_records_are_made_on_the_page(double: ServiceNowDouble, table: str) -> None:
-    """The list leads to an empty form; without a short description it is refused; then the record opens."""
+def test_records_can_be_created_on_the_page(double: ServiceNowDouble, table: str) -> None:
+    """The list links to an empty form. The short description is required. After saving, the record opens."""
     browser = Browser(double)
     assert f'href="/{table}.do?sys_id=-1"' in browser.get(f"/{table}_list.do").text
     form = controls(browser.get(f"/{table}.do?sys_id=-1").text)
@@ -110,15 +110,15 @@ def test_new_records_are_made_on_the_page(double: ServiceNowDouble, table: str) 
     )
 
 
-def test_a_new_record_takes_presets_from_its_address(double: ServiceNowDouble) -> None:
-    """`sysparm_query=column=value^…`; unknown columns are nothing."""
+def test_a_new_record_is_prefilled_from_its_url(double: ServiceNowDouble) -> None:
+    """The parameter is `sysparm_query=column=value^…`. Unknown columns are ignored."""
     page = Browser(double).get("/incident.do?sys_id=-1&sysparm_query=short_description=VPN <b>^urgency=1^nosuch=1").text
     assert 'value="VPN &lt;b&gt;"' in page
     assert "nosuch" not in page
 
 
-def test_people_without_role_change_little(double: ServiceNowDouble) -> None:
-    """Their own incident: text, urgency, comments; no notes, no state; of other tables nothing new."""
+def test_people_without_roles_can_change_only_some_fields(double: ServiceNowDouble) -> None:
+    """These are texts, urgency and comments of their own incidents. They can't create other records."""
     own = next(row for row in double.rows("incident") if row["caller_id"] == sys_id("user requester"))
     browser = Browser(double, "requester")
     address = f"/incident.do?sys_id={own['sys_id']}"
@@ -134,8 +134,8 @@ def test_people_without_role_change_little(double: ServiceNowDouble) -> None:
     assert "New</a>" not in browser.get("/change_request_list.do").text
 
 
-def test_a_decision_on_the_page_moves_the_change(double: ServiceNowDouble) -> None:
-    """The approver alone; a rejection says why."""
+def test_an_approver_can_decide_on_the_page(double: ServiceNowDouble) -> None:
+    """Other people can't. A rejection needs a comment and updates the change."""
     [asked] = [row for row in double.rows("sysapproval_approver") if row["state"] == "requested"]
     address = f"/sysapproval_approver.do?sys_id={asked['sys_id']}"
     assert "<form" not in Browser(double, "agent").get(address).text
@@ -147,8 +147,8 @@ def test_a_decision_on_the_page_moves_the_change(double: ServiceNowDouble) -> No
     assert double.row("change_request", asked["sysapproval"])["approval"] == "rejected"
 
 
-def test_administrators_delete(double: ServiceNowDouble) -> None:
-    """Others find no such button, and are refused."""
+def test_only_administrators_can_delete(double: ServiceNowDouble) -> None:
+    """Other people don't see the button, and their requests are rejected."""
     row = double.rows("problem")[0]
     address = f"/problem.do?sys_id={row['sys_id']}"
     assert "Delete this record" not in Browser(double).get(address).text
@@ -160,8 +160,8 @@ def test_administrators_delete(double: ServiceNowDouble) -> None:
     assert browser.get(address).status_code == 404
 
 
-def test_administrators_look_at_every_table(double: ServiceNowDouble) -> None:
-    """Those without a page of their own, too; secrets stay secret; others find no such page."""
+def test_administrators_can_view_every_table(double: ServiceNowDouble) -> None:
+    """This includes tables without their own page. Secrets are hidden. Other people get 404."""
     client = {"name": "Client", "client_id": "c" * 32, "client_secret": "very secret", "redirect_url": "http://x"}
     row = double.store.insert("oauth_entity", client, "admin")
     browser = Browser(double, "admin")
@@ -175,8 +175,8 @@ def test_administrators_look_at_every_table(double: ServiceNowDouble) -> None:
     assert browser.get("/nosuch.do?sys_id=1").status_code == 404
 
 
-def test_administrators_lock_people_out(double: ServiceNowDouble) -> None:
-    """On a person's page; agents read it."""
+def test_administrators_can_lock_accounts(double: ServiceNowDouble) -> None:
+    """They do this on the user's page, which agents can only read."""
     address = f"/sys_user.do?sys_id={sys_id('user newcomer')}"
     assert "<form" not in Browser(double).get(address).text
     browser = Browser(double, "admin")
@@ -188,8 +188,8 @@ def test_administrators_lock_people_out(double: ServiceNowDouble) -> None:
     )
 
 
-def test_hostile_text_stays_text(double: ServiceNowDouble) -> None:
-    """In titles, controls, hidden fields, journals and lists."""
+def test_hostile_text_is_escaped(double: ServiceNowDouble) -> None:
+    """This holds for titles, controls, hidden fields, journals and lists."""
     browser, hostile = Browser(double), '"><script>alert(1)</script>'
     page = browser.post("/incident.do?sys_id=-1", short_description=hostile, description=hostile, comments=hostile)
     assert "The record was saved." in page.text
@@ -199,7 +199,7 @@ def test_hostile_text_stays_text(double: ServiceNowDouble) -> None:
 
 
 def test_nothing_is_saved_without_a_session(double: ServiceNowDouble) -> None:
-    """The sign-in form comes instead."""
+    """The answer is the login form."""
     row = double.rows("incident")[0]
     answer = requests.post(f"{double.url}/incident.do?sys_id={row['sys_id']}", data={"state": "2"}, timeout=10)
     assert 'name="user_password"' in answer.text

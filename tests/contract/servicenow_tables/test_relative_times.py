@@ -1,4 +1,4 @@
-"""Times relative to now in queries, in the zone of whoever asks; and groups that are filtered and sorted."""
+"""Relative times in queries, in the reader's zone, and filtered and sorted groups."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ from tests.contract.servicenow_tables.asking import send
 
 INCIDENT, STATS = "/api/now/table/incident", "/api/now/stats/incident"
 UTC_ZONE, PACIFIC = ZoneInfo("UTC"), ZoneInfo("America/Los_Angeles")
-NOW = datetime(2026, 3, 31, 2, 30, 15, tzinfo=UTC)  # a Tuesday; still Monday in Los Angeles
+NOW = datetime(2026, 3, 31, 2, 30, 15, tzinfo=UTC)  # Tuesday, but still Monday in Los Angeles
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ NOW = datetime(2026, 3, 31, 2, 30, 15, tzinfo=UTC)  # a Tuesday; still Monday in
         ("gs.nowDateTime()", "2026-03-31 02:30:15", "2026-03-31 02:30:15"),
     ],
 )
-def test_functions_give_raw_times(script: str, there: str, in_utc: str) -> None:
-    """Days, weeks and months begin where the person is; a missing day of a month is its last."""
+def test_functions_return_utc_times(script: str, there: str, in_utc: str) -> None:
+    """Days, weeks and months start in the person's zone. A day that a month lacks becomes its last day."""
     assert generated(script, NOW, UTC_ZONE) == in_utc
     assert generated(script, NOW, PACIFIC) == there
 
@@ -60,7 +60,7 @@ def test_functions_give_raw_times(script: str, there: str, in_utc: str) -> None:
     ],
 )  # fmt: skip
 def test_other_scripts_are_unknown(script: str) -> None:
-    """Nothing is guessed."""
+    """They raise an error instead of a guess."""
     with pytest.raises(Unknown):
         generated(script, NOW, UTC_ZONE)
 
@@ -77,13 +77,13 @@ def test_other_scripts_are_unknown(script: str) -> None:
     ],
 )
 def test_relative_operators_compare_with_now(operator: str, wanted: str, fits: list[str]) -> None:
-    """Unit, direction and number; EE is the whole unit."""
+    """The value has a unit, a direction and a number. EE matches the whole unit."""
     times = ["2026-03-30 23:00:00", "2026-03-31 01:30:14", "2026-03-31 01:30:15", "2026-03-31 01:30:16"]
     assert [one for one in times if relative(one, operator, wanted, NOW, UTC_ZONE)] == fits
 
 
-def test_a_list_is_filtered_by_moments(double: ServiceNowDouble) -> None:
-    """By operators and functions, with the double's clock; both bounds of BETWEEN may be scripts."""
+def test_a_list_can_be_filtered_by_relative_times(double: ServiceNowDouble) -> None:
+    """Operators and functions use the double's clock. Both bounds of BETWEEN can be scripts."""
     rows = double.rows("incident")
     now = double.store.now()
     for row, opened in zip(rows, ("2026-01-05 10:00:00", "2026-02-10 10:00:00", now), strict=True):
@@ -118,16 +118,16 @@ def test_a_list_is_filtered_by_moments(double: ServiceNowDouble) -> None:
         "opened_atON1@2@3@4",
     ],
 )  # fmt: skip
-def test_other_moments_are_refused(double: ServiceNowDouble, query: str) -> None:
-    """501 with the term, never a dropped one, also where no row is there to try it on."""
+def test_unsupported_times_answer_501(double: ServiceNowDouble, query: str) -> None:
+    """The term is never dropped, even if the table has no rows."""
     for path in (INCIDENT, "/api/now/table/change_task", "/api/now/table/u_facility_incident"):
         answer = send(double, "GET", path, sysparm_query=query)
         assert answer.status_code == 501
         assert f"{path} with" in answer.text
 
 
-def test_days_begin_where_the_person_is(double: ServiceNowDouble) -> None:
-    """The same query by two people in two zones."""
+def test_days_start_in_the_person_s_zone(double: ServiceNowDouble) -> None:
+    """Two people in different zones get different results for the same query."""
     agent = double.row("sys_user", sys_id("user agent"))
     double.store.put("sys_user", agent | {"time_zone": "Pacific/Kiritimati"})
     row = double.rows("incident")[0]
@@ -152,8 +152,8 @@ def grouped(double: ServiceNowDouble, **params: str) -> list[str]:
     return [group["groupby_fields"][0]["value"] for group in answer.json()["result"]]
 
 
-def test_groups_are_filtered_and_sorted(double: ServiceNowDouble) -> None:
-    """By number, aggregates and fields, up or down; several at once."""
+def test_groups_can_be_filtered_and_sorted(double: ServiceNowDouble) -> None:
+    """Both support counts, aggregates and fields. Several can be combined."""
     for urgency, count in (("1", "5"), ("3", "1"), ("3", "3")):
         body = {"urgency": urgency, "reassignment_count": count}
         assert send(double, "POST", INCIDENT, body).status_code == 201
@@ -176,8 +176,8 @@ def test_groups_are_filtered_and_sorted(double: ServiceNowDouble) -> None:
         ("sysparm_having", "count^urgency^LIKE^1"),
     ],
 )  # fmt: skip
-def test_other_orders_and_conditions_are_refused(double: ServiceNowDouble, name: str, value: str) -> None:
-    """501; also without a group."""
+def test_unsupported_orders_and_conditions_answer_501(double: ServiceNowDouble, name: str, value: str) -> None:
+    """This holds without a group too."""
     params = {name: value, "sysparm_count": "true"}
     assert send(double, "GET", STATS, sysparm_group_by="urgency", **params).status_code == 501
     assert send(double, "GET", STATS, **params).status_code == 501

@@ -1,4 +1,4 @@
-"""The Aggregate API of the double, and one row against an encoded query."""
+"""The double's Aggregate API, and matching a single row against an encoded query."""
 
 import pytest
 
@@ -11,8 +11,8 @@ from tests.contract.servicenow_tables.asking import error, recorded, send
 STATS = "/api/now/stats/incident"
 
 
-def test_a_count_is_text_in_an_object(double: ServiceNowDouble) -> None:
-    """With a query, without, over children through their parent, and of terms that are dropped."""
+def test_a_count_is_a_string(double: ServiceNowDouble) -> None:
+    """It includes rows of child tables, and ignores terms that are dropped."""
 
     def count(table: str, query: str = "", who: str = "agent") -> object:
         path = f"/api/now/stats/{table}"
@@ -29,11 +29,11 @@ def test_a_count_is_text_in_an_object(double: ServiceNowDouble) -> None:
     change = double.rows("change_request")[0]
     send(double, "PATCH", f"/api/now/table/change_request/{change['sys_id']}", {"comments": "x"})
     assert count("change_request", since) == {"result": {"stats": {"count": "1"}}}
-    assert count("incident", who="requester") == {"result": {"stats": {"count": "3"}}}  # before row rights
+    assert count("incident", who="requester") == {"result": {"stats": {"count": "3"}}}  # before row ACLs
 
 
-def test_groups_come_as_a_list_with_the_empty_one_first(double: ServiceNowDouble) -> None:
-    """Values as text, averages with four decimals, display values where asked for."""
+def test_groups_are_a_list_with_the_empty_one_first(double: ServiceNowDouble) -> None:
+    """Values are strings, averages have four decimals, and display values are included on request."""
     row = double.rows("incident")[0]
     group = {"assignment_group": sys_id("group Network"), "reassignment_count": "3"}
     double.store.put("incident", row | group)
@@ -61,8 +61,8 @@ def test_groups_come_as_a_list_with_the_empty_one_first(double: ServiceNowDouble
     }
 
 
-def test_figures_have_the_recorded_shape(double: ServiceNowDouble) -> None:
-    """Recorded averages of seven rows without group and of two of one group, asked for again."""
+def test_averages_are_as_recorded(double: ServiceNowDouble) -> None:
+    """They have the same values for the recorded rows with and without a group."""
     entry = recorded("stats", "Average grouped by a reference")
     for row in double.rows("incident"):
         double.store.delete("incident", row["sys_id"])
@@ -80,8 +80,8 @@ def test_figures_have_the_recorded_shape(double: ServiceNowDouble) -> None:
     assert send(double, "GET", asked["path"], **asked["query"]).json()["result"] == [nobody, somebody]
 
 
-def test_who_may_not_count(double: ServiceNowDouble) -> None:
-    """A table that is not theirs as a whole is named; a column that is not theirs is not; no login is no answer."""
+def test_counts_need_permission(double: ServiceNowDouble) -> None:
+    """The error names an unreadable table but not an unreadable column. Without a valid login, it is 401."""
     refused = send(double, "GET", "/api/now/stats/kb_knowledge", who="requester", sysparm_count="true")
     message = "Insufficient rights to query records"
     assert error(refused) == (403, message, "No permission to read table 'kb_knowledge'")
@@ -105,16 +105,16 @@ def test_who_may_not_count(double: ServiceNowDouble) -> None:
         ("sys_class_nameINSTANCEOFtask^ORDERBYnumber", True),
     ],
 )
-def test_one_row_against_a_query(double: ServiceNowDouble, query: str, fits: bool) -> None:
-    """The answer is that of a list; *me* stands for the caller."""
+def test_a_row_can_be_matched_against_a_query(double: ServiceNowDouble, query: str, fits: bool) -> None:
+    """The result is the same as in a list. `gs.getUserID()` is the given person."""
     row = next(row for row in double.rows("incident") if "VPN" in row["short_description"])
     assert matches(double.store, "incident", row, query, sys_id("user requester")) is fits
     listed = send(double, "GET", "/api/now/table/incident", who="requester", sysparm_query=query).json()["result"]
     assert (row["number"] in {one["number"] for one in listed}) is fits
 
 
-def test_one_row_can_be_matched_by_case(double: ServiceNowDouble) -> None:
-    """Lists and filters do not tell letters' cases apart unless told to; what is not done is refused."""
+def test_a_row_can_be_matched_case_sensitively(double: ServiceNowDouble) -> None:
+    """The default is case-insensitive. An unsupported operator raises an error."""
     row = next(row for row in double.rows("incident") if "VPN" in row["short_description"])
     for query in ("short_descriptionLIKEvpn", "short_descriptionSTARTSWITHvpn", "caller_id.nameINrosa requester"):
         assert matches(double.store, "incident", row, query)

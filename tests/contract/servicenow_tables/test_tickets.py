@@ -1,4 +1,4 @@
-"""Problems, changes, their approvals and articles in the ServiceNow double: states, demands, refusals, rights."""
+"""Incidents, problems, changes, approvals and articles in the double: states, required fields, errors and ACLs."""
 
 import pytest
 
@@ -13,7 +13,7 @@ POLICY = "Data Policy Exception: The following fields are mandatory: "
 
 
 def insert(double: ServiceNowDouble, path: str, who: str = "agent", **body: str) -> Json:
-    """A new row; it has to succeed."""
+    """Insert a row, which must succeed."""
     answer = send(double, "POST", path, {"short_description": "x"} | body, who)
     assert answer.status_code == 201, answer.text
     row: Json = answer.json()["result"]
@@ -21,7 +21,7 @@ def insert(double: ServiceNowDouble, path: str, who: str = "agent", **body: str)
 
 
 def patch(double: ServiceNowDouble, path: str, row: Json, who: str = "agent", **body: str) -> Json:
-    """The changed row; it has to succeed."""
+    """Change a row, which must succeed."""
     answer = send(double, "PATCH", f"{path}/{row['sys_id']}", body, who)
     assert answer.status_code == 200, answer.text
     found: Json = answer.json()["result"]
@@ -29,7 +29,7 @@ def patch(double: ServiceNowDouble, path: str, row: Json, who: str = "agent", **
 
 
 def refusal(double: ServiceNowDouble, path: str, row: Json, who: str = "agent", **body: str) -> str:
-    """Why a change is refused with 403; the row stays as it is."""
+    """Try a change, which must get 403 and leave the row unchanged; returns the detail."""
     table = path.rpartition("/")[2]
     before = double.row(table, row["sys_id"])
     answer = send(double, "PATCH", f"{path}/{row['sys_id']}", body, who)
@@ -40,7 +40,7 @@ def refusal(double: ServiceNowDouble, path: str, row: Json, who: str = "agent", 
 
 
 def approvals(double: ServiceNowDouble, change: Json, state: str) -> list[Json]:
-    """Approvals of a change in a state."""
+    """A change's approvals in this state."""
     rows = double.rows("sysapproval_approver")
     return [row for row in rows if (row["sysapproval"], row["state"]) == (change["sys_id"], state)]
 
@@ -48,8 +48,8 @@ def approvals(double: ServiceNowDouble, change: Json, state: str) -> list[Json]:
 # --- incident
 
 
-def test_a_resolved_incident_that_goes_on_counts_as_reopened(double: ServiceNowDouble) -> None:
-    """Resolving names who and when, keeps it active; reopening takes that back and counts."""
+def test_a_resolved_incident_in_progress_again_counts_as_reopened(double: ServiceNowDouble) -> None:
+    """Resolving sets who and when, and keeps it active. Reopening clears both and increments the count."""
     row = insert(double, INCIDENT)
     solved = {"state": "6", "close_code": "Solution provided", "close_notes": "Done"}
     row = patch(double, INCIDENT, row, **solved)
@@ -63,8 +63,8 @@ def test_a_resolved_incident_that_goes_on_counts_as_reopened(double: ServiceNowD
     assert (closed["active"], closed["closed_by"]["value"]) == ("false", sys_id("user agent"))
 
 
-def test_a_caller_s_comment_ends_the_wait_for_the_caller(double: ServiceNowDouble) -> None:
-    """On hold is optional about its reason over REST; others' comments leave it on hold."""
+def test_a_caller_s_comment_resumes_an_incident_on_hold(double: ServiceNowDouble) -> None:
+    """Over REST, the on hold reason is optional. Other people's comments leave the incident on hold."""
     row = insert(double, INCIDENT, caller_id=sys_id("user requester"))
     assert patch(double, INCIDENT, row, state="3")["state"] == "3"
     patch(double, INCIDENT, row, hold_reason="1")
@@ -76,8 +76,8 @@ def test_a_caller_s_comment_ends_the_wait_for_the_caller(double: ServiceNowDoubl
 
 
 @pytest.mark.parametrize("who", ["agent", "admin"])
-def test_the_table_api_moves_no_problem(double: ServiceNowDouble, who: str) -> None:
-    """200, the state and the count unchanged, by either column and through `task`; the other columns are saved."""
+def test_the_table_api_does_not_change_a_problem_s_state(double: ServiceNowDouble, who: str) -> None:
+    """The answer is 200, but neither column changes the state, even through `task`. Other columns are saved."""
     row = insert(double, PROBLEM, who, assigned_to=sys_id("user agent"), urgency="1", impact="1", state="102")
     assert (row["state"], row["problem_state"], row["priority"]) == ("101", "101", "1")
     assert row["number"].startswith("PRB004")
@@ -89,8 +89,8 @@ def test_the_table_api_moves_no_problem(double: ServiceNowDouble, who: str) -> N
     assert (other["state"], other["cause_notes"], other["sys_mod_count"]) == ("101", "Old firmware", "1")
 
 
-def test_a_problem_moves_by_its_form(double: ServiceNowDouble) -> None:
-    """Only to what follows; somebody assigned beyond New; code and notes when resolved; a code when closed."""
+def test_the_form_changes_a_problem_s_state(double: ServiceNowDouble) -> None:
+    """It allows only the next states. After New, an assignee is required. Resolving needs a code and notes."""
     row = insert(double, PROBLEM)
     browser = Browser(double)
 
@@ -113,8 +113,8 @@ def test_a_problem_moves_by_its_form(double: ServiceNowDouble) -> None:
 # --- change request
 
 
-def test_a_change_begins_in_new_with_a_model_of_its_type(double: ServiceNowDouble) -> None:
-    """Whatever state is sent; a standard change without template becomes a normal one."""
+def test_a_change_starts_in_new_with_the_model_of_its_type(double: ServiceNowDouble) -> None:
+    """A state in the request is ignored. A standard change without a template becomes a normal one."""
     row = insert(double, CHANGE, state="-1", type="emergency")
     assert (row["state"], row["type"], row["phase"], row["priority"]) == ("-5", "emergency", "requested", "4")
     assert row["chg_model"]["value"] == "62d10fa1c303101035ae3f52c1d3aec1"
@@ -122,8 +122,8 @@ def test_a_change_begins_in_new_with_a_model_of_its_type(double: ServiceNowDoubl
     assert insert(double, CHANGE, type="standard")["type"] == "normal"
 
 
-def test_a_normal_change_waits_for_two_approvals(double: ServiceNowDouble) -> None:
-    """Assess and Authorize are left by approval alone; the rule's refusal names itself and its id."""
+def test_a_normal_change_needs_two_approvals(double: ServiceNowDouble) -> None:
+    """Only approvals move it on from Assess and Authorize. The error names the rule and its ID."""
     row = insert(double, CHANGE)
     assert refusal(double, CHANGE, row, state="-4") == f"{POLICY}Assignment group"
     row = patch(double, CHANGE, row, state="-4", assignment_group=sys_id("group Network"))
@@ -141,8 +141,8 @@ def test_a_normal_change_waits_for_two_approvals(double: ServiceNowDouble) -> No
     assert refusal(double, CHANGE, row, state="3").endswith(rule)
 
 
-def test_a_rejected_change_is_new_again(double: ServiceNowDouble) -> None:
-    """Nobody else is asked any more; going back by hand withdraws the question."""
+def test_a_rejected_change_returns_to_new(double: ServiceNowDouble) -> None:
+    """No approval remains requested. A manual return to New cancels the requested approvals."""
     row = insert(double, CHANGE, type="emergency", assignment_group=sys_id("group Network"))
     patch(double, CHANGE, row, state="-3")
     [asked] = approvals(double, row, "requested")
@@ -156,8 +156,8 @@ def test_a_rejected_change_is_new_again(double: ServiceNowDouble) -> None:
     assert not approvals(double, row, "requested")
 
 
-def test_a_change_goes_to_review_without_open_tasks_and_closes_with_code_and_notes(double: ServiceNowDouble) -> None:
-    """A task of it, which knows its parent, holds it up, and so does being on hold; closed means inactive."""
+def test_review_needs_closed_tasks_and_closing_needs_code_and_notes(double: ServiceNowDouble) -> None:
+    """An open task or being on hold blocks Review. A closed change is inactive."""
     [row] = [row for row in double.rows("change_request") if row["state"] == "-1"]
     [task] = [task for task in double.rows("change_task") if task["change_request"] == row["sys_id"]]
     assert task["parent"] == row["sys_id"]
@@ -174,11 +174,11 @@ def test_a_change_goes_to_review_without_open_tasks_and_closes_with_code_and_not
     assert (closed["active"], closed["closed_by"]["value"]) == ("false", sys_id("user agent"))
 
 
-# --- rights
+# --- ACLs
 
 
-def test_an_approver_sees_own_questions_and_what_they_are_about(double: ServiceNowDouble) -> None:
-    """And may decide, but not change the record itself; others' decisions are not there."""
+def test_an_approver_sees_own_approvals_and_their_changes(double: ServiceNowDouble) -> None:
+    """They can't edit the change. Other people don't see these approvals or can't change them."""
     [asked] = [row for row in double.rows("sysapproval_approver") if row["state"] == "requested"]
     mine = send(double, "GET", APPROVAL, who="approver", sysparm_query="state=requested").json()["result"]
     assert [row["sys_id"] for row in mine] == [asked["sys_id"]]
@@ -191,8 +191,8 @@ def test_an_approver_sees_own_questions_and_what_they_are_about(double: ServiceN
     assert send(double, "POST", APPROVAL, {"state": "requested"}, "agent").status_code == 403
 
 
-def test_people_without_role_read_published_articles(double: ServiceNowDouble) -> None:
-    """Drafts are for agents, who may publish them; problems and changes are nobody else's."""
+def test_people_without_roles_can_read_published_articles(double: ServiceNowDouble) -> None:
+    """Only agents see drafts and can publish them. Only agents see problems and changes."""
     counts = {}
     for who in ("agent", "requester"):
         for path in (ARTICLE, PROBLEM, CHANGE, "/api/now/table/task"):
@@ -210,7 +210,7 @@ def test_people_without_role_read_published_articles(double: ServiceNowDouble) -
 
 
 def test_states_are_shown_by_class(double: ServiceNowDouble) -> None:
-    """Through `task` the same number is another word: labels come from the row's own class."""
+    """In `task`, the label of a state is from the row's class."""
     rows = send(double, "GET", "/api/now/table/task", sysparm_display_value="true").json()["result"]
     shown = {(row["sys_class_name"], row["state"]) for row in rows}
     assert {
@@ -219,11 +219,11 @@ def test_states_are_shown_by_class(double: ServiceNowDouble) -> None:
     } <= shown  # fmt: skip
 
 
-# --- journals, metadata, faults
+# --- journals, metadata and faults
 
 
-def test_journal_rows_are_the_recorded_ones(double: ServiceNowDouble) -> None:
-    """Read as administrator, without columns of updates; nobody else reads any, whatever the filter."""
+def test_journal_rows_are_as_recorded(double: ServiceNowDouble) -> None:
+    """Administrators read them, without update columns. Other people can't read any."""
     entry = recorded("journal", "Journal rows read as admin")
     rows = [
         row | {"sys_id": row["sys_id"].replace("<sys_id>", "0" * 32)} for row in entry["response"]["body"]["result"]
@@ -236,8 +236,8 @@ def test_journal_rows_are_the_recorded_ones(double: ServiceNowDouble) -> None:
     assert (hidden.json()["result"], hidden.headers["X-Total-Count"]) == ([], "2")
 
 
-def test_every_table_tells_its_columns_and_choices(double: ServiceNowDouble) -> None:
-    """By class: the states of the class, in the reader's language; a mandatory column added by an administrator."""
+def test_every_table_has_its_columns_and_choices_in_the_metadata(double: ServiceNowDouble) -> None:
+    """States are those of the class, in the reader's language. Added mandatory columns are included."""
 
     def about(table: str, who: str = "agent") -> Json:
         found: Json = send(double, "GET", f"/api/now/ui/meta/{table}", who=who).json()["result"]["columns"]
@@ -265,8 +265,8 @@ STATES = {
 }
 
 
-def test_a_save_may_go_unanswered(double: ServiceNowDouble) -> None:
-    """The fault after the commit is there for changes by their own API and for files, too: saved, and 500."""
+def test_a_save_can_answer_500(double: ServiceNowDouble) -> None:
+    """The fault after a commit works for the Change Management API and for files too."""
     for path in ("/api/sn_chg_rest/change/normal", "/api/now/attachment/file"):
         double.fault("500_after_commit", path)
     assert send(double, "POST", "/api/sn_chg_rest/change/normal", {"short_description": "Once"}).status_code == 500

@@ -1,4 +1,4 @@
-"""Tables of a stock instance: those that are here, those that are refused as such, and those that are made."""
+"""Tables of a standard instance: supported, unsupported and newly created ones."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ TABLE = "/api/now/table"
 
 
 def insert(double: ServiceNowDouble, table: str, who: str = "admin", **body: Any) -> Json:
-    """A new row; it has to succeed."""
+    """Insert a row, which must succeed."""
     answer = send(double, "POST", f"{TABLE}/{table}", body, who)
     assert answer.status_code == 201, answer.text
     row: Json = answer.json()["result"]
     return row
 
 
-# --- refused
+# --- unsupported
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ def insert(double: ServiceNowDouble, table: str, who: str = "admin", **body: Any
         "sn_si_incident", "metric_instance", "sys_hub_flow", "sysapproval_group", "sys_number", "interaction",
     ],
 )  # fmt: skip
-def test_a_real_table_that_is_not_here_is_refused(double: ServiceNowDouble, table: str) -> None:
-    """501 with the path by every API, never `Invalid table` or an empty list."""
+def test_an_unsupported_table_answers_501(double: ServiceNowDouble, table: str) -> None:
+    """Every API does this, instead of `Invalid table` or an empty list."""
     row = f"{TABLE}/{table}/{'0' * 32}"
     for method, path in (
         ("GET", f"{TABLE}/{table}"), ("POST", f"{TABLE}/{table}"), ("GET", row), ("PATCH", row), ("DELETE", row),
@@ -44,16 +44,16 @@ def test_a_real_table_that_is_not_here_is_refused(double: ServiceNowDouble, tabl
     assert send(double, "POST", "/api/now/attachment/file", {}, "admin", **where).status_code == 501
 
 
-def test_a_table_that_does_not_exist_is_denied(double: ServiceNowDouble) -> None:
-    """400, in the recorded words; so is a misspelled one of the platform."""
+def test_a_nonexistent_table_answers_400(double: ServiceNowDouble) -> None:
+    """The message is as recorded. This includes misspelled names of standard tables."""
     for table in ("nosuch", "u_nosuch", "x_example_nosuch", "sys_nonexistent", "incidents", "sys_user_list"):
         assert error(send(double, "GET", f"{TABLE}/{table}"))[:2] == (400, f"Invalid table {table}")
         assert error(send(double, "GET", f"/api/now/ui/meta/{table}"))[:2] == (400, f"Invalid table {table}")
 
 
 @pytest.mark.parametrize("table", ["sys_store_app", "sys_plugins", "sys_package", "sys_index"])
-def test_a_table_that_is_closed_to_web_services_is_a_403(double: ServiceNowDouble, table: str) -> None:
-    """For administrators, too."""
+def test_a_table_closed_to_web_services_answers_403(double: ServiceNowDouble, table: str) -> None:
+    """This holds for administrators too."""
     wanted = recorded("table_errors", "Table closed at API level")["response"]["body"]
     answer = send(double, "GET", f"{TABLE}/{table}", who="admin")
     assert (answer.status_code, answer.json()) == (403, wanted)
@@ -69,23 +69,23 @@ def test_a_table_that_is_closed_to_web_services_is_a_403(double: ServiceNowDoubl
         "/api/now/pa/scorecards", "/api/now/interaction",
     ],
 )  # fmt: skip
-def test_a_real_api_that_is_not_here_is_refused(double: ServiceNowDouble, path: str) -> None:
-    """501 with the path."""
+def test_an_unsupported_api_answers_501(double: ServiceNowDouble, path: str) -> None:
+    """The answer has the path."""
     for method in ("GET", "POST"):
         answer = send(double, method, path, {} if method == "POST" else None, "admin")
         assert answer.status_code == 501
         assert path in answer.text
 
 
-def test_an_api_that_does_not_exist_is_denied(double: ServiceNowDouble) -> None:
-    """400, as recorded; a longer word is another one."""
+def test_a_nonexistent_api_answers_400(double: ServiceNowDouble) -> None:
+    """The error is as recorded. A longer name is a different API."""
     for path in ("/api/now/nosuch", "/api/now/documents", "/api/sn_devops/devops/security/result", "/api/x_y/z"):
         wanted = (400, "Requested URI does not represent any resource", None)
         assert error(send(double, "GET", path)) == wanted
 
 
-def test_a_walk_through_a_real_table_is_refused(double: ServiceNowDouble) -> None:
-    """In a filter, a sort, a projection and a count: a dropped term would widen the answer."""
+def test_dot_walking_through_an_unsupported_table_answers_501(double: ServiceNowDouble) -> None:
+    """This holds for filters, sorting, fields and counts. Dropping the term would return too many rows."""
     path = f"{TABLE}/incident"
     for query in ("location.name=Paris", "active=true^ORcompany.nameLIKEx", "ORDERBYcmdb_ci.location.name"):
         answer = send(double, "GET", path, sysparm_query=query)
@@ -96,11 +96,11 @@ def test_a_walk_through_a_real_table_is_refused(double: ServiceNowDouble) -> Non
     assert send(double, "GET", path, sysparm_query="caller_id.nosuch=x").status_code == 200
 
 
-# --- made
+# --- created
 
 
-def test_a_table_is_made_by_its_row(double: ServiceNowDouble) -> None:
-    """It has the columns of every table, or its parent's; columns can be added; deleting the row takes it away."""
+def test_inserting_its_row_creates_a_table(double: ServiceNowDouble) -> None:
+    """It has the standard columns or its parent's. Columns can be added. Deleting the row deletes the table."""
     made = insert(double, "sys_db_object", name="u_loan", label="Loan")
     column = {"name": "u_loan", "element": "u_item", "column_label": "Item", "internal_type": "string"}
     insert(double, "sys_dictionary", **column)
@@ -123,8 +123,8 @@ def test_a_table_is_made_by_its_row(double: ServiceNowDouble) -> None:
     assert insert(double, "sys_db_object", name="u_loan", label="Loan")["name"] == "u_loan"
 
 
-def test_application_files_are_one_table(double: ServiceNowDouble) -> None:
-    """`sys_metadata` shows rows of every kind with their class, name and update name, and counts them."""
+def test_application_files_share_a_parent_table(double: ServiceNowDouble) -> None:
+    """`sys_metadata` lists and counts rows of every child table with class, name and update name."""
     rule = insert(double, "sys_script", name="Notify", collection="incident", when="after", script="")
     assert (rule["sys_class_name"], rule["sys_name"]) == ("sys_script", "Notify")
     assert rule["sys_update_name"] == f"sys_script_{rule['sys_id']}"
@@ -139,7 +139,7 @@ def test_application_files_are_one_table(double: ServiceNowDouble) -> None:
 
 
 def test_tasks_of_problems(double: ServiceNowDouble) -> None:
-    """Numbered, with states of their own, below their problem; closed ones are inactive."""
+    """They have numbers, their own states and the problem as their parent. Closed ones are inactive."""
     problem = double.rows("problem")[0]["sys_id"]
     row = insert(double, "problem_task", "agent", short_description="Ask the vendor", problem=problem)
     assert row["number"] == "PTASK0010001"
@@ -152,7 +152,7 @@ def test_tasks_of_problems(double: ServiceNowDouble) -> None:
 
 
 def test_orders_follow_their_tasks(double: ServiceNowDouble) -> None:
-    """An item closes when all its tasks are closed, a request when all its items are; incomplete outweighs complete."""
+    """An item closes with its last task, a request with its last item. Any incomplete one makes it incomplete."""
     person = sys_id("user requester")
     request = insert(double, "sc_request", requested_for=person)
     assert (request["number"], request["request_state"], request["price"]) == ("REQ0010001", "draft", "0")
@@ -178,8 +178,8 @@ def test_orders_follow_their_tasks(double: ServiceNowDouble) -> None:
     assert price == "$1,100.00"
 
 
-def test_who_reads_and_makes_orders(double: ServiceNowDouble) -> None:
-    """A POST of a request is refused as recorded; whoever it is for reads it, others don't; everybody reads items."""
+def test_acls_of_orders(double: ServiceNowDouble) -> None:
+    """Agents can't insert requests, as recorded. The recipient and agents can read them. Everyone can read items."""
     wanted = recorded("table_errors", "Table ACL refuses an insert: sc_request")["response"]["body"]
     refused = send(double, "POST", f"{TABLE}/sc_request", {"short_description": "x"}, "agent")
     assert (refused.status_code, refused.json()) == (403, wanted)

@@ -1,4 +1,4 @@
-"""What other people's clients send to the Table API: parameters in any case, typed values, XML, empty bodies."""
+"""What other Table API clients send: parameters in any case, typed values, XML and empty bodies."""
 
 import json
 from typing import Any
@@ -23,8 +23,8 @@ def call(double: ServiceNowDouble, method: str, path: str, data: Any = None, **h
     return requests.request(method, double.url + path, data=data, headers=named, auth=LOGIN, timeout=10)
 
 
-def test_boolean_parameters_are_read_in_any_case(double: ServiceNowDouble) -> None:
-    """Python's True and False work, and an unknown value means false (pysnow sends `False` on every call)."""
+def test_boolean_parameters_are_case_insensitive(double: ServiceNowDouble) -> None:
+    """Python's True and False work, since pysnow sends `False` on every call. An unknown value means false."""
 
     def first(**params: str) -> Any:
         return send(double, "GET", INCIDENT, **params).json()["result"][0]["caller_id"]
@@ -76,14 +76,14 @@ def test_boolean_parameters_are_read_in_any_case(double: ServiceNowDouble) -> No
         ("category", "anything", "anything"),
     ],
 )
-def test_a_typed_column_holds_what_its_type_can(double: ServiceNowDouble, column: str, sent: object, kept: str) -> None:
-    """What can't be read as the column's type leaves the column alone; a list of texts takes any text."""
+def test_typed_columns_store_only_valid_values(double: ServiceNowDouble, column: str, sent: object, kept: str) -> None:
+    """An invalid value leaves the column's default. A choice column of strings accepts any text."""
     made = send(double, "POST", INCIDENT, {"short_description": "x", column: sent})
     assert (made.status_code, made.json()["result"][column]) == (201, kept)
 
 
-def test_an_unreadable_value_leaves_the_column_as_it_is(double: ServiceNowDouble) -> None:
-    """200, and the other columns of the same call are saved; nothing at all changes nothing."""
+def test_an_invalid_value_leaves_the_column_unchanged(double: ServiceNowDouble) -> None:
+    """The answer is 200, and the other columns are saved. Without a valid value, nothing is updated."""
     path = f"{INCIDENT}/{double.rows('incident')[0]['sys_id']}"
     send(double, "PATCH", path, {"due_date": "2026-01-02 03:04:05"})
     body = {"due_date": "next week", "state": "open", "short_description": "Changed"}
@@ -94,7 +94,7 @@ def test_an_unreadable_value_leaves_the_column_as_it_is(double: ServiceNowDouble
 
 
 def test_numbers_of_custom_columns(double: ServiceNowDouble) -> None:
-    """A decimal column keeps decimals."""
+    """A decimal column stores decimals."""
     column = {"name": "incident", "element": "u_cost", "column_label": "Cost", "internal_type": "decimal"}
     send(double, "POST", "/api/now/table/sys_dictionary", column, "admin")
     costs = [
@@ -106,8 +106,8 @@ def test_numbers_of_custom_columns(double: ServiceNowDouble) -> None:
 # --- XML
 
 
-def test_xml_is_answered_where_it_is_asked_for(double: ServiceNowDouble) -> None:
-    """A list repeats its element, a reference has children, a refusal has the same words, an insert takes XML."""
+def test_xml_is_returned_on_request(double: ServiceNowDouble) -> None:
+    """Lists, references and errors are returned as XML, and inserts accept XML."""
     asked = call(double, "GET", f"{INCIDENT}?sysparm_limit=2&sysparm_fields=number,caller_id", Accept="application/xml")
     assert asked.headers["Content-Type"] == "application/xml;charset=UTF-8"
     assert asked.headers["X-Total-Count"] == "3"
@@ -135,16 +135,16 @@ def test_xml_is_answered_where_it_is_asked_for(double: ServiceNowDouble) -> None
     assert ElementTree.fromstring(nobody.content).findtext("error/message") == "User is not authenticated"
 
 
-def test_xml_that_nothing_shows_is_refused(double: ServiceNowDouble) -> None:
-    """State labels have keys that are no names in XML."""
+def test_unsupported_xml_answers_501(double: ServiceNowDouble) -> None:
+    """The keys of state labels aren't valid XML names."""
     change = double.rows("change_request")[0]["sys_id"]
     answer = call(double, "GET", f"/api/sn_chg_rest/change/{change}/nextstates", Accept="application/xml")
     assert answer.status_code == 501
     assert "nextstates" in answer.text
 
 
-def test_what_is_not_offered_is_a_406(double: ServiceNowDouble) -> None:
-    """Before anything is done; a file is of its own type."""
+def test_an_unsupported_accept_header_answers_406(double: ServiceNowDouble) -> None:
+    """Nothing is saved. A file can be read as its own type."""
     body = json.dumps({"short_description": "x"})
     refused = call(double, "POST", INCIDENT, body, Accept="text/csv", Content_Type="application/json")
     status, message, detail = error(refused)
@@ -173,8 +173,8 @@ def test_what_is_not_offered_is_a_406(double: ServiceNowDouble) -> None:
         ("image/png", ""),
     ],
 )
-def test_accept_headers_are_read_leniently(header: str, kind: str) -> None:
-    """Quality decides, then the order of the offer."""
+def test_accept_headers_are_parsed_leniently(header: str, kind: str) -> None:
+    """The quality decides first, then the order of the supported types."""
     assert chosen(header, KINDS) == kind
 
 
@@ -182,7 +182,7 @@ def test_accept_headers_are_read_leniently(header: str, kind: str) -> None:
 
 
 def test_an_empty_write_needs_no_content_type(double: ServiceNowDouble) -> None:
-    """A POST without a body inserts a row of defaults; with a body it needs a type that is known."""
+    """A POST without a body inserts a row with defaults. A body needs a supported type."""
     made = call(double, "POST", INCIDENT)
     assert made.status_code == 201
     assert made.json()["result"]["number"] == "INC0010004"
@@ -191,15 +191,15 @@ def test_an_empty_write_needs_no_content_type(double: ServiceNowDouble) -> None:
     assert len(double.rows("incident")) == 4
 
 
-def test_an_address_that_is_too_long_gets_a_page(double: ServiceNowDouble) -> None:
-    """414 with HTML, as from the edge."""
+def test_a_url_that_is_too_long_gets_an_html_page(double: ServiceNowDouble) -> None:
+    """The status is 414, as from the web server in front of an instance."""
     answer = send(double, "GET", INCIDENT, sysparm_query="sys_idIN" + "a" * 8200)
     assert (answer.status_code, answer.headers["Content-Type"]) == (414, "text/html")
     assert "414 Request-URI Too Large" in answer.text
 
 
-def test_a_password_is_starred_and_never_set_by_rest(double: ServiceNowDouble) -> None:
-    """Who has one shows asterisks; a user made over REST has none and can't sign in."""
+def test_a_password_is_masked_and_can_not_be_set_over_rest(double: ServiceNowDouble) -> None:
+    """An existing password is shown as asterisks. A user created over REST has none and can't sign in."""
     shown = send(double, "GET", f"{USER}/{sys_id('user agent')}", who="admin").json()["result"]
     assert shown["user_password"] == "********"
     body = {"user_name": "robot", "user_password": "sandbox-1"}
@@ -208,7 +208,7 @@ def test_a_password_is_starred_and_never_set_by_rest(double: ServiceNowDouble) -
 
 
 def test_user_names_are_unique(double: ServiceNowDouble) -> None:
-    """An insert or update with a name that another user has is refused; people without a user name aren't."""
+    """Inserts and updates with another user's name are rejected. Several users can have no user name."""
     refused: list[Json] = []
     for method, path in (("POST", USER), ("PATCH", f"{USER}/{sys_id('user agent2')}")):
         answer = send(double, method, path, {"user_name": "agent"}, "admin")
@@ -230,8 +230,8 @@ def test_user_names_are_unique(double: ServiceNowDouble) -> None:
         "stateCHANGESTO2", "sys_tags.nameLIKEx", "opened_atDATEPARTMonday@x@y", "locationIN_HIERARCHYx",
     ],
 )  # fmt: skip
-def test_real_terms_that_are_not_done_are_refused(double: ServiceNowDouble, term: str) -> None:
-    """501 with the term, not a list that ignores it."""
+def test_unsupported_query_terms_answer_501(double: ServiceNowDouble, term: str) -> None:
+    """The answer has the term, so that it is never silently ignored."""
     answer = send(double, "GET", INCIDENT, sysparm_query=f"active=true^{term}")
     assert answer.status_code == 501
     assert term[:10] in answer.text
