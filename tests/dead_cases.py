@@ -1,8 +1,8 @@
 """
-What a test module says and never runs, and refusals that it takes for granted: for `tests/test_rules.py`.
+Finds cases of a test module that never run, and unspecific error assertions, for `tests/test_rules.py`.
 
-A parametrized name that no code looks at, a case of a dictionary that no parameter names, a branch for a value that
-none has: all of them look like tests and prove nothing. A refusal proves little, too, while any refusal will do.
+A parametrized name that no code uses, a dictionary case that no parameter selects and a branch for a value that
+no parameter has look like tests but check nothing. An assertion that any error passes checks too little.
 """
 
 import ast

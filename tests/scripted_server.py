@@ -10,10 +10,10 @@ Script = Callable[[socket.socket], object]
 
 class ScriptedServer:
     """
-    Answers each connection with a script, and keeps what was asked.
+    Answers each connection with a script and records the requests.
 
     Args:
-        tls: For a server that speaks TLS.
+        tls: For a server with TLS.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:

@@ -13,11 +13,11 @@ from tests.world import World
 
 class Checkpoint:
     """
-    Everything as it is now.
+    A snapshot of the current state.
 
     Args:
-        world: Nothing may be under way in it.
-        folder: Where the service's files are kept meanwhile.
+        world: It must be idle.
+        folder: Where the copy of the service's files is stored.
     """
 
     def __init__(self, world: World, folder: Path) -> None:

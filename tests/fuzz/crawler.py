@@ -22,10 +22,10 @@ _SPELLED = {"record": "INC0010001", "number": "INC0010001", "query": "INC0010001
 
 class Crawler:
     """
-    One person's walk through all forms: every choice that changes a form, every button, every look-up.
+    Uses all forms as one person: every choice that changes a form, every button and every lookup.
 
     Args:
-        known: Paths that were seen often enough.
+        known: Paths that have been requested often enough.
     """
 
     def __init__(self, person: MattermostClient, known: dict[str, int]) -> None:

@@ -53,8 +53,8 @@ def places(value: Any, at: Place = ()) -> list[Place]:
 
 def _inside(document: Json, index: int) -> tuple[Any, str | int] | None:
     """
-    The container and key of a place. Half of the choices are what people fill in and send back; the rest of a
-    request, which is much larger, has the other half.
+    The container and key of a place. Half of the choices are submitted values. The rest of the request, which is
+    much larger, gets the other half.
     """
     every = places(document)
     filled = [one for one in every if one[0] == "body" and len(one) > 1 and one[1] in _FILLED]
@@ -124,7 +124,7 @@ def _bytes(raw: bytes, how: int) -> bytes:
 
 class Plan:
     """
-    Changes that hypothesis chose. They are numbers, which it draws quickly and makes smaller well.
+    Changes that hypothesis chose. They are numbers, which it generates quickly and shrinks well.
 
     Attributes:
         base: Which of a route's requests.

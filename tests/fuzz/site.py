@@ -36,10 +36,10 @@ class Answer:
 
 class Site:
     """
-    A world, requests that it has seen, and a way back.
+    A world with its recorded requests and a checkpoint.
 
-    Sockets and a server's thread would cost each of thousands of requests three times what it takes itself, and hide
-    an exception behind a closed connection; behind the service everything is as it is.
+    The service is called without sockets. They would make each of thousands of requests three times slower and hide
+    exceptions behind a closed connection. The service's own connections are real.
     """
 
     def __init__(self, world: World) -> None:
@@ -110,9 +110,9 @@ class Site:
 
     def of_call(self, path: str) -> list[Seen]:
         """
-        Its own requests and those of its siblings, sent there: no form of ours leads to some calls.
+        The call's own requests and those of its siblings, sent to its path, since no form leads to some calls.
 
-        Nobody is kept from sending them, and a form's state counts for all calls of its path.
+        Anyone can send them, and a form's state is valid for all calls of its path.
         """
         own = self.of(path)
         siblings = self.of(path.rpartition("/")[0] + "/") or self.of("/" + path.split("/")[1] + "/")

@@ -24,10 +24,10 @@ LIST = Path(__file__).parent / "survivors.txt"
 @dataclass
 class Result:
     """
-    What became of the mutants of one module or of several.
+    The results for the mutants of one or more modules.
 
     Args:
-        too_long: Killed because their tests took too long; part of the killed ones.
+        too_long: Killed because their tests took too long. They are included in the killed ones.
         unknown: Survivors that aren't listed. ``stale``: names of listed mutants that were killed or don't exist.
     """
 

@@ -320,9 +320,9 @@ def post(
     server: Replay, post_id: str, channel_id: str, message: str = "x", token: str = PEOPLE[ALICE][4], **more: Any
 ) -> None:
     """
-    A recorded post, of alice's unless another token is given, that the double holds from the beginning.
+    Add a recorded post to the double, by default as alice.
 
-    What alice has read of the channel stays as recorded, although she writes in it here.
+    Alice's read state of the channel remains as recorded, although she posts in it here.
     """
     state = server.double.state
     member = state.members.get((channel_id, ALICE), {})

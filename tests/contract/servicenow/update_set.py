@@ -20,8 +20,8 @@ class UpdateSet:
     Collects updates and writes the file.
 
     Args:
-        name: Of the set; another name is another set.
-        recorded: When its changes were recorded, Unix seconds.
+        name: Name of the set. Each name is a different set.
+        recorded: When its changes were recorded, in Unix seconds.
     """
 
     def __init__(
