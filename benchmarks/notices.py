@@ -274,7 +274,8 @@ def _measure(site: Site, folder: Path) -> Iterator[Row]:
     grants = site.subscribed(10)
     token = _token(site)
     site.send_all(grants[0])
-    site.deliver()  # warm: sessions, rights, connections
+    site.running.service.settle()  # warm: sessions, rights, connections
+    # All records have just been posted, so what is sent from here on is collected until `deliver`.
 
     # In turns, the best of each: the machine's other work disturbs both alike.
     rounds = [(raw_loop(site, token, folder), site.send_all(grants[0]), site.deliver()) for _ in range(4)]
@@ -288,8 +289,8 @@ def _measure(site: Site, folder: Path) -> Iterator[Row]:
     yield ("notices: taken in a second, durably, 8 senders", f"{_COUNT / taken:.0f}", "–")
     site.offset += 31.0
     times = latencies(site, grants[0])
-    text = f"{percentile(times, 0.95):.2f} s (2 s of them waiting for what is saved together)"
-    yield ("notices: event to post, p95", text, "≤ 5 s")
+    text = f"{percentile(times, 0.95):.2f} s"
+    yield ("notices: event to post, p95", text, "≤ 0.3 s")
     many = site.subscribed(5000)
     again = [site.send_all(many[0]) + site.deliver().seconds for _ in range(2)]
     ratio = min(again) / (taken + delivered)
