@@ -45,7 +45,7 @@ Row = tuple[str, str, str]  # what, measured, target
 
 NOTES = """
 
-Bindings miss their target without a server and in some runs behind one. More than half of what they cost above a
+Bindings miss their target, with a server and without one. More than half of what they cost above a
 bare route is PyJWT's check of the framework's signature and marshmallow's schema; the rest is reading the body and
 Flask's hooks. The answer itself is kept as bytes.
 
