@@ -126,7 +126,7 @@ class Call:
     One verified request of a person.
 
     ``path`` is the capability and its action (`incident/create`), without leading or trailing slash.
-    ``state`` is the verified state of the form; empty if there is none.
+    ``state`` is the verified state of the form, or empty.
     ``selected_field`` and ``query`` belong to lookups and refreshes. ``unsearched`` is True if the client sends one
     lookup without a query and searches in the result (dialogs of the mobile app).
     ``steps`` is False if an open form can't be updated: it has to contain everything at once, and lookups are text

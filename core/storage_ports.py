@@ -38,7 +38,7 @@ class Accounts(Protocol):
         ...
 
     def person_of(self, user_sys_id: str) -> str:
-        """The Mattermost ID of a person whose account is this ServiceNow user; "" if there is none."""
+        """The Mattermost ID of the person who connected this ServiceNow user; "" if nobody did."""
         ...
 
 
@@ -138,7 +138,7 @@ class SavedSettings(Protocol):
     """
 
     def get(self, name: str) -> Mapping[str, Any]:
-        """The object, read from memory; empty if there is none or it can't be decrypted."""
+        """The object, read from memory; empty if nothing is stored or it can't be decrypted."""
         ...
 
     def put(self, name: str, content: Mapping[str, Any]) -> None:

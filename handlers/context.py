@@ -85,7 +85,7 @@ class Context:
 
     Attributes:
         person: Who is asking. The host verified it.
-        account: Their ServiceNow account as stored, even if it is suspended. None if there is none.
+        account: Their ServiceNow account as stored, even if it is suspended. None if they haven't connected one.
         user_status: Whether they are connected, an administrator, and so on.
         display_name: Their name in posts.
         servicenow: ServiceNow with their permissions.

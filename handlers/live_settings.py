@@ -119,7 +119,7 @@ class KeyRing:
 
     @property
     def newest(self) -> WebhookKey | None:
-        """The key that ServiceNow should sign with; None if there is none yet."""
+        """The key that ServiceNow should sign with; None before the first key is created."""
         return next(iter(self.accepted()), None)
 
     def make(self, keep: str) -> WebhookKey:

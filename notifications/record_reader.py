@@ -83,7 +83,7 @@ class Cooldowns:
         return COOLDOWN_SECONDS
 
     def left(self, place: tuple[str, str]) -> float:
-        """Seconds until the cooldown ends; 0.0 if there is none."""
+        """Seconds until the cooldown ends; 0.0 if no cooldown is active."""
         left = self._until.get(place, 0.0) - self._clock()
         return left if 0 < left <= COOLDOWN_SECONDS else 0.0
 

@@ -22,7 +22,7 @@ from sandbox.servicenow.tables.task import task_tables
 
 
 def make_tables() -> dict[str, Table]:
-    """Create all tables anew, so that a custom column ends with its test."""
+    """Create new copies of all tables, so that a custom column lasts only as long as its test."""
     tasks = (*task_tables(), *change_tables(), *catalog_tables())
     made = (*tasks, *knowledge_tables(), *attachment_tables(), *_access_control(), *_platform())
     tables = {table.name: table for table in made}
